@@ -1,0 +1,1 @@
+"""Building blocks without any system's knowledge; private to structiot."""

@@ -1,0 +1,185 @@
+"""A bounded queue between a reader that must never wait and a user who may be slow."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from types import TracebackType
+from typing import Generic, Literal, TypeVar
+
+import anyio
+
+from structiot.errors import Overflowed, StructiotError, UsageError
+
+__all__ = ["Mailbox", "OverflowPolicy"]
+
+T = TypeVar("T")
+OverflowPolicy = Literal["drop_oldest", "drop_newest", "raise"]
+
+_log = logging.getLogger(__name__)
+
+
+class Mailbox(Generic[T]):
+    """Bounded stream of items with a stated overflow policy.
+
+    `put` never waits. When the box is full, `"drop_oldest"` discards the oldest
+    item, `"drop_newest"` the new one, and `"raise"` discards the new one and lets
+    the reader have what is buffered, then `Overflowed`. Each burst of losses is
+    logged once. Several tasks may iterate; each item goes to one of them.
+
+    Closing ends the iteration after what is buffered; closing with an error raises
+    it there. Cancelling a waiting reader loses nothing.
+
+    Args:
+        max_items: Most items held, at least 1.
+        policy: What happens to the item too many.
+        name: Who the box belongs to, for the log.
+
+    Attributes:
+        dropped: Items lost so far.
+        high_water: Most items ever held.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_error",
+        "_in_burst",
+        "_items",
+        "_wakeup",
+        "dropped",
+        "high_water",
+        "max_items",
+        "name",
+        "policy",
+    )
+
+    def __init__(
+        self,
+        max_items: int = 64,
+        *,
+        policy: OverflowPolicy = "drop_oldest",
+        name: str = "mailbox",
+    ) -> None:
+        if max_items < 1:
+            message = f"a mailbox holds at least one item, not {max_items}"
+            raise UsageError(message)
+        self.max_items = max_items
+        self.policy = policy
+        self.name = name
+        self.dropped = 0
+        self.high_water = 0
+        self._items: deque[T] = deque()
+        self._wakeup: anyio.Event | None = None
+        self._closed = False
+        self._error: StructiotError | None = None
+        self._in_burst = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be put in."""
+        return self._closed
+
+    def put(self, item: T) -> bool:
+        """Add an item; return False if it was lost at once (full or closed)."""
+        if self._closed:
+            return False
+        items = self._items
+        if len(items) >= self.max_items:
+            self._count_drop()
+            if self.policy == "drop_oldest":
+                items.popleft()
+            else:
+                if self.policy == "raise":
+                    self.close(
+                        Overflowed(
+                            f"{self.name}: more than {self.max_items} items waited",
+                            dropped=self.dropped,
+                        )
+                    )
+                return False
+        else:
+            self._in_burst = False
+        items.append(item)
+        if len(items) > self.high_water:
+            self.high_water = len(items)
+        if self._wakeup is not None:
+            self._wakeup.set()
+        return True
+
+    def _count_drop(self) -> None:
+        self.dropped += 1
+        if not self._in_burst:
+            self._in_burst = True
+            _log.warning(
+                "%s is full at %d items, policy %s; %d lost so far",
+                self.name,
+                self.max_items,
+                self.policy,
+                self.dropped,
+            )
+
+    def close(self, error: StructiotError | None = None) -> None:
+        """End the iteration after what is buffered, with `error` if one is given.
+
+        Closing twice is silent; the first error stays.
+        """
+        if not self._closed:
+            self._closed = True
+            self._error = error
+            if self._wakeup is not None:
+                self._wakeup.set()
+
+    async def receive(self) -> T:
+        """Wait for the next item.
+
+        Raises:
+            EndOfStream: The box is closed and empty; iteration ends quietly instead.
+            StructiotError: The box was closed with this error.
+        """
+        items = self._items
+        if items:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        while not items:
+            if self._closed:
+                if self._error is not None:
+                    raise self._error
+                raise anyio.EndOfStream
+            if self._wakeup is None or self._wakeup.is_set():
+                self._wakeup = anyio.Event()
+            await self._wakeup.wait()
+        # No checkpoint from here on: a cancelled reader must not lose the item.
+        return items.popleft()
+
+    def receive_nowait(self) -> T:
+        """Take the next item at once.
+
+        Raises:
+            LookupError: There is none.
+        """
+        if not self._items:
+            message = f"{self.name} is empty"
+            raise LookupError(message)
+        return self._items.popleft()
+
+    def __aiter__(self) -> Mailbox[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    def __enter__(self) -> Mailbox[T]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,258 @@
+"""A network inside the process: hosts and ports without sockets.
+
+Streams are bounded like a socket's buffers, so that back-pressure, half-sent
+messages and peers that never read behave as on a wire. Nothing here waits for the
+clock, so it works under virtual time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+
+from structiot._kit.mailbox import Mailbox
+from structiot._kit.network import Address
+from structiot._kit.tasks import service_group
+from structiot.errors import ConnectFailed, LinkLost
+
+__all__ = ["BROADCAST", "MemoryNetwork", "memory_pipe"]
+
+BROADCAST = "255.255.255.255"
+_FIRST_FREE_PORT = 49152
+_BUFFER_BYTES = 65536
+_QUEUED_DATAGRAMS = 1024
+_WILDCARDS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - compared, never bound
+
+
+class _Pipe:
+    """One direction of a stream."""
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self.buffer = bytearray()
+        self.room = buffer_bytes
+        self.is_ended = False
+        self.is_broken = False
+        self.changed = anyio.Event()
+
+    def notify(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()
+
+    def finish(self, *, is_broken: bool = False) -> None:
+        self.is_ended = True
+        if is_broken:
+            self.is_broken = True
+            self.buffer.clear()
+        self.notify()
+
+
+class MemoryStream(ByteStream):
+    """One end of a TCP connection that lives in memory."""
+
+    def __init__(self, inward: _Pipe, outward: _Pipe, local: Address, peer: Address) -> None:
+        self._inward = inward
+        self._outward = outward
+        self._is_closed = False
+        self._local = local
+        self._peer = peer
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """Local and remote address, as a socket has them."""
+        return {
+            SocketAttribute.local_address: lambda: self._local,
+            SocketAttribute.remote_address: lambda: self._peer,
+            SocketAttribute.remote_port: lambda: self._peer[1],
+        }
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
+        await anyio.lowlevel.checkpoint()
+        pipe = self._inward
+        while True:
+            if self._is_closed:
+                raise anyio.ClosedResourceError
+            if pipe.is_broken:
+                raise anyio.BrokenResourceError
+            if pipe.buffer:
+                data = bytes(pipe.buffer[:max_bytes])
+                del pipe.buffer[: len(data)]
+                pipe.notify()
+                return data
+            if pipe.is_ended:
+                raise anyio.EndOfStream
+            await pipe.changed.wait()
+
+    async def send(self, item: bytes) -> None:
+        """Write all of it, waiting while the peer's buffer is full."""
+        await anyio.lowlevel.checkpoint()
+        pipe = self._outward
+        view = memoryview(item)
+        while True:
+            if self._is_closed:
+                raise anyio.ClosedResourceError
+            if pipe.is_ended:
+                raise anyio.BrokenResourceError
+            free = pipe.room - len(pipe.buffer)
+            if free > 0 and view:
+                pipe.buffer += view[:free]
+                view = view[free:]
+                pipe.notify()
+            if not view:
+                return
+            await pipe.changed.wait()
+
+    async def send_eof(self) -> None:
+        """End the outward direction; the peer reads what was sent, then the end."""
+        await anyio.lowlevel.checkpoint()
+        self._outward.finish()
+
+    async def aclose(self) -> None:
+        """Close both directions; closing twice is silent."""
+        self._close()
+        await anyio.lowlevel.checkpoint()
+
+    def _close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._outward.finish()
+            self._inward.finish()
+
+    def reset(self) -> None:
+        """Break the connection as a reset does: what is under way is lost."""
+        self._is_closed = True
+        self._outward.finish(is_broken=True)
+        self._inward.finish(is_broken=True)
+
+
+def memory_pipe(
+    near: Address = ("127.0.0.1", 1),
+    far: Address = ("127.0.0.1", 2),
+    *,
+    buffer_bytes: int = _BUFFER_BYTES,
+) -> tuple[MemoryStream, MemoryStream]:
+    """Make the two ends of a connection."""
+    ahead, back = _Pipe(buffer_bytes), _Pipe(buffer_bytes)
+    return MemoryStream(back, ahead, near, far), MemoryStream(ahead, back, far, near)
+
+
+class _MemoryListener:
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.backlog: Mailbox[MemoryStream] = Mailbox(
+            1024, policy="drop_newest", name=f"backlog of {address[0]}:{address[1]}"
+        )
+
+    async def serve(self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]) -> None:
+        async with service_group() as tg:
+            async for stream in self.backlog:
+                tg.start_soon(handler, stream)
+            await anyio.sleep_forever()
+
+
+class _MemoryUdp:
+    def __init__(self, network: MemoryNetwork, address: Address) -> None:
+        self._network = network
+        self.address = address
+        self.box: Mailbox[tuple[bytes, Address]] = Mailbox(
+            _QUEUED_DATAGRAMS, policy="drop_newest", name=f"UDP {address[0]}:{address[1]}"
+        )
+
+    async def send(self, data: bytes, host: str, port: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        self._network.deliver(bytes(data), self.address, (host, port))
+
+    async def receive(self) -> tuple[bytes, Address]:
+        await anyio.lowlevel.checkpoint()
+        try:
+            return await self.box.receive()
+        except anyio.EndOfStream:
+            message = f"UDP socket {self.address[0]}:{self.address[1]} was closed"
+            raise LinkLost(message) from None
+
+
+class MemoryNetwork:
+    """Hosts, ports and datagrams without an operating system.
+
+    Any host name may be bound. A datagram to `255.255.255.255` reaches every UDP
+    socket on that port. Datagrams to nobody vanish, as on a wire.
+
+    Attributes:
+        host: The address that sockets bound to no particular host show to others.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self._listeners: dict[Address, _MemoryListener] = {}
+        self._udp: dict[Address, _MemoryUdp] = {}
+        self._next_port = _FIRST_FREE_PORT
+        self.datagrams: deque[tuple[bytes, Address, Address]] = deque(maxlen=1000)
+
+    async def connect_tcp(self, host: str, port: int) -> ByteStream:
+        """Connect to a listener of this network."""
+        await anyio.lowlevel.checkpoint()
+        listener = self._listeners.get((self._plain(host), port))
+        near, far = memory_pipe((self.host, self._free_port()), (host, port))
+        if listener is None or not listener.backlog.put(far):
+            message = f"cannot connect to {host}:{port}: connection refused"
+            raise ConnectFailed(message, host=host, port=port)
+        return near
+
+    @asynccontextmanager
+    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[_MemoryListener]:
+        """Bind a listener; the same address cannot be bound twice."""
+        address = (self._plain(host), port or self._free_port())
+        if address in self._listeners:
+            message = f"cannot bind TCP {host}:{port}: address already in use"
+            raise ConnectFailed(message, host=host, port=port)
+        listener = self._listeners[address] = _MemoryListener(address)
+        try:
+            yield listener
+        finally:
+            del self._listeners[address]
+            listener.backlog.close()
+            while listener.backlog:
+                listener.backlog.receive_nowait().reset()
+
+    @asynccontextmanager
+    async def open_udp(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        may_broadcast: bool = False,  # noqa: ARG002 - of the interface; always allowed
+    ) -> AsyncGenerator[_MemoryUdp]:
+        """Bind a UDP socket; the same address cannot be bound twice."""
+        address = (self._plain(host or ""), port or self._free_port())
+        if address in self._udp:
+            message = f"cannot bind UDP {host}:{port}: address already in use"
+            raise ConnectFailed(message, host=host, port=port)
+        udp = self._udp[address] = _MemoryUdp(self, address)
+        try:
+            yield udp
+        finally:
+            del self._udp[address]
+            udp.box.close()
+
+    def deliver(self, data: bytes, source: Address, target: Address) -> None:
+        """Put a datagram into the boxes of whom it is for."""
+        self.datagrams.append((data, source, target))
+        host, port = target
+        if host == BROADCAST:
+            for udp in list(self._udp.values()):
+                if udp.address[1] == port and udp.address != source:
+                    udp.box.put((data, source))
+        elif (udp_here := self._udp.get((self._plain(host), port))) is not None:
+            udp_here.box.put((data, source))
+
+    def _plain(self, host: str) -> str:
+        return self.host if host in _WILDCARDS or host == "localhost" else host
+
+    def _free_port(self) -> int:
+        self._next_port += 1
+        return self._next_port

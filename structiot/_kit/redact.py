@@ -1,0 +1,80 @@
+"""Secrets that do not print, and data that is fit for a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+__all__ = ["Secret", "hex_head", "redact"]
+
+SECRET_NAMES = frozenset(
+    {
+        "access_token",
+        "api_key",
+        "authorization",
+        "key",
+        "passwd",
+        "password",
+        "plcdak",
+        "pw",
+        "refresh_token",
+        "regid",
+        "sak",
+        "secret",
+        "sign",
+        "token",
+        "will_password",
+    }
+)
+HIDDEN = "***"
+
+
+@final
+class Secret:
+    """A text that shows as `***` wherever it is printed, logged or formatted."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text itself; call this only where it goes on the wire."""
+        return self._text
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+
+def redact(value: object) -> object:
+    """Copy JSON-like data with the values of secret names hidden, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN
+            if isinstance(name, str) and name.lower() in SECRET_NAMES and item
+            else redact(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    if isinstance(value, Secret):
+        return HIDDEN
+    return value
+
+
+def hex_head(data: bytes | bytearray | memoryview, length: int = 255) -> str:
+    """Show the first bytes in hex, and how many there are in all if there are more."""
+    head = bytes(data[:length]).hex(" ")
+    return head if len(data) <= length else f"{head} ... ({len(data)} bytes)"

@@ -1,0 +1,219 @@
+"""The error tree: a class says what the caller can do, attributes say what happened.
+
+Every error that leaves a public name of structiot is one of these, never a group
+and never an exception of a library underneath. The field meanings:
+
+* `UsageError`, `ConfigError`: fix the program or its settings.
+* `TransportError` and below: the network failed; a retry may help.
+* `PeerError` and below: the peer spoke and that is the problem; do not retry blindly.
+* `Overflowed`: a mailbox with the policy `"raise"` was read too slowly.
+* `InternalError`: several background tasks failed at once; please report it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AuthRefused",
+    "CommandRefused",
+    "ConfigError",
+    "ConnectFailed",
+    "InternalError",
+    "LinkLost",
+    "Overflowed",
+    "PeerError",
+    "ProtocolViolation",
+    "ReplyTimeout",
+    "StructiotError",
+    "TransportError",
+    "UnsupportedDevice",
+    "UsageError",
+]
+
+DATA_HEAD_BYTES = 255
+
+
+def _rebuild(
+    cls: type[StructiotError], args: tuple[Any, ...], state: dict[str, Any]
+) -> StructiotError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class StructiotError(Exception):
+    """Root of every error that structiot raises."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only constructors do not survive the default protocol.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class UsageError(StructiotError):
+    """The call is wrong in this state, whatever the peer does."""
+
+
+class ConfigError(StructiotError, ValueError):
+    """Settings that cannot work; the message lists every problem found."""
+
+
+class TransportError(StructiotError):
+    """The network failed; a retry may help."""
+
+
+class ConnectFailed(TransportError, OSError):
+    """No connection could be made.
+
+    Attributes:
+        host: Name or address that was tried.
+        port: Port that was tried; None where the transport has none.
+        attempts: How many attempts were made before giving up.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.host = host
+        self.port = port
+        self.attempts = attempts
+
+
+class LinkLost(TransportError):
+    """An open connection ended while it was needed.
+
+    Attributes:
+        reason: What ended it, in one phrase.
+        since_s: `anyio.current_time()` at which it was noticed, if known.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str = "", since_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason or message
+        self.since_s = since_s
+
+
+class ReplyTimeout(TransportError, TimeoutError):
+    """A peer accepted a request and did not answer in time.
+
+    Attributes:
+        request: What was asked, in words fit for a log.
+        after_s: How long was waited, in seconds.
+    """
+
+    def __init__(
+        self, message: str, *, request: str = "", after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.request = request
+        self.after_s = after_s
+
+
+class PeerError(StructiotError):
+    """The peer spoke, and what it said is the problem."""
+
+
+class ProtocolViolation(PeerError):
+    """Bytes that the protocol does not allow.
+
+    Attributes:
+        data: The first 255 bytes of what was received.
+        offset: Where in the data the fault was seen, if known.
+        code: The protocol's own number for the fault, where it has one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        data: bytes = b"",
+        offset: int | None = None,
+        code: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.data = bytes(data[:DATA_HEAD_BYTES])
+        self.offset = offset
+        self.code = code
+
+
+class AuthRefused(PeerError):
+    """The peer does not accept these credentials.
+
+    Attributes:
+        account: Account name that was refused; never the secret.
+        code: The peer's number for the refusal, where it has one.
+    """
+
+    def __init__(
+        self, message: str, *, account: str | None = None, code: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.account = account
+        self.code = code
+
+
+class CommandRefused(PeerError):
+    """The peer understood a command and said no.
+
+    Attributes:
+        code: The peer's number for the refusal, where it has one.
+        peer_text: The peer's own words, where it gave any.
+    """
+
+    def __init__(
+        self, message: str, *, code: int | None = None, peer_text: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.peer_text = peer_text
+
+
+class UnsupportedDevice(PeerError):
+    """The device or its firmware cannot do this.
+
+    Attributes:
+        model: Model of the device, if known.
+        firmware: Firmware of the device, if known.
+        supported: Which models or firmware versions can.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        firmware: str | None = None,
+        supported: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.firmware = firmware
+        self.supported = supported
+
+
+class Overflowed(StructiotError):
+    """A mailbox with the policy `"raise"` was full.
+
+    Attributes:
+        dropped: How many items were lost.
+    """
+
+    def __init__(self, message: str, *, dropped: int = 0) -> None:
+        super().__init__(message)
+        self.dropped = dropped
+
+
+class InternalError(StructiotError):
+    """More than one background task failed; `__cause__` is the group."""

@@ -1,0 +1,137 @@
+"""The properties of MQTT 5.0, typed by the packet that carries them.
+
+One frozen class per kind of packet; a field that the packet did not carry is None
+(or the empty tuple for the two kinds that may repeat). User properties keep their
+order and their duplicates. Units stand in the names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "AckProperties",
+    "AuthProperties",
+    "ConnackProperties",
+    "ConnectProperties",
+    "DisconnectProperties",
+    "PublishProperties",
+    "SubscribeProperties",
+    "UnsubscribeProperties",
+    "UserProperties",
+    "WillProperties",
+]
+
+UserProperties = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectProperties:
+    """What a client may add to CONNECT."""
+
+    session_expiry_s: int | None = None
+    receive_maximum: int | None = None
+    maximum_packet_bytes: int | None = None
+    topic_alias_maximum: int | None = None
+    request_response_information: bool | None = None
+    request_problem_information: bool | None = None
+    authentication_method: str | None = None
+    authentication_data: bytes | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WillProperties:
+    """What a client may add to its will message."""
+
+    payload_format: int | None = None
+    message_expiry_s: int | None = None
+    content_type: str | None = None
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    will_delay_s: int | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnackProperties:
+    """What a server may add to CONNACK: its limits, mostly."""
+
+    session_expiry_s: int | None = None
+    receive_maximum: int | None = None
+    maximum_qos: int | None = None
+    retain_available: bool | None = None
+    maximum_packet_bytes: int | None = None
+    assigned_client_id: str | None = None
+    topic_alias_maximum: int | None = None
+    reason_string: str | None = None
+    wildcard_subscription_available: bool | None = None
+    subscription_ids_available: bool | None = None
+    shared_subscription_available: bool | None = None
+    server_keep_alive_s: int | None = None
+    response_information: str | None = None
+    server_reference: str | None = None
+    authentication_method: str | None = None
+    authentication_data: bytes | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishProperties:
+    """What may accompany a message.
+
+    `payload_format` is 0 for bytes and 1 for UTF-8 text. `subscription_ids` comes
+    only from servers.
+    """
+
+    payload_format: int | None = None
+    message_expiry_s: int | None = None
+    topic_alias: int | None = None
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    content_type: str | None = None
+    subscription_ids: tuple[int, ...] = ()
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AckProperties:
+    """What may accompany PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK."""
+
+    reason_string: str | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeProperties:
+    """What a client may add to SUBSCRIBE."""
+
+    subscription_id: int | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsubscribeProperties:
+    """What a client may add to UNSUBSCRIBE."""
+
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisconnectProperties:
+    """What may accompany DISCONNECT; the session expiry only from a client."""
+
+    session_expiry_s: int | None = None
+    reason_string: str | None = None
+    server_reference: str | None = None
+    user_properties: UserProperties = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthProperties:
+    """What AUTH carries."""
+
+    authentication_method: str | None = None
+    authentication_data: bytes | None = None
+    reason_string: str | None = None
+    user_properties: UserProperties = ()

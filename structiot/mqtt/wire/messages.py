@@ -14,6 +14,14 @@ from typing import Any, TypeAlias
 
 from structiot.errors import UsageError
 from structiot.mqtt.wire.properties import (
+    NO_ACK_PROPERTIES,
+    NO_AUTH_PROPERTIES,
+    NO_CONNACK_PROPERTIES,
+    NO_CONNECT_PROPERTIES,
+    NO_DISCONNECT_PROPERTIES,
+    NO_SUBSCRIBE_PROPERTIES,
+    NO_UNSUBSCRIBE_PROPERTIES,
+    NO_WILL_PROPERTIES,
     AckProperties,
     AuthProperties,
     ConnackProperties,
@@ -28,7 +36,6 @@ from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
 
 __all__ = [
     "DUP",
-    "NO_ACK_PROPERTIES",
     "RETAIN",
     "Ack",
     "Auth",
@@ -202,7 +209,7 @@ class Will:
     payload: bytes = b""
     qos: int = 0
     retain: bool = False
-    properties: WillProperties = WillProperties()
+    properties: WillProperties = NO_WILL_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +223,7 @@ class Connect:
     password: bytes | None = field(default=None, repr=False)
     will: Will | None = None
     version: int = 4
-    properties: ConnectProperties = ConnectProperties()
+    properties: ConnectProperties = NO_CONNECT_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,10 +238,7 @@ class Connack:
 
     session_present: bool = False
     reason: ReasonCode | ConnectReturnCode = ReasonCode.SUCCESS
-    properties: ConnackProperties = ConnackProperties()
-
-
-NO_ACK_PROPERTIES = AckProperties()
+    properties: ConnackProperties = NO_CONNACK_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +298,7 @@ class Subscribe:
 
     packet_id: int
     subscriptions: tuple[SubscriptionRequest, ...]
-    properties: SubscribeProperties = SubscribeProperties()
+    properties: SubscribeProperties = NO_SUBSCRIBE_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +316,7 @@ class Unsubscribe:
 
     packet_id: int
     topic_filters: tuple[str, ...]
-    properties: UnsubscribeProperties = UnsubscribeProperties()
+    properties: UnsubscribeProperties = NO_UNSUBSCRIBE_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,7 +343,7 @@ class Disconnect:
     """DISCONNECT; from the client in both versions, from the server in 5.0."""
 
     reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION
-    properties: DisconnectProperties = DisconnectProperties()
+    properties: DisconnectProperties = NO_DISCONNECT_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +351,7 @@ class Auth:
     """AUTH: one step of an enhanced authentication; MQTT 5.0 only."""
 
     reason: ReasonCode = ReasonCode.SUCCESS
-    properties: AuthProperties = AuthProperties()
+    properties: AuthProperties = NO_AUTH_PROPERTIES
 
 
 Ack: TypeAlias = Puback | Pubrec | Pubrel | Pubcomp

@@ -10,6 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "NO_ACK_PROPERTIES",
+    "NO_AUTH_PROPERTIES",
+    "NO_CONNACK_PROPERTIES",
+    "NO_CONNECT_PROPERTIES",
+    "NO_DISCONNECT_PROPERTIES",
+    "NO_SUBSCRIBE_PROPERTIES",
+    "NO_UNSUBSCRIBE_PROPERTIES",
+    "NO_WILL_PROPERTIES",
     "AckProperties",
     "AuthProperties",
     "ConnackProperties",
@@ -135,3 +143,13 @@ class AuthProperties:
     authentication_data: bytes | None = None
     reason_string: str | None = None
     user_properties: UserProperties = ()
+
+
+NO_CONNECT_PROPERTIES = ConnectProperties()
+NO_WILL_PROPERTIES = WillProperties()
+NO_CONNACK_PROPERTIES = ConnackProperties()
+NO_ACK_PROPERTIES = AckProperties()
+NO_SUBSCRIBE_PROPERTIES = SubscribeProperties()
+NO_UNSUBSCRIBE_PROPERTIES = UnsubscribeProperties()
+NO_DISCONNECT_PROPERTIES = DisconnectProperties()
+NO_AUTH_PROPERTIES = AuthProperties()

@@ -1,0 +1,133 @@
+"""Virtual time for both backends: idle time is jumped over, never waited for.
+
+A test (or a module, by `pytestmark`) opts in with a marker and is written as if it
+ran in real time:
+
+    pytestmark = pytest.mark.virtual_time
+
+    async def test_polls_for_an_hour():
+        started_at = anyio.current_time()      # 0.0 at the start of every test
+        await anyio.sleep(3600)                # takes microseconds
+        assert anyio.current_time() - started_at == 3600
+
+The clock stands still while code runs and jumps to the next deadline when every
+task waits, so timings are exact and equal on both backends. trio brings this
+(`MockClock`); asyncio gets a loop whose selector moves the clock instead of waiting.
+
+What may be used under virtual time:
+
+* tasks, events, memory networks, `anyio.sleep`, deadlines: yes;
+* worker threads: yes, by `anyio.to_thread.run_sync`. A thread in flight looks idle
+  to a scheduler, so the clock is stopped until it has come back;
+* sockets, pipes and processes: no. The other side lives in real time. A loop that
+  is asked to watch one raises `RealInputOutput`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import selectors
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio.to_thread
+import trio.testing
+
+RunSync = Callable[..., Awaitable[Any]]
+
+
+class RealInputOutput(RuntimeError):
+    """A test under virtual time tried to wait for a real file descriptor."""
+
+
+class ThreadsInFlight:
+    """Counts calls of `anyio.to_thread.run_sync`; nothing jumps while there are any."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.on_change: Callable[[], None] = lambda: None
+
+    def counted(self, run_sync: RunSync) -> RunSync:
+        @functools.wraps(run_sync)
+        async def run_counted(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            self.on_change()
+            try:
+                return await run_sync(*args, **kwargs)
+            finally:
+                self.count -= 1
+                self.on_change()
+
+        return run_counted
+
+
+class _JumpSelector(selectors.DefaultSelector):
+    """Moves the loop's clock where another selector would wait."""
+
+    loop: JumpLoop
+
+    def register(
+        self, fileobj: Any, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        # The first descriptor is the pipe by which threads wake the loop.
+        if self.get_map():
+            raise RealInputOutput(
+                "sockets live in real time: use a MemoryNetwork, or mark the test "
+                "e2e instead of virtual_time"
+            )
+        return super().register(fileobj, events, data)
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        if ready := super().select(0):
+            return ready
+        if self.loop.threads.count:
+            return super().select(None)
+        self.loop.jump(timeout)
+        return []
+
+
+class JumpLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop whose clock starts at 0 and moves only when all tasks wait."""
+
+    def __init__(self, threads: ThreadsInFlight | None = None) -> None:
+        self.threads = threads or ThreadsInFlight()
+        self._now_s = 0.0
+        selector = _JumpSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self._now_s
+
+    def jump(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
+@contextmanager
+def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what the `anyio_backend` fixture returns for a test under virtual time."""
+    threads = ThreadsInFlight()
+    options: dict[str, Any]
+    if name == "asyncio":
+        options = {"loop_factory": functools.partial(JumpLoop, threads)}
+    else:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+
+        def hold_or_go() -> None:
+            clock.autojump_threshold = math.inf if threads.count else 0
+
+        threads.on_change = hold_or_go
+        options = {"clock": clock}
+    original = anyio.to_thread.run_sync
+    anyio.to_thread.run_sync = threads.counted(original)  # type: ignore[assignment]
+    try:
+        yield name, options
+    finally:
+        anyio.to_thread.run_sync = original

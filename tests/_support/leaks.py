@@ -1,0 +1,115 @@
+"""What a test may leave behind: nothing.
+
+Tasks are compared before and after inside the running loop, threads and sockets
+also after the loop has been closed. Threads of the pools that anyio, trio and asyncio
+keep for reuse do not count.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+POOL_THREAD_PREFIXES = ("AnyIO worker thread", "Trio thread", "asyncio_", "ThreadPool")
+_FD_FOLDER = Path("/proc/self/fd")
+_SETTLE_PASSES = 100
+_SETTLE_S = 1.0
+
+
+def open_sockets() -> frozenset[str]:
+    """Name the open sockets of this process; empty where the system cannot tell."""
+    found = set()
+    if not _FD_FOLDER.is_dir():
+        return frozenset()
+    for entry in _FD_FOLDER.iterdir():
+        try:
+            target = str(entry.readlink())
+        except OSError:  # the descriptor of the listing itself
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return frozenset(found)
+
+
+def own_threads() -> frozenset[threading.Thread]:
+    """Give the living threads that are not part of a reusable pool."""
+    return frozenset(
+        thread
+        for thread in threading.enumerate()
+        if not thread.name.startswith(POOL_THREAD_PREFIXES)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What exists at one moment; `since` tells what has come since another."""
+
+    threads: frozenset[threading.Thread] = field(default_factory=own_threads)
+    sockets: frozenset[str] = field(default_factory=open_sockets)
+    tasks: frozenset[int] = frozenset()
+
+    def since(self, before: Leftovers) -> list[str]:
+        threads = sorted(thread.name for thread in self.threads - before.threads)
+        sockets = sorted(self.sockets - before.sockets)
+        return [f"thread {name}" for name in threads] + sockets
+
+
+def wait_for_none_since(before: Leftovers) -> list[str]:
+    """Say what has been left since `before`, after up to a second of patience."""
+    give_up_at = time.monotonic() + _SETTLE_S
+    while left := Leftovers().since(before):
+        if time.monotonic() > give_up_at:
+            return left
+        time.sleep(0.01)
+    return []
+
+
+def running_tasks() -> dict[int, str]:
+    """Give the tasks of the running loop, but for the calling one, by id."""
+    own = anyio.get_current_task().id
+    return {
+        task.id: f"task {task.name}"
+        for task in anyio.get_running_tasks()
+        if task.id != own and not _is_machinery(task)
+    }
+
+
+def _is_machinery(task: anyio.TaskInfo) -> bool:
+    # anyio's plugin runs each fixture and test from a new task on asyncio.
+    return getattr(task.coro, "__qualname__", "").startswith("TestRunner.")
+
+
+async def settled_leftovers(before: Leftovers) -> list[str]:
+    """Say which tasks, threads and sockets are left once nothing happens any more.
+
+    The scheduler is given some passes first: asyncio closes a transport one pass
+    after it was told to. What needs the peer to notice gets real time, except
+    under a virtual clock, which has none to give.
+    """
+    for _ in range(_SETTLE_PASSES):
+        left = _left_now(before)
+        if not left:
+            return []
+        await anyio.lowlevel.checkpoint()
+    real_deadline = time.monotonic() + _SETTLE_S
+    while (left := _left_now(before)) and time.monotonic() < real_deadline:
+        started = time.monotonic()
+        await anyio.sleep(0.01)
+        if time.monotonic() - started < 0.005:
+            break
+    return left
+
+
+def _left_now(before: Leftovers) -> list[str]:
+    tasks = [name for id_, name in running_tasks().items() if id_ not in before.tasks]
+    return tasks + Leftovers().since(before)
+
+
+def leftovers_now() -> Leftovers:
+    """Take a snapshot that includes the tasks of the running loop."""
+    return Leftovers(tasks=frozenset(running_tasks()))

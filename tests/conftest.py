@@ -1,0 +1,120 @@
+"""What every test gets: both backends, a guarded network, a check for leftovers.
+
+Every `async def test_...` runs on asyncio and on trio, in real time with real sockets.
+`@pytest.mark.virtual_time` gives it a clock that jumps instead (`_support/clock.py`).
+Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from tests._support.clock import virtual_backend
+from tests._support.leaks import (
+    Leftovers,
+    leftovers_now,
+    settled_leftovers,
+    wait_for_none_since,
+)
+from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
+from tests._support.network_guard import GUARD
+
+Backend = tuple[str, dict[str, Any]]
+StartMosquitto = Callable[..., Mosquitto]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--uvloop", action="store_true", help="run the e2e tests on uvloop, too"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "anyio_backend" not in metafunc.fixturenames:
+        return
+    backends = ["asyncio", "trio"]
+    is_e2e = metafunc.definition.get_closest_marker("e2e") is not None
+    if is_e2e and metafunc.config.getoption("--uvloop"):
+        backends.append("uvloop")
+    metafunc.parametrize("anyio_backend", backends, indirect=True)
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    if request.node.get_closest_marker("virtual_time"):
+        with virtual_backend(request.param) as backend:
+            yield backend
+    elif request.param == "uvloop":
+        yield "asyncio", {"use_uvloop": True}
+    else:
+        yield request.param, {}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail a test that leaves a thread or a socket behind once its loop is closed."""
+    before = Leftovers()
+    yield
+    if left := wait_for_none_since(before):
+        pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def no_task_outlives_an_async_test(
+    request: pytest.FixtureRequest, nothing_is_left: None
+) -> None:
+    # Requested here, before all else of the test, so that it ends after all else.
+    if "anyio_backend" in request.fixturenames:
+        request.getfixturevalue("no_task_is_left")
+
+
+@pytest.fixture
+async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
+    before = leftovers_now()
+    yield
+    if left := await settled_leftovers(before):
+        pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def network_stays_local() -> Iterator[None]:
+    GUARD.is_on = True
+    yield
+    GUARD.is_on = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """Refuse blocking calls that structiot makes inside an asyncio loop."""
+    with blockbuster_ctx("structiot"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """The broker that tests share; each uses topics of its own and leaves it running."""
+    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
+    """Start brokers of the test's own, to be stopped, restarted or configured."""
+    brokers: list[Mosquitto] = []
+
+    def start(config: str = DEFAULT_CONFIG) -> Mosquitto:
+        broker = Mosquitto(tmp_path, config)
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in brokers:
+        broker.stop()

@@ -1,0 +1,60 @@
+"""The virtual clock: jumps over idle time, alike on both backends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import anyio
+import pytest
+
+from tests._support.clock import RealInputOutput
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_an_hour_of_sleep_takes_no_time_and_is_exact():
+    started = time.monotonic()
+    assert anyio.current_time() == 0.0
+    await anyio.sleep(3600)
+    assert anyio.current_time() == 3600
+    assert time.monotonic() - started < 1
+
+
+async def test_the_clock_stands_still_while_code_runs():
+    threading.Event().wait(0.02)
+    await anyio.lowlevel.checkpoint()
+    assert anyio.current_time() == 0.0
+
+
+async def test_deadlines_fire_in_their_order():
+    fired: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await anyio.sleep_forever()
+        fired.append(anyio.current_time())
+
+    async with anyio.create_task_group() as tasks:
+        for seconds in (30.0, 10.0, 20.0):
+            tasks.start_soon(wait, seconds)
+    assert fired == [10.0, 20.0, 30.0]
+
+
+async def test_a_thread_in_flight_holds_the_clock():
+    with anyio.fail_after(0.001):
+        await anyio.to_thread.run_sync(time.sleep, 0.02)
+    assert anyio.current_time() == 0.0
+
+
+async def test_a_socket_is_refused(anyio_backend_name: str):
+    if anyio_backend_name == "trio":
+        # trio's clock has no say in what is waited for.
+        return
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        with pytest.raises(RealInputOutput):
+            await anyio.wait_readable(listener)

@@ -1,0 +1,54 @@
+"""The leak check sees tasks, threads and sockets, and forgives what goes away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import anyio
+import pytest
+
+from tests._support.leaks import (
+    Leftovers,
+    leftovers_now,
+    settled_leftovers,
+    wait_for_none_since,
+)
+
+pytestmark = pytest.mark.e2e
+
+
+def test_an_open_socket_is_left_over_until_it_is_closed():
+    before = Leftovers()
+    with socket.socket():
+        assert [name.partition(":")[0] for name in wait_for_none_since(before)] == [
+            "socket"
+        ]
+    assert wait_for_none_since(before) == []
+
+
+def test_a_thread_that_ends_soon_is_forgiven():
+    before = Leftovers()
+    may_end = threading.Event()
+    thread = threading.Thread(target=may_end.wait, name="short")
+    thread.start()
+    assert Leftovers().since(before) == ["thread short"]
+    may_end.set()
+    assert wait_for_none_since(before) == []
+    thread.join()
+
+
+async def test_a_task_is_left_over_while_it_runs():
+    before = leftovers_now()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.sleep_forever, name="sleeper")
+        await anyio.wait_all_tasks_blocked()
+        assert await settled_leftovers(before) == ["task sleeper"]
+        tasks.cancel_scope.cancel()
+    assert await settled_leftovers(before) == []
+
+
+async def test_a_worker_thread_kept_for_reuse_is_no_leftover():
+    before = leftovers_now()
+    await anyio.to_thread.run_sync(threading.current_thread)
+    assert await settled_leftovers(before) == []

@@ -1,3 +1,79 @@
-"""structiot: open is an `async with`, happening is an `async for`."""
+"""structiot: what is open is an `async with`, what happens is an `async for`.
+
+The names below are what most programs need; each system's package has the rest.
+Errors are imported at once, everything else when it is first asked for, so that
+`import structiot` costs next to nothing.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from structiot import errors as _errors
+from structiot.errors import (
+    AuthRefused,
+    CommandRefused,
+    ConfigError,
+    ConnectFailed,
+    InternalError,
+    LinkLost,
+    Overflowed,
+    PeerError,
+    ProtocolViolation,
+    ReplyTimeout,
+    StructiotError,
+    TransportError,
+    UnsupportedDevice,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from structiot.model import Availability, Reading, StateChange
+
+__all__ = [
+    # Errors
+    "AuthRefused",
+    "CommandRefused",
+    "ConfigError",
+    "ConnectFailed",
+    "InternalError",
+    "LinkLost",
+    "Overflowed",
+    "PeerError",
+    "ProtocolViolation",
+    "ReplyTimeout",
+    "StructiotError",
+    "TransportError",
+    "UnsupportedDevice",
+    "UsageError",
+    # What every system reports
+    "Availability",
+    "Reading",
+    "StateChange",
+]
+
+_HOME_OF = {
+    "Availability": "structiot.model",
+    "Reading": "structiot.model",
+    "StateChange": "structiot.model",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# A traceback shows the name by which users know and import an error.
+for _name in _errors.__all__:
+    getattr(_errors, _name).__module__ = __name__
+del _name

@@ -1,0 +1,87 @@
+"""Rules about the sources that no linter knows; `nox -s arch` runs them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from tests._support.sources import (
+    PACKAGE,
+    ROOT,
+    TESTS,
+    documented_names,
+    error_names,
+    functions,
+    has_docstring,
+    names_expected_in,
+    public_objects,
+    python_files,
+    relative,
+)
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+MAX_MODULES_A_FOLDER = 12
+SOURCE_FOLDERS = ("structiot", "tests", "examples", "benchmarks", "docs")
+# Roots of families: what is raised is always more exact.
+ABSTRACT_ERRORS = {"StructiotError", "TransportError", "PeerError"}
+
+
+def test_no_file_is_longer_than_400_lines():
+    lengths = {
+        relative(path): len(path.read_text("utf-8").splitlines())
+        for folder in SOURCE_FOLDERS
+        for path in python_files(ROOT / folder)
+    }
+    assert {k: v for k, v in lengths.items() if v > MAX_FILE_LINES} == {}
+
+
+def test_no_function_is_longer_than_50_lines():
+    found = [
+        f"{function.where}: {function.lines} lines"
+        for path in python_files(PACKAGE)
+        for function in functions(path)
+        if function.lines > MAX_FUNCTION_LINES
+    ]
+    assert found == []
+
+
+def test_no_folder_holds_more_modules_than_one_can_overlook():
+    folders = {path.parent for path in python_files(PACKAGE)}
+    counts = {
+        relative(folder): len(
+            [p for p in folder.glob("*.py") if p.name != "__init__.py"]
+        )
+        for folder in folders
+    }
+    assert {k: v for k, v in counts.items() if v > MAX_MODULES_A_FOLDER} == {}
+
+
+def test_every_module_says_what_it_is_for():
+    silent = [
+        relative(path)
+        for path in python_files(PACKAGE)
+        if not re.match(r'\s*r?"""', path.read_text("utf-8"))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", sorted(error_names() - ABSTRACT_ERRORS))
+def test_every_error_is_raised_in_a_test(name: str):
+    assert name in {
+        expected
+        for path in python_files(TESTS)
+        if path not in {TESTS / "test_errors.py", TESTS / "test_architecture.py"}
+        for expected in names_expected_in(path)
+    }
+
+
+@pytest.mark.parametrize(("name", "value"), public_objects().items(), ids=str)
+def test_every_public_name_is_described_and_has_an_entry_in_the_reference(
+    name: str, value: object
+):
+    is_callable = inspect.isclass(value) or inspect.isroutine(value)
+    assert not is_callable or has_docstring(value), f"{name} has no docstring"
+    assert name.rpartition(".")[2] in documented_names(), f"{name} is in no reference"

@@ -1,0 +1,109 @@
+"""JSON as these devices write it: lenient in the text, strict in what comes out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+from structiot.errors import ProtocolViolation
+
+__all__ = [
+    "clean_text",
+    "compact",
+    "integer_of",
+    "number_of",
+    "parse_object",
+    "text_of",
+    "violation",
+]
+
+_PADDING = "\ufeff\0 \t\r\n"
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+_SECRETS = re.compile(rb'("(?:sak|regid|plcdak)"\s*:\s*")[^"]*', re.IGNORECASE)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def parse_object(data: bytes, what: str) -> dict[str, object]:
+    """Read the JSON object at the start of `data`; what follows it is ignored.
+
+    A byte order mark, NULs and blanks around it do no harm, invalid UTF-8 becomes
+    replacement characters, and numbers that JSON does not have become None.
+
+    Raises:
+        ProtocolViolation: No JSON, or no object.
+    """
+    text = data.decode("utf-8", "replace").lstrip(_PADDING)
+    try:
+        value, _ = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError) as exc:
+        position = exc.pos if isinstance(exc, json.JSONDecodeError) else None
+        reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+        raise violation(f"{what}: no JSON: {reason}", data, position) from None
+    if not isinstance(value, dict):
+        raise violation(f"{what}: a {_kind(value)} instead of an object", data)
+    return value
+
+
+def compact(value: object, *, is_ascii: bool) -> str:
+    """Write JSON without blanks, with escapes beyond ASCII or without."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=is_ascii)
+
+
+def violation(
+    message: str, data: bytes, offset: int | None = None
+) -> ProtocolViolation:
+    """Make the error for malformed data; the secrets in its excerpt are hidden."""
+    return ProtocolViolation(message, data=_SECRETS.sub(rb"\1***", data), offset=offset)
+
+
+def integer_of(value: object) -> int | None:
+    """Read an integer, also one that is written as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return int(value)
+    return None
+
+
+def number_of(value: object) -> float | None:
+    """Read a finite number, also one that is written as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def text_of(value: object) -> str | None:
+    """Read a text, or a number as text; None for anything else and for blanks."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    return (clean_text(value) or None) if isinstance(value, str) else None
+
+
+def clean_text(text: str) -> str:
+    """Strip blanks and control characters; half a character becomes a whole `?`."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _CONTROLS.sub(" ", whole).strip()
+
+
+def _no_number(_: str) -> None:
+    return None
+
+
+def _kind(value: object) -> str:
+    names = {list: "list", str: "text", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)

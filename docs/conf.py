@@ -1,0 +1,34 @@
+"""Sphinx settings: MyST pages in Diataxis folders, warnings are errors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+
+project = "structiot"
+author = "structiot contributors"
+copyright = "structiot contributors"  # noqa: A001 - the name that Sphinx reads
+version = release = installed_version("structiot")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+templates_path: list[str] = []
+
+html_theme = "furo"
+html_title = f"structiot {release}"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+autodoc_class_signature = "mixed"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+nitpicky = True
+# Only our own names can be checked without a network: the inventories of Python, anyio
+# and the others would have to be fetched. A name of ours that is wrong still warns,
+# because it is written in full in the pages.
+nitpick_ignore_regex = [(r"py:.*", r"(?!structiot\.).*")]

@@ -1,0 +1,148 @@
+"""How fast MQTT clients in Python receive and publish, side by side.
+
+Every client runs in its own virtual environment and process against the same
+raw-socket peer in another process: see benchmarks/README.md for what is measured.
+
+    python benchmarks/mqtt_client.py --quick
+    python benchmarks/mqtt_client.py --only structiot,gmqtt --cells receive0,publish1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from peers.environments import EnvironmentFailed, ensure
+from peers.libraries import CELLS, LIBRARIES, Cell, Library
+from peers.measure import Bench, Sample
+from peers.report import Report, Result, environment, print_environment
+
+Row = tuple[Library, str, Cell]
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def parse_cells(text: str) -> tuple[Cell, ...]:
+    """`receive0,publish2`, or a whole side: `receive`."""
+    chosen: list[Cell] = []
+    for word in words(text):
+        matching = [cell for cell in CELLS if word in (f"{cell[0]}{cell[1]}", cell[0])]
+        if not matching:
+            raise argparse.ArgumentTypeError(f"no such cell: {word!r}")
+        chosen += matching
+    return tuple(dict.fromkeys(chosen))
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    names = [library.name for library in LIBRARIES]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=words, metavar="LIB,...", help=", ".join(names))
+    parser.add_argument("--cells", type=parse_cells, default=CELLS, metavar="CELL,...")
+    parser.add_argument("--loops", type=words, metavar="asyncio,uvloop,trio")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="how long one run should take"
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round, asyncio")
+    parser.add_argument(
+        "--no-pin", action="store_true", help="leave cores to the system"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args(argv)
+    for name in args.only or ():
+        if name not in names:
+            parser.error(f"no such client: {name!r}; there are {', '.join(names)}")
+    if args.quick:
+        args.rounds, args.seconds = 1, 0.4
+        args.loops = args.loops or ["asyncio"]
+    return args
+
+
+def choose_rows(args: argparse.Namespace) -> list[Row]:
+    """Cell by cell, so that what is compared is measured at about the same time."""
+    return [
+        (library, loop, cell)
+        for cell in args.cells
+        for library in LIBRARIES
+        if not args.only or library.name in args.only
+        for loop in library.loops
+        if not args.loops or loop in args.loops or loop in ("-", "thread")
+        if cell in library.cells
+    ]
+
+
+def note(row: Row, text: str) -> None:
+    library, loop, (mode, qos) = row
+    print(f"{library.title}, {loop}, {mode} QoS {qos}: {text}", file=sys.stderr)
+
+
+def install(rows: list[Row]) -> dict[str, Path | str]:
+    """The Python of each client, or why it has none."""
+    pythons: dict[str, Path | str] = {}
+    for library in {row[0].name: row[0] for row in rows}.values():
+        try:
+            pythons[library.name] = ensure(library)
+        except EnvironmentFailed as error:
+            pythons[library.name] = f"not installed: {error}"
+    return pythons
+
+
+def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
+    bench = Bench(seconds=args.seconds, pin=not args.no_pin)
+    pythons = install(rows)
+    samples: dict[Row, list[Sample]] = {row: [] for row in rows}
+    counts: dict[Row, int] = {}
+    for turn in range(args.rounds):
+        for row in rows:
+            library, loop, cell = row
+            python = pythons[library.name]
+            if isinstance(python, str):
+                samples[row] = [Sample(problem=python)]
+                continue
+            if turn == 0:
+                trial = bench.calibrate(python, library, loop, cell)
+                if trial.problem:
+                    samples[row].append(trial)
+                    note(row, f"failed: {trial.problem}")
+                    continue
+                counts[row] = bench.count_for(trial)
+            if row in counts:
+                sample = bench.once(python, library, loop, cell, counts[row])
+                samples[row].append(sample)
+                note(row, sample.problem or f"{sample.rate:,.0f}/s")
+    return [
+        Result(library=library, loop=loop, cell=cell, samples=tuple(taken))
+        for (library, loop, cell), taken in samples.items()
+    ]
+
+
+def main() -> int:
+    args = parse_arguments()
+    rows = choose_rows(args)
+    if not rows:
+        print("nothing to measure: no client has these cells on these loops")
+        return 2
+    before = environment()
+    results = measure(args, rows)
+    after = environment()
+    Report(results).print()
+    print_environment(before, after)
+    if args.json:
+        facts = {
+            "environment": before,
+            "load_average_after": after["load_average"],
+            "rounds": args.rounds,
+            "results": [result.facts() for result in results],
+        }
+        args.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,319 @@
+"""The one peer of every measurement: a socket that speaks just enough MQTT.
+
+It shares no code with any client. Whatever is sent often is encoded beforehand,
+and whatever arrives often is counted by slices over whole buffers, so that one
+core of it outruns any client by far: the client is always what is measured.
+
+It takes one connection and prints two JSON lines: its port at the start, and what
+happened with the times of the system-wide monotonic clock at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import selectors
+import socket
+import time
+
+CHUNK = 1 << 18
+SILENCE_S = 20.0
+ACK_SIZE = 4
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+PUBREC, PUBCOMP = 0x50, 0x70
+IS_PUBREC = bytes(1 if kind == PUBREC else 0 for kind in range(256))
+IS_PUBCOMP = bytes(1 if kind == PUBCOMP else 0 for kind in range(256))
+
+
+class Surprise(Exception):
+    """The client sent something that the measurement has no place for."""
+
+
+def say(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def publish_packet(
+    topic: bytes, payload: bytes, qos: int, version: int, packet_id: int
+) -> bytes:
+    body = len(topic).to_bytes(2, "big") + topic
+    if qos:
+        body += packet_id.to_bytes(2, "big")
+    if version == 5:
+        body += b"\x00"
+    body += payload
+    if len(body) > 127:
+        msg = "topic and payload must fit the one-byte length form"
+        raise ValueError(msg)
+    return bytes((0x30 | qos << 1, len(body))) + body
+
+
+class Peer:
+    """One connection, from CONNECT to the last byte of the measurement."""
+
+    def __init__(self, sock: socket.socket, args: argparse.Namespace) -> None:
+        self.sock = sock
+        self.qos: int = args.qos
+        self.count: int = args.count
+        self.window: int = args.window
+        self.topic: bytes = args.topic.encode()
+        self.payload = bytes(i & 0xFF for i in range(args.payload))
+        self.version = 4
+        self.buffer = b""
+        self.first_at = 0.0
+        self.last_at = 0.0
+
+    # -- packets one at a time: before and after the measurement
+
+    def more(self) -> None:
+        data = self.sock.recv(CHUNK)
+        if not data:
+            msg = "the client closed the connection"
+            raise Surprise(msg)
+        self.buffer += data
+
+    def next_packet(self) -> bytes:
+        while True:
+            length = shift = 0
+            for at, byte in enumerate(self.buffer[1:5], 2):
+                length |= (byte & 0x7F) << shift
+                shift += 7
+                if byte < 0x80:
+                    end = at + length
+                    if len(self.buffer) >= end:
+                        packet, self.buffer = self.buffer[:end], self.buffer[end:]
+                        return packet[:1] + packet[at:]
+                    break
+            self.more()
+
+    def greet(self) -> None:
+        connect = self.next_packet()
+        if connect[0] != 0x10:
+            msg = f"expected CONNECT, got type {connect[0]:#x}"
+            raise Surprise(msg)
+        self.version = connect[1 + 2 + connect[2]]
+        five = self.version == 5
+        self.sock.sendall(b"\x20\x03\0\0\0" if five else b"\x20\x02\0\0")
+
+    def answer(self, packet: bytes) -> bool:
+        """Answer what a client may send beside the measurement; True: a SUBSCRIBE."""
+        kind, packet_id = packet[0] & 0xF0, packet[1:3]
+        extra = b"\x00" if self.version == 5 else b""
+        if kind == 0x80:
+            body = packet_id + extra + bytes((self.qos,))
+            self.sock.sendall(bytes((0x90, len(body))) + body)
+        elif kind == 0xA0:
+            body = packet_id + (b"\x00\x00" if extra else b"")
+            self.sock.sendall(bytes((0xB0, len(body))) + body)
+        elif kind == 0xC0:
+            self.sock.sendall(b"\xd0\x00")
+        elif kind == 0xE0:
+            msg = "the client disconnected"
+            raise Surprise(msg)
+        return kind == 0x80
+
+    def linger(self) -> None:
+        """Stay polite until the client goes, whatever it does on its way out."""
+        with contextlib.suppress(Surprise, OSError):
+            while True:
+                self.answer(self.next_packet())
+
+    # -- the client receives
+
+    def feed(self) -> None:
+        while not self.answer(self.next_packet()):
+            pass
+        if self.qos:
+            self.feed_within_window()
+        else:
+            self.feed_freely()
+
+    def feed_freely(self) -> None:
+        packet = publish_packet(self.topic, self.payload, 0, self.version, 0)
+        batch = 1000
+        block = memoryview(packet * batch)
+        self.first_at = time.monotonic()
+        for _ in range(self.count // batch):
+            self.sock.sendall(block)
+        self.sock.sendall(block[: self.count % batch * len(packet)])
+        self.last_at = time.monotonic()
+
+    def blocks(self, batch: int) -> list[memoryview]:
+        """All packet identifiers in turn, encoded, `batch` messages in each block."""
+        return [
+            memoryview(
+                b"".join(
+                    publish_packet(self.topic, self.payload, self.qos, self.version, i)
+                    for i in range(first, first + batch)
+                )
+            )
+            for first in range(1, 65536 - batch, batch)
+        ]
+
+    def feed_within_window(self) -> None:
+        batch = max(1, self.window // 4)
+        ring = itertools.cycle(self.blocks(batch))
+        size = len(publish_packet(self.topic, self.payload, 1, self.version, 1))
+        sent = done = 0
+        unsent = memoryview(b"")
+        self.sock.settimeout(0)
+        selector = selectors.DefaultSelector()
+        selector.register(self.sock, READ)
+        self.first_at = time.monotonic()
+        while done < self.count:
+            if not unsent and sent < self.count and sent + batch - done <= self.window:
+                share = min(batch, self.count - sent)
+                unsent = next(ring)[: share * size]
+                sent += share
+            if unsent:
+                with contextlib.suppress(BlockingIOError):
+                    unsent = unsent[self.sock.send(unsent) :]
+                    if not unsent:
+                        continue
+            selector.modify(self.sock, READ | WRITE if unsent else READ)
+            ready = selector.select(SILENCE_S)
+            if not ready:
+                msg = f"silence after {done} of {self.count} acknowledgements"
+                raise Surprise(msg)
+            if ready[0][1] & READ:
+                done += self.acknowledged()
+        self.last_at = time.monotonic()
+        selector.close()
+        self.sock.settimeout(SILENCE_S)
+
+    def acknowledged(self) -> int:
+        """Read what is there; answer PUBRECs; how many messages are now finished."""
+        self.more()
+        whole = len(self.buffer) // ACK_SIZE * ACK_SIZE
+        acks, self.buffer = self.buffer[:whole], self.buffer[whole:]
+        kinds = acks[::ACK_SIZE]
+        if self.qos == 1:
+            if kinds.count(0x40) != len(kinds):
+                msg = "expected nothing but PUBACK"
+                raise Surprise(msg)
+            return len(kinds)
+        recs, comps = kinds.count(PUBREC), kinds.count(PUBCOMP)
+        if recs + comps != len(kinds):
+            msg = "expected nothing but PUBREC and PUBCOMP"
+            raise Surprise(msg)
+        if recs:
+            chosen = kinds.translate(IS_PUBREC)
+            release = bytearray(b"\x62\x02\0\0" * recs)
+            release[2::4] = bytes(itertools.compress(acks[2::4], chosen))
+            release[3::4] = bytes(itertools.compress(acks[3::4], chosen))
+            self.sock.settimeout(SILENCE_S)
+            self.sock.sendall(release)
+            self.sock.settimeout(0)
+        return comps
+
+    # -- the client publishes
+
+    def swallow(self) -> None:
+        example = publish_packet(self.topic, self.payload, self.qos, self.version, 1)
+        while len(self.buffer) < len(example):
+            self.more()
+        self.first_at = time.monotonic()
+        head, tail = self.buffer[: len(example)], example[-len(self.payload) :]
+        if head[:2] != example[:2] or not head.endswith(tail):
+            msg = f"the first packet is not the PUBLISH expected: {head[:40].hex(' ')}"
+            raise Surprise(msg)
+        (self.swallow_0, self.swallow_1, self.swallow_2)[self.qos](len(example))
+        self.last_at = time.monotonic()
+
+    def swallow_0(self, size: int) -> None:
+        missing = size * self.count - len(self.buffer)
+        space = bytearray(CHUNK)
+        while missing > 0:
+            taken = self.sock.recv_into(space)
+            if not taken:
+                lost = -(-missing // size)
+                msg = f"closed with {lost} of {self.count} messages missing"
+                raise Surprise(msg)
+            missing -= taken
+        self.buffer = b""
+
+    def swallow_1(self, size: int) -> None:
+        id_at = 4 + len(self.topic)
+        done = 0
+        while True:
+            messages = len(self.buffer) // size
+            cut = messages * size
+            data, self.buffer = self.buffer[:cut], self.buffer[cut:]
+            if data[::size].count(0x32) != messages:
+                msg = "expected nothing but PUBLISH at QoS 1, without DUP"
+                raise Surprise(msg)
+            acks = bytearray(b"\x40\x02\0\0" * messages)
+            acks[2::4] = data[id_at::size]
+            acks[3::4] = data[id_at + 1 :: size]
+            self.sock.sendall(acks)
+            done += messages
+            if done >= self.count:
+                return
+            self.more()
+
+    def swallow_2(self, size: int) -> None:
+        id_at = 4 + len(self.topic)
+        done = 0
+        while True:
+            data = self.buffer
+            at, end = 0, len(data)
+            answers = []
+            while at < end:
+                kind = data[at]
+                if kind == 0x34:
+                    if at + size > end:
+                        break
+                    answers.append(b"\x50\x02" + data[at + id_at : at + id_at + 2])
+                    at += size
+                elif kind == 0x62:
+                    if at + ACK_SIZE > end:
+                        break
+                    answers.append(b"\x70\x02" + data[at + 2 : at + 4])
+                    at += ACK_SIZE
+                    done += 1
+                else:
+                    msg = f"expected PUBLISH or PUBREL, got {kind:#x}"
+                    raise Surprise(msg)
+            self.buffer = data[at:]
+            self.sock.sendall(b"".join(answers))
+            if done >= self.count:
+                return
+            self.more()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=("receive", "publish"), required=True)
+    parser.add_argument("--qos", type=int, choices=(0, 1, 2), required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--window", type=int, default=1000)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--payload", type=int, required=True)
+    parser.add_argument("--cpu", type=int, default=-1)
+    args = parser.parse_args()
+    if args.cpu >= 0 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {args.cpu})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        say(port=listener.getsockname()[1])
+        sock, _ = listener.accept()
+    with sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(SILENCE_S)
+        peer = Peer(sock, args)
+        problem = ""
+        try:
+            peer.greet()
+            peer.feed() if args.mode == "receive" else peer.swallow()
+        except (Surprise, OSError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        say(first_at=peer.first_at, last_at=peer.last_at, problem=problem)
+        if not problem:
+            peer.linger()
+
+
+if __name__ == "__main__":
+    main()

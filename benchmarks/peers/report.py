@@ -1,0 +1,207 @@
+"""The tables: messages a second and peak memory, in Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from peers.libraries import BARE, CEILING, OURS, UVLOOP, YARDSTICKS, Cell, Library
+from peers.measure import Sample
+
+Key = tuple[str, str, Cell]
+WAITED_BELOW = 0.85
+REASON_WIDTH = 44
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """One cell of one row over all rounds."""
+
+    library: Library
+    loop: str
+    cell: Cell
+    samples: tuple[Sample, ...]
+
+    @property
+    def good(self) -> list[Sample]:
+        return [sample for sample in self.samples if not sample.problem]
+
+    @property
+    def problems(self) -> list[str]:
+        return [sample.problem for sample in self.samples if sample.problem]
+
+    @property
+    def rate(self) -> float:
+        return (
+            statistics.median(sample.rate for sample in self.good) if self.good else 0.0
+        )
+
+    @property
+    def waited(self) -> bool:
+        busy = [sample.busy for sample in self.good]
+        return bool(busy) and statistics.median(busy) < WAITED_BELOW
+
+    def text(self) -> str:
+        if not self.good:
+            return f"failed: {self.problems[0][:REASON_WIDTH]}"
+        rates = [sample.rate for sample in self.good]
+        spread = f" ({min(rates):,.0f}-{max(rates):,.0f})" if len(rates) > 1 else ""
+        peak = max(sample.peak_mb for sample in self.good)
+        marks = "!" * bool(self.problems) + "~" * self.waited
+        return f"{self.rate:,.0f}{marks}{spread} {peak:.0f} MB"
+
+    def facts(self) -> dict[str, object]:
+        return {
+            "library": self.library.title,
+            "loop": self.loop,
+            "mode": self.cell[0],
+            "qos": self.cell[1],
+            "median_rate": self.rate,
+            "samples": [dataclasses.asdict(sample) for sample in self.samples],
+        }
+
+
+class Report:
+    """All results, and what can be said about them."""
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self.results = {(r.library.name, r.loop, r.cell): r for r in results}
+
+    def rows(self) -> list[tuple[Library, str]]:
+        seen: dict[tuple[str, str], tuple[Library, str]] = {}
+        for result in self.results.values():
+            key = result.library.name, result.loop
+            seen.setdefault(key, (result.library, result.loop))
+        return list(seen.values())
+
+    def print(self) -> None:
+        for mode in ("receive", "publish"):
+            cells = sorted({key[2] for key in self.results if key[2][0] == mode})
+            if cells:
+                self.print_mode(mode, cells)
+        self.print_notes()
+        self.print_comparison()
+
+    def print_mode(self, mode: str, cells: list[Cell]) -> None:
+        print(f"\n### {mode}: messages a second (least-most), peak memory\n")
+        lines = [["client", "loop", *(f"QoS {qos}" for _, qos in cells)]]
+        for library, loop in self.rows():
+            found = [self.results.get((library.name, loop, cell)) for cell in cells]
+            if any(found):
+                texts = [result.text() if result else "-" for result in found]
+                lines.append([library.title, loop, *texts])
+        print_table(lines)
+
+    def print_notes(self) -> None:
+        failed = [r for r in self.results.values() if r.problems]
+        if any(r.waited for r in self.results.values()):
+            print(
+                f"\n`~`: the client's processor was busy for less than "
+                f"{WAITED_BELOW:.0%} of the time: it waited for round trips or timers, "
+                "or for other programs on its core."
+            )
+        if failed:
+            print("\n`!` and failures:")
+        for result in failed:
+            mode, qos = result.cell
+            print(
+                f"- {result.library.title}, {result.loop}, {mode} QoS {qos}: "
+                f"{len(result.problems)} of {len(result.samples)} runs: "
+                f"{result.problems[0]}"
+            )
+
+    def best_other(self, loop: str, cell: Cell) -> Result | None:
+        """The fastest other client on this loop; paho's thread counts as asyncio."""
+        loops = {loop, "thread"} if loop == "asyncio" else {loop}
+        others = [
+            result
+            for (name, its_loop, its_cell), result in self.results.items()
+            if its_loop in loops
+            and its_cell == cell
+            and name not in (OURS, *YARDSTICKS)
+            and result.good
+        ]
+        return max(others, key=lambda result: result.rate, default=None)
+
+    def print_comparison(self) -> None:
+        ours = [r for r in self.results.values() if r.library.name == OURS and r.good]
+        if not ours:
+            return
+        cells = sorted({r.cell for r in ours}, key=lambda c: (c[0] != "receive", c[1]))
+        lines = [["loop", *(f"{mode} QoS {qos}" for mode, qos in cells)]]
+        for loop in dict.fromkeys(r.loop for r in ours):
+            line = [loop]
+            for cell in cells:
+                mine = self.results.get((OURS, loop, cell))
+                other = self.best_other(loop, cell)
+                if mine and mine.good and other:
+                    times = mine.rate / other.rate
+                    line.append(f"{times:.2f} x {other.library.name}")
+                else:
+                    line.append("-")
+            lines.append(line)
+        print(f"\n### {OURS} against the fastest other client on the same loop\n")
+        print_table(lines)
+        self.print_aims()
+
+    def print_aims(self) -> None:
+        cell = "receive", 0
+        print()
+        for loop in ("asyncio", "uvloop"):
+            mine = self.results.get((OURS, loop, cell))
+            bare = self.results.get((BARE, loop, cell))
+            if mine and bare and mine.rate and bare.rate:
+                share = mine.rate / bare.rate
+                print(f"Share of the bare loop, receive QoS 0, {loop}: {share:.2f}")
+        shares = []
+        for (name, loop, its_cell), result in self.results.items():
+            base = self.results.get((OURS, "asyncio", its_cell))
+            if name == OURS and loop == "trio" and base and base.rate and result.rate:
+                shares.append(
+                    f"{its_cell[0]} {its_cell[1]}: {result.rate / base.rate:.2f}"
+                )
+        if shares:
+            print(f"trio over asyncio: {', '.join(shares)}")
+
+
+def print_table(lines: list[list[str]]) -> None:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for at, line in enumerate(lines):
+        print(f"| {' | '.join(map(str.ljust, line, widths))} |")
+        if at == 0:
+            print(f"|{'|'.join('-' * (width + 2) for width in widths)}|")
+
+
+def environment() -> dict[str, object]:
+    return {
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "uvloop": UVLOOP.partition("==")[2],
+        "load_average": round(os.getloadavg()[0], 2)
+        if hasattr(os, "getloadavg")
+        else None,
+    }
+
+
+def cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or sys.platform
+    return text.partition("model name")[2].partition(":")[2].partition("\n")[0].strip()
+
+
+def print_environment(before: dict[str, object], after: dict[str, object]) -> None:
+    print(
+        f"\n{before['cpu']}, {before['cores']} cores, {before['system']}, "
+        f"{before['python']}, uvloop {before['uvloop']}; "
+        f"load average {before['load_average']} before, {after['load_average']} after"
+    )
+    print(f"The {CEILING} is the raw-socket peer talking to itself.")

@@ -1,0 +1,31 @@
+"""distmqtt: deliver_message() in a loop (a subscription breaks when 100 messages wait).
+
+publish() awaits the acknowledgement, so several tasks call it.
+"""
+
+from __future__ import annotations
+
+from common import HOST, Job, run_async
+from distmqtt.client import open_mqttclient
+from workers import publish_by_workers
+
+
+async def receive(job: Job) -> None:
+    tally, count = job.tally, job.count
+    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/", config={}) as client:
+        job.start()
+        await client.subscribe([(job.topic, job.qos)])
+        while tally.n < count:
+            await client.deliver_message()
+            tally.n += 1
+        await job.finish()
+
+
+async def publish(job: Job) -> None:
+    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/", config={}) as client:
+        job.start()
+        await publish_by_workers(job, client.publish, job.qos)
+
+
+if __name__ == "__main__":
+    run_async(receive, publish)

@@ -1,0 +1,37 @@
+"""mqttools (MQTT 5.0 and QoS 0 only): the client's queue; publish() is a plain call."""
+
+from __future__ import annotations
+
+import asyncio
+
+from common import HOST, Job, run_async
+from mqttools import Client, Message
+
+YIELD_EVERY = 100
+
+
+async def receive(job: Job) -> None:
+    tally, count = job.tally, job.count
+    async with Client(HOST, job.port, connect_delays=[]) as client:
+        job.start()
+        await client.subscribe(job.topic)
+        messages = client.messages
+        while tally.n < count:
+            await messages.get()
+            tally.n += 1
+        await job.finish()
+
+
+async def publish(job: Job) -> None:
+    async with Client(HOST, job.port, connect_delays=[]) as client:
+        topic, payload = job.topic, job.payload
+        job.start()
+        for i in range(job.count):
+            client.publish(Message(topic, payload))
+            if i % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        await job.finish()
+
+
+if __name__ == "__main__":
+    run_async(receive, publish)

@@ -1,0 +1,60 @@
+"""paho-mqtt: network thread by loop_start(), callbacks, publish() and its info objects."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import paho.mqtt.client as mqtt
+from common import HOST, Job, parse_job
+
+
+def connected_client(job: Job) -> mqtt.Client:
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+    client.max_inflight_messages_set(job.window)
+    up = threading.Event()
+    client.on_connect = lambda *_: up.set()
+    client.connect(HOST, job.port)
+    client.loop_start()
+    if not up.wait(10):
+        job.report("no CONNACK within 10 s")
+    return client
+
+
+def receive(job: Job) -> None:
+    tally, count = job.tally, job.count
+    client = connected_client(job)
+
+    def on_message(_client: object, _data: object, _message: object) -> None:
+        tally.n += 1
+        if tally.n == count:
+            job.finish_now()
+
+    client.on_message = on_message
+    job.start()
+    client.subscribe(job.topic, job.qos)
+    threading.Event().wait()
+
+
+def publish(job: Job) -> None:
+    client = connected_client(job)
+    topic, payload, qos = job.topic, job.payload, job.qos
+    job.start()
+    if qos == 0:
+        for _ in range(job.count):
+            client.publish(topic, payload)
+    else:
+        for done in range(0, job.count, job.window):
+            for _ in range(min(job.window, job.count - done)):
+                info = client.publish(topic, payload, qos)
+            info.wait_for_publish()
+    job.finish_now()
+
+
+if __name__ == "__main__":
+    the_job = parse_job()
+    try:
+        (receive if the_job.mode == "receive" else publish)(the_job)
+    except Exception as error:  # noqa: BLE001 - whatever it is belongs in the table
+        the_job.report(f"{type(error).__name__}: {error}")
+    sys.exit(1)

@@ -1,0 +1,42 @@
+"""structiot: async for over a subscription; publish(), or publish_soon() and receipts."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from common import HOST, Job, run_async
+
+from structiot.mqtt import open_mqttclient
+
+
+async def receive(job: Job) -> None:
+    tally, count = job.tally, job.count
+    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/") as client:
+        job.start()
+        async with client.subscription(job.topic, qos=job.qos) as messages:
+            async for _message in messages:
+                tally.n += 1
+                if tally.n == count:
+                    await job.finish()
+
+
+async def publish(job: Job) -> None:
+    topic, payload, qos = job.topic, job.payload, job.qos
+    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/") as client:
+        job.start()
+        if qos == 0:
+            for _ in range(job.count):
+                await client.publish(topic, payload)
+            await job.finish()
+        waiting: deque[object] = deque()
+        for _ in range(job.count):
+            if len(waiting) == job.window:
+                await waiting.popleft().wait()  # type: ignore[attr-defined]
+            waiting.append(await client.publish_soon(topic, payload, qos=qos))
+        for receipt in waiting:
+            await receipt.wait()  # type: ignore[attr-defined]
+        await job.finish()
+
+
+if __name__ == "__main__":
+    run_async(receive, publish)

@@ -36,6 +36,7 @@ from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
 
 __all__ = [
     "DUP",
+    "PUBLISH_FLAGS",
     "RETAIN",
     "Ack",
     "Auth",
@@ -63,6 +64,9 @@ RETAIN = 0x01
 QOS_BITS = 0x06
 DUP = 0x08
 REPR_PAYLOAD_BYTES = 32
+
+PUBLISH_FLAGS = frozenset({0, 1, 2, 3, 4, 5, 10, 11, 12, 13})
+"""Flags a PUBLISH may have: no QoS 3, and no repetition of QoS 0."""
 
 
 class PacketType(IntEnum):

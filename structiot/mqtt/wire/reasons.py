@@ -183,7 +183,17 @@ def _table() -> dict[int, dict[int, ReasonCode]]:
         "KASD": (0x97,),
         "SD": (0x9E, 0xA1, 0xA2),
     }
-    packets = {2: "K", 4: "A", 5: "A", 6: "L", 7: "L", 9: "S", 11: "U", 14: "D", 15: "X"}
+    packets = {
+        2: "K",
+        4: "A",
+        5: "A",
+        6: "L",
+        7: "L",
+        9: "S",
+        11: "U",
+        14: "D",
+        15: "X",
+    }
     return {
         packet: {
             code: ReasonCode(code)

@@ -1,0 +1,360 @@
+"""The decoder: a byte stream in, packets out, any split of the stream alike.
+
+One loop walks over a whole buffer. PUBLISH is read in that loop, with every lookup in
+a local name, because a subscriber's rate is this loop's rate; all other packets go to
+the parsers of `bodies`. A buffer that begins and ends between packets is decoded in
+place; of any other only the unfinished packet at its end is kept, and never more of
+that than has arrived.
+
+The declared size of a packet is compared with `max_packet_bytes` as soon as its header
+is complete. Non-minimal remaining lengths are refused in 5.0, which forbids them, and
+accepted in 3.1.1, which does not (and before CONNECT has told the version).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
+from structiot.mqtt.wire.codec.blocks import read_properties
+from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
+from structiot.mqtt.wire.codec.fields import Reader, refuse
+from structiot.mqtt.wire.messages import (
+    PUBLISH_FLAGS,
+    Ack,
+    Connect,
+    Message,
+    Packet,
+    PacketType,
+    Puback,
+    Pubcomp,
+    Pubrec,
+    Pubrel,
+)
+from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES, PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.topics import name_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LARGEST_PACKET_BYTES", "Decoder", "Role"]
+
+Role = Literal["client", "server"]
+
+LARGEST_PACKET_BYTES = 268_435_460
+MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPIC_BYTES = 256
+MAX_CACHED_BLOCKS = 1024
+MAX_CACHED_BLOCK_BYTES = 64
+PUBLISH = 0x30
+
+MALFORMED = ReasonCode.MALFORMED_PACKET
+
+
+def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
+    # Storing through the slot descriptors makes the frozen packet in a third of the
+    # time that its own constructor takes; acknowledgements come by the hundred
+    # thousand.
+    new = object.__new__
+    fields: Any = cls.__dict__
+    set_id = fields["packet_id"].__set__
+    set_reason = fields["reason"].__set__
+    set_properties = fields["properties"].__set__
+
+    def make(packet_id: int) -> Ack:
+        packet = new(cls)
+        set_id(packet, packet_id)
+        set_reason(packet, ReasonCode.SUCCESS)
+        set_properties(packet, NO_ACK_PROPERTIES)
+        return packet
+
+    return make
+
+
+_SHORT_ACKS = {
+    0x40: _short_ack(Puback),
+    0x50: _short_ack(Pubrec),
+    0x62: _short_ack(Pubrel),
+    0x70: _short_ack(Pubcomp),
+}
+
+
+class Decoder:
+    """Decodes what one connection receives.
+
+    Attributes:
+        violation: What the peer did wrong; None while it did nothing wrong. Its
+            `code` is the reason code to answer with, its `data` the head of the
+            packet at fault and its `offset` a place in that packet.
+        peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
+        max_packet_bytes: Largest packet accepted, its header included.
+    """
+
+    def __init__(
+        self,
+        *,
+        role: Role,
+        version: int = 4,
+        max_packet_bytes: int = LARGEST_PACKET_BYTES,
+    ) -> None:
+        self._role = role
+        self.version = version
+        self.max_packet_bytes = max_packet_bytes
+        self.violation: ProtocolViolation | None = None
+        self.peer_level: int | None = None
+        self._is_shortest_demanded = role == "client"
+        self._held = bytearray()
+        self._needed = 0  # size of the packet in _held; 0 while its header is cut
+        self._topics: dict[bytes, str] = {}
+        self._blocks: dict[bytes, PublishProperties] = {}
+
+    @property
+    def version(self) -> int:
+        """The protocol level, 4 or 5; a server's decoder learns it from CONNECT."""
+        return self._version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        if (self._role, version) not in FIRST_BYTES:
+            raise UsageError(f"no MQTT level {version!r} for the role {self._role!r}")
+        self._version = version
+        self._parsers = FIRST_BYTES[self._role, version]
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of an unfinished packet is waiting for the rest."""
+        return len(self._held)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+        """Decode what has arrived; give the packets that are complete.
+
+        Never raises on bad input: the packets before the fault are returned,
+        `violation` is set, and from then on nothing is decoded any more.
+        """
+        packets: list[Packet] = []
+        if self.violation is not None:
+            return packets
+        if type(data) is not bytes:
+            data = bytes(data)
+        at = self._refill(data, packets) if self._held else 0
+        at = self._decode(data, at, packets)
+        if at < len(data) and self.violation is None:
+            self._hold(data, at)
+        return packets
+
+    def _hold(self, data: bytes, at: int) -> None:
+        """Keep an unfinished packet, unless its first bytes are wrong already."""
+        try:
+            _, self._needed = self._measure(data, at)
+        except ProtocolViolation as exc:
+            self._fail(exc, data, at)
+        else:
+            self._held += data[at:]
+
+    def _refill(self, data: bytes, packets: list[Packet]) -> int:
+        """Complete the held packet and decode it; give where the data goes on."""
+        held, at = self._held, 0
+        while not self._needed and at < len(data):
+            held.append(data[at])
+            at += 1
+            try:
+                _, self._needed = self._measure(held, 0)
+            except ProtocolViolation as exc:
+                self._fail(exc, held, 0)
+                return len(data)
+        if not self._needed:
+            return at
+        end = at + self._needed - len(held)
+        held += data[at:end]
+        if end <= len(data):
+            packet = bytes(held)
+            self._held, self._needed = bytearray(), 0
+            self._decode(packet, 0, packets)
+            if self.violation is None:
+                return end
+        return len(data)
+
+    def _measure(self, data: bytes | bytearray, at: int) -> tuple[int, int]:
+        """Give header size and packet size; 0 and 0 while the header is cut."""
+        first = data[at]
+        if first not in self._parsers and first ^ PUBLISH not in PUBLISH_FLAGS:
+            self._refuse_first_byte(first, at)
+        size = shift = 0
+        for index in range(at + 1, at + 5):
+            if index >= len(data):
+                return 0, 0
+            byte = data[index]
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        else:
+            refuse(MALFORMED, "remaining length has more than four bytes", at + 1)
+        if shift > 7 and not byte and self._version == 5 and self._is_shortest_demanded:
+            text = "remaining length is not in its shortest form"
+            refuse(MALFORMED, text, at + 1)
+        header = index + 1 - at
+        if header + size > self.max_packet_bytes:
+            text = (
+                f"packet of {header + size} bytes; the limit is {self.max_packet_bytes}"
+            )
+            refuse(ReasonCode.PACKET_TOO_LARGE, text, at + 1)
+        return header, header + size
+
+    def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
+        self, data: bytes, pos: int, packets: list[Packet]
+    ) -> int:
+        """Decode whole packets from `pos` on; give where the first unfinished is."""
+        stop = pos
+        end = len(data)
+        last = end - 1
+        short = min(127, self.max_packet_bytes - 2)
+        is_v5 = self._version == 5
+        find_topic = self._topics.get
+        append = packets.append
+        new, cls = Message.__new__, Message
+        try:
+            while pos < last:
+                flags = data[pos] ^ PUBLISH
+                size = data[pos + 1]
+                start = pos + 2
+                if size > short:
+                    header, size = self._measure(data, pos)
+                    if not header:
+                        break
+                    start = pos + header
+                    stop = pos + size
+                else:
+                    stop = start + size
+                if stop > end:
+                    break
+                if flags > 15:
+                    append(self._other(data, pos, start, stop))
+                    is_v5 = self._version == 5
+                    pos = stop
+                    continue
+                at = start + 2
+                name_end = at + (data[start] << 8 | data[start + 1])
+                topic = find_topic(data[at:name_end])
+                at = name_end
+                packet_id = 0
+                if flags > 1:
+                    packet_id = data[at] << 8 | data[at + 1]
+                    at += 2
+                    if not packet_id or flags not in PUBLISH_FLAGS:
+                        self._refuse_publish(flags, pos, is_cut=at > stop)
+                properties = None
+                if is_v5:
+                    if at < stop and data[at]:
+                        properties, at = self._properties(data, at, stop)
+                    else:
+                        at += 1
+                if at > stop:
+                    refuse(MALFORMED, "PUBLISH ends inside a field", stop)
+                if topic is None:
+                    topic = self._topic(data, start + 2, name_end, properties)
+                message = new(cls)
+                message.topic = topic
+                message.payload = message.data = data[at:stop]
+                message.flags = flags
+                message.packet_id = packet_id
+                message.properties = properties
+                message.receipt = None
+                append(message)
+                pos = stop
+        except IndexError:
+            text = "PUBLISH ends inside a field"
+            fault = ProtocolViolation(text, code=MALFORMED, offset=stop)
+            self._fail(fault, data, pos)
+        except ProtocolViolation as exc:
+            self._fail(exc, data, pos)
+        return pos
+
+    def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
+        first = data[pos]
+        if stop - start == 2 and first in _SHORT_ACKS:
+            packet_id = data[start] << 8 | data[start + 1]
+            if packet_id:
+                return _SHORT_ACKS[first](packet_id)
+        parse = self._parsers.get(first)
+        if parse is None:
+            self._refuse_first_byte(first, pos)
+        packet = parse(Reader(data, start, stop), self._version)
+        if type(packet) is Connect:
+            self.version = packet.version
+            self._is_shortest_demanded = True
+        return packet
+
+    def _topic(
+        self, data: bytes, at: int, end: int, properties: PublishProperties | None
+    ) -> str:
+        raw = data[at:end]
+        if not raw:
+            if properties is None or properties.topic_alias is None:
+                text = "PUBLISH with neither a topic name nor a topic alias"
+                refuse(ReasonCode.PROTOCOL_ERROR, text, at)
+            return ""
+        topic = Reader(data, at - 2, end).string()
+        fault = name_fault(topic)
+        if fault is not None:
+            refuse(ReasonCode.TOPIC_NAME_INVALID, f"topic name {fault}", at)
+        if len(raw) <= MAX_CACHED_TOPIC_BYTES:
+            if len(self._topics) >= MAX_CACHED_TOPICS:
+                self._topics.clear()
+            self._topics[raw] = topic
+        return topic
+
+    def _properties(
+        self, data: bytes, at: int, stop: int
+    ) -> tuple[PublishProperties, int]:
+        """Read a block that is not empty; equal blocks share one frozen value."""
+        size = data[at]
+        end = at + 1 + size
+        block = data[at:end]
+        if (known := self._blocks.get(block)) is not None and end <= stop:
+            return known, end
+        reader = Reader(data, at, stop)
+        properties = read_properties(reader, PublishProperties)
+        if properties.subscription_ids and self._role == "server":
+            text = "subscription identifier in a client's PUBLISH"
+            refuse(ReasonCode.PROTOCOL_ERROR, text, at)
+        if size <= MAX_CACHED_BLOCK_BYTES:
+            if len(self._blocks) >= MAX_CACHED_BLOCKS:
+                self._blocks.clear()
+            self._blocks[block] = properties
+        return properties, reader.at
+
+    def _refuse_publish(self, flags: int, pos: int, *, is_cut: bool) -> NoReturn:
+        if flags not in PUBLISH_FLAGS:
+            self._refuse_first_byte(flags ^ PUBLISH, pos)
+        if is_cut:
+            refuse(MALFORMED, "PUBLISH ends inside a field", pos)
+        refuse(ReasonCode.PROTOCOL_ERROR, "packet identifier is 0", pos)
+
+    def _refuse_first_byte(self, first: int, pos: int) -> NoReturn:
+        kind, flags = first >> 4, first & 15
+        if kind == 0 or (kind == PacketType.AUTH and self._version == 4):
+            refuse(MALFORMED, f"packet type {kind} is reserved", pos)
+        name = PacketType(kind).name
+        if kind == PacketType.PUBLISH:
+            fault = "QoS 3" if flags & 6 == 6 else "QoS 0 marked as a repetition"
+            refuse(MALFORMED, f"PUBLISH with {fault}", pos)
+        if any(known >> 4 == kind for known in self._parsers):
+            refuse(MALFORMED, f"{name} with the flags {flags:#x}", pos)
+        sender = "server" if self._role == "client" else "client"
+        text = f"{name} is not for a {sender} to send"
+        refuse(ReasonCode.PROTOCOL_ERROR, text, pos)
+
+    def _fail(
+        self, fault: ProtocolViolation, data: bytes | bytearray, pos: int
+    ) -> None:
+        fault.data = bytes(data[pos : pos + DATA_HEAD_BYTES])
+        fault.offset = offset = (fault.offset or 0) - pos
+        if fault.code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
+            self.peer_level = fault.data[offset]
+        self.violation = fault
+        self._held = bytearray()
+        self._needed = 0
+        self._topics.clear()
+        self._blocks.clear()

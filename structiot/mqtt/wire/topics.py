@@ -1,0 +1,251 @@
+"""Topic names and filters: what is valid, what matches, and a tree of filters.
+
+Levels are split at `/` and empty levels count; `+` fills one whole level; `#` stands
+last, alone in its level, and includes the parent; a filter that begins with a
+wildcard matches no name that begins with `$`. Nothing is normalised.
+
+A shared filter is `$share/<group>/<filter>`; `matches` compares the inner filter. The
+tree takes filters as they are, so give it the inner one (`parse_shared`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+from structiot.errors import ProtocolViolation
+
+__all__ = [
+    "TopicTree",
+    "filter_fault",
+    "is_shared",
+    "matches",
+    "name_fault",
+    "parse_shared",
+    "validate_topic_filter",
+    "validate_topic_name",
+]
+
+MAX_TOPIC_BYTES = 65_535
+MAX_CACHED_NAMES = 4096
+SHARED_PREFIX = "$share/"
+NAME_INVALID = 0x90
+FILTER_INVALID = 0x8F
+
+T = TypeVar("T", bound=Hashable)
+
+
+def _text_fault(text: str) -> str | None:
+    if not text:
+        return "is empty"
+    if "\0" in text:
+        return "holds U+0000"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "holds a surrogate, which UTF-8 cannot carry"
+    if size > MAX_TOPIC_BYTES:
+        return f"takes {size} bytes, the limit is {MAX_TOPIC_BYTES}"
+    return None
+
+
+def name_fault(name: str) -> str | None:
+    """Say what is wrong with a topic name, as the end of a sentence; None if nothing."""
+    if "+" in name or "#" in name:
+        return "holds a wildcard, + or #"
+    return _text_fault(name)
+
+
+def _wildcard_fault(topic_filter: str) -> str | None:
+    levels = topic_filter.split("/")
+    if "#" in topic_filter and (topic_filter.count("#") > 1 or levels[-1] != "#"):
+        return "holds # elsewhere than alone in the last level"
+    if any("+" in level and level != "+" for level in levels):
+        return "holds + beside other characters of its level"
+    return None
+
+
+def filter_fault(topic_filter: str) -> str | None:
+    """Say what is wrong with a topic filter, as `name_fault` does."""
+    fault = _text_fault(topic_filter)
+    if fault is not None:
+        return fault
+    if topic_filter.startswith(SHARED_PREFIX):
+        group, _, topic_filter = topic_filter[len(SHARED_PREFIX) :].partition("/")
+        if not group or "+" in group or "#" in group:
+            return "is shared without a valid group name"
+        if not topic_filter:
+            return "is shared without a filter behind the group name"
+    return _wildcard_fault(topic_filter)
+
+
+def validate_topic_name(name: str) -> None:
+    """Refuse a topic name that a peer must not send.
+
+    Raises:
+        ProtocolViolation: Code 0x90, topic name invalid.
+    """
+    fault = name_fault(name)
+    if fault is not None:
+        raise ProtocolViolation(f"topic name {fault}", code=NAME_INVALID)
+
+
+def validate_topic_filter(topic_filter: str) -> None:
+    """Refuse a topic filter, shared or plain, that a peer must not send.
+
+    Raises:
+        ProtocolViolation: Code 0x8F, topic filter invalid.
+    """
+    fault = filter_fault(topic_filter)
+    if fault is not None:
+        raise ProtocolViolation(f"topic filter {fault}", code=FILTER_INVALID)
+
+
+def is_shared(topic_filter: str) -> bool:
+    """Tell whether the filter is that of a shared subscription."""
+    return topic_filter.startswith(SHARED_PREFIX)
+
+
+def parse_shared(topic_filter: str) -> tuple[str | None, str]:
+    """Split a valid filter into its share group, None if it has none, and the rest."""
+    if not topic_filter.startswith(SHARED_PREFIX):
+        return None, topic_filter
+    group, _, inner = topic_filter[len(SHARED_PREFIX) :].partition("/")
+    return group, inner
+
+
+def matches(topic_filter: str, name: str) -> bool:
+    """Tell whether a valid filter matches a valid name."""
+    _, topic_filter = parse_shared(topic_filter)
+    if topic_filter == name:
+        return True
+    wanted = topic_filter.split("/")
+    if name.startswith("$") and wanted[0] in {"+", "#"}:
+        return False
+    levels = name.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        if len(levels) < len(wanted):
+            return False
+    elif len(levels) != len(wanted):
+        return False
+    return all(
+        want in {"+", level} for want, level in zip(wanted, levels, strict=False)
+    )
+
+
+class _Node(Generic[T]):
+    __slots__ = ("children", "values")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node[T]] = {}
+        self.values: dict[T, None] = {}  # a dict keeps the order of arrival
+
+
+class TopicTree(Generic[T]):
+    """Values filed under topic filters, found by topic name.
+
+    The same value may stand under several filters and is then found once for each
+    filter that matches. A lookup costs as many steps as the name has levels, times
+    the wildcards met on the way; its result is remembered until the tree changes.
+    How deep a filter may be is for the caller to bound.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self._found: dict[str, tuple[T, ...]] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        """How many values are filed, counted once for each filter."""
+        return self._size
+
+    def add(self, topic_filter: str, value: T) -> bool:
+        """File a value; False if it stood there already."""
+        node = self._root
+        for level in topic_filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                child = node.children[level] = _Node()
+            node = child
+        if value in node.values:
+            return False
+        node.values[value] = None
+        self._size += 1
+        self._found.clear()
+        return True
+
+    def remove(self, topic_filter: str, value: T) -> bool:
+        """Take a value out again; False if it did not stand there."""
+        node = self._root
+        path: list[tuple[_Node[T], str]] = []
+        for level in topic_filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                return False
+            path.append((node, level))
+            node = child
+        if value not in node.values:
+            return False
+        del node.values[value]
+        self._size -= 1
+        self._found.clear()
+        for parent, level in reversed(path):
+            child = parent.children[level]
+            if child.values or child.children:
+                break
+            del parent.children[level]
+        return True
+
+    def values(self, topic_filter: str) -> tuple[T, ...]:
+        """Give what is filed under exactly this filter, in order of arrival."""
+        node = self._root
+        for level in topic_filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                return ()
+            node = child
+        return tuple(node.values)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Iterate over all pairs of filter and value; do not change the tree."""
+        todo = [(self._root, "")]
+        while todo:
+            node, path = todo.pop()
+            for level, child in node.children.items():
+                topic_filter = path + level
+                for value in child.values:
+                    yield topic_filter, value
+                todo.append((child, topic_filter + "/"))
+
+    def match(self, name: str) -> tuple[T, ...]:
+        """Give the values of every filter that matches a valid topic name."""
+        found = self._found.get(name)
+        if found is None:
+            found = tuple(self._search(name))
+            if len(self._found) >= MAX_CACHED_NAMES:
+                self._found.clear()
+            self._found[name] = found
+        return found
+
+    def _search(self, name: str) -> list[T]:
+        found: list[T] = []
+        nodes = [self._root]
+        has_wildcards = not name.startswith("$")
+        for level in name.split("/"):
+            next_nodes: list[_Node[T]] = []
+            for node in nodes:
+                if has_wildcards:
+                    if (rest := node.children.get("#")) is not None:
+                        found += rest.values
+                    if (any_one := node.children.get("+")) is not None:
+                        next_nodes.append(any_one)
+                if (same := node.children.get(level)) is not None:
+                    next_nodes.append(same)
+            nodes = next_nodes
+            has_wildcards = True
+        for node in nodes:
+            found += node.values
+            if (rest := node.children.get("#")) is not None:
+                found += rest.values
+        return found

@@ -1,0 +1,75 @@
+"""How an example says in its docstring how it is run and what it prints.
+
+    '''Say hello to a broker.
+
+    Run:
+        python examples/07_hello.py mqtt://127.0.0.1:1883/
+
+    Prints:
+        connected to mqtt://...
+        <BLANKLINE>
+        bye
+    '''
+
+`mqtt://127.0.0.1:1883/` stands for a broker and is replaced by the tests' own. What is
+printed is compared as doctest does it: `...` stands for any text.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BROKER = "mqtt://127.0.0.1:1883/"
+_RUNNER = str(Path(__file__).with_name("run_example.py"))
+_COMPARISON = doctest.ELLIPSIS | doctest.REPORT_NDIFF
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example, as its docstring describes it."""
+
+    path: Path
+    arguments: tuple[str, ...]
+    prints: str
+
+    @property
+    def needs_broker(self) -> bool:
+        return BROKER in self.arguments
+
+    def command(self, backend: str, broker_uri: str) -> list[str]:
+        arguments = [broker_uri if a == BROKER else a for a in self.arguments]
+        return [sys.executable, "-P", _RUNNER, backend, str(self.path), *arguments]
+
+    def difference(self, printed: str, broker_uri: str) -> str:
+        """Say how the printed text differs from the expected; nothing if it does not."""
+        expected = doctest.Example("", self.prints)
+        checker = doctest.OutputChecker()
+        shown = printed.replace(broker_uri, BROKER)
+        if checker.check_output(expected.want, shown, _COMPARISON):
+            return ""
+        return checker.output_difference(expected, shown, _COMPARISON)
+
+
+def read_example(path: Path) -> Example:
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    command = shlex.split(_section(docstring, "Run", path))
+    if command[:2] != ["python", f"examples/{path.name}"]:
+        raise ValueError(f"{path.name}: the Run section runs something else")
+    return Example(path, tuple(command[2:]), _section(docstring, "Prints", path))
+
+
+def _section(docstring: str, title: str, path: Path) -> str:
+    match = re.search(
+        rf"^{title}:\n((?: {{4}}.*\n?|\n)+)", docstring + "\n", re.MULTILINE
+    )
+    if match is None:
+        raise ValueError(f"{path.name}: its docstring has no section {title}:")
+    lines = match.group(1).rstrip().splitlines()
+    return "\n".join(line.removeprefix("    ") for line in lines) + "\n"

@@ -1,0 +1,53 @@
+"""An example's docstring is read as its author meant it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests._support.examples import BROKER, read_example
+
+TEXT = f'''"""Say hello.
+
+Run:
+    python examples/hello.py --loud {BROKER}
+
+Prints:
+    hello ...
+    from {BROKER}
+"""
+'''
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "hello.py"
+    path.write_text(text)
+    return path
+
+
+def test_the_broker_is_replaced_in_the_command_and_in_what_is_printed(tmp_path):
+    example = read_example(written(tmp_path, TEXT))
+    uri = "mqtt://127.0.0.1:40001/"
+    assert example.needs_broker
+    assert example.command("trio", uri)[3:] == [
+        "trio",
+        str(tmp_path / "hello.py"),
+        "--loud",
+        uri,
+    ]
+    assert example.difference(f"hello world\nfrom {uri}\n", uri) == ""
+    assert "- bye" in example.difference("bye\n", uri).replace("+", "-")
+
+
+@pytest.mark.parametrize("title", ["Run", "Prints"])
+def test_a_missing_section_is_named(tmp_path, title):
+    path = written(tmp_path, TEXT.replace(f"{title}:", "Other:"))
+    with pytest.raises(ValueError, match=f"no section {title}:"):
+        read_example(path)
+
+
+def test_the_run_section_must_run_the_example_itself(tmp_path):
+    path = written(tmp_path, TEXT.replace("hello.py", "other.py"))
+    with pytest.raises(ValueError, match="runs something else"):
+        read_example(path)

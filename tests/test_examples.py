@@ -1,0 +1,43 @@
+"""Each example runs on both backends and prints what its docstring says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests._support.examples import BROKER, ROOT, read_example
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+MAX_LINES = 60
+RUN_S = 15
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_prints_what_its_docstring_says(
+    path: Path, backend: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    example = read_example(path)
+    broker_uri = BROKER
+    if example.needs_broker:
+        broker_uri = request.getfixturevalue("mosquitto").uri
+    run = subprocess.run(
+        example.command(backend, broker_uri),
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert example.difference(run.stdout, broker_uri) == ""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_fits_on_a_screen(path: Path):
+    assert len(path.read_text("utf-8").splitlines()) < MAX_LINES

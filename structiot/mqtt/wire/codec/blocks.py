@@ -186,6 +186,14 @@ PROPERTY_FIELDS: dict[type, dict[int, Property]] = {
 }
 """Class of properties to the properties it has, by identifier."""
 
+_WRITERS = {
+    cls: [
+        (bytes((field.number,)), field.name, field.kind.write, field.kind.may_repeat)
+        for field in fields.values()
+    ]
+    for cls, fields in PROPERTY_FIELDS.items()
+}
+
 P = TypeVar("P")
 
 
@@ -203,20 +211,21 @@ def read_properties(reader: Reader, cls: type[P]) -> P:
     fields = PROPERTY_FIELDS[cls]
     values: dict[str, Any] = {}
     reader.stop = end
-    while reader.at < end:
-        number = reader.byte()
+    while (begin := reader.at) < end:
+        number = reader.data[begin]
         field = fields.get(number)
         if field is None:
-            _refuse_property(number, cls, reader.at - 1)
-        begin = reader.at
-        value = field.kind.read(reader)
-        if field.kind.may_repeat:
-            values.setdefault(field.name, []).append(value)
-        elif field.name in values:
-            text = f"property {number:#04x} ({field.name}) comes twice"
-            refuse(ReasonCode.PROTOCOL_ERROR, text, begin - 1)
+            _refuse_property(number, cls, begin)
+        reader.at = begin + 1
+        _, name, (read, _, may_repeat) = field
+        value = read(reader)
+        if may_repeat:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            text = f"property {number:#04x} ({name}) comes twice"
+            refuse(ReasonCode.PROTOCOL_ERROR, text, begin)
         else:
-            values[field.name] = value
+            values[name] = value
     reader.stop = packet_stop
     for name in ("user_properties", "subscription_ids"):
         if name in values:
@@ -241,13 +250,12 @@ def write_properties(properties: object, cls: type) -> bytes:
         given = type(properties).__name__
         raise UsageError(f"this packet takes {cls.__name__}, not {given}")
     parts: list[bytes] = []
-    for field in PROPERTY_FIELDS[cls].values():
-        value = getattr(properties, field.name)
+    for head, name, write, may_repeat in _WRITERS[cls]:
+        value = getattr(properties, name)
         if value is None:
             continue
-        items = value if field.kind.may_repeat else (value,)
-        for item in items:
-            parts += (bytes((field.number,)), field.kind.write(item, field.name))
+        for item in value if may_repeat else (value,):
+            parts += (head, write(item, name))
     block = b"".join(parts)
     if len(block) > MAX_VARINT:
         raise UsageError(f"properties take {len(block)} bytes, which is too much")

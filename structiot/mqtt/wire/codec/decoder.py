@@ -210,6 +210,7 @@ class Decoder:
         end = len(data)
         last = end - 1
         short = min(127, self.max_packet_bytes - 2)
+        is_roomy = self.max_packet_bytes > 16_386  # for any length of two bytes
         is_v5 = self._version == 5
         find_topic = self._topics.get
         append = packets.append
@@ -220,13 +221,16 @@ class Decoder:
                 size = data[pos + 1]
                 start = pos + 2
                 if size > short:
-                    header, size = self._measure(data, pos)
-                    if not header:
-                        break
-                    start = pos + header
-                    stop = pos + size
-                else:
-                    stop = start + size
+                    if is_roomy and start < end and 0 < data[start] < 128:
+                        size += (data[start] - 1) << 7
+                        start += 1
+                    else:
+                        header, size = self._measure(data, pos)
+                        if not header:
+                            break
+                        start = pos + header
+                        size -= header
+                stop = start + size
                 if stop > end:
                     break
                 if flags > 15:

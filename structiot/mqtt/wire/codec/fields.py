@@ -84,7 +84,13 @@ class Reader:
 
     def binary(self) -> bytes:
         """Take binary data with its two-byte length."""
-        return self.take(self.uint16())
+        data, begin, stop = self.data, self.at + 2, self.stop
+        if begin <= stop:
+            end = begin + (data[begin - 2] << 8 | data[begin - 1])
+            if end <= stop:
+                self.at = end
+                return data[begin:end]
+        refuse(ReasonCode.MALFORMED_PACKET, "packet ends inside a field", begin - 2)
 
     def string(self) -> str:
         """Take a UTF-8 string with its two-byte length."""

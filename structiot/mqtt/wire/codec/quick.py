@@ -7,6 +7,7 @@ encoded once and then remembered, in a bounded table.
 from __future__ import annotations
 
 from struct import Struct
+from typing import NoReturn
 
 from structiot.errors import UsageError
 from structiot.mqtt.wire.codec.blocks import write_properties
@@ -37,7 +38,9 @@ MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_CHARS = 256
 NO_PROPERTIES = b"\x00"
 
+_FLAGS_WITH_ID = PUBLISH_FLAGS - {0, RETAIN}
 _pack_ack = Struct(">BBH").pack
+_pack_id = Struct(">H").pack
 _topic_fields: dict[str, bytes] = {}
 _find_topic = _topic_fields.get
 
@@ -104,7 +107,9 @@ def encode_publish_into(  # noqa: PLR0917 - keywords would cost a tenth of the r
     if type(payload) is not bytes:
         payload = _payload_bytes(payload)
     if packet_id or flags & ~RETAIN:
-        name += _identifier(flags, packet_id)
+        if flags not in _FLAGS_WITH_ID or not 0 < packet_id < 65_536:
+            _refuse_identifier(flags, packet_id)
+        name += _pack_id(packet_id)
     if version != 4 or properties is not None:
         name += _block(properties, version)
     size = len(name) + len(payload)
@@ -139,12 +144,13 @@ def _payload_bytes(payload: object) -> bytes:
     return bytes(payload)
 
 
-def _identifier(flags: int, packet_id: int) -> bytes:
-    if flags not in PUBLISH_FLAGS:
-        raise UsageError(f"PUBLISH with the flags {flags!r}, which do not exist")
-    if flags < 2:
+def _refuse_identifier(flags: int, packet_id: int) -> NoReturn:
+    if flags in _FLAGS_WITH_ID:
+        text = f"packet identifier is {packet_id!r}; it must be 1 to 65535"
+        raise UsageError(text)
+    if flags in PUBLISH_FLAGS:
         raise UsageError("PUBLISH of QoS 0 with a packet identifier")
-    return write_packet_id(packet_id)
+    raise UsageError(f"PUBLISH with the flags {flags!r}, which do not exist")
 
 
 def _block(properties: PublishProperties | None, version: int) -> bytes:

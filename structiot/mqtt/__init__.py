@@ -1,0 +1,50 @@
+"""MQTT: a client for any broker, with structured concurrency."""
+
+from __future__ import annotations
+
+from structiot.mqtt.api import MqttClient, Receipt, open_mqttclient, subscription
+from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
+from structiot.mqtt.config import MqttConfig, TopicDefaults
+from structiot.mqtt.errors import (
+    ConnectException,
+    MqttAuthRefused,
+    MqttConnectFailed,
+    MqttConnectRefused,
+    SubscribeRefused,
+)
+from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
+from structiot.mqtt.subscription import AckMode, Messages
+from structiot.mqtt.wire.messages import Message, Will
+from structiot.mqtt.wire.topics import matches
+
+__all__ = [
+    "QOS_0",
+    "QOS_1",
+    "QOS_2",
+    "AckMode",
+    "BaseCodec",
+    "Codec",
+    "ConnectException",
+    "Connected",
+    "ConnectionEvent",
+    "Disconnected",
+    "Message",
+    "Messages",
+    "MqttAuthRefused",
+    "MqttClient",
+    "MqttConfig",
+    "MqttConnectFailed",
+    "MqttConnectRefused",
+    "Receipt",
+    "SubscribeRefused",
+    "TopicDefaults",
+    "Will",
+    "get_codec",
+    "matches",
+    "open_mqttclient",
+    "subscription",
+]
+
+QOS_0 = 0
+QOS_1 = 1
+QOS_2 = 2

@@ -1,0 +1,70 @@
+"""What can go wrong with a broker, as leaves of the common error tree."""
+
+from __future__ import annotations
+
+from structiot.errors import AuthRefused, CommandRefused, ConnectFailed, StructiotError
+
+__all__ = [
+    "ConnectException",
+    "MqttAuthRefused",
+    "MqttConnectFailed",
+    "MqttConnectRefused",
+    "SubscribeRefused",
+]
+
+
+class ConnectException(StructiotError):
+    """No session with the broker; the base that distmqtt's users catch.
+
+    Attributes:
+        return_code: CONNACK code of the broker; 0x7F when it did not answer.
+    """
+
+    return_code: int = 0x7F
+
+
+class MqttConnectFailed(ConnectFailed, ConnectException):
+    """The broker could not be reached, or broke off before the CONNACK."""
+
+
+class MqttAuthRefused(AuthRefused, ConnectException):
+    """The broker does not accept user name, password or client."""
+
+    @property
+    def return_code(self) -> int:  # type: ignore[override]  # read-only here
+        """CONNACK code of the broker."""
+        return 0x7F if self.code is None else self.code
+
+
+class MqttConnectRefused(CommandRefused, ConnectException):
+    """The broker answered and refused the connection for another reason.
+
+    Attributes:
+        is_passing: Whether the broker may accept us later.
+    """
+
+    is_passing: bool = False
+
+    @property
+    def return_code(self) -> int:  # type: ignore[override]  # read-only here
+        """CONNACK code of the broker."""
+        return 0x7F if self.code is None else self.code
+
+
+class SubscribeRefused(CommandRefused):
+    """The broker refused a subscription.
+
+    Attributes:
+        topic_filter: The filter it refused.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic_filter: str = "",
+        code: int | None = None,
+        peer_text: str = "",
+    ) -> None:
+        super().__init__(message, code=code, peer_text=peer_text)
+        self.topic_filter = topic_filter

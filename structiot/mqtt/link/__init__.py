@@ -1,0 +1,8 @@
+"""The client's shell: the only part that touches the network."""
+
+from __future__ import annotations
+
+from structiot.mqtt.link.session import Link
+from structiot.mqtt.link.transport import open_transport
+
+__all__ = ["Link", "open_transport"]

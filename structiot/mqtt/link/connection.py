@@ -1,0 +1,173 @@
+"""One connection: a reader, a writer and a timer, and the reason why they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import ByteStream
+
+from structiot._kit.network import LOST
+from structiot.errors import LinkLost, ReplyTimeout, StructiotError
+from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
+
+__all__ = ["Connection"]
+
+READ_BYTES = 262_144
+LAST_WORDS_S = 1.0
+
+
+class Connection:
+    """Moves bytes between a stream and the protocol until something ends it.
+
+    Attributes:
+        error: Why it ended.
+        opened_at: When the CONNACK came; None before.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        protocol: ClientProtocol,
+        *,
+        peer: str,
+        on_events: Callable[[list[Event], int], None],
+    ) -> None:
+        self.error: StructiotError | None = None
+        self.opened_at: float | None = None
+        self._stream = stream
+        self._protocol = protocol
+        self._peer = peer
+        self._on_events = on_events
+        self._scope = anyio.CancelScope()
+        self._opened = anyio.Event()
+        self._wakeup: anyio.Event | None = None
+        self._drained: anyio.Event | None = None
+        self._idle: anyio.Event | None = None
+
+    async def run(self, *, connack_by: float, connect_s: float) -> StructiotError:
+        """Serve the connection; give the reason of its end and close the stream."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tg:
+                    tg.start_soon(self._write)
+                    tg.start_soon(self._keep_alive, connack_by, connect_s)
+                    await self._read()
+        finally:
+            self._release()
+            await anyio.aclose_forcefully(self._stream)
+        return self.error or LinkLost(f"the connection to {self._peer} was ended")
+
+    def end(self, error: StructiotError) -> None:
+        """End the connection; the first reason counts."""
+        if self.error is None:
+            self.error = error
+        self._scope.cancel()
+
+    def opened(self) -> None:
+        """The broker has accepted us; the keep-alive begins."""
+        self.opened_at = anyio.current_time()
+        self._opened.set()
+
+    def wake(self) -> None:
+        """There is something to write."""
+        wakeup = self._wakeup
+        if wakeup is not None:
+            self._wakeup = None
+            wakeup.set()
+
+    async def drain(self) -> None:
+        """Wait until what is to be written has been taken by the writer."""
+        self.wake()
+        if self._drained is None:
+            self._drained = anyio.Event()
+        await self._drained.wait()
+
+    async def flush(self) -> None:
+        """Wait until everything has been handed to the stream, or the connection ends."""
+        while self._protocol.out or self._wakeup is None:
+            if self.error is not None:
+                return
+            self.wake()
+            if self._idle is None:
+                self._idle = anyio.Event()
+            await self._idle.wait()
+
+    def _release(self) -> None:
+        for event in (self._drained, self._idle):
+            if event is not None:
+                event.set()
+        self._drained = self._idle = None
+
+    async def _write(self) -> None:
+        protocol = self._protocol
+        out = protocol.out
+        send = self._stream.send
+        while True:
+            if not out:
+                self._wakeup = wakeup = anyio.Event()
+                self._release()
+                await wakeup.wait()
+            data = bytes(out)
+            out.clear()
+            if self._drained is not None:
+                self._drained.set()
+                self._drained = None
+            protocol.last_sent_at = anyio.current_time()
+            try:
+                await send(data)
+            except LOST as exc:
+                self.end(self._lost(exc))
+                return
+
+    async def _read(self) -> None:
+        protocol = self._protocol
+        receive = self._stream.receive
+        while True:
+            try:
+                data = await receive(READ_BYTES)
+            except LOST as exc:
+                self.end(self._lost(exc))
+                return
+            events = protocol.receive(data, anyio.current_time())
+            self._on_events(events, len(data))
+            if protocol.violation is not None:
+                # The broker gets to know why, if it listens at all.
+                with anyio.move_on_after(LAST_WORDS_S):
+                    await self.flush()
+                self.end(protocol.violation)
+                return
+            if protocol.out and self._wakeup is not None:
+                self.wake()
+
+    async def _keep_alive(self, connack_by: float, connect_s: float) -> None:
+        protocol = self._protocol
+        with anyio.CancelScope(deadline=connack_by):
+            await self._opened.wait()
+        if protocol.state is not State.OPEN:
+            message = f"{self._peer} accepted the connection and sent no CONNACK"
+            self.end(
+                ReplyTimeout(
+                    f"{message} within {connect_s:g} s",
+                    request="CONNECT",
+                    after_s=connect_s,
+                )
+            )
+            return
+        while (deadline := protocol.next_deadline()) is not None:
+            await anyio.sleep_until(deadline)
+            if not protocol.tick(anyio.current_time()):
+                message = f"{self._peer} did not answer a ping for {protocol.ping_reply_s:g} s"
+                self.end(LinkLost(message, reason="no PINGRESP"))
+                return
+            self.wake()
+
+    def _lost(self, exc: BaseException) -> LinkLost:
+        if isinstance(exc, anyio.EndOfStream):
+            reason = "closed by the broker"
+        else:
+            reason = "connection reset"
+        message = f"connection to {self._peer} lost: {reason}"
+        error = LinkLost(message, reason=reason, since_s=anyio.current_time())
+        error.__cause__ = exc
+        return error

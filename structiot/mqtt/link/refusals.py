@@ -1,0 +1,81 @@
+"""What a broker's no means: the error, and whether asking again makes sense."""
+
+from __future__ import annotations
+
+from structiot.errors import AuthRefused, ConfigError, LinkLost, StructiotError
+from structiot.mqtt.errors import MqttAuthRefused, MqttConnectRefused
+from structiot.mqtt.wire.messages import Connack, Disconnect
+from structiot.mqtt.wire.reasons import (
+    ConnectReturnCode,
+    ReasonCode,
+    reason_of_return_code,
+)
+from structiot.mqtt.wire.uri import BrokerUri
+
+__all__ = ["is_final", "refusal", "server_goodbye"]
+
+_BAD_LOGIN = {
+    ReasonCode.BAD_USER_NAME_OR_PASSWORD,
+    ReasonCode.NOT_AUTHORIZED,
+    ReasonCode.BAD_AUTHENTICATION_METHOD,
+    ReasonCode.BANNED,
+}
+# A refusal with one of these may be gone at the next attempt.
+_PASSING = {
+    ReasonCode.UNSPECIFIED_ERROR,
+    ReasonCode.SERVER_UNAVAILABLE,
+    ReasonCode.SERVER_BUSY,
+    ReasonCode.SERVER_SHUTTING_DOWN,
+    ReasonCode.QUOTA_EXCEEDED,
+    ReasonCode.CONNECTION_RATE_EXCEEDED,
+}
+# After these goodbyes coming back makes it worse: two clients with one id would throw
+# each other out for ever.
+_STAY_AWAY = {
+    ReasonCode.SESSION_TAKEN_OVER,
+    ReasonCode.NOT_AUTHORIZED,
+    ReasonCode.BANNED,
+    ReasonCode.SERVER_MOVED,
+}
+
+
+class _FinalGoodbye(LinkLost):
+    """The broker ended the connection in a way that makes coming back pointless."""
+
+
+def refusal(connack: Connack, uri: BrokerUri, username: str | None) -> StructiotError:
+    """Make an error of a CONNACK that refuses."""
+    code = connack.reason
+    reason = (
+        reason_of_return_code(code) if isinstance(code, ConnectReturnCode) else code
+    )
+    said = (
+        f" ({connack.properties.reason_string})"
+        if connack.properties.reason_string
+        else ""
+    )
+    who = f" for user {username!r}" if username else ""
+    message = f"{uri} refused the connection{who}: {reason.text}{said}"
+    if reason in _BAD_LOGIN:
+        return MqttAuthRefused(message, account=username, code=int(code))
+    refused = MqttConnectRefused(
+        message, code=int(code), peer_text=connack.properties.reason_string or ""
+    )
+    refused.is_passing = reason in _PASSING
+    return refused
+
+
+def server_goodbye(disconnect: Disconnect, peer: str) -> LinkLost:
+    """Make an error of a DISCONNECT that the broker sent."""
+    said = disconnect.properties.reason_string
+    text = disconnect.reason.text + (f" ({said})" if said else "")
+    message = f"{peer} ended the connection: {text}"
+    cls = _FinalGoodbye if disconnect.reason in _STAY_AWAY else LinkLost
+    return cls(message, reason=text)
+
+
+def is_final(error: StructiotError) -> bool:
+    """Whether another attempt could not help."""
+    if isinstance(error, MqttConnectRefused):
+        return not error.is_passing
+    return isinstance(error, AuthRefused | ConfigError | _FinalGoodbye)

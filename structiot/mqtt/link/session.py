@@ -1,0 +1,409 @@
+"""A session with one broker, over as many connections as it takes.
+
+The session, the subscriptions and the flows under way live in `Link`; each connection
+is a `Connection`. A lost connection is replaced by a jittered schedule; when the
+schedule gives up, `run` raises and everybody who waits is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
+
+import anyio
+from anyio.abc import ByteStream, TaskStatus
+
+from structiot._kit.backoff import Backoff, Schedule
+from structiot._kit.mailbox import Mailbox
+from structiot.errors import ConnectFailed, LinkLost, StructiotError
+from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.errors import ConnectException, MqttConnectFailed
+from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
+from structiot.mqtt.link.connection import Connection
+from structiot.mqtt.link.refusals import is_final, refusal, server_goodbye
+from structiot.mqtt.link.subscribing import Subscribing
+from structiot.mqtt.routing import Router
+from structiot.mqtt.wire.messages import (
+    Connack,
+    Connect,
+    Disconnect,
+    Pingresp,
+    Suback,
+    Unsuback,
+)
+from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
+from structiot.mqtt.wire.receiving import Ack
+from structiot.mqtt.wire.sending import Flow
+from structiot.mqtt.wire.uri import BrokerUri
+
+__all__ = ["Link"]
+
+# A broker that restarts is often back at once; this attempt does not count.
+FIRST_RETRY_S = 0.2
+STABLE_S = 60.0
+# Publishers of QoS 0 wait while this much is to be written.
+HIGH_WATER_BYTES = 65_536
+# How much may arrive between two looks at what the subscriptions hold, and how much
+# a subscription may hold then.
+TRIM_EVERY_BYTES = 8 * 1024 * 1024
+MAX_HELD_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """One client's session; all methods are for tasks of one event loop.
+
+    Attributes:
+        router: Subscriptions and the way of each message.
+        protocol: The machine without I/O.
+        error: Why the link has given up; None while it has not.
+        last_event: The present state of the connection.
+    """
+
+    def __init__(
+        self,
+        uri: BrokerUri,
+        connect: Connect,
+        config: MqttConfig,
+        *,
+        open_stream: Callable[[], Awaitable[ByteStream]],
+        random: Random,
+    ) -> None:
+        keep_alive_s = config.keep_alive
+        self.uri = uri
+        self.config = config
+        self.connect = connect
+        self.error: StructiotError | None = None
+        self.last_event: ConnectionEvent | None = None
+        self.router = Router()
+        self.protocol = ClientProtocol(
+            max_packet_bytes=config.max_packet_bytes,
+            receive_maximum=config.receive_maximum,
+            send_window=config.max_inflight,
+            ping_after_s=max(keep_alive_s - config.ping_delay, keep_alive_s / 2)
+            or None,
+            ping_reply_s=float(keep_alive_s) or config.connect_s,
+        )
+        self.subscribing = Subscribing(self.router, self.protocol)
+        self._open_stream = open_stream
+        self._schedule: Schedule = Backoff(
+            cap_s=config.reconnect_max_interval,
+            retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
+            stable_s=STABLE_S,
+        ).start(random)
+        self._connection: Connection | None = None
+        self._event_boxes: list[Mailbox[ConnectionEvent]] = []
+        self._changed = anyio.Event()
+        self._pong = anyio.Event()
+        self._room: deque[anyio.Event] = deque()
+        self._attempts = 0
+        self._was_open = False
+        self._is_leaving = False
+        self._received_bytes = 0
+        self._trim_at = TRIM_EVERY_BYTES
+
+    # -- the life of the link ------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the broker has accepted us and nothing has ended it since."""
+        return self.protocol.state is State.OPEN
+
+    async def run(
+        self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Connect and stay connected; started at the first CONNACK.
+
+        Raises:
+            StructiotError: The schedule gave up, or the broker's answer is final.
+        """
+        self._task_status: TaskStatus[None] | None = task_status
+        while True:
+            error = await self._one_connection()
+            if self._is_leaving:
+                return
+            delay_s = self._delay_after(error)
+            if delay_s is None:
+                final = self._final(error)
+                self._give_up(final)
+                raise final
+            self._tell(
+                Disconnected(
+                    reason=str(error),
+                    error=error,
+                    attempt=self._attempts,
+                    retry_in_s=delay_s,
+                )
+            )
+            _log.info("%s; next attempt in %.1f s", error, delay_s)
+            await anyio.sleep(delay_s)
+
+    async def _one_connection(self) -> StructiotError:
+        connect_s = self.config.connect_s
+        deadline = anyio.current_time() + connect_s
+        self._attempts += 1
+        try:
+            with anyio.fail_after(connect_s):
+                stream = await self._open_stream()
+        except TimeoutError:
+            message = f"cannot connect to {self.uri} within {connect_s:g} s"
+            return self._connect_failed(message)
+        except ConnectFailed as exc:
+            failed = self._connect_failed(str(exc))
+            failed.__cause__ = exc
+            return failed
+        except StructiotError as exc:
+            return exc
+        connection = Connection(
+            stream, self.protocol, peer=str(self.uri), on_events=self._take
+        )
+        self.protocol.connect(self.connect, anyio.current_time())
+        self._connection = connection
+        try:
+            return await connection.run(connack_by=deadline, connect_s=connect_s)
+        finally:
+            self._connection = None
+            self.protocol.connection_lost()
+            self.subscribing.connection_lost()
+            if connection.opened_at is not None:
+                lived_s = anyio.current_time() - connection.opened_at
+                self._schedule.succeeded(lived_s)
+
+    def _connect_failed(self, message: str) -> MqttConnectFailed:
+        return MqttConnectFailed(
+            message, host=self.uri.host, port=self.uri.port, attempts=self._attempts
+        )
+
+    def _delay_after(self, error: StructiotError) -> float | None:
+        if is_final(error) or not self.config.auto_reconnect:
+            return None
+        if self._attempts == 0:
+            # The connection had been open: a broker that restarts may be back now.
+            return FIRST_RETRY_S
+        return self._schedule.next_delay_s()
+
+    def _final(self, error: StructiotError) -> StructiotError:
+        if not self._was_open:
+            if isinstance(error, ConnectException):
+                return error
+            failed = self._connect_failed(str(error))
+            failed.__cause__ = error
+            return failed
+        if is_final(error) or isinstance(error, LinkLost):
+            return error
+        final = LinkLost(
+            f"{error}; gave up after {self._attempts} attempts", reason=str(error)
+        )
+        final.__cause__ = error
+        return final
+
+    def _give_up(self, error: StructiotError) -> None:
+        """Tell everybody who waits for anything that it will not come."""
+        self.error = error
+        self._tell(
+            Disconnected(
+                reason=str(error), error=error, attempt=self._attempts, retry_in_s=None
+            )
+        )
+        for box in self._event_boxes:
+            box.close()
+        for messages in self.router.subscribers():
+            messages.close(error)
+        self.protocol.outgoing.fail_all(error)
+        self.subscribing.fail_all(error)
+        self._release_room(everybody=True)
+
+    async def leave(self, goodbye_s: float) -> None:
+        """Finish what is under way, say goodbye, close; bounded and shielded."""
+        self._is_leaving = True
+        with anyio.move_on_after(goodbye_s, shield=True):
+            if self.is_open and self._connection is not None:
+                for flow in self.protocol.outgoing.flows():
+                    await self.finished(flow)
+            if self.is_open and self._connection is not None:
+                self.protocol.disconnect()
+                await self._connection.flush()
+        closed = LinkLost("the client was closed", reason="closed")
+        if self._connection is not None:
+            self._connection.end(closed)
+        if self.error is None:
+            self.error = closed
+            for messages in self.router.subscribers():
+                messages.close()
+            self.protocol.outgoing.fail_all(closed)
+            self.subscribing.fail_all(closed)
+            self._release_room(everybody=True)
+        for box in self._event_boxes:
+            box.close()
+
+    # -- what comes from the broker ------------------------------------------------
+
+    def _take(self, events: list[Event], size_bytes: int) -> None:
+        others = self.router.dispatch(events, self.settle)
+        for event in others:
+            match event:
+                case Connack():
+                    self._take_connack(event)
+                case Suback():
+                    self.subscribing.take_suback(event)
+                case Unsuback():
+                    self.subscribing.take_unsuback(event)
+                case Pingresp():
+                    self._pong.set()
+                    self._pong = anyio.Event()
+                case Disconnect() if self._connection is not None:
+                    self._connection.end(server_goodbye(event, str(self.uri)))
+                case _:
+                    _log.debug("%s: %r is not handled", self.uri, event)
+        if self._room:
+            self._release_room()
+        self._received_bytes += size_bytes
+        if self._received_bytes >= self._trim_at:
+            self._trim_at = self._received_bytes + TRIM_EVERY_BYTES
+            for messages in self.router.subscribers():
+                messages.trim(MAX_HELD_BYTES)
+
+    def _take_connack(self, connack: Connack) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if connack.reason.is_failure:
+            connection.end(refusal(connack, self.uri, self.connect.username))
+            return
+        if self.protocol.state is not State.OPEN:
+            return
+        if connack.properties.assigned_client_id:
+            self.connect = replace(
+                self.connect, client_id=connack.properties.assigned_client_id
+            )
+        attempts, self._attempts = self._attempts, 0
+        self._was_open = True
+        connection.opened()
+        self.subscribing.restore(session_present=connack.session_present)
+        connection.wake()
+        _log.info("connected to %s", self.uri)
+        self._tell(
+            Connected(
+                session_present=connack.session_present,
+                limits=connack.properties,
+                version=self.protocol.version,
+                attempts=attempts,
+            )
+        )
+        if self._task_status is not None:
+            self._task_status.started()
+            self._task_status = None
+
+    def _tell(self, event: ConnectionEvent) -> None:
+        self.last_event = event
+        for box in self._event_boxes:
+            box.put(event)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    @asynccontextmanager
+    async def events(self) -> AsyncGenerator[Mailbox[ConnectionEvent]]:
+        """Iterate over the connection's events, the present state first."""
+        with Mailbox[ConnectionEvent](name=f"events of {self.uri}") as box:
+            if self.last_event is not None:
+                box.put(self.last_event)
+            if self.error is not None:
+                box.close()
+            self._event_boxes.append(box)
+            try:
+                yield box
+            finally:
+                self._event_boxes.remove(box)
+
+    # -- what goes to the broker ---------------------------------------------------
+
+    def check(self) -> None:
+        """Raise what the link has given up with, if it has."""
+        if self.error is not None:
+            raise self.error
+
+    async def ready(self) -> None:
+        """Wait until there is a connection."""
+        while not self.is_open:
+            self.check()
+            await self._changed.wait()
+        self.check()
+
+    def wake(self) -> None:
+        """There is something to write."""
+        if self._connection is not None:
+            self._connection.wake()
+
+    async def drain(self) -> None:
+        """Wait while a lot is to be written."""
+        while (
+            len(self.protocol.out) >= HIGH_WATER_BYTES and self._connection is not None
+        ):
+            await self._connection.drain()
+
+    def settle(self, receipt: Ack) -> None:
+        """A subscriber has taken a delivery; the last one acknowledges it."""
+        receipt.takers -= 1
+        if receipt.takers <= 0 and self.protocol.settle(receipt):
+            self.wake()
+
+    async def submit(self, flow: Flow) -> None:
+        """Accept a QoS 1 or 2 message, waiting while the outbox is full."""
+        self.check()
+        outgoing = self.protocol.outgoing
+        while self._room or not self._has_room():
+            turn = anyio.Event()
+            self._room.append(turn)
+            try:
+                await turn.wait()
+            except BaseException:
+                if turn.is_set():
+                    self._release_room()
+                else:
+                    self._room.remove(turn)
+                raise
+            self.check()
+            if self._has_room():
+                break
+        outgoing.submit(flow, self.protocol.out, self.protocol.version)
+        self.wake()
+
+    def _has_room(self) -> bool:
+        outgoing = self.protocol.outgoing
+        return (
+            len(outgoing.waiting) < self.config.outbox_items
+            and outgoing.waiting_bytes < self.config.outbox_bytes
+        )
+
+    def _release_room(self, *, everybody: bool = False) -> None:
+        free = self.config.outbox_items - len(self.protocol.outgoing.waiting)
+        while self._room and (everybody or (free > 0 and self._has_room())):
+            self._room.popleft().set()
+            free -= 1
+
+    async def finished(self, flow: Flow) -> None:
+        """Wait for the end of a flow, whatever it is."""
+        if flow.is_done:
+            return
+        done = flow.waiter
+        if not isinstance(done, anyio.Event):
+            flow.waiter = done = anyio.Event()
+        await done.wait()
+
+    async def ping(self) -> None:
+        """Ask the broker for a sign of life and wait for it."""
+        await self.ready()
+        pong = self._pong
+        self.protocol.ping(anyio.current_time())
+        self.wake()
+        while not pong.is_set():
+            with anyio.move_on_after(0.5):
+                await pong.wait()
+            if not self.is_open:
+                self.check()
+                raise LinkLost(f"connection to {self.uri} lost during a ping")

@@ -1,0 +1,179 @@
+"""Which message goes to which subscription, and what the broker knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from structiot.errors import StructiotError
+from structiot.mqtt.subscription import Messages
+from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.wire.protocol import Event
+from structiot.mqtt.wire.receiving import Ack
+from structiot.mqtt.wire.topics import TopicTree, parse_shared
+
+__all__ = ["Filter", "Router"]
+
+_MAX_CACHED_TOPICS = 10_000
+# Messages with any of these flags (retain, QoS) do not take the quick way.
+SPECIAL = 0x07
+
+
+@dataclass(eq=False, slots=True)
+class Filter:
+    """One topic filter that is, or shall be, subscribed at the broker.
+
+    Attributes:
+        request: What the broker is asked for.
+        subscribers: Who wants its messages.
+        subscription_id: Its number in MQTT 5.0.
+        granted: The QoS the broker granted; None while it has not answered.
+        error: Why it refused.
+        answered: Is set at the answer; made anew for each request.
+    """
+
+    request: SubscriptionRequest
+    subscription_id: int
+    subscribers: list[Messages] = field(default_factory=list)
+    granted: int | None = None
+    error: StructiotError | None = None
+    answered: anyio.Event = field(default_factory=anyio.Event)
+
+    def ask_again(self) -> None:
+        """The broker's answer to a new request is awaited."""
+        self.granted = None
+        self.error = None
+        if self.answered.is_set():
+            self.answered = anyio.Event()
+
+    def answer(self, granted: int | None, error: StructiotError | None = None) -> None:
+        """Take the broker's answer and wake who waits for it."""
+        self.granted = granted
+        self.error = error
+        for messages in self.subscribers:
+            messages.granted_qos = granted
+        self.answered.set()
+
+
+class Router:
+    """All filters of a client, and the way of each message."""
+
+    def __init__(self) -> None:
+        self.filters: dict[str, Filter] = {}
+        self.unclaimed = 0
+        self._tree: TopicTree[Filter] = TopicTree()
+        self._by_id: dict[int, Filter] = {}
+        self._cache: dict[str, tuple[Messages, ...]] = {}
+        # Topics that interest one subscriber alone: the quick way.
+        self._single: dict[str, Messages] = {}
+        self._next_id = 0
+
+    def __iter__(self) -> Iterator[Filter]:
+        return iter(list(self.filters.values()))
+
+    def subscribers(self) -> list[Messages]:
+        """All subscribers of all filters."""
+        return [
+            messages
+            for entry in self.filters.values()
+            for messages in entry.subscribers
+        ]
+
+    def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
+        """Register a subscriber; its filter asks for the highest QoS of them all."""
+        entry = self.filters.get(request.topic_filter)
+        if entry is None:
+            self._next_id += 1
+            entry = Filter(request, self._next_id)
+            self.filters[request.topic_filter] = entry
+            self._by_id[entry.subscription_id] = entry
+            self._tree.add(parse_shared(request.topic_filter)[1], entry)
+        elif request.qos > entry.request.qos or request != entry.request:
+            qos = max(request.qos, entry.request.qos)
+            entry.request = SubscriptionRequest(
+                topic_filter=request.topic_filter,
+                qos=qos,
+                no_local=request.no_local,
+                retain_as_published=request.retain_as_published,
+                retain_handling=request.retain_handling,
+            )
+        entry.subscribers.append(messages)
+        self._changed()
+        return entry
+
+    def remove(self, entry: Filter, messages: Messages) -> bool:
+        """Take a subscriber away; True if it was the filter's last."""
+        if messages in entry.subscribers:
+            entry.subscribers.remove(messages)
+        is_last = (
+            not entry.subscribers
+            and self.filters.get(entry.request.topic_filter) is entry
+        )
+        if is_last:
+            del self.filters[entry.request.topic_filter]
+            del self._by_id[entry.subscription_id]
+            self._tree.remove(parse_shared(entry.request.topic_filter)[1], entry)
+        self._changed()
+        return is_last
+
+    def _changed(self) -> None:
+        self._cache.clear()
+        self._single.clear()
+
+    def dispatch(
+        self, events: Sequence[Event], settle: Callable[[Ack], None]
+    ) -> list[Event]:
+        """Hand out all messages among the events; give back the other events."""
+        others: list[Event] = []
+        single = self._single
+        for event in events:
+            if type(event) is Message:
+                messages = single.get(event.topic)
+                if messages is not None and not event.flags & SPECIAL:
+                    messages.put(event)
+                else:
+                    self._deliver(event, settle)
+            else:
+                others.append(event)
+        return others
+
+    def _deliver(self, message: Message, settle: Callable[[Ack], None]) -> None:
+        properties = message.properties
+        if properties is not None and properties.subscription_ids:
+            targets = self._of_ids(properties.subscription_ids)
+        else:
+            known = self._cache.get(message.topic)
+            targets = self._look_up(message.topic) if known is None else known
+        receipt: Ack | None = message.receipt
+        if len(targets) == 1 and targets[0].qos >= message.qos:
+            if targets[0].wants(message):
+                targets[0].put(message)
+                return
+            targets = ()
+        elif not targets:
+            self.unclaimed += 1
+        targets = tuple(messages for messages in targets if messages.wants(message))
+        if receipt is not None:
+            receipt.takers = sum(messages.qos > 0 for messages in targets)
+            if not receipt.takers:
+                receipt.takers = 1
+                settle(receipt)
+        for messages in targets:
+            messages.put_copy(message)
+
+    def _of_ids(self, ids: tuple[int, ...]) -> tuple[Messages, ...]:
+        entries = [self._by_id[number] for number in ids if number in self._by_id]
+        return tuple(messages for entry in entries for messages in entry.subscribers)
+
+    def _look_up(self, topic: str) -> tuple[Messages, ...]:
+        entries = self._tree.match(topic)
+        targets = tuple(messages for entry in entries for messages in entry.subscribers)
+        if len(self._cache) >= _MAX_CACHED_TOPICS:
+            self._cache.clear()
+            self._single.clear()
+        self._cache[topic] = targets
+        if len(targets) == 1:
+            self._single[topic] = targets[0]
+        return targets

@@ -1,0 +1,373 @@
+"""The client's half of MQTT as a machine without I/O.
+
+The shell gives it bytes and the time and takes events and bytes back:
+
+* `connect(now)` begins a connection: a CONNECT stands in `out`.
+* `receive(data, now)` takes what came and gives messages and packets. After it, the
+  shell looks at `violation`: when it is set, the peer has broken the protocol, `out`
+  holds the DISCONNECT that says why (5.0), and the connection is to be closed.
+* `tick(now)` is called at `next_deadline()`: it sends PINGREQ or says that the peer
+  is dead.
+* `connection_lost()` ends a connection. The session stays: in-flight messages,
+  known ids and packet ids live as long as this object.
+
+`out` is one bytearray for everything written; whoever fills it does so without
+waiting, and one writer empties it.
+
+States: CLOSED -> CONNECTING (CONNECT sent) -> OPEN (CONNACK taken) -> CLOSING
+(DISCONNECT sent or violation seen) -> CLOSED. All documented (OASIS MQTT 3.1.1, 5.0).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+from structiot.errors import ProtocolViolation
+from structiot.mqtt.wire.codec import Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.messages import (
+    Ack,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Message,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    SubscriptionRequest,
+    Unsuback,
+    Unsubscribe,
+)
+from structiot.mqtt.wire.properties import (
+    ConnackProperties,
+    DisconnectProperties,
+    PublishProperties,
+    SubscribeProperties,
+)
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.receiving import Ack as OwedAck
+from structiot.mqtt.wire.receiving import Incoming
+from structiot.mqtt.wire.sending import MAX_PACKET_ID, Flow, Outgoing, PacketIds
+
+__all__ = ["ClientProtocol", "Event", "State"]
+
+Event: TypeAlias = Message | Connack | Suback | Unsuback | Disconnect | Auth | Pingresp
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    CLOSED = "closed"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+
+
+class ClientProtocol:
+    """One client's session and its present connection.
+
+    Args:
+        max_packet_bytes: Longest packet taken from the server; a longer one is
+            refused from its header.
+        receive_maximum: Deliveries of QoS 1 and 2 the server may leave open (5.0).
+        send_window: Own messages of QoS 1 and 2 under way at once.
+        ping_after_s: Idle time after which PINGREQ is sent; None never.
+        ping_reply_s: How long PINGRESP may take.
+
+    Attributes:
+        out: Bytes to write.
+        state: Where the connection is.
+        violation: Set when the server broke the protocol.
+        limits: What the server announced in the CONNACK.
+        ids: Packet ids in use.
+        outgoing: Our flows of QoS 1 and 2.
+        incoming: The server's flows of QoS 1 and 2.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_packet_bytes: int,
+        receive_maximum: int = MAX_PACKET_ID,
+        send_window: int = MAX_PACKET_ID,
+        ping_after_s: float | None = None,
+        ping_reply_s: float = 10.0,
+    ) -> None:
+        self.max_packet_bytes = max_packet_bytes
+        self.send_window = send_window
+        self.ping_after_s = ping_after_s
+        self.ping_reply_s = ping_reply_s
+        self.out = bytearray()
+        self.state = State.CLOSED
+        self.version = 4
+        self.violation: ProtocolViolation | None = None
+        self.limits = ConnackProperties()
+        self.ids = PacketIds()
+        self.outgoing = Outgoing(self.ids, window=send_window)
+        self.incoming = Incoming(window=receive_maximum)
+        self.last_sent_at = 0.0
+        self.last_received_at = 0.0
+        self._ping_sent_at: float | None = None
+        self._clean_start = True
+        self._aliases_in: dict[int, str] = {}
+        self._alias_maximum_in = 0
+        self._decoder = Decoder(role="client", max_packet_bytes=max_packet_bytes)
+
+    # -- connection ---------------------------------------------------------------
+
+    def connect(self, connect: Connect, now: float) -> None:
+        """Begin a connection with this CONNECT."""
+        self.version = connect.version
+        self.state = State.CONNECTING
+        self.violation = None
+        self._clean_start = connect.clean_start
+        self._aliases_in = {}
+        self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
+        self._ping_sent_at = None
+        self._decoder = Decoder(
+            role="client",
+            version=connect.version,
+            max_packet_bytes=self.max_packet_bytes,
+        )
+        self.out.clear()
+        self.out += encode(connect, connect.version)
+        self.last_sent_at = self.last_received_at = now
+
+    def disconnect(
+        self,
+        reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
+        properties: DisconnectProperties | None = None,
+    ) -> None:
+        """Say goodbye; nothing is written after it."""
+        if self.state in {State.OPEN, State.CONNECTING}:
+            self.out += encode(
+                Disconnect(
+                    reason=reason, properties=properties or DisconnectProperties()
+                ),
+                self.version,
+            )
+        self.state = State.CLOSING
+
+    def connection_lost(self) -> None:
+        """The connection is gone; the session waits for the next."""
+        self.state = State.CLOSED
+        self.outgoing.pause()
+        self.incoming.pause()
+        self.out.clear()
+
+    # -- receiving ----------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """Take bytes from the server; give what the shell has to deal with."""
+        self.last_received_at = now
+        packets = self._decoder.feed(data)
+        events: list[Event] = []
+        add = events.append
+        is_open = self.state is State.OPEN
+        for packet in packets:
+            if type(packet) is Message:
+                # Plain QoS 0 goes straight through: this is the quick way.
+                if (
+                    is_open and not packet.flags & 6 and packet.properties is None
+                ) or self._take_message(packet):
+                    add(packet)
+            else:
+                self._take(packet, events)
+                is_open = self.state is State.OPEN
+            if self.violation is not None:
+                return events
+        if self._decoder.violation is not None:
+            fault = self._decoder.violation
+            self._end(fault, fault.code or ReasonCode.MALFORMED_PACKET)
+        return events
+
+    def _take_message(self, message: Message) -> bool:
+        if self.state is not State.OPEN:
+            self._violate("a PUBLISH came before the CONNACK")
+            return False
+        properties = message.properties
+        if (
+            properties is not None
+            and properties.topic_alias is not None
+            and not self._resolve_alias(message, properties.topic_alias)
+        ):
+            return False
+        if not message.flags & 6:
+            return True
+        verdict = self.incoming.arrive(message, self.out)
+        if verdict is None:
+            code = ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
+            self._violate("more deliveries are open than the server may have", code)
+        return bool(verdict)
+
+    def _resolve_alias(self, message: Message, alias: int) -> bool:
+        if alias > self._alias_maximum_in:
+            code = ReasonCode.TOPIC_ALIAS_INVALID
+            self._violate(f"topic alias {alias} of {self._alias_maximum_in}", code)
+            return False
+        if message.topic:
+            self._aliases_in[alias] = message.topic
+            return True
+        topic = self._aliases_in.get(alias)
+        if topic is None:
+            self._violate(
+                f"topic alias {alias} is unknown", ReasonCode.TOPIC_ALIAS_INVALID
+            )
+            return False
+        message.topic = topic
+        return True
+
+    def _take(self, packet: Packet, events: list[Event]) -> None:
+        """Deal with anything but a PUBLISH; sets `violation` when the peer erred."""
+        if self.state is State.CONNECTING:
+            if isinstance(packet, Connack):
+                self._take_connack(packet)
+            elif not isinstance(packet, Auth | Disconnect):
+                self._violate(f"{type(packet).__name__} came before the CONNACK")
+                return
+            events.append(packet)
+            return
+        if isinstance(packet, Puback | Pubrec | Pubcomp | Pubrel):
+            if not self._take_ack(packet):
+                name = type(packet).__name__.upper()
+                self._violate(
+                    f"{name} {packet.packet_id} does not fit the message's QoS"
+                )
+            return
+        if isinstance(packet, Suback | Unsuback):
+            self.ids.free(packet.packet_id)
+        elif isinstance(packet, Pingresp):
+            self._ping_sent_at = None
+        elif not isinstance(packet, Disconnect | Auth):
+            self._violate(f"an unexpected {type(packet).__name__}")
+            return
+        events.append(packet)
+
+    def _take_ack(self, packet: Ack) -> bool:
+        packet_id = packet.packet_id
+        if isinstance(packet, Puback):
+            return self.outgoing.on_puback(
+                packet_id, packet.reason, self.out, self.version
+            )
+        if isinstance(packet, Pubrec):
+            return self.outgoing.on_pubrec(
+                packet_id, packet.reason, self.out, self.version
+            )
+        if isinstance(packet, Pubcomp):
+            return self.outgoing.on_pubcomp(packet_id, self.out, self.version)
+        self.incoming.on_pubrel(packet_id, self.out, self.version)
+        return True
+
+    def _take_connack(self, connack: Connack) -> None:
+        if connack.reason.is_failure:
+            return
+        if connack.session_present and self._clean_start:
+            self._violate("the server kept a session that was to be clean")
+            return
+        limits = self.limits = connack.properties
+        self.state = State.OPEN
+        window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
+        if connack.session_present:
+            self.outgoing.resume(self.out, self.version, window=window)
+        else:
+            self.incoming.forget()
+            self.outgoing.restart(self.out, self.version, window=window)
+
+    def _violate(self, message: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:
+        self._end(ProtocolViolation(message, code=int(code)), code)
+
+    def _end(self, violation: ProtocolViolation, code: int) -> None:
+        self.violation = violation
+        if self.version >= 5 and self.state is State.OPEN:
+            self.disconnect(ReasonCode(code))
+        self.state = State.CLOSING
+
+    # -- sending ------------------------------------------------------------------
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        flags: int,
+        properties: PublishProperties | None = None,
+    ) -> None:
+        """Write a QoS 0 message."""
+        encode_publish_into(
+            self.out, topic, payload, flags, 0, self.version, properties
+        )
+
+    def submit(self, flow: Flow) -> None:
+        """Send a QoS 1 or 2 message now, or when the window and the link allow."""
+        self.outgoing.submit(flow, self.out, self.version)
+
+    def settle(self, ack: OwedAck) -> bool:
+        """Acknowledge a delivery that was taken; True if there is something to write."""
+        if self.state is State.OPEN:
+            return self.incoming.settle(ack, self.out)
+        ack.is_settled = True
+        return False
+
+    def subscribe(
+        self,
+        requests: tuple[SubscriptionRequest, ...],
+        properties: SubscribeProperties | None = None,
+    ) -> int:
+        """Write a SUBSCRIBE; give its packet id, or 0 when none is free."""
+        if packet_id := self.ids.take():
+            packet = Subscribe(
+                packet_id=packet_id,
+                subscriptions=requests,
+                properties=properties or SubscribeProperties(),
+            )
+            self._write(packet, packet_id)
+        return packet_id
+
+    def unsubscribe(self, topic_filters: tuple[str, ...]) -> int:
+        """Write an UNSUBSCRIBE; give its packet id, or 0 when none is free."""
+        if packet_id := self.ids.take():
+            self._write(
+                Unsubscribe(packet_id=packet_id, topic_filters=topic_filters), packet_id
+            )
+        return packet_id
+
+    def _write(self, packet: Subscribe | Unsubscribe, packet_id: int) -> None:
+        try:
+            self.out += encode(packet, self.version)
+        except BaseException:
+            self.ids.free(packet_id)
+            raise
+
+    # -- keep-alive ---------------------------------------------------------------
+
+    def ping(self, now: float) -> None:
+        """Write a PINGREQ, unless one is unanswered already."""
+        if self._ping_sent_at is None:
+            self._ping_sent_at = now
+            self.out += encode(Pingreq(), self.version)
+
+    def next_deadline(self) -> float | None:
+        """Give the time at which `tick` has something to do."""
+        if self.state is not State.OPEN:
+            return None
+        if self._ping_sent_at is not None:
+            return self._ping_sent_at + self.ping_reply_s
+        if self.ping_after_s is None:
+            return None
+        return min(self.last_sent_at, self.last_received_at) + self.ping_after_s
+
+    def tick(self, now: float) -> bool:
+        """Ping an idle peer; return False when it is dead."""
+        deadline = self.next_deadline()
+        if deadline is None or now < deadline:
+            return True
+        if self._ping_sent_at is not None:
+            return False
+        self.ping(now)
+        return True

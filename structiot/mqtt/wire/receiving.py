@@ -1,0 +1,168 @@
+"""The receiver's half of QoS 1 and 2, the same for client and server.
+
+Each delivery of QoS 1 or 2 gets an `Ack`. Whoever takes the message settles it; the
+acknowledgements leave in the order in which the messages arrived, whatever the order
+of settling. A QoS 2 id is known from the PUBREC to the PUBREL, across connections.
+
+Source of the rules: MQTT 5.0 sections 4.3, 4.6 and 4.9 (3.1.1: 4.3, 4.6).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
+from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
+from structiot.mqtt.wire.reasons import ReasonCode
+
+__all__ = ["Ack", "Incoming"]
+
+
+class Ack:
+    """The acknowledgement that one delivery is owed.
+
+    Attributes:
+        packet_id: Id of the delivery.
+        qos: 1 or 2.
+        takers: How many subscribers have not taken the message yet.
+        is_settled: Whether it may be acknowledged.
+        reason: What the acknowledgement will say.
+        message: The delivery, to recognise its repetition.
+    """
+
+    __slots__ = ("is_settled", "message", "packet_id", "qos", "reason", "takers")
+
+    def __init__(self, message: Message, qos: int) -> None:
+        self.packet_id = message.packet_id
+        self.qos = qos
+        self.takers = 1
+        self.is_settled = False
+        self.reason = ReasonCode.SUCCESS
+        self.message = message
+
+
+class Incoming:
+    """Deliveries of one session that are not finished.
+
+    Attributes:
+        window: Deliveries the peer may have open; more is a protocol error.
+        repeated: Deliveries that were recognised as repetitions and dropped.
+    """
+
+    def __init__(self, *, window: int) -> None:
+        self.window = window
+        self.repeated = 0
+        # Everything taken from the peer and not acknowledged, by id: across
+        # connections, since the peer will send it again.
+        self._open: dict[int, Ack] = {}
+        # QoS 2 ids between our PUBREC and the peer's PUBREL.
+        self._received: set[int] = set()
+        # What this connection has seen, in order of arrival.
+        self._queue: deque[Ack] = deque()
+        self._queued_ids: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def unreleased(self) -> frozenset[int]:
+        """QoS 2 ids that the peer has not released yet."""
+        return frozenset(self._received)
+
+    def arrive(self, message: Message, out: bytearray) -> bool | None:
+        """Register a delivery.
+
+        Returns:
+            True to hand the message on, False for a repetition that is dealt with,
+            None when the peer exceeds the window or uses an open id again.
+        """
+        packet_id = message.packet_id
+        qos = message.flags >> 1 & 3
+        if qos == 2 and packet_id in self._received:
+            self.repeated += 1
+            out += pubrec_bytes(packet_id)
+            return False
+        known = self._open.get(packet_id)
+        if known is not None:
+            if packet_id in self._queued_ids:
+                # Sent twice on one connection. For QoS 2 that is allowed and ours is
+                # still to come; for QoS 1 the id was not free.
+                if qos == 2 and known.qos == 2:
+                    self.repeated += 1
+                    return False
+                return None
+            if (
+                known.qos == qos
+                and message.dup
+                and known.message.payload == message.payload
+            ):
+                # The repetition, after a reconnect, of what a subscriber still holds.
+                self.repeated += 1
+                self._enqueue(known, out)
+                return False
+            del self._open[packet_id]
+        if len(self._queue) + len(self._received) >= self.window:
+            return None
+        ack = Ack(message, qos)
+        message.receipt = ack
+        self._open[packet_id] = ack
+        self._queue.append(ack)
+        self._queued_ids.add(packet_id)
+        return True
+
+    def _enqueue(self, ack: Ack, out: bytearray) -> None:
+        self._queue.append(ack)
+        self._queued_ids.add(ack.packet_id)
+        if ack.is_settled:
+            self._flush(out)
+
+    def settle(self, ack: Ack, out: bytearray) -> bool:
+        """Mark a delivery as taken; write what may be acknowledged now, in order.
+
+        Returns:
+            Whether anything was written.
+        """
+        ack.is_settled = True
+        queue = self._queue
+        if not queue or queue[0] is not ack:
+            return False
+        self._flush(out)
+        return True
+
+    def _flush(self, out: bytearray) -> None:
+        queue = self._queue
+        while queue and queue[0].is_settled:
+            ack = queue.popleft()
+            packet_id = ack.packet_id
+            self._queued_ids.discard(packet_id)
+            del self._open[packet_id]
+            if ack.reason:
+                # Only MQTT 5.0 has reasons; the shell lets nobody set one before.
+                cls = Puback if ack.qos == 1 else Pubrec
+                out += encode(cls(packet_id=packet_id, reason=ack.reason), 5)
+            elif ack.qos == 1:
+                out += puback_bytes(packet_id)
+            else:
+                out += pubrec_bytes(packet_id)
+            if ack.qos == 2 and ack.reason < 0x80:
+                self._received.add(packet_id)
+
+    def on_pubrel(self, packet_id: int, out: bytearray, version: int) -> None:
+        """Answer a PUBREL, always."""
+        if packet_id in self._received or version < 5:
+            self._received.discard(packet_id)
+            out += pubcomp_bytes(packet_id)
+        else:
+            reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+            out += encode(Pubcomp(packet_id=packet_id, reason=reason), version)
+
+    def pause(self) -> None:
+        """The connection is gone; the peer will repeat what it was not told about."""
+        self._queue.clear()
+        self._queued_ids.clear()
+
+    def forget(self) -> None:
+        """The peer's session is gone; nothing of it will be repeated."""
+        self.pause()
+        self._open.clear()
+        self._received.clear()

@@ -1,0 +1,345 @@
+"""The sender's half of QoS 1 and 2, the same for client and server.
+
+A `Flow` is one message on its way out. It waits in `Outgoing` until the window has
+room, is then sent under a packet id, and ends with an acknowledgement or an error.
+Flows outlive connections: `resume` sends again what the peer's session still knows,
+`restart` begins anew when that session is gone.
+
+Source of the rules: MQTT 5.0 sections 4.3, 4.4, 4.6 and 4.9 (3.1.1: 4.3, 4.4, 4.6).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from structiot.errors import CommandRefused, LinkLost, StructiotError
+from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
+from structiot.mqtt.wire.messages import DUP, Pubrel
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
+
+__all__ = ["MAX_PACKET_ID", "Flow", "Outgoing", "PacketIds", "Waiter"]
+
+MAX_PACKET_ID = 65_535
+
+# Stages of a flow.
+WAITING = 0
+PUBLISHED = 1
+RELEASED = 2
+DONE = 3
+
+
+class Waiter(Protocol):
+    """Whoever wants to know that a flow has ended; an `anyio.Event` will do."""
+
+    def set(self) -> object:
+        """Wake up."""
+        ...
+
+
+class Flow:
+    """One outgoing message of QoS 1 or 2.
+
+    Attributes:
+        topic: Topic name.
+        payload: Bytes to send; dropped once the peer owns the message.
+        flags: QoS and retain as in the packet's first byte.
+        properties: Properties of MQTT 5.0.
+        packet_id: 0 before it is sent.
+        stage: Waiting, published, released or done.
+        error: Why it failed; None while under way and after success.
+        reason: The peer's code at the end.
+        waiter: Is woken when the flow is done.
+    """
+
+    __slots__ = (
+        "error",
+        "flags",
+        "packet_id",
+        "payload",
+        "properties",
+        "reason",
+        "stage",
+        "topic",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        flags: int,
+        properties: PublishProperties | None = None,
+    ) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.flags = flags
+        self.properties = properties
+        self.packet_id = 0
+        self.stage = WAITING
+        self.error: StructiotError | None = None
+        self.reason: ReasonCode = ReasonCode.SUCCESS
+        self.waiter: Waiter | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the flow has ended, well or badly."""
+        return self.stage == DONE
+
+    @property
+    def size_bytes(self) -> int:
+        """What the flow holds in memory, roughly."""
+        return len(self.payload) + len(self.topic) + 64
+
+    def finish(self, error: StructiotError | None = None) -> None:
+        """End the flow and wake who waits for it; the first end counts."""
+        if self.stage != DONE:
+            self.stage = DONE
+            self.error = error
+            if self.waiter is not None:
+                self.waiter.set()
+
+
+class PacketIds:
+    """The ids of one direction: never 0, never in use twice, wrapping at 65,535."""
+
+    __slots__ = ("_last", "used")
+
+    def __init__(self) -> None:
+        self.used: set[int] = set()
+        self._last = 0
+
+    def take(self) -> int:
+        """Give a free id, or 0 when all are in use."""
+        used = self.used
+        if len(used) >= MAX_PACKET_ID:
+            return 0
+        packet_id = self._last
+        while True:
+            packet_id = packet_id + 1 if packet_id < MAX_PACKET_ID else 1
+            if packet_id not in used:
+                used.add(packet_id)
+                self._last = packet_id
+                return packet_id
+
+    def free(self, packet_id: int) -> None:
+        """Give an id back."""
+        self.used.discard(packet_id)
+
+
+class Outgoing:
+    """All flows of one session.
+
+    Attributes:
+        ids: Shared with whatever else needs packet ids in this direction.
+        inflight: Flows under a packet id, in the order of their first sending.
+        waiting: Accepted flows that have not been sent.
+        window: Flows that may be under way at once on this connection.
+        waiting_bytes: What the waiting flows hold.
+        unknown: Acknowledgements that belong to no flow.
+    """
+
+    def __init__(self, ids: PacketIds, *, window: int = MAX_PACKET_ID) -> None:
+        self.ids = ids
+        self.window = window
+        self.inflight: dict[int, Flow] = {}
+        self.waiting: deque[Flow] = deque()
+        self.waiting_bytes = 0
+        self.unknown = 0
+        self._resend: deque[Flow] = deque()
+        self._on_wire = 0
+        self._is_open = False
+
+    def __len__(self) -> int:
+        return len(self.inflight) + len(self.waiting)
+
+    def flows(self) -> list[Flow]:
+        """All flows that are not done, in order."""
+        return [*self.inflight.values(), *self.waiting]
+
+    def submit(self, flow: Flow, out: bytearray, version: int) -> None:
+        """Send a flow, or have it wait for its turn."""
+        if (
+            self._is_open
+            and not self.waiting
+            and not self._resend
+            and self._on_wire < self.window
+            and (packet_id := self.ids.take())
+        ):
+            flow.packet_id = packet_id
+            self._send_new(flow, out, version)
+        else:
+            self.waiting.append(flow)
+            self.waiting_bytes += flow.size_bytes
+
+    def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
+        flow.stage = PUBLISHED
+        self.inflight[flow.packet_id] = flow
+        self._on_wire += 1
+        encode_publish_into(
+            out,
+            flow.topic,
+            flow.payload,
+            flow.flags,
+            flow.packet_id,
+            version,
+            flow.properties,
+        )
+
+    def pump(self, out: bytearray, version: int) -> None:
+        """Send what the window has room for: resends first, then new flows."""
+        if not self._is_open:
+            return
+        while self._resend and self._on_wire < self.window:
+            self._send_again(self._resend.popleft(), out, version)
+        while not self._resend and self.waiting and self._on_wire < self.window:
+            if not (packet_id := self.ids.take()):
+                return
+            flow = self.waiting.popleft()
+            self.waiting_bytes -= flow.size_bytes
+            if flow.stage == DONE:
+                self.ids.free(packet_id)
+                continue
+            flow.packet_id = packet_id
+            self._send_new(flow, out, version)
+
+    def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
+        if flow.stage == DONE:
+            return
+        self._on_wire += 1
+        if flow.stage == RELEASED:
+            out += pubrel_bytes(flow.packet_id)
+            return
+        encode_publish_into(
+            out,
+            flow.topic,
+            flow.payload,
+            flow.flags | DUP,
+            flow.packet_id,
+            version,
+            flow.properties,
+        )
+
+    def resume(self, out: bytearray, version: int, *, window: int) -> None:
+        """Go on after a reconnect to a session that the peer has kept.
+
+        Unacknowledged PUBLISH (with DUP) and PUBREL go out again, same ids, in the
+        original order, before anything new and within the window.
+        """
+        self.window = window
+        self._on_wire = 0
+        self._resend = deque(self.inflight.values())
+        self._is_open = True
+        self.pump(out, version)
+
+    def restart(self, out: bytearray, version: int, *, window: int) -> None:
+        """Begin anew when the peer has forgotten the session.
+
+        QoS 1 flows are sent as new messages. A QoS 2 flow under way may or may not
+        have been delivered and sending it again could deliver it twice: it fails
+        with `LinkLost`, which says so.
+        """
+        flows, self.inflight = self.inflight, {}
+        kept: list[Flow] = []
+        for packet_id, flow in flows.items():
+            self.ids.free(packet_id)
+            flow.packet_id = 0
+            if flow.flags & 0x04:
+                flow.finish(
+                    LinkLost(
+                        f"the peer forgot the session while a QoS 2 message to "
+                        f"{flow.topic!r} was under way; whether it was delivered is unknown",
+                        reason="session lost",
+                    )
+                )
+            else:
+                flow.stage = WAITING
+                kept.append(flow)
+        self.waiting.extendleft(reversed(kept))
+        self.waiting_bytes += sum(flow.size_bytes for flow in kept)
+        self.resume(out, version, window=window)
+
+    def pause(self) -> None:
+        """The connection is gone; flows wait for the next."""
+        self._is_open = False
+        self._resend.clear()
+        self._on_wire = 0
+
+    def _end(self, flow: Flow, out: bytearray, version: int) -> None:
+        del self.inflight[flow.packet_id]
+        self.ids.free(flow.packet_id)
+        self._on_wire -= 1
+        if self.waiting or self._resend:
+            self.pump(out, version)
+
+    def on_puback(
+        self, packet_id: int, reason: ReasonCode, out: bytearray, version: int
+    ) -> bool:
+        """Take a PUBACK; return False if it contradicts the flow's QoS."""
+        flow = self.inflight.get(packet_id)
+        if flow is None:
+            self.unknown += 1
+            return True
+        if flow.flags & 0x04:
+            return False
+        self._end(flow, out, version)
+        self._settle(flow, reason)
+        return True
+
+    def on_pubrec(
+        self, packet_id: int, reason: ReasonCode, out: bytearray, version: int
+    ) -> bool:
+        """Take a PUBREC; return False if it contradicts the flow's QoS."""
+        flow = self.inflight.get(packet_id)
+        if flow is None:
+            self.unknown += 1
+            if reason < 0x80 and version >= 5:
+                code = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+                out += encode(Pubrel(packet_id=packet_id, reason=code), version)
+            elif reason < 0x80:
+                out += pubrel_bytes(packet_id)
+            return True
+        if not flow.flags & 0x04:
+            return False
+        if reason >= 0x80:
+            self._end(flow, out, version)
+            self._settle(flow, reason)
+            return True
+        flow.stage = RELEASED
+        flow.payload = b""
+        flow.reason = reason
+        out += pubrel_bytes(packet_id)
+        return True
+
+    def on_pubcomp(self, packet_id: int, out: bytearray, version: int) -> bool:
+        """Take a PUBCOMP; return False if it comes before its PUBREC."""
+        flow = self.inflight.get(packet_id)
+        if flow is None:
+            self.unknown += 1
+            return True
+        if flow.stage != RELEASED:
+            return False
+        self._end(flow, out, version)
+        flow.finish()
+        return True
+
+    def _settle(self, flow: Flow, reason: ReasonCode) -> None:
+        flow.reason = reason
+        if reason < 0x80:
+            flow.finish()
+        else:
+            message = f"the peer refused a message to {flow.topic!r}: {reason.text}"
+            flow.finish(CommandRefused(message, code=int(reason)))
+
+    def fail_all(self, error: StructiotError) -> None:
+        """End every flow with an error and forget them."""
+        self.pause()
+        flows = [*self.inflight.values(), *self.waiting]
+        for packet_id in self.inflight:
+            self.ids.free(packet_id)
+        self.inflight = {}
+        self.waiting.clear()
+        self.waiting_bytes = 0
+        for flow in flows:
+            flow.finish(error)

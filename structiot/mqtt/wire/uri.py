@@ -1,0 +1,89 @@
+"""Broker addresses: `mqtt://user:password@host:1883/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from structiot.errors import ConfigError
+
+__all__ = ["BrokerUri", "parse_uri"]
+
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": None}
+_ALIASES = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts", "mqtt+unix": "unix"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerUri:
+    """Where a broker is and who asks.
+
+    Attributes:
+        scheme: `mqtt`, `mqtts`, `ws`, `wss` or `unix`.
+        host: Name or address; the path of the socket for `unix`.
+        port: TCP port; None for `unix`.
+        path: Path and query of a websocket.
+        username: Percent-decoded user name, if the URI has one.
+        password: Percent-decoded password, if the URI has one.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str = "/"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.scheme in {"mqtts", "wss"}
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether MQTT travels in a websocket."""
+        return self.scheme in {"ws", "wss"}
+
+    def __str__(self) -> str:
+        """Show the address without credentials."""
+        if self.port is None:
+            return f"{self.scheme}://{self.host}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse_uri(uri: str) -> BrokerUri:
+    """Read a broker's address.
+
+    Raises:
+        ConfigError: An unknown scheme, no host, or a port that is none.
+    """
+    if "://" not in uri:
+        raise ConfigError(f"a broker's address begins with mqtt://, not {uri!r}")
+    parts = urlsplit(uri)
+    scheme = _ALIASES.get(parts.scheme, parts.scheme)
+    if scheme not in DEFAULT_PORTS:
+        known = ", ".join(DEFAULT_PORTS)
+        raise ConfigError(
+            f"unknown scheme {parts.scheme!r} in a broker's address; use {known}"
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigError(
+            f"the port of a broker's address is 1 to 65535: {scheme}"
+        ) from None
+    if scheme == "unix":
+        host = unquote((parts.netloc.rpartition("@")[2]) + parts.path)
+    else:
+        host = parts.hostname or ""
+    if not host:
+        raise ConfigError(f"no host in the broker's address {scheme}://")
+    path = parts.path or "/"
+    return BrokerUri(
+        scheme=scheme,
+        host=host,
+        port=DEFAULT_PORTS[scheme] if port is None else port,
+        path=f"{path}?{parts.query}" if parts.query else path,
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )

@@ -1,0 +1,43 @@
+"""Simulators: devices and services that behave, and misbehave when told to.
+
+One for each system, for tests, demonstrations and development without hardware. All
+of them take `network=`, so that they run on real sockets or in memory under virtual
+time; and all have `faults`, with the vocabulary of `Faults`.
+"""
+
+from __future__ import annotations
+
+from structiot.sim._clock import SimClock
+from structiot.sim._faults import Fault, FaultKind, Faults
+from structiot.sim._loads import CyclingLoad, Load, household, steady
+from structiot.sim.maxsmart import (
+    FAMILIES,
+    Family,
+    MaxSmartFaults,
+    MaxSmartFleet,
+    MaxSmartRequest,
+    MaxSmartSim,
+    sim_maxsmart,
+    sim_maxsmart_broadcast,
+    sim_maxsmart_fleet,
+)
+
+__all__ = [
+    "FAMILIES",
+    "CyclingLoad",
+    "Family",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "Load",
+    "MaxSmartFaults",
+    "MaxSmartFleet",
+    "MaxSmartRequest",
+    "MaxSmartSim",
+    "SimClock",
+    "household",
+    "sim_maxsmart",
+    "sim_maxsmart_broadcast",
+    "sim_maxsmart_fleet",
+    "steady",
+]

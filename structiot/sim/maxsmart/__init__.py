@@ -1,0 +1,35 @@
+"""Simulated MaxSmart and Revogi strips and plugs, of every firmware family known.
+
+async with sim_maxsmart("127.0.0.2", family="mh_strip_211") as sim:
+    sim.set_load(1, 42.0)
+    sim.faults.drop_next(3)
+    await sim.press(1)
+
+`families` says what there is, `strip` holds a device's state, `answers` what it says,
+`http_side` and `simulator` put that on the network, `lies` makes it wrong.
+"""
+
+from __future__ import annotations
+
+from structiot.sim.maxsmart.families import FAMILIES, Family
+from structiot.sim.maxsmart.fleet import (
+    MaxSmartFleet,
+    sim_maxsmart_broadcast,
+    sim_maxsmart_fleet,
+)
+from structiot.sim.maxsmart.lies import HTTP_FRAMES, LIES, MaxSmartFaults
+from structiot.sim.maxsmart.simulator import MaxSmartRequest, MaxSmartSim, sim_maxsmart
+
+__all__ = [
+    "FAMILIES",
+    "HTTP_FRAMES",
+    "LIES",
+    "Family",
+    "MaxSmartFaults",
+    "MaxSmartFleet",
+    "MaxSmartRequest",
+    "MaxSmartSim",
+    "sim_maxsmart",
+    "sim_maxsmart_broadcast",
+    "sim_maxsmart_fleet",
+]

@@ -1,0 +1,148 @@
+"""Several simulated strips on one machine, found together by one broadcast."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from structiot._kit.memory_network import BROADCAST
+from structiot._kit.network import REAL_NETWORK, Network, RealNetwork, UdpSocket
+from structiot._kit.tasks import service_group
+from structiot.errors import ConnectFailed, UsageError
+from structiot.sim._clock import SimClock
+from structiot.sim.maxsmart.families import Family
+from structiot.sim.maxsmart.simulator import MaxSmartSim, sim_maxsmart
+
+__all__ = ["MaxSmartFleet", "sim_maxsmart_broadcast", "sim_maxsmart_fleet"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxSmartFleet:
+    """The strips of `sim_maxsmart_fleet`.
+
+    Attributes:
+        sims: The strips, in order of their addresses.
+        hears_broadcasts: Whether a broadcast reaches them.
+    """
+
+    sims: tuple[MaxSmartSim, ...]
+    hears_broadcasts: bool
+
+
+@asynccontextmanager
+async def sim_maxsmart_broadcast(
+    sims: Sequence[MaxSmartSim],
+    *,
+    udp_port: int = 8888,
+    network: Network = REAL_NETWORK,
+) -> AsyncGenerator[None]:
+    """Hand each broadcast to every one of the strips, which answer from their sockets.
+
+    A socket bound to one address receives no broadcasts, so this binds one to the
+    broadcast address itself. One process a machine can do so for a port; macOS and
+    Windows do not allow it. Strips on a `MemoryNetwork` need none of this.
+
+    Raises:
+        ConnectFailed: The broadcast address cannot be bound.
+    """
+    async with network.open_udp(BROADCAST, udp_port) as udp, service_group() as tasks:
+        tasks.start_soon(_hand_out, udp, sims)
+        yield
+
+
+async def _hand_out(udp: UdpSocket, sims: Sequence[MaxSmartSim]) -> None:
+    while True:
+        data, peer = await udp.receive()
+        for sim in sims:
+            await sim.hear(data, peer)
+
+
+@asynccontextmanager
+async def sim_maxsmart_fleet(
+    count: int = 6,
+    *,
+    family: Family | str | Sequence[Family | str] = "mh_strip_130",
+    first_host: str = "127.0.0.2",
+    names: Sequence[str] = (),
+    http_port: int = 80,
+    udp_port: int = 8888,
+    seed: int = 0,
+    clock: SimClock | None = None,
+    history: timedelta = timedelta(0),
+    broadcast: bool | None = None,
+    network: Network = REAL_NETWORK,
+) -> AsyncGenerator[MaxSmartFleet]:
+    """Simulate several strips at consecutive addresses.
+
+    Args:
+        count: How many.
+        family: Family of all, or several that take turns.
+        first_host: Address of the first; the others follow it.
+        names: Names of the first ones; the others have `Strip 3` and so on.
+        http_port: TCP port of each, 0 for free ones.
+        udp_port: UDP port of each, 0 for free ones (then no broadcast is heard).
+        seed: Seed of the first; every other has the next one.
+        clock: The clock they share; wall time by default.
+        history: How long they have been drawing power when the block begins.
+        broadcast: Whether they hear broadcasts: True insists on it, False does
+            without, None tries and logs a warning if the system does not allow it.
+        network: Where their sockets are.
+
+    Raises:
+        ConnectFailed: An address or a port cannot be bound.
+        UsageError: No strips, or no such family.
+    """
+    if count < 1:
+        message = f"a fleet has at least one strip, not {count}"
+        raise UsageError(message)
+    families = [family] if isinstance(family, Family | str) else list(family)
+    first = ipaddress.ip_address(first_host)
+    clock = SimClock() if clock is None else clock
+    async with AsyncExitStack() as stack:
+        sims = [
+            await stack.enter_async_context(
+                sim_maxsmart(
+                    str(first + index),
+                    family=families[index % len(families)],
+                    name=names[index] if index < len(names) else f"Strip {index + 1}",
+                    http_port=http_port,
+                    udp_port=udp_port,
+                    seed=seed + index,
+                    clock=clock,
+                    history=history,
+                    network=network,
+                )
+            )
+            for index in range(count)
+        ]
+        hears = await _hear_broadcasts(stack, sims, udp_port, broadcast, network)
+        yield MaxSmartFleet(sims=tuple(sims), hears_broadcasts=hears)
+
+
+async def _hear_broadcasts(
+    stack: AsyncExitStack,
+    sims: Sequence[MaxSmartSim],
+    udp_port: int,
+    wanted: bool | None,  # noqa: FBT001 - three values, not a flag
+    network: Network,
+) -> bool:
+    if not isinstance(network, RealNetwork):
+        return True
+    if wanted is False or udp_port == 0:
+        return False
+    try:
+        await stack.enter_async_context(
+            sim_maxsmart_broadcast(sims, udp_port=udp_port, network=network)
+        )
+    except ConnectFailed as exc:
+        if wanted:
+            raise
+        _log.warning("the strips will hear no broadcast: %s", exc)
+        return False
+    return True

@@ -77,7 +77,8 @@ def no_task_outlives_an_async_test(
 async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
     before = leftovers_now()
     yield
-    if left := await settled_leftovers(before):
+    # Sockets are compared when the loop is closed: uvloop has other ones in each run.
+    if left := await settled_leftovers(before, tasks_only=True):
         pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
 
 

@@ -84,7 +84,9 @@ def _is_machinery(task: anyio.TaskInfo) -> bool:
     return getattr(task.coro, "__qualname__", "").startswith("TestRunner.")
 
 
-async def settled_leftovers(before: Leftovers) -> list[str]:
+async def settled_leftovers(
+    before: Leftovers, *, tasks_only: bool = False
+) -> list[str]:
     """Say which tasks, threads and sockets are left once nothing happens any more.
 
     The scheduler is given some passes first: asyncio closes a transport one pass
@@ -92,22 +94,23 @@ async def settled_leftovers(before: Leftovers) -> list[str]:
     under a virtual clock, which has none to give.
     """
     for _ in range(_SETTLE_PASSES):
-        left = _left_now(before)
-        if not left:
+        if not _left_now(before, tasks_only=tasks_only):
             return []
         await anyio.lowlevel.checkpoint()
     real_deadline = time.monotonic() + _SETTLE_S
-    while (left := _left_now(before)) and time.monotonic() < real_deadline:
+    left = _left_now(before, tasks_only=tasks_only)
+    while left and time.monotonic() < real_deadline:
         started = time.monotonic()
         await anyio.sleep(0.01)
         if time.monotonic() - started < 0.005:
             break
+        left = _left_now(before, tasks_only=tasks_only)
     return left
 
 
-def _left_now(before: Leftovers) -> list[str]:
+def _left_now(before: Leftovers, *, tasks_only: bool) -> list[str]:
     tasks = [name for id_, name in running_tasks().items() if id_ not in before.tasks]
-    return tasks + Leftovers().since(before)
+    return tasks if tasks_only else tasks + Leftovers().since(before)
 
 
 def leftovers_now() -> Leftovers:

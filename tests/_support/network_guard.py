@@ -1,6 +1,7 @@
 """No test leaves the machine.
 
-An audit hook sees every use of a socket by Python code, whichever library makes it.
+An audit hook sees every use of a socket by Python code, whichever library makes it;
+uvloop's C code goes unseen, but the same tests run on asyncio as well.
 Connections and datagrams to anything but loopback raise `OutsideNetwork`, but for the
 limited broadcast (255.255.255.255) that discovery sends and no router forwards. Names
 other than `localhost` do not resolve, as on a machine without a name server.

@@ -60,7 +60,7 @@ class _Stepped:
             try:
                 self._on_suspend()
                 sent = yield trap
-            except BaseException as exc:  # noqa: BLE001 - handed on to the coroutine
+            except BaseException as exc:  # handed on to the coroutine
                 resume = _thrower(self._coro, exc)
             else:
                 resume = _sender(self._coro, sent)

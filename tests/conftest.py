@@ -7,12 +7,14 @@ Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from tests._support.clock import virtual_backend
 from tests._support.leaks import (
@@ -23,6 +25,12 @@ from tests._support.leaks import (
 )
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
 from tests._support.network_guard import GUARD
+
+# The machine's load is no property of the code: no deadlines. In CI the same examples
+# come each time, so that a change is never blamed for another's fault.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if "CI" in os.environ else "local")
 
 Backend = tuple[str, dict[str, Any]]
 StartMosquitto = Callable[..., Mosquitto]

@@ -12,7 +12,7 @@ and never an exception of a library underneath. The field meanings:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, TypeVar
 
 __all__ = [
     "AuthRefused",
@@ -33,10 +33,10 @@ __all__ = [
 
 DATA_HEAD_BYTES = 255
 
+E = TypeVar("E", bound="StructiotError")
 
-def _rebuild(
-    cls: type[StructiotError], args: tuple[Any, ...], state: dict[str, Any]
-) -> StructiotError:
+
+def _rebuild(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -44,7 +44,12 @@ def _rebuild(
 
 
 class StructiotError(Exception):
-    """Root of every error that structiot raises."""
+    """Root of every error that structiot raises.
+
+    An error that several tasks wait for is raised to each of them as a copy: the
+    same object raised twice would collect the tracebacks of all. A copy has the
+    notes and the cause of the original, and no traceback.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -52,6 +57,15 @@ class StructiotError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only constructors do not survive the default protocol.
         return _rebuild, (type(self), self.args, self.__dict__)
+
+    def __copy__(self) -> Self:
+        twin = _rebuild(type(self), self.args, self.__dict__)
+        if hasattr(self, "__notes__"):
+            twin.__notes__ = list(self.__notes__)
+        twin.__context__ = self.__context__
+        twin.__cause__ = self.__cause__
+        twin.__suppress_context__ = self.__suppress_context__
+        return twin
 
 
 class UsageError(StructiotError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 from anyio.abc import TaskGroup
 
-from structiot.errors import InternalError
+from structiot.errors import InternalError, StructiotError
 
 __all__ = ["service_group"]
 
@@ -20,9 +20,10 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
     Leaving the block cancels the tasks. A task that fails cancels the block. The
     order of choice among several failures is: `KeyboardInterrupt` and `SystemExit`,
     the block's own exception (the others become notes on it), the only one there
-    is, and else `InternalError` with the group as its cause. Only one level is
-    opened: a group that the block raised itself stays a group. Cancellation from
-    outside passes untouched.
+    is, and else `InternalError` with the group as its cause. Equal errors of ours,
+    as `ReplyTable.fail_all` gives them to every waiter, count as one. Only one level
+    is opened: a group that the block raised itself stays a group. Cancellation from
+    outside passes untouched where nothing failed.
 
     Raises:
         InternalError: Two or more background tasks failed at once.
@@ -44,29 +45,85 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
             raise chosen
         finally:
             chosen.__context__ = context
-            del chosen, context, body_error
+            del chosen, context
+    finally:
+        # Its traceback holds this frame: without this the two keep each other alive.
+        del body_error
 
 
 def _one_error(
     group: BaseExceptionGroup[BaseException], body_error: BaseException | None
 ) -> BaseException:
     cancelled = anyio.get_cancelled_exc_class()
-    members = [exc for exc in group.exceptions if not isinstance(exc, cancelled)]
+    own: BaseException | None = None
+    members: list[BaseException] = []
+    for exc in group.exceptions:
+        if own is None and (own := _of_body(exc, body_error)) is not None:
+            members.insert(0, own)
+        elif not isinstance(exc, cancelled):
+            members.append(exc)
+    members = _distinct(members)
     for exc in members:
-        if isinstance(exc, KeyboardInterrupt | SystemExit):
-            return exc
-    if body_error is not None and any(exc is body_error for exc in members):
-        for exc in members:
-            if exc is not body_error:
-                body_error.add_note(f"a background task failed too: {exc!r}")
-        return body_error
+        interrupt = exc if exc is own else _first_interrupt(exc)
+        if isinstance(interrupt, KeyboardInterrupt | SystemExit):
+            return interrupt
+    if own is not None:
+        for exc in members[1:]:
+            own.add_note(f"a background task failed too: {exc!r}")
+        return own
     if len(members) == 1:
         return members[0]
     if not members:
-        return group
+        return group.exceptions[0]
     error = InternalError(
         "several background tasks failed: "
         + "; ".join(f"{type(exc).__name__}: {exc}" for exc in members)
     )
     error.__cause__ = group
     return error
+
+
+def _of_body(
+    exc: BaseException, body_error: BaseException | None
+) -> BaseException | None:
+    """Give the block's exception if this is it, or what trio has made of it."""
+    if body_error is None or isinstance(body_error, anyio.get_cancelled_exc_class()):
+        return None
+    if exc is body_error:
+        return exc
+    if isinstance(exc, BaseExceptionGroup) and isinstance(
+        body_error, BaseExceptionGroup
+    ):
+        # trio passes on a copy of a group, without the cancellations that it caused.
+        left, before = set(map(id, _leaves(exc))), set(map(id, _leaves(body_error)))
+        if left <= before:
+            return body_error if left == before else exc
+    return None
+
+
+def _distinct(errors: list[BaseException]) -> list[BaseException]:
+    found: dict[object, BaseException] = {}
+    for exc in errors:
+        is_ours = isinstance(exc, StructiotError)
+        found.setdefault((type(exc), str(exc)) if is_ours else id(exc), exc)
+    return list(found.values())
+
+
+def _first_interrupt(exc: BaseException) -> BaseException | None:
+    # InternalError is an ordinary exception and must not hide one of these.
+    return next(
+        (
+            leaf
+            for leaf in _leaves(exc)
+            if isinstance(leaf, KeyboardInterrupt | SystemExit)
+        ),
+        None,
+    )
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for member in exc.exceptions:
+            yield from _leaves(member)
+    else:
+        yield exc

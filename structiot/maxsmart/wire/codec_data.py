@@ -30,6 +30,7 @@ from structiot.maxsmart.wire.messages import (
 
 __all__ = [
     "MAX_PORTS",
+    "has_power",
     "local_time_of",
     "local_time_text",
     "normal_mac",
@@ -82,6 +83,11 @@ def read_port_data(reply: Reply, *, watt_unit: WattUnit | None = None) -> PortDa
         current_ma=tuple(_milli(element, None) for element in amps),
         style=next((style for e in watts if (style := _style_of(e)) is not None), None),
     )
+
+
+def has_power(reply: Reply) -> bool:
+    """Whether a reply holds any figure of power at all."""
+    return bool((reply.data or {}).get("watt"))
 
 
 def read_switches(reply: Reply) -> tuple[bool | None, ...]:

@@ -1,0 +1,67 @@
+"""The latest value of each key, for readers who need the present and not the past."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+import anyio
+
+__all__ = ["LatestBox"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class LatestBox(Generic[K, V]):
+    """Stream of values by key; a new value of a key replaces one that still waits.
+
+    `put` never waits. The box holds at most one value a key, so it is bounded by
+    their number, and a slow reader misses what was in between but never what is.
+    Values come out in the order in which their keys last changed.
+
+    Closing ends the iteration after what waits. Cancelling a reader loses nothing.
+
+    Attributes:
+        replaced: Values that were replaced before they were read.
+    """
+
+    __slots__ = ("_is_closed", "_values", "_wakeup", "replaced")
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        self._values: dict[K, V] = {}
+        self._wakeup = anyio.Event()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def put(self, key: K, value: V) -> None:
+        """Give `key` a new value; silently nothing once closed."""
+        if self._is_closed:
+            return
+        if self._values.pop(key, None) is not None:
+            self.replaced += 1
+        self._values[key] = value
+        self._wakeup.set()
+
+    def close(self) -> None:
+        """End the iteration after what waits; closing twice is silent."""
+        self._is_closed = True
+        self._wakeup.set()
+
+    def __aiter__(self) -> LatestBox[K, V]:
+        return self
+
+    async def __anext__(self) -> V:
+        if self._values:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        while not self._values:
+            if self._is_closed:
+                raise StopAsyncIteration
+            if self._wakeup.is_set():
+                self._wakeup = anyio.Event()
+            await self._wakeup.wait()
+        # No checkpoint from here on: a cancelled reader must not lose the value.
+        return self._values.pop(next(iter(self._values)))

@@ -1,0 +1,237 @@
+"""What a user holds: `maxsmart_device(host)` and the strip that it opens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from random import Random
+from typing import overload
+
+from structiot._kit.mailbox import Mailbox
+from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.tasks import service_group
+from structiot.errors import UsageError
+from structiot.maxsmart.link.datagrams import Clock, system_clock
+from structiot.maxsmart.link.strip import open_link
+from structiot.maxsmart.session import Settings, StripSession
+from structiot.maxsmart.values import StripData, StripInfo, port_of_key
+from structiot.maxsmart.wire.codec_data import read_clock
+from structiot.maxsmart.wire.messages import ALL_PORTS, ReadClock, WattUnit
+from structiot.model import Command, DeviceEvent, Entity, Reading
+
+__all__ = ["MaxSmartStrip", "maxsmart_device"]
+
+
+class MaxSmartStrip:
+    """An open power strip or plug; safe to use from several tasks.
+
+    It is a `structiot.model.Device`. Ports are numbered from 1; port 0 is all of
+    them. Commands take turns and return when the strip shows what was asked.
+
+    Methods raise `TransportError` (the strip could not be reached; it may be back
+    soon), `PeerError` (it refused, or what it says makes no sense) and, before
+    anything is sent, `UsageError`.
+    """
+
+    def __init__(self, session: StripSession) -> None:
+        self._session = session
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<MaxSmartStrip {info.name!r} at {info.host}, {info.port_count} ports>"
+
+    @property
+    def info(self) -> StripInfo:
+        """Who the strip is; changes when it is renamed, its `id` never does."""
+        return self._session.info
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """A switch and a power sensor a port, current where reported, and the total."""
+        return self._session.audience.entities
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the last polls reached the strip."""
+        return self._session.reach.is_available
+
+    async def turn_on(self, port: int = ALL_PORTS) -> None:
+        """Turn a port on, or all of them, and see that it is.
+
+        Raises:
+            UsageError: No such port; nothing was sent.
+            MaxSmartRefused: The strip said no.
+            SwitchStuck: It said yes, but the port did not follow.
+        """
+        await self._session.switch(port, is_on=True)
+
+    async def turn_off(self, port: int = ALL_PORTS) -> None:
+        """Turn a port off, or all of them, and see that it is; raises as `turn_on`."""
+        await self._session.switch(port, is_on=False)
+
+    @overload
+    async def check_state(self, port: None = None) -> list[bool | None]: ...
+    @overload
+    async def check_state(self, port: int) -> bool | None: ...
+    async def check_state(
+        self, port: int | None = None
+    ) -> bool | list[bool | None] | None:
+        """Ask whether a port is on; without a port, for a list of all."""
+        if port is not None:
+            self._session.check_port(port)
+        data = await self.get_data()
+        return list(data.is_on) if port is None else data.is_on[port - 1]
+
+    async def get_data(self) -> StripData:
+        """Ask for states, power and current of all ports, at one instant."""
+        return await self._session.refresh(attempts=2)
+
+    async def get_power_data(self, port: int) -> Reading:
+        """Ask for state, power and current of one port."""
+        self._session.check_port(port)
+        return (await self.get_data()).reading(port)
+
+    async def get_device_time(self) -> datetime:
+        """Ask for the time on the strip's clock; its zone is not known.
+
+        Raises:
+            UnsupportedDevice: The firmware does not tell its time.
+        """
+        reply = await self._session.ask(ReadClock())
+        return read_clock(reply).local_time
+
+    def readings(
+        self, *, max_items: int = 256
+    ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
+        """Iterate over the readings of each poll, one a port.
+
+        The first poll is made at once, then every `poll_s`, and quicker for a while
+        after a command. All consumers share the polls; one that joins later is given
+        the latest readings at once. While the strip is away the iterator waits.
+
+        Args:
+            max_items: Readings that wait for a slow consumer; the oldest are dropped
+                and counted (`.dropped`).
+        """
+        return self._session.readings(max_items)
+
+    def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
+        """Iterate over availability and states, the present ones first.
+
+        It shares the polls with `readings`. Only the latest of each entity waits for
+        a slow consumer. While the strip is away, or another device answers at its
+        address, the iterator waits; availability says why.
+        """
+        return self._session.events()
+
+    async def command(self, key: str, command: Command) -> None:
+        """Switch the entity `key`, such as `port_1`, on (True) or off (False)."""
+        port = port_of_key(key)
+        if port is None or not 1 <= port <= self.info.port_count:
+            keys = ", ".join(f"port_{n}" for n in range(1, self.info.port_count + 1))
+            is_sensor = any(entity.key == key for entity in self.entities)
+            problem = "is only read" if is_sensor else "does not exist"
+            message = f"{key} of {self.info.name} {problem}; its switches are {keys}"
+            raise UsageError(message)
+        if not isinstance(command, bool):
+            message = f"{key} of {self.info.name} takes true or false, not {command!r}"
+            raise UsageError(message)
+        await self._session.switch(port, is_on=command)
+
+
+@asynccontextmanager
+async def maxsmart_device(
+    host: str,
+    *,
+    port: int = 80,
+    udp_port: int = 8888,
+    name: str | None = None,
+    poll_s: float = 5.0,
+    burst_s: float = 2.0,
+    burst_polls: int = 4,
+    connect_s: float = 5.0,
+    reply_s: float = 2.0,
+    identify_s: float = 300.0,
+    offline_after: int = 3,
+    watt_unit: WattUnit | None = None,
+    clock: Clock = system_clock,
+    random: Random | None = None,
+    network: Network = REAL_NETWORK,
+) -> AsyncGenerator[MaxSmartStrip]:
+    """Open a MaxSmart or Revogi power strip or plug in the local network.
+
+    The strip is asked who it is and for its data, by HTTP or else by UDP V3. While
+    the block runs it is polled as long as somebody iterates over `readings()` or
+    `events()`. If it goes away it is asked on with growing delays, up to a minute;
+    when something answers again it is first asked who it is, and another device is
+    never taken for this one.
+
+    Args:
+        host: Address or name of the device. No broadcast is sent.
+        port: Its HTTP port.
+        udp_port: Its port for discovery and V3.
+        name: What to call it; the device's own name by default.
+        poll_s: Seconds between polls.
+        burst_s: Seconds between polls after a command.
+        burst_polls: How many polls after a command come so quickly.
+        connect_s: Longest time for opening, in seconds.
+        reply_s: Longest wait for one reply, in seconds.
+        identify_s: How often the device is asked who it is and for its names while
+            it answers polls. It sets its clock each time.
+        offline_after: Failed polls in a row that make it unavailable.
+        watt_unit: Unit of the power figures, where the device's way of writing
+            them does not tell.
+        clock: Tells the local time with its zone.
+        random: Jitter of the delays; seeded, they repeat.
+        network: Where connections and datagrams go.
+
+    Yields:
+        The strip.
+
+    Raises:
+        ConnectFailed: Nobody answers in time.
+        ProtocolViolation: Something answers that is no MaxSmart device.
+        MaxSmartRefused: The device refuses to tell its data.
+        UsageError: An argument makes no sense.
+
+    Example:
+        >>> async with maxsmart_device("192.168.1.100") as strip:
+        ...     await strip.turn_on(1)
+        ...     async with strip.readings() as readings:
+        ...         async for reading in readings:
+        ...             print(reading.port, reading.power_w)
+    """
+    if min(poll_s, burst_s, connect_s, reply_s, identify_s) <= 0 or offline_after < 1:
+        message = "times are longer than 0 s, and offline_after is at least 1"
+        raise UsageError(message)
+    if watt_unit not in {None, "W", "mW"}:
+        message = f"watt_unit is 'W' or 'mW', not {watt_unit!r}"
+        raise UsageError(message)
+    settings = Settings(
+        poll_s=poll_s,
+        burst_s=burst_s,
+        burst_polls=burst_polls,
+        identify_s=identify_s,
+        offline_after=offline_after,
+        watt_unit=watt_unit,
+        name=name,
+    )
+    async with (
+        open_link(
+            host,
+            port=port,
+            udp_port=udp_port,
+            connect_s=connect_s,
+            reply_s=reply_s,
+            network=network,
+            clock=clock,
+        ) as (link, who, first),
+        service_group() as tg,
+    ):
+        session = StripSession(link, who, first, settings, clock=clock, random=random)
+        tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
+        try:
+            yield MaxSmartStrip(session)
+        finally:
+            session.close()

@@ -1,0 +1,264 @@
+"""Requests to one device, by HTTP or by UDP V3.
+
+A device serves one connection at a time and closes it after its reply, so requests
+take turns and nothing is kept open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, Literal, TypeAlias
+
+import anyio
+
+from structiot._kit.http import HttpClient, open_http
+from structiot._kit.network import Network
+from structiot.errors import (
+    ConnectFailed,
+    LinkLost,
+    ProtocolViolation,
+    ReplyTimeout,
+    TransportError,
+)
+from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
+from structiot.maxsmart.link.datagrams import (
+    Clock,
+    ask_by_udp,
+    ask_who_is_there,
+    system_clock,
+)
+from structiot.maxsmart.wire.codec import (
+    decode_reply,
+    decode_v3_reply,
+    encode_http_target,
+    encode_v3_request,
+    response_number,
+)
+from structiot.maxsmart.wire.codec_data import has_power
+from structiot.maxsmart.wire.messages import (
+    CODE_OK,
+    Command,
+    DiscoveryReply,
+    ReadData,
+    Reply,
+    Request,
+)
+
+__all__ = ["StripLink", "Transport", "is_hang_up", "open_link", "replaced"]
+
+Transport: TypeAlias = Literal["http", "udp_v3"]
+
+# The real ones fill less than 2 KiB; anything longer is not one of them.
+MAX_REPLY_BYTES: Final = 65536
+# What `structiot._kit.http` says when a peer closes without a byte.
+HUNG_UP: Final = "hung up without a reply"
+_V3_SENDS: Final = 3
+_RETRY_PAUSE_S: Final = 0.3
+
+_log = logging.getLogger(__name__)
+
+
+class StripLink:
+    """Requests to one device, one at a time; safe to use from several tasks.
+
+    Attributes:
+        host: Address or name of the device.
+        serial: Serial that is sent with every request; None where it is not known.
+        transport: How the device is spoken to.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        host: str,
+        udp_port: int,
+        reply_s: float,
+        network: Network,
+        clock: Clock,
+    ) -> None:
+        self.host = host
+        self.serial: str | None = None
+        self.transport: Transport = "http"
+        self._http = http
+        self._udp_port = udp_port
+        self._reply_s = reply_s
+        self._network = network
+        self._clock = clock
+        self._turn = anyio.Lock()
+
+    async def who_is_there(self) -> DiscoveryReply | None:
+        """Ask the address who it is; None if it does not say.
+
+        Raises:
+            TransportError: The question could not be sent.
+        """
+        return await ask_who_is_there(
+            self.host, self._udp_port, network=self._network, clock=self._clock
+        )
+
+    async def ask(self, command: Command, *, attempts: int = 1) -> Reply:
+        """Send a command and wait for its reply; only lost ones are sent again.
+
+        Raises:
+            MaxSmartRefused: The device answered with a code other than 200.
+            ProtocolViolation: What came back is no reply.
+            DeviceReplaced: The reply names another device.
+            TransportError: No connection, no reply in time, or hung up.
+            UnsupportedDevice: The device's protocol has no such command.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self._turn:
+                    return self._checked(await self._exchange(command), command)
+            except TransportError:
+                if attempt == attempts:
+                    raise
+            await anyio.sleep(_RETRY_PAUSE_S)
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    async def _exchange(self, command: Command) -> Reply:
+        request = Request(command=command, serial=self.serial)
+        if self.transport == "udp_v3":
+            return await self._exchange_v3(request)
+        target = encode_http_target(request)
+        answer = await self._http.get(target)
+        _log.debug("%s: GET %s: %d bytes", self.host, target, len(answer.body))
+        if answer.status != CODE_OK:
+            message = f"{self.host} answered with HTTP status {answer.status}"
+            raise ProtocolViolation(message, data=answer.body, code=answer.status)
+        return decode_reply(answer.body)
+
+    async def _exchange_v3(self, request: Request) -> Reply:
+        question = encode_v3_request(request)
+        number = response_number(request.command, is_v3=True)
+        violations: list[ProtocolViolation] = []
+
+        def read(data: bytes) -> Reply | None:
+            try:
+                reply = decode_v3_reply(data)
+            except ProtocolViolation as exc:
+                violations.append(exc)
+                return None
+            return reply if reply.response == number else None
+
+        wait_s = self._reply_s
+        reply = await ask_by_udp(
+            question,
+            read,
+            self.host,
+            self._udp_port,
+            self._network,
+            wait_s=wait_s,
+            again_s=wait_s / _V3_SENDS,
+        )
+        if reply is None and violations:
+            raise violations[-1]
+        if reply is None:
+            what = f"V3 command {number} to {self.host}:{self._udp_port}"
+            message = f"no reply to {what} within {wait_s:g} s"
+            raise ReplyTimeout(message, request=what, after_s=wait_s)
+        return reply
+
+    def _checked(self, reply: Reply, command: Command) -> Reply:
+        if None not in (self.serial, reply.serial) and reply.serial != self.serial:
+            raise replaced(self.host, str(self.serial), str(reply.serial))
+        if reply.code != CODE_OK:
+            what = type(command).__name__
+            message = f"{self.host} refused {what} with code {reply.code}"
+            raise MaxSmartRefused(
+                message, host=self.host, command=what, code=reply.code
+            )
+        return reply
+
+
+def replaced(host: str, expected: str, found: str) -> DeviceReplaced:
+    """Make the error for an address at which another device answers."""
+    message = f"another device answers at {host}: {found} instead of {expected}"
+    return DeviceReplaced(message, host=host, expected=expected, found=found)
+
+
+@asynccontextmanager
+async def open_link(
+    host: str,
+    *,
+    port: int = 80,
+    udp_port: int = 8888,
+    connect_s: float = 5.0,
+    reply_s: float = 2.0,
+    network: Network,
+    clock: Clock = system_clock,
+) -> AsyncGenerator[tuple[StripLink, DiscoveryReply | None, Reply]]:
+    """Find out who a device is and how it is spoken to.
+
+    HTTP is tried first, then UDP V3; some firmware speaks only one of them, and
+    some answers by V3 without power.
+
+    Yields:
+        The link, who the device says it is, and its first data.
+
+    Raises:
+        ConnectFailed: Nobody answers in `connect_s`.
+        ProtocolViolation: Something else than a MaxSmart device answers.
+    """
+    base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
+    async with open_http(
+        base_url,
+        reply_s=reply_s,
+        max_body_bytes=MAX_REPLY_BYTES,
+        is_kept_alive=False,
+        network=network,
+    ) as http:
+        link = StripLink(
+            http,
+            host=host,
+            udp_port=udp_port,
+            reply_s=reply_s,
+            network=network,
+            clock=clock,
+        )
+        try:
+            with anyio.fail_after(connect_s):
+                identity, first = await _first_contact(link)
+        except TransportError as exc:
+            raise _nobody(host, port, udp_port, str(exc)) from exc
+        except TimeoutError as exc:
+            raise _nobody(host, port, udp_port, f"silent for {connect_s:g} s") from exc
+        yield link, identity, first
+
+
+async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]:
+    try:
+        identity = await link.who_is_there()
+    except TransportError as exc:
+        # A firewall may keep UDP back; HTTP will tell whether anybody is there.
+        _log.debug("%s: cannot ask who is there: %s", link.host, exc)
+        identity = None
+    if identity is not None:
+        link.serial = identity.serial
+    try:
+        return identity, await link.ask(ReadData())
+    except (TransportError, ProtocolViolation) as exc:
+        http_error = exc
+    link.transport = "udp_v3"
+    try:
+        reply = await link.ask(ReadData())
+    except (TransportError, ProtocolViolation):
+        # HTTP is what most devices speak, so its error says more.
+        raise http_error from None
+    if not has_power(reply):
+        # Firmware 2.11 answers so; its power is to be had by HTTP alone.
+        raise http_error
+    return identity, reply
+
+
+def _nobody(host: str, port: int, udp_port: int, why: str) -> ConnectFailed:
+    message = f"no MaxSmart device at {host} (TCP {port}, UDP {udp_port}): {why}"
+    return ConnectFailed(message, host=host, port=port)
+
+
+def is_hang_up(error: Exception) -> bool:
+    """Whether a device closed the connection without a byte, as on unknown commands."""
+    return isinstance(error, LinkLost) and error.reason == HUNG_UP

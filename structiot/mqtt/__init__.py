@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.api import MqttClient, Receipt, open_mqttclient, subscription
+from structiot.mqtt.api import open_mqttclient, subscription
+from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
 from structiot.mqtt.config import MqttConfig, TopicDefaults
 from structiot.mqtt.errors import (
@@ -13,6 +14,7 @@ from structiot.mqtt.errors import (
     SubscribeRefused,
 )
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
+from structiot.mqtt.link import Receipt
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, Will
 from structiot.mqtt.wire.topics import matches

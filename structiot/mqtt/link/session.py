@@ -8,7 +8,6 @@ schedule gives up, `run` raises and everybody who waits is told.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException, MqttConnectFailed
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
 from structiot.mqtt.link.connection import Connection
+from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.refusals import is_final, refusal, server_goodbye
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
@@ -37,7 +37,6 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
 from structiot.mqtt.wire.receiving import Ack
-from structiot.mqtt.wire.sending import Flow
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
@@ -90,6 +89,7 @@ class Link:
             ping_reply_s=float(keep_alive_s) or config.connect_s,
         )
         self.subscribing = Subscribing(self.router, self.protocol)
+        self.outbox = Outbox(self.protocol, config, check=self.check, wake=self.wake)
         self._open_stream = open_stream
         self._schedule: Schedule = Backoff(
             cap_s=config.reconnect_max_interval,
@@ -100,7 +100,6 @@ class Link:
         self._event_boxes: list[Mailbox[ConnectionEvent]] = []
         self._changed = anyio.Event()
         self._pong = anyio.Event()
-        self._room: deque[anyio.Event] = deque()
         self._attempts = 0
         self._was_open = False
         self._is_leaving = False
@@ -216,15 +215,14 @@ class Link:
             messages.close(error)
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
-        self._release_room(everybody=True)
+        self.outbox.release(everybody=True)
 
     async def leave(self, goodbye_s: float) -> None:
         """Finish what is under way, say goodbye, close; bounded and shielded."""
         self._is_leaving = True
         with anyio.move_on_after(goodbye_s, shield=True):
             if self.is_open and self._connection is not None:
-                for flow in self.protocol.outgoing.flows():
-                    await self.finished(flow)
+                await self.outbox.emptied()
             if self.is_open and self._connection is not None:
                 self.protocol.disconnect()
                 await self._connection.flush()
@@ -237,7 +235,7 @@ class Link:
                 messages.close()
             self.protocol.outgoing.fail_all(closed)
             self.subscribing.fail_all(closed)
-            self._release_room(everybody=True)
+            self.outbox.release(everybody=True)
         for box in self._event_boxes:
             box.close()
 
@@ -260,8 +258,7 @@ class Link:
                     self._connection.end(server_goodbye(event, str(self.uri)))
                 case _:
                     _log.debug("%s: %r is not handled", self.uri, event)
-        if self._room:
-            self._release_room()
+        self.outbox.release()
         self._received_bytes += size_bytes
         if self._received_bytes >= self._trim_at:
             self._trim_at = self._received_bytes + TRIM_EVERY_BYTES
@@ -351,49 +348,6 @@ class Link:
         receipt.takers -= 1
         if receipt.takers <= 0 and self.protocol.settle(receipt):
             self.wake()
-
-    async def submit(self, flow: Flow) -> None:
-        """Accept a QoS 1 or 2 message, waiting while the outbox is full."""
-        self.check()
-        outgoing = self.protocol.outgoing
-        while self._room or not self._has_room():
-            turn = anyio.Event()
-            self._room.append(turn)
-            try:
-                await turn.wait()
-            except BaseException:
-                if turn.is_set():
-                    self._release_room()
-                else:
-                    self._room.remove(turn)
-                raise
-            self.check()
-            if self._has_room():
-                break
-        outgoing.submit(flow, self.protocol.out, self.protocol.version)
-        self.wake()
-
-    def _has_room(self) -> bool:
-        outgoing = self.protocol.outgoing
-        return (
-            len(outgoing.waiting) < self.config.outbox_items
-            and outgoing.waiting_bytes < self.config.outbox_bytes
-        )
-
-    def _release_room(self, *, everybody: bool = False) -> None:
-        free = self.config.outbox_items - len(self.protocol.outgoing.waiting)
-        while self._room and (everybody or (free > 0 and self._has_room())):
-            self._room.popleft().set()
-            free -= 1
-
-    async def finished(self, flow: Flow) -> None:
-        """Wait for the end of a flow, whatever it is."""
-        if flow.is_done:
-            return
-        done = flow.waiter
-        if not isinstance(done, anyio.Event):
-            flow.waiter = done = anyio.Event()
-        await done.wait()
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life and wait for it."""

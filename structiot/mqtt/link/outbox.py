@@ -1,0 +1,122 @@
+"""Own messages of QoS 1 and 2 that wait for their turn: bounded, first come first served."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+
+from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.wire.protocol import ClientProtocol
+from structiot.mqtt.wire.sending import Flow
+
+__all__ = ["Outbox", "Receipt", "finished"]
+
+
+async def finished(flow: Flow) -> None:
+    """Wait for the end of a flow, whatever it is."""
+    if flow.is_done:
+        return
+    done = flow.waiter
+    if not isinstance(done, anyio.Event):
+        flow.waiter = done = anyio.Event()
+    await done.wait()
+
+
+class Receipt:
+    """A message of QoS 1 or 2 that was accepted for sending.
+
+    It is sent, and sent again after a lost connection, whether anybody waits or not.
+    """
+
+    __slots__ = ("_flow",)
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the broker has acknowledged or refused it, or the link gave up."""
+        return self._flow.is_done
+
+    @property
+    def packet_id(self) -> int:
+        """The packet id it is sent under; 0 while it waits."""
+        return self._flow.packet_id
+
+    async def wait(self) -> None:
+        """Wait for what the QoS promises; a cancelled wait does not stop the message.
+
+        Raises:
+            CommandRefused: The broker refused the message.
+            LinkLost: The client gave up before the broker acknowledged it.
+        """
+        await finished(self._flow)
+        if self._flow.error is not None:
+            raise self._flow.error
+
+
+class Outbox:
+    """The way of a message into the session, waiting while too much waits already."""
+
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        config: MqttConfig,
+        *,
+        check: Callable[[], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._protocol = protocol
+        self._max_items = config.outbox_items
+        self._max_bytes = config.outbox_bytes
+        self._check = check
+        self._wake = wake
+        self._turns: deque[anyio.Event] = deque()
+
+    async def submit(self, flow: Flow) -> Receipt:
+        """Accept a message, waiting while the outbox is full.
+
+        Raises:
+            StructiotError: What the link has given up with.
+        """
+        self._check()
+        while self._turns or not self._has_room():
+            turn = anyio.Event()
+            self._turns.append(turn)
+            try:
+                await turn.wait()
+            except BaseException:
+                if turn.is_set():
+                    self.release()
+                else:
+                    self._turns.remove(turn)
+                raise
+            self._check()
+            if self._has_room():
+                break
+        self._protocol.submit(flow)
+        self._wake()
+        return Receipt(flow)
+
+    def _has_room(self) -> bool:
+        outgoing = self._protocol.outgoing
+        return (
+            len(outgoing.waiting) < self._max_items
+            and outgoing.waiting_bytes < self._max_bytes
+        )
+
+    def release(self, *, everybody: bool = False) -> None:
+        """Let as many go on as there is room for, or everybody at the end."""
+        if not self._turns:
+            return
+        free = self._max_items - len(self._protocol.outgoing.waiting)
+        while self._turns and (everybody or (free > 0 and self._has_room())):
+            self._turns.popleft().set()
+            free -= 1
+
+    async def emptied(self) -> None:
+        """Wait until nothing is under way."""
+        for flow in self._protocol.outgoing.flows():
+            await finished(flow)

@@ -1,0 +1,1 @@
+"""The gateway: every device of every system on one MQTT broker."""

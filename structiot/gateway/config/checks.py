@@ -1,0 +1,118 @@
+"""What several settings must be like together.
+
+These look at the data as it was written, whatever else is wrong with it, so that
+everything is reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from structiot.gateway.config.positions import Path
+from structiot.gateway.config.problems import Finding
+from structiot.gateway.entities.topics import slug_of
+
+__all__ = ["findings_together"]
+
+_SYSTEMS = ("maxsmart",)
+
+
+def findings_together(data: Mapping[str, object]) -> Iterator[Finding]:
+    """Find settings that contradict each other."""
+    yield from _credentials(_table(data, "mqtt"))
+    yield from _names(data)
+    yield from _same_place_twice(data)
+    yield from _nowhere_to_look(_table(data, "maxsmart"))
+
+
+def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
+    table = data.get(name)
+    return table if isinstance(table, Mapping) else {}
+
+
+def _devices(
+    data: Mapping[str, object], system: str
+) -> Iterator[tuple[Path, Mapping[str, object]]]:
+    devices = _table(data, system).get("devices")
+    if isinstance(devices, list | tuple):
+        for index, device in enumerate(devices):
+            if isinstance(device, Mapping):
+                yield (system, "devices", index), device
+
+
+def _credentials(mqtt: Mapping[str, object]) -> Iterator[Finding]:
+    if "password" in mqtt and "password_file" in mqtt:
+        yield Finding(
+            path=("mqtt", "password_file"),
+            message="password_file and password cannot both be given",
+            is_about_key=True,
+        )
+    has_password = "password" in mqtt or "password_file" in mqtt
+    if _uri_has_user(mqtt.get("uri")):
+        for key in ("username", "password", "password_file"):
+            if key in mqtt:
+                yield Finding(
+                    path=("mqtt", key),
+                    message=f"{key} is given although uri names a user already",
+                    is_about_key=True,
+                )
+    elif has_password and "username" not in mqtt:
+        key = "password" if "password" in mqtt else "password_file"
+        yield Finding(
+            path=("mqtt", key),
+            message=f"{key} needs a username beside it",
+            is_about_key=True,
+        )
+
+
+def _uri_has_user(uri: object) -> bool:
+    try:
+        return isinstance(uri, str) and bool(urlsplit(uri).username)
+    except ValueError:
+        return False
+
+
+def _names(data: Mapping[str, object]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for system in _SYSTEMS:
+        for path, device in _devices(data, system):
+            name = device.get("name")
+            slug = slug_of(name) if isinstance(name, str) else ""
+            if not isinstance(name, str) or not slug:
+                continue
+            if slug in first:
+                as_first = "" if first[slug] == name else f" of {first[slug]!r}"
+                yield Finding(
+                    path=(*path, "name"),
+                    message=f"the name {name!r} is taken: "
+                    f"its topics would be those{as_first} above ({slug!r})",
+                )
+            else:
+                first[slug] = name
+
+
+def _same_place_twice(data: Mapping[str, object]) -> Iterator[Finding]:
+    for system in _SYSTEMS:
+        common = _table(data, system).get("http_port", 80)
+        seen: set[tuple[str, object]] = set()
+        for path, device in _devices(data, system):
+            host = device.get("host")
+            if not isinstance(host, str):
+                continue
+            place = (host.lower(), str(device.get("http_port", common)))
+            if place in seen:
+                yield Finding(
+                    path=(*path, "host"),
+                    message=f"host {host!r} is listed twice with the same http_port",
+                )
+            seen.add(place)
+
+
+def _nowhere_to_look(maxsmart: Mapping[str, object]) -> Iterator[Finding]:
+    if maxsmart.get("broadcast") == [] and maxsmart.get("discover", True) is True:
+        yield Finding(
+            path=("maxsmart", "broadcast"),
+            message="broadcast is empty although discover is true: "
+            "give an address, or set discover = false",
+        )

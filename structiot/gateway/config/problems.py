@@ -1,0 +1,181 @@
+"""From what pydantic found to sentences a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from structiot._kit.redact import SECRET_NAMES, Secret
+from structiot.gateway.config.positions import Path
+
+__all__ = ["Finding", "findings_of"]
+
+_NEAR = 0.6
+_AS_NEAR = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem, before its place in the text is known.
+
+    Attributes:
+        path: Where in the settings it is.
+        message: What is wrong and what would be right.
+        is_about_key: Whether the key is the problem, not its value.
+    """
+
+    path: Path
+    message: str
+    is_about_key: bool = False
+
+
+def findings_of(error: ValidationError, root: type[BaseModel]) -> list[Finding]:
+    """Say everything that a validation found."""
+    return [_finding(details, root) for details in error.errors()]
+
+
+def _finding(details: ErrorDetails, root: type[BaseModel]) -> Finding:
+    path: Path = tuple(details["loc"])
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return Finding(path=path, message=_unknown_key(path, root), is_about_key=True)
+    name = _name_of(path)
+    if kind == "missing":
+        where = _section_name(path[:-1])
+        return Finding(
+            path=path, message=f"{name} is missing in {where}", is_about_key=True
+        )
+    if kind in _WANTED:
+        wanted = _wanted(kind, path, details["input"])
+        found = (
+            "" if kind == "finite_number" else f", not {_described(details['input'])}"
+        )
+        return Finding(path=path, message=f"{name} must be {wanted}{found}")
+    if kind in _RANGES:
+        limit = _RANGES[kind](details.get("ctx", {}))
+        shown = _shown(path, details["input"])
+        return Finding(path=path, message=f"{name} must be {limit}{shown}")
+    if kind == "value_error":
+        return Finding(path=path, message=f"{name}: {details['ctx']['error']}")
+    return Finding(path=path, message=f"{name}: {details['msg'].lower()}")
+
+
+_WANTED = {
+    "string_type": "a text in quotes",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "an array",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "is_instance_of": "a text in quotes",
+    "finite_number": "a finite number",
+}
+_RANGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than_equal": lambda ctx: f"at least {ctx['ge']:g}",
+    "less_than_equal": lambda ctx: f"at most {ctx['le']:g}",
+    "string_too_short": lambda _: "a text that is not empty",
+}
+
+
+def _wanted(kind: str, path: Path, value: object) -> str:
+    if kind == "tuple_type" and isinstance(value, Mapping):
+        dotted = ".".join(str(part) for part in path)
+        return f"an array of tables: write [[{dotted}]]"
+    return _WANTED[kind]
+
+
+def _described(value: object) -> str:
+    """Name a TOML value's type; the value itself may be a secret."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    names: list[tuple[type | tuple[type, ...], str]] = [
+        ((str, Secret), "a text"),
+        (int, "a number"),
+        (float, "a number with a fraction"),
+        (Mapping, "a table"),
+        (list, "an array"),
+    ]
+    for kinds, name in names:
+        if isinstance(value, kinds):
+            return name
+    return "a date or time"
+
+
+def _shown(path: Path, value: object) -> str:
+    if isinstance(value, Secret) or str(path[-1]).lower() in SECRET_NAMES:
+        return ""
+    return f", not {json.dumps(value, ensure_ascii=False)}"
+
+
+def _name_of(path: Path) -> str:
+    names = [part for part in path if isinstance(part, str)]
+    return names[-1] if names else "the configuration"
+
+
+def _section_name(path: Path) -> str:
+    names = ".".join(part for part in path if isinstance(part, str))
+    if not names:
+        return "the file"
+    return f"[[{names}]]" if isinstance(path[-1], int) else f"[{names}]"
+
+
+def _unknown_key(path: Path, root: type[BaseModel]) -> str:
+    key, parent = str(path[-1]), path[:-1]
+    sections = dict(_sections(root))
+    known = list(sections[_any_item(parent)].model_fields)
+    what = f"unknown key {key!r} in {_section_name(parent)}"
+    if near := _nearest(key, known):
+        return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
+    homes = [
+        _section_name(section)
+        for section, model in sections.items()
+        if key in model.model_fields
+    ]
+    if homes:
+        return f"{what}; it belongs in {' or '.join(homes)}"
+    return f"{what}; known are {', '.join(known)}"
+
+
+def _nearest(key: str, known: list[str]) -> list[str]:
+    """Give the likeliest name, and those that are hardly less likely."""
+    plain = key.lower().replace("-", "_")
+    ratios = {
+        name: difflib.SequenceMatcher(None, plain, name).ratio() for name in known
+    }
+    best = max(ratios.values())
+    return [name for name in known if ratios[name] >= max(_NEAR, best - _AS_NEAR)]
+
+
+def _any_item(path: Path) -> Path:
+    return tuple(0 if isinstance(part, int) else part for part in path)
+
+
+def _sections(
+    model: type[BaseModel], path: Path = ()
+) -> Iterator[tuple[Path, type[BaseModel]]]:
+    """Give every section with its path; 0 stands for any item of an array."""
+    yield path, model
+    for name, info in model.model_fields.items():
+        for inner, is_item in _models_in(info.annotation):
+            below: Path = (*path, name, 0) if is_item else (*path, name)
+            yield from _sections(inner, below)
+
+
+def _models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        if issubclass(annotation, BaseModel):
+            yield annotation, False
+        return
+    is_array = get_origin(annotation) is tuple
+    for part in get_args(annotation):
+        for inner, is_item in _models_in(part):
+            yield inner, is_item or is_array

@@ -1,0 +1,100 @@
+"""What single values must be like; a refusal says what would be right."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
+
+__all__ = [
+    "BROKER_SCHEMES",
+    "check_base_topic",
+    "check_broker_uri",
+    "check_gateway_id",
+    "check_host",
+    "check_name",
+]
+
+BROKER_SCHEMES = ("mqtt",)
+_MAX_BASE_TOPIC = 256
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOPIC_CHARACTERS = "+#/"
+
+
+def check_broker_uri(uri: str) -> str:
+    """Check the address of a broker; its credentials never get into the message."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as exc:
+        raise ValueError(
+            f"no broker has such an address: {_without_netloc(exc)}"
+        ) from exc
+    if parts.scheme not in BROKER_SCHEMES or not uri.startswith(f"{parts.scheme}://"):
+        known = ", ".join(f"{scheme}://" for scheme in BROKER_SCHEMES)
+        raise ValueError(f"an address of a broker begins with {known}")
+    if not parts.hostname:
+        raise ValueError("the address names no host; write mqtt://host:1883/")
+    if port == 0:
+        raise ValueError("0 is no port of a broker; the usual one is 1883")
+    return uri
+
+
+def _without_netloc(exc: ValueError) -> str:
+    # urllib quotes what it could not read, which may be a password.
+    return str(exc).split(":", 1)[0].split("'", 1)[0].strip().lower()
+
+
+def check_base_topic(topic: str) -> str:
+    """Check the first levels of a topic tree."""
+    for wildcard in ("+", "#"):
+        if wildcard in topic:
+            raise ValueError(
+                f"{topic!r} has the wildcard {wildcard!r}, which only filters may"
+            )
+    if not topic or "" in topic.split("/"):
+        raise ValueError(
+            f"{topic!r} has an empty level; write it like 'home/structiot'"
+        )
+    if topic.startswith("$"):
+        raise ValueError(f"{topic!r} begins with '$', which belongs to the broker")
+    if any(ord(character) < 32 or ord(character) == 127 for character in topic):
+        raise ValueError(f"{topic!r} has a control character")
+    if len(topic.encode()) > _MAX_BASE_TOPIC:
+        raise ValueError(f"the topic is longer than {_MAX_BASE_TOPIC} bytes")
+    return topic
+
+
+def check_gateway_id(text: str) -> str:
+    """Check the name of a gateway, which becomes part of a discovery topic."""
+    if not _ID.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no id: 1 to 64 letters, digits, '_' and '-', "
+            "as Home Assistant asks for"
+        )
+    return text
+
+
+def check_name(name: str) -> str:
+    """Check the name of a device, which becomes a level of its topics."""
+    for character in _TOPIC_CHARACTERS:
+        if character in name:
+            raise ValueError(
+                f"{name!r} has {character!r}, which means something in a topic"
+            )
+    slug = slug_of(name)
+    if not slug:
+        raise ValueError(f"{name!r} has no letter or digit to make a topic of")
+    if slug == GATEWAY_LEVEL:
+        raise ValueError(f"{name!r} is the gateway's own place in the topics")
+    return name
+
+
+def check_host(host: str) -> str:
+    """Check an address or a host name."""
+    if not host or host != host.strip() or any(c in host for c in " /@?#"):
+        raise ValueError(
+            f"{host!r} is no address or host name, such as '192.168.1.100'"
+        )
+    return host

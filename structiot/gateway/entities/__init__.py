@@ -1,0 +1,1 @@
+"""From entities to topics, payloads and announcements, and back. Pure."""

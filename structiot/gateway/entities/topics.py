@@ -1,0 +1,156 @@
+"""Which topic everything has. Pure.
+
+<base>/gateway/availability          online | offline, also the gateway's will
+<base>/<device>/availability         online | offline
+<base>/<device>/<entity>/state       what it is
+<base>/<device>/<entity>/set         what it shall be
+<base>/<device>/error                why a command was not carried out
+<prefix>/device/<gateway id>_<device>/config    Home Assistant's device discovery
+<prefix>/status                      Home Assistant's own birth message
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Container
+from dataclasses import dataclass
+
+from structiot.model import DeviceInfo
+
+__all__ = [
+    "GATEWAY_LEVEL",
+    "OFFLINE",
+    "ONLINE",
+    "CommandTopic",
+    "Topics",
+    "slug_of",
+    "slug_of_device",
+    "unique_slug",
+]
+
+ONLINE = "online"
+OFFLINE = "offline"
+GATEWAY_LEVEL = "gateway"
+_NOT_PLAIN = re.compile(r"[^a-z0-9]+")
+# Letters that Unicode does not take apart into a plain one and an accent.
+_PLAIN_FOR = str.maketrans(
+    {
+        "ß": "ss",
+        "æ": "ae",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ł": "l",
+        "œ": "oe",
+        "þ": "th",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTopic:
+    """The device and the entity that a command is for, as written in the topic."""
+
+    device: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """All topics of one gateway.
+
+    Attributes:
+        base: First level or levels of the gateway's own topics.
+        discovery_prefix: First level or levels of Home Assistant's.
+        gateway_id: Name of the gateway in discovery topics.
+    """
+
+    base: str
+    discovery_prefix: str
+    gateway_id: str
+
+    @property
+    def gateway_availability(self) -> str:
+        """Whether the gateway runs; also the topic of its will."""
+        return f"{self.base}/{GATEWAY_LEVEL}/availability"
+
+    @property
+    def all_commands(self) -> str:
+        """The filter that matches every command."""
+        return f"{self.base}/+/+/set"
+
+    @property
+    def all_discovery(self) -> str:
+        """The filter that matches every announced device, of other programs as well."""
+        return f"{self.discovery_prefix}/device/+/config"
+
+    @property
+    def birth(self) -> str:
+        """Where Home Assistant says that it has started."""
+        return f"{self.discovery_prefix}/status"
+
+    def availability(self, device: str) -> str:
+        """Whether a device can be reached."""
+        return f"{self.base}/{device}/availability"
+
+    def error(self, device: str) -> str:
+        """Why a command to a device was not carried out."""
+        return f"{self.base}/{device}/error"
+
+    def state(self, device: str, entity: str) -> str:
+        """What an entity is."""
+        return f"{self.base}/{device}/{entity}/state"
+
+    def command(self, device: str, entity: str) -> str:
+        """What an entity shall be."""
+        return f"{self.base}/{device}/{entity}/set"
+
+    def discovery(self, device: str) -> str:
+        """Where a device announces itself."""
+        return f"{self.discovery_prefix}/device/{self.gateway_id}_{device}/config"
+
+    def command_of(self, topic: str) -> CommandTopic | None:
+        """Take a command's topic apart; None if it is none of this gateway."""
+        head, tail = f"{self.base}/", "/set"
+        if not (topic.startswith(head) and topic.endswith(tail)):
+            return None
+        levels = topic[len(head) : -len(tail)].split("/")
+        if len(levels) != 2:
+            return None
+        return CommandTopic(levels[0], levels[1])
+
+    def device_of_discovery(self, topic: str) -> str | None:
+        """Give the device that a discovery topic of this gateway is for, else None."""
+        head, tail = f"{self.discovery_prefix}/device/{self.gateway_id}_", "/config"
+        if not (topic.startswith(head) and topic.endswith(tail)):
+            return None
+        device = topic[len(head) : -len(tail)]
+        return device if device and device == slug_of(device) else None
+
+
+def slug_of(name: str) -> str:
+    """Make a topic level of a name: lower-case letters, digits and `_`; may be empty."""
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(_PLAIN_FOR))
+    plain = "".join(c for c in folded if not unicodedata.combining(c))
+    return _NOT_PLAIN.sub("_", plain).strip("_")
+
+
+def slug_of_device(info: DeviceInfo, name: str | None = None) -> str:
+    """Name a device in topics: by its configured name, else by system and serial.
+
+    The name that the device itself has is not used: people change it, and a topic
+    that changes loses its history.
+    """
+    by_name = slug_of(name) if name else ""
+    return by_name or slug_of(f"{info.system} {info.serial or info.id}")
+
+
+def unique_slug(wanted: str, taken: Container[str]) -> str:
+    """Give the wanted slug, with a number if it is taken."""
+    slug, number = wanted, 2
+    while slug in taken or slug == GATEWAY_LEVEL:
+        slug = f"{wanted}_{number}"
+        number += 1
+    return slug

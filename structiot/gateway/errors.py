@@ -1,0 +1,45 @@
+"""What can be wrong with a gateway's settings, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from structiot.errors import ConfigError
+
+__all__ = ["ConfigProblem", "InvalidConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigProblem:
+    """One thing to mend in a configuration file.
+
+    Attributes:
+        path: The file, as it was named by the user; empty for settings in memory.
+        line: Line from 1; None where the problem has no place in the text.
+        column: Column from 1; None where the problem has no place in the text.
+        message: What is wrong and what would be right.
+    """
+
+    path: str
+    line: int | None
+    column: int | None
+    message: str
+
+    def __str__(self) -> str:
+        places = [self.path] if self.path else []
+        if self.line is not None:
+            places += [str(self.line), str(self.column)]
+        return f"{':'.join(places)}: {self.message}" if places else self.message
+
+
+class InvalidConfig(ConfigError):
+    """Settings that cannot work, all of them at once.
+
+    Attributes:
+        problems: Every problem found, in the order of the file.
+    """
+
+    def __init__(self, problems: Iterable[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))

@@ -8,6 +8,7 @@ nox -s demo originals bench   longer runs that show the whole thing working
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -127,3 +128,25 @@ def bench(session: nox.Session) -> None:
     """Measure this client beside the others."""
     install(session, "bench")
     session.run("python", "benchmarks/mqtt_client.py", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the oldest dependencies that the project says it accepts."""
+    packages = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("--resolution=lowest-direct", "-e", ".[all]", *packages)
+    pytest(session, "-q", "--ignore=tests/test_architecture.py", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Run the tests on the built wheel, far from the sources: is it complete?"""
+    packages = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install(".[all]", *packages)
+    away = Path(session.create_tmp()) / "away"
+    shutil.rmtree(away, ignore_errors=True)
+    for folder in ("tests", "examples"):
+        shutil.copytree(folder, away / folder)
+    shutil.copy("pyproject.toml", away)
+    session.chdir(away)
+    pytest(session, "-q", "--ignore=tests/test_architecture.py", *session.posargs)

@@ -73,7 +73,6 @@ class Link:
         open_stream: Callable[[], Awaitable[ByteStream]],
         random: Random,
     ) -> None:
-        keep_alive_s = config.keep_alive
         self.uri = uri
         self.config = config
         self.connect = connect
@@ -84,9 +83,8 @@ class Link:
             max_packet_bytes=config.max_packet_bytes,
             receive_maximum=config.receive_maximum,
             send_window=config.max_inflight,
-            ping_after_s=max(keep_alive_s - config.ping_delay, keep_alive_s / 2)
-            or None,
-            ping_reply_s=float(keep_alive_s) or config.connect_s,
+            ping_delay_s=config.ping_delay,
+            ping_reply_s=config.connect_s,
         )
         self.subscribing = Subscribing(self.router, self.protocol)
         self.outbox = Outbox(self.protocol, config, check=self.check, wake=self.wake)

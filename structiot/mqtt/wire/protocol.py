@@ -54,9 +54,18 @@ from structiot.mqtt.wire.properties import (
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.receiving import Ack as OwedAck
 from structiot.mqtt.wire.receiving import Incoming
-from structiot.mqtt.wire.sending import MAX_PACKET_ID, Flow, Outgoing, PacketIds
+from structiot.mqtt.wire.sending import (
+    MAX_PACKET_ID,
+    Flow,
+    Outgoing,
+    PacketIds,
+    Write,
+)
+from structiot.mqtt.wire.writing import PublishWriter
 
 __all__ = ["ClientProtocol", "Event", "State"]
+
+NO_LIMITS = (None, None, None, None)
 
 Event: TypeAlias = Message | Connack | Suback | Unsuback | Disconnect | Auth | Pingresp
 
@@ -78,8 +87,8 @@ class ClientProtocol:
             refused from its header.
         receive_maximum: Deliveries of QoS 1 and 2 the server may leave open (5.0).
         send_window: Own messages of QoS 1 and 2 under way at once.
-        ping_after_s: Idle time after which PINGREQ is sent; None never.
-        ping_reply_s: How long PINGRESP may take.
+        ping_delay_s: How long before the end of the keep-alive an idle client pings.
+        ping_reply_s: How long PINGRESP may take when there is no keep-alive.
 
     Attributes:
         out: Bytes to write.
@@ -97,13 +106,15 @@ class ClientProtocol:
         max_packet_bytes: int,
         receive_maximum: int = MAX_PACKET_ID,
         send_window: int = MAX_PACKET_ID,
-        ping_after_s: float | None = None,
+        ping_delay_s: float = 1.0,
         ping_reply_s: float = 10.0,
     ) -> None:
         self.max_packet_bytes = max_packet_bytes
         self.send_window = send_window
-        self.ping_after_s = ping_after_s
         self.ping_reply_s = ping_reply_s
+        self._ping_delay_s = ping_delay_s
+        self._default_ping_reply_s = ping_reply_s
+        self._ping_after_s: float | None = None
         self.out = bytearray()
         self.state = State.CLOSED
         self.version = 4
@@ -116,6 +127,7 @@ class ClientProtocol:
         self.last_received_at = 0.0
         self._ping_sent_at: float | None = None
         self._clean_start = True
+        self._write_publish: Write = encode_publish_into
         self._aliases_in: dict[int, str] = {}
         self._alias_maximum_in = 0
         self._decoder = Decoder(role="client", max_packet_bytes=max_packet_bytes)
@@ -139,6 +151,14 @@ class ClientProtocol:
         self.out.clear()
         self.out += encode(connect, connect.version)
         self.last_sent_at = self.last_received_at = now
+        self._keep_alive(connect.keep_alive_s)
+
+    def _keep_alive(self, keep_alive_s: int) -> None:
+        # Half the time is soon enough even when the delay is set too long; a reply
+        # within one more keep-alive has a dead peer noticed within two.
+        early_s = max(keep_alive_s - self._ping_delay_s, keep_alive_s / 2)
+        self._ping_after_s = early_s or None
+        self.ping_reply_s = float(keep_alive_s) or self._default_ping_reply_s
 
     def disconnect(
         self,
@@ -273,12 +293,31 @@ class ClientProtocol:
             return
         limits = self.limits = connack.properties
         self.state = State.OPEN
+        if limits.server_keep_alive_s is not None:
+            self._keep_alive(limits.server_keep_alive_s)
+        self._write_publish = self.outgoing.write = self._writer_for(limits)
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
             self.outgoing.resume(self.out, self.version, window=window)
         else:
             self.incoming.forget()
             self.outgoing.restart(self.out, self.version, window=window)
+
+    def _writer_for(self, limits: ConnackProperties) -> Write:
+        restricting = (
+            limits.topic_alias_maximum,
+            limits.maximum_qos,
+            limits.retain_available,
+            limits.maximum_packet_bytes,
+        )
+        if restricting == NO_LIMITS:
+            return encode_publish_into
+        return PublishWriter(
+            alias_maximum=limits.topic_alias_maximum or 0,
+            maximum_qos=2 if limits.maximum_qos is None else limits.maximum_qos,
+            retain_available=limits.retain_available is not False,
+            maximum_packet_bytes=limits.maximum_packet_bytes,
+        ).write
 
     def _violate(self, message: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:
         self._end(ProtocolViolation(message, code=int(code)), code)
@@ -299,7 +338,7 @@ class ClientProtocol:
         properties: PublishProperties | None = None,
     ) -> None:
         """Write a QoS 0 message."""
-        encode_publish_into(
+        self._write_publish(
             self.out, topic, payload, flags, 0, self.version, properties
         )
 
@@ -358,9 +397,9 @@ class ClientProtocol:
             return None
         if self._ping_sent_at is not None:
             return self._ping_sent_at + self.ping_reply_s
-        if self.ping_after_s is None:
+        if self._ping_after_s is None:
             return None
-        return min(self.last_sent_at, self.last_received_at) + self.ping_after_s
+        return min(self.last_sent_at, self.last_received_at) + self._ping_after_s
 
     def tick(self, now: float) -> bool:
         """Ping an idle peer; return False when it is dead."""

@@ -11,7 +11,8 @@ Source of the rules: MQTT 5.0 sections 4.3, 4.4, 4.6 and 4.9 (3.1.1: 4.3, 4.4, 4
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
@@ -28,6 +29,11 @@ WAITING = 0
 PUBLISHED = 1
 RELEASED = 2
 DONE = 3
+
+
+Write: TypeAlias = Callable[
+    [bytearray, str, bytes, int, int, int, PublishProperties | None], None
+]
 
 
 class Waiter(Protocol):
@@ -138,6 +144,7 @@ class Outgoing:
         window: Flows that may be under way at once on this connection.
         waiting_bytes: What the waiting flows hold.
         unknown: Acknowledgements that belong to no flow.
+        write: How a PUBLISH is written; a `PublishWriter` where the peer has limits.
     """
 
     def __init__(self, ids: PacketIds, *, window: int = MAX_PACKET_ID) -> None:
@@ -147,6 +154,7 @@ class Outgoing:
         self.waiting: deque[Flow] = deque()
         self.waiting_bytes = 0
         self.unknown = 0
+        self.write: Write = encode_publish_into
         self._resend: deque[Flow] = deque()
         self._on_wire = 0
         self._is_open = False
@@ -174,18 +182,24 @@ class Outgoing:
             self.waiting_bytes += flow.size_bytes
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
+        try:
+            self.write(
+                out,
+                flow.topic,
+                flow.payload,
+                flow.flags,
+                flow.packet_id,
+                version,
+                flow.properties,
+            )
+        except StructiotError as exc:
+            # This peer does not take it; it has cost nothing and ends here.
+            self.ids.free(flow.packet_id)
+            flow.finish(exc)
+            return
         flow.stage = PUBLISHED
         self.inflight[flow.packet_id] = flow
         self._on_wire += 1
-        encode_publish_into(
-            out,
-            flow.topic,
-            flow.payload,
-            flow.flags,
-            flow.packet_id,
-            version,
-            flow.properties,
-        )
 
     def pump(self, out: bytearray, version: int) -> None:
         """Send what the window has room for: resends first, then new flows."""
@@ -211,15 +225,20 @@ class Outgoing:
         if flow.stage == RELEASED:
             out += pubrel_bytes(flow.packet_id)
             return
-        encode_publish_into(
-            out,
-            flow.topic,
-            flow.payload,
-            flow.flags | DUP,
-            flow.packet_id,
-            version,
-            flow.properties,
-        )
+        try:
+            self.write(
+                out,
+                flow.topic,
+                flow.payload,
+                flow.flags | DUP,
+                flow.packet_id,
+                version,
+                flow.properties,
+            )
+        except StructiotError as exc:
+            # The peer's limits are lower than at the last connection.
+            self._end(flow, out, version)
+            flow.finish(exc)
 
     def resume(self, out: bytearray, version: int, *, window: int) -> None:
         """Go on after a reconnect to a session that the peer has kept.

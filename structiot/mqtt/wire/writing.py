@@ -1,0 +1,124 @@
+"""PUBLISH packets within what the peer of one connection takes (MQTT 5.0).
+
+A `PublishWriter` stands in for `encode_publish_into` where the peer has announced
+limits or takes topic aliases. An alias is given to each topic in turn until the peer's
+maximum is reached: the first packet carries both, the later ones the alias alone.
+"""
+
+from __future__ import annotations
+
+from structiot.errors import CommandRefused
+from structiot.mqtt.wire.codec import encode_publish_into
+from structiot.mqtt.wire.messages import QOS_BITS, RETAIN
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
+
+__all__ = ["PublishWriter"]
+
+NO_TOPIC = b"\x00\x00"
+# An alias costs three bytes, so a topic of three characters gains nothing.
+SHORTEST_ALIASED = 4
+LONGEST_FAST = 127
+
+
+class PublishWriter:
+    """Writes what one peer accepts.
+
+    Args:
+        alias_maximum: Topic aliases that the peer takes.
+        maximum_qos: Highest QoS that it takes.
+        retain_available: Whether it keeps messages.
+        maximum_packet_bytes: Longest packet that it takes; None is no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        alias_maximum: int = 0,
+        maximum_qos: int = 2,
+        retain_available: bool = True,
+        maximum_packet_bytes: int | None = None,
+    ) -> None:
+        self._alias_maximum = alias_maximum
+        self._maximum_qos = maximum_qos
+        self._retain_available = retain_available
+        self._maximum_packet_bytes = maximum_packet_bytes
+        # The end of the variable header once the alias is known to the peer.
+        self._aliased: dict[str, bytes] = {}
+
+    def write(  # noqa: PLR0917 - the signature of encode_publish_into
+        self,
+        out: bytearray,
+        topic: str,
+        payload: bytes,
+        flags: int,
+        packet_id: int,
+        version: int,
+        properties: PublishProperties | None = None,
+    ) -> None:
+        """Append one PUBLISH, as `encode_publish_into` does.
+
+        Raises:
+            UsageError: The standard does not let us send this.
+            CommandRefused: The peer has announced that it does not take this.
+        """
+        if flags:
+            self._check_flags(flags)
+        start = len(out)
+        block = self._aliased.get(topic) if properties is None else None
+        if block is not None:
+            self._write_aliased(out, block, payload, flags, packet_id)
+        elif (
+            properties is None
+            and len(self._aliased) < self._alias_maximum
+            and len(topic) >= SHORTEST_ALIASED
+        ):
+            alias = len(self._aliased) + 1
+            known = PublishProperties(topic_alias=alias)
+            encode_publish_into(out, topic, payload, flags, packet_id, version, known)
+            if self._is_too_long(out, start):
+                self._refuse_length(out, start)
+            self._aliased[topic] = b"\x03\x23" + alias.to_bytes(2, "big")
+        else:
+            encode_publish_into(
+                out, topic, payload, flags, packet_id, version, properties
+            )
+        if self._is_too_long(out, start):
+            self._refuse_length(out, start)
+
+    def _write_aliased(
+        self, out: bytearray, block: bytes, payload: bytes, flags: int, packet_id: int
+    ) -> None:
+        head = NO_TOPIC + packet_id.to_bytes(2, "big") if packet_id else NO_TOPIC
+        size = len(head) + len(block) + len(payload)
+        out.append(0x30 | flags)
+        while size > LONGEST_FAST:
+            out.append(size & 0x7F | 0x80)
+            size >>= 7
+        out.append(size)
+        out += head
+        out += block
+        out += payload
+
+    def _check_flags(self, flags: int) -> None:
+        qos = (flags & QOS_BITS) >> 1
+        if qos > self._maximum_qos:
+            message = (
+                f"the peer takes messages up to QoS {self._maximum_qos}, not {qos}"
+            )
+            raise CommandRefused(message, code=ReasonCode.QOS_NOT_SUPPORTED)
+        if flags & RETAIN and not self._retain_available:
+            message = "the peer keeps no retained messages"
+            raise CommandRefused(message, code=ReasonCode.RETAIN_NOT_SUPPORTED)
+
+    def _is_too_long(self, out: bytearray, start: int) -> bool:
+        limit = self._maximum_packet_bytes
+        return limit is not None and len(out) - start > limit
+
+    def _refuse_length(self, out: bytearray, start: int) -> None:
+        size = len(out) - start
+        del out[start:]
+        message = (
+            f"a packet of {size} bytes; the peer takes {self._maximum_packet_bytes}"
+        )
+        raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)

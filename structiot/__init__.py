@@ -29,9 +29,17 @@ from structiot.errors import (
 )
 
 if TYPE_CHECKING:
+    from structiot.maxsmart import discover_maxsmart, maxsmart_device
     from structiot.model import Availability, Reading, StateChange
+    from structiot.mqtt import open_mqttclient, subscription
 
 __all__ = [
+    # MQTT
+    "open_mqttclient",
+    "subscription",
+    # MaxSmart
+    "discover_maxsmart",
+    "maxsmart_device",
     # Errors
     "AuthRefused",
     "CommandRefused",
@@ -57,6 +65,10 @@ _HOME_OF = {
     "Availability": "structiot.model",
     "Reading": "structiot.model",
     "StateChange": "structiot.model",
+    "discover_maxsmart": "structiot.maxsmart",
+    "maxsmart_device": "structiot.maxsmart",
+    "open_mqttclient": "structiot.mqtt",
+    "subscription": "structiot.mqtt",
 }
 
 

@@ -26,11 +26,13 @@ ERRORS = [
     "UnsupportedDevice",
     "UsageError",
 ]
+MQTT = ["open_mqttclient", "subscription"]
+MAXSMART = ["discover_maxsmart", "maxsmart_device"]
 MODEL = ["Availability", "Reading", "StateChange"]
 
 
 def test_the_public_names_are_these():
-    assert structiot.__all__ == ERRORS + MODEL
+    assert structiot.__all__ == MQTT + MAXSMART + ERRORS + MODEL
     assert dir(structiot) == sorted(structiot.__all__)
 
 

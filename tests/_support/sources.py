@@ -103,7 +103,11 @@ def error_names() -> set[str]:
         cls = pending.pop()
         found.add(cls)
         pending += cls.__subclasses__()
-    return {cls.__name__ for cls in found if cls.__module__.startswith("structiot")}
+    return {
+        cls.__name__
+        for cls in found
+        if cls.__module__.startswith("structiot") and not cls.__name__.startswith("_")
+    }
 
 
 def public_objects() -> dict[str, object]:

@@ -158,13 +158,9 @@ def _milli(element: object, unit: WattUnit | None) -> float | None:
 def _figure(milli: float | None, style: WattStyle) -> object:
     if milli is None:
         return None
-    match style:
-        case WattStyle.TEXT_W:
-            return f"{milli / 1000:.2f}"
-        case WattStyle.FLOAT_W:
-            return milli / 1000
-        case WattStyle.INT_MW:
-            return round(milli)
+    if style is WattStyle.TEXT_W:
+        return f"{milli / 1000:.2f}"
+    return milli / 1000 if style is WattStyle.FLOAT_W else round(milli)
 
 
 # ---------------------------------------------------------------- identifiers

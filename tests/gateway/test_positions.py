@@ -173,9 +173,10 @@ def break_(draw: Any) -> str:
 
 def value_text(draw: Any, depth: int) -> str:
     kinds = ["number", "string", "date", "true"] + ["array", "inline"] * (depth > 0)
-    kind = draw(st.sampled_from(kinds))
+    kind: str = draw(st.sampled_from(kinds))
     if kind == "string":
-        return string_text(draw, draw(STRINGS))
+        text: str = draw(STRINGS)
+        return string_text(draw, text)
     if kind == "array":
         items = [value_text(draw, depth - 1) for _ in range(draw(st.integers(0, 3)))]
         inner = "".join(f"{break_(draw)}{item}{break_(draw)}," for item in items)
@@ -194,7 +195,7 @@ def value_text(draw: Any, depth: int) -> str:
 
 @st.composite
 def documents(draw: Any) -> str:
-    lines = []
+    lines: list[str] = []
     for _ in range(draw(st.integers(0, 8))):
         kind = draw(st.sampled_from(["pair", "pair", "pair", "table", "array", "note"]))
         names = draw(st.lists(NAMES, min_size=1, max_size=3))
@@ -208,7 +209,8 @@ def documents(draw: Any) -> str:
             left, right = ("[", "]") if kind == "table" else ("[[", "]]")
             line = f"{left}{blank(draw)}{key}{blank(draw)}{right}"
         lines.append(blank(draw) + line + draw(st.sampled_from(["", " ", " # x"])))
-    return "\n".join(lines) + draw(st.sampled_from(["", "\n"]))
+    end: str = draw(st.sampled_from(["", "\n"]))
+    return "\n".join(lines) + end
 
 
 @settings(max_examples=300, deadline=None)

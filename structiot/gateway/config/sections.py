@@ -124,7 +124,8 @@ class MaxSmartSection(_Section):
     Attributes:
         discover: Whether to look for strips besides those that are listed.
         discover_every_s: Time between two searches.
-        broadcast: Addresses that a search is sent to.
+        broadcast: Addresses that a search is sent to; by default the broadcast
+            address of each interface and 255.255.255.255.
         poll_s: Time between two readings of a strip.
         http_port: TCP port of commands.
         udp_port: UDP port of discovery.
@@ -133,7 +134,7 @@ class MaxSmartSection(_Section):
 
     discover: bool = True
     discover_every_s: Annotated[float, _seconds(5, 86400)] = 60.0
-    broadcast: Hosts = ("255.255.255.255",)
+    broadcast: Hosts | None = None
     poll_s: PollSeconds = 5.0
     http_port: Port = 80
     udp_port: Port = 8888

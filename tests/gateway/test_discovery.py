@@ -1,0 +1,218 @@
+"""Announcements to Home Assistant, against what its MQTT integration accepts.
+
+The golden files were written by hand from the names that the integration's schemas
+have, kind by kind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import structiot.model
+from structiot.errors import UsageError
+from structiot.gateway.entities.components import platform_of
+from structiot.gateway.entities.discovery import announced_topics, discovery_payload
+from structiot.gateway.entities.topics import Topics
+from structiot.model import (
+    BinarySensor,
+    Button,
+    Climate,
+    Cover,
+    DeviceInfo,
+    Entity,
+    Light,
+    Number,
+    Select,
+    Sensor,
+    Switch,
+    Update,
+)
+from tests._support.golden import golden_json
+
+TOPICS = Topics(base="structiot", discovery_prefix="homeassistant", gateway_id="house")
+STRIP = DeviceInfo(
+    id="SWP6000000000001",
+    system="maxsmart",
+    name="STRIP",
+    manufacturer="Max Hauri",
+    model="SOP111",
+    firmware="1.30",
+    hardware="B",
+    serial="SWP6000000000001",
+    mac="02000000000a",
+    url="http://192.168.1.100/",
+)
+STRIP_ENTITIES = (
+    Switch(key="port_1", name="Kettle", device_class="outlet"),
+    Sensor(
+        key="port_1_power",
+        name="Kettle power",
+        device_class="power",
+        unit="W",
+        state_class="measurement",
+        decimals=1,
+    ),
+    Sensor(
+        key="signal",
+        name="Signal",
+        category="diagnostic",
+        is_enabled=False,
+        icon="mdi:wifi",
+    ),
+)
+ALL = (
+    BinarySensor(key="leak", name="Leak", device_class="moisture"),
+    # With options, unit and state class would make Home Assistant refuse the sensor.
+    Sensor(key="phase", name="Phase", options=("wash", "spin"), unit="x"),
+    Light(
+        key="lamp",
+        color_modes=frozenset({"brightness", "color_temp", "rgb"}),
+        min_color_temp_k=2700,
+        max_color_temp_k=6500,
+        effects=("rainbow",),
+    ),
+    Light(key="dimmer", name="Dimmer", color_modes=frozenset({"brightness"})),
+    Light(key="bulb", name="Bulb"),
+    Cover(key="door", name="Door", device_class="garage"),
+    Cover(key="blind", name="Blind", has_position=True, has_stop=True),
+    Climate(
+        key="valve",
+        name="Valve",
+        modes=("off", "heat", "auto"),
+        presets=("none", "eco", "away"),
+    ),
+    Button(key="restart", name="Restart", device_class="restart", category="config"),
+    Number(key="limit", name="Limit", minimum=0.0, maximum=3680.0, step=0.5, unit="W"),
+    Select(key="spray", name="Spray", options=("off", "continuous")),
+    Update(key="firmware", name="Firmware", device_class="firmware", can_install=True),
+    Update(key="bootloader", name="Bootloader"),
+)
+
+
+def announced(**changes: Any) -> Any:
+    given: dict[str, Any] = {
+        "device": "kitchen",
+        "name": "Kitchen",
+        "info": STRIP,
+        "entities": STRIP_ENTITIES,
+        "topics": TOPICS,
+        "version": "0.1.0",
+    }
+    return json.loads(discovery_payload(**given | changes))
+
+
+def test_a_strip_is_announced_with_all_that_is_known_of_it():
+    assert announced() == golden_json("gateway/strip")
+
+
+def test_every_kind_of_entity_is_announced_by_the_names_of_home_assistant():
+    shown = announced(
+        device="all",
+        name="Everything",
+        info=DeviceInfo(id="abc", system="meross", name="x", via="hub"),
+        entities=ALL,
+        topics=Topics(base="home/iot", discovery_prefix="ha", gateway_id="g"),
+        gone={"old": "switch"},
+    )
+    assert shown == golden_json("gateway/all_kinds")
+
+
+def test_every_kind_of_the_model_is_covered_here():
+    kinds = {type(entity) for entity in (*ALL, *STRIP_ENTITIES)}
+    of_the_model = {
+        kind
+        for kind in vars(structiot.model).values()
+        if isinstance(kind, type) and issubclass(kind, Entity) and kind is not Entity
+    }
+    assert kinds == of_the_model
+
+
+def test_platforms_are_spelt_as_home_assistant_does():
+    assert platform_of(BinarySensor(key="a")) == "binary_sensor"
+    assert platform_of(Update(key="a")) == "update"
+
+
+def test_a_kind_that_is_new_to_the_gateway_is_refused():
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Fan(Entity):
+        """Not in the model."""
+
+    with pytest.raises(UsageError, match="a Fan, which the gateway does not know"):
+        announced(entities=[Fan(key="fan")])
+
+
+def test_what_is_not_known_is_left_out():
+    bare = DeviceInfo(id="1", system="maxsmart", name="x", url="ftp://strip/")
+    assert announced(info=bare)["device"] == {
+        "identifiers": ["structiot_maxsmart_1"],
+        "name": "Kitchen",
+    }
+
+
+def test_an_entity_that_comes_back_is_no_longer_gone():
+    components = announced(gone={"port_1": "switch", "port_2": "switch"})["components"]
+    assert components["port_1"]["name"] == "Kettle"
+    assert components["port_2"] == {"platform": "switch"}
+
+
+def test_no_step_is_finer_than_home_assistant_takes():
+    number = Number(key="n", minimum=0, maximum=1, step=0.0001)
+    assert announced(entities=[number])["components"]["n"]["step"] == 0.001
+
+
+def test_names_keep_their_letters():
+    payload = discovery_payload(
+        device="kuche",
+        name="Küche",
+        info=STRIP,
+        entities=(),
+        topics=TOPICS,
+        version="0.1.0",
+    )
+    assert '"Küche"' in payload
+
+
+def test_the_object_id_has_only_what_home_assistant_allows():
+    topic = TOPICS.discovery("kitchen_2")
+    assert topic == "homeassistant/device/house_kitchen_2/config"
+    assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", topic)
+
+
+# ------------------------------------------------------- announcements read back
+
+
+def test_an_own_announcement_names_its_retained_topics():
+    payload = json.dumps(golden_json("gateway/strip")).encode()
+    assert announced_topics(payload, device="kitchen", topics=TOPICS) == [
+        "structiot/kitchen/availability",
+        "structiot/kitchen/port_1/state",
+        "structiot/kitchen/port_1_power/state",
+        "structiot/kitchen/signal/state",
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"origin": {"name": "zigbee2mqtt"}},
+        {"origin": None},
+        {"availability": []},
+        {"availability": [{"topic": "other/gateway/availability"}]},
+        {"components": 3},
+    ],
+)
+def test_an_announcement_of_others_is_not_ours(change):
+    payload = json.dumps(golden_json("gateway/strip") | change).encode()
+    assert announced_topics(payload, device="kitchen", topics=TOPICS) == []
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff", b"[]", b"null", b"{}", b"[" * 100_000], ids=range(6)
+)
+def test_anything_else_on_a_discovery_topic_is_not_ours(payload: bytes):
+    assert announced_topics(payload, device="kitchen", topics=TOPICS) == []

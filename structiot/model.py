@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -349,7 +349,7 @@ class EntitiesChanged:
     """The device is described anew: other names, other entities or new firmware."""
 
     at_utc: datetime
-    reason: str = field(default="")
+    reason: str = ""
 
 
 DeviceEvent: TypeAlias = StateChange | Availability | EntitiesChanged

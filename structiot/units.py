@@ -1,6 +1,6 @@
 """Scales and pure conversions between wire units and SI.
 
-`None` stands for "not reported" and passes through every conversion.
+`None` stands for "not reported" and passes through `from_milli` and `from_deci`.
 """
 
 from __future__ import annotations
@@ -61,10 +61,25 @@ def percent_from_range(value: float, low: float, high: float) -> float:
 
 
 def kelvin_from_mired(mired: float) -> int:
-    """Convert a colour temperature from mired to kelvin."""
-    return round(1_000_000 / mired)
+    """Convert a colour temperature from mired to kelvin.
+
+    Raises:
+        ValueError: `mired` is not above 0.
+    """
+    return _reciprocal(mired)
 
 
 def mired_from_kelvin(kelvin: float) -> int:
-    """Convert a colour temperature from kelvin to mired."""
-    return round(1_000_000 / kelvin)
+    """Convert a colour temperature from kelvin to mired.
+
+    Raises:
+        ValueError: `kelvin` is not above 0.
+    """
+    return _reciprocal(kelvin)
+
+
+def _reciprocal(value: float) -> int:
+    if not value > 0:
+        message = f"a colour temperature is above 0, not {value:g}"
+        raise ValueError(message)
+    return round(1_000_000 / value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
+
+from structiot.errors import ConfigError
 
 __all__ = ["Backoff", "Schedule"]
 
@@ -14,6 +17,9 @@ class Backoff:
 
     Delays grow from `first_s` by `factor` up to `cap_s`; each is then drawn from
     the upper `jitter` share of itself, so that many clients do not return in step.
+
+    Raises:
+        ConfigError: Delays, jitter or retries that cannot work.
 
     Attributes:
         first_s: First delay.
@@ -32,12 +38,19 @@ class Backoff:
     stable_s: float = 60.0
 
     def __post_init__(self) -> None:
+        numbers = (self.first_s, self.factor, self.cap_s, self.jitter)
+        if not all(map(math.isfinite, numbers)):
+            message = f"delays have an end: {self}"
+            raise ConfigError(message)
         if self.first_s < 0 or self.cap_s < 0 or self.factor < 1:
             message = f"delays cannot shrink or be negative: {self}"
-            raise ValueError(message)
+            raise ConfigError(message)
         if not 0 <= self.jitter <= 1:
             message = f"jitter is a share from 0 to 1, not {self.jitter:g}"
-            raise ValueError(message)
+            raise ConfigError(message)
+        if self.retries is not None and self.retries < 0:
+            message = f"there cannot be {self.retries} retries"
+            raise ConfigError(message)
 
     def start(self, random: Random | None = None) -> Schedule:
         """Begin a schedule; give a seeded `Random` to have it repeat."""
@@ -54,6 +67,7 @@ class Schedule:
     def __init__(self, backoff: Backoff, random: Random) -> None:
         self.backoff = backoff
         self.attempt = 0
+        self._full_s = min(backoff.first_s, backoff.cap_s)
         self._random = random
 
     def next_delay_s(self) -> float | None:
@@ -61,15 +75,14 @@ class Schedule:
         backoff = self.backoff
         if backoff.retries is not None and self.attempt >= backoff.retries:
             return None
-        try:
-            full_s = backoff.first_s * backoff.factor**self.attempt
-        except OverflowError:
-            full_s = backoff.cap_s
+        full_s = self._full_s
         self.attempt += 1
-        full_s = min(full_s, backoff.cap_s)
+        # Capped at each step: a power of the count would overflow after a week.
+        self._full_s = min(full_s * backoff.factor, backoff.cap_s)
         return full_s * (1 - backoff.jitter * self._random.random())
 
     def succeeded(self, lived_s: float) -> None:
         """Tell how long the last connection lived; a stable one resets the count."""
         if lived_s >= self.backoff.stable_s:
             self.attempt = 0
+            self._full_s = min(self.backoff.first_s, self.backoff.cap_s)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import deque
 from types import TracebackType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 import anyio
+import anyio.lowlevel
 
 from structiot.errors import Overflowed, StructiotError, UsageError
 
@@ -23,12 +25,13 @@ class Mailbox(Generic[T]):
     """Bounded stream of items with a stated overflow policy.
 
     `put` never waits. When the box is full, `"drop_oldest"` discards the oldest
-    item, `"drop_newest"` the new one, and `"raise"` discards the new one and lets
-    the reader have what is buffered, then `Overflowed`. Each burst of losses is
-    logged once. Several tasks may iterate; each item goes to one of them.
+    item, `"drop_newest"` the new one, and `"raise"` discards the new one and all
+    later ones and lets the reader have what is buffered, then `Overflowed`. Each
+    burst of losses is logged once; it lasts until the reader has emptied the box.
+    Several tasks may iterate; each item goes to one of them.
 
     Closing ends the iteration after what is buffered; closing with an error raises
-    it there. Cancelling a waiting reader loses nothing.
+    it there, to every reader. Cancelling a waiting reader loses nothing.
 
     Args:
         max_items: Most items held, at least 1.
@@ -36,13 +39,14 @@ class Mailbox(Generic[T]):
         name: Who the box belongs to, for the log.
 
     Attributes:
-        dropped: Items lost so far.
+        dropped: Items lost to overflow so far.
         high_water: Most items ever held.
     """
 
     __slots__ = (
         "_closed",
         "_error",
+        "_has_overflowed",
         "_in_burst",
         "_items",
         "_wakeup",
@@ -63,6 +67,9 @@ class Mailbox(Generic[T]):
         if max_items < 1:
             message = f"a mailbox holds at least one item, not {max_items}"
             raise UsageError(message)
+        if policy not in get_args(OverflowPolicy):
+            message = f"a mailbox has no overflow policy {policy!r}"
+            raise UsageError(message)
         self.max_items = max_items
         self.policy = policy
         self.name = name
@@ -72,6 +79,7 @@ class Mailbox(Generic[T]):
         self._wakeup: anyio.Event | None = None
         self._closed = False
         self._error: StructiotError | None = None
+        self._has_overflowed = False
         self._in_burst = False
 
     def __len__(self) -> int:
@@ -85,26 +93,22 @@ class Mailbox(Generic[T]):
     def put(self, item: T) -> bool:
         """Add an item; return False if it was lost at once (full or closed)."""
         if self._closed:
+            if self._has_overflowed:
+                self._count_drop()
             return False
         items = self._items
-        if len(items) >= self.max_items:
-            self._count_drop()
-            if self.policy == "drop_oldest":
-                items.popleft()
-            else:
-                if self.policy == "raise":
-                    self.close(
-                        Overflowed(
-                            f"{self.name}: more than {self.max_items} items waited",
-                            dropped=self.dropped,
-                        )
-                    )
-                return False
-        else:
+        if not items:
             self._in_burst = False
+        elif len(items) >= self.max_items:
+            self._count_drop()
+            if self.policy == "raise":
+                self._has_overflowed = True
+                self.close()
+            if self.policy != "drop_oldest":
+                return False
+            items.popleft()
         items.append(item)
-        if len(items) > self.high_water:
-            self.high_water = len(items)
+        self.high_water = max(self.high_water, len(items))
         if self._wakeup is not None:
             self._wakeup.set()
         return True
@@ -137,6 +141,7 @@ class Mailbox(Generic[T]):
 
         Raises:
             EndOfStream: The box is closed and empty; iteration ends quietly instead.
+            Overflowed: The same after an overflow with the policy `"raise"`.
             StructiotError: The box was closed with this error.
         """
         items = self._items
@@ -144,14 +149,23 @@ class Mailbox(Generic[T]):
             await anyio.lowlevel.checkpoint_if_cancelled()
         while not items:
             if self._closed:
-                if self._error is not None:
-                    raise self._error
-                raise anyio.EndOfStream
+                raise self._end()
             if self._wakeup is None or self._wakeup.is_set():
                 self._wakeup = anyio.Event()
             await self._wakeup.wait()
         # No checkpoint from here on: a cancelled reader must not lose the item.
         return items.popleft()
+
+    def _end(self) -> Exception:
+        if self._has_overflowed:
+            message = (
+                f"{self.name}: more than {self.max_items} items waited, "
+                f"{self.dropped} lost"
+            )
+            return Overflowed(message, dropped=self.dropped)
+        if self._error is not None:
+            return copy.copy(self._error)
+        return anyio.EndOfStream()
 
     def receive_nowait(self) -> T:
         """Take the next item at once.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
+
+from structiot.errors import ConfigError
 
 __all__ = ["TokenBucket"]
 
@@ -10,30 +14,34 @@ __all__ = ["TokenBucket"]
 class TokenBucket:
     """Allow `rate_per_s` on average and `burst` at once.
 
-    The arithmetic is pure: `take` gets the time as an argument. `acquire` waits by
-    the clock of the event loop, first come first served.
+    The arithmetic is pure: `take` gets the time as an argument; a time before the
+    latest one counts as the latest. `acquire` waits by the clock of the event loop,
+    first come first served.
 
     Args:
         rate_per_s: Tokens that flow in each second, above 0.
-        burst: Most tokens the bucket holds; it begins full.
+        burst: Most tokens the bucket holds, above 0; it begins full.
+
+    Raises:
+        ConfigError: No rate or no room.
     """
 
     def __init__(self, rate_per_s: float, burst: float) -> None:
-        if rate_per_s <= 0 or burst <= 0:
+        if not (0 < rate_per_s < math.inf and 0 < burst < math.inf):
             message = f"a bucket needs a rate and room: {rate_per_s:g}/s, {burst:g}"
-            raise ValueError(message)
+            raise ConfigError(message)
         self.rate_per_s = rate_per_s
         self.burst = burst
         self._tokens = float(burst)
         self._filled_at: float | None = None
+        self._turn = anyio.Lock(fast_acquire=True)
 
     def available(self, now: float) -> float:
         """Give the tokens in the bucket; negative while a debt is paid off."""
-        if self._filled_at is None:
-            self._filled_at = now
-        gained = max(0.0, now - self._filled_at) * self.rate_per_s
+        last = now if self._filled_at is None else self._filled_at
+        self._filled_at = max(now, last)
+        gained = (self._filled_at - last) * self.rate_per_s
         self._tokens = min(self.burst, self._tokens + gained)
-        self._filled_at = max(now, self._filled_at)
         return self._tokens
 
     def take(self, now: float, tokens: float = 1.0) -> float:
@@ -53,10 +61,16 @@ class TokenBucket:
         return True
 
     async def acquire(self, tokens: float = 1.0) -> None:
-        """Wait until the tokens may be used; a cancelled wait gives them back."""
-        wait_s = self.take(anyio.current_time(), tokens)
-        try:
-            await anyio.sleep(wait_s)
-        except BaseException:
-            self._tokens += tokens
-            raise
+        """Wait until the tokens may be used; a cancelled wait gives them back.
+
+        More tokens than the bucket holds are waited for like any other number.
+        """
+        # One waits for tokens, the others for their turn: if each had its tokens
+        # taken in advance, those of a cancelled one would go to the last comer.
+        async with self._turn:
+            wait_s = self.take(anyio.current_time(), tokens)
+            try:
+                await anyio.sleep(wait_s)
+            except BaseException:
+                self._tokens += tokens
+                raise

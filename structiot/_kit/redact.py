@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import final
 
-__all__ = ["Secret", "hex_head", "redact"]
+__all__ = ["Secret", "hex_head", "is_secret_name", "redact"]
 
 SECRET_NAMES = frozenset(
     {
         "access_token",
         "api_key",
         "authorization",
+        "client_secret",
+        "cookie",
         "key",
+        "mfa_code",
+        "passphrase",
         "passwd",
         "password",
         "plcdak",
+        "private_key",
         "pw",
         "refresh_token",
         "regid",
         "sak",
         "secret",
+        "set_cookie",
+        "setup_code",
         "sign",
         "token",
         "will_password",
     }
 )
 HIDDEN = "***"
+
+_SEPARATORS = str.maketrans("", "", "_-")
+_PLAIN_NAMES = frozenset(name.translate(_SEPARATORS) for name in SECRET_NAMES)
 
 
 @final
@@ -48,6 +58,9 @@ class Secret:
     def __repr__(self) -> str:
         return f"Secret({HIDDEN!r})"
 
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
     def __bool__(self) -> bool:
         return bool(self._text)
 
@@ -58,13 +71,19 @@ class Secret:
         return hash((Secret, self._text))
 
 
+def is_secret_name(name: object) -> bool:
+    """Tell whether a name is one of a secret, whatever its case, `_` and `-`."""
+    return str(name).lower().translate(_SEPARATORS) in _PLAIN_NAMES
+
+
 def redact(value: object) -> object:
-    """Copy JSON-like data with the values of secret names hidden, at any depth."""
+    """Copy JSON-like data with the values of secret names hidden, at any depth.
+
+    Empty values stay: that a password is missing is no secret.
+    """
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN
-            if isinstance(name, str) and name.lower() in SECRET_NAMES and item
-            else redact(item)
+            name: HIDDEN if item and is_secret_name(name) else redact(item)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
@@ -22,11 +23,10 @@ _log = logging.getLogger(__name__)
 class Reply(Generic[V]):
     """A reply that is on its way."""
 
-    __slots__ = ("_error", "_event", "_is_done", "_value")
+    __slots__ = ("_error", "_event", "_value")
 
     def __init__(self) -> None:
         self._event = anyio.Event()
-        self._is_done = False
         self._value: V | None = None
         self._error: StructiotError | None = None
 
@@ -34,19 +34,18 @@ class Reply(Generic[V]):
         """Wait for the reply; cancelling the wait abandons it.
 
         Raises:
-            StructiotError: What the request failed with, by name.
+            StructiotError: What the request failed with, a copy for each waiter.
         """
         await self._event.wait()
         if self._error is not None:
-            raise self._error
+            raise copy.copy(self._error)
         return self._value  # type: ignore[return-value]  # set before the event
 
     def _settle(self, value: V | None, error: StructiotError | None) -> None:
-        if not self._is_done:
-            self._is_done = True
-            self._value = value
-            self._error = error
-            self._event.set()
+        # Called once: whoever settles a reply has taken it out of the table.
+        self._value = value
+        self._error = error
+        self._event.set()
 
 
 class ReplyTable(Generic[K, V]):
@@ -80,11 +79,12 @@ class ReplyTable(Generic[K, V]):
             StructiotError: The link has failed before (see `fail_all`).
         """
         if self._error is not None:
-            raise self._error
+            raise copy.copy(self._error)
         if key in self._pending:
             message = f"{self.name}: id {key!r} is in use"
             raise UsageError(message)
-        reply = self._pending[key] = Reply[V]()
+        reply: Reply[V] = Reply()
+        self._pending[key] = reply
         try:
             yield reply
         finally:
@@ -110,7 +110,10 @@ class ReplyTable(Generic[K, V]):
         return True
 
     def fail_all(self, error: StructiotError) -> None:
-        """Fail every request, the present ones and those to come."""
+        """Fail every request, the present ones and those to come until `reopen`.
+
+        The latest error is what new requests fail with.
+        """
         self._error = error
         pending, self._pending = self._pending, {}
         for reply in pending.values():

@@ -98,9 +98,3 @@ class EnergyMeter:
             table.get(earlier(bucket, start, count - 1 - index), 0.0)
             for index in range(count)
         ]
-
-    def clear(self) -> None:
-        """Forget everything, as a reset to factory settings does."""
-        self.total_wh = 0.0
-        for table in self._energy_wh.values():
-            table.clear()

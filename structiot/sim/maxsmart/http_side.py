@@ -120,8 +120,8 @@ class HttpSide:
 
 async def _read_head(stream: ByteStream) -> bytes:
     """Read up to the blank line; what is too long or too slow is given as it is."""
-    head = b""
     with anyio.move_on_after(_HEAD_S):
+        head = await stream.receive(_HEAD_BYTES)
         while len(head) < _HEAD_BYTES and b"\r\n\r\n" not in head:
             head += await stream.receive(_HEAD_BYTES)
         return head

@@ -12,7 +12,13 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from structiot._kit.network import REAL_NETWORK, Address, Network, UdpSocket
+from structiot._kit.network import (
+    REAL_NETWORK,
+    Address,
+    Network,
+    TcpListener,
+    UdpSocket,
+)
 from structiot._kit.tasks import service_group
 from structiot.errors import TransportError, UsageError
 from structiot.maxsmart.wire.codec import V3_PREFIX
@@ -183,32 +189,32 @@ class MaxSmartSim:
         self._is_off = anyio.Event()
         try:
             with anyio.CancelScope() as self._mains:
-                await self._be_on_the_network(task_status)
+                async with AsyncExitStack() as sockets:
+                    udp = await sockets.enter_async_context(
+                        self._network.open_udp(self.host, self.udp_port)
+                    )
+                    self.udp_port = udp.address[1]
+                    listener = await self._bound_listener(sockets)
+                    async with service_group() as tasks:
+                        self._udp, self._late = udp, tasks
+                        if listener is not None:
+                            http = HttpSide(self._strip, self.faults, self._note)
+                            tasks.start_soon(listener.serve, http.serve)
+                        task_status.started()
+                        while True:
+                            await self.hear(*await udp.receive())
         finally:
             self._mains = self._udp = self._late = None
             self._is_off.set()
 
-    async def _be_on_the_network(self, task_status: TaskStatus[None]) -> None:
-        async with AsyncExitStack() as sockets:
-            udp = await sockets.enter_async_context(
-                self._network.open_udp(self.host, self.udp_port)
-            )
-            self.udp_port = udp.address[1]
-            listener = None
-            if self.http_port is not None:
-                listener = await sockets.enter_async_context(
-                    self._network.listen_tcp(self.host, self.http_port)
-                )
-                self.http_port = listener.address[1]
-            async with service_group() as tasks:
-                self._udp, self._late = udp, tasks
-                http = HttpSide(self._strip, self.faults, self._note)
-                if listener is not None:
-                    tasks.start_soon(listener.serve, http.serve)
-                task_status.started()
-                while True:
-                    data, peer = await udp.receive()
-                    await self.hear(data, peer)
+    async def _bound_listener(self, sockets: AsyncExitStack) -> TcpListener | None:
+        if self.http_port is None:
+            return None
+        listener = await sockets.enter_async_context(
+            self._network.listen_tcp(self.host, self.http_port)
+        )
+        self.http_port = listener.address[1]
+        return listener
 
     def _note(self, question: Question, data: bytes, peer: Address) -> None:
         self.requests.append(

@@ -124,9 +124,27 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("maxsmart", ["2.0.4", "2.1.0"])
+def originals(session: nox.Session, maxsmart: str) -> None:
+    """Let the original packages, unmodified, discover and switch our simulators."""
+    install(session, "test")
+    original = Path(session.create_tmp()) / f"maxsmart-{maxsmart}"
+    python = original / "bin" / "python"
+    if not python.exists():
+        session.run("python", "-m", "venv", str(original), silent=True)
+        session.run(
+            *(str(python), "-m", "pip", "install", "-q", f"maxsmart=={maxsmart}"),
+            external=True,
+        )
+    session.env["ORIGINAL_MAXSMART"] = maxsmart
+    session.env["ORIGINAL_MAXSMART_PYTHON"] = str(python.absolute())
+    pytest(session, "-q", "tests/originals", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Measure this client beside the others."""
-    install(session, "bench")
+    """Measure this client beside the others; each peer gets an environment."""
+    install(session)
     session.run("python", "benchmarks/mqtt_client.py", *session.posargs)
 
 

@@ -11,16 +11,14 @@ from typing import Any
 from anyio.abc import ByteStream
 
 from structiot._kit.network import REAL_NETWORK, Network
-from structiot._kit.redact import Secret
 from structiot._kit.tasks import service_group
 from structiot.errors import ConfigError
 from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.link import Link, open_transport
+from structiot.mqtt.link import Greeting, Link, open_transport
 from structiot.mqtt.subscription import Messages
-from structiot.mqtt.wire.messages import Connect
-from structiot.mqtt.wire.uri import BrokerUri, parse_uri
+from structiot.mqtt.wire.uri import parse_uri
 
 __all__ = ["open_mqttclient", "subscription"]
 
@@ -82,7 +80,7 @@ async def open_mqttclient(
 
     link = Link(
         broker,
-        _connect_packet(broker, settings, client_id or _made_up_id(chance)),
+        Greeting(broker, settings, client_id or _made_up_id(chance)),
         settings,
         open_stream=open_stream,
         random=chance,
@@ -129,21 +127,3 @@ async def subscription(
 
 def _made_up_id(random: Random) -> str:
     return "structiot" + "".join(random.choices(_ID_CHARACTERS, k=14))
-
-
-def _connect_packet(uri: BrokerUri, config: MqttConfig, client_id: str) -> Connect:
-    password: str | bytes | Secret | None = uri.password
-    if password is None:
-        password = config.password
-    if isinstance(password, Secret):
-        password = password.reveal()
-    if isinstance(password, str):
-        password = password.encode()
-    return Connect(
-        client_id=client_id,
-        clean_start=config.cleansession,
-        keep_alive_s=config.keep_alive,
-        username=config.username if uri.username is None else uri.username,
-        password=password,
-        will=config.will,
-    )

@@ -40,7 +40,7 @@ class MqttClient:
     @property
     def client_id(self) -> str:
         """The client identifier, as given or as the broker assigned it."""
-        return self._link.connect.client_id
+        return self._link.greeting.client_id
 
     @property
     def is_connected(self) -> bool:

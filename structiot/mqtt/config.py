@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
@@ -14,9 +14,15 @@ from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.wire.messages import Will
 from structiot.mqtt.wire.sending import MAX_PACKET_ID
 
-__all__ = ["MqttConfig", "TopicDefaults"]
+__all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
 
 ProtocolChoice = Literal["3.1.1", "5.0", "auto"]
+# What a callable is asked for before every attempt; it may be sync or async.
+Username: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None] | None
+Secretive: TypeAlias = str | bytes | Secret
+Password: TypeAlias = (
+    Secretive | Callable[[], Secretive | Awaitable[Secretive | None] | None] | None
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +39,10 @@ class MqttConfig:
 
     Attributes:
         uri: Broker address, if `open_mqttclient` is called without one.
-        username: User name, if the address has none.
-        password: Password, if the address has none.
+        username: User name, if the address has none; a callable (sync or async) is
+            asked before every attempt, so that tokens can be renewed.
+        password: Password, if the address has none; a callable as well.
+        protocol: `"3.1.1"`, `"5.0"`, or `"auto"`: 5.0 with brokers that speak it.
         keep_alive: Keep-alive announced to the broker, in seconds; 0 is off.
         ping_delay: How many seconds before its end an idle client pings.
         default_qos: QoS of `publish` when not given.
@@ -44,6 +52,11 @@ class MqttConfig:
         reconnect_retries: Attempts after the first before giving up; -1 is for ever.
         reconnect_max_interval: Longest wait between attempts, in seconds.
         cleansession: Whether the broker forgets us when we leave.
+        session_expiry_s: How long the broker keeps the session after a connection
+            has ended (5.0); by default while we reconnect, or for ever if the session
+            is not clean.
+        topic_alias_maximum: Topic aliases that the broker may use (5.0).
+        user_properties: Names and values for the broker (5.0).
         codec: Default codec.
         codec_params: Parameters by codec name.
         will: What the broker publishes when we vanish.
@@ -60,8 +73,9 @@ class MqttConfig:
     """
 
     uri: str | None = None
-    username: str | None = None
-    password: str | bytes | Secret | None = field(default=None, repr=False)
+    username: Username = None
+    password: Password = field(default=None, repr=False)
+    protocol: ProtocolChoice = "auto"
     keep_alive: int = 10
     ping_delay: float = 1.0
     default_qos: int = 0
@@ -71,6 +85,9 @@ class MqttConfig:
     reconnect_retries: int = 2
     reconnect_max_interval: float = 10.0
     cleansession: bool = True
+    session_expiry_s: int | None = None
+    topic_alias_maximum: int = 64
+    user_properties: Sequence[tuple[str, str]] = ()
     codec: CodecChoice = "noop"
     codec_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     will: Will | None = None
@@ -120,6 +137,18 @@ class MqttConfig:
 
 def _problems(config: MqttConfig) -> list[str]:
     checks = [
+        (
+            config.protocol in {"3.1.1", "5.0", "auto"},
+            "protocol is '3.1.1', '5.0' or 'auto'",
+        ),
+        (
+            0 <= (config.session_expiry_s or 0) <= 0xFFFF_FFFF,
+            "session_expiry_s is 0 to 4294967295 seconds",
+        ),
+        (
+            0 <= config.topic_alias_maximum <= MAX_PACKET_ID,
+            "topic_alias_maximum is 0 to 65535",
+        ),
         (0 <= config.keep_alive <= 65_535, "keep_alive is 0 to 65535 seconds"),
         (config.ping_delay >= 0, "ping_delay is 0 or more seconds"),
         (config.default_qos in {0, 1, 2}, "default_qos is 0, 1 or 2"),

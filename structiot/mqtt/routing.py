@@ -169,7 +169,8 @@ class Router:
 
     def _look_up(self, topic: str) -> tuple[Messages, ...]:
         entries = self._tree.match(topic)
-        targets = tuple(messages for entry in entries for messages in entry.subscribers)
+        found = (messages for entry in entries for messages in entry.subscribers)
+        targets = tuple(dict.fromkeys(found))
         if len(self._cache) >= _MAX_CACHED_TOPICS:
             self._cache.clear()
             self._single.clear()

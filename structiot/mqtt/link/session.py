@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from random import Random
 
 import anyio
@@ -23,19 +22,21 @@ from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException, MqttConnectFailed
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
 from structiot.mqtt.link.connection import Connection
+from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.refusals import is_final, refusal, server_goodbye
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
 from structiot.mqtt.wire.messages import (
     Connack,
-    Connect,
     Disconnect,
     Pingresp,
     Suback,
     Unsuback,
 )
+from structiot.mqtt.wire.properties import DisconnectProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.receiving import Ack
 from structiot.mqtt.wire.uri import BrokerUri
 
@@ -67,7 +68,7 @@ class Link:
     def __init__(
         self,
         uri: BrokerUri,
-        connect: Connect,
+        greeting: Greeting,
         config: MqttConfig,
         *,
         open_stream: Callable[[], Awaitable[ByteStream]],
@@ -75,7 +76,7 @@ class Link:
     ) -> None:
         self.uri = uri
         self.config = config
-        self.connect = connect
+        self.greeting = greeting
         self.error: StructiotError | None = None
         self.last_event: ConnectionEvent | None = None
         self.router = Router()
@@ -101,6 +102,8 @@ class Link:
         self._attempts = 0
         self._was_open = False
         self._is_leaving = False
+        self._is_reconnecting = False
+        self._retry_now = anyio.Event()
         self._received_bytes = 0
         self._trim_at = TRIM_EVERY_BYTES
 
@@ -124,6 +127,9 @@ class Link:
             error = await self._one_connection()
             if self._is_leaving:
                 return
+            if self.greeting.fall_back(error):
+                _log.info("%s; trying MQTT 3.1.1", error)
+                continue
             delay_s = self._delay_after(error)
             if delay_s is None:
                 final = self._final(error)
@@ -138,7 +144,9 @@ class Link:
                 )
             )
             _log.info("%s; next attempt in %.1f s", error, delay_s)
-            await anyio.sleep(delay_s)
+            self._retry_now = anyio.Event()
+            with anyio.move_on_after(delay_s):
+                await self._retry_now.wait()
 
     async def _one_connection(self) -> StructiotError:
         connect_s = self.config.connect_s
@@ -146,6 +154,7 @@ class Link:
         self._attempts += 1
         try:
             with anyio.fail_after(connect_s):
+                packet = await self.greeting.packet()
                 stream = await self._open_stream()
         except TimeoutError:
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
@@ -159,7 +168,7 @@ class Link:
         connection = Connection(
             stream, self.protocol, peer=str(self.uri), on_events=self._take
         )
-        self.protocol.connect(self.connect, anyio.current_time())
+        self.protocol.connect(packet, anyio.current_time())
         self._connection = connection
         try:
             return await connection.run(connack_by=deadline, connect_s=connect_s)
@@ -179,6 +188,9 @@ class Link:
     def _delay_after(self, error: StructiotError) -> float | None:
         if is_final(error) or not self.config.auto_reconnect:
             return None
+        if self._is_reconnecting:
+            self._is_reconnecting = False
+            return 0.0
         if self._attempts == 0:
             # The connection had been open: a broker that restarts may be back now.
             return FIRST_RETRY_S
@@ -215,14 +227,22 @@ class Link:
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
 
-    async def leave(self, goodbye_s: float) -> None:
+    async def leave(
+        self,
+        goodbye_s: float,
+        reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
+        properties: DisconnectProperties | None = None,
+    ) -> None:
         """Finish what is under way, say goodbye, close; bounded and shielded."""
+        if self._is_leaving:
+            return
         self._is_leaving = True
+        self._retry_now.set()
         with anyio.move_on_after(goodbye_s, shield=True):
             if self.is_open and self._connection is not None:
                 await self.outbox.emptied()
             if self.is_open and self._connection is not None:
-                self.protocol.disconnect()
+                self.protocol.disconnect(reason, properties or self.greeting.goodbye())
                 await self._connection.flush()
         closed = LinkLost("the client was closed", reason="closed")
         if self._connection is not None:
@@ -236,6 +256,14 @@ class Link:
             self.outbox.release(everybody=True)
         for box in self._event_boxes:
             box.close()
+
+    def reconnect(self) -> None:
+        """End the present connection, if there is one, and open a new one at once."""
+        self.check()
+        if self._connection is not None:
+            self._is_reconnecting = True
+            self._connection.end(LinkLost(f"{self.uri}: reconnecting on request"))
+        self._retry_now.set()
 
     # -- what comes from the broker ------------------------------------------------
 
@@ -268,14 +296,11 @@ class Link:
         if connection is None:
             return
         if connack.reason.is_failure:
-            connection.end(refusal(connack, self.uri, self.connect.username))
+            connection.end(refusal(connack, self.uri, self.greeting.username))
             return
         if self.protocol.state is not State.OPEN:
             return
-        if connack.properties.assigned_client_id:
-            self.connect = replace(
-                self.connect, client_id=connack.properties.assigned_client_id
-            )
+        self.greeting.accepted(connack)
         attempts, self._attempts = self._attempts, 0
         self._was_open = True
         connection.opened()

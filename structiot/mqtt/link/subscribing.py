@@ -78,7 +78,13 @@ class Subscribing:
         # A subscription identifier belongs to a whole SUBSCRIBE.
         step = FILTERS_PER_PACKET if self._protocol.version < 5 else 1
         for start in range(0, len(wanted), step):
-            self._send(wanted[start : start + step])
+            entries = wanted[start : start + step]
+            try:
+                self._send(entries)
+            except StructiotError as exc:
+                # This broker cannot do what was asked of the last one.
+                for entry in entries:
+                    self._refused(entry, exc)
 
     def take_suback(self, suback: Suback) -> None:
         """Give each filter its answer."""
@@ -103,7 +109,7 @@ class Subscribing:
             else:
                 entry.answer(int(reason))
 
-    def _refused(self, entry: Filter, error: SubscribeRefused) -> None:
+    def _refused(self, entry: Filter, error: StructiotError) -> None:
         had_been_granted = [
             item for item in entry.subscribers if item.granted_qos is not None
         ]

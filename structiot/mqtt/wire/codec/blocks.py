@@ -16,6 +16,7 @@ from structiot.mqtt.wire.codec.fields import (
     Reader,
     refuse,
     write_binary,
+    write_counted,
     write_string,
     write_uint,
     write_varint,
@@ -256,7 +257,4 @@ def write_properties(properties: object, cls: type) -> bytes:
             continue
         for item in value if may_repeat else (value,):
             parts += (head, write(item, name))
-    block = b"".join(parts)
-    if len(block) > MAX_VARINT:
-        raise UsageError(f"properties take {len(block)} bytes, which is too much")
-    return write_varint(len(block)) + block
+    return write_counted(b"", parts, "property block")

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from structiot.errors import UsageError
 from structiot.mqtt.wire.codec.blocks import write_properties
 from structiot.mqtt.wire.codec.fields import (
-    MAX_VARINT,
     write_binary,
+    write_counted,
     write_packet_id,
     write_string,
     write_uint,
-    write_varint,
 )
 from structiot.mqtt.wire.codec.quick import PINGREQ, PINGRESP, encode_publish_into
 from structiot.mqtt.wire.messages import (
@@ -90,11 +89,7 @@ def encode(packet: Packet, version: int) -> bytes:
 
 
 def _frame(first: int, *parts: bytes) -> bytes:
-    size = sum(map(len, parts))
-    if size > MAX_VARINT:
-        kind = PacketType(first >> 4).name
-        raise UsageError(f"{kind} of {size} bytes; MQTT ends at {MAX_VARINT}")
-    return b"".join((bytes((first,)), write_varint(size), *parts))
+    return write_counted(bytes((first,)), parts, PacketType(first >> 4).name)
 
 
 def _block(properties: object, cls: type, version: int) -> bytes:

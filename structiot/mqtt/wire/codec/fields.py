@@ -7,16 +7,20 @@ of the data given to the reader; what our own side wants to send and must not is
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from structiot.errors import ProtocolViolation, UsageError
 from structiot.mqtt.wire.reasons import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "MAX_VARINT",
     "Reader",
     "refuse",
     "write_binary",
+    "write_counted",
     "write_packet_id",
     "write_string",
     "write_uint",
@@ -143,6 +147,14 @@ def write_varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def write_counted(head: bytes, parts: Sequence[bytes], what: str) -> bytes:
+    """Write a head, the size of all parts together, and the parts."""
+    size = sum(map(len, parts))
+    if size > MAX_VARINT:
+        raise UsageError(f"{what} of {size} bytes; MQTT ends at {MAX_VARINT}")
+    return b"".join((head, write_varint(size), *parts))
 
 
 def write_binary(value: object, what: str) -> bytes:

@@ -1,0 +1,131 @@
+"""Which CONNECT an attempt begins with: version, session, credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from structiot._kit.redact import Secret
+from structiot.errors import LinkLost, ProtocolViolation, StructiotError
+from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.errors import MqttConnectRefused
+from structiot.mqtt.wire.messages import Connack, Connect
+from structiot.mqtt.wire.properties import ConnectProperties, DisconnectProperties
+from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
+from structiot.mqtt.wire.sending import MAX_PACKET_ID
+from structiot.mqtt.wire.uri import BrokerUri
+
+__all__ = ["Greeting"]
+
+T = TypeVar("T", bound=str | bytes | Secret)
+
+FOR_EVER_S = 0xFFFF_FFFF
+# How long a broker keeps a session that is to be clean when we leave, so that nothing
+# is lost while we reconnect.
+RECONNECT_SESSION_S = 600
+
+
+class Greeting:
+    """Makes the CONNECT of each attempt and learns from the answers.
+
+    Attributes:
+        client_id: As given, or as the broker assigned it.
+        username: The name used last, for error messages.
+        version: 4 for MQTT 3.1.1, 5 for 5.0.
+    """
+
+    def __init__(self, uri: BrokerUri, config: MqttConfig, client_id: str) -> None:
+        self.client_id = client_id
+        self.username: str | None = None
+        self.version = 4 if config.protocol == "3.1.1" else 5
+        self._uri = uri
+        self._config = config
+        self._may_fall_back = config.protocol == "auto"
+        self._has_session = False
+
+    async def packet(self) -> Connect:
+        """Make the CONNECT of the next attempt; asks callables for credentials."""
+        config = self._config
+        self.username = self._uri.username
+        if self.username is None:
+            self.username = await _asked(config.username)
+        secret: str | bytes | Secret | None = self._uri.password
+        if secret is None:
+            secret = await _asked(config.password)
+        clean_start = config.cleansession and not (
+            self._has_session and self.version >= 5
+        )
+        return Connect(
+            client_id=self.client_id,
+            clean_start=clean_start,
+            keep_alive_s=config.keep_alive,
+            username=self.username,
+            password=_as_bytes(secret),
+            will=config.will,
+            version=self.version,
+            properties=self._properties() if self.version >= 5 else ConnectProperties(),
+        )
+
+    @property
+    def _session_expiry_s(self) -> int:
+        if self._config.session_expiry_s is not None:
+            return self._config.session_expiry_s
+        return RECONNECT_SESSION_S if self._config.cleansession else FOR_EVER_S
+
+    def _properties(self) -> ConnectProperties:
+        config = self._config
+        receive_maximum = config.receive_maximum
+        return ConnectProperties(
+            session_expiry_s=self._session_expiry_s or None,
+            receive_maximum=None
+            if receive_maximum == MAX_PACKET_ID
+            else receive_maximum,
+            maximum_packet_bytes=config.max_packet_bytes,
+            topic_alias_maximum=config.topic_alias_maximum or None,
+            request_response_information=True,
+            user_properties=tuple(config.user_properties),
+        )
+
+    def goodbye(self) -> DisconnectProperties:
+        """Say with the DISCONNECT that a clean session is not needed any more."""
+        if self.version >= 5 and self._config.cleansession and self._session_expiry_s:
+            return DisconnectProperties(session_expiry_s=0)
+        return DisconnectProperties()
+
+    def accepted(self, connack: Connack) -> None:
+        """Remember what the broker said when it accepted us."""
+        self._has_session = True
+        self._may_fall_back = False
+        if connack.properties.assigned_client_id:
+            self.client_id = connack.properties.assigned_client_id
+
+    def fall_back(self, error: StructiotError) -> bool:
+        """Try MQTT 3.1.1 next, if this failure looks like a broker without 5.0."""
+        if not self._may_fall_back or self.version < 5:
+            return False
+        if isinstance(error, MqttConnectRefused):
+            is_about_version = error.code in {
+                ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION,
+                ReasonCode.UNSUPPORTED_PROTOCOL_VERSION,
+            }
+        else:
+            # Old brokers answer in their own way or just hang up.
+            is_about_version = isinstance(error, ProtocolViolation | LinkLost)
+        if is_about_version:
+            self.version = 4
+        return is_about_version
+
+
+async def _asked(
+    value: T | Callable[[], T | Awaitable[T | None] | None] | None,
+) -> T | None:
+    if not callable(value):
+        return value
+    answer = value()
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+def _as_bytes(secret: str | bytes | Secret | None) -> bytes | None:
+    if isinstance(secret, Secret):
+        secret = secret.reveal()
+    return secret.encode() if isinstance(secret, str) else secret

@@ -8,6 +8,7 @@ nox -s demo originals bench   longer runs that show the whole thing working
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,9 @@ BLOCKING_CALLS = (
     "socket.gethostbyname->anyio.getaddrinfo,"
     "hashlib.pbkdf2_hmac->anyio.to_thread.run_sync"
 )
+
+# pip asks the system which certificates to trust; uv has to be told to.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"

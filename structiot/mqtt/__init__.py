@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from structiot.mqtt.api import open_mqttclient, subscription
-from structiot.mqtt.client import MqttClient
+from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
 from structiot.mqtt.config import MqttConfig, TopicDefaults
 from structiot.mqtt.errors import (
@@ -17,6 +17,8 @@ from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
 from structiot.mqtt.link import Receipt
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, Will
+from structiot.mqtt.wire.properties import PublishProperties, WillProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import matches
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "ConnectException",
     "Connected",
     "ConnectionEvent",
+    "Counters",
     "Disconnected",
     "Message",
     "Messages",
@@ -37,10 +40,13 @@ __all__ = [
     "MqttConfig",
     "MqttConnectFailed",
     "MqttConnectRefused",
+    "PublishProperties",
+    "ReasonCode",
     "Receipt",
     "SubscribeRefused",
     "TopicDefaults",
     "Will",
+    "WillProperties",
     "get_codec",
     "matches",
     "open_mqttclient",

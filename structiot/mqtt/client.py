@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import anyio
 
 from structiot._kit.mailbox import Mailbox
 from structiot.errors import UsageError
-from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
+from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.events import ConnectionEvent
-from structiot.mqtt.link import Link, Receipt
+from structiot.mqtt.inbox import Inbox
+from structiot.mqtt.link import Link
+from structiot.mqtt.publishing import Publishing
 from structiot.mqtt.subscription import AckMode, Messages
-from structiot.mqtt.wire.messages import SubscriptionRequest
-from structiot.mqtt.wire.sending import Flow
-from structiot.mqtt.wire.topics import filter_fault, name_fault
+from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.topics import filter_fault
 
-__all__ = ["MqttClient"]
+__all__ = ["Counters", "MqttClient"]
 
 
-class MqttClient:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What a client has counted since it was opened.
+
+    Attributes:
+        connections: Connections that the broker accepted.
+        received_bytes: Bytes taken from the broker.
+        waiting: Own messages of QoS 1 and 2 that wait to be sent.
+        in_flight: Own messages of QoS 1 and 2 that wait to be acknowledged.
+        unsettled: Deliveries of QoS 1 and 2 that nobody has taken yet.
+        dropped: QoS 0 messages lost in slow subscriptions that are still open.
+        undecodable: Payloads that a codec of these could not decode.
+        unclaimed: Messages for which there was no subscription.
+        repeated: Deliveries recognised as repetitions and not handed out again.
+        unknown_acks: Acknowledgements that belonged to no message.
+        unknown_replies: Replies to requests that nobody waited for any more.
+    """
+
+    connections: int
+    received_bytes: int
+    waiting: int
+    in_flight: int
+    unsettled: int
+    dropped: int
+    undecodable: int
+    unclaimed: int
+    repeated: int
+    unknown_acks: int
+    unknown_replies: int
+
+
+class MqttClient(Publishing):
     """A session with an MQTT broker; made by `open_mqttclient`.
 
     All methods may be called from several tasks at once.
     """
 
     def __init__(self, link: Link, config: MqttConfig, codec: CodecChoice) -> None:
-        self._link = link
-        self._config = config
-        self._codec = get_codec(codec, config.codec, config.codec_params)
-        self._encode = self._codec.encode
-        self._topics = config.topics
-        self._publish_now = link.protocol.publish
-        self._out = link.protocol.out
+        super().__init__(link, config, codec)
+        self._inbox: Inbox | None = None
 
     @property
     def client_id(self) -> str:
@@ -56,134 +84,6 @@ class MqttClient:
         """Iterate over `Connected` and `Disconnected`, the present state first."""
         return self._link.events()
 
-    # -- publishing ----------------------------------------------------------------
-
-    async def publish(
-        self,
-        topic: str | Sequence[str],
-        message: Any,  # noqa: ANN401 - whatever the codec takes
-        qos: int | None = None,
-        retain: bool | None = None,  # noqa: FBT001 - distmqtt's signature
-        codec: CodecChoice = None,
-    ) -> None:
-        """Publish a message and wait for what its QoS promises.
-
-        QoS 0 returns when the packet stands in the connection's write buffer, which
-        one writer empties in order (and, when much waits there, after it did); while
-        there is no connection it waits for one, unless `offline_qos0` says otherwise.
-        QoS 1 and 2 return when the broker has acknowledged, over as many connections
-        as it takes. Cancelling the wait does not stop a QoS 1 or 2 message.
-
-        Args:
-            topic: Topic name, or its levels.
-            message: What the codec takes; bytes without one.
-            qos: 0, 1 or 2; else the setting of the topic or the default.
-            retain: Whether the broker keeps it for later subscribers.
-            codec: Codec of this call.
-
-        Raises:
-            UsageError: A topic, QoS or payload that MQTT does not allow.
-            CommandRefused: The broker refused the message.
-            LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
-        """
-        if type(topic) is not str:
-            topic = "/".join(topic)
-        if qos is None or retain is None:
-            qos, retain = self._defaults(topic, qos, retain)
-        encode = self._encode if codec is None else self._codec_of(codec).encode
-        payload = self._encoded(encode, message)
-        if qos:
-            receipt = await self._submit(topic, payload, qos, retain=retain)
-            await receipt.wait()
-            return
-        link = self._link
-        if not link.is_open and not await self._may_send():
-            return
-        self._publish_now(topic, payload, 1 if retain else 0)
-        link.wake()
-        if len(self._out) >= 65_536:
-            await link.drain()
-
-    async def publish_soon(
-        self,
-        topic: str | Sequence[str],
-        message: Any,  # noqa: ANN401 - whatever the codec takes
-        qos: int | None = 1,
-        retain: bool | None = None,  # noqa: FBT001 - as publish
-        codec: CodecChoice = None,
-    ) -> Receipt:
-        """Accept a QoS 1 or 2 message for sending; await the receipt when you like.
-
-        Waits only while the outbox is full (`outbox_items`, `outbox_bytes`).
-
-        Raises:
-            UsageError: As `publish`, and for QoS 0, which has no receipt.
-            LinkLost: The client has given up.
-        """
-        if type(topic) is not str:
-            topic = "/".join(topic)
-        if qos is None or retain is None:
-            qos, retain = self._defaults(topic, qos, retain)
-        if not qos:
-            raise UsageError(
-                "publish_soon is for QoS 1 and 2; publish does not wait for QoS 0"
-            )
-        encode = self._encode if codec is None else self._codec_of(codec).encode
-        return await self._submit(
-            topic, self._encoded(encode, message), qos, retain=retain
-        )
-
-    async def _submit(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool
-    ) -> Receipt:
-        if qos not in {1, 2}:
-            raise UsageError(f"QoS {qos!r} does not exist; it is 0, 1 or 2")
-        fault = name_fault(topic)
-        if fault is not None:
-            raise UsageError(f"topic name {topic[:64]!r} {fault}")
-        flow = Flow(topic, payload, qos << 1 | (1 if retain else 0))
-        return await self._link.outbox.submit(flow)
-
-    def _encoded(self, encode: Any, message: object) -> bytes:  # noqa: ANN401 - a bound method
-        try:
-            payload: bytes = encode(message)
-        except (ValueError, TypeError) as exc:
-            raise UsageError(f"cannot encode the payload: {exc}") from exc
-        return payload
-
-    def _defaults(
-        self,
-        topic: str,
-        qos: int | None,
-        retain: bool | None,  # noqa: FBT001 - handed on
-    ) -> tuple[int, bool]:
-        config = self._config
-        own = self._topics.get(topic) if self._topics else None
-        if qos is None:
-            qos = config.default_qos if own is None or own.qos is None else own.qos
-        if retain is None:
-            retain = (
-                config.default_retain
-                if own is None or own.retain is None
-                else own.retain
-            )
-        return qos, retain
-
-    def _codec_of(self, codec: CodecChoice) -> Codec:
-        return get_codec(codec, self._codec, self._config.codec_params)
-
-    async def _may_send(self) -> bool:
-        policy = self._config.offline_qos0
-        self._link.check()
-        if policy == "wait":
-            await self._link.ready()
-            return True
-        if policy == "raise":
-            await anyio.lowlevel.checkpoint()
-            raise UsageError(f"not connected to {self._link.uri}; QoS 0 is not kept")
-        await anyio.lowlevel.checkpoint()
-        return False
-
     # -- subscribing ---------------------------------------------------------------
 
     @asynccontextmanager
@@ -195,6 +95,9 @@ class MqttClient:
         *,
         ack: AckMode = "on_take",
         max_items: int | None = None,
+        no_local: bool = False,
+        retain_as_published: bool = False,
+        retain_handling: int = 0,
     ) -> AsyncGenerator[Messages]:
         """Subscribe to a topic filter for the length of the block.
 
@@ -210,9 +113,13 @@ class MqttClient:
                 hands a message out, when `messages.ack(message)` is called, or when
                 it arrives.
             max_items: QoS 0 messages buffered before the oldest is dropped.
+            no_local: Leave out what this client publishes itself (5.0).
+            retain_as_published: Show the retain flag as it was published (5.0).
+            retain_handling: 0 sends retained messages, 1 only if the broker did not
+                know the subscription, 2 never (5.0).
 
         Raises:
-            UsageError: The filter is not valid.
+            UsageError: The filter is not valid, or the options need MQTT 5.0.
             SubscribeRefused: The broker said no.
             LinkLost: The client has given up.
         """
@@ -231,10 +138,16 @@ class MqttClient:
             max_items=max_items or self._config.subscription_items,
             ack=ack,
             settle=link.settle,
+            publish=self.publish,
         )
-        entry = link.router.add(
-            SubscriptionRequest(topic_filter=name, qos=qos), messages
+        request = SubscriptionRequest(
+            topic_filter=name,
+            qos=qos,
+            no_local=no_local,
+            retain_as_published=retain_as_published,
+            retain_handling=retain_handling,
         )
+        entry = link.router.add(request, messages)
         try:
             link.subscribing.ask(entry)
             link.wake()
@@ -259,3 +172,83 @@ class MqttClient:
             LinkLost: The connection ended meanwhile, or the client has given up.
         """
         await self._link.ping()
+
+    async def disconnect(
+        self, reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION
+    ) -> None:
+        """Leave the broker for good, before the block ends.
+
+        What is under way is finished within `goodbye_s` seconds. Iterators end
+        quietly; publishing and subscribing raise `LinkLost` from then on.
+
+        Args:
+            reason: `DISCONNECT_WITH_WILL` has the broker publish the will (5.0).
+        """
+        await self._link.leave(self._config.goodbye_s, reason)
+        if self._inbox is not None:
+            self._inbox.close()
+
+    async def reconnect(self) -> None:
+        """Open a new connection now, also if there is one; the session goes on.
+
+        Raises:
+            LinkLost: The client has given up, or disconnected.
+        """
+        self._link.reconnect()
+        await anyio.lowlevel.checkpoint()
+        await self._link.ready()
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted so far."""
+        link = self._link
+        protocol = link.protocol
+        subscribers = link.router.subscribers()
+        return Counters(
+            connections=link.connections,
+            received_bytes=link.received_bytes,
+            waiting=len(protocol.outgoing.waiting),
+            in_flight=len(protocol.outgoing.inflight),
+            unsettled=len(protocol.incoming),
+            dropped=sum(messages.dropped for messages in subscribers),
+            undecodable=sum(messages.undecodable for messages in subscribers),
+            unclaimed=link.router.unclaimed,
+            repeated=protocol.incoming.repeated,
+            unknown_acks=protocol.outgoing.unknown,
+            unknown_replies=self._requests.unknown_replies,
+        )
+
+    # -- distmqtt's way of subscribing ---------------------------------------------
+
+    async def subscribe(self, topics: Iterable[tuple[str, int]]) -> list[int]:
+        """Subscribe to filters for `deliver_message`; give the code of each.
+
+        A code is the granted QoS, or 0x80 and above for a refusal.
+
+        Raises:
+            UsageError: A filter that is not valid.
+            LinkLost: The client has given up.
+        """
+        if self._inbox is None:
+            self._inbox = Inbox(self._link, self._config)
+        return await self._inbox.subscribe(topics)
+
+    async def unsubscribe(self, topics: Iterable[str]) -> None:
+        """Unsubscribe from filters that were given to `subscribe`."""
+        if self._inbox is not None:
+            await self._inbox.unsubscribe(topics)
+
+    async def deliver_message(self, codec: CodecChoice = None) -> Message | None:
+        """Wait for the next message of all that was given to `subscribe`.
+
+        Returns:
+            The message; None after `disconnect`.
+
+        Raises:
+            UsageError: `subscribe` was not called.
+            PeerError: The payload does not decode; the message is consumed.
+            LinkLost: The client has given up.
+        """
+        if self._inbox is None:
+            raise UsageError("deliver_message needs subscribe(...) first")
+        return await self._inbox.deliver(codec, self._codec)

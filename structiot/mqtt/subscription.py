@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from copy import copy
 from types import AsyncGeneratorType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import anyio
 
@@ -58,6 +58,7 @@ class Messages:
         max_items: int,
         ack: AckMode,
         settle: Callable[[Ack], None],
+        publish: Callable[..., Awaitable[None]] | None = None,
     ) -> None:
         self.topic = topic_filter
         self.qos = qos
@@ -69,6 +70,7 @@ class Messages:
         self._settles_early = ack == "on_receive"
         self._settles_late = ack == "on_take"
         self._settle = settle
+        self._publish = publish
         self._decode = None if isinstance(codec, NoopCodec) else codec.decode
         self._items: deque[Message] = deque()
         self._wakeup: anyio.Event | None = None
@@ -187,6 +189,23 @@ class Messages:
             raise UsageError(f"{message!r} has nothing to acknowledge")
         message.receipt = None
         self._settle(receipt)
+
+    async def publish(
+        self,
+        topic: str | None,
+        message: Any,  # noqa: ANN401 - whatever the codec takes
+        qos: int | None = None,
+        retain: bool | None = None,  # noqa: FBT001 - as MqttClient.publish
+    ) -> None:
+        """Publish with this subscription's codec, by default to its own filter.
+
+        Raises as `MqttClient.publish` does.
+        """
+        if self._publish is None:
+            raise UsageError(f"the subscription {self.topic} only receives")
+        await self._publish(
+            self.topic if topic is None else topic, message, qos, retain, self.codec
+        )
 
     def _finish(self, message: Message) -> None:
         """Do what taking means beyond handing the object over."""

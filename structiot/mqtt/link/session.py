@@ -63,6 +63,8 @@ class Link:
         protocol: The machine without I/O.
         error: Why the link has given up; None while it has not.
         last_event: The present state of the connection.
+        connections: Connections that the broker has accepted.
+        received_bytes: Bytes taken from the broker.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Link:
         self.greeting = greeting
         self.error: StructiotError | None = None
         self.last_event: ConnectionEvent | None = None
+        self.connections = 0
         self.router = Router()
         self.protocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
@@ -104,7 +107,7 @@ class Link:
         self._is_leaving = False
         self._is_reconnecting = False
         self._retry_now = anyio.Event()
-        self._received_bytes = 0
+        self.received_bytes = 0
         self._trim_at = TRIM_EVERY_BYTES
 
     # -- the life of the link ------------------------------------------------------
@@ -285,9 +288,9 @@ class Link:
                 case _:
                     _log.debug("%s: %r is not handled", self.uri, event)
         self.outbox.release()
-        self._received_bytes += size_bytes
-        if self._received_bytes >= self._trim_at:
-            self._trim_at = self._received_bytes + TRIM_EVERY_BYTES
+        self.received_bytes += size_bytes
+        if self.received_bytes >= self._trim_at:
+            self._trim_at = self.received_bytes + TRIM_EVERY_BYTES
             for messages in self.router.subscribers():
                 messages.trim(MAX_HELD_BYTES)
 
@@ -303,6 +306,7 @@ class Link:
         self.greeting.accepted(connack)
         attempts, self._attempts = self._attempts, 0
         self._was_open = True
+        self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
         connection.wake()

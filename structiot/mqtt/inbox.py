@@ -1,0 +1,108 @@
+"""One queue for the whole client, as distmqtt's `subscribe` and `deliver_message`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from structiot.errors import PeerError, StructiotError, UsageError
+from structiot.mqtt.codecs import CodecChoice, get_codec
+from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.errors import SubscribeRefused
+from structiot.mqtt.link import Link
+from structiot.mqtt.routing import Filter
+from structiot.mqtt.subscription import Messages
+from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.wire.topics import filter_fault
+
+__all__ = ["Inbox"]
+
+REFUSED = 0x80
+
+
+class Inbox:
+    """Filters that share one queue, for programs written that way.
+
+    New programs use `MqttClient.subscription`, which ends with its block.
+    """
+
+    def __init__(self, link: Link, config: MqttConfig) -> None:
+        self._link = link
+        self._config = config
+        self._filters: dict[str, Filter] = {}
+        self.messages = Messages(
+            "(all subscriptions of the client)",
+            qos=2,
+            codec=get_codec("noop"),
+            max_items=config.subscription_items,
+            ack="on_take",
+            settle=link.settle,
+        )
+
+    async def subscribe(self, topics: Iterable[tuple[str, int]]) -> list[int]:
+        """Subscribe; give the code of each filter: the granted QoS, or 0x80 and above.
+
+        Raises:
+            UsageError: A filter that is not valid.
+            LinkLost: The client has given up.
+        """
+        entries: list[Filter] = []
+        for name, qos in topics:
+            fault = filter_fault(name)
+            if fault is not None:
+                raise UsageError(f"topic filter {name[:64]!r} {fault}")
+            request = SubscriptionRequest(topic_filter=name, qos=qos)
+            if name in self._filters:
+                self._link.router.remove(self._filters[name], self.messages)
+            entry = self._filters[name] = self._link.router.add(request, self.messages)
+            self._link.subscribing.ask(entry)
+            entries.append(entry)
+        self._link.wake()
+        codes: list[int] = []
+        for entry in entries:
+            try:
+                await self._link.subscribing.answered(entry)
+                codes.append(entry.granted or 0)
+            except SubscribeRefused as exc:
+                self._drop(entry)
+                codes.append(exc.code or REFUSED)
+        return codes
+
+    def _drop(self, entry: Filter) -> bool:
+        self._filters.pop(entry.request.topic_filter, None)
+        return self._link.router.remove(entry, self.messages)
+
+    async def unsubscribe(self, topics: Iterable[str]) -> None:
+        """Unsubscribe; messages of these filters that wait already are kept."""
+        answers = []
+        for name in topics:
+            entry = self._filters.get(name)
+            if entry is not None and self._drop(entry):
+                answers.append(self._link.subscribing.forget(entry))
+        self._link.wake()
+        for done in answers:
+            if done is not None:
+                await done.wait()
+
+    async def deliver(self, codec: CodecChoice, default: CodecChoice) -> Message | None:
+        """Wait for the next message; None after the client has disconnected.
+
+        Raises:
+            UsageError: The payload does not decode; the message is consumed.
+            LinkLost: The client has given up.
+        """
+        try:
+            message = await anext(self.messages)
+        except StopAsyncIteration:
+            return None
+        chosen = get_codec(codec, default, self._config.codec_params)
+        try:
+            message.data = chosen.decode(message.payload)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
+            raise PeerError(
+                f"cannot decode the payload on {message.topic}: {exc}"
+            ) from exc
+        return message
+
+    def close(self, error: StructiotError | None = None) -> None:
+        """End a waiting `deliver`."""
+        self.messages.close(error)

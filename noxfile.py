@@ -53,9 +53,10 @@ def lint(session: nox.Session) -> None:
         "flake8-async",
         "--anyio",
         "--enable=ASYNC",
-        # 114 asks for names that it cannot know; 127 advises against httpx,
-        # of which there is one door to change when its successor has settled.
-        "--disable=ASYNC114,ASYNC127",
+        # 114 wants to know names that it cannot; 127 advises against httpx, for which
+        # there is one door to change once its successor has settled; 91x want a
+        # checkpoint on every path, which a buffered fast path must not have.
+        "--disable=ASYNC114,ASYNC127,ASYNC91",
         f"--async200-blocking-calls={BLOCKING_CALLS}",
         *(str(path) for path in sorted(Path("structiot").rglob("*.py"))),
         *(str(path) for path in sorted(Path("examples").glob("*.py"))),
@@ -128,20 +129,9 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("maxsmart", ["2.0.4", "2.1.0"])
-def originals(session: nox.Session, maxsmart: str) -> None:
+def originals(session: nox.Session) -> None:
     """Let the original packages, unmodified, discover and switch our simulators."""
     install(session, "test")
-    original = Path(session.create_tmp()) / f"maxsmart-{maxsmart}"
-    python = original / "bin" / "python"
-    if not python.exists():
-        session.run("python", "-m", "venv", str(original), silent=True)
-        session.run(
-            *(str(python), "-m", "pip", "install", "-q", f"maxsmart=={maxsmart}"),
-            external=True,
-        )
-    session.env["ORIGINAL_MAXSMART"] = maxsmart
-    session.env["ORIGINAL_MAXSMART_PYTHON"] = str(python.absolute())
     pytest(session, "-q", "tests/originals", *session.posargs)
 
 

@@ -13,7 +13,7 @@ accepted in 3.1.1, which does not (and before CONNECT has told the version).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
 from structiot.mqtt.wire.codec.blocks import read_properties
@@ -179,7 +179,7 @@ class Decoder:
         """Give header size and packet size; 0 and 0 while the header is cut."""
         first = data[at]
         if first not in self._parsers and first ^ PUBLISH not in PUBLISH_FLAGS:
-            self._refuse_first_byte(first, at)
+            raise self._first_byte_fault(first, at)
         size = shift = 0
         for index in range(at + 1, at + 5):
             if index >= len(data):
@@ -206,7 +206,7 @@ class Decoder:
         self, data: bytes, pos: int, packets: list[Packet]
     ) -> int:
         """Decode whole packets from `pos` on; give where the first unfinished is."""
-        stop = pos
+        flags, stop = 0, pos
         end = len(data)
         last = end - 1
         short = min(127, self.max_packet_bytes - 2)
@@ -247,7 +247,7 @@ class Decoder:
                     packet_id = data[at] << 8 | data[at + 1]
                     at += 2
                     if not packet_id or flags not in PUBLISH_FLAGS:
-                        self._refuse_publish(flags, pos, is_cut=at > stop)
+                        raise self._publish_fault(flags, pos, at, stop)
                 properties = None
                 if is_v5:
                     if at < stop and data[at]:
@@ -268,9 +268,7 @@ class Decoder:
                 append(message)
                 pos = stop
         except IndexError:
-            text = "PUBLISH ends inside a field"
-            fault = ProtocolViolation(text, code=MALFORMED, offset=stop)
-            self._fail(fault, data, pos)
+            self._fail(self._publish_fault(flags, pos, end + 1, stop), data, pos)
         except ProtocolViolation as exc:
             self._fail(exc, data, pos)
         return pos
@@ -283,7 +281,7 @@ class Decoder:
                 return _SHORT_ACKS[first](packet_id)
         parse = self._parsers.get(first)
         if parse is None:
-            self._refuse_first_byte(first, pos)
+            raise self._first_byte_fault(first, pos)
         packet = parse(Reader(data, start, stop), self._version)
         if type(packet) is Connect:
             self.version = packet.version
@@ -329,26 +327,32 @@ class Decoder:
             self._blocks[block] = properties
         return properties, reader.at
 
-    def _refuse_publish(self, flags: int, pos: int, *, is_cut: bool) -> NoReturn:
+    def _publish_fault(
+        self, flags: int, pos: int, at: int, stop: int
+    ) -> ProtocolViolation:
         if flags not in PUBLISH_FLAGS:
-            self._refuse_first_byte(flags ^ PUBLISH, pos)
-        if is_cut:
-            refuse(MALFORMED, "PUBLISH ends inside a field", pos)
-        refuse(ReasonCode.PROTOCOL_ERROR, "packet identifier is 0", pos)
+            return self._first_byte_fault(flags ^ PUBLISH, pos)
+        if at > stop:
+            text = "PUBLISH ends inside a field"
+            return ProtocolViolation(text, code=MALFORMED, offset=stop)
+        code = ReasonCode.PROTOCOL_ERROR
+        return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)
 
-    def _refuse_first_byte(self, first: int, pos: int) -> NoReturn:
+    def _first_byte_fault(self, first: int, pos: int) -> ProtocolViolation:
         kind, flags = first >> 4, first & 15
+        code = MALFORMED
         if kind == 0 or (kind == PacketType.AUTH and self._version == 4):
-            refuse(MALFORMED, f"packet type {kind} is reserved", pos)
-        name = PacketType(kind).name
-        if kind == PacketType.PUBLISH:
+            text = f"packet type {kind} is reserved"
+        elif kind == PacketType.PUBLISH:
             fault = "QoS 3" if flags & 6 == 6 else "QoS 0 marked as a repetition"
-            refuse(MALFORMED, f"PUBLISH with {fault}", pos)
-        if any(known >> 4 == kind for known in self._parsers):
-            refuse(MALFORMED, f"{name} with the flags {flags:#x}", pos)
-        sender = "server" if self._role == "client" else "client"
-        text = f"{name} is not for a {sender} to send"
-        refuse(ReasonCode.PROTOCOL_ERROR, text, pos)
+            text = f"PUBLISH with {fault}"
+        elif any(known >> 4 == kind for known in self._parsers):
+            text = f"{PacketType(kind).name} with the flags {flags:#x}"
+        else:
+            code = ReasonCode.PROTOCOL_ERROR
+            sender = "server" if self._role == "client" else "client"
+            text = f"{PacketType(kind).name} is not for a {sender} to send"
+        return ProtocolViolation(text, code=code, offset=pos)
 
     def _fail(
         self, fault: ProtocolViolation, data: bytes | bytearray, pos: int

@@ -33,7 +33,7 @@ MAX_FIELD_BYTES = 65_535
 
 def refuse(code: int, text: str, offset: int) -> NoReturn:
     """Raise the violation of a peer."""
-    raise ProtocolViolation(text, code=int(code), offset=offset)
+    raise ProtocolViolation(text, code=code, offset=offset)
 
 
 class Reader:

@@ -125,7 +125,7 @@ def examples(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Run `structiot demo` as a user does, and stop it as a user does."""
     session.install(".")
-    session.run("python", "tests/demo_check.py")
+    session.run("python", "scripts/check_demo.py")
 
 
 @nox.session

@@ -108,8 +108,11 @@ def _read_pair(reader: Reader) -> tuple[str, str]:
     return reader.string(), reader.string()
 
 
+_PAIR_LIKE = (tuple, list)
+
+
 def _write_pair(value: object, what: str) -> bytes:
-    if not isinstance(value, tuple | list) or len(value) != 2:
+    if not isinstance(value, _PAIR_LIKE) or len(value) != 2:
         raise UsageError(f"{what} must hold pairs of strings, not {value!r}")
     return write_string(value[0], what) + write_string(value[1], what)
 

@@ -7,6 +7,7 @@ of the data given to the reader; what our own side wants to send and must not is
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, NoReturn
 
 from structiot.errors import ProtocolViolation, UsageError
@@ -29,6 +30,9 @@ __all__ = [
 
 MAX_VARINT = 268_435_455
 MAX_FIELD_BYTES = 65_535
+
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+_pack_size = Struct(">H").pack
 
 
 def refuse(code: int, text: str, offset: int) -> NoReturn:
@@ -159,12 +163,9 @@ def write_counted(head: bytes, parts: Sequence[bytes], what: str) -> bytes:
 
 def write_binary(value: object, what: str) -> bytes:
     """Write binary data with its two-byte length."""
-    if not isinstance(value, bytes | bytearray | memoryview):
+    if not isinstance(value, _BYTES_LIKE):
         raise UsageError(f"{what} must be bytes, not {type(value).__name__}")
-    raw = bytes(value)
-    if len(raw) > MAX_FIELD_BYTES:
-        raise UsageError(f"{what} has {len(raw)} bytes; the limit is {MAX_FIELD_BYTES}")
-    return len(raw).to_bytes(2, "big") + raw
+    return _with_length(bytes(value), what)
 
 
 def write_string(value: object, what: str) -> bytes:
@@ -178,4 +179,11 @@ def write_string(value: object, what: str) -> bytes:
         raise UsageError(text) from None
     if b"\0" in raw:
         raise UsageError(f"{what} holds U+0000, which MQTT does not allow")
-    return write_binary(raw, what)
+    return _with_length(raw, what)
+
+
+def _with_length(raw: bytes, what: str) -> bytes:
+    size = len(raw)
+    if size > MAX_FIELD_BYTES:
+        raise UsageError(f"{what} has {size} bytes; the limit is {MAX_FIELD_BYTES}")
+    return _pack_size(size) + raw

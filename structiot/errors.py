@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 __all__ = [
     "AuthRefused",
+    "CertificateRefused",
     "CommandRefused",
     "ConfigError",
     "ConnectFailed",
@@ -101,6 +102,10 @@ class ConnectFailed(TransportError, OSError):
         self.host = host
         self.port = port
         self.attempts = attempts
+
+
+class CertificateRefused(ConnectFailed):
+    """The peer's TLS certificate is not one that we accept; asking again is no help."""
 
 
 class LinkLost(TransportError):

@@ -9,6 +9,7 @@ from structiot.mqtt.config import MqttConfig, TopicDefaults
 from structiot.mqtt.errors import (
     ConnectException,
     MqttAuthRefused,
+    MqttCertificateRefused,
     MqttConnectFailed,
     MqttConnectRefused,
     SubscribeRefused,
@@ -36,6 +37,7 @@ __all__ = [
     "Message",
     "Messages",
     "MqttAuthRefused",
+    "MqttCertificateRefused",
     "MqttClient",
     "MqttConfig",
     "MqttConnectFailed",

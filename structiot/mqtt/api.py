@@ -8,15 +8,13 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from anyio.abc import ByteStream
-
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
 from structiot.errors import ConfigError
 from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.link import Greeting, Link, open_transport
+from structiot.mqtt.link import Greeting, Link, Transport
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.uri import parse_uri
 
@@ -75,14 +73,11 @@ async def open_mqttclient(
     broker = parse_uri(address)
     chance = random or Random()  # noqa: S311 - an id and jitter, no secret
 
-    async def open_stream() -> ByteStream:
-        return await open_transport(broker, network)
-
     link = Link(
         broker,
         Greeting(broker, settings, client_id or _made_up_id(chance)),
         settings,
-        open_stream=open_stream,
+        open_stream=Transport(broker, settings, network).open,
         random=chance,
     )
     client = MqttClient(link, settings, codec)

@@ -69,7 +69,15 @@ class MqttConfig:
         outbox_bytes: Bytes that these may hold.
         subscription_items: Messages that a subscription buffers.
         offline_qos0: What `publish` does with QoS 0 while there is no connection.
-        ssl_context: TLS settings; the system's authorities and host names by default.
+        cafile: File of accepted authorities; the system's if none is given.
+        capath: Folder of accepted authorities.
+        cadata: Accepted authorities themselves.
+        certfile: Own certificate, if the broker wants one.
+        keyfile: Key of the own certificate.
+        check_hostname: False accepts a certificate for another name.
+        alpn: Protocols to offer in TLS, such as `("mqtt",)`.
+        ssl_context: TLS settings instead of all these.
+        extra_headers: HTTP header fields of the websocket handshake.
     """
 
     uri: str | None = None
@@ -100,7 +108,15 @@ class MqttConfig:
     outbox_bytes: int = 16 * 1024 * 1024
     subscription_items: int = 10_000
     offline_qos0: Literal["wait", "drop", "raise"] = "wait"
+    cafile: str | None = None
+    capath: str | None = None
+    cadata: str | bytes | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    check_hostname: bool = True
+    alpn: Sequence[str] = ()
     ssl_context: ssl.SSLContext | None = None
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -119,7 +135,9 @@ class MqttConfig:
         if isinstance(config, MqttConfig):
             return config
         known = [item.name for item in fields(cls)]
-        values = dict(config)
+        # distmqtt has a sub-dict for what belongs to the broker.
+        values = {**(config.get("broker") or {}), **config}
+        values.pop("broker", None)
         unknown = [str(name) for name in values if name not in known]
         if unknown:
             raise ConfigError("; ".join(_unknown(name, known) for name in unknown))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from structiot.errors import AuthRefused, CommandRefused, ConnectFailed, StructiotError
+from structiot.errors import (
+    AuthRefused,
+    CertificateRefused,
+    CommandRefused,
+    ConnectFailed,
+    StructiotError,
+)
 
 __all__ = [
     "ConnectException",
     "MqttAuthRefused",
+    "MqttCertificateRefused",
     "MqttConnectFailed",
     "MqttConnectRefused",
     "SubscribeRefused",
@@ -25,6 +32,10 @@ class ConnectException(StructiotError):
 
 class MqttConnectFailed(ConnectFailed, ConnectException):
     """The broker could not be reached, or broke off before the CONNACK."""
+
+
+class MqttCertificateRefused(CertificateRefused, ConnectException):
+    """The broker's TLS certificate is not one that we accept."""
 
 
 class MqttAuthRefused(AuthRefused, ConnectException):

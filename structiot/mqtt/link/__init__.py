@@ -5,6 +5,6 @@ from __future__ import annotations
 from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.outbox import Receipt
 from structiot.mqtt.link.session import Link
-from structiot.mqtt.link.transport import open_transport
+from structiot.mqtt.link.transport import Transport
 
-__all__ = ["Greeting", "Link", "Receipt", "open_transport"]
+__all__ = ["Greeting", "Link", "Receipt", "Transport"]

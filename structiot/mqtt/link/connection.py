@@ -8,7 +8,12 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.network import LOST
-from structiot.errors import LinkLost, ReplyTimeout, StructiotError
+from structiot.errors import (
+    LinkLost,
+    ProtocolViolation,
+    ReplyTimeout,
+    StructiotError,
+)
 from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
 
 __all__ = ["Connection"]
@@ -135,7 +140,7 @@ class Connection:
                 # The broker gets to know why, if it listens at all.
                 with anyio.move_on_after(LAST_WORDS_S):
                     await self.flush()
-                self.end(protocol.violation)
+                self.end(self._violated(protocol.violation, data))
                 return
             if protocol.out and self._wakeup is not None:
                 self.wake()
@@ -161,6 +166,18 @@ class Connection:
                 self.end(LinkLost(message, reason="no PINGRESP"))
                 return
             self.wake()
+
+    def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:
+        if self._opened.is_set():
+            text = f"{self._peer} broke the protocol: {violation}"
+        else:
+            who = "an HTTP server" if data.startswith(b"HTTP/") else "something else"
+            text = f"{self._peer} does not speak MQTT, {who} answers: {violation}"
+        error = ProtocolViolation(
+            text, data=violation.data, offset=violation.offset, code=violation.code
+        )
+        error.__cause__ = violation
+        return error
 
     def _lost(self, exc: BaseException) -> LinkLost:
         if isinstance(exc, anyio.EndOfStream):

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from structiot.errors import AuthRefused, ConfigError, LinkLost, StructiotError
-from structiot.mqtt.errors import MqttAuthRefused, MqttConnectRefused
+from structiot.errors import (
+    AuthRefused,
+    CertificateRefused,
+    ConfigError,
+    LinkLost,
+    StructiotError,
+)
+from structiot.mqtt.errors import (
+    MqttAuthRefused,
+    MqttCertificateRefused,
+    MqttConnectFailed,
+    MqttConnectRefused,
+)
 from structiot.mqtt.wire.messages import Connack, Disconnect
 from structiot.mqtt.wire.reasons import (
     ConnectReturnCode,
@@ -43,6 +54,31 @@ class _FinalGoodbye(LinkLost):
     """The broker ended the connection in a way that makes coming back pointless."""
 
 
+def connect_error(
+    error: StructiotError,
+    uri: BrokerUri,
+    *,
+    attempts: int,
+    username: str | None = None,
+) -> StructiotError:
+    """Make of any failure to connect one that distmqtt's users catch as well."""
+    text = str(error)
+    made: StructiotError
+    if isinstance(error, ConfigError):
+        return error
+    if isinstance(error, AuthRefused):
+        made = MqttAuthRefused(text, account=username, code=error.code)
+    else:
+        cls = (
+            MqttCertificateRefused
+            if isinstance(error, CertificateRefused)
+            else MqttConnectFailed
+        )
+        made = cls(text, host=uri.host, port=uri.port, attempts=attempts)
+    made.__cause__ = error
+    return made
+
+
 def refusal(connack: Connack, uri: BrokerUri, username: str | None) -> StructiotError:
     """Make an error of a CONNACK that refuses."""
     code = connack.reason
@@ -78,4 +114,6 @@ def is_final(error: StructiotError) -> bool:
     """Whether another attempt could not help."""
     if isinstance(error, MqttConnectRefused):
         return not error.is_passing
-    return isinstance(error, AuthRefused | ConfigError | _FinalGoodbye)
+    return isinstance(
+        error, AuthRefused | CertificateRefused | ConfigError | _FinalGoodbye
+    )

@@ -17,14 +17,21 @@ from anyio.abc import ByteStream, TaskStatus
 
 from structiot._kit.backoff import Backoff, Schedule
 from structiot._kit.mailbox import Mailbox
-from structiot.errors import ConnectFailed, LinkLost, StructiotError
+from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.errors import ConnectException, MqttConnectFailed
+from structiot.mqtt.errors import (
+    ConnectException,
+)
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.outbox import Outbox
-from structiot.mqtt.link.refusals import is_final, refusal, server_goodbye
+from structiot.mqtt.link.refusals import (
+    connect_error,
+    is_final,
+    refusal,
+    server_goodbye,
+)
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
 from structiot.mqtt.wire.messages import (
@@ -161,13 +168,13 @@ class Link:
                 stream = await self._open_stream()
         except TimeoutError:
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
-            return self._connect_failed(message)
-        except ConnectFailed as exc:
-            failed = self._connect_failed(str(exc))
-            failed.__cause__ = exc
-            return failed
+            return connect_error(
+                StructiotError(message), self.uri, attempts=self._attempts
+            )
         except StructiotError as exc:
-            return exc
+            return connect_error(
+                exc, self.uri, username=self.greeting.username, attempts=self._attempts
+            )
         connection = Connection(
             stream, self.protocol, peer=str(self.uri), on_events=self._take
         )
@@ -182,11 +189,6 @@ class Link:
             if connection.opened_at is not None:
                 lived_s = anyio.current_time() - connection.opened_at
                 self._schedule.succeeded(lived_s)
-
-    def _connect_failed(self, message: str) -> MqttConnectFailed:
-        return MqttConnectFailed(
-            message, host=self.uri.host, port=self.uri.port, attempts=self._attempts
-        )
 
     def _delay_after(self, error: StructiotError) -> float | None:
         if is_final(error) or not self.config.auto_reconnect:
@@ -203,9 +205,7 @@ class Link:
         if not self._was_open:
             if isinstance(error, ConnectException):
                 return error
-            failed = self._connect_failed(str(error))
-            failed.__cause__ = error
-            return failed
+            return connect_error(error, self.uri, attempts=self._attempts)
         if is_final(error) or isinstance(error, LinkLost):
             return error
         final = LinkLost(

@@ -1,23 +1,84 @@
-"""From a broker's address to a byte stream."""
+"""From a broker's address to the byte stream that MQTT packets travel in."""
 
 from __future__ import annotations
 
+import ssl
+
+import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.network import Network
-from structiot.errors import ConfigError
+from structiot._kit.tls import client_context, start_tls
+from structiot._kit.websocket import connect_websocket
+from structiot.errors import ConnectFailed
+from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.wire.uri import BrokerUri
 
-__all__ = ["open_transport"]
+__all__ = ["Transport"]
 
 
-async def open_transport(uri: BrokerUri, network: Network) -> ByteStream:
-    """Open the stream that MQTT packets travel in.
+class Transport:
+    """Opens streams to one broker.
 
     Raises:
-        ConnectFailed: Nobody there, refused, or the name is unknown.
-        ConfigError: A scheme that this version does not speak.
+        ConfigError: TLS files that cannot be read.
     """
-    if uri.scheme != "mqtt" or uri.port is None:
-        raise ConfigError(f"{uri}: this version speaks mqtt:// (TCP) only")
-    return await network.connect_tcp(uri.host, uri.port)
+
+    def __init__(self, uri: BrokerUri, config: MqttConfig, network: Network) -> None:
+        self._uri = uri
+        self._config = config
+        self._network = network
+        self._ssl_context: ssl.SSLContext | None = None
+        if uri.is_tls:
+            self._ssl_context = config.ssl_context or client_context(
+                cafile=config.cafile,
+                capath=config.capath,
+                cadata=config.cadata,
+                certfile=config.certfile,
+                keyfile=config.keyfile,
+                check_hostname=config.check_hostname,
+                alpn=config.alpn,
+            )
+
+    async def open(self) -> ByteStream:
+        """Open one connection; the caller sets the deadline.
+
+        Raises:
+            ConnectFailed: Nobody there, refused, or TLS or websocket failed.
+            CertificateRefused: The broker's certificate cannot be trusted.
+            AuthRefused: The websocket was refused with 401 or 403.
+        """
+        uri = self._uri
+        if uri.port is None:
+            return await _connect_unix(uri.host)
+        stream: ByteStream = await self._network.connect_tcp(uri.host, uri.port)
+        try:
+            if self._ssl_context is not None:
+                stream = await start_tls(
+                    stream, self._ssl_context, host=uri.host, port=uri.port
+                )
+            if uri.is_websocket:
+                websocket = await connect_websocket(
+                    stream,
+                    host=uri.authority,
+                    path=uri.path,
+                    subprotocols=["mqtt"],
+                    headers=self._config.extra_headers,
+                )
+                stream = websocket.as_byte_stream()
+        except ConnectFailed as exc:
+            await anyio.aclose_forcefully(stream)
+            exc.port = uri.port
+            raise
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+        return stream
+
+
+async def _connect_unix(path: str) -> ByteStream:
+    try:
+        return await anyio.connect_unix(path)
+    except OSError as exc:
+        message = f"cannot connect to the socket {path}: {exc.strerror or exc}"
+        raise ConnectFailed(message, host=path) from exc

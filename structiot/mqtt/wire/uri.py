@@ -43,12 +43,15 @@ class BrokerUri:
         """Whether MQTT travels in a websocket."""
         return self.scheme in {"ws", "wss"}
 
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a URI or a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
     def __str__(self) -> str:
         """Show the address without credentials."""
-        if self.port is None:
-            return f"{self.scheme}://{self.host}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{self.authority}"
 
 
 def parse_uri(uri: str) -> BrokerUri:

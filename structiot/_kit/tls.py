@@ -1,0 +1,105 @@
+"""TLS settings that verify by default, and handshakes whose errors say what to do."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+import anyio
+from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
+
+from structiot._kit.network import LOST
+from structiot.errors import CertificateRefused, ConfigError, ConnectFailed
+
+__all__ = ["client_context", "start_tls"]
+
+# OpenSSL's numbers for why a certificate is refused, and what to do about it.
+_HINTS = {
+    9: "is not valid yet: look at both clocks",
+    10: "has expired: renew it, or look at the clock here",
+    18: "is self-signed: give it as cafile=",
+    19: "comes from a chain that ends in a self-signed authority: give that as cafile=",
+    20: "is signed by an unknown authority: give that as cafile=",
+    21: "cannot be verified, the chain is incomplete: give the authority as cafile=",
+    62: "is for another name: use the name it was made for",
+    64: "is for another address: use the address it was made for",
+}
+
+
+def client_context(
+    *,
+    cafile: str | None = None,
+    capath: str | None = None,
+    cadata: str | bytes | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    check_hostname: bool = True,
+    alpn: Sequence[str] = (),
+) -> ssl.SSLContext:
+    """Make the TLS settings of a client; chain and host name are verified.
+
+    Args:
+        cafile: File of accepted authorities; the system's if none of the three is given.
+        capath: Folder of accepted authorities.
+        cadata: Accepted authorities themselves.
+        certfile: Own certificate, if the server wants one.
+        keyfile: Key of the own certificate.
+        check_hostname: False accepts a certificate for another name.
+        alpn: Protocols to offer.
+
+    Raises:
+        ConfigError: A file that cannot be read or used.
+    """
+    try:
+        context = ssl.create_default_context(
+            cafile=cafile, capath=capath, cadata=cadata
+        )
+        if certfile is not None:
+            context.load_cert_chain(certfile, keyfile)
+    except (OSError, ValueError) as exc:
+        named = certfile or cafile or capath or "the data given"
+        raise ConfigError(f"cannot use {named} for TLS: {exc}") from exc
+    context.check_hostname = check_hostname
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+async def start_tls(
+    stream: ByteStream, context: ssl.SSLContext, *, host: str, port: int | None
+) -> TLSStream:
+    """Do the client's handshake on an open stream; the caller sets the deadline.
+
+    The stream is closed when the handshake fails.
+
+    Raises:
+        CertificateRefused: The certificate cannot be trusted; the message says why.
+        ConnectFailed: The server does not speak TLS, or refused us.
+    """
+    where = f"{host}:{port}"
+    try:
+        return await TLSStream.wrap(
+            stream, hostname=host, ssl_context=context, standard_compatible=False
+        )
+    except ssl.SSLCertVerificationError as exc:
+        why = _HINTS.get(exc.verify_code, f"cannot be verified: {exc.verify_message}")
+        error: ConnectFailed = CertificateRefused(
+            f"the certificate of {where} {why}", host=host, port=port
+        )
+        cause: Exception = exc
+    except ssl.SSLError as exc:
+        reason = (exc.reason or str(exc)).lower().replace("_", " ")
+        if exc.reason in {
+            "WRONG_VERSION_NUMBER",
+            "HTTP_REQUEST",
+            "RECORD_LAYER_FAILURE",
+        }:
+            reason = "the server does not speak TLS on this port"
+        message = f"TLS with {where} failed: {reason}"
+        error, cause = ConnectFailed(message, host=host, port=port), exc
+    except LOST as exc:
+        message = f"{where} hung up during the TLS handshake"
+        error, cause = ConnectFailed(message, host=host, port=port), exc
+    await anyio.aclose_forcefully(stream)
+    raise error from cause

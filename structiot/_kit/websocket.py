@@ -1,0 +1,350 @@
+"""Websockets over any byte stream, both roles: wsproto inside, our tree outside.
+
+`connect_websocket` and `accept_websocket` do the handshake on a stream that is open
+already and give a `WebSocket`. Messages are whole texts or bytes; `as_byte_stream`
+gives the payloads of binary frames as a stream, which is how MQTT travels.
+Pings are answered by whoever receives. Source: RFC 6455.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from structiot._kit.network import LOST
+from structiot.errors import (
+    AuthRefused,
+    ConnectFailed,
+    LinkLost,
+    ProtocolViolation,
+    UsageError,
+)
+
+__all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
+
+READ_BYTES = 65_536
+MAX_HANDSHAKE_BYTES = 65_536
+GOODBYE_S = 1.0
+
+
+class WebSocket:
+    """One open websocket; several tasks may send, one receives.
+
+    Attributes:
+        subprotocol: The subprotocol both sides agreed on, if any.
+        path: Path and query of the request.
+        headers: Header fields of the request (server) or the answer (client).
+        close_code: The peer's close code, once it has closed.
+        close_reason: The peer's words with it.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        connection: WSConnection,
+        *,
+        max_message_bytes: int,
+        subprotocol: str | None,
+        path: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        self.subprotocol = subprotocol
+        self.path = path
+        self.headers = headers
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.max_message_bytes = max_message_bytes
+        self._stream = stream
+        self._connection = connection
+        self._events: deque[Event] = deque(connection.events())
+        self._sending = anyio.Lock()
+        self._is_closed = False
+
+    @property
+    def stream(self) -> ByteStream:
+        """The byte stream underneath."""
+        return self._stream
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one text or binary message.
+
+        Raises:
+            LinkLost: The connection is gone.
+        """
+        if isinstance(message, str):
+            await self._write(TextMessage(data=message))
+        else:
+            await self._write(BytesMessage(data=message))
+
+    async def _write(self, event: Event) -> None:
+        async with self._sending:
+            try:
+                data = self._connection.send(event)
+            except LocalProtocolError as exc:
+                raise LinkLost("the websocket is closed", reason="closed") from exc
+            try:
+                await self._stream.send(data)
+            except LOST as exc:
+                raise LinkLost("the websocket's connection is lost") from exc
+
+    async def receive(self) -> str | bytes:
+        """Wait for one whole message.
+
+        Raises:
+            EndOfStream: The peer has closed in good order.
+            LinkLost: The connection ended without a close.
+            ProtocolViolation: The peer broke the protocol, or the message is longer
+                than allowed.
+        """
+        parts: list[str] | list[bytes] = []
+        size = 0
+        while True:
+            event = await self._next_data()
+            size += len(event.data)
+            if size > self.max_message_bytes:
+                message = (
+                    f"a websocket message of more than {self.max_message_bytes} bytes"
+                )
+                await self.aclose(CloseReason.MESSAGE_TOO_BIG, "too big")
+                raise ProtocolViolation(message)
+            parts.append(event.data)  # type: ignore[arg-type]  # one type per message
+            if event.message_finished:
+                empty: str | bytes = "" if isinstance(event, TextMessage) else b""
+                return empty.join(parts)  # type: ignore[arg-type]  # as above
+
+    async def receive_bytes(self) -> bytes:
+        """Wait for the payload of a binary frame, or a part of it; raises as `receive`."""
+        while True:
+            event = await self._next_data()
+            if isinstance(event, TextMessage):
+                await self.aclose(CloseReason.UNSUPPORTED_DATA, "binary frames only")
+                raise ProtocolViolation(
+                    "a text frame where only binary ones are allowed"
+                )
+            if event.data:
+                return bytes(event.data)
+
+    async def _next_data(self) -> TextMessage | BytesMessage:
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                if isinstance(event, TextMessage | BytesMessage):
+                    return event
+                if isinstance(event, Ping):
+                    await self._write(event.response())
+                elif isinstance(event, CloseConnection):
+                    await self._take_close(event)
+            if self._is_closed:
+                raise anyio.ClosedResourceError
+            try:
+                data = await self._stream.receive(READ_BYTES)
+            except anyio.EndOfStream as exc:
+                raise LinkLost("the websocket ended without a close") from exc
+            except LOST as exc:
+                raise LinkLost("the websocket's connection is lost") from exc
+            try:
+                self._connection.receive_data(data)
+                self._events.extend(self._connection.events())
+            except RemoteProtocolError as exc:
+                await self.aclose(CloseReason.PROTOCOL_ERROR, "protocol error")
+                raise ProtocolViolation(f"websocket: {exc}", data=data) from exc
+
+    async def _take_close(self, event: CloseConnection) -> None:
+        self.close_code = int(event.code)
+        self.close_reason = event.reason or ""
+        if not self._is_closed:
+            self._is_closed = True
+            with anyio.move_on_after(GOODBYE_S):
+                # The peer need not wait for our half of the goodbye.
+                with suppress(LinkLost):
+                    await self._write(event.response())
+        raise anyio.EndOfStream
+
+    async def aclose(
+        self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = ""
+    ) -> None:
+        """Say goodbye, without waiting for the peer's, and close the stream."""
+        if not self._is_closed:
+            self._is_closed = True
+            with anyio.move_on_after(GOODBYE_S, shield=True):
+                with suppress(LinkLost):
+                    await self._write(CloseConnection(code=code, reason=reason or None))
+        await anyio.aclose_forcefully(self._stream)
+
+    def as_byte_stream(self) -> ByteStream:
+        """Use the payloads of binary frames as a stream of bytes."""
+        return _WebSocketStream(self)
+
+
+class _WebSocketStream(ByteStream):
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+        self._rest = b""
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._websocket.stream.extra_attributes
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        data = self._rest
+        if not data:
+            try:
+                data = await self._websocket.receive_bytes()
+            except (LinkLost, ProtocolViolation) as exc:
+                raise anyio.BrokenResourceError from exc
+        self._rest = data[max_bytes:]
+        return data[:max_bytes]
+
+    async def send(self, item: bytes) -> None:
+        try:
+            await self._websocket.send(item)
+        except LinkLost as exc:
+            raise anyio.BrokenResourceError from exc
+
+    async def send_eof(self) -> None:
+        raise UsageError("a websocket cannot be closed by half")
+
+    async def aclose(self) -> None:
+        await self._websocket.aclose()
+
+
+async def connect_websocket(
+    stream: ByteStream,
+    *,
+    host: str,
+    path: str = "/",
+    subprotocols: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    max_message_bytes: int = 16 * 1024 * 1024,
+    extensions: Sequence[Extension] = (),
+) -> WebSocket:
+    """Do the client's handshake on an open stream; the caller sets the deadline.
+
+    Raises:
+        AuthRefused: The server answered 401 or 403.
+        ConnectFailed: It refused otherwise, or answered in no or another protocol.
+    """
+    connection = WSConnection(ConnectionType.CLIENT)
+    request = Request(
+        host=host,
+        target=path,
+        subprotocols=list(subprotocols),
+        extensions=list(extensions),
+        extra_headers=[
+            (name.encode(), value.encode()) for name, value in (headers or {}).items()
+        ],
+    )
+    try:
+        await stream.send(connection.send(request))
+        event = await _first_event(stream, connection)
+    except LOST as exc:
+        message = f"{host} hung up during the websocket handshake"
+        raise ConnectFailed(message, host=host) from exc
+    except RemoteProtocolError as exc:
+        message = f"{host} does not speak websocket: {exc}"
+        raise ConnectFailed(message, host=host) from exc
+    if isinstance(event, RejectConnection):
+        message = f"{host} refused the websocket {path}: HTTP {event.status_code}"
+        if event.status_code in {401, 403}:
+            raise AuthRefused(message, code=event.status_code)
+        raise ConnectFailed(message, host=host)
+    if not isinstance(event, AcceptConnection):
+        raise ConnectFailed(f"{host} does not speak websocket", host=host)
+    if subprotocols and event.subprotocol not in subprotocols:
+        message = f"{host} does not offer the subprotocol {', '.join(subprotocols)}"
+        raise ConnectFailed(message, host=host)
+    return WebSocket(
+        stream,
+        connection,
+        max_message_bytes=max_message_bytes,
+        subprotocol=event.subprotocol,
+        path=path,
+        headers=_as_mapping(event.extra_headers),
+    )
+
+
+async def accept_websocket(
+    stream: ByteStream,
+    *,
+    subprotocols: Sequence[str] = (),
+    max_message_bytes: int = 16 * 1024 * 1024,
+) -> WebSocket:
+    """Do the server's handshake on an accepted stream; the caller sets the deadline.
+
+    Raises:
+        ProtocolViolation: What came is no websocket request, or asks for none of the
+            subprotocols; the peer has been told.
+        LinkLost: The peer hung up.
+    """
+    connection = WSConnection(ConnectionType.SERVER)
+    try:
+        event = await _first_event(stream, connection)
+        if not isinstance(event, Request):
+            raise ProtocolViolation("no websocket request")
+        chosen = next(
+            (name for name in event.subprotocols if name in subprotocols), None
+        )
+        if subprotocols and chosen is None:
+            await stream.send(connection.send(RejectConnection(status_code=400)))
+            raise ProtocolViolation(
+                f"the client offers none of {', '.join(subprotocols)}"
+            )
+        await stream.send(connection.send(AcceptConnection(subprotocol=chosen)))
+    except RemoteProtocolError as exc:
+        if exc.event_hint is not None:
+            with anyio.move_on_after(GOODBYE_S):
+                # A courtesy: whether it arrives changes nothing.
+                with suppress(LocalProtocolError, *LOST):
+                    await stream.send(connection.send(exc.event_hint))
+        raise ProtocolViolation(f"no websocket request: {exc}") from exc
+    except LOST as exc:
+        raise LinkLost("the peer hung up during the websocket handshake") from exc
+    return WebSocket(
+        stream,
+        connection,
+        max_message_bytes=max_message_bytes,
+        subprotocol=chosen,
+        path=event.target,
+        headers=_as_mapping(event.extra_headers),
+    )
+
+
+async def _first_event(stream: ByteStream, connection: WSConnection) -> Event:
+    received = 0
+    while True:
+        data = await stream.receive(READ_BYTES)
+        received += len(data)
+        if received > MAX_HANDSHAKE_BYTES:
+            raise RemoteProtocolError("the handshake is too long")
+        connection.receive_data(data)
+        for event in connection.events():
+            if isinstance(event, RejectData) and not event.body_finished:
+                continue
+            return event
+
+
+def _as_mapping(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in headers
+    }

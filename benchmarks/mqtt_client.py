@@ -53,6 +53,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--no-pin", action="store_true", help="leave cores to the system"
     )
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="messages in a second of the client's processor time: for a busy machine",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(argv)
     for name in args.only or ():
@@ -117,7 +122,13 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
                 samples[row].append(sample)
                 note(row, sample.problem or f"{sample.rate:,.0f}/s")
     return [
-        Result(library=library, loop=loop, cell=cell, samples=tuple(taken))
+        Result(
+            library=library,
+            loop=loop,
+            cell=cell,
+            samples=tuple(taken),
+            by_cpu_time=args.cpu_time,
+        )
         for (library, loop, cell), taken in samples.items()
     ]
 
@@ -138,6 +149,7 @@ def main() -> int:
             "environment": before,
             "load_average_after": after["load_average"],
             "rounds": args.rounds,
+            "by_cpu_time": args.cpu_time,
             "results": [result.facts() for result in results],
         }
         args.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

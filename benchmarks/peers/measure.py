@@ -29,6 +29,7 @@ class Sample:
 
     count: int = 0
     rate: float = 0.0
+    """Messages in a second of elapsed time."""
     busy: float = 0.0
     """The client's processor time in the elapsed time: well under 1, it waited."""
     peak_mb: float = 0.0
@@ -99,7 +100,7 @@ class Bench:
                 ours = read_line(client)
             else:
                 ours = read_line(client)
-                if not ours:
+                if not ours or ours["problem"]:
                     peer.kill()
                 elif cell[0] == "receive":
                     client.kill()

@@ -63,6 +63,8 @@ class Peer:
         self.payload = bytes(i & 0xFF for i in range(args.payload))
         self.version = 4
         self.buffer = b""
+        self.due = 0
+        """Bytes of acknowledgements to come; what follows them is something else."""
         self.first_at = 0.0
         self.last_at = 0.0
 
@@ -157,6 +159,7 @@ class Peer:
         batch = max(1, self.window // 4)
         ring = itertools.cycle(self.blocks(batch))
         size = len(publish_packet(self.topic, self.payload, 1, self.version, 1))
+        self.due = self.count * self.qos * ACK_SIZE
         sent = done = 0
         unsent = memoryview(b"")
         self.sock.settimeout(0)
@@ -187,7 +190,8 @@ class Peer:
     def acknowledged(self) -> int:
         """Read what is there; answer PUBRECs; how many messages are now finished."""
         self.more()
-        whole = len(self.buffer) // ACK_SIZE * ACK_SIZE
+        whole = min(len(self.buffer) // ACK_SIZE * ACK_SIZE, self.due)
+        self.due -= whole
         acks, self.buffer = self.buffer[:whole], self.buffer[whole:]
         kinds = acks[::ACK_SIZE]
         if self.qos == 1:

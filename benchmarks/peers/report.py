@@ -10,12 +10,22 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from peers.libraries import BARE, CEILING, OURS, UVLOOP, YARDSTICKS, Cell, Library
+from peers.libraries import (
+    BARE,
+    CEILING,
+    CELLS,
+    OURS,
+    UVLOOP,
+    YARDSTICKS,
+    Cell,
+    Library,
+)
 from peers.measure import Sample
 
 Key = tuple[str, str, Cell]
+ANY = "any"
 WAITED_BELOW = 0.85
-REASON_WIDTH = 44
+REASON_WIDTH = 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +36,14 @@ class Result:
     loop: str
     cell: Cell
     samples: tuple[Sample, ...]
+    by_cpu_time: bool = False
+
+    @property
+    def rates(self) -> list[float]:
+        """One figure a run: by the clock, or by the client's own processor time."""
+        if self.by_cpu_time:
+            return [sample.rate / sample.busy for sample in self.good]
+        return [sample.rate for sample in self.good]
 
     @property
     def good(self) -> list[Sample]:
@@ -37,9 +55,7 @@ class Result:
 
     @property
     def rate(self) -> float:
-        return (
-            statistics.median(sample.rate for sample in self.good) if self.good else 0.0
-        )
+        return statistics.median(self.rates) if self.good else 0.0
 
     @property
     def waited(self) -> bool:
@@ -49,7 +65,7 @@ class Result:
     def text(self) -> str:
         if not self.good:
             return f"failed: {self.problems[0][:REASON_WIDTH]}"
-        rates = [sample.rate for sample in self.good]
+        rates = self.rates
         spread = f" ({min(rates):,.0f}-{max(rates):,.0f})" if len(rates) > 1 else ""
         peak = max(sample.peak_mb for sample in self.good)
         marks = "!" * bool(self.problems) + "~" * self.waited
@@ -98,22 +114,24 @@ class Report:
         print_table(lines)
 
     def print_notes(self) -> None:
-        failed = [r for r in self.results.values() if r.problems]
         if any(r.waited for r in self.results.values()):
             print(
                 f"\n`~`: the client's processor was busy for less than "
                 f"{WAITED_BELOW:.0%} of the time: it waited for round trips or timers, "
                 "or for other programs on its core."
             )
-        if failed:
+        failures: dict[tuple[str, str, str], list[Cell]] = {}
+        for result in self.results.values():
+            for problem in result.problems:
+                key = result.library.title, result.loop, problem
+                failures.setdefault(key, []).append(result.cell)
+        if failures:
             print("\n`!` and failures:")
-        for result in failed:
-            mode, qos = result.cell
-            print(
-                f"- {result.library.title}, {result.loop}, {mode} QoS {qos}: "
-                f"{len(result.problems)} of {len(result.samples)} runs: "
-                f"{result.problems[0]}"
+        for (title, loop, problem), cells in failures.items():
+            places = ", ".join(
+                f"{mode} QoS {qos}" for mode, qos in dict.fromkeys(cells)
             )
+            print(f"- {title}, {loop}: {problem} ({places}: {len(cells)} runs)")
 
     def best_other(self, loop: str, cell: Cell) -> Result | None:
         """The fastest other client on this loop; paho's thread counts as asyncio."""
@@ -121,27 +139,34 @@ class Report:
         others = [
             result
             for (name, its_loop, its_cell), result in self.results.items()
-            if its_loop in loops
+            if (loop == ANY or its_loop in loops)
             and its_cell == cell
             and name not in (OURS, *YARDSTICKS)
             and result.good
         ]
         return max(others, key=lambda result: result.rate, default=None)
 
+    def best_of_ours(self, loop: str, cell: Cell) -> Result | None:
+        ours = [
+            result
+            for (name, its_loop, its_cell), result in self.results.items()
+            if name == OURS and loop in (ANY, its_loop) and its_cell == cell
+        ]
+        good = [result for result in ours if result.good]
+        return max(good, key=lambda result: result.rate, default=None)
+
     def print_comparison(self) -> None:
         ours = [r for r in self.results.values() if r.library.name == OURS and r.good]
         if not ours:
             return
-        cells = sorted({r.cell for r in ours}, key=lambda c: (c[0] != "receive", c[1]))
+        cells = sorted({r.cell for r in ours}, key=CELLS.index)
         lines = [["loop", *(f"{mode} QoS {qos}" for mode, qos in cells)]]
-        for loop in dict.fromkeys(r.loop for r in ours):
+        for loop in (*dict.fromkeys(r.loop for r in ours), ANY):
             line = [loop]
             for cell in cells:
-                mine = self.results.get((OURS, loop, cell))
-                other = self.best_other(loop, cell)
-                if mine and mine.good and other:
-                    times = mine.rate / other.rate
-                    line.append(f"{times:.2f} x {other.library.name}")
+                mine, other = self.best_of_ours(loop, cell), self.best_other(loop, cell)
+                if mine and other:
+                    line.append(f"{mine.rate / other.rate:.2f} x {other.library.name}")
                 else:
                     line.append("-")
             lines.append(line)

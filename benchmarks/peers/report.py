@@ -104,7 +104,9 @@ class Report:
         self.print_comparison()
 
     def print_mode(self, mode: str, cells: list[Cell]) -> None:
-        print(f"\n### {mode}: messages a second (least-most), peak memory\n")
+        by_cpu = any(result.by_cpu_time for result in self.results.values())
+        second = "second of processor time" if by_cpu else "second"
+        print(f"\n### {mode}: messages a {second} (least-most), peak memory\n")
         lines = [["client", "loop", *(f"QoS {qos}" for _, qos in cells)]]
         for library, loop in self.rows():
             found = [self.results.get((library.name, loop, cell)) for cell in cells]

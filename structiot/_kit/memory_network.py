@@ -1,29 +1,33 @@
 """A network inside the process: hosts and ports without sockets.
 
 Streams are bounded like a socket's buffers, so that back-pressure, half-sent
-messages and peers that never read behave as on a wire. Nothing here waits for the
-clock, so it works under virtual time.
+messages and peers that never read behave as on a wire. What would fail with sockets
+fails here: two tasks reading one stream, a broadcast without leave, a datagram that
+is too long. Nothing here waits for the clock, so it works under virtual time.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
 from structiot._kit.mailbox import Mailbox
-from structiot._kit.network import Address
+from structiot._kit.network import Address, StreamAttribute, place
 from structiot._kit.tasks import service_group
-from structiot.errors import ConnectFailed, LinkLost
+from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = ["BROADCAST", "MemoryNetwork", "memory_pipe"]
 
 BROADCAST = "255.255.255.255"
-_FIRST_FREE_PORT = 49152
+_FREE_PORTS = range(49152, 65536)
+_LARGEST_DATAGRAM = 65507
 _BUFFER_BYTES = 65536
 _QUEUED_DATAGRAMS = 1024
 _WILDCARDS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - compared, never bound
@@ -54,63 +58,76 @@ class _Pipe:
 class MemoryStream(ByteStream):
     """One end of a TCP connection that lives in memory."""
 
-    def __init__(self, inward: _Pipe, outward: _Pipe, local: Address, peer: Address) -> None:
+    def __init__(
+        self, inward: _Pipe, outward: _Pipe, local: Address, peer: Address
+    ) -> None:
         self._inward = inward
         self._outward = outward
         self._is_closed = False
+        self._receiving = anyio.ResourceGuard("reading from")
+        self._sending = anyio.ResourceGuard("writing to")
         self._local = local
         self._peer = peer
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """Local and remote address, as a socket has them."""
+        """Local and remote address, as a socket has them, and whether input waits."""
         return {
             SocketAttribute.local_address: lambda: self._local,
             SocketAttribute.remote_address: lambda: self._peer,
             SocketAttribute.remote_port: lambda: self._peer[1],
+            StreamAttribute.has_input: self._has_input,
         }
+
+    def _has_input(self) -> bool:
+        return self._is_closed or self._inward.is_ended or bool(self._inward.buffer)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
-        await anyio.lowlevel.checkpoint()
-        pipe = self._inward
-        while True:
-            if self._is_closed:
-                raise anyio.ClosedResourceError
-            if pipe.is_broken:
-                raise anyio.BrokenResourceError
-            if pipe.buffer:
-                data = bytes(pipe.buffer[:max_bytes])
-                del pipe.buffer[: len(data)]
-                pipe.notify()
-                return data
-            if pipe.is_ended:
-                raise anyio.EndOfStream
-            await pipe.changed.wait()
+        with self._receiving:
+            await anyio.lowlevel.checkpoint()
+            pipe = self._inward
+            while True:
+                if self._is_closed:
+                    raise anyio.ClosedResourceError
+                if pipe.is_broken:
+                    raise anyio.BrokenResourceError
+                if pipe.buffer:
+                    data = bytes(pipe.buffer[:max_bytes])
+                    del pipe.buffer[: len(data)]
+                    pipe.notify()
+                    return data
+                if pipe.is_ended:
+                    raise anyio.EndOfStream
+                await pipe.changed.wait()
 
     async def send(self, item: bytes) -> None:
         """Write all of it, waiting while the peer's buffer is full."""
-        await anyio.lowlevel.checkpoint()
-        pipe = self._outward
-        view = memoryview(item)
-        while True:
-            if self._is_closed:
-                raise anyio.ClosedResourceError
-            if pipe.is_ended:
-                raise anyio.BrokenResourceError
-            free = pipe.room - len(pipe.buffer)
-            if free > 0 and view:
-                pipe.buffer += view[:free]
-                view = view[free:]
-                pipe.notify()
-            if not view:
-                return
-            await pipe.changed.wait()
+        with self._sending:
+            await anyio.lowlevel.checkpoint()
+            pipe = self._outward
+            view = memoryview(item)
+            while True:
+                if self._is_closed:
+                    raise anyio.ClosedResourceError
+                if pipe.is_ended:
+                    raise anyio.BrokenResourceError
+                free = pipe.room - len(pipe.buffer)
+                if free > 0 and view:
+                    pipe.buffer += view[:free]
+                    view = view[free:]
+                    pipe.notify()
+                if not view:
+                    return
+                await pipe.changed.wait()
 
     async def send_eof(self) -> None:
         """End the outward direction; the peer reads what was sent, then the end."""
-        await anyio.lowlevel.checkpoint()
-        self._outward.finish()
+        with self._sending:
+            await anyio.lowlevel.checkpoint()
+            if self._is_closed:
+                raise anyio.ClosedResourceError
+            self._outward.finish()
 
     async def aclose(self) -> None:
         """Close both directions; closing twice is silent."""
@@ -145,10 +162,12 @@ class _MemoryListener:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.backlog: Mailbox[MemoryStream] = Mailbox(
-            1024, policy="drop_newest", name=f"backlog of {address[0]}:{address[1]}"
+            1024, policy="drop_newest", name=f"backlog of {place(*address)}"
         )
 
-    async def serve(self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]) -> None:
+    async def serve(
+        self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]
+    ) -> None:
         async with service_group() as tg:
             async for stream in self.backlog:
                 tg.start_soon(handler, stream)
@@ -156,15 +175,30 @@ class _MemoryListener:
 
 
 class _MemoryUdp:
-    def __init__(self, network: MemoryNetwork, address: Address) -> None:
+    def __init__(
+        self, network: MemoryNetwork, address: Address, *, may_broadcast: bool
+    ) -> None:
         self._network = network
+        self._may_broadcast = may_broadcast
         self.address = address
         self.box: Mailbox[tuple[bytes, Address]] = Mailbox(
-            _QUEUED_DATAGRAMS, policy="drop_newest", name=f"UDP {address[0]}:{address[1]}"
+            _QUEUED_DATAGRAMS,
+            policy="drop_newest",
+            name=f"UDP {place(*address)}",
         )
 
     async def send(self, data: bytes, host: str, port: int) -> None:
         await anyio.lowlevel.checkpoint()
+        reason = None
+        if self.box.is_closed:
+            reason = "closed on this side"
+        elif host == BROADCAST and not self._may_broadcast:
+            reason = "permission denied"
+        elif len(data) > _LARGEST_DATAGRAM:
+            reason = "message too long"
+        if reason is not None:
+            message = f"cannot send to {place(host, port)}: {reason}"
+            raise TransportError(message)
         self._network.deliver(bytes(data), self.address, (host, port))
 
     async def receive(self) -> tuple[bytes, Address]:
@@ -172,25 +206,27 @@ class _MemoryUdp:
         try:
             return await self.box.receive()
         except anyio.EndOfStream:
-            message = f"UDP socket {self.address[0]}:{self.address[1]} was closed"
-            raise LinkLost(message) from None
+            message = f"UDP socket {place(*self.address)} was closed"
+            raise LinkLost(message, reason="closed on this side") from None
 
 
 class MemoryNetwork:
     """Hosts, ports and datagrams without an operating system.
 
     Any host name may be bound. A datagram to `255.255.255.255` reaches every UDP
-    socket on that port. Datagrams to nobody vanish, as on a wire.
+    socket on that port, the sender's own included. Datagrams to nobody vanish, as on
+    a wire.
 
     Attributes:
         host: The address that sockets bound to no particular host show to others.
+        datagrams: The latest 1000 datagrams, lost ones too: data, source, target.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self._listeners: dict[Address, _MemoryListener] = {}
         self._udp: dict[Address, _MemoryUdp] = {}
-        self._next_port = _FIRST_FREE_PORT
+        self._free_ports = itertools.cycle(_FREE_PORTS)
         self.datagrams: deque[tuple[bytes, Address, Address]] = deque(maxlen=1000)
 
     async def connect_tcp(self, host: str, port: int) -> ByteStream:
@@ -199,7 +235,7 @@ class MemoryNetwork:
         listener = self._listeners.get((self._plain(host), port))
         near, far = memory_pipe((self.host, self._free_port()), (host, port))
         if listener is None or not listener.backlog.put(far):
-            message = f"cannot connect to {host}:{port}: connection refused"
+            message = f"cannot connect to {place(host, port)}: connection refused"
             raise ConnectFailed(message, host=host, port=port)
         return near
 
@@ -208,7 +244,7 @@ class MemoryNetwork:
         """Bind a listener; the same address cannot be bound twice."""
         address = (self._plain(host), port or self._free_port())
         if address in self._listeners:
-            message = f"cannot bind TCP {host}:{port}: address already in use"
+            message = f"cannot bind TCP {place(host, port)}: address already in use"
             raise ConnectFailed(message, host=host, port=port)
         listener = self._listeners[address] = _MemoryListener(address)
         try:
@@ -225,14 +261,16 @@ class MemoryNetwork:
         host: str | None = None,
         port: int = 0,
         *,
-        may_broadcast: bool = False,  # noqa: ARG002 - of the interface; always allowed
+        may_broadcast: bool = False,
     ) -> AsyncGenerator[_MemoryUdp]:
         """Bind a UDP socket; the same address cannot be bound twice."""
         address = (self._plain(host or ""), port or self._free_port())
         if address in self._udp:
-            message = f"cannot bind UDP {host}:{port}: address already in use"
+            shown = place(host or "*", port)
+            message = f"cannot bind UDP {shown}: address already in use"
             raise ConnectFailed(message, host=host, port=port)
-        udp = self._udp[address] = _MemoryUdp(self, address)
+        udp = _MemoryUdp(self, address, may_broadcast=may_broadcast)
+        self._udp[address] = udp
         try:
             yield udp
         finally:
@@ -245,7 +283,7 @@ class MemoryNetwork:
         host, port = target
         if host == BROADCAST:
             for udp in list(self._udp.values()):
-                if udp.address[1] == port and udp.address != source:
+                if udp.address[1] == port:
                     udp.box.put((data, source))
         elif (udp_here := self._udp.get((self._plain(host), port))) is not None:
             udp_here.box.put((data, source))
@@ -254,5 +292,5 @@ class MemoryNetwork:
         return self.host if host in _WILDCARDS or host == "localhost" else host
 
     def _free_port(self) -> int:
-        self._next_port += 1
-        return self._next_port
+        taken = {address[1] for address in (*self._listeners, *self._udp)}
+        return next(port for port in self._free_ports if port not in taken)

@@ -11,17 +11,25 @@ names them for the `except` of a link.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
-from anyio import TypedAttributeProvider
-from anyio.abc import ByteStream, Listener, SocketAttribute, SocketStream, UDPSocket
+import anyio.lowlevel
+from anyio.abc import (
+    ByteStream,
+    SocketAttribute,
+    SocketListener,
+    SocketStream,
+    TaskGroup,
+)
 
+from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [
@@ -30,18 +38,41 @@ __all__ = [
     "Address",
     "Network",
     "RealNetwork",
+    "StreamAttribute",
     "TcpListener",
     "UdpSocket",
+    "place",
+    "reason_of",
 ]
 
 Address: TypeAlias = tuple[str, int]
 
+# TimeoutError is an OSError: keep `fail_after` outside of what catches these.
 LOST = (
     anyio.EndOfStream,
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
     OSError,
 )
+
+# What the operating system and Python raise for an address that cannot be.
+_BAD_ADDRESS = (OSError, ValueError, OverflowError)
+_WORDS: dict[type[BaseException], str] = {
+    anyio.EndOfStream: "the peer hung up",
+    anyio.ClosedResourceError: "closed on this side",
+    anyio.BrokenResourceError: "connection broken",
+}
+_LARGEST_DATAGRAM = 65535
+_ACCEPT_PAUSE_S = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+class StreamAttribute(anyio.TypedAttributeSet):
+    """What the streams of a network without sockets tell about themselves."""
+
+    has_input: bool = anyio.typed_attribute()
+    """Whether `receive` would return or raise at once."""
 
 
 class TcpListener(Protocol):
@@ -52,11 +83,13 @@ class TcpListener(Protocol):
         """Host and port it is bound to."""
         ...
 
-    async def serve(self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]) -> None:
+    async def serve(
+        self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]
+    ) -> None:
         """Run `handler` in a task of its own for each connection, until cancelled.
 
-        The handler owns the stream and closes it; what it raises ends the server,
-        so it handles what a peer can do to it.
+        The handler owns the stream and closes it; what it raises ends the server
+        and comes out as it is, so it handles what a peer can do to it.
         """
         ...
 
@@ -70,10 +103,11 @@ class UdpSocket(Protocol):
         ...
 
     async def send(self, data: bytes, host: str, port: int) -> None:
-        """Send one datagram.
+        """Send one datagram; a name is looked up each time.
 
         Raises:
-            TransportError: The operating system refused it.
+            TransportError: The operating system refused it, the name is unknown or
+                the socket was closed.
         """
         ...
 
@@ -97,7 +131,9 @@ class Network(Protocol):
         """
         ...
 
-    def listen_tcp(self, host: str, port: int) -> AbstractAsyncContextManager[TcpListener]:
+    def listen_tcp(
+        self, host: str, port: int
+    ) -> AbstractAsyncContextManager[TcpListener]:
         """Bind a TCP socket for the length of the block; port 0 takes a free one.
 
         Raises:
@@ -117,33 +153,97 @@ class Network(Protocol):
 
 
 class _RealListener:
-    def __init__(self, listener: Listener[SocketStream]) -> None:
-        self._listener = listener
-        self.address = _local_address(listener)
+    def __init__(self, listeners: list[SocketListener]) -> None:
+        self._listeners = listeners
+        address = listeners[0].extra(SocketAttribute.local_address)
+        self.address = (str(address[0]), int(address[1]))
 
-    async def serve(self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]) -> None:
-        await self._listener.serve(handler)
+    async def serve(
+        self, handler: Callable[[ByteStream], Coroutine[Any, Any, None]]
+    ) -> None:
+        async with service_group() as tg:
+            # A name such as localhost has an address and a socket for each family.
+            for listener in self._listeners:
+                tg.start_soon(self._accept, listener, handler, tg)
+            await anyio.sleep_forever()
+
+    async def _accept(
+        self,
+        listener: SocketListener,
+        handler: Callable[[SocketStream], Coroutine[Any, Any, None]],
+        tg: TaskGroup,
+    ) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except anyio.ClosedResourceError:
+                return
+            except (OSError, anyio.BrokenResourceError) as exc:
+                # Too many open files, or a peer that has gone before it was accepted:
+                # no reason to stop serving the others.
+                _log.warning(
+                    "cannot accept on %s: %s", place(*self.address), reason_of(exc)
+                )
+                await anyio.sleep(_ACCEPT_PAUSE_S)
+            else:
+                tg.start_soon(handler, stream)
 
 
 class _RealUdp:
-    def __init__(self, udp: UDPSocket) -> None:
-        self._udp = udp
-        self.address = _local_address(udp)
+    """A socket of our own: anyio's hides the errors of sending on asyncio."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self._socket = udp
+        self._is_closed = False
+        address = udp.getsockname()
+        self.address = (str(address[0]), int(address[1]))
 
     async def send(self, data: bytes, host: str, port: int) -> None:
+        await anyio.lowlevel.checkpoint()
         try:
-            await self._udp.sendto(data, host, port)
-        except LOST as exc:
-            message = f"cannot send to {host}:{port}: {_why(exc)}"
+            infos = await anyio.getaddrinfo(
+                host, port, family=self._socket.family, type=socket.SOCK_DGRAM
+            )
+            await self._send(data, infos[0][4])
+        except (*_BAD_ADDRESS, anyio.ClosedResourceError) as exc:
+            message = f"cannot send to {place(host, port)}: {reason_of(exc)}"
             raise TransportError(message) from exc
 
+    async def _send(self, data: bytes, address: tuple[str, int]) -> None:
+        while not self._is_closed:
+            try:
+                self._socket.sendto(data, address)
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
+            else:
+                return
+        raise anyio.ClosedResourceError
+
     async def receive(self) -> tuple[bytes, Address]:
+        await anyio.lowlevel.checkpoint()
         try:
-            data, (host, port, *_) = await self._udp.receive()
-        except LOST as exc:
-            message = f"UDP socket {self.address[0]}:{self.address[1]} was closed"
-            raise LinkLost(message, reason=_why(exc)) from exc
+            data, (host, port, *_) = await self._receive()
+        except (OSError, anyio.ClosedResourceError) as exc:
+            message = f"UDP socket {place(*self.address)} was closed"
+            raise LinkLost(message, reason=reason_of(exc)) from exc
         return data, (host, port)
+
+    async def _receive(self) -> tuple[bytes, Any]:
+        while not self._is_closed:
+            try:
+                return self._socket.recvfrom(_LARGEST_DATAGRAM)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+            except ConnectionError:
+                # The echo of a datagram that found nobody, where the system reports
+                # it (Windows does); it says nothing about this socket.
+                continue
+        raise anyio.ClosedResourceError
+
+    def close(self) -> None:
+        self._is_closed = True
+        anyio.notify_closing(self._socket)
+        self._socket.close()
 
 
 class RealNetwork:
@@ -151,70 +251,84 @@ class RealNetwork:
 
     async def connect_tcp(self, host: str, port: int) -> ByteStream:
         try:
-            stream = await anyio.connect_tcp(host, port)
-        except OSError as exc:
-            message = f"cannot connect to {host}:{port}: {_why(exc)}"
+            return await anyio.connect_tcp(host, port)
+        except _BAD_ADDRESS as exc:
+            message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"
             raise ConnectFailed(message, host=host, port=port) from exc
-        stream.extra(SocketAttribute.raw_socket).setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
-        return stream
 
     @asynccontextmanager
     async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
         try:
-            listeners = await anyio.create_tcp_listener(
-                local_host=host, local_port=port, reuse_port=False
+            bound = await anyio.create_tcp_listener(
+                local_host=host or None, local_port=port
             )
-        except OSError as exc:
+        except _BAD_ADDRESS as exc:
             raise _bind_failed("TCP", host, port, exc) from exc
-        async with listeners:
-            yield _RealListener(listeners.listeners[0])
+        async with bound:
+            # anyio's annotation forgets that these can accept one by one.
+            listeners = cast("list[SocketListener]", list(bound.listeners))
+            yield _RealListener(listeners)
 
     @asynccontextmanager
     async def open_udp(
         self, host: str | None = None, port: int = 0, *, may_broadcast: bool = False
     ) -> AsyncGenerator[UdpSocket]:
         try:
-            udp = await anyio.create_udp_socket(
-                family=socket.AF_UNSPEC if host else socket.AF_INET,
-                local_host=host,
-                local_port=port,
-            )
-        except OSError as exc:
+            udp = _RealUdp(await _bound_udp(host, port, may_broadcast=may_broadcast))
+        except _BAD_ADDRESS as exc:
             raise _bind_failed("UDP", host or "*", port, exc) from exc
-        async with udp:
-            if may_broadcast:
-                udp.extra(SocketAttribute.raw_socket).setsockopt(
-                    socket.SOL_SOCKET, socket.SO_BROADCAST, 1
-                )
-            yield _RealUdp(udp)
+        try:
+            yield udp
+        finally:
+            udp.close()
 
 
-def _local_address(bound: TypedAttributeProvider) -> Address:
-    address = bound.extra(SocketAttribute.local_address)
-    return (str(address[0]), int(address[1]))
+async def _bound_udp(
+    host: str | None, port: int, *, may_broadcast: bool
+) -> socket.socket:
+    family, address = socket.AF_INET, ("", port)
+    if host:
+        infos = await anyio.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, _, _, _, address = infos[0]
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        udp.settimeout(0)
+        if may_broadcast:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        udp.bind(address)
+    except BaseException:
+        udp.close()
+        raise
+    return udp
 
 
-def _bind_failed(kind: str, host: str, port: int, exc: OSError) -> ConnectFailed:
-    message = f"cannot bind {kind} {host}:{port}: {_why(exc)}"
+def _bind_failed(kind: str, host: str, port: int, exc: Exception) -> ConnectFailed:
+    message = f"cannot bind {kind} {place(host, port)}: {reason_of(exc)}"
     return ConnectFailed(message, host=host, port=port)
 
 
-def _why(exc: BaseException) -> str:
-    # anyio wraps the attempts on several addresses in one OSError; the first real
-    # cause says more than "All connection attempts failed".
-    cause: BaseException | None = exc.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
+def place(host: str, port: int) -> str:
+    """Write host and port as one; an IPv6 address gets brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def reason_of(exc: BaseException) -> str:
+    """Say in one phrase why the network failed, alike on both backends."""
+    cause = exc.__cause__
+    if isinstance(cause, ExceptionGroup):
+        # anyio has tried several addresses; often all fail for the same reason.
+        return "; ".join(dict.fromkeys(map(reason_of, cause.exceptions)))
     root = cause if isinstance(cause, OSError) else exc
-    if isinstance(root, ssl.SSLError):
-        return str(root.reason or root)
-    if isinstance(root, OSError) and root.errno is not None and root.errno > 0:
-        return os.strerror(root.errno).lower()
-    if isinstance(root, OSError) and root.strerror:
-        return root.strerror.lower()
-    return str(root) or type(root).__name__
+    text = str(_WORDS.get(type(root), root))
+    if isinstance(root, ssl.SSLCertVerificationError):
+        text = root.verify_message
+    elif isinstance(root, ssl.SSLError):
+        text = (root.reason or text).replace("_", " ").lower()
+    elif isinstance(root, OSError) and root.strerror:
+        # The backends add words of their own to the system's; the number is the same.
+        number = None if isinstance(root, socket.gaierror) else root.errno
+        text = (os.strerror(number) if number else root.strerror).lower()
+    return text or type(root).__name__
 
 
 REAL_NETWORK: Network = RealNetwork()

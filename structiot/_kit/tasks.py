@@ -54,13 +54,12 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
 def _one_error(
     group: BaseExceptionGroup[BaseException], body_error: BaseException | None
 ) -> BaseException:
-    cancelled = anyio.get_cancelled_exc_class()
     own: BaseException | None = None
     members: list[BaseException] = []
     for exc in group.exceptions:
         if own is None and (own := _of_body(exc, body_error)) is not None:
             members.insert(0, own)
-        elif not isinstance(exc, cancelled):
+        elif not isinstance(exc, anyio.get_cancelled_exc_class()):
             members.append(exc)
     members = _distinct(members)
     for exc in members:

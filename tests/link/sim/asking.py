@@ -82,5 +82,5 @@ class UdpAsker:
 async def udp_asker(
     network: Network, host: str, port: int = 8888, own_host: str | None = None
 ) -> AsyncIterator[UdpAsker]:
-    async with network.open_udp(own_host) as udp:
+    async with network.open_udp(own_host, may_broadcast=True) as udp:
         yield UdpAsker(udp, host, port)

@@ -1,0 +1,246 @@
+"""What the systems hold of HTTP: requests to one server, whole replies, our errors."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import anyio
+import anyio.to_thread
+import httpcore
+import httpx
+
+from structiot._kit.http.body import ACCEPTED_ENCODING, BodyReader
+from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
+from structiot._kit.network import REAL_NETWORK, Network, place
+from structiot.errors import (
+    ConfigError,
+    ConnectFailed,
+    LinkLost,
+    ProtocolViolation,
+    ReplyTimeout,
+    UsageError,
+)
+
+__all__ = ["HttpClient", "HttpReply", "open_http"]
+
+_SCHEMES = {"http": 80, "https": 443}
+# Printable ASCII but for the space and "#": what may stand in a request line.
+_TARGET = re.compile(r"/[!-\"$-~]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """What a server answered.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Header fields, names in lower case.
+        body: The whole body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient:
+    """Requests to one server; safe to use from several tasks.
+
+    At most ten connections are open at a time; more requests wait for one. Redirects
+    are not followed: the reply says where to.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base_url: httpx.URL,
+        *,
+        reply_s: float,
+        max_body_bytes: int,
+    ) -> None:
+        self._client = client
+        self._host = base_url.host
+        self._port = base_url.port or _SCHEMES[base_url.scheme]
+        self._origin = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
+        self._prefix = base_url.raw_path.decode("ascii").rstrip("/")
+        self._reply_s = reply_s
+        self._max_body_bytes = max_body_bytes
+
+    async def get(
+        self, target: str, *, headers: Mapping[str, str] | None = None
+    ) -> HttpReply:
+        """Request `target`, a path with its query, both already percent-encoded.
+
+        It goes on the wire as it is, after the path of the base URL.
+
+        Raises:
+            UsageError: No such target, or headers that cannot be sent.
+            ConnectFailed: No connection, or none within `reply_s`.
+            ReplyTimeout: The reply was not complete within `reply_s`.
+            LinkLost: The server hung up.
+            ProtocolViolation: What came is no HTTP, or larger than allowed.
+        """
+        return await self.request("GET", target, headers=headers)
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpReply:
+        """Send a request and read the whole reply; raises as `get` does."""
+        # The query stays out of every message: it may hold a secret.
+        path = target.partition("?")[0]
+        what = f"{method} {self._origin}{self._prefix}{path}"
+        if not _TARGET.fullmatch(target):
+            message = f"{what}: not a percent-encoded path that begins with /"
+            raise UsageError(message)
+        try:
+            request = self._client.build_request(
+                method,
+                "",
+                content=body,
+                headers=headers,
+                extensions={"target": f"{self._prefix}{target}".encode("ascii")},
+            )
+        except ValueError as exc:
+            message = f"{what}: a header field that cannot be sent: {exc}"
+            raise UsageError(message) from exc
+        exchange = Exchange()
+        with self._mapped(what, exchange):
+            with anyio.fail_after(self._reply_s):
+                return await self._exchange(request, what, exchange)
+
+    async def _exchange(
+        self, request: httpx.Request, what: str, exchange: Exchange
+    ) -> HttpReply:
+        response = await self._client.send(request, stream=True)
+        try:
+            if not exchange.received:
+                # Left over from the reply before, which was longer than it said.
+                message = f"{what}: the reply came before the request"
+                raise ProtocolViolation(message)
+            fields = response.headers
+            reader = BodyReader(
+                what, fields.get("content-encoding", ""), self._max_body_bytes
+            )
+            if request.method != "HEAD":
+                reader.expect(int(fields.get("content-length", "0")))
+            async for piece in response.aiter_raw():
+                reader.feed(piece)
+            body = reader.finish()
+        finally:
+            with anyio.CancelScope(shield=True):
+                # Closing only gives the connection back; it waits for nobody.
+                await response.aclose()
+        return HttpReply(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in fields.items()},
+            body=body,
+        )
+
+    @contextmanager
+    def _mapped(self, what: str, exchange: Exchange) -> Generator[None]:
+        """Turn what httpx and httpcore raise into errors of ours."""
+        token = EXCHANGE.set(exchange)
+        try:
+            yield
+        except TimeoutError as exc:
+            raise self._too_late(what, exchange) from exc
+        except httpcore.LocalProtocolError as exc:
+            message = f"{what}: a request that cannot be sent: {exc}"
+            raise UsageError(message) from exc
+        except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError) as exc:
+            if exchange.has_ended:
+                where = "in the middle of a reply" if exchange.received else ""
+                reason = f"hung up {where or 'without a reply'}"
+                message = f"{what}: the peer {reason}"
+                raise LinkLost(message, reason=reason) from exc
+            message = f"{what}: not a valid HTTP reply: {exc}"
+            raise ProtocolViolation(message) from exc
+        except (httpcore.NetworkError, httpx.HTTPError) as exc:
+            message = f"{what}: connection lost: {exc}"
+            raise LinkLost(message, reason=str(exc)) from exc
+        finally:
+            EXCHANGE.reset(token)
+
+    def _too_late(self, what: str, exchange: Exchange) -> ConnectFailed | ReplyTimeout:
+        if exchange.is_connecting:
+            message = (
+                f"cannot connect to {place(self._host, self._port)}: "
+                f"no answer within {self._reply_s:g} s"
+            )
+            return ConnectFailed(message, host=self._host, port=self._port)
+        message = f"no reply to {what} within {self._reply_s:g} s"
+        return ReplyTimeout(message, request=what, after_s=self._reply_s)
+
+
+@asynccontextmanager
+async def open_http(
+    base_url: str,
+    *,
+    reply_s: float = 10.0,
+    max_body_bytes: int = 1_048_576,
+    is_kept_alive: bool = True,
+    headers: Mapping[str, str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    network: Network = REAL_NETWORK,
+) -> AsyncGenerator[HttpClient]:
+    """Open a client for one server; no connection is made before the first request.
+
+    Proxies and `.netrc` of the environment are not used, cookies are not kept.
+
+    Args:
+        base_url: Such as `http://192.168.1.100`; with name and password they are
+            sent with each request.
+        reply_s: Longest wait for one complete reply, connecting included, in seconds.
+        max_body_bytes: Longest reply that is read.
+        is_kept_alive: False closes the connection after each reply.
+        headers: Header fields of every request.
+        ssl_context: For https; verifies by default.
+        network: Where connections go.
+
+    Raises:
+        ConfigError: Not a URL of http or https.
+    """
+    url, auth = _parsed(base_url)
+    if ssl_context is None and url.scheme == "https":
+        # Reads the certificates of the authorities from a file.
+        ssl_context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
+    async with httpx.AsyncClient(
+        base_url=url,
+        auth=auth,
+        headers={
+            "accept-encoding": ACCEPTED_ENCODING,
+            "connection": "keep-alive" if is_kept_alive else "close",
+            **(headers or {}),
+        },
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        transport=Transport(network, ssl_context, is_kept_alive=is_kept_alive),
+        timeout=None,  # noqa: S113 - fail_after in HttpClient covers the whole exchange
+        trust_env=False,
+        follow_redirects=False,
+    ) as client:
+        yield HttpClient(client, url, reply_s=reply_s, max_body_bytes=max_body_bytes)
+
+
+def _parsed(base_url: str) -> tuple[httpx.URL, httpx.Auth | None]:
+    """Split a base URL into what may be shown and the credentials."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as exc:
+        message = f"not a URL: {exc}"
+        raise ConfigError(message) from exc
+    # The representation hides the password.
+    if url.scheme not in _SCHEMES or not url.host or url.query or url.fragment:
+        message = f"not the base URL of a server of http or https: {url!r}"
+        raise ConfigError(message)
+    auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+    return url.copy_with(username=None, password=None), auth

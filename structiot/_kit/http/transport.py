@@ -1,0 +1,196 @@
+"""httpx's transport: httpcore's pool of connections over our network seam."""
+
+from __future__ import annotations
+
+import selectors
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
+
+from structiot._kit.network import LOST, Network, StreamAttribute, place, reason_of
+from structiot.errors import ConnectFailed
+
+__all__ = ["EXCHANGE", "Exchange", "Transport"]
+
+MAX_CONNECTIONS = 10
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What has happened on the wire for one request; tells errors apart.
+
+    Attributes:
+        is_connecting: A connection or its TLS handshake is under way.
+        received: Bytes that came after the request was sent.
+        has_ended: The server has ended the connection.
+    """
+
+    is_connecting: bool = False
+    received: int = 0
+    has_ended: bool = False
+
+
+# httpcore does not say on which connection a request has failed; the request's task
+# is the one that reads and writes it.
+EXCHANGE: ContextVar[Exchange] = ContextVar("EXCHANGE")
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Gives requests to the pool; httpcore's errors pass as they are."""
+
+    def __init__(
+        self,
+        network: Network,
+        ssl_context: ssl.SSLContext | None,
+        *,
+        is_kept_alive: bool,
+    ) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=None if is_kept_alive else 0,
+            network_backend=_Backend(network),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        response = await self._pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=url.raw_scheme,
+                    host=url.raw_host,
+                    port=url.port,
+                    target=url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._response.aiter_stream():
+            yield part
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002 - httpcore's interface
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        exchange = EXCHANGE.get()
+        exchange.is_connecting = True
+        stream = await self._network.connect_tcp(host, port)
+        exchange.is_connecting = False
+        return _Stream(stream, place(host, port))
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: ByteStream, peer: str) -> None:
+        self._stream = stream
+        self._peer = peer
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002
+    ) -> bytes:
+        exchange = EXCHANGE.get()
+        try:
+            data = await self._stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            exchange.has_ended = True
+            return b""
+        except LOST as exc:
+            raise httpcore.ReadError(reason_of(exc)) from exc
+        exchange.received += len(data)
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002
+    ) -> None:
+        if not buffer:
+            return
+        try:
+            await self._stream.send(buffer)
+        except LOST as exc:
+            raise httpcore.WriteError(reason_of(exc)) from exc
+
+    async def aclose(self) -> None:
+        await anyio.aclose_forcefully(self._stream)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        exchange = EXCHANGE.get()
+        exchange.is_connecting = True
+        try:
+            wrapped = await TLSStream.wrap(
+                self._stream,
+                hostname=server_hostname,
+                ssl_context=ssl_context,
+                standard_compatible=False,
+            )
+        except LOST as exc:
+            await anyio.aclose_forcefully(self._stream)
+            message = f"TLS with {self._peer} failed: {reason_of(exc)}"
+            raise ConnectFailed(message, host=server_hostname) from exc
+        except BaseException:
+            # httpcore does not know the stream yet and would leave it open.
+            with anyio.CancelScope(shield=True):
+                await anyio.aclose_forcefully(self._stream)
+            raise
+        exchange.is_connecting = False
+        return _Stream(wrapped, self._peer)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
+        # The pool asks this before it uses an idle connection again: a readable one
+        # has been closed by the server.
+        if info != "is_readable":
+            return None
+        raw = self._stream.extra(SocketAttribute.raw_socket, None)
+        if raw is None:
+            return bool(self._stream.extra(StreamAttribute.has_input, None))
+        if raw.fileno() < 0:
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(raw.fileno(), selectors.EVENT_READ)
+            return bool(selector.select(0))

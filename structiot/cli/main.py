@@ -1,0 +1,110 @@
+"""The entry of the program: which loop, which command, which exit status.
+
+| status | means |
+|---|---|
+| 0 | done, or ended by the first SIGINT or SIGTERM where a command runs until then |
+| 1 | it failed; one line on standard error says why |
+| 2 | the arguments or the configuration are wrong |
+| 130 | interrupted |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import anyio
+import asyncclick as click
+
+from structiot.cli.lazy import LazyCommand, LazyGroup
+from structiot.cli.options import backend_of, common_options, wants_debug
+from structiot.errors import ConfigError, StructiotError, UsageError
+from structiot.gateway.errors import InvalidConfig
+
+__all__ = ["main", "run_program"]
+
+PROGRAM = "structiot"
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+
+_COMMANDS = {
+    "run": LazyCommand("structiot.cli.run", "run", "Run the gateway."),
+    "demo": LazyCommand(
+        "structiot.cli.demo", "demo", "Show it all: simulated strips, gateway, broker."
+    ),
+    "maxsmart": LazyCommand(
+        "structiot.cli.maxsmart", "maxsmart", "Find, switch and meter power strips."
+    ),
+    "sim": LazyCommand("structiot.cli.sim", "sim", "Simulate devices."),
+    "completion": LazyCommand(
+        "structiot.cli.completion", "completion", "Print a shell's completion script."
+    ),
+}
+
+
+@click.group(PROGRAM, cls=LazyGroup, lazy=_COMMANDS)
+@click.version_option(package_name="structiot", prog_name=PROGRAM)
+@common_options
+def main() -> None:
+    """MQTT, MaxSmart and more, with structured concurrency."""
+
+
+def run_program(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and give its exit status.
+
+    Args:
+        arguments: What stands behind the program's name; else those of the process.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        backend, options = backend_of(given)
+        return anyio.run(_main, given, backend=backend, backend_options=options)
+    # The one place where everything ends that nobody has handled.
+    except BaseException as exc:  # noqa: BLE001
+        if wants_debug(given) and not isinstance(exc, SystemExit):
+            sys.excepthook(type(exc), exc, exc.__traceback__)
+        return _status_of(exc)
+
+
+async def _main(arguments: Sequence[str]) -> int:
+    status: object = await main.main(
+        list(arguments), prog_name=PROGRAM, standalone_mode=False
+    )
+    return status if isinstance(status, int) else 0
+
+
+def _status_of(error: BaseException) -> int:
+    match error:
+        case SystemExit(code=code):
+            return code if isinstance(code, int) else FAILED
+        case KeyboardInterrupt() | click.Abort():
+            return INTERRUPTED
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case BrokenPipeError():
+            _let_go_of_output()
+            return FAILED
+    for line in _lines_of(error):
+        _say(line)
+    return MISUSED if isinstance(error, ConfigError | UsageError) else FAILED
+
+
+def _lines_of(error: BaseException) -> list[str]:
+    if isinstance(error, InvalidConfig):
+        return [str(problem) for problem in error.problems]
+    if isinstance(error, StructiotError):
+        return [f"{PROGRAM}: {error}"]
+    what = f"{type(error).__name__}: {error}"
+    return [f"{PROGRAM}: internal error: {what}; --debug shows where"]
+
+
+def _say(text: str) -> None:
+    click.echo(" ".join(text.splitlines()), err=True)
+
+
+def _let_go_of_output() -> None:
+    # Whoever read our output has gone; Python must not complain at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,150 @@
+"""Options that every command has, and what they decide before anything runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import asyncclick as click
+
+__all__ = [
+    "BACKENDS",
+    "backend_of",
+    "common_options",
+    "configure_logging",
+    "wants_debug",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BACKENDS = ("asyncio", "trio", "uvloop")
+_VARIABLE = "STRUCTIOT_BACKEND"
+_VERBOSITY = "structiot.verbosity"
+_LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+def backend_of(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Find the event loop that the arguments or `STRUCTIOT_BACKEND` ask for.
+
+    The loop runs before the options are parsed, so they are looked through here.
+
+    Raises:
+        click.UsageError: No such backend, or it is not installed.
+    """
+    name = os.environ.get(_VARIABLE) or "asyncio"
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--backend" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+        elif argument.startswith("--backend="):
+            name = argument.partition("=")[2]
+    if name not in BACKENDS:
+        message = f"{name!r} is no backend; there are {', '.join(BACKENDS)}"
+        raise click.UsageError(message)
+    if name != "uvloop":
+        return name, {}
+    if importlib.util.find_spec("uvloop") is None:
+        message = "uvloop is not installed; pip install 'structiot[uvloop]'"
+        raise click.UsageError(message)
+    return "asyncio", {"use_uvloop": True}
+
+
+def wants_debug(arguments: Sequence[str]) -> bool:
+    """Tell whether tracebacks are wanted."""
+    return "--debug" in arguments
+
+
+def common_options(command: F) -> F:
+    """Give a command `--backend`, `--verbose`, `--quiet` and `--debug`."""
+    for option in (
+        click.option(
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            help="Show tracebacks.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            count=True,
+            expose_value=False,
+            callback=_quieter,
+            help="Say errors only.",
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            callback=_louder,
+            help="Say more; twice for everything.",
+        ),
+        click.option(
+            "--backend",
+            type=click.Choice(BACKENDS),
+            expose_value=False,
+            help=f"Event loop; by default ${_VARIABLE}, else asyncio.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _louder(ctx: click.Context, _option: click.Parameter, times: int) -> None:
+    ctx.meta[_VERBOSITY] = ctx.meta.get(_VERBOSITY, 0) + times
+
+
+def _quieter(ctx: click.Context, _option: click.Parameter, times: int) -> None:
+    ctx.meta[_VERBOSITY] = ctx.meta.get(_VERBOSITY, 0) - 2 * times
+
+
+class _Lines(logging.Formatter):
+    """One line a message; tracebacks only where they are wanted."""
+
+    def __init__(self, *, with_traceback: bool, with_name: bool) -> None:
+        name = " %(name)s" if with_name else ""
+        super().__init__(
+            f"%(asctime)s %(levelname)s{name}: %(message)s", datefmt="%H:%M:%S"
+        )
+        self._with_traceback = with_traceback
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
+        """Write the traceback, or the error alone."""
+        return super().formatException(ei) if self._with_traceback else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a message on one line."""
+        text = super().format(record)
+        return text if self._with_traceback else text.rstrip("\n")
+
+
+def configure_logging(ctx: click.Context, *, usual: int = logging.WARNING) -> None:
+    """Send structiot's messages to standard error.
+
+    Args:
+        ctx: The command's context, which knows `-v` and `-q`.
+        usual: The level without either.
+    """
+    place = _LEVELS.index(usual) + ctx.meta.get(_VERBOSITY, 0)
+    level = _LEVELS[max(0, min(place, len(_LEVELS) - 1))]
+    is_everything = level == logging.DEBUG
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _Lines(
+            with_traceback=bool(ctx.find_root().params.get("debug"))
+            or "--debug" in sys.argv,
+            with_name=is_everything,
+        )
+    )
+    logger = logging.getLogger("structiot")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(level)
+    # The gateway says itself what happens to its broker.
+    hushed = logging.NOTSET if is_everything else logging.WARNING
+    logging.getLogger("structiot.mqtt").setLevel(hushed)

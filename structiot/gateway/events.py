@@ -1,0 +1,85 @@
+"""What happens to a gateway, for programs that hold one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from structiot.model import DeviceEvent
+
+__all__ = [
+    "BrokerConnected",
+    "BrokerLost",
+    "CommandDone",
+    "CommandFailed",
+    "DeviceUpdate",
+    "GatewayEvent",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerConnected:
+    """The broker has accepted the gateway; everything is published anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerLost:
+    """There is no connection to the broker.
+
+    Attributes:
+        reason: Why, in one line that names host and port.
+        retry_in_s: When the next attempt follows; None when there is none.
+    """
+
+    reason: str
+    retry_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUpdate:
+    """A device told something, or was lost.
+
+    Attributes:
+        device: The device's level in topics.
+        event: What it told.
+    """
+
+    device: str
+    event: DeviceEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDone:
+    """A device has carried out a command from the broker.
+
+    Attributes:
+        device: The device's level in topics.
+        entity: The entity's level in topics.
+        payload: What was published.
+    """
+
+    device: str
+    entity: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFailed:
+    """A command from the broker was not carried out.
+
+    Attributes:
+        device: The device's level in topics, as it was written.
+        entity: The entity's level in topics, as it was written.
+        payload: What was published.
+        error: Why not, as it was told on the error topic.
+    """
+
+    device: str
+    entity: str
+    payload: str
+    error: str
+
+
+GatewayEvent: TypeAlias = (
+    BrokerConnected | BrokerLost | DeviceUpdate | CommandDone | CommandFailed
+)

@@ -1,0 +1,165 @@
+"""What one device shows on the broker: announcement, availability, states.
+
+A device may tell nonsense (an entity that it does not have, a state that the entity
+cannot be in, a key that is no topic level): that is said once and left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from structiot.errors import UsageError
+from structiot.gateway.entities.components import component_of, platform_of
+from structiot.gateway.entities.discovery import discovery_payload
+from structiot.gateway.entities.states import state_payload
+from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
+from structiot.model import Availability, DeviceInfo, Entity, State, StateChange
+
+__all__ = ["Board", "DeviceFace", "Stage"]
+
+_KEY = re.compile(r"[A-Za-z0-9_]+")
+
+_log = logging.getLogger(__name__)
+
+
+class Board(Protocol):
+    """Where topics are published; none of it waits."""
+
+    def retain(self, topic: str, payload: str) -> None:
+        """Want a retained payload on a topic."""
+        ...
+
+    def clear(self, topic: str) -> None:
+        """Want a topic to have no retained message."""
+        ...
+
+    def tell(self, topic: str, payload: str) -> None:
+        """Publish something once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What all devices of a gateway show themselves on.
+
+    Attributes:
+        topics: The gateway's topics.
+        board: Where they are published.
+        version: Version of structiot, for announcements.
+        announces: Whether devices announce themselves to Home Assistant.
+        clock: Tells the time in UTC.
+    """
+
+    topics: Topics
+    board: Board
+    version: str
+    announces: bool
+    clock: Callable[[], datetime]
+
+
+class DeviceFace:
+    """One device on the broker; nothing is published while it has no slug.
+
+    Attributes:
+        slug: The device's level in topics; None until that is known.
+        entities: What it has, by key.
+        states: The latest state of each entity that has told one, by key.
+        availability: Whether it can be reached, and since when.
+    """
+
+    def __init__(self, stage: Stage, label: str, slug: str | None) -> None:
+        self.slug = slug
+        self.entities: dict[str, Entity] = {}
+        self.states: dict[str, State | None] = {}
+        self.availability = Availability(
+            is_available=False, at_utc=stage.clock(), reason="not reached yet"
+        )
+        self._stage = stage
+        self._label = label
+        self._gone: dict[str, str] = {}
+        self._nonsense: set[str] = set()
+
+    def describe(self, name: str, info: DeviceInfo, entities: Iterable[Entity]) -> None:
+        """Announce what it has; take away what it no longer has."""
+        if self.slug is None:
+            return
+        topics, board = self._stage.topics, self._stage.board
+        present = {e.key: e for e in entities if self._is_usable(e)}
+        for key, entity in self.entities.items():
+            if key not in present:
+                self._gone[key] = platform_of(entity)
+                self.states.pop(key, None)
+                board.clear(topics.state(self.slug, key))
+        self.entities = present
+        if self._stage.announces:
+            payload = discovery_payload(
+                device=self.slug,
+                name=name,
+                info=info,
+                entities=present.values(),
+                topics=topics,
+                version=self._stage.version,
+                gone=self._gone,
+            )
+            board.retain(topics.discovery(self.slug), payload)
+
+    def _is_usable(self, entity: Entity) -> bool:
+        if not _KEY.fullmatch(entity.key):
+            self.say_nonsense(entity.key, f"{entity.key!r} is no key of an entity")
+            return False
+        try:
+            component_of(entity, device="", unique_id="", topics=self._stage.topics)
+        except UsageError as exc:
+            self.say_nonsense(entity.key, str(exc))
+            return False
+        return True
+
+    def show_availability(self, availability: Availability) -> None:
+        """Show whether it can be reached."""
+        self.availability = availability
+        if self.slug is not None:
+            payload = ONLINE if availability.is_available else OFFLINE
+            topic = self._stage.topics.availability(self.slug)
+            self._stage.board.retain(topic, payload)
+
+    def show_state(self, change: StateChange) -> bool:
+        """Show a state; False if it is one that cannot be."""
+        entity = self.entities.get(change.key)
+        if entity is None or self.slug is None:
+            self.say_nonsense(change.key, f"it has no entity {change.key!r}")
+            return False
+        try:
+            payload = state_payload(entity, change.state)
+        except UsageError as exc:
+            self.say_nonsense(change.key, str(exc))
+            return False
+        self.states[change.key] = change.state
+        topic = self._stage.topics.state(self.slug, change.key)
+        self._stage.board.retain(topic, payload)
+        return True
+
+    def say_nonsense(self, about: str, what: str) -> None:
+        """Say what is ignored, once for each thing it is about."""
+        if about not in self._nonsense:
+            self._nonsense.add(about)
+            _log.warning("%s tells nonsense, which is ignored: %s", self._label, what)
+
+    def forgive(self) -> None:
+        """Begin anew to say what is ignored."""
+        self._nonsense.clear()
+
+    def withdraw(self) -> None:
+        """Take it off the broker for good."""
+        if self.slug is None:
+            return
+        topics, board = self._stage.topics, self._stage.board
+        board.clear(topics.discovery(self.slug))
+        for key in self.states:
+            board.clear(topics.state(self.slug, key))
+        board.clear(topics.availability(self.slug))
+        self.slug = None

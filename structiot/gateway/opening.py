@@ -1,0 +1,100 @@
+"""How to open a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random
+
+from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.tasks import service_group
+from structiot.gateway.config import GatewayConfig
+from structiot.gateway.drivers import drivers_of
+from structiot.gateway.entities.topics import OFFLINE, Topics
+from structiot.gateway.gateway import Gateway
+from structiot.mqtt import MqttConfig, Will, open_mqttclient
+
+__all__ = ["open_gateway"]
+
+_BROKER_RETRY_MAX_S = 30.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_gateway(
+    config: GatewayConfig,
+    *,
+    network: Network = REAL_NETWORK,
+    clock: Callable[[], datetime] = _utc_now,
+    random: Random | None = None,
+) -> AsyncGenerator[Gateway]:
+    """Serve every configured and found device on one MQTT broker.
+
+    The block is entered at once; the broker and the devices are reached in the
+    background, and again whenever they are lost. Leaving the block closes the devices
+    and leaves them and the gateway as offline on the broker, within `goodbye_s`
+    seconds for the latter, also when the block is cancelled.
+
+    Args:
+        config: Settings, from `load_config`.
+        network: Where connections and datagrams go.
+        clock: Tells the time in UTC.
+        random: Jitter of the delays; seeded, they repeat.
+
+    Yields:
+        The gateway.
+
+    Raises:
+        AuthRefused: The broker does not accept the credentials.
+        CommandRefused: The broker refuses the gateway or its subscriptions.
+
+    Example:
+        >>> async with open_gateway(load_config("structiot.toml")) as gateway:
+        ...     async with gateway.events() as events:
+        ...         async for event in events:
+        ...             print(event)
+    """
+    mqtt = config.mqtt
+    topics = Topics(
+        base=mqtt.base_topic,
+        discovery_prefix=mqtt.discovery_prefix,
+        gateway_id=config.gateway.id,
+    )
+    settings = MqttConfig(
+        username=mqtt.username,
+        password=mqtt.password,
+        keep_alive=mqtt.keep_alive_s,
+        will=Will(
+            topic=topics.gateway_availability,
+            payload=OFFLINE.encode(),
+            qos=1,
+            retain=True,
+        ),
+        reconnect_retries=-1,
+        reconnect_max_interval=_BROKER_RETRY_MAX_S,
+        goodbye_s=config.gateway.goodbye_s,
+        offline_qos0="drop",
+    )
+    async with open_mqttclient(
+        mqtt.uri,
+        mqtt.client_id or f"structiot-{config.gateway.id}",
+        settings,
+        wait_connected=False,
+        network=network,
+        random=random,
+    ) as client:
+        gateway = None
+        try:
+            async with service_group() as tasks:
+                gateway = Gateway(
+                    config, client, topics, tasks, clock=clock, random=random
+                )
+                gateway.start(drivers_of(config, network))
+                yield gateway
+        finally:
+            if gateway is not None:
+                await gateway.say_goodbye()

@@ -1,0 +1,329 @@
+"""Keeps one device open, and its trouble to itself.
+
+Whatever a device does (is unreachable, hangs while it is opened, ends its events,
+tells nonsense, raises something it should not) costs its own availability and nothing
+else. It is opened again and again by a growing schedule; what fails is said once when
+it begins and once when it is over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from types import MappingProxyType
+
+import anyio
+
+from structiot._kit.backoff import Backoff, Schedule
+from structiot._kit.tasks import service_group
+from structiot.errors import LinkLost, ReplyTimeout, StructiotError, UsageError
+from structiot.gateway.commanding import CommandRequest, CommandWorker
+from structiot.gateway.drivers.driver import Source
+from structiot.gateway.entities.commands import parse_command, takes_commands
+from structiot.gateway.events import (
+    CommandDone,
+    CommandFailed,
+    DeviceUpdate,
+    GatewayEvent,
+)
+from structiot.gateway.face import DeviceFace, Stage
+from structiot.model import (
+    Availability,
+    Command,
+    Device,
+    DeviceEvent,
+    DeviceInfo,
+    EntitiesChanged,
+    Entity,
+    State,
+    StateChange,
+)
+
+__all__ = ["GatewayDevice", "Site", "error_payload"]
+
+# Opening includes what a system retries by itself; this only ends a hang.
+_OPEN_S = 60.0
+_SHOWN_BYTES = 200
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What all devices of one gateway have in common.
+
+    Attributes:
+        stage: Where they show themselves.
+        command_s: Longest time for one command.
+        retry: When a device is opened again.
+        claim: Gives a device that was opened its level in topics; None if it is in
+            the gateway's care already.
+        emit: Tells the gateway's holder what happens.
+    """
+
+    stage: Stage
+    command_s: float
+    retry: Backoff
+    claim: Callable[[GatewayDevice, DeviceInfo], str | None]
+    emit: Callable[[GatewayEvent], None]
+
+
+def error_payload(error: str, *, topic: str, payload: bytes, at_utc: datetime) -> str:
+    """Write what stands on an error topic."""
+    return json.dumps(
+        {
+            "error": error,
+            "topic": topic,
+            "payload": shown(payload),
+            "at": at_utc.isoformat(timespec="milliseconds"),
+        },
+        ensure_ascii=False,
+    )
+
+
+def shown(payload: bytes) -> str:
+    """Make a payload from anybody fit to be shown."""
+    return payload[:_SHOWN_BYTES].decode(errors="replace")
+
+
+class GatewayDevice:
+    """A device in the gateway's care.
+
+    Attributes:
+        source: Where it comes from.
+        info: Who it is; None until it was opened once.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        site: Site,
+        *,
+        slug: str | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.source = source
+        self.info: DeviceInfo | None = None
+        self._site = site
+        self._face = DeviceFace(site.stage, self.label, slug)
+        self._device: Device | None = None
+        self._schedule: Schedule = site.retry.start(random)
+        self._life = anyio.CancelScope()
+        self._opening: anyio.CancelScope | None = None
+        self._wake = anyio.Event()
+        self._is_failing = False
+        self._worker = CommandWorker(
+            self.label, command_s=site.command_s, report=self._command_ended
+        )
+
+    @property
+    def name(self) -> str:
+        """What people call it: the configured name, else its own, else where it is."""
+        own = self.info.name if self.info is not None else self.source.label
+        return self.source.name or own
+
+    @property
+    def label(self) -> str:
+        """What and where it is, for messages."""
+        name = self.source.name
+        return f"{name} ({self.source.label})" if name else self.source.label
+
+    @property
+    def slug(self) -> str | None:
+        """Its level in topics; None until that is known."""
+        return self._face.slug
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be reached."""
+        return self._face.availability.is_available
+
+    @property
+    def availability(self) -> Availability:
+        """Whether it can be reached, since when, and why not."""
+        return self._face.availability
+
+    @property
+    def entities(self) -> Mapping[str, Entity]:
+        """What it has, by key."""
+        return MappingProxyType(self._face.entities)
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity that has told one, by key."""
+        return MappingProxyType(self._face.states)
+
+    # ------------------------------------------------------------ its life
+
+    def reopen(self) -> None:
+        """Close it and open it again at once."""
+        self._schedule.attempt = 0
+        self._wake.set()
+        if self._opening is not None:
+            self._opening.cancel()
+
+    def stop(self) -> None:
+        """Give it up for good and take it off the broker."""
+        self._life.cancel()
+        self._face.withdraw()
+
+    async def run(self) -> None:
+        """Keep it open until cancelled or stopped."""
+        with self._life:
+            self._tell_availability(self.availability)
+            while True:
+                reason = await self._open_once()
+                self._lost(reason)
+                delay_s = self._schedule.next_delay_s() or 0.0
+                self._say_failing(reason, delay_s)
+                with anyio.move_on_after(delay_s):
+                    await self._wake.wait()
+                self._wake = anyio.Event()
+
+    async def _open_once(self) -> str:
+        """Open it and follow it until it is lost; say why it was."""
+        reason = "it is opened anew"
+        try:
+            with anyio.CancelScope() as self._opening:
+                await self._serve()
+        except StructiotError as exc:
+            reason = str(exc)
+        # Isolation: a fault in one system's code must not end the others' devices.
+        except Exception as exc:  # noqa: BLE001
+            _log.error("%s: internal error", self.label, exc_info=exc)
+            reason = f"internal error: {type(exc).__name__}: {exc}"
+        finally:
+            self._opening = None
+        return reason
+
+    async def _serve(self) -> None:
+        with anyio.move_on_after(_OPEN_S) as patience:
+            async with self.source.open() as device:
+                patience.deadline = math.inf
+                opened_at = anyio.current_time()
+                self._opened(device)
+                try:
+                    await self._follow(device)
+                finally:
+                    self._schedule.succeeded(anyio.current_time() - opened_at)
+        if patience.cancelled_caught:
+            message = f"it was not open after {_OPEN_S:g} s"
+            raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
+
+    async def _follow(self, device: Device) -> None:
+        async with device.events() as events, service_group() as tg:
+            tg.start_soon(self._worker.work, device, name="structiot.gateway.commands")
+            async for event in events:
+                self._take(event)
+        raise LinkLost("it tells no more")
+
+    def _opened(self, device: Device) -> None:
+        slug = self._site.claim(self, device.info)
+        if slug is None:
+            self._life.cancel()
+            return
+        self._face.slug = slug
+        self._face.forgive()
+        self._device = device
+        self._describe(device)
+        what = "is reached again" if self._is_failing else "is open"
+        _log.info("%s %s as %s", self.label, what, slug)
+        self._is_failing = False
+
+    def _lost(self, reason: str) -> None:
+        self._device = None
+        self._worker.reject_waiting(f"{self.label} is not available: {reason}")
+        at_utc = self._site.stage.clock()
+        lost = Availability(is_available=False, at_utc=at_utc, reason=reason)
+        if self.is_available or self.availability.reason != reason:
+            self._tell_availability(lost)
+
+    def _say_failing(self, reason: str, delay_s: float) -> None:
+        level = logging.DEBUG if self._is_failing else logging.WARNING
+        self._is_failing = True
+        _log.log(level, "%s: %s; trying again in %.1f s", self.label, reason, delay_s)
+
+    # ------------------------------------------------------------ what it tells
+
+    def _take(self, event: object) -> None:
+        match event:
+            case StateChange():
+                if self._face.show_state(event):
+                    self._emit(event)
+            case Availability():
+                self._tell_availability(event)
+            case EntitiesChanged():
+                if self._device is not None:
+                    self._describe(self._device)
+                self._emit(event)
+            case _:
+                self._face.say_nonsense("event", f"{event!r} is no event")
+
+    def _describe(self, device: Device) -> None:
+        self.info = device.info
+        self._face.describe(self.name, device.info, device.entities)
+
+    def _tell_availability(self, availability: Availability) -> None:
+        self._face.show_availability(availability)
+        self._emit(availability)
+
+    def _emit(self, event: DeviceEvent) -> None:
+        if self.slug is not None:
+            self._site.emit(DeviceUpdate(device=self.slug, event=event))
+
+    # ------------------------------------------------------------ what it is told
+
+    def request(self, entity: str, *, topic: str, payload: bytes) -> None:
+        """Take a command from the broker; what cannot be done is told at once."""
+        command: Command = None
+        error = None
+        try:
+            command = parse_command(self._commanded(entity), payload)
+        except StructiotError as exc:
+            error = str(exc)
+        request = CommandRequest(
+            entity=entity, command=command, topic=topic, payload=payload
+        )
+        if error is None:
+            self._worker.submit(request)
+        else:
+            self._command_ended(request, error)
+
+    def _commanded(self, key: str) -> Entity:
+        if self._device is None:
+            reason = self.availability.reason
+            raise LinkLost(f"{self.label} is not available: {reason}", reason=reason)
+        entity = self.entities.get(key)
+        if entity is None:
+            known = [e.key for e in self.entities.values() if takes_commands(e)]
+            choice = (
+                f"there are {', '.join(known)}" if known else "it takes no commands"
+            )
+            raise UsageError(f"{self.label} has no {key!r}; {choice}")
+        return entity
+
+    def _command_ended(self, request: CommandRequest, error: str | None) -> None:
+        slug, payload = self.slug, request.payload
+        if slug is None:
+            return
+        if error is None:
+            self._site.emit(
+                CommandDone(device=slug, entity=request.entity, payload=shown(payload))
+            )
+            return
+        stage = self._site.stage
+        text = error_payload(
+            error, topic=request.topic, payload=payload, at_utc=stage.clock()
+        )
+        stage.board.tell(stage.topics.error(slug), text)
+        _log.warning("%s: command %s refused: %s", slug, request.entity, error)
+        self._site.emit(
+            CommandFailed(
+                device=slug, entity=request.entity, payload=shown(payload), error=error
+            )
+        )

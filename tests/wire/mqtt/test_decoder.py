@@ -262,6 +262,7 @@ def test_a_remembered_block_does_not_hide_that_the_next_one_is_cut():
     assert len(decoder.feed(whole + cut)) == 1
     assert decoder.violation is not None
     assert decoder.violation.code == MALFORMED
+    assert "property length" in str(decoder.violation)
 
 
 # --- the stream -------------------------------------------------------------------
@@ -330,12 +331,14 @@ def test_an_unknown_role_or_version_is_refused():
 
 def test_a_server_learns_the_version_from_connect():
     decoder = Decoder(role="server")
-    subscribe = bytes.fromhex("82 07 000a 00 0001 61 2e".replace(" ", ""))
+    subscribe = bytes.fromhex("8207 000a 00 000161 2e")
+    message = bytes.fromhex("3005 000161 00 78")
 
-    [connect, request] = decoder.feed(CONNECT_5 + subscribe)
+    [connect, published, request] = decoder.feed(CONNECT_5 + message + subscribe)
 
     assert isinstance(connect, Connect)
     assert connect.version == decoder.version == 5
+    assert published == Message("a", b"x")
     assert isinstance(request, Subscribe)
     assert request.subscriptions[0].no_local
 

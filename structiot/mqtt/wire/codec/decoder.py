@@ -103,7 +103,6 @@ class Decoder:
         self.max_packet_bytes = max_packet_bytes
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
-        self._is_shortest_demanded = role == "client"
         self._held = bytearray()
         self._needed = 0  # size of the packet in _held; 0 while its header is cut
         self._topics: dict[bytes, str] = {}
@@ -191,7 +190,7 @@ class Decoder:
                 break
         else:
             refuse(MALFORMED, "remaining length has more than four bytes", at + 1)
-        if shift > 7 and not byte and self._version == 5 and self._is_shortest_demanded:
+        if shift > 7 and not byte and self._version == 5:
             text = "remaining length is not in its shortest form"
             refuse(MALFORMED, text, at + 1)
         header = index + 1 - at
@@ -210,7 +209,7 @@ class Decoder:
         end = len(data)
         last = end - 1
         short = min(127, self.max_packet_bytes - 2)
-        is_roomy = self.max_packet_bytes > 16_386  # for any length of two bytes
+        is_roomy = self.max_packet_bytes >= 16_386  # for any length of two bytes
         is_v5 = self._version == 5
         find_topic = self._topics.get
         append = packets.append
@@ -285,7 +284,6 @@ class Decoder:
         packet = parse(Reader(data, start, stop), self._version)
         if type(packet) is Connect:
             self.version = packet.version
-            self._is_shortest_demanded = True
         return packet
 
     def _topic(

@@ -196,7 +196,7 @@ def _reason_and_block(
     block = _block(packet.properties, cls, version)
     if version == 4 and packet.reason:
         raise UsageError(f"{kind.name} has a reason code in MQTT 5.0 only")
-    if block > b"\x00":
+    if len(block) > 1:
         return code + block
     return code if packet.reason else b""
 

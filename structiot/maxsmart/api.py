@@ -177,8 +177,9 @@ async def maxsmart_device(
         burst_polls: How many polls after a command come so quickly.
         connect_s: Longest time for opening, in seconds.
         reply_s: Longest wait for one reply, in seconds.
-        identify_s: How often the device is asked who it is and for its names while
-            it answers polls. It sets its clock each time.
+        identify_s: How often the device is asked for its names while it answers
+            polls; it sets its clock each time. Whether it is still the same device
+            is checked more often, after each failure, and when its data look odd.
         offline_after: Failed polls in a row that make it unavailable.
         watt_unit: Unit of the power figures, where the device's way of writing
             them does not tell.

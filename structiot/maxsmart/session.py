@@ -22,15 +22,16 @@ from structiot._kit.mailbox import Mailbox
 from structiot.errors import (
     PeerError,
     ProtocolViolation,
-    ReplyTimeout,
     StructiotError,
     TransportError,
+    UnsupportedDevice,
     UsageError,
 )
 from structiot.maxsmart.audience import Audience, EventBox
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.identity import IdentityCheck, Strangeness
 from structiot.maxsmart.link.datagrams import Clock
-from structiot.maxsmart.link.strip import StripLink, is_hang_up, replaced
+from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.values import StripData, StripInfo, data_from, info_from
 from structiot.maxsmart.wire.codec_data import read_port_data
 from structiot.maxsmart.wire.messages import (
@@ -44,10 +45,10 @@ from structiot.maxsmart.wire.messages import (
 )
 from structiot.maxsmart.wire.protocol import (
     VERIFY_AFTER_S,
-    Identity,
     PollSchedule,
     Reachability,
     Verdict,
+    has_jumped,
     is_other_kind,
     ports_astray,
 )
@@ -55,7 +56,7 @@ from structiot.model import Reading
 
 __all__ = ["Settings", "StripSession"]
 
-# A command to a strip that was not heard of for longer than this asks first who it is.
+# A strip that was not heard of for longer than this may be another one by now.
 _FRESH_S = 60.0
 _COMMAND_ATTEMPTS = 2
 
@@ -101,12 +102,11 @@ class StripSession:
             first_s=min(1.0, settings.poll_s), factor=1.5, cap_s=60.0, jitter=0.2
         )
         self._retries = self._backoff.start(random)
-        self._who = who or DiscoveryReply()
-        self._identity = Identity(serial=self._who.serial, mac=self._who.mac)
-        self._identified_at = self._heard_at = anyio.current_time()
+        self._identity = IdentityCheck(link, who, identify_s=settings.identify_s)
+        self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
         info = info_from(
-            self._who,
+            self._identity.who,
             host=link.host,
             port_count=len(self._ports.switches),
             name=settings.name,
@@ -164,22 +164,28 @@ class StripSession:
             return self._accept(ports)
 
     async def _read_as_the_same(self, attempts: int) -> PortData:
-        age_s = anyio.current_time() - self._identified_at
-        if self.reach.must_identify or age_s >= self._settings.identify_s:
-            await self._identify(is_required=self.reach.must_identify)
         reply = await self._link.ask(ReadData(), attempts=attempts)
         ports = read_port_data(reply, watt_unit=self._settings.watt_unit)
         is_other = is_other_kind(self._ports, ports)
-        has_moved = self._ports.switches != ports.switches
-        if is_other or (has_moved and not self._commanding.locked()):
-            # Somebody pressed a button, or it is no more the same strip.
-            await self._identify(is_required=is_other)
+        must_identify = is_other or self.reach.must_identify or self._is_stale()
+        if self._identity.is_due(self._strangeness_of(ports)) or must_identify:
+            await self._identity.check(is_required=must_identify)
+            self._describe()
         if len(ports.switches) != self.info.port_count:
             message = (
                 f"{len(ports.switches)} ports reported, {self.info.port_count} exist"
             )
             raise ProtocolViolation(f"{self._link.host}: {message}", data=reply.excerpt)
         return ports
+
+    def _strangeness_of(self, ports: PortData) -> Strangeness:
+        """Judge data from a strip that nobody here has switched."""
+        if self._commanding.locked():
+            return "not at all"
+        if self._ports.switches != ports.switches:
+            # Somebody pressed a button, or it is no more the same strip.
+            return "very"
+        return "a little" if has_jumped(self._ports, ports) else "not at all"
 
     def _accept(self, ports: PortData) -> StripData:
         self._ports = ports
@@ -213,45 +219,19 @@ class StripSession:
     def _label(self) -> str:
         return f"{self.info.name} ({self._link.host})"
 
-    # ------------------------------------------------------------ who it is
-
-    async def _identify(self, *, is_required: bool) -> None:
-        """Make sure that it is still the same device; learn its names anew."""
-        reply = await self._link.who_is_there()
-        if reply is not None and self._identity.is_other(reply):
-            # One garbled answer is no proof of another device.
-            reply = await self._link.who_is_there()
-        self._identified_at = anyio.current_time()
-        if reply is None:
-            if is_required and self._identity.is_known:
-                message = f"{self._link.host} does not say who it is (UDP discovery)"
-                raise ReplyTimeout(message, request="discovery")
-            return
-        if self._identity.is_other(reply):
-            expected = self._identity.serial or self._identity.mac or "?"
-            raise replaced(self._link.host, expected, reply.serial or reply.mac or "?")
-        self._learn(reply)
-
-    def _learn(self, reply: DiscoveryReply) -> None:
-        if not self._identity.is_known:
-            self._identity = Identity(serial=reply.serial, mac=reply.mac)
-            self._link.serial = reply.serial
-        # What a reply leaves out or garbles is known from before.
-        known = replace(
-            reply,
-            serial=reply.serial or self._who.serial,
-            mac=reply.mac or self._who.mac,
-            name=reply.name or self._who.name,
-            port_names=reply.port_names or self._who.port_names,
-        )
+    def _describe(self) -> None:
         info = info_from(
-            known,
+            self._identity.who,
             host=self._link.host,
             port_count=self.info.port_count,
             name=self._settings.name,
         )
-        self._who = known
         self.audience.tell_info(replace(info, id=self.info.id))
+
+    def _is_stale(self) -> bool:
+        return anyio.current_time() - self._heard_at > max(
+            _FRESH_S, 2 * self._settings.poll_s
+        )
 
     # ------------------------------------------------------------ commands
 
@@ -270,9 +250,9 @@ class StripSession:
                 raise
 
     async def _switch(self, port: int, *, is_on: bool) -> None:
-        silent_s = anyio.current_time() - self._heard_at
-        if self.reach.must_identify or silent_s > _FRESH_S:
-            await self._identify(is_required=True)
+        if self.reach.must_identify or self._is_stale():
+            # It may be another one by now.
+            await self.refresh(attempts=_COMMAND_ATTEMPTS)
         await self.ask(SetPort(port=port, is_on=is_on))
         try:
             await self._verify(port, is_on=is_on)
@@ -296,11 +276,16 @@ class StripSession:
                 raise
             # So it does to commands that it does not know; is it still there?
             await self._link.ask(ReadData())
-            what = type(command).__name__
-            message = (
-                f"{self._label} hung up on {what}, which it does not know or accept"
-            )
-            raise MaxSmartRefused(message, host=self._link.host, command=what) from exc
+            raise self._hung_up_on(command) from exc
+
+    def _hung_up_on(self, command: Command) -> PeerError:
+        what = type(command).__name__
+        message = f"{self._label} hung up on {what}"
+        if isinstance(command, SetPort):
+            return MaxSmartRefused(message, host=self._link.host, command=what)
+        model, firmware = self.info.model, self.info.firmware
+        message = f"{message}: firmware {firmware or '?'} does not know it"
+        return UnsupportedDevice(message, model=model, firmware=firmware)
 
     async def _verify(self, port: int, *, is_on: bool) -> None:
         astray: tuple[int, ...] = ()

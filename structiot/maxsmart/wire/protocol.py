@@ -30,12 +30,16 @@ __all__ = [
     "Reachability",
     "Rollcall",
     "Verdict",
+    "has_jumped",
     "is_other_kind",
     "ports_astray",
 ]
 
 # When to read back after a command: at once, then as long as a relay may lag.
 VERIFY_AFTER_S: Final = (0.0, 0.3, 0.5, 1.0)
+
+_JUMP_MW: Final = 5000.0
+_JUMP_SHARE: Final = 0.25
 
 
 class PollSchedule:
@@ -182,6 +186,23 @@ def is_other_kind(before: PortData, after: PortData) -> bool:
     if len(before.switches) != len(after.switches):
         return True
     return before.style is not None and after.style not in {before.style, None}
+
+
+def has_jumped(before: PortData, after: PortData) -> bool:
+    """Whether power changed so much that it may be another device's.
+
+    Loads are switched all the time, so it proves nothing, but it is worth a question
+    that costs little. Smaller differences do no harm under a wrong name.
+    """
+    return any(
+        (old is None) != (new is None)
+        or (
+            old is not None
+            and new is not None
+            and abs(new - old) > max(_JUMP_MW, _JUMP_SHARE * abs(old))
+        )
+        for old, new in zip(before.power_mw, after.power_mw, strict=False)
+    )
 
 
 def ports_astray(

@@ -75,7 +75,8 @@ def ports_or_none(figures: list[float | None]) -> list[float | None] | None:
 
 
 def secret_of(identifiers: Identifiers) -> str | None:
-    return identifiers.plc_key and identifiers.plc_key.reveal()
+    key = identifiers.plc_key
+    return None if key is None else key.reveal()
 
 
 def sum_of(row: tuple[float | None, ...]) -> float:

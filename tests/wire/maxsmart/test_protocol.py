@@ -15,6 +15,7 @@ from structiot.maxsmart.wire.protocol import (
     Reachability,
     Rollcall,
     Verdict,
+    has_jumped,
     is_other_kind,
     ports_astray,
 )
@@ -160,11 +161,12 @@ def test_a_certain_failure_needs_no_second():
 
 def test_after_any_failure_it_must_say_who_it_is():
     reach = Reachability()
-    assert not reach.must_identify
+    must_identify = [reach.must_identify]
     reach.failed(1.0)
-    assert reach.must_identify
+    must_identify.append(reach.must_identify)
     reach.succeeded()
-    assert not reach.must_identify
+    must_identify.append(reach.must_identify)
+    assert must_identify == [False, True, False]
 
 
 # ---------------------------------------------------------------- what is verified
@@ -206,6 +208,28 @@ def data(ports: int, style: WattStyle | None) -> PortData:
 )
 def test_data_of_another_kind_are_noticed(before, after, is_other):
     assert is_other_kind(before, after) is is_other
+
+
+@pytest.mark.parametrize(
+    ("before_mw", "after_mw", "is_jump"),
+    [
+        (0, 4999, False),
+        (0, 5001, True),
+        (100_000, 124_000, False),
+        (100_000, 126_000, True),
+        (100_000, 0, True),
+        (None, 0, True),
+        (0, None, True),
+        (None, None, False),
+    ],
+)
+def test_power_that_jumps_is_noticed(before_mw, after_mw, is_jump):
+    def drawing(power_mw: float | None) -> PortData:
+        return PortData(
+            switches=(True, True), power_mw=(0.0, power_mw), current_ma=(None, None)
+        )
+
+    assert has_jumped(drawing(before_mw), drawing(after_mw)) is is_jump
 
 
 # ---------------------------------------------------------------- who is who

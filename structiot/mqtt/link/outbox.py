@@ -104,7 +104,7 @@ class Outbox:
         outgoing = self._protocol.outgoing
         return (
             len(outgoing.waiting) < self._max_items
-            and outgoing.waiting_bytes < self._max_bytes
+            and outgoing.held_bytes < self._max_bytes
         )
 
     def release(self, *, everybody: bool = False) -> None:

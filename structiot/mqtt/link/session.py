@@ -92,7 +92,6 @@ class Link:
         self.router = Router()
         self.protocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
-            receive_maximum=config.receive_maximum,
             send_window=config.max_inflight,
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,

@@ -135,8 +135,6 @@ class Subscribing:
 
     def connection_lost(self) -> None:
         """Unanswered requests go out again at the next connection."""
-        for packet_id in (*self._subscribed, *self._unsubscribed):
-            self._protocol.ids.free(packet_id)
         self._subscribed.clear()
         unsubscribed, self._unsubscribed = self._unsubscribed, {}
         for done in unsubscribed.values():

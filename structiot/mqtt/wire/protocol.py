@@ -85,7 +85,6 @@ class ClientProtocol:
     Args:
         max_packet_bytes: Longest packet taken from the server; a longer one is
             refused from its header.
-        receive_maximum: Deliveries of QoS 1 and 2 the server may leave open (5.0).
         send_window: Own messages of QoS 1 and 2 under way at once.
         ping_delay_s: How long before the end of the keep-alive an idle client pings.
         ping_reply_s: How long PINGRESP may take when there is no keep-alive.
@@ -104,7 +103,6 @@ class ClientProtocol:
         self,
         *,
         max_packet_bytes: int,
-        receive_maximum: int = MAX_PACKET_ID,
         send_window: int = MAX_PACKET_ID,
         ping_delay_s: float = 1.0,
         ping_reply_s: float = 10.0,
@@ -122,10 +120,12 @@ class ClientProtocol:
         self.limits = ConnackProperties()
         self.ids = PacketIds()
         self.outgoing = Outgoing(self.ids, window=send_window)
-        self.incoming = Incoming(window=receive_maximum)
+        self.incoming = Incoming()
         self.last_sent_at = 0.0
         self.last_received_at = 0.0
         self._ping_sent_at: float | None = None
+        # Ids of SUBSCRIBE and UNSUBSCRIBE without an answer.
+        self._asked: set[int] = set()
         self._clean_start = True
         self._write_publish: Write = encode_publish_into
         self._aliases_in: dict[int, str] = {}
@@ -142,6 +142,8 @@ class ClientProtocol:
         self._clean_start = connect.clean_start
         self._aliases_in = {}
         self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
+        # A server of 3.1.1 cannot be told, so it cannot exceed it either.
+        self.incoming.window = connect.properties.receive_maximum or MAX_PACKET_ID
         self._ping_sent_at = None
         self._decoder = Decoder(
             role="client",
@@ -174,12 +176,16 @@ class ClientProtocol:
                 self.version,
             )
         self.state = State.CLOSING
+        self.outgoing.pause()
 
     def connection_lost(self) -> None:
         """The connection is gone; the session waits for the next."""
         self.state = State.CLOSED
         self.outgoing.pause()
         self.incoming.pause()
+        for packet_id in self._asked:
+            self.ids.free(packet_id)
+        self._asked.clear()
         self.out.clear()
 
     # -- receiving ----------------------------------------------------------------
@@ -187,6 +193,9 @@ class ClientProtocol:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take bytes from the server; give what the shell has to deal with."""
         self.last_received_at = now
+        if self.state is State.CLOSING:
+            # What crosses our goodbye on its way is of no use any more.
+            return []
         packets = self._decoder.feed(data)
         events: list[Event] = []
         add = events.append
@@ -221,11 +230,11 @@ class ClientProtocol:
             return False
         if not message.flags & 6:
             return True
-        verdict = self.incoming.arrive(message, self.out)
-        if verdict is None:
-            code = ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
-            self._violate("more deliveries are open than the server may have", code)
-        return bool(verdict)
+        try:
+            return self.incoming.arrive(message, self.out)
+        except ProtocolViolation as exc:
+            self._end(exc, exc.code or ReasonCode.PROTOCOL_ERROR)
+            return False
 
     def _resolve_alias(self, message: Message, alias: int) -> bool:
         if alias > self._alias_maximum_in:
@@ -262,7 +271,12 @@ class ClientProtocol:
                 )
             return
         if isinstance(packet, Suback | Unsuback):
+            if packet.packet_id not in self._asked:
+                self.outgoing.unknown += 1
+                return
+            self._asked.discard(packet.packet_id)
             self.ids.free(packet.packet_id)
+            self.outgoing.pump(self.out, self.version)
         elif isinstance(packet, Pingresp):
             self._ping_sent_at = None
         elif not isinstance(packet, Disconnect | Auth):
@@ -327,6 +341,7 @@ class ClientProtocol:
         if self.version >= 5 and self.state is State.OPEN:
             self.disconnect(ReasonCode(code))
         self.state = State.CLOSING
+        self.outgoing.pause()
 
     # -- sending ------------------------------------------------------------------
 
@@ -382,6 +397,7 @@ class ClientProtocol:
         except BaseException:
             self.ids.free(packet_id)
             raise
+        self._asked.add(packet_id)
 
     # -- keep-alive ---------------------------------------------------------------
 

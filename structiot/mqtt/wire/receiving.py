@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 
+from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.sending import MAX_PACKET_ID
 
 __all__ = ["Ack", "Incoming"]
 
@@ -45,11 +47,11 @@ class Incoming:
     """Deliveries of one session that are not finished.
 
     Attributes:
-        window: Deliveries the peer may have open; more is a protocol error.
+        window: Deliveries the peer was told it may have open; more is an error.
         repeated: Deliveries that were recognised as repetitions and dropped.
     """
 
-    def __init__(self, *, window: int) -> None:
+    def __init__(self, *, window: int = MAX_PACKET_ID) -> None:
         self.window = window
         self.repeated = 0
         # Everything taken from the peer and not acknowledged, by id: across
@@ -69,12 +71,15 @@ class Incoming:
         """QoS 2 ids that the peer has not released yet."""
         return frozenset(self._received)
 
-    def arrive(self, message: Message, out: bytearray) -> bool | None:
+    def arrive(self, message: Message, out: bytearray) -> bool:
         """Register a delivery.
 
         Returns:
-            True to hand the message on, False for a repetition that is dealt with,
-            None when the peer exceeds the window or uses an open id again.
+            True to hand the message on, False for a repetition that is dealt with.
+
+        Raises:
+            ProtocolViolation: The peer exceeds the window, or uses an open id for
+                another message.
         """
         packet_id = message.packet_id
         qos = message.flags >> 1 & 3
@@ -84,25 +89,25 @@ class Incoming:
             return False
         known = self._open.get(packet_id)
         if known is not None:
-            if packet_id in self._queued_ids:
-                # Sent twice on one connection. For QoS 2 that is allowed and ours is
-                # still to come; for QoS 1 the id was not free.
-                if qos == 2 and known.qos == 2:
-                    self.repeated += 1
-                    return False
-                return None
-            if (
+            is_repetition = (
                 known.qos == qos
-                and message.dup
+                and (message.dup or qos == 2)
                 and known.message.payload == message.payload
-            ):
-                # The repetition, after a reconnect, of what a subscriber still holds.
+                and known.message.topic == message.topic
+            )
+            if is_repetition:
+                # After a reconnect, or by a broker that repeats on a timer.
                 self.repeated += 1
-                self._enqueue(known, out)
+                if packet_id not in self._queued_ids:
+                    self._enqueue(known, out)
                 return False
+            if packet_id in self._queued_ids:
+                text = f"packet id {packet_id} is in use for another message"
+                raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
             del self._open[packet_id]
         if len(self._queue) + len(self._received) >= self.window:
-            return None
+            text = f"more than {self.window} deliveries are open"
+            raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
         ack = Ack(message, qos)
         message.receipt = ack
         self._open[packet_id] = ack
@@ -128,6 +133,17 @@ class Incoming:
             return False
         self._flush(out)
         return True
+
+    def abandon(self, ack: Ack, out: bytearray) -> None:
+        """Leave a delivery unacknowledged, without holding back those behind it.
+
+        The peer delivers it again on the next connection.
+        """
+        if ack in self._queue:
+            self._queue.remove(ack)
+            self._queued_ids.discard(ack.packet_id)
+            del self._open[ack.packet_id]
+            self._flush(out)
 
     def _flush(self, out: bytearray) -> None:
         queue = self._queue

@@ -29,6 +29,8 @@ WAITING = 0
 PUBLISHED = 1
 RELEASED = 2
 DONE = 3
+# Published on an earlier connection and not yet again on this one.
+STALE = 4
 
 
 Write: TypeAlias = Callable[
@@ -53,7 +55,7 @@ class Flow:
         flags: QoS and retain as in the packet's first byte.
         properties: Properties of MQTT 5.0.
         packet_id: 0 before it is sent.
-        stage: Waiting, published, released or done.
+        stage: Waiting, published, released, done or stale.
         error: Why it failed; None while under way and after success.
         reason: The peer's code at the end.
         waiter: Is woken when the flow is done.
@@ -92,11 +94,6 @@ class Flow:
     def is_done(self) -> bool:
         """Whether the flow has ended, well or badly."""
         return self.stage == DONE
-
-    @property
-    def size_bytes(self) -> int:
-        """What the flow holds in memory, roughly."""
-        return len(self.payload) + len(self.topic) + 64
 
     def finish(self, error: StructiotError | None = None) -> None:
         """End the flow and wake who waits for it; the first end counts."""
@@ -139,10 +136,11 @@ class Outgoing:
 
     Attributes:
         ids: Shared with whatever else needs packet ids in this direction.
-        inflight: Flows under a packet id, in the order of their first sending.
+        inflight: Flows under a packet id: in the order of their first sending, but
+            for the released ones, which come in the order of their PUBRECs.
         waiting: Accepted flows that have not been sent.
         window: Flows that may be under way at once on this connection.
-        waiting_bytes: What the waiting flows hold.
+        held_bytes: Payloads that all flows hold.
         unknown: Acknowledgements that belong to no flow.
         write: How a PUBLISH is written; a `PublishWriter` where the peer has limits.
     """
@@ -152,7 +150,7 @@ class Outgoing:
         self.window = window
         self.inflight: dict[int, Flow] = {}
         self.waiting: deque[Flow] = deque()
-        self.waiting_bytes = 0
+        self.held_bytes = 0
         self.unknown = 0
         self.write: Write = encode_publish_into
         self._resend: deque[Flow] = deque()
@@ -168,6 +166,7 @@ class Outgoing:
 
     def submit(self, flow: Flow, out: bytearray, version: int) -> None:
         """Send a flow, or have it wait for its turn."""
+        self.held_bytes += len(flow.payload)
         if (
             self._is_open
             and not self.waiting
@@ -179,7 +178,6 @@ class Outgoing:
             self._send_new(flow, out, version)
         else:
             self.waiting.append(flow)
-            self.waiting_bytes += flow.size_bytes
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
         try:
@@ -195,6 +193,7 @@ class Outgoing:
         except StructiotError as exc:
             # This peer does not take it; it has cost nothing and ends here.
             self.ids.free(flow.packet_id)
+            self._forget_payload(flow)
             flow.finish(exc)
             return
         flow.stage = PUBLISHED
@@ -206,25 +205,17 @@ class Outgoing:
         if not self._is_open:
             return
         while self._resend and self._on_wire < self.window:
-            self._send_again(self._resend.popleft(), out, version)
+            flow = self._resend.popleft()
+            if flow.stage == STALE:
+                self._send_again(flow, out, version)
         while not self._resend and self.waiting and self._on_wire < self.window:
             if not (packet_id := self.ids.take()):
                 return
             flow = self.waiting.popleft()
-            self.waiting_bytes -= flow.size_bytes
-            if flow.stage == DONE:
-                self.ids.free(packet_id)
-                continue
             flow.packet_id = packet_id
             self._send_new(flow, out, version)
 
     def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
-        if flow.stage == DONE:
-            return
-        self._on_wire += 1
-        if flow.stage == RELEASED:
-            out += pubrel_bytes(flow.packet_id)
-            return
         try:
             self.write(
                 out,
@@ -237,18 +228,31 @@ class Outgoing:
             )
         except StructiotError as exc:
             # The peer's limits are lower than at the last connection.
-            self._end(flow, out, version)
+            del self.inflight[flow.packet_id]
+            self.ids.free(flow.packet_id)
+            self._forget_payload(flow)
             flow.finish(exc)
+            return
+        flow.stage = PUBLISHED
+        self._on_wire += 1
 
     def resume(self, out: bytearray, version: int, *, window: int) -> None:
         """Go on after a reconnect to a session that the peer has kept.
 
-        Unacknowledged PUBLISH (with DUP) and PUBREL go out again, same ids, in the
-        original order, before anything new and within the window.
+        PUBREL goes out again at once, in the order of the PUBRECs; then, within the
+        window and before anything new, every unacknowledged PUBLISH (with DUP), same
+        ids, in the original order.
         """
         self.window = window
         self._on_wire = 0
-        self._resend = deque(self.inflight.values())
+        self._resend.clear()
+        for flow in self.inflight.values():
+            if flow.stage == RELEASED:
+                out += pubrel_bytes(flow.packet_id)
+                self._on_wire += 1
+            else:
+                flow.stage = STALE
+                self._resend.append(flow)
         self._is_open = True
         self.pump(out, version)
 
@@ -265,6 +269,7 @@ class Outgoing:
             self.ids.free(packet_id)
             flow.packet_id = 0
             if flow.flags & 0x04:
+                self._forget_payload(flow)
                 flow.finish(
                     LinkLost(
                         f"the peer forgot the session while a QoS 2 message to "
@@ -276,7 +281,6 @@ class Outgoing:
                 flow.stage = WAITING
                 kept.append(flow)
         self.waiting.extendleft(reversed(kept))
-        self.waiting_bytes += sum(flow.size_bytes for flow in kept)
         self.resume(out, version, window=window)
 
     def pause(self) -> None:
@@ -285,10 +289,17 @@ class Outgoing:
         self._resend.clear()
         self._on_wire = 0
 
+    def _forget_payload(self, flow: Flow) -> None:
+        self.held_bytes -= len(flow.payload)
+        flow.payload = b""
+
     def _end(self, flow: Flow, out: bytearray, version: int) -> None:
         del self.inflight[flow.packet_id]
         self.ids.free(flow.packet_id)
-        self._on_wire -= 1
+        self.held_bytes -= len(flow.payload)
+        # A peer may answer what it remembers before it has been sent again.
+        if flow.stage != STALE:
+            self._on_wire -= 1
         if self.waiting or self._resend:
             self.pump(out, version)
 
@@ -325,9 +336,15 @@ class Outgoing:
             self._end(flow, out, version)
             self._settle(flow, reason)
             return True
-        flow.stage = RELEASED
-        flow.payload = b""
-        flow.reason = reason
+        if flow.stage != RELEASED:
+            if flow.stage == STALE:
+                self._on_wire += 1
+            flow.stage = RELEASED
+            flow.reason = reason
+            self._forget_payload(flow)
+            # To the end: PUBRELs are repeated in the order of the PUBRECs.
+            del self.inflight[packet_id]
+            self.inflight[packet_id] = flow
         out += pubrel_bytes(packet_id)
         return True
 
@@ -359,6 +376,6 @@ class Outgoing:
             self.ids.free(packet_id)
         self.inflight = {}
         self.waiting.clear()
-        self.waiting_bytes = 0
+        self.held_bytes = 0
         for flow in flows:
             flow.finish(error)

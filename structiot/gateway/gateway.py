@@ -294,6 +294,8 @@ class Gateway:
     async def say_goodbye(self) -> None:
         """Leave everything on the broker as offline; called when all tasks ended."""
         slugs = list(self._by_slug)
-        last = dict.fromkeys(map(self.topics.availability, slugs), OFFLINE)
-        last[self.topics.gateway_availability] = OFFLINE
+        last = [(self.topics.availability(slug), OFFLINE) for slug in slugs]
+        last.append((self.topics.gateway_availability, OFFLINE))
+        if self.config.gateway.forget_on_exit:
+            last += [(topic, "") for topic in self.publisher.wanted]
         await self.publisher.say_goodbye(last, goodbye_s=self.config.gateway.goodbye_s)

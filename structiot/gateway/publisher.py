@@ -119,7 +119,7 @@ class Publisher:
         await publish(topic, payload.encode(), qos=_QOS, retain=True)
 
     async def say_goodbye(
-        self, payloads: Mapping[str, str], *, goodbye_s: float
+        self, last: Iterable[tuple[str, str]], *, goodbye_s: float
     ) -> None:
         """Leave last payloads on retained topics; bounded, shielded, silent.
 
@@ -134,7 +134,7 @@ class Publisher:
                     await self._client.publish_soon(
                         topic, payload.encode(), qos=_QOS, retain=True
                     )
-                    for topic, payload in payloads.items()
+                    for topic, payload in last
                 ]
                 for receipt in receipts:
                     await receipt.wait()

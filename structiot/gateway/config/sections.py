@@ -92,12 +92,15 @@ class GatewaySection(_Section):
         command_s: Longest time for one command before it is given up.
         goodbye_s: Longest time for telling the broker that all is offline.
         retry_max_s: Longest wait between two attempts to reach a device.
+        forget_on_exit: Whether the gateway takes everything off the broker when it
+            ends, instead of leaving it there as offline.
     """
 
     id: Annotated[str, AfterValidator(check_gateway_id)] = "structiot"
     command_s: Annotated[float, _seconds(0.1, 600)] = 15.0
     goodbye_s: Annotated[float, _seconds(0.1, 60)] = 3.0
     retry_max_s: Annotated[float, _seconds(1, 3600)] = 60.0
+    forget_on_exit: bool = False
 
 
 class MaxSmartDeviceSection(_Section):

@@ -1,0 +1,155 @@
+"""`structiot demo`: everything at once, with nothing but this package and a broker."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import anyio
+import asyncclick as click
+from rich.console import Console
+from rich.live import Live
+
+from structiot.cli.broker import DemoBroker, demo_broker
+from structiot.cli.demo_view import plain_line, table_of
+from structiot.cli.options import common_options, configure_logging
+from structiot.cli.signals import run_until_stopped
+from structiot.gateway import (
+    Gateway,
+    GatewayConfig,
+    GatewayEvent,
+    load_config,
+    open_gateway,
+)
+from structiot.sim import MaxSmartSim, sim_maxsmart
+
+__all__ = ["demo"]
+
+HOST = "127.0.0.1"
+NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
+FAMILIES = ("mh_strip_130", "mh_strip_211")
+_REFRESH_S = 0.5
+_POLL_S = 1.0
+
+
+@click.command()
+@click.option("--uri", help="Broker, such as mqtt://host:1883/; else one is found.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="End after this time.")
+@click.option(
+    "--strips",
+    type=click.IntRange(1, len(NAMES)),
+    default=2,
+    show_default=True,
+    help="How many simulated strips.",
+)
+@common_options
+@click.pass_context
+async def demo(
+    ctx: click.Context, uri: str | None, seconds: float | None, strips: int
+) -> None:
+    """Simulate power strips and serve them on a broker, with live values.
+
+    Uses the broker at --uri, else one that runs on this machine, else a private
+    Mosquitto. Ends on Ctrl-C, taking everything off the broker again.
+    """
+    configure_logging(ctx)
+
+    async def show() -> None:
+        with anyio.move_on_after(seconds):
+            await _show(uri, strips)
+
+    await run_until_stopped(show)
+
+
+async def _show(uri: str | None, strips: int) -> None:
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(demo_broker(uri))
+        sims = [
+            await stack.enter_async_context(
+                sim_maxsmart(
+                    HOST,
+                    family=FAMILIES[index % len(FAMILIES)],
+                    name=NAMES[index],
+                    http_port=0,
+                    udp_port=0,
+                    seed=index,
+                )
+            )
+            for index in range(strips)
+        ]
+        config = _config(broker, sims)
+        gateway = await stack.enter_async_context(open_gateway(config))
+        events = await stack.enter_async_context(gateway.events())
+        if sys.stdout.isatty():
+            await _show_table(gateway, broker)
+        else:
+            await _print_lines(events, broker)
+
+
+def _config(broker: DemoBroker, sims: list[MaxSmartSim]) -> GatewayConfig:
+    return load_config(
+        {
+            "mqtt": {"uri": broker.uri},
+            "gateway": {"id": "demo", "forget_on_exit": True},
+            "maxsmart": {
+                "discover": False,
+                "poll_s": _POLL_S,
+                "devices": [
+                    {
+                        "host": sim.host,
+                        "name": sim.name,
+                        "http_port": sim.http_port,
+                        "udp_port": sim.udp_port,
+                    }
+                    for sim in sims
+                ],
+            },
+        }
+    )
+
+
+def _hints(broker: DemoBroker) -> list[str]:
+    port = "" if broker.port in {None, 1883} else f"-p {broker.port} "
+    return [
+        f"broker {broker.uri}, {broker.origin}",
+        f"watch it:  mosquitto_sub {port}-v -t 'structiot/#' -t 'homeassistant/#'",
+        f"switch it: mosquitto_pub {port}-t structiot/kitchen/port_1/set -m OFF",
+    ]
+
+
+async def _show_table(gateway: Gateway, broker: DemoBroker) -> None:
+    # Messages of the log go above the table instead of through it.
+    console = Console()
+    for handler in logging.getLogger("structiot").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(_Above(console))
+    hints = [*_hints(broker), "end it:    Ctrl-C"]
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(table_of(gateway, hints), refresh=True)
+            await anyio.sleep(_REFRESH_S)
+
+
+class _Above:
+    """A stream that writes above what a console shows live."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._console.print(text.rstrip("\n"), markup=False, highlight=False)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+async def _print_lines(events: AsyncIterator[GatewayEvent], broker: DemoBroker) -> None:
+    for hint in _hints(broker):
+        click.echo(hint)
+    async for event in events:
+        if (line := plain_line(event)) is not None:
+            click.echo(line)

@@ -133,9 +133,7 @@ class HttpClient:
             )
             if request.method != "HEAD":
                 reader.expect(int(fields.get("content-length", "0")))
-            async for piece in response.aiter_raw():
-                reader.feed(piece)
-            body = reader.finish()
+            body = await _read_whole(response, reader, exchange)
         finally:
             with anyio.CancelScope(shield=True):
                 # Closing only gives the connection back; it waits for nobody.
@@ -180,6 +178,28 @@ class HttpClient:
             return ConnectFailed(message, host=self._host, port=self._port)
         message = f"no reply to {what} within {self._reply_s:g} s"
         return ReplyTimeout(message, request=what, after_s=self._reply_s)
+
+
+async def _read_whole(
+    response: httpx.Response, reader: BodyReader, exchange: Exchange
+) -> bytes:
+    violation: ProtocolViolation | None = None
+    try:
+        async for piece in response.aiter_raw():
+            if violation is None:
+                try:
+                    reader.feed(piece)
+                except ProtocolViolation as exc:
+                    # Leaving the loop would leave httpcore's generators suspended,
+                    # which trio warns of; so they are made to end by themselves.
+                    violation = exc
+                    exchange.is_given_up = True
+    except httpcore.NetworkError:
+        if violation is None:
+            raise
+    if violation is not None:
+        raise violation
+    return reader.finish()
 
 
 @asynccontextmanager

@@ -31,11 +31,13 @@ class Exchange:
         is_connecting: A connection or its TLS handshake is under way.
         received: Bytes that came after the request was sent.
         has_ended: The server has ended the connection.
+        is_given_up: Nothing more shall be read.
     """
 
     is_connecting: bool = False
     received: int = 0
     has_ended: bool = False
+    is_given_up: bool = False
 
 
 # httpcore does not say on which connection a request has failed; the request's task
@@ -129,6 +131,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109, ARG002
     ) -> bytes:
         exchange = EXCHANGE.get()
+        if exchange.is_given_up:
+            raise httpcore.ReadError("given up")
         try:
             data = await self._stream.receive(max_bytes)
         except anyio.EndOfStream:

@@ -54,15 +54,23 @@ class BrokerUri:
         return f"{self.scheme}://{self.authority}"
 
 
-def parse_uri(uri: str) -> BrokerUri:
+def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
     """Read a broker's address.
+
+    Args:
+        uri: The address.
+        may_be_any_port: Whether port 0 is fine, as where a server listens.
 
     Raises:
         ConfigError: An unknown scheme, no host, or a port that is none.
     """
     if "://" not in uri:
-        raise ConfigError(f"a broker's address begins with mqtt://, not {uri!r}")
-    parts = urlsplit(uri)
+        shown = uri.rpartition("@")[2]  # what stands before may be a password
+        raise ConfigError(f"a broker's address begins with mqtt://, not {shown!r}")
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise ConfigError("the host in a broker's address cannot be read") from None
     scheme = _ALIASES.get(parts.scheme, parts.scheme)
     if scheme not in DEFAULT_PORTS:
         known = ", ".join(DEFAULT_PORTS)
@@ -71,6 +79,8 @@ def parse_uri(uri: str) -> BrokerUri:
         )
     try:
         port = parts.port
+        if port == 0 and not may_be_any_port:
+            raise ValueError  # noqa: TRY301 - as bad as the ones that raise here
     except ValueError:
         raise ConfigError(
             f"the port of a broker's address is 1 to 65535: {scheme}"
@@ -78,7 +88,7 @@ def parse_uri(uri: str) -> BrokerUri:
     if scheme == "unix":
         host = unquote((parts.netloc.rpartition("@")[2]) + parts.path)
     else:
-        host = parts.hostname or ""
+        host = unquote(parts.hostname or "")
     if not host:
         raise ConfigError(f"no host in the broker's address {scheme}://")
     path = parts.path or "/"

@@ -1,0 +1,22 @@
+"""A small MQTT broker to carry in the pocket: for tests, demos and small houses."""
+
+from __future__ import annotations
+
+from structiot.mqtt.broker.auth import (
+    Passwords,
+    Permission,
+    Permissions,
+    hash_password,
+)
+from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.server import BrokerServer, open_broker
+
+__all__ = [
+    "BrokerLimits",
+    "BrokerServer",
+    "Passwords",
+    "Permission",
+    "Permissions",
+    "hash_password",
+    "open_broker",
+]

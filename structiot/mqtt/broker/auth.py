@@ -1,0 +1,159 @@
+"""Who may connect, and what they may publish and subscribe.
+
+A password file has one `name:hash` a line; the hash is `$scrypt$N$r$p$salt$key` with
+salt and key in base64 (RFC 7914). Permissions name topic filters by user; `%u` and
+`%c` stand for the user's name and the client's id.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from structiot.errors import ConfigError
+from structiot.mqtt.wire.topics import filter_fault, matches, parse_shared
+
+__all__ = ["Passwords", "Permission", "Permissions", "hash_password"]
+
+SCRYPT_N = 16_384
+SCRYPT_R = 8
+SCRYPT_P = 1
+# No topic name holds a NUL, so nothing matches this.
+NOTHING = "\0"
+MAX_MEMORY_BYTES = 64 * 1024 * 1024
+
+
+def hash_password(password: str | bytes, *, salt: bytes | None = None) -> str:
+    """Make the hash of a password file; takes about 50 ms on purpose."""
+    secret = password.encode() if isinstance(password, str) else password
+    grain = secrets.token_bytes(16) if salt is None else salt
+    key = _scrypt(secret, grain, SCRYPT_N, SCRYPT_R, SCRYPT_P)
+    texts = (base64.b64encode(part).decode() for part in (grain, key))
+    return f"$scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${'$'.join(texts)}"
+
+
+def _scrypt(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    return hashlib.scrypt(
+        secret, salt=salt, n=n, r=r, p=p, maxmem=MAX_MEMORY_BYTES, dklen=32
+    )
+
+
+class Passwords:
+    """Names and hashes.
+
+    Raises:
+        ConfigError: A line that is none, with its number.
+    """
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        self._hashes = dict(hashes)
+        # Checked against when the name is unknown, so that both take as long.
+        self._nobody = hash_password(secrets.token_bytes(16))
+
+    @classmethod
+    def read(cls, path: Path) -> Passwords:
+        """Read a password file."""
+        try:
+            lines = path.read_text().splitlines()
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot read the password file {path}: {exc.strerror}"
+            ) from exc
+        hashes: dict[str, str] = {}
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            name, colon, text = line.partition(":")
+            if not colon or not name or not text.startswith("$scrypt$"):
+                raise ConfigError(f"{path}, line {number}: not name:$scrypt$...")
+            hashes[name] = text.strip()
+        return cls(hashes)
+
+    def check(self, name: str, password: bytes) -> bool:
+        """Compare; slow on purpose, so call it in a thread."""
+        text = self._hashes.get(name, self._nobody)
+        try:
+            _, _, n, r, p, salt, key = text.split("$")
+            made = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
+            wanted = base64.b64decode(key)
+        except ValueError:
+            return False
+        return hmac.compare_digest(made, wanted) and name in self._hashes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Topic filters that one user, or everybody (`user=None`), may use."""
+
+    user: str | None = None
+    publish: Sequence[str] = ()
+    subscribe: Sequence[str] = ()
+
+
+class Permissions:
+    """What users may do; without any entry everything is allowed."""
+
+    def __init__(self, entries: Sequence[Permission] = ()) -> None:
+        self._entries = tuple(entries)
+        for entry in entries:
+            for name in (*entry.publish, *entry.subscribe):
+                fault = filter_fault(name)
+                if fault is not None:
+                    raise ConfigError(f"permission {name!r} {fault}")
+
+    def may_publish(self, user: str | None, client_id: str, topic: str) -> bool:
+        """Tell whether a client may publish to a topic name."""
+        if not self._entries:
+            return True
+        return any(
+            matches(_filled(pattern, user, client_id), topic)
+            for entry in self._of(user)
+            for pattern in entry.publish
+        )
+
+    def may_subscribe(
+        self, user: str | None, client_id: str, topic_filter: str
+    ) -> bool:
+        """Tell whether all that a filter matches may be received."""
+        if not self._entries:
+            return True
+        wanted = parse_shared(topic_filter)[1]
+        return any(
+            _covers(_filled(pattern, user, client_id), wanted)
+            for entry in self._of(user)
+            for pattern in entry.subscribe
+        )
+
+    def _of(self, user: str | None) -> list[Permission]:
+        return [entry for entry in self._entries if entry.user in {None, user}]
+
+
+def _filled(pattern: str, user: str | None, client_id: str) -> str:
+    for mark, text in (("%u", user), ("%c", client_id)):
+        if mark in pattern:
+            # A name with a wildcard or a slash in it would widen the pattern.
+            if not text or set(text) & set("+#/"):
+                return NOTHING
+            pattern = pattern.replace(mark, text)
+    return pattern
+
+
+def _covers(allowed: str, wanted: str) -> bool:
+    """Whether every topic of `wanted` is one of `allowed`."""
+    ours, theirs = allowed.split("/"), wanted.split("/")
+    for index, level in enumerate(ours):
+        if level == "#":
+            return not (index == 0 and theirs[0].startswith("$"))
+        if index >= len(theirs) or theirs[index] == "#":
+            return False
+        if level == "+":
+            if index == 0 and theirs[0].startswith("$"):
+                return False
+        elif level != theirs[index]:
+            return False
+    return len(ours) == len(theirs)

@@ -7,7 +7,8 @@ order and their duplicates. Units stand in the names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
+from typing import ClassVar
 
 __all__ = [
     "NO_ACK_PROPERTIES",
@@ -33,8 +34,23 @@ __all__ = [
 UserProperties = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectProperties:
+class _Properties:
+    """Shows what is there; most packets carry few of what they could."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name}={getattr(self, name)!r}"
+            for name, item in self.__dataclass_fields__.items()
+            if getattr(self, name) != item.default
+        )
+        return f"{type(self).__name__}({shown})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ConnectProperties(_Properties):
     """What a client may add to CONNECT."""
 
     session_expiry_s: int | None = None
@@ -48,8 +64,8 @@ class ConnectProperties:
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WillProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WillProperties(_Properties):
     """What a client may add to its will message."""
 
     payload_format: int | None = None
@@ -61,8 +77,8 @@ class WillProperties:
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnackProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ConnackProperties(_Properties):
     """What a server may add to CONNACK: its limits, mostly."""
 
     session_expiry_s: int | None = None
@@ -84,8 +100,8 @@ class ConnackProperties:
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PublishProperties(_Properties):
     """What may accompany a message.
 
     `payload_format` is 0 for bytes and 1 for UTF-8 text. `subscription_ids` comes
@@ -102,31 +118,31 @@ class PublishProperties:
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AckProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AckProperties(_Properties):
     """What may accompany PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK."""
 
     reason_string: str | None = None
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribeProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubscribeProperties(_Properties):
     """What a client may add to SUBSCRIBE."""
 
     subscription_id: int | None = None
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnsubscribeProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UnsubscribeProperties(_Properties):
     """What a client may add to UNSUBSCRIBE."""
 
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DisconnectProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DisconnectProperties(_Properties):
     """What may accompany DISCONNECT; the session expiry only from a client."""
 
     session_expiry_s: int | None = None
@@ -135,8 +151,8 @@ class DisconnectProperties:
     user_properties: UserProperties = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AuthProperties(_Properties):
     """What AUTH carries."""
 
     authentication_method: str | None = None

@@ -12,7 +12,7 @@ from typing import Any
 from structiot.errors import UsageError
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["DUP", "QOS_BITS", "RETAIN", "Message", "PublishPacket"]
+__all__ = ["DUP", "PUBLISH_FLAGS", "QOS_BITS", "RETAIN", "Message", "PublishPacket"]
 
 RETAIN = 0x01
 QOS_BITS = 0x06

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
-from structiot.mqtt.wire.message import DUP, QOS_BITS, RETAIN, Message
+from structiot.mqtt.wire.message import DUP, PUBLISH_FLAGS, QOS_BITS, RETAIN, Message
 from structiot.mqtt.wire.properties import (
     NO_ACK_PROPERTIES,
     NO_AUTH_PROPERTIES,

@@ -1,9 +1,9 @@
 """Every check of the project; `nox` alone runs those that guard each change.
 
-nox                  lint, types, arch, tests, docs, examples
+nox                  lint, types, arch, tests, docs, examples, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed
-nox -s demo originals bench   longer runs that show the whole thing working
+nox -s originals bench   longer runs: the original packages, the other clients
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "arch", "tests", "docs", "examples"]
+nox.options.sessions = ["lint", "types", "arch", "tests", "docs", "examples", "demo"]
 
 
 def install(session: nox.Session, *groups: str) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def ensure(library: Library) -> Path:
         return Path(sys.executable)
     key = [sys.version, *library.requirements]
     if library.name == OURS:
-        key.append((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        key += pyproject["project"]["dependencies"]
     digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:12]
     folder = cache_folder() / f"{library.name.split()[0]}-{digest}"
     ready = folder / ".ready"

@@ -79,12 +79,10 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
         )
     try:
         port = parts.port
-        if port == 0 and not may_be_any_port:
-            raise ValueError  # noqa: TRY301 - as bad as the ones that raise here
     except ValueError:
-        raise ConfigError(
-            f"the port of a broker's address is 1 to 65535: {scheme}"
-        ) from None
+        port = -1
+    if port == -1 or (port == 0 and not may_be_any_port):
+        raise ConfigError(f"the port of a broker's address is 1 to 65535: {scheme}")
     if scheme == "unix":
         host = unquote((parts.netloc.rpartition("@")[2]) + parts.path)
     else:

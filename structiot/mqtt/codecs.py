@@ -24,6 +24,7 @@ __all__ = [
     "IntCodec",
     "JsonCodec",
     "MsgpackCodec",
+    "MsgpackJsonCodec",
     "NoopCodec",
     "Utf8Codec",
     "get_codec",
@@ -105,19 +106,29 @@ class JsonCodec(BaseCodec):
     name = "json"
 
     def encode(self, value: object) -> bytes:
-        """Take any JSON value."""
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        """Take any JSON value; NaN and the infinities are none."""
+        try:
+            text = json.dumps(
+                value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            )
+        except RecursionError:
+            raise ValueError("JSON is nested too deep") from None
+        return text.encode()
 
     def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
         """Give the JSON value."""
         try:
-            return json.loads(payload)
+            return json.loads(payload.decode())
         except RecursionError:
             raise ValueError("JSON is nested too deep") from None
 
 
 class MsgpackCodec(BaseCodec):
-    """MessagePack values; needs the extra `structiot[msgpack]`."""
+    """MessagePack values; needs the extra `structiot[msgpack]`.
+
+    Keys of a mapping are text or bytes: other keys could be chosen by a peer such
+    that building the mapping takes for ever.
+    """
 
     name = "msgpack"
 
@@ -155,6 +166,25 @@ class MsgpackCodec(BaseCodec):
             raise ValueError(f"not MessagePack: {exc}") from exc
 
 
+class MsgpackJsonCodec(MsgpackCodec):
+    """JSON texts for the program, MessagePack on the wire."""
+
+    name = "msgpack+json"
+
+    def encode(self, value: object) -> bytes:
+        """Take a JSON text."""
+        if not isinstance(value, str | bytes):
+            raise TypeError(
+                f"the codec {self.name!r} takes JSON texts, not {type(value).__name__}"
+            )
+        text = value if isinstance(value, str) else value.decode()
+        return super().encode(JsonCodec().decode(text.encode()))
+
+    def decode(self, payload: bytes) -> str:
+        """Give a JSON text."""
+        return JsonCodec().encode(super().decode(payload)).decode()
+
+
 class BoolCodec(BaseCodec):
     """Two words for true and false, and one for None if wanted."""
 
@@ -169,13 +199,12 @@ class BoolCodec(BaseCodec):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        self._words: dict[bool | None, bytes] = {
-            True: _as_bytes(on),
-            False: _as_bytes(off),
-        }
+        self._words: dict[bool | None, bytes] = {True: _word(on), False: _word(off)}
         if null is not None:
-            self._words[None] = _as_bytes(null)
+            self._words[None] = _word(null)
         self._values = {word: value for value, word in self._words.items()}
+        if len(self._values) < len(self._words):
+            raise ConfigError(f"the codec {self.name!r} needs different words")
 
     def encode(self, value: bool | float | None) -> bytes:  # noqa: FBT001 - the value itself
         """Take a bool, anything that equals 1 or 0, or None if it has a word."""
@@ -201,9 +230,13 @@ class IntCodec(BaseCodec):
 
     def encode(self, value: int) -> bytes:
         """Take a whole number."""
-        if int(value) != value:
+        try:
+            number = int(value)
+        except OverflowError:
+            raise ValueError(f"{value!r} is not a whole number") from None
+        if number != value:
             raise ValueError(f"{value!r} is not a whole number")
-        return b"%d" % int(value)
+        return b"%d" % number
 
     def decode(self, payload: bytes) -> int:
         """Give the number."""
@@ -224,8 +257,10 @@ class FloatCodec(BaseCodec):
         return float(payload)
 
 
-def _as_bytes(word: str | bytes) -> bytes:
-    return word.encode() if isinstance(word, str) else bytes(word)
+def _word(word: str | bytes) -> bytes:
+    if not isinstance(word, str | bytes):
+        raise ConfigError(f"a word of the codec 'bool' is text, not {word!r}")
+    return word.encode() if isinstance(word, str) else word
 
 
 _CODECS: dict[str, Callable[..., Codec]] = {
@@ -236,6 +271,7 @@ _CODECS: dict[str, Callable[..., Codec]] = {
         Utf8Codec,
         JsonCodec,
         MsgpackCodec,
+        MsgpackJsonCodec,
         BoolCodec,
         IntCodec,
         FloatCodec,
@@ -263,7 +299,10 @@ def get_codec(
         if not isinstance(chosen, Codec):
             raise UsageError(f"{chosen!r} is no codec: it needs encode and decode")
         return chosen
-    settings = dict((params or {}).get(chosen, {}))
+    entry = (params or {}).get(chosen, {})
+    if not isinstance(entry, Mapping):
+        raise ConfigError(f"codec_params: {chosen!r} has parameters, not {entry!r}")
+    settings = dict(entry)
     target = str(settings.pop("name", chosen))
     if target not in _CODECS:
         raise ConfigError(f"unknown codec {target!r}; there are {', '.join(_CODECS)}")

@@ -70,6 +70,8 @@ async def open_mqttclient(
     address = uri or settings.uri
     if address is None:
         raise ConfigError("no broker: give a URI, or 'uri' in the settings")
+    if settings.store is not None and not client_id:
+        raise ConfigError("store needs a client_id, under which the session is kept")
     broker = parse_uri(address)
     chance = random or Random()  # noqa: S311 - an id and jitter, no secret
 
@@ -82,11 +84,13 @@ async def open_mqttclient(
     )
     client = MqttClient(link, settings, codec)
     async with service_group() as tg:
-        if wait_connected:
-            await tg.start(link.run)
-        else:
-            tg.start_soon(link.run)
         try:
+            if link.memory is not None:
+                await link.memory.recall()
+            if wait_connected:
+                await tg.start(link.run)
+            else:
+                tg.start_soon(link.run)
             yield client
         finally:
             await link.leave(settings.goodbye_s)

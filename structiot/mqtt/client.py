@@ -82,7 +82,7 @@ class MqttClient(Publishing):
 
     def events(self) -> AbstractAsyncContextManager[Mailbox[ConnectionEvent]]:
         """Iterate over `Connected` and `Disconnected`, the present state first."""
-        return self._link.events()
+        return self._link.news.listen()
 
     # -- subscribing ---------------------------------------------------------------
 

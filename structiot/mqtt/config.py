@@ -6,6 +6,7 @@ import difflib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from structiot._kit.redact import Secret
@@ -68,6 +69,8 @@ class MqttConfig:
         outbox_items: Own messages of QoS 1 and 2 that may wait to be sent.
         outbox_bytes: Bytes that these may hold.
         subscription_items: Messages that a subscription buffers.
+        store: SQLite file in which messages of QoS 1 and 2 outlive the process; needs a
+            client id and `cleansession` False.
         offline_qos0: What `publish` does with QoS 0 while there is no connection.
         cafile: File of accepted authorities; the system's if none is given.
         capath: Folder of accepted authorities.
@@ -107,6 +110,7 @@ class MqttConfig:
     outbox_items: int = 10_000
     outbox_bytes: int = 16 * 1024 * 1024
     subscription_items: int = 10_000
+    store: str | Path | None = None
     offline_qos0: Literal["wait", "drop", "raise"] = "wait"
     cafile: str | None = None
     capath: str | None = None
@@ -158,6 +162,10 @@ def _problems(config: MqttConfig) -> list[str]:
         (
             config.protocol in {"3.1.1", "5.0", "auto"},
             "protocol is '3.1.1', '5.0' or 'auto'",
+        ),
+        (
+            config.store is None or not config.cleansession,
+            "store needs cleansession False: a clean session has nothing to keep",
         ),
         (
             0 <= (config.session_expiry_s or 0) <= 0xFFFF_FFFF,

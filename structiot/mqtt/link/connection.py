@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import ByteStream
@@ -37,6 +37,7 @@ class Connection:
         *,
         peer: str,
         on_events: Callable[[list[Event], int], None],
+        write_down: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.error: StructiotError | None = None
         self.opened_at: float | None = None
@@ -44,6 +45,7 @@ class Connection:
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
+        self._write_down = write_down
         self._scope = anyio.CancelScope()
         self._opened = anyio.Event()
         self._wakeup: anyio.Event | None = None
@@ -115,6 +117,13 @@ class Connection:
                 await wakeup.wait()
             data = bytes(out)
             out.clear()
+            if self._write_down is not None:
+                # First the store, then the peer: see wire.journal.
+                try:
+                    await self._write_down()
+                except StructiotError as exc:
+                    self.end(exc)
+                    return
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None

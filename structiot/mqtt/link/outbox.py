@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -67,12 +67,14 @@ class Outbox:
         *,
         check: Callable[[], None],
         wake: Callable[[], None],
+        write_down: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
         self._max_items = config.outbox_items
         self._max_bytes = config.outbox_bytes
         self._check = check
         self._wake = wake
+        self._write_down = write_down
         self._turns: deque[anyio.Event] = deque()
 
     async def submit(self, flow: Flow) -> Receipt:
@@ -98,6 +100,9 @@ class Outbox:
                 break
         self._protocol.submit(flow)
         self._wake()
+        if self._write_down is not None:
+            # Accepted means safe, whether there is a connection or not.
+            await self._write_down()
         return Receipt(flow)
 
     def _has_room(self) -> bool:

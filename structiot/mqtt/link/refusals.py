@@ -8,6 +8,7 @@ from structiot.errors import (
     ConfigError,
     LinkLost,
     StructiotError,
+    UsageError,
 )
 from structiot.mqtt.errors import (
     MqttAuthRefused,
@@ -115,5 +116,6 @@ def is_final(error: StructiotError) -> bool:
     if isinstance(error, MqttConnectRefused):
         return not error.is_passing
     return isinstance(
-        error, AuthRefused | CertificateRefused | ConfigError | _FinalGoodbye
+        error,
+        AuthRefused | CertificateRefused | ConfigError | UsageError | _FinalGoodbye,
     )

@@ -8,23 +8,23 @@ schedule gives up, `run` raises and everybody who waits is told.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import anyio
 from anyio.abc import ByteStream, TaskStatus
 
 from structiot._kit.backoff import Backoff, Schedule
-from structiot._kit.mailbox import Mailbox
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import (
     ConnectException,
 )
-from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
+from structiot.mqtt.events import Connected, Disconnected
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.greeting import Greeting
+from structiot.mqtt.link.memory import Memory
+from structiot.mqtt.link.news import News
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.refusals import (
     connect_error,
@@ -32,6 +32,7 @@ from structiot.mqtt.link.refusals import (
     refusal,
     server_goodbye,
 )
+from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
 from structiot.mqtt.wire.messages import (
@@ -69,7 +70,7 @@ class Link:
         router: Subscriptions and the way of each message.
         protocol: The machine without I/O.
         error: Why the link has given up; None while it has not.
-        last_event: The present state of the connection.
+        news: What happens to the connection.
         connections: Connections that the broker has accepted.
         received_bytes: Bytes taken from the broker.
     """
@@ -87,7 +88,7 @@ class Link:
         self.config = config
         self.greeting = greeting
         self.error: StructiotError | None = None
-        self.last_event: ConnectionEvent | None = None
+        self.news = News(f"events of {uri}")
         self.connections = 0
         self.router = Router()
         self.protocol = ClientProtocol(
@@ -97,7 +98,21 @@ class Link:
             ping_reply_s=config.connect_s,
         )
         self.subscribing = Subscribing(self.router, self.protocol)
-        self.outbox = Outbox(self.protocol, config, check=self.check, wake=self.wake)
+        self.memory: Memory | None = None
+        if config.store is not None:
+            store = SqliteStore(config.store)
+            if store.set_aside is not None:
+                _log.warning("a damaged store was moved to %s", store.set_aside)
+            self.memory = Memory(store, greeting.client_id, self.protocol)
+        write_down = None if self.memory is None else self.memory.write_down
+        self._write_down = write_down
+        self.outbox = Outbox(
+            self.protocol,
+            config,
+            check=self.check,
+            wake=self.wake,
+            write_down=write_down,
+        )
         self._open_stream = open_stream
         self._schedule: Schedule = Backoff(
             cap_s=config.reconnect_max_interval,
@@ -105,8 +120,6 @@ class Link:
             stable_s=STABLE_S,
         ).start(random)
         self._connection: Connection | None = None
-        self._event_boxes: list[Mailbox[ConnectionEvent]] = []
-        self._changed = anyio.Event()
         self._pong = anyio.Event()
         self._attempts = 0
         self._was_open = False
@@ -144,7 +157,7 @@ class Link:
                 final = self._final(error)
                 self._give_up(final)
                 raise final
-            self._tell(
+            self.news.tell(
                 Disconnected(
                     reason=str(error),
                     error=error,
@@ -175,7 +188,11 @@ class Link:
                 exc, self.uri, username=self.greeting.username, attempts=self._attempts
             )
         connection = Connection(
-            stream, self.protocol, peer=str(self.uri), on_events=self._take
+            stream,
+            self.protocol,
+            peer=str(self.uri),
+            on_events=self._take,
+            write_down=self._write_down,
         )
         self.protocol.connect(packet, anyio.current_time())
         self._connection = connection
@@ -216,13 +233,14 @@ class Link:
     def _give_up(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""
         self.error = error
-        self._tell(
+        if self.memory is not None:
+            self.memory.freeze()
+        self.news.tell(
             Disconnected(
                 reason=str(error), error=error, attempt=self._attempts, retry_in_s=None
             )
         )
-        for box in self._event_boxes:
-            box.close()
+        self.news.end()
         for messages in self.router.subscribers():
             messages.close(error)
         self.protocol.outgoing.fail_all(error)
@@ -246,6 +264,8 @@ class Link:
             if self.is_open and self._connection is not None:
                 self.protocol.disconnect(reason, properties or self.greeting.goodbye())
                 await self._connection.flush()
+        if self.memory is not None:
+            await self.memory.close()
         closed = LinkLost("the client was closed", reason="closed")
         if self._connection is not None:
             self._connection.end(closed)
@@ -256,8 +276,7 @@ class Link:
             self.protocol.outgoing.fail_all(closed)
             self.subscribing.fail_all(closed)
             self.outbox.release(everybody=True)
-        for box in self._event_boxes:
-            box.close()
+        self.news.end()
 
     def reconnect(self) -> None:
         """End the present connection, if there is one, and open a new one at once."""
@@ -310,7 +329,7 @@ class Link:
         self.subscribing.restore(session_present=connack.session_present)
         connection.wake()
         _log.info("connected to %s", self.uri)
-        self._tell(
+        self.news.tell(
             Connected(
                 session_present=connack.session_present,
                 limits=connack.properties,
@@ -321,27 +340,6 @@ class Link:
         if self._task_status is not None:
             self._task_status.started()
             self._task_status = None
-
-    def _tell(self, event: ConnectionEvent) -> None:
-        self.last_event = event
-        for box in self._event_boxes:
-            box.put(event)
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    @asynccontextmanager
-    async def events(self) -> AsyncGenerator[Mailbox[ConnectionEvent]]:
-        """Iterate over the connection's events, the present state first."""
-        with Mailbox[ConnectionEvent](name=f"events of {self.uri}") as box:
-            if self.last_event is not None:
-                box.put(self.last_event)
-            if self.error is not None:
-                box.close()
-            self._event_boxes.append(box)
-            try:
-                yield box
-            finally:
-                self._event_boxes.remove(box)
 
     # -- what goes to the broker ---------------------------------------------------
 
@@ -354,7 +352,7 @@ class Link:
         """Wait until there is a connection."""
         while not self.is_open:
             self.check()
-            await self._changed.wait()
+            await self.news.next()
         self.check()
 
     def wake(self) -> None:

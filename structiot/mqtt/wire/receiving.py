@@ -10,9 +10,11 @@ Source of the rules: MQTT 5.0 sections 4.3, 4.6 and 4.9 (3.1.1: 4.3, 4.6).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
+from structiot.mqtt.wire.journal import Journal
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.sending import MAX_PACKET_ID
@@ -49,11 +51,13 @@ class Incoming:
     Attributes:
         window: Deliveries the peer was told it may have open; more is an error.
         repeated: Deliveries that were recognised as repetitions and dropped.
+        journal: Notes what changes, when a store is in use.
     """
 
     def __init__(self, *, window: int = MAX_PACKET_ID) -> None:
         self.window = window
         self.repeated = 0
+        self.journal: Journal | None = None
         # Everything taken from the peer and not acknowledged, by id: across
         # connections, since the peer will send it again.
         self._open: dict[int, Ack] = {}
@@ -162,11 +166,15 @@ class Incoming:
                 out += pubrec_bytes(packet_id)
             if ack.qos == 2 and ack.reason < 0x80:
                 self._received.add(packet_id)
+                if self.journal is not None:
+                    self.journal.received(packet_id)
 
     def on_pubrel(self, packet_id: int, out: bytearray, version: int) -> None:
         """Answer a PUBREL, always."""
         if packet_id in self._received or version < 5:
             self._received.discard(packet_id)
+            if self.journal is not None:
+                self.journal.released(packet_id)
             out += pubcomp_bytes(packet_id)
         else:
             reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
@@ -182,3 +190,9 @@ class Incoming:
         self.pause()
         self._open.clear()
         self._received.clear()
+        if self.journal is not None:
+            self.journal.forget_received()
+
+    def restore(self, packet_ids: Iterable[int]) -> None:
+        """Put back the QoS 2 ids that a store has kept."""
+        self._received.update(packet_ids)

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
+from structiot.mqtt.wire.journal import Journal
 from structiot.mqtt.wire.messages import DUP, Pubrel
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -143,6 +144,7 @@ class Outgoing:
         held_bytes: Payloads that all flows hold.
         unknown: Acknowledgements that belong to no flow.
         write: How a PUBLISH is written; a `PublishWriter` where the peer has limits.
+        journal: Notes what changes, when a store is in use.
     """
 
     def __init__(self, ids: PacketIds, *, window: int = MAX_PACKET_ID) -> None:
@@ -153,6 +155,7 @@ class Outgoing:
         self.held_bytes = 0
         self.unknown = 0
         self.write: Write = encode_publish_into
+        self.journal: Journal | None = None
         self._resend: deque[Flow] = deque()
         self._on_wire = 0
         self._is_open = False
@@ -167,6 +170,8 @@ class Outgoing:
     def submit(self, flow: Flow, out: bytearray, version: int) -> None:
         """Send a flow, or have it wait for its turn."""
         self.held_bytes += len(flow.payload)
+        if self.journal is not None:
+            self.journal.flow(flow)
         if (
             self._is_open
             and not self.waiting
@@ -199,6 +204,8 @@ class Outgoing:
         flow.stage = PUBLISHED
         self.inflight[flow.packet_id] = flow
         self._on_wire += 1
+        if self.journal is not None:
+            self.journal.flow(flow)
 
     def pump(self, out: bytearray, version: int) -> None:
         """Send what the window has room for: resends first, then new flows."""
@@ -280,6 +287,8 @@ class Outgoing:
             else:
                 flow.stage = WAITING
                 kept.append(flow)
+                if self.journal is not None:
+                    self.journal.flow(flow)
         self.waiting.extendleft(reversed(kept))
         self.resume(out, version, window=window)
 
@@ -289,7 +298,18 @@ class Outgoing:
         self._resend.clear()
         self._on_wire = 0
 
+    def restore(self, flow: Flow) -> None:
+        """Put back a flow that a store has kept, in the order of acceptance."""
+        self.held_bytes += len(flow.payload)
+        if flow.stage == WAITING:
+            self.waiting.append(flow)
+        else:
+            self.ids.used.add(flow.packet_id)
+            self.inflight[flow.packet_id] = flow
+
     def _forget_payload(self, flow: Flow) -> None:
+        if self.journal is not None:
+            self.journal.flow(flow)
         self.held_bytes -= len(flow.payload)
         flow.payload = b""
 
@@ -297,6 +317,8 @@ class Outgoing:
         del self.inflight[flow.packet_id]
         self.ids.free(flow.packet_id)
         self.held_bytes -= len(flow.payload)
+        if self.journal is not None:
+            self.journal.flow(flow)
         # A peer may answer what it remembers before it has been sent again.
         if flow.stage != STALE:
             self._on_wire -= 1

@@ -1,0 +1,73 @@
+"""What a link remembers beyond its process, if it was given a store."""
+
+from __future__ import annotations
+
+import anyio
+
+from structiot.mqtt.link.store import SqliteStore
+from structiot.mqtt.wire.journal import Changes, Journal
+from structiot.mqtt.wire.protocol import ClientProtocol
+from structiot.mqtt.wire.sending import Flow
+
+__all__ = ["Memory"]
+
+
+class Memory:
+    """Writes one session down, and reads it at the start.
+
+    Attributes:
+        restored: Own messages that an earlier process had left unfinished.
+    """
+
+    def __init__(
+        self, store: SqliteStore, client_id: str, protocol: ClientProtocol
+    ) -> None:
+        self.restored: list[Flow] = []
+        self._store = store
+        self._client_id = client_id
+        self._protocol = protocol
+        self._journal = Journal()
+        self._frozen: Changes | None = None
+        self._one_at_a_time = anyio.Lock()
+
+    async def recall(self) -> None:
+        """Read the session of an earlier process, before the first connection."""
+        outgoing, incoming = self._protocol.outgoing, self._protocol.incoming
+        flows, received = await self._store.load(self._client_id)
+        for stored in flows:
+            flow = Flow(stored.topic, stored.payload, stored.flags, stored.properties)
+            flow.stage = stored.stage
+            flow.packet_id = stored.packet_id
+            self._journal.adopt(flow, stored.number)
+            outgoing.restore(flow)
+            self.restored.append(flow)
+        incoming.restore(received)
+        outgoing.journal = incoming.journal = self._journal
+
+    async def write_down(self) -> None:
+        """Return when everything that has changed so far is safe.
+
+        Raises:
+            UsageError: The store cannot be written any more.
+        """
+        async with self._one_at_a_time:
+            changes, self._frozen = self._frozen or self._journal.take(), None
+            if changes:
+                # Half a batch of changes would be worse than a late cancellation.
+                with anyio.CancelScope(shield=True):
+                    await self._store.apply(self._client_id, changes)
+
+    def freeze(self) -> None:
+        """Keep the session as it is now, whatever becomes of its flows in here."""
+        outgoing, incoming = self._protocol.outgoing, self._protocol.incoming
+        if outgoing.journal is not None:
+            self._frozen = self._journal.take()
+            outgoing.journal = incoming.journal = None
+
+    async def close(self) -> None:
+        """Write the rest down and close the store."""
+        self.freeze()
+        try:
+            await self.write_down()
+        finally:
+            self._store.close()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "structiot"
 author = "structiot contributors"
 copyright = "structiot contributors"  # noqa: A001 - the name that Sphinx reads
 version = release = installed_version("structiot")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "program_help",
+]
 exclude_patterns = ["_build"]
 templates_path: list[str] = []
 

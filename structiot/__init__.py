@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from structiot import errors as _errors
 from structiot.errors import (
     AuthRefused,
+    CertificateRefused,
     CommandRefused,
     ConfigError,
     ConnectFailed,
@@ -29,6 +30,7 @@ from structiot.errors import (
 )
 
 if TYPE_CHECKING:
+    from structiot.gateway import load_config, open_gateway
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
     from structiot.model import Availability, Reading, StateChange
     from structiot.mqtt import open_mqttclient, subscription
@@ -40,8 +42,12 @@ __all__ = [
     # MaxSmart
     "discover_maxsmart",
     "maxsmart_device",
+    # Gateway
+    "load_config",
+    "open_gateway",
     # Errors
     "AuthRefused",
+    "CertificateRefused",
     "CommandRefused",
     "ConfigError",
     "ConnectFailed",
@@ -67,6 +73,8 @@ _HOME_OF = {
     "StateChange": "structiot.model",
     "discover_maxsmart": "structiot.maxsmart",
     "maxsmart_device": "structiot.maxsmart",
+    "load_config": "structiot.gateway",
+    "open_gateway": "structiot.gateway",
     "open_mqttclient": "structiot.mqtt",
     "subscription": "structiot.mqtt",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from structiot import load_config
 from tests._support.examples import BROKER, ROOT, read_example
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -41,3 +42,12 @@ def test_an_example_prints_what_its_docstring_says(
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_fits_on_a_screen(path: Path):
     assert len(path.read_text("utf-8").splitlines()) < MAX_LINES
+
+
+def test_the_example_configuration_is_valid():
+    config = load_config(ROOT / "examples" / "structiot.toml")
+    assert config.maxsmart is not None
+    assert [device.name for device in config.maxsmart.devices] == [
+        "kitchen",
+        "workshop",
+    ]

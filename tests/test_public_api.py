@@ -12,6 +12,7 @@ import structiot.errors
 
 ERRORS = [
     "AuthRefused",
+    "CertificateRefused",
     "CommandRefused",
     "ConfigError",
     "ConnectFailed",
@@ -28,11 +29,12 @@ ERRORS = [
 ]
 MQTT = ["open_mqttclient", "subscription"]
 MAXSMART = ["discover_maxsmart", "maxsmart_device"]
+GATEWAY = ["load_config", "open_gateway"]
 MODEL = ["Availability", "Reading", "StateChange"]
 
 
 def test_the_public_names_are_these():
-    assert structiot.__all__ == MQTT + MAXSMART + ERRORS + MODEL
+    assert structiot.__all__ == MQTT + MAXSMART + GATEWAY + ERRORS + MODEL
     assert dir(structiot) == sorted(structiot.__all__)
 
 

@@ -138,6 +138,7 @@ class MqttClient(Publishing):
             max_items=max_items or self._config.subscription_items,
             ack=ack,
             settle=link.settle,
+            abandon=link.abandon,
             publish=self.publish,
         )
         request = SubscriptionRequest(

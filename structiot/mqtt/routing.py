@@ -90,16 +90,21 @@ class Router:
             self.filters[request.topic_filter] = entry
             self._by_id[entry.subscription_id] = entry
             self._tree.add(parse_shared(request.topic_filter)[1], entry)
-        elif request.qos > entry.request.qos or request != entry.request:
-            qos = max(request.qos, entry.request.qos)
+        else:
+            known = entry.request
+            # A broker knows a filter once: nobody gets less than was asked for.
             entry.request = SubscriptionRequest(
                 topic_filter=request.topic_filter,
-                qos=qos,
-                no_local=request.no_local,
-                retain_as_published=request.retain_as_published,
+                qos=max(request.qos, known.qos),
+                no_local=request.no_local and known.no_local,
+                retain_as_published=request.retain_as_published
+                or known.retain_as_published,
                 retain_handling=request.retain_handling,
             )
         entry.subscribers.append(messages)
+        if entry.request.retain_as_published:
+            for subscriber in entry.subscribers:
+                subscriber.take_all_retained()
         self._changed()
         return entry
 
@@ -119,8 +124,20 @@ class Router:
         return is_last
 
     def _changed(self) -> None:
+        # A topic that was delivered is no news when the broker sends what it retains
+        # there to somebody who comes later.
+        for topic, targets in self._cache.items():
+            for messages in targets:
+                messages.saw(topic)
         self._cache.clear()
         self._single.clear()
+
+    def forget_retained(self) -> None:
+        """Take retained messages again, as after a gap in the session."""
+        self._cache.clear()
+        self._single.clear()
+        for messages in self.subscribers():
+            messages.forget_retained()
 
     def dispatch(
         self, events: Sequence[Event], settle: Callable[[Ack], None]
@@ -165,15 +182,15 @@ class Router:
 
     def _of_ids(self, ids: tuple[int, ...]) -> tuple[Messages, ...]:
         entries = [self._by_id[number] for number in ids if number in self._by_id]
-        return tuple(messages for entry in entries for messages in entry.subscribers)
+        found = (messages for entry in entries for messages in entry.subscribers)
+        return tuple(dict.fromkeys(found))
 
     def _look_up(self, topic: str) -> tuple[Messages, ...]:
         entries = self._tree.match(topic)
         found = (messages for entry in entries for messages in entry.subscribers)
         targets = tuple(dict.fromkeys(found))
         if len(self._cache) >= _MAX_CACHED_TOPICS:
-            self._cache.clear()
-            self._single.clear()
+            self._changed()
         self._cache[topic] = targets
         if len(targets) == 1:
             self._single[topic] = targets[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from copy import copy
 from types import AsyncGeneratorType
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import anyio
 
@@ -24,7 +24,7 @@ RETAIN = 0x01
 QOS_BITS = 0x06
 # How far to look for a QoS 0 message to drop before dropping the newcomer.
 _DROP_SEARCH = 64
-_MAX_RETAINED_SEEN = 100_000
+_MAX_SEEN = 100_000
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class Messages:
 
     QoS 0: when `max_items` wait, the oldest is dropped and counted. QoS 1 and 2:
     never dropped; in the mode `"on_take"` a message is acknowledged to the broker
-    when the iteration hands it out, so a slow reader slows the broker. A payload
+    when the iteration hands it out, so a slow reader slows the broker. In the mode
+    `"on_receive"` nothing slows the broker, and all are dropped as QoS 0 is. A payload
     that the codec cannot decode is handed out as bytes and counted.
 
     The iteration ends quietly when the subscription's block ends, and with an error
@@ -58,8 +59,14 @@ class Messages:
         max_items: int,
         ack: AckMode,
         settle: Callable[[Ack], None],
+        abandon: Callable[[Ack], None] | None = None,
         publish: Callable[..., Awaitable[None]] | None = None,
     ) -> None:
+        if ack not in get_args(AckMode):
+            known = ", ".join(map(repr, get_args(AckMode)))
+            raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
+        if max_items < 1:
+            raise UsageError(f"a subscription holds 1 message or more, not {max_items}")
         self.topic = topic_filter
         self.qos = qos
         self.codec = codec
@@ -69,7 +76,12 @@ class Messages:
         self._max_items = max_items
         self._settles_early = ack == "on_receive"
         self._settles_late = ack == "on_take"
+        # What may not be dropped when too much waits: the broker is slowed instead.
+        self._kept = 0 if self._settles_early else QOS_BITS
         self._settle = settle
+        self._abandon = abandon
+        # Handed out in the mode "manual" and not acknowledged yet.
+        self._unsettled: set[Ack] = set()
         self._publish = publish
         self._decode = None if isinstance(codec, NoopCodec) else codec.decode
         self._items: deque[Message] = deque()
@@ -77,8 +89,10 @@ class Messages:
         self._is_closed = False
         self._error: StructiotError | None = None
         self._is_dropping = False
-        self._retained_seen: set[str] = set()
+        self._takes_all_retained = False
+        self._seen: set[str] = set()
         self._iterator: AsyncGeneratorType[Message, None] | None = None
+        self._iterating_task = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -88,11 +102,7 @@ class Messages:
     def put(self, message: Message) -> None:
         """Add a message; drops by the rule of its QoS."""
         items = self._items
-        if (
-            len(items) >= self._max_items
-            and not message.flags & QOS_BITS
-            and not self._drop_one()
-        ):
+        if len(items) >= self._max_items and not self._has_room_for(message):
             return
         if self._settles_early and message.receipt is not None:
             receipt, message.receipt = message.receipt, None
@@ -104,13 +114,21 @@ class Messages:
 
     def wants(self, message: Message) -> bool:
         """Whether a message is news: a retained one comes again for each subscriber."""
-        if not message.flags & RETAIN:
+        if not message.flags & RETAIN or self._takes_all_retained:
             return True
-        if message.topic in self._retained_seen:
+        if message.topic in self._seen:
             return False
-        if len(self._retained_seen) < _MAX_RETAINED_SEEN:
-            self._retained_seen.add(message.topic)
+        self.saw(message.topic)
         return True
+
+    def saw(self, topic: str) -> None:
+        """Remember that what is retained on a topic is known here."""
+        if len(self._seen) < _MAX_SEEN:
+            self._seen.add(topic)
+
+    def take_all_retained(self) -> None:
+        """Let retained messages through, where new ones may have the flag (5.0)."""
+        self._takes_all_retained = True
 
     def put_copy(self, message: Message) -> None:
         """Add this subscriber's own view of a message, at its own QoS."""
@@ -119,6 +137,13 @@ class Messages:
             view.receipt = None
             view.flags &= ~QOS_BITS
         self.put(view)
+
+    def _has_room_for(self, message: Message) -> bool:
+        if self._is_closed:
+            if message.receipt is not None:
+                self._settle(message.receipt)
+            return False
+        return bool(message.flags & self._kept) or self._drop_one()
 
     def _drop_one(self) -> bool:
         self.dropped += 1
@@ -131,7 +156,7 @@ class Messages:
                 self.dropped,
             )
         for index, waiting in enumerate(self._items):
-            if not waiting.flags & QOS_BITS:
+            if not waiting.flags & self._kept:
                 del self._items[index]
                 return True
             if index >= _DROP_SEARCH:
@@ -139,37 +164,39 @@ class Messages:
         return False
 
     def trim(self, max_bytes: int) -> None:
-        """Drop the oldest of QoS 0 until what waits holds at most so many bytes."""
+        """Drop the oldest that may be until what waits holds at most so many bytes."""
         held = sum(len(message.payload) for message in self._items)
-        while held > max_bytes and self._items and not self._items[0].flags & QOS_BITS:
+        while (
+            held > max_bytes and self._items and not self._items[0].flags & self._kept
+        ):
             held -= len(self._items.popleft().payload)
             self.dropped += 1
 
     def forget_retained(self) -> None:
         """Take retained messages again, as after a new subscription at the broker."""
-        self._retained_seen.clear()
-
-    def discard_unsettled(self) -> None:
-        """Drop waiting deliveries that the broker will send again."""
-        kept = [item for item in self._items if item.receipt is None]
-        self._items.clear()
-        self._items.extend(kept)
+        self._seen.clear()
 
     def close(self, error: StructiotError | None = None) -> None:
         """End the iteration; with an error only after what waits was handed out.
 
         Closing quietly drops what waits and acknowledges it, as MQTT asks of a
-        client that unsubscribes.
+        client that unsubscribes. What was handed out in the mode `"manual"` and not
+        acknowledged stays so, and holds nothing back.
         """
         if not self._is_closed:
             self._is_closed = True
             self._error = error
+            self._max_items = 0
             if error is None:
                 waiting = list(self._items)
                 self._items.clear()
                 for message in waiting:
                     if message.receipt is not None:
                         self._settle(message.receipt)
+                unsettled, self._unsettled = self._unsettled, set()
+                for receipt in unsettled:
+                    if self._abandon is not None:
+                        self._abandon(receipt)
             if self._wakeup is not None:
                 self._wakeup.set()
                 self._wakeup = None
@@ -188,6 +215,7 @@ class Messages:
         if receipt is None:
             raise UsageError(f"{message!r} has nothing to acknowledge")
         message.receipt = None
+        self._unsettled.discard(receipt)
         self._settle(receipt)
 
     async def publish(
@@ -209,9 +237,12 @@ class Messages:
 
     def _finish(self, message: Message) -> None:
         """Do what taking means beyond handing the object over."""
-        if message.receipt is not None and self._settles_late:
-            receipt, message.receipt = message.receipt, None
-            self._settle(receipt)
+        if message.receipt is not None:
+            if self._settles_late:
+                receipt, message.receipt = message.receipt, None
+                self._settle(receipt)
+            else:
+                self._unsettled.add(message.receipt)
         if self._decode is not None:
             try:
                 message.data = self._decode(message.payload)
@@ -223,9 +254,10 @@ class Messages:
     async def _wait(self) -> bool:
         """Wait for messages; False at a quiet end."""
         while not self._items:
+            self._is_dropping = False
             if self._is_closed:
                 if self._error is not None:
-                    raise self._error
+                    raise copy(self._error)
                 return False
             if self._wakeup is None:
                 self._wakeup = anyio.Event()
@@ -244,16 +276,18 @@ class Messages:
                 if message.receipt is not None or not is_plain:
                     self._finish(message)
                 yield message
-            self._is_dropping = False
             if not await self._wait():
                 return
 
-    def __aiter__(self) -> AsyncGenerator[Message]:
-        iterator = self._iterator
-        if iterator is None or iterator.ag_running or iterator.ag_frame is None:
+    def __aiter__(self) -> AsyncIterator[Message]:
+        iterator, task = self._iterator, anyio.get_current_task().id
+        if iterator is None or iterator.ag_frame is None:
             # The type of what an async generator function gives; typing only says less.
             iterator = cast("AsyncGeneratorType[Message, None]", self._iterate())
-            self._iterator = iterator
+            self._iterator, self._iterating_task = iterator, task
+        elif iterator.ag_running or self._iterating_task != task:
+            # A generator serves one task at a time.
+            return self
         return iterator
 
     async def __anext__(self) -> Message:
@@ -264,18 +298,23 @@ class Messages:
         self._finish(message)
         return message
 
-    async def batches(self) -> AsyncGenerator[list[Message]]:
+    def batches(self) -> AsyncIterator[list[Message]]:
         """Iterate over all that waits at once; for those who need speed.
 
         Each batch is handed out as a list with at least one message.
         """
-        while await self._wait():
-            batch = list(self._items)
-            self._items.clear()
-            for message in batch:
-                if message.receipt is not None or self._decode is not None:
-                    self._finish(message)
-            yield batch
+        return _Batches(self)
+
+    async def take_all(self) -> list[Message]:
+        """Wait for messages and take all there are; an empty list at a quiet end."""
+        if not self._items and not await self._wait():
+            return []
+        batch = list(self._items)
+        self._items.clear()
+        for message in batch:
+            if message.receipt is not None or self._decode is not None:
+                self._finish(message)
+        return batch
 
     async def aclose(self) -> None:
         """End the iteration and its generator; the subscription's block calls it."""
@@ -283,3 +322,15 @@ class Messages:
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:
             await iterator.aclose()
+
+
+class _Batches(AsyncIterator[list[Message]]):
+    # No generator: whoever leaves the loop early has nothing to close.
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+
+    async def __anext__(self) -> list[Message]:
+        batch = await self._messages.take_all()
+        if not batch:
+            raise StopAsyncIteration
+        return batch

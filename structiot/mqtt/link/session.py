@@ -373,6 +373,11 @@ class Link:
         if receipt.takers <= 0 and self.protocol.settle(receipt):
             self.wake()
 
+    def abandon(self, receipt: Ack) -> None:
+        """A subscriber has left without acknowledging a delivery."""
+        self.protocol.abandon(receipt)
+        self.wake()
+
     async def ping(self) -> None:
         """Ask the broker for a sign of life and wait for it."""
         await self.ready()

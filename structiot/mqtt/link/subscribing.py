@@ -68,8 +68,7 @@ class Subscribing:
     def restore(self, *, session_present: bool) -> None:
         """Subscribe again what the broker does not know (any more)."""
         if not session_present:
-            for messages in self._router.subscribers():
-                messages.forget_retained()
+            self._router.forget_retained()
         wanted = [
             entry
             for entry in self._router

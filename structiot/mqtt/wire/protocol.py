@@ -368,6 +368,10 @@ class ClientProtocol:
         ack.is_settled = True
         return False
 
+    def abandon(self, ack: OwedAck) -> None:
+        """Leave a delivery unacknowledged; the server will repeat it."""
+        self.incoming.abandon(ack, self.out)
+
     def subscribe(
         self,
         requests: tuple[SubscriptionRequest, ...],

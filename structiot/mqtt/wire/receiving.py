@@ -143,10 +143,11 @@ class Incoming:
 
         The peer delivers it again on the next connection.
         """
+        if self._open.get(ack.packet_id) is ack:
+            del self._open[ack.packet_id]
         if ack in self._queue:
             self._queue.remove(ack)
             self._queued_ids.discard(ack.packet_id)
-            del self._open[ack.packet_id]
             self._flush(out)
 
     def _flush(self, out: bytearray) -> None:

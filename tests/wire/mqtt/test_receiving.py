@@ -101,6 +101,16 @@ def test_what_is_abandoned_stays_unacknowledged_and_holds_nobody_back():
     assert receiver.said() == [puback(3)]
 
 
+def test_what_was_abandoned_is_a_new_message_when_it_comes_again():
+    receiver = Receiver()
+    receiver.incoming.abandon(receiver.new(1), receiver.out)
+    assert receiver.arrive(1, dup=True) is not None
+    ack = receiver.new(2)
+    receiver.incoming.pause()
+    receiver.incoming.abandon(ack, receiver.out)
+    assert receiver.arrive(2, dup=True) is not None
+
+
 # -- ids and repetitions (C34, C51, C52, C53) ----------------------------------------
 
 

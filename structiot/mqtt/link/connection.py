@@ -127,7 +127,7 @@ class Connection:
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None
-            protocol.last_sent_at = anyio.current_time()
+            protocol.keep_alive.last_sent_at = anyio.current_time()
             try:
                 await send(data)
             except LOST as exc:
@@ -171,7 +171,7 @@ class Connection:
         while (deadline := protocol.next_deadline()) is not None:
             await anyio.sleep_until(deadline)
             if not protocol.tick(anyio.current_time()):
-                message = f"{self._peer} did not answer a ping for {protocol.ping_reply_s:g} s"
+                message = f"{self._peer} did not answer a ping for {protocol.keep_alive.reply_s:g} s"
                 self.end(LinkLost(message, reason="no PINGRESP"))
                 return
             self.wake()

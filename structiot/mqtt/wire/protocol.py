@@ -24,7 +24,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from structiot.errors import ProtocolViolation
-from structiot.mqtt.wire.codec import Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.keep_alive import KeepAlive
 from structiot.mqtt.wire.messages import (
     Ack,
     Auth,
@@ -33,7 +34,6 @@ from structiot.mqtt.wire.messages import (
     Disconnect,
     Message,
     Packet,
-    Pingreq,
     Pingresp,
     Puback,
     Pubcomp,
@@ -61,11 +61,9 @@ from structiot.mqtt.wire.sending import (
     PacketIds,
     Write,
 )
-from structiot.mqtt.wire.writing import PublishWriter
+from structiot.mqtt.wire.writing import writer_for
 
 __all__ = ["ClientProtocol", "Event", "State"]
-
-NO_LIMITS = (None, None, None, None)
 
 Event: TypeAlias = Message | Connack | Suback | Unsuback | Disconnect | Auth | Pingresp
 
@@ -93,6 +91,7 @@ class ClientProtocol:
         out: Bytes to write.
         state: Where the connection is.
         violation: Set when the server broke the protocol.
+        keep_alive: When to ping, and when the server is dead.
         limits: What the server announced in the CONNACK.
         ids: Packet ids in use.
         outgoing: Our flows of QoS 1 and 2.
@@ -109,10 +108,9 @@ class ClientProtocol:
     ) -> None:
         self.max_packet_bytes = max_packet_bytes
         self.send_window = send_window
-        self.ping_reply_s = ping_reply_s
-        self._ping_delay_s = ping_delay_s
-        self._default_ping_reply_s = ping_reply_s
-        self._ping_after_s: float | None = None
+        self.keep_alive = KeepAlive(
+            ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
+        )
         self.out = bytearray()
         self.state = State.CLOSED
         self.version = 4
@@ -121,9 +119,6 @@ class ClientProtocol:
         self.ids = PacketIds()
         self.outgoing = Outgoing(self.ids, window=send_window)
         self.incoming = Incoming()
-        self.last_sent_at = 0.0
-        self.last_received_at = 0.0
-        self._ping_sent_at: float | None = None
         # Ids of SUBSCRIBE and UNSUBSCRIBE without an answer.
         self._asked: set[int] = set()
         self._clean_start = True
@@ -144,7 +139,6 @@ class ClientProtocol:
         self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
         # A server of 3.1.1 cannot be told, so it cannot exceed it either.
         self.incoming.window = connect.properties.receive_maximum or MAX_PACKET_ID
-        self._ping_sent_at = None
         self._decoder = Decoder(
             role="client",
             version=connect.version,
@@ -152,15 +146,7 @@ class ClientProtocol:
         )
         self.out.clear()
         self.out += encode(connect, connect.version)
-        self.last_sent_at = self.last_received_at = now
-        self._keep_alive(connect.keep_alive_s)
-
-    def _keep_alive(self, keep_alive_s: int) -> None:
-        # Half the time is soon enough even when the delay is set too long; a reply
-        # within one more keep-alive has a dead peer noticed within two.
-        early_s = max(keep_alive_s - self._ping_delay_s, keep_alive_s / 2)
-        self._ping_after_s = early_s or None
-        self.ping_reply_s = float(keep_alive_s) or self._default_ping_reply_s
+        self.keep_alive.start(connect.keep_alive_s, now)
 
     def disconnect(
         self,
@@ -192,7 +178,7 @@ class ClientProtocol:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take bytes from the server; give what the shell has to deal with."""
-        self.last_received_at = now
+        self.keep_alive.last_received_at = now
         if self.state is State.CLOSING:
             # What crosses our goodbye on its way is of no use any more.
             return []
@@ -278,7 +264,7 @@ class ClientProtocol:
             self.ids.free(packet.packet_id)
             self.outgoing.pump(self.out, self.version)
         elif isinstance(packet, Pingresp):
-            self._ping_sent_at = None
+            self.keep_alive.pong()
         elif not isinstance(packet, Disconnect | Auth):
             self._violate(f"an unexpected {type(packet).__name__}")
             return
@@ -308,30 +294,14 @@ class ClientProtocol:
         limits = self.limits = connack.properties
         self.state = State.OPEN
         if limits.server_keep_alive_s is not None:
-            self._keep_alive(limits.server_keep_alive_s)
-        self._write_publish = self.outgoing.write = self._writer_for(limits)
+            self.keep_alive.agree(limits.server_keep_alive_s)
+        self._write_publish = self.outgoing.write = writer_for(limits)
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
             self.outgoing.resume(self.out, self.version, window=window)
         else:
             self.incoming.forget()
             self.outgoing.restart(self.out, self.version, window=window)
-
-    def _writer_for(self, limits: ConnackProperties) -> Write:
-        restricting = (
-            limits.topic_alias_maximum,
-            limits.maximum_qos,
-            limits.retain_available,
-            limits.maximum_packet_bytes,
-        )
-        if restricting == NO_LIMITS:
-            return encode_publish_into
-        return PublishWriter(
-            alias_maximum=limits.topic_alias_maximum or 0,
-            maximum_qos=2 if limits.maximum_qos is None else limits.maximum_qos,
-            retain_available=limits.retain_available is not False,
-            maximum_packet_bytes=limits.maximum_packet_bytes,
-        ).write
 
     def _violate(self, message: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:
         self._end(ProtocolViolation(message, code=int(code)), code)
@@ -407,26 +377,19 @@ class ClientProtocol:
 
     def ping(self, now: float) -> None:
         """Write a PINGREQ, unless one is unanswered already."""
-        if self._ping_sent_at is None:
-            self._ping_sent_at = now
-            self.out += encode(Pingreq(), self.version)
+        if self.keep_alive.ping(now):
+            self.out += PINGREQ
 
     def next_deadline(self) -> float | None:
         """Give the time at which `tick` has something to do."""
-        if self.state is not State.OPEN:
-            return None
-        if self._ping_sent_at is not None:
-            return self._ping_sent_at + self.ping_reply_s
-        if self._ping_after_s is None:
-            return None
-        return min(self.last_sent_at, self.last_received_at) + self._ping_after_s
+        return self.keep_alive.next_deadline() if self.state is State.OPEN else None
 
     def tick(self, now: float) -> bool:
         """Ping an idle peer; return False when it is dead."""
         deadline = self.next_deadline()
         if deadline is None or now < deadline:
             return True
-        if self._ping_sent_at is not None:
+        if self.keep_alive.is_waiting:
             return False
         self.ping(now)
         return True

@@ -10,10 +10,11 @@ from __future__ import annotations
 from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import QOS_BITS, RETAIN
-from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.properties import ConnackProperties, PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.sending import Write
 
-__all__ = ["PublishWriter"]
+__all__ = ["PublishWriter", "writer_for"]
 
 NO_TOPIC = b"\x00\x00"
 # An alias costs three bytes, so a topic of three characters gains nothing.
@@ -122,3 +123,21 @@ class PublishWriter:
             f"a packet of {size} bytes; the peer takes {self._maximum_packet_bytes}"
         )
         raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)
+
+
+def writer_for(limits: ConnackProperties) -> Write:
+    """Give the quickest writer that keeps within what a server has announced."""
+    restricting = (
+        limits.topic_alias_maximum,
+        limits.maximum_qos,
+        limits.retain_available,
+        limits.maximum_packet_bytes,
+    )
+    if all(limit is None for limit in restricting):
+        return encode_publish_into
+    return PublishWriter(
+        alias_maximum=limits.topic_alias_maximum or 0,
+        maximum_qos=2 if limits.maximum_qos is None else limits.maximum_qos,
+        retain_available=limits.retain_available is not False,
+        maximum_packet_bytes=limits.maximum_packet_bytes,
+    ).write

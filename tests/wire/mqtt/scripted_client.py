@@ -59,7 +59,7 @@ class Client:
     def write(self) -> list[Packet]:
         """As `sent`, and the shell has written it at this moment."""
         if self.protocol.out:
-            self.protocol.last_sent_at = self.now
+            self.protocol.keep_alive.last_sent_at = self.now
         return self.sent()
 
     @property

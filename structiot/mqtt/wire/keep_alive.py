@@ -1,0 +1,78 @@
+"""When a client pings, and when its server is dead: pure arithmetic on times."""
+
+from __future__ import annotations
+
+__all__ = ["KeepAlive"]
+
+
+class KeepAlive:
+    """The keep-alive of one connection.
+
+    A client pings when nothing was sent, or nothing was received, for a while: a
+    publisher who hears nothing would not notice a dead peer otherwise.
+
+    Args:
+        ping_delay_s: How long before the end of the keep-alive an idle client pings.
+        ping_reply_s: How long PINGRESP may take when there is no keep-alive.
+
+    Attributes:
+        last_sent_at: When anything was written.
+        last_received_at: When anything came.
+        reply_s: How long PINGRESP may take.
+    """
+
+    __slots__ = (
+        "_after_s",
+        "_default_reply_s",
+        "_delay_s",
+        "_pinged_at",
+        "last_received_at",
+        "last_sent_at",
+        "reply_s",
+    )
+
+    def __init__(self, *, ping_delay_s: float, ping_reply_s: float) -> None:
+        self.last_sent_at = 0.0
+        self.last_received_at = 0.0
+        self.reply_s = ping_reply_s
+        self._default_reply_s = ping_reply_s
+        self._delay_s = ping_delay_s
+        self._after_s: float | None = None
+        self._pinged_at: float | None = None
+
+    def start(self, keep_alive_s: int, now: float) -> None:
+        """Begin a connection."""
+        self.last_sent_at = self.last_received_at = now
+        self._pinged_at = None
+        self.agree(keep_alive_s)
+
+    def agree(self, keep_alive_s: int) -> None:
+        """Use this keep-alive, ours or the one the server has set; 0 is none."""
+        # Half the time is soon enough even when the delay is set too long; a reply
+        # within one more keep-alive has a dead peer noticed within two.
+        self._after_s = max(keep_alive_s - self._delay_s, keep_alive_s / 2) or None
+        self.reply_s = float(keep_alive_s) or self._default_reply_s
+
+    def ping(self, now: float) -> bool:
+        """Tell whether a PINGREQ is to be written; one is outstanding at most."""
+        if self._pinged_at is not None:
+            return False
+        self._pinged_at = now
+        return True
+
+    def pong(self) -> None:
+        """The server has answered."""
+        self._pinged_at = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a ping is unanswered."""
+        return self._pinged_at is not None
+
+    def next_deadline(self) -> float | None:
+        """Give the time at which to ping, or to give up; None for never."""
+        if self._pinged_at is not None:
+            return self._pinged_at + self.reply_s
+        if self._after_s is None:
+            return None
+        return min(self.last_sent_at, self.last_received_at) + self._after_s

@@ -19,7 +19,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
 from structiot._kit.mailbox import Mailbox
-from structiot._kit.network import Address, StreamAttribute, place
+from structiot._kit.network import Address, StreamAttribute, check_port, place
 from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
@@ -242,10 +242,7 @@ class MemoryNetwork:
     @asynccontextmanager
     async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[_MemoryListener]:
         """Bind a listener; the same address cannot be bound twice."""
-        address = (self._plain(host), port or self._free_port())
-        if address in self._listeners:
-            message = f"cannot bind TCP {place(host, port)}: address already in use"
-            raise ConnectFailed(message, host=host, port=port)
+        address = self._bound("TCP", host, port, self._listeners)
         listener = self._listeners[address] = _MemoryListener(address)
         try:
             yield listener
@@ -264,11 +261,7 @@ class MemoryNetwork:
         may_broadcast: bool = False,
     ) -> AsyncGenerator[_MemoryUdp]:
         """Bind a UDP socket; the same address cannot be bound twice."""
-        address = (self._plain(host or ""), port or self._free_port())
-        if address in self._udp:
-            shown = place(host or "*", port)
-            message = f"cannot bind UDP {shown}: address already in use"
-            raise ConnectFailed(message, host=host, port=port)
+        address = self._bound("UDP", host or "*", port, self._udp)
         udp = _MemoryUdp(self, address, may_broadcast=may_broadcast)
         self._udp[address] = udp
         try:
@@ -287,6 +280,20 @@ class MemoryNetwork:
                     udp.box.put((data, source))
         elif (udp_here := self._udp.get((self._plain(host), port))) is not None:
             udp_here.box.put((data, source))
+
+    def _bound(
+        self, kind: str, host: str, port: int, taken: Mapping[Address, object]
+    ) -> Address:
+        address = (self._plain(host), port or self._free_port())
+        try:
+            check_port(port)
+            reason = "address already in use" if address in taken else ""
+        except ValueError as exc:
+            reason = str(exc)
+        if reason:
+            message = f"cannot bind {kind} {place(host, port)}: {reason}"
+            raise ConnectFailed(message, host=host, port=port)
+        return address
 
     def _plain(self, host: str) -> str:
         return self.host if host in _WILDCARDS or host == "localhost" else host

@@ -41,6 +41,7 @@ __all__ = [
     "StreamAttribute",
     "TcpListener",
     "UdpSocket",
+    "check_port",
     "place",
     "reason_of",
 ]
@@ -56,7 +57,7 @@ LOST = (
 )
 
 # What the operating system and Python raise for an address that cannot be.
-_BAD_ADDRESS = (OSError, ValueError, OverflowError)
+_BAD_ADDRESS = (OSError, ValueError)
 _WORDS: dict[type[BaseException], str] = {
     anyio.EndOfStream: "the peer hung up",
     anyio.ClosedResourceError: "closed on this side",
@@ -186,7 +187,17 @@ class _RealListener:
                 )
                 await anyio.sleep(_ACCEPT_PAUSE_S)
             else:
+                _stop_reading_ahead(stream)
                 tg.start_soon(handler, stream)
+
+
+def _stop_reading_ahead(stream: SocketStream) -> None:
+    # Over asyncio, anyio 4.16 reads an accepted connection without limit until a
+    # `receive` has had to wait for once: a peer that sends faster than its handler
+    # reads would fill the memory. Connections made by us begin paused.
+    transport = getattr(stream, "_transport", None)
+    if transport is not None:
+        transport.pause_reading()
 
 
 class _RealUdp:
@@ -201,6 +212,7 @@ class _RealUdp:
     async def send(self, data: bytes, host: str, port: int) -> None:
         await anyio.lowlevel.checkpoint()
         try:
+            check_port(port)
             infos = await anyio.getaddrinfo(
                 host, port, family=self._socket.family, type=socket.SOCK_DGRAM
             )
@@ -251,6 +263,7 @@ class RealNetwork:
 
     async def connect_tcp(self, host: str, port: int) -> ByteStream:
         try:
+            check_port(port)
             return await anyio.connect_tcp(host, port)
         except _BAD_ADDRESS as exc:
             message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"
@@ -259,6 +272,7 @@ class RealNetwork:
     @asynccontextmanager
     async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
         try:
+            check_port(port)
             bound = await anyio.create_tcp_listener(
                 local_host=host or None, local_port=port
             )
@@ -286,6 +300,7 @@ class RealNetwork:
 async def _bound_udp(
     host: str | None, port: int, *, may_broadcast: bool
 ) -> socket.socket:
+    check_port(port)
     family, address = socket.AF_INET, ("", port)
     if host:
         infos = await anyio.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
@@ -307,6 +322,17 @@ def _bind_failed(kind: str, host: str, port: int, exc: Exception) -> ConnectFail
     return ConnectFailed(message, host=host, port=port)
 
 
+def check_port(port: int) -> None:
+    """Refuse a port that cannot be; name lookup would silently take another.
+
+    Raises:
+        ValueError: It is not from 0 to 65535.
+    """
+    if not 0 <= port <= 65535:
+        message = f"a port is from 0 to 65535, not {port}"
+        raise ValueError(message)
+
+
 def place(host: str, port: int) -> str:
     """Write host and port as one; an IPv6 address gets brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -323,7 +349,7 @@ def reason_of(exc: BaseException) -> str:
     if isinstance(root, ssl.SSLCertVerificationError):
         text = root.verify_message
     elif isinstance(root, ssl.SSLError):
-        text = (root.reason or text).replace("_", " ").lower()
+        text = (getattr(root, "reason", None) or text).replace("_", " ").lower()
     elif isinstance(root, OSError) and root.strerror:
         # The backends add words of their own to the system's; the number is the same.
         number = None if isinstance(root, socket.gaierror) else root.errno

@@ -114,9 +114,8 @@ class HttpClient:
             message = f"{what}: a header field that cannot be sent: {exc}"
             raise UsageError(message) from exc
         exchange = Exchange()
-        with self._mapped(what, exchange):
-            with anyio.fail_after(self._reply_s):
-                return await self._exchange(request, what, exchange)
+        with self._mapped(what, exchange), anyio.fail_after(self._reply_s):
+            return await self._exchange(request, what, exchange)
 
     async def _exchange(
         self, request: httpx.Request, what: str, exchange: Exchange
@@ -198,7 +197,10 @@ async def _read_whole(
         if violation is None:
             raise
     if violation is not None:
-        raise violation
+        try:
+            raise violation
+        finally:
+            del violation
     return reader.finish()
 
 

@@ -74,7 +74,7 @@ class Transport(httpx.AsyncBaseTransport):
                     target=url.raw_path,
                 ),
                 headers=request.headers.raw,
-                content=request.stream,
+                content=_RequestBody(request.content),
                 extensions=request.extensions,
             )
         )
@@ -87,6 +87,25 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+class _RequestBody:
+    """Gives the body in one piece; httpx's own is a generator that may be left over.
+
+    httpcore stops reading a body when a server replies before it is sent, and trio
+    warns of generators that have been left suspended.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [data] if data else []
+
+    def __aiter__(self) -> _RequestBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -193,8 +212,10 @@ class _Stream(httpcore.AsyncNetworkStream):
         raw = self._stream.extra(SocketAttribute.raw_socket, None)
         if raw is None:
             return bool(self._stream.extra(StreamAttribute.has_input, None))
-        if raw.fileno() < 0:
-            return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(raw.fileno(), selectors.EVENT_READ)
-            return bool(selector.select(0))
+        return raw.fileno() < 0 or _is_readable(raw.fileno())
+
+
+def _is_readable(number: int) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(number, selectors.EVENT_READ)
+        return bool(selector.select(0))

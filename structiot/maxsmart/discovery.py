@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 from anyio import AsyncContextManagerMixin
 
 from structiot._kit.mailbox import Mailbox
-from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.network import REAL_NETWORK, Network, UdpSocket
 from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart.link.datagrams import Clock, system_clock
@@ -43,10 +43,18 @@ class Discovery(AsyncContextManagerMixin):
         found: The devices that answered so far.
     """
 
-    def __init__(self, listener: Listener, host: str | None, network: Network) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        *,
+        host: str | None,
+        local_host: str | None,
+        network: Network,
+    ) -> None:
         self.found: tuple[DiscoveredMaxSmart, ...] = ()
         self._listener = listener
         self._host = host
+        self._local_host = local_host
         self._network = network
         self._waiting: list[DiscoveredMaxSmart] = []
         self._is_used = False
@@ -67,8 +75,7 @@ class Discovery(AsyncContextManagerMixin):
 
     async def _collect(self) -> list[DiscoveredMaxSmart]:
         self._begin()
-        may_broadcast = self._host is None
-        async with self._network.open_udp(may_broadcast=may_broadcast) as udp:
+        async with self._socket() as udp:
             self._listener.resume()
             while (answer := await self._listener.next_answer(udp)) is not None:
                 self._note(answer)
@@ -92,8 +99,7 @@ class Discovery(AsyncContextManagerMixin):
 
     async def _listen_for_some(self) -> None:
         listener = self._listener
-        may_broadcast = self._host is None
-        async with self._network.open_udp(may_broadcast=may_broadcast) as udp:
+        async with self._socket() as udp:
             listener.resume()
             try:
                 answer = await listener.next_answer(udp)
@@ -113,14 +119,10 @@ class Discovery(AsyncContextManagerMixin):
         self,
     ) -> AsyncGenerator[AsyncIterator[DiscoveredMaxSmart]]:
         self._begin()
-        may_broadcast = self._host is None
         box: Mailbox[DiscoveredMaxSmart] = Mailbox(
             _MAX_WAITING, policy="drop_newest", name="discovered devices"
         )
-        async with (
-            self._network.open_udp(may_broadcast=may_broadcast) as udp,
-            service_group() as tg,
-        ):
+        async with self._socket() as udp, service_group() as tg:
 
             async def listen() -> None:
                 self._listener.resume()
@@ -136,6 +138,11 @@ class Discovery(AsyncContextManagerMixin):
 
             tg.start_soon(listen, name="structiot.maxsmart.discovery")
             yield box
+
+    def _socket(self) -> AbstractAsyncContextManager[UdpSocket]:
+        return self._network.open_udp(
+            self._local_host, may_broadcast=self._host is None
+        )
 
     def _begin(self) -> None:
         if self._is_used:
@@ -179,6 +186,7 @@ def discover_maxsmart(
     window_s: float = 2.5,
     rounds: int = 4,
     broadcast: Sequence[str] | None = None,
+    local_host: str | None = None,
     udp_port: int = 8888,
     clock: Clock = system_clock,
     network: Network = REAL_NETWORK,
@@ -197,6 +205,7 @@ def discover_maxsmart(
         rounds: How often to ask within the window, 0.5 s apart.
         broadcast: Addresses to ask everybody by; by default each interface's and
             255.255.255.255.
+        local_host: Address of this machine to ask from; the system's choice if None.
         udp_port: Where devices listen.
         clock: Tells the local time with its zone.
         network: Where datagrams go.
@@ -229,4 +238,4 @@ def discover_maxsmart(
         network=network,
         clock=clock,
     )
-    return Discovery(listener, ip, network)
+    return Discovery(listener, host=ip, local_host=local_host, network=network)

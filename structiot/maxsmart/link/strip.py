@@ -29,6 +29,7 @@ from structiot.maxsmart.link.datagrams import (
     ask_who_is_there,
     system_clock,
 )
+from structiot.maxsmart.link.lenient import LenientNetwork
 from structiot.maxsmart.wire.codec import (
     decode_reply,
     decode_v3_reply,
@@ -209,7 +210,7 @@ async def open_link(
         reply_s=reply_s,
         max_body_bytes=MAX_REPLY_BYTES,
         is_kept_alive=False,
-        network=network,
+        network=LenientNetwork(network),
     ) as http:
         link = StripLink(
             http,

@@ -336,7 +336,10 @@ class Outgoing:
         if flow.flags & 0x04:
             return False
         self._end(flow, out, version)
-        self._settle(flow, reason)
+        if reason:
+            self._settle(flow, reason)
+        else:
+            flow.finish()
         return True
 
     def on_pubrec(

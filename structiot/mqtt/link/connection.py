@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.network import LOST
+from structiot._kit.tasks import service_group
 from structiot.errors import (
     LinkLost,
     ProtocolViolation,
@@ -51,16 +52,19 @@ class Connection:
         self._wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
+        self._is_over = False
 
     async def run(self, *, connack_by: float, connect_s: float) -> StructiotError:
         """Serve the connection; give the reason of its end and close the stream."""
         try:
             with self._scope:
-                async with anyio.create_task_group() as tg:
+                async with service_group() as tg:
                     tg.start_soon(self._write)
                     tg.start_soon(self._keep_alive, connack_by, connect_s)
                     await self._read()
         finally:
+            # Whoever writes from now on must not wait for the writer.
+            self._is_over = True
             self._release()
             await anyio.aclose_forcefully(self._stream)
         return self.error or LinkLost(f"the connection to {self._peer} was ended")
@@ -85,6 +89,9 @@ class Connection:
 
     async def drain(self) -> None:
         """Wait until what is to be written has been taken by the writer."""
+        if self._is_over:
+            await anyio.lowlevel.checkpoint()
+            return
         self.wake()
         if self._drained is None:
             self._drained = anyio.Event()
@@ -93,7 +100,7 @@ class Connection:
     async def flush(self) -> None:
         """Wait until everything has been handed to the stream, or the connection ends."""
         while self._protocol.out or self._wakeup is None:
-            if self.error is not None:
+            if self._is_over or self.error is not None:
                 return
             self.wake()
             if self._idle is None:
@@ -115,6 +122,7 @@ class Connection:
                 self._wakeup = wakeup = anyio.Event()
                 self._release()
                 await wakeup.wait()
+                continue
             data = bytes(out)
             out.clear()
             if self._write_down is not None:

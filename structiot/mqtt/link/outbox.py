@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from copy import copy
 
 import anyio
 
@@ -54,7 +55,7 @@ class Receipt:
         """
         await finished(self._flow)
         if self._flow.error is not None:
-            raise self._flow.error
+            raise copy(self._flow.error)
 
 
 class Outbox:
@@ -75,7 +76,8 @@ class Outbox:
         self._check = check
         self._wake = wake
         self._write_down = write_down
-        self._turns: deque[anyio.Event] = deque()
+        # Who waits for room, in order of arrival.
+        self._queue: deque[tuple[Flow, anyio.Event]] = deque()
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -84,26 +86,26 @@ class Outbox:
             StructiotError: What the link has given up with.
         """
         self._check()
-        while self._turns or not self._has_room():
-            turn = anyio.Event()
-            self._turns.append(turn)
-            try:
-                await turn.wait()
-            except BaseException:
-                if turn.is_set():
-                    self.release()
-                else:
-                    self._turns.remove(turn)
-                raise
-            self._check()
-            if self._has_room():
-                break
-        self._protocol.submit(flow)
+        if self._queue or not self._has_room():
+            await self._turn_of(flow)
+        else:
+            self._protocol.submit(flow)
         self._wake()
         if self._write_down is not None:
             # Accepted means safe, whether there is a connection or not.
             await self._write_down()
         return Receipt(flow)
+
+    async def _turn_of(self, flow: Flow) -> None:
+        turn = (flow, anyio.Event())
+        self._queue.append(turn)
+        try:
+            await turn[1].wait()
+        except BaseException:
+            if turn in self._queue:
+                self._queue.remove(turn)
+            raise
+        self._check()
 
     def _has_room(self) -> bool:
         outgoing = self._protocol.outgoing
@@ -113,13 +115,14 @@ class Outbox:
         )
 
     def release(self, *, everybody: bool = False) -> None:
-        """Let as many go on as there is room for, or everybody at the end."""
-        if not self._turns:
-            return
-        free = self._max_items - len(self._protocol.outgoing.waiting)
-        while self._turns and (everybody or (free > 0 and self._has_room())):
-            self._turns.popleft().set()
-            free -= 1
+        """Accept as many as there is room for; wake everybody at the end."""
+        # The messages are accepted here and not by who is woken: nobody can come in
+        # between, and the order is that of arrival.
+        while self._queue and (everybody or self._has_room()):
+            flow, accepted = self._queue.popleft()
+            if not everybody:
+                self._protocol.submit(flow)
+            accepted.set()
 
     async def emptied(self) -> None:
         """Wait until nothing is under way."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from copy import copy
 from random import Random
 
 import anyio
@@ -17,15 +18,14 @@ from anyio.abc import ByteStream, TaskStatus
 from structiot._kit.backoff import Backoff, Schedule
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.errors import (
-    ConnectException,
-)
+from structiot.mqtt.errors import ConnectException
 from structiot.mqtt.events import Connected, Disconnected
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.memory import Memory
 from structiot.mqtt.link.news import News
 from structiot.mqtt.link.outbox import Outbox
+from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
     connect_error,
     is_final,
@@ -115,13 +115,12 @@ class Link:
         )
         self._open_stream = open_stream
         self._schedule: Schedule = Backoff(
-            cap_s=config.reconnect_max_interval,
-            retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
-            stable_s=STABLE_S,
+            cap_s=config.reconnect_max_interval, stable_s=STABLE_S
         ).start(random)
         self._connection: Connection | None = None
-        self._pong = anyio.Event()
+        self._pings = Pings(self.protocol, str(uri))
         self._attempts = 0
+        self._has_hurried = False
         self._was_open = False
         self._is_leaving = False
         self._is_reconnecting = False
@@ -148,6 +147,8 @@ class Link:
         while True:
             error = await self._one_connection()
             if self._is_leaving:
+                # What is under way will not be acknowledged any more.
+                self._fail_flows(self._closed())
                 return
             if self.greeting.fall_back(error):
                 _log.info("%s; trying MQTT 3.1.1", error)
@@ -177,13 +178,17 @@ class Link:
         try:
             with anyio.fail_after(connect_s):
                 packet = await self.greeting.packet()
+                # Before the network: what cannot be encoded leaves no stream behind.
+                self.protocol.connect(packet, anyio.current_time())
                 stream = await self._open_stream()
         except TimeoutError:
+            self.protocol.connection_lost()
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
             return connect_error(
                 StructiotError(message), self.uri, attempts=self._attempts
             )
         except StructiotError as exc:
+            self.protocol.connection_lost()
             return connect_error(
                 exc, self.uri, username=self.greeting.username, attempts=self._attempts
             )
@@ -194,7 +199,6 @@ class Link:
             on_events=self._take,
             write_down=self._write_down,
         )
-        self.protocol.connect(packet, anyio.current_time())
         self._connection = connection
         try:
             return await connection.run(connack_by=deadline, connect_s=connect_s)
@@ -202,9 +206,12 @@ class Link:
             self._connection = None
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
+            self._pings.connection_lost()
             if connection.opened_at is not None:
                 lived_s = anyio.current_time() - connection.opened_at
                 self._schedule.succeeded(lived_s)
+                if lived_s >= STABLE_S:
+                    self._has_hurried = False
 
     def _delay_after(self, error: StructiotError) -> float | None:
         if is_final(error) or not self.config.auto_reconnect:
@@ -212,8 +219,12 @@ class Link:
         if self._is_reconnecting:
             self._is_reconnecting = False
             return 0.0
-        if self._attempts == 0:
+        if 0 <= self.config.reconnect_retries < self._attempts:
+            return None
+        if self._attempts == 0 and not self._has_hurried:
             # The connection had been open: a broker that restarts may be back now.
+            # Once only: one that accepts us and hangs up is not to be hammered.
+            self._has_hurried = True
             return FIRST_RETRY_S
         return self._schedule.next_delay_s()
 
@@ -232,20 +243,29 @@ class Link:
 
     def _give_up(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""
-        self.error = error
-        if self.memory is not None:
-            self.memory.freeze()
         self.news.tell(
             Disconnected(
                 reason=str(error), error=error, attempt=self._attempts, retry_in_s=None
             )
         )
-        self.news.end()
+        self._release(error)
         for messages in self.router.subscribers():
             messages.close(error)
-        self.protocol.outgoing.fail_all(error)
+
+    def _release(self, error: StructiotError) -> None:
+        self.error = error
+        self._fail_flows(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
+        self.news.end()
+
+    def _fail_flows(self, error: StructiotError) -> None:
+        if self.memory is not None:
+            self.memory.freeze()
+        self.protocol.outgoing.fail_all(error)
+
+    def _closed(self) -> LinkLost:
+        return LinkLost(f"the client of {self.uri} was closed", reason="closed")
 
     async def leave(
         self,
@@ -266,17 +286,13 @@ class Link:
                 await self._connection.flush()
         if self.memory is not None:
             await self.memory.close()
-        closed = LinkLost("the client was closed", reason="closed")
+        closed = self._closed()
         if self._connection is not None:
             self._connection.end(closed)
         if self.error is None:
-            self.error = closed
+            self._release(closed)
             for messages in self.router.subscribers():
                 messages.close()
-            self.protocol.outgoing.fail_all(closed)
-            self.subscribing.fail_all(closed)
-            self.outbox.release(everybody=True)
-        self.news.end()
 
     def reconnect(self) -> None:
         """End the present connection, if there is one, and open a new one at once."""
@@ -299,8 +315,7 @@ class Link:
                 case Unsuback():
                     self.subscribing.take_unsuback(event)
                 case Pingresp():
-                    self._pong.set()
-                    self._pong = anyio.Event()
+                    self._pings.answered()
                 case Disconnect() if self._connection is not None:
                     self._connection.end(server_goodbye(event, str(self.uri)))
                 case _:
@@ -346,7 +361,7 @@ class Link:
     def check(self) -> None:
         """Raise what the link has given up with, if it has."""
         if self.error is not None:
-            raise self.error
+            raise copy(self.error)
 
     async def ready(self) -> None:
         """Wait until there is a connection."""
@@ -381,12 +396,5 @@ class Link:
     async def ping(self) -> None:
         """Ask the broker for a sign of life and wait for it."""
         await self.ready()
-        pong = self._pong
-        self.protocol.ping(anyio.current_time())
-        self.wake()
-        while not pong.is_set():
-            with anyio.move_on_after(0.5):
-                await pong.wait()
-            if not self.is_open:
-                self.check()
-                raise LinkLost(f"connection to {self.uri} lost during a ping")
+        if self._connection is not None:
+            await self._pings.ask(self._connection)

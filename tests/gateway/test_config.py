@@ -28,6 +28,7 @@ keep_alive_s = 30
 id = "house-1"
 command_s = 5
 goodbye_s = 1.5
+forget_on_exit = true
 retry_max_s = 120
 
 [maxsmart]
@@ -35,6 +36,7 @@ discover = false
 discover_every_s = 300
 broadcast = ["192.168.1.255", "10.0.0.255"]
 poll_s = 2
+reply_s = 0.5
 http_port = 8080
 udp_port = 8889
 
@@ -79,10 +81,12 @@ def test_every_setting_is_read(tmp_path: Path):
     assert mqtt.keep_alive_s == 30
     assert (gateway.id, gateway.command_s) == ("house-1", 5.0)
     assert (gateway.goodbye_s, gateway.retry_max_s) == (1.5, 120.0)
+    assert gateway.forget_on_exit
     assert maxsmart is not None
     assert (maxsmart.discover, maxsmart.discover_every_s) == (False, 300.0)
     assert maxsmart.broadcast == ("192.168.1.255", "10.0.0.255")
     assert (maxsmart.poll_s, maxsmart.http_port, maxsmart.udp_port) == (2, 8080, 8889)
+    assert maxsmart.reply_s == 0.5
     first, second = maxsmart.devices
     assert (first.host, first.name, first.http_port) == (
         "192.168.1.100",

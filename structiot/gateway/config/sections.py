@@ -130,6 +130,7 @@ class MaxSmartSection(_Section):
         broadcast: Addresses that a search is sent to; by default the broadcast
             address of each interface and 255.255.255.255.
         poll_s: Time between two readings of a strip.
+        reply_s: Longest wait for one answer of a strip.
         http_port: TCP port of commands.
         udp_port: UDP port of discovery.
         devices: The strips that are known.
@@ -139,6 +140,7 @@ class MaxSmartSection(_Section):
     discover_every_s: Annotated[float, _seconds(5, 86400)] = 60.0
     broadcast: Hosts | None = None
     poll_s: PollSeconds = 5.0
+    reply_s: Annotated[float, _seconds(0.1, 60)] = 2.0
     http_port: Port = 80
     udp_port: Port = 8888
     devices: Annotated[tuple[MaxSmartDeviceSection, ...], Field(strict=False)] = ()

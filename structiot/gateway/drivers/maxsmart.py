@@ -66,6 +66,7 @@ class MaxSmartDriver:
                 udp_port=device.udp_port or section.udp_port,
                 name=device.name,
                 poll_s=device.poll_s or section.poll_s,
+                reply_s=section.reply_s,
                 network=self._network,
             )
 
@@ -121,6 +122,7 @@ class MaxSmartDriver:
                 port=section.http_port,
                 udp_port=section.udp_port,
                 poll_s=section.poll_s,
+                reply_s=section.reply_s,
                 network=self._network,
             )
 

@@ -1,0 +1,154 @@
+"""A device that does as it is told, and a board that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random
+
+import anyio
+
+from structiot._kit.backoff import Backoff
+from structiot._kit.mailbox import Mailbox
+from structiot.errors import StructiotError
+from structiot.gateway.drivers import Source
+from structiot.gateway.entities.topics import Topics
+from structiot.gateway.events import GatewayEvent
+from structiot.gateway.face import Stage
+from structiot.gateway.supervisor import GatewayDevice, Site
+from structiot.model import (
+    Availability,
+    Command,
+    DeviceEvent,
+    DeviceInfo,
+    Entity,
+    Sensor,
+    State,
+    StateChange,
+    Switch,
+)
+
+AT = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
+TOPICS = Topics(base="structiot", discovery_prefix="homeassistant", gateway_id="gw")
+INFO = DeviceInfo(id="SN1", system="maxsmart", name="STRIP", serial="SN1")
+ENTITIES: tuple[Entity, ...] = (
+    Switch(key="port_1", name="Port 1"),
+    Switch(key="port_2", name="Port 2"),
+    Sensor(key="port_1_power", name="Power", unit="W"),
+)
+
+
+class Board:
+    """Remembers what was published."""
+
+    def __init__(self) -> None:
+        self.retained: dict[str, str] = {}
+        self.told: list[tuple[str, str]] = []
+        self.history: list[tuple[str, str]] = []
+
+    def retain(self, topic: str, payload: str) -> None:
+        self.retained[topic] = payload
+        self.history.append((topic, payload))
+
+    def clear(self, topic: str) -> None:
+        self.retained.pop(topic, None)
+        self.history.append((topic, ""))
+
+    def tell(self, topic: str, payload: str) -> None:
+        self.told.append((topic, payload))
+
+    def payloads(self, topic: str) -> list[str]:
+        return [payload for seen, payload in self.history if seen == topic]
+
+
+class ScriptedDevice:
+    """A `Device` whose behaviour is set by its attributes."""
+
+    def __init__(
+        self, info: DeviceInfo = INFO, entities: Sequence[Entity] = ENTITIES
+    ) -> None:
+        self.info = info
+        self.entities = tuple(entities)
+        self.opened = 0
+        self.opened_at: list[float] = []
+        self.is_open = False
+        self.open_error: BaseException | None = None
+        self.open_takes_s = 0.0
+        self.command_error: BaseException | None = None
+        self.command_takes_s = 0.0
+        self.commands: list[tuple[str, Command]] = []
+        self.first: list[DeviceEvent] = [Availability(is_available=True, at_utc=AT)]
+        self._boxes: list[Mailbox[DeviceEvent]] = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[ScriptedDevice]:
+        self.opened += 1
+        self.opened_at.append(anyio.current_time())
+        await anyio.sleep(self.open_takes_s)
+        if self.open_error is not None:
+            raise self.open_error
+        self.is_open = True
+        try:
+            yield self
+        finally:
+            self.is_open = False
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[Mailbox[DeviceEvent]]:
+        with Mailbox[DeviceEvent](name="scripted events") as box:
+            for event in self.first:
+                box.put(event)
+            self._boxes.append(box)
+            try:
+                yield box
+            finally:
+                self._boxes.remove(box)
+
+    def tell(self, *events: DeviceEvent) -> None:
+        for box in self._boxes:
+            for event in events:
+                box.put(event)
+
+    def tell_state(self, key: str, state: State | None) -> None:
+        self.tell(StateChange(key=key, state=state, at_utc=AT))
+
+    def end_events(self, error: StructiotError | None = None) -> None:
+        for box in self._boxes:
+            box.close(error)
+
+    async def command(self, key: str, command: Command) -> None:
+        await anyio.sleep(self.command_takes_s)
+        if self.command_error is not None:
+            raise self.command_error
+        self.commands.append((key, command))
+
+
+def site_of(board: Board, events: list[GatewayEvent] | None = None) -> Site:
+    """Make a site that gives every device the level it wants."""
+
+    def claim(device: GatewayDevice, info: DeviceInfo) -> str | None:
+        return device.slug or f"{info.system}_{info.id}".lower()
+
+    return Site(
+        stage=Stage(
+            topics=TOPICS,
+            board=board,
+            version="0.1.0",
+            announces=True,
+            clock=lambda: AT,
+        ),
+        command_s=15.0,
+        retry=Backoff(first_s=1.0, cap_s=60.0, jitter=0.0),
+        claim=claim,
+        emit=(events if events is not None else []).append,
+    )
+
+
+def kept(
+    device: ScriptedDevice, site: Site, *, name: str | None = "Desk"
+) -> GatewayDevice:
+    """Put a scripted device into care; `run` is the test's to start."""
+    source = Source(label="strip at 10.0.0.7", open=device.open, name=name)
+    slug = None if name is None else name.lower()
+    return GatewayDevice(source, site, slug=slug, random=Random(1))

@@ -1,0 +1,431 @@
+"""Whatever one device does costs its own availability and nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from structiot._kit.tasks import service_group
+from structiot.errors import CommandRefused, ConnectFailed, LinkLost
+from structiot.gateway.events import DeviceUpdate, GatewayEvent
+from structiot.gateway.supervisor import GatewayDevice
+from structiot.model import (
+    Availability,
+    DeviceInfo,
+    EntitiesChanged,
+    Entity,
+    Switch,
+)
+from tests.gateway.support import (
+    AT,
+    ENTITIES,
+    Board,
+    ScriptedDevice,
+    kept,
+    site_of,
+)
+
+pytestmark = pytest.mark.virtual_time
+
+AVAILABILITY = "structiot/desk/availability"
+CONFIG = "homeassistant/device/gw_desk/config"
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def device() -> ScriptedDevice:
+    return ScriptedDevice()
+
+
+@asynccontextmanager
+async def running(*devices: GatewayDevice) -> AsyncIterator[None]:
+    async with service_group() as tg:
+        for device in devices:
+            tg.start_soon(device.run)
+        await anyio.wait_all_tasks_blocked()
+        yield
+
+
+async def settled() -> None:
+    await anyio.sleep(0.001)
+
+
+async def test_a_device_is_announced_then_available_then_its_states(board, device):
+    device.first.append(EntitiesChanged(at_utc=AT))
+    async with running(kept(device, site_of(board))):
+        device.tell_state("port_1", True)
+        device.tell_state("port_1_power", 5.2)
+        await settled()
+    topics = list(dict.fromkeys(topic for topic, _ in board.history))
+    assert topics == [
+        AVAILABILITY,
+        CONFIG,
+        "structiot/desk/port_1/state",
+        "structiot/desk/port_1_power/state",
+    ]
+    assert board.payloads(AVAILABILITY)[:2] == ["offline", "online"]
+    assert board.retained["structiot/desk/port_1/state"] == "ON"
+    assert board.retained["structiot/desk/port_1_power/state"] == "5.2"
+    assert json.loads(board.retained[CONFIG])["device"]["name"] == "Desk"
+
+
+async def test_a_device_without_a_name_shows_nothing_until_it_is_known(board, device):
+    device.open_error = ConnectFailed("nobody there")
+    care = kept(device, site_of(board), name=None)
+    async with running(care):
+        assert (board.history, care.slug) == ([], None)
+        assert care.label == care.name == "strip at 10.0.0.7"
+        device.open_error = None
+        await anyio.sleep(60)
+        assert care.slug == "maxsmart_sn1"
+        assert care.name == "STRIP"
+        assert board.retained["structiot/maxsmart_sn1/availability"] == "online"
+
+
+async def test_an_unreachable_device_is_tried_with_growing_delay_and_said_once(
+    board, device, caplog
+):
+    caplog.set_level(logging.INFO, "structiot.gateway")
+    device.open_error = ConnectFailed("cannot connect to 10.0.0.7:80: no route to host")
+    care = kept(device, site_of(board))
+    async with running(care):
+        await anyio.sleep(240)
+        times = device.opened_at
+        waits = [later - earlier for earlier, later in pairwise(times)]
+        assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+        assert board.payloads(AVAILABILITY) == ["offline"] * 2
+        assert caplog.messages == [
+            (
+                "Desk (strip at 10.0.0.7): cannot connect to 10.0.0.7:80: no route to host; "
+                "trying again in 1.0 s"
+            )
+        ]
+        caplog.clear()
+        device.open_error = None
+        await anyio.sleep(60)
+        assert caplog.messages == ["Desk (strip at 10.0.0.7) is reached again as desk"]
+        assert care.is_available
+    assert not device.is_open
+
+
+async def test_a_device_that_hangs_while_it_opens_is_given_up_after_a_minute(
+    board, device
+):
+    device.open_takes_s = 1e9
+    care = kept(device, site_of(board))
+    async with running(care):
+        await anyio.sleep(59)
+        assert care.availability.reason == "not reached yet"
+        await anyio.sleep(1.5)
+        assert care.availability.reason == "it was not open after 60 s"
+        device.open_takes_s = 0
+        await anyio.sleep(2)
+        assert care.is_available
+
+
+async def test_a_device_that_is_open_has_no_deadline(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        await anyio.sleep(86_400)
+        assert (device.opened, care.is_available) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (LinkLost("it hung up"), "it hung up"),
+        (None, "it tells no more"),
+    ],
+)
+async def test_a_device_whose_events_end_is_opened_again(board, device, error, reason):
+    care = kept(device, site_of(board))
+    async with running(care):
+        device.end_events(error)
+        await settled()
+        assert board.retained[AVAILABILITY] == "offline"
+        assert care.availability.reason == reason
+        await anyio.sleep(2)
+        assert board.retained[AVAILABILITY] == "online"
+        assert device.opened == 2
+
+
+async def test_a_device_that_lived_long_is_tried_at_once_when_it_is_lost(board, device):
+    device.open_error = ConnectFailed("no")
+    async with running(kept(device, site_of(board))):
+        await anyio.sleep(40)  # the next delay would be 32 s
+        device.open_error = None
+        await anyio.sleep(100)
+        opened = device.opened
+        device.end_events()
+        await anyio.sleep(1.1)
+        assert device.opened == opened + 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), TimeoutError(), KeyError(3)])
+async def test_a_fault_in_a_systems_code_is_that_devices_trouble(
+    board, device, error, caplog
+):
+    device.open_error = error
+    other = ScriptedDevice()
+    site = site_of(board)
+    care, neighbour = kept(device, site), kept(other, site, name="Other")
+    async with running(care, neighbour):
+        assert care.availability.reason.startswith("internal error: ")
+        assert neighbour.is_available
+        await anyio.sleep(300)
+        assert neighbour.is_available
+        assert other.opened == 1
+    assert any("internal error" in message for message in caplog.messages)
+
+
+async def test_a_device_says_by_itself_that_it_is_away_and_back(board, device):
+    async with running(kept(device, site_of(board))):
+        device.tell(Availability(is_available=False, at_utc=AT, reason="silent"))
+        await settled()
+        assert board.retained[AVAILABILITY] == "offline"
+        device.tell(Availability(is_available=True, at_utc=AT))
+        await settled()
+        assert board.retained[AVAILABILITY] == "online"
+        assert device.opened == 1
+
+
+async def test_nonsense_is_said_once_and_left_out(board, device, caplog):
+    async with running(kept(device, site_of(board))):
+        for _ in range(3):
+            device.tell_state("port_9", True)
+            device.tell_state("port_1", "maybe")
+            device.tell_state("port_1_power", float("nan"))
+            device.tell("no event")
+        device.tell_state("port_2", False)
+        await settled()
+    assert board.retained["structiot/desk/port_2/state"] == "OFF"
+    assert "structiot/desk/port_1/state" not in board.retained
+    said = [message.partition("ignored: ")[2] for message in caplog.messages]
+    assert said == [
+        "it has no entity 'port_9'",
+        "port_1 is a switch and cannot be 'maybe'",
+        "port_1_power is a sensor and cannot be nan",
+        "'no event' is no event",
+    ]
+
+
+async def test_an_entity_that_cannot_be_a_topic_is_left_out(board, caplog):
+    class Strange(Entity):
+        """No kind of the model."""
+
+    entities = (*ENTITIES, Switch(key="a/b"), Switch(key=""), Strange(key="odd"))
+    device = ScriptedDevice(entities=entities)
+    async with running(kept(device, site_of(board))):
+        components = json.loads(board.retained[CONFIG])["components"]
+        assert set(components) == {"port_1", "port_2", "port_1_power"}
+    assert len(caplog.messages) == 3
+
+
+async def test_entities_that_are_gone_are_taken_away(board, device):
+    async with running(kept(device, site_of(board))):
+        device.tell_state("port_2", True)
+        await settled()
+        device.entities = (Switch(key="port_1", name="Kettle"),)
+        device.tell(EntitiesChanged(at_utc=AT))
+        await settled()
+        components = json.loads(board.retained[CONFIG])["components"]
+        assert components["port_1"]["name"] == "Kettle"
+        assert components["port_2"] == {"platform": "switch"}
+        assert components["port_1_power"] == {"platform": "sensor"}
+        assert "structiot/desk/port_2/state" not in board.retained
+
+
+async def test_what_happens_is_told_to_the_gateways_holder(board, device):
+    events: list[GatewayEvent] = []
+    async with running(kept(device, site_of(board, events))):
+        device.tell_state("port_1", True)
+        device.tell_state("port_9", True)
+        await settled()
+    kinds = [type(e.event).__name__ for e in events if isinstance(e, DeviceUpdate)]
+    assert kinds == ["Availability", "Availability", "StateChange"]
+
+
+async def test_a_device_can_be_opened_anew_at_once(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        care.reopen()
+        await settled()
+        assert (device.opened, care.is_available) == (2, True)
+        device.open_error = ConnectFailed("no")
+        device.end_events()
+        await anyio.sleep(100)
+        device.open_error = None
+        opened = device.opened
+        care.reopen()
+        await settled()
+        assert (device.opened, care.is_available) == (opened + 1, True)
+
+
+async def test_a_device_that_is_given_up_leaves_the_broker(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        device.tell_state("port_1", True)
+        await settled()
+        care.stop()
+        await settled()
+        assert board.retained == {}
+        assert not device.is_open
+        await anyio.sleep(300)
+        assert (device.opened, board.retained) == (1, {})
+
+
+async def test_a_device_that_another_one_is_already_is_not_kept(board, device):
+    site = site_of(board)
+
+    def refuse(_device: GatewayDevice, _info: DeviceInfo) -> str | None:
+        return None
+
+    site = replace(site, claim=refuse)
+    async with running(kept(device, site, name=None)):
+        await anyio.sleep(300)
+        assert (device.opened, device.is_open, board.history) == (1, False, [])
+
+
+# --------------------------------------------------------------------- commands
+
+
+def errors_of(board: Board) -> list[str]:
+    assert {topic for topic, _ in board.told} <= {"structiot/desk/error"}
+    return [json.loads(payload)["error"] for _, payload in board.told]
+
+
+def ask(care: GatewayDevice, entity: str, payload: bytes) -> None:
+    topic = f"structiot/desk/{entity}/set"
+    care.request(entity, topic=topic, payload=payload)
+
+
+async def test_a_command_reaches_the_device(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_1", b"ON")
+        ask(care, "port_2", b"off")
+        await settled()
+    assert device.commands == [("port_1", True), ("port_2", False)]
+    assert board.told == []
+
+
+async def test_a_port_that_does_not_exist_is_answered_with_those_that_do(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_7", b"ON")
+    assert board.told == [
+        (
+            "structiot/desk/error",
+            json.dumps(
+                {
+                    "error": "Desk (strip at 10.0.0.7) has no 'port_7'; "
+                    "there are port_1, port_2",
+                    "topic": "structiot/desk/port_7/set",
+                    "payload": "ON",
+                    "at": "2024-05-01T12:00:00.000+00:00",
+                }
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entity", "payload", "said"),
+    [
+        ("port_1", b"maybe", "port_1 takes ON or OFF, not 'maybe'"),
+        ("port_1_power", b"5", "port_1_power takes no commands: it is only read"),
+        ("port_1", b"\xff", "a command is text in UTF-8, and this is not"),
+    ],
+)
+async def test_a_command_that_cannot_be_is_answered(
+    board, device, entity, payload, said
+):
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, entity, payload)
+    assert errors_of(board) == [said]
+
+
+async def test_a_refusal_of_the_device_is_answered(board, device):
+    device.command_error = CommandRefused("strip refused cmd 200 (code 404)")
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_1", b"ON")
+        await settled()
+        assert care.is_available
+    assert errors_of(board) == ["strip refused cmd 200 (code 404)"]
+
+
+async def test_a_fault_while_a_command_runs_is_answered(board, device, caplog):
+    device.command_error = ZeroDivisionError("oops")
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_1", b"ON")
+        await settled()
+        assert care.is_available
+    assert errors_of(board) == ["internal error: ZeroDivisionError: oops"]
+
+
+async def test_a_command_that_hangs_ends_at_its_deadline_and_delays_nobody_else(board):
+    site = site_of(board)
+    slow, quick = ScriptedDevice(), ScriptedDevice()
+    slow.command_takes_s = 1e9
+    one, two = kept(slow, site), kept(quick, site, name="Other")
+    async with running(one, two):
+        ask(one, "port_1", b"ON")
+        ask(one, "port_2", b"ON")
+        two.request("port_1", topic="structiot/other/port_1/set", payload=b"ON")
+        await settled()
+        assert quick.commands == [("port_1", True)]
+        slow.command_takes_s = 0
+        await anyio.sleep(15.1)
+        said = "Desk (strip at 10.0.0.7) did not carry it out within 15 s"
+        assert errors_of(board) == [said]
+        assert slow.commands == [("port_2", True)]
+
+
+async def test_commands_do_not_pile_up(board, device):
+    device.command_takes_s = 1e9
+    care = kept(device, site_of(board))
+    async with running(care):
+        for _ in range(34):
+            ask(care, "port_1", b"ON")
+            await settled()
+        said = "32 commands wait for Desk (strip at 10.0.0.7) already"
+        assert errors_of(board) == [said]
+        device.end_events(LinkLost("it hung up"))
+        await settled()
+        assert errors_of(board)[1:] == [
+            "Desk (strip at 10.0.0.7) was closed meanwhile",
+            *["Desk (strip at 10.0.0.7) is not available: it hung up"] * 32,
+        ]
+
+
+async def test_a_command_to_a_device_that_is_away_says_why(board, device):
+    device.open_error = ConnectFailed("no route to host")
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_1", b"ON")
+    assert errors_of(board) == [
+        "Desk (strip at 10.0.0.7) is not available: no route to host"
+    ]
+
+
+async def test_a_long_payload_is_shown_in_part(board, device):
+    care = kept(device, site_of(board))
+    async with running(care):
+        ask(care, "port_1", b"\x00" * 5000)
+    ((topic, payload),) = board.told
+    assert json.loads(payload)["payload"] == "\x00" * 200
+    assert topic == "structiot/desk/error"

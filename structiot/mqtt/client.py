@@ -153,16 +153,13 @@ class MqttClient(Publishing):
             link.subscribing.ask(entry)
             link.wake()
             await link.subscribing.answered(entry)
-            messages.granted_qos = entry.granted
             yield messages
         finally:
             await messages.aclose()
             if link.router.remove(entry, messages) and link.error is None:
-                with anyio.move_on_after(self._config.goodbye_s, shield=True):
-                    done = link.subscribing.forget(entry)
-                    link.wake()
-                    if done is not None:
-                        await done.wait()
+                done = link.subscribing.forget(entry)
+                link.wake()
+                await link.subscribing.forgotten(done, self._config.goodbye_s)
 
     # -- the connection ------------------------------------------------------------
 

@@ -30,8 +30,9 @@ class Filter:
         subscribers: Who wants its messages.
         subscription_id: Its number in MQTT 5.0.
         granted: The QoS the broker granted; None while it has not answered.
-        error: Why it refused.
+        error: Why it refused the last request.
         answered: Is set at the answer; made anew for each request.
+        before: What was granted before the request that is under way.
     """
 
     request: SubscriptionRequest
@@ -40,9 +41,12 @@ class Filter:
     granted: int | None = None
     error: StructiotError | None = None
     answered: anyio.Event = field(default_factory=anyio.Event)
+    before: int | None = None
 
     def ask_again(self) -> None:
         """The broker's answer to a new request is awaited."""
+        if self.granted is not None:
+            self.before = self.granted
         self.granted = None
         self.error = None
         if self.answered.is_set():
@@ -52,6 +56,7 @@ class Filter:
         """Take the broker's answer and wake who waits for it."""
         self.granted = granted
         self.error = error
+        self.before = None
         for messages in self.subscribers:
             messages.granted_qos = granted
         self.answered.set()

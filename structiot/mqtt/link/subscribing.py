@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 
 import anyio
 
@@ -28,11 +29,15 @@ class Subscribing:
         self._router = router
         self._protocol = protocol
         self._subscribed: dict[int, list[Filter]] = {}
-        self._unsubscribed: dict[int, anyio.Event] = {}
+        self._unsubscribed: dict[int, tuple[anyio.Event, tuple[str, ...]]] = {}
+        # What the broker may still know of although nobody wants it.
+        self._unwanted: dict[str, None] = {}
+        self._is_silent = False
 
     def ask(self, entry: Filter) -> None:
         """Subscribe now if there is a connection, else at the next one."""
         entry.ask_again()
+        self._unwanted.pop(entry.request.topic_filter, None)
         if self._protocol.state is State.OPEN:
             self._send([entry])
 
@@ -60,20 +65,30 @@ class Subscribing:
             SubscribeRefused: The broker said no.
             TransportError: The link gave up.
         """
-        while entry.granted is None:
-            if entry.error is not None:
-                raise entry.error
-            await entry.answered.wait()
+        while True:
+            event = entry.answered
+            await event.wait()
+            if entry.answered is event:
+                break
+            if entry.before is not None:
+                return  # granted, and asked for by somebody else since
+        if entry.error is not None:
+            raise copy(entry.error)
 
     def restore(self, *, session_present: bool) -> None:
         """Subscribe again what the broker does not know (any more)."""
-        if not session_present:
+        if session_present:
+            wanted = [entry for entry in self._router if entry.granted is None]
+        else:
+            wanted = list(self._router)
+            for entry in wanted:
+                entry.ask_again()
+                entry.before = None
+            self._unwanted.clear()
             self._router.forget_retained()
-        wanted = [
-            entry
-            for entry in self._router
-            if not session_present or entry.granted is None
-        ]
+        unwanted = tuple(self._unwanted)
+        for start in range(0, len(unwanted), FILTERS_PER_PACKET):
+            self._unsubscribe(unwanted[start : start + FILTERS_PER_PACKET])
         # A subscription identifier belongs to a whole SUBSCRIBE.
         step = FILTERS_PER_PACKET if self._protocol.version < 5 else 1
         for start in range(0, len(wanted), step):
@@ -109,6 +124,10 @@ class Subscribing:
                 entry.answer(int(reason))
 
     def _refused(self, entry: Filter, error: StructiotError) -> None:
+        if entry.before is not None:
+            # The broker does not want more than it has granted; that stays.
+            entry.answer(entry.before, error)
+            return
         had_been_granted = [
             item for item in entry.subscribers if item.granted_qos is not None
         ]
@@ -117,26 +136,51 @@ class Subscribing:
             messages.close(error)
 
     def forget(self, entry: Filter) -> anyio.Event | None:
-        """Unsubscribe if there is a connection; give the event of the answer."""
+        """Unsubscribe, if the broker can know the filter; give the answer's event.
+
+        Without a connection it is done at the next one, should the session live.
+        """
+        if entry.error is not None and entry.granted is None:
+            return None
+        name = entry.request.topic_filter
+        self._unwanted[name] = None
         if self._protocol.state is not State.OPEN:
             return None
-        packet_id = self._protocol.unsubscribe((entry.request.topic_filter,))
+        return self._unsubscribe((name,))
+
+    def _unsubscribe(self, names: tuple[str, ...]) -> anyio.Event | None:
+        packet_id = self._protocol.unsubscribe(names)
         if not packet_id:
             return None
-        self._unsubscribed[packet_id] = done = anyio.Event()
+        done = anyio.Event()
+        self._unsubscribed[packet_id] = (done, names)
         return done
+
+    async def forgotten(self, done: anyio.Event | None, patience_s: float) -> None:
+        """Wait for the answer to an UNSUBSCRIBE, shielded and bounded.
+
+        A broker that was silent once is not waited for again on this connection.
+        """
+        if done is not None and not self._is_silent:
+            with anyio.move_on_after(patience_s, shield=True):
+                await done.wait()
+            self._is_silent = not done.is_set()
 
     def take_unsuback(self, unsuback: Unsuback) -> None:
         """Tell who waits; refusals do not matter, nobody listens any more."""
-        done = self._unsubscribed.pop(unsuback.packet_id, None)
-        if done is not None:
+        known = self._unsubscribed.pop(unsuback.packet_id, None)
+        if known is not None:
+            done, names = known
+            for name in names:
+                self._unwanted.pop(name, None)
             done.set()
 
     def connection_lost(self) -> None:
         """Unanswered requests go out again at the next connection."""
+        self._is_silent = False
         self._subscribed.clear()
         unsubscribed, self._unsubscribed = self._unsubscribed, {}
-        for done in unsubscribed.values():
+        for done, _ in unsubscribed.values():
             done.set()
 
     def fail_all(self, error: StructiotError) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 
 import anyio
 import pytest
-import trustme
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,11 +25,6 @@ from tests.kit.web_site import Answer, BlackHole, fall_silent, hang_up, reply, s
 pytestmark = pytest.mark.virtual_time
 
 URL = "http://strip"
-
-
-@pytest.fixture
-def network() -> MemoryNetwork:
-    return MemoryNetwork()
 
 
 async def error_of(network: MemoryNetwork, *answers: Answer) -> StructiotError:
@@ -290,145 +282,3 @@ def test_whatever_a_server_sends_only_errors_of_ours_come_out(
 
     with virtual_backend(backend) as (name, options):
         anyio.run(main, backend=name, backend_options=options)
-
-
-# -------------------------------------------------------------------------------- TLS
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-class TlsServer:
-    """Does the server's side of the handshake."""
-
-    def __init__(self, authority: trustme.CA, host: str = "strip") -> None:
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(host).configure_cert(self._context)
-
-    async def accept(self, stream: ByteStream) -> ByteStream:
-        return await TLSStream.wrap(
-            stream,
-            server_side=True,
-            ssl_context=self._context,
-            standard_compatible=False,
-        )
-
-
-async def test_https_is_spoken_and_the_connection_kept(
-    network: MemoryNetwork, authority: trustme.CA, trusting: ssl.SSLContext
-):
-    server = TlsServer(authority)
-    async with site(reply(), network=network, port=443, accept=server.accept) as cloud:
-        async with open_http(
-            "https://strip", network=network, ssl_context=trusting
-        ) as http:
-            for _ in range(3):
-                assert (await http.get("/")).body == b"ok"
-    assert cloud.connections == 1
-
-
-async def tls_error(
-    network: MemoryNetwork, server: TlsServer, context: ssl.SSLContext | None
-) -> str:
-    async with site(reply(), network=network, port=443, accept=server.accept) as cloud:
-        async with open_http(
-            "https://strip", network=network, ssl_context=context
-        ) as http:
-            with pytest.raises(ConnectFailed) as caught:
-                await http.get("/")
-            await anyio.wait_all_tasks_blocked()
-            assert cloud.open_connections == 0
-    assert caught.value.host == "strip"
-    return str(caught.value).removeprefix("TLS with strip:443 failed: ")
-
-
-async def test_https_verifies_by_default(network: MemoryNetwork, authority: trustme.CA):
-    reason = await tls_error(network, TlsServer(authority), None)
-    assert reason == "unable to get local issuer certificate"
-
-
-async def test_a_certificate_for_another_name_is_refused(
-    network: MemoryNetwork, authority: trustme.CA, trusting: ssl.SSLContext
-):
-    reason = await tls_error(network, TlsServer(authority, "other"), trusting)
-    assert "certificate is not valid for 'strip'" in reason
-
-
-async def speak_plainly(stream: ByteStream) -> ByteStream:
-    await stream.send(reply())
-    return stream
-
-
-async def close_at_once(stream: ByteStream) -> ByteStream:
-    await stream.receive()
-    await stream.aclose()
-    return stream
-
-
-@pytest.mark.parametrize(
-    ("accept", "reason"),
-    [
-        (speak_plainly, "wrong version number|record layer failure"),
-        (close_at_once, "the peer hung up"),
-    ],
-)
-async def test_a_handshake_that_fails_is_connect_failed(
-    network: MemoryNetwork, trusting: ssl.SSLContext, accept, reason: str
-):
-    async with site(reply(), network=network, port=443, accept=accept) as cloud:
-        async with open_http(
-            "https://strip", network=network, ssl_context=trusting
-        ) as http:
-            with pytest.raises(ConnectFailed, match=reason) as caught:
-                await http.get("/")
-            await anyio.wait_all_tasks_blocked()
-            assert cloud.open_connections == 0
-    assert str(caught.value).startswith("TLS with strip:443 failed: ")
-
-
-async def never_shake_hands(stream: ByteStream) -> ByteStream:
-    while True:
-        await stream.receive()
-
-
-async def test_a_handshake_without_an_answer_is_connect_failed_in_time(
-    network: MemoryNetwork, trusting: ssl.SSLContext
-):
-    accept = never_shake_hands
-    async with site(reply(), network=network, port=443, accept=accept) as cloud:
-        async with open_http(
-            "https://strip", network=network, ssl_context=trusting, reply_s=3
-        ) as http:
-            with pytest.raises(ConnectFailed, match="no answer within 3 s"):
-                await http.get("/")
-            assert anyio.current_time() == 3
-            await anyio.wait_all_tasks_blocked()
-            assert cloud.open_connections == 0, "a cancelled handshake closes, too"
-
-
-async def test_a_lost_tls_connection_is_link_lost(
-    network: MemoryNetwork, authority: trustme.CA, trusting: ssl.SSLContext
-):
-    server = TlsServer(authority)
-
-    async def cut(stream: ByteStream) -> None:
-        assert isinstance(stream, TLSStream)
-        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-        await stream.transport_stream.aclose()
-
-    async with site(cut, network=network, port=443, accept=server.accept):
-        async with open_http(
-            "https://strip", network=network, ssl_context=trusting
-        ) as http:
-            with pytest.raises(LinkLost) as caught:
-                await http.get("/")
-    assert caught.value.reason == "hung up in the middle of a reply"

@@ -1,0 +1,109 @@
+"""The box that holds the latest value of each key."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from structiot._kit.latest import LatestBox
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def taken(box: LatestBox[str, int]) -> list[int]:
+    """Take what waits in a closed box."""
+    return [value async for value in box]
+
+
+async def test_values_come_in_the_order_in_which_their_keys_last_changed():
+    box: LatestBox[str, int] = LatestBox()
+    for key, value in (("a", 1), ("b", 2), ("a", 3)):
+        box.put(key, value)
+    assert len(box) == 2
+    box.close()
+    assert await taken(box) == [2, 3]
+
+
+async def test_a_new_value_replaces_one_that_still_waits_and_is_counted():
+    box: LatestBox[str, int] = LatestBox()
+    for value in range(1000):
+        box.put("a", value)
+    assert (len(box), box.replaced) == (1, 999)
+    box.close()
+    assert await taken(box) == [999]
+
+
+async def test_a_value_that_was_taken_is_not_replaced():
+    box: LatestBox[str, int] = LatestBox()
+    box.put("a", 1)
+    assert await anext(box) == 1
+    box.put("a", 2)
+    assert await anext(box) == 2
+    assert box.replaced == 0
+
+
+async def test_a_reader_waits_for_what_comes_later():
+    box: LatestBox[str, int] = LatestBox()
+    found: list[int] = []
+
+    async def read() -> None:
+        found.extend([value async for value in box])
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(read)
+        for value in range(3):
+            await anyio.wait_all_tasks_blocked()
+            box.put("a", value)
+        await anyio.wait_all_tasks_blocked()
+        box.close()
+    assert found == [0, 1, 2]
+
+
+async def test_closing_wakes_every_reader_and_twice_is_silent():
+    box: LatestBox[str, int] = LatestBox()
+    async with anyio.create_task_group() as tg:
+        for _ in range(3):
+            tg.start_soon(taken, box)
+        await anyio.wait_all_tasks_blocked()
+        box.close()
+        box.close()
+    box.put("a", 1)
+    assert len(box) == 0
+
+
+async def test_each_value_goes_to_one_of_several_readers():
+    box: LatestBox[str, int] = LatestBox()
+    found: list[int] = []
+
+    async def read() -> None:
+        found.extend([value async for value in box])
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(read)
+        tg.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        for number in range(10):
+            box.put(f"key {number}", number)
+        await anyio.wait_all_tasks_blocked()
+        box.close()
+    assert sorted(found) == list(range(10))
+
+
+async def test_a_cancelled_reader_loses_nothing():
+    box: LatestBox[str, int] = LatestBox()
+    with anyio.move_on_after(1):
+        await anext(box)
+    box.put("a", 1)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await anext(box)
+    assert len(box) == 1
+    assert await anext(box) == 1
+
+
+async def test_a_value_that_is_none_waits_like_any_other():
+    box: LatestBox[str, int | None] = LatestBox()
+    box.put("a", None)
+    box.put("a", None)
+    assert box.replaced == 1
+    assert await anext(box) is None

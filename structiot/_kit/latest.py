@@ -41,7 +41,9 @@ class LatestBox(Generic[K, V]):
         """Give `key` a new value; silently nothing once closed."""
         if self._is_closed:
             return
-        if self._values.pop(key, None) is not None:
+        if key in self._values:
+            # Put in anew, so that it takes its place at the end.
+            del self._values[key]
             self.replaced += 1
         self._values[key] = value
         self._wakeup.set()

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
-from anyio import AsyncContextManagerMixin
 
 from structiot._kit.mailbox import Mailbox
 from structiot._kit.network import REAL_NETWORK, Network, UdpSocket
@@ -28,7 +27,7 @@ _MAX_WAITING = 4096
 _log = logging.getLogger(__name__)
 
 
-class Discovery(AsyncContextManagerMixin):
+class Discovery(anyio.AsyncContextManagerMixin):
     """One discovery, to be used once, in one of three ways.
 
     * `devices = await discover_maxsmart()` waits for the whole window and gives a

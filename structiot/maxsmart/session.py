@@ -136,7 +136,8 @@ class StripSession:
             await self._until_due()
             self.schedule.tick(anyio.current_time())
             try:
-                await self.refresh()
+                # Not refused when closed: the block may be ending at this moment.
+                await self._refresh(attempts=1)
             except (TransportError, PeerError) as exc:
                 _log.debug("%s: poll failed: %s", self._link.host, exc)
 
@@ -154,6 +155,9 @@ class StripSession:
             PeerError: It is another device, or what it says makes no sense.
         """
         self._check_open()
+        return await self._refresh(attempts=attempts)
+
+    async def _refresh(self, *, attempts: int) -> StripData:
         # Data are handed on in the order in which they were read.
         async with self._refreshing:
             try:
@@ -252,7 +256,7 @@ class StripSession:
     async def _switch(self, port: int, *, is_on: bool) -> None:
         if self.reach.must_identify or self._is_stale():
             # It may be another one by now.
-            await self.refresh(attempts=_COMMAND_ATTEMPTS)
+            await self._refresh(attempts=_COMMAND_ATTEMPTS)
         await self.ask(SetPort(port=port, is_on=is_on))
         try:
             await self._verify(port, is_on=is_on)
@@ -274,9 +278,10 @@ class StripSession:
         except TransportError as exc:
             if not is_hang_up(exc):
                 raise
-            # So it does to commands that it does not know; is it still there?
-            await self._link.ask(ReadData())
-            raise self._hung_up_on(command) from exc
+            hang_up = exc
+        # So it does to commands that it does not know; is it still there?
+        await self._link.ask(ReadData())
+        raise self._hung_up_on(command) from hang_up
 
     def _hung_up_on(self, command: Command) -> PeerError:
         what = type(command).__name__
@@ -292,7 +297,7 @@ class StripSession:
         for pause_s in VERIFY_AFTER_S:
             await anyio.sleep(pause_s)
             try:
-                data = await self.refresh(attempts=_COMMAND_ATTEMPTS)
+                data = await self._refresh(attempts=_COMMAND_ATTEMPTS)
             except StructiotError as exc:
                 exc.add_note("the command was accepted; reading back failed")
                 raise

@@ -240,7 +240,8 @@ async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]
     if identity is not None:
         link.serial = identity.serial
     try:
-        return identity, await link.ask(ReadData())
+        # A strip serves one client at a time; it may just be busy with another.
+        return identity, await link.ask(ReadData(), attempts=2)
     except (TransportError, ProtocolViolation) as exc:
         http_error = exc
     link.transport = "udp_v3"

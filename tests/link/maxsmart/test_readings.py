@@ -188,6 +188,13 @@ async def test_iterators_end_with_the_strip():
         await ended.wait()
 
 
+async def test_a_block_that_ends_as_a_poll_is_due_ends_quietly():
+    # Whether the poll or the block comes first is up to the backend.
+    for _ in range(20):
+        async with bench() as b, b.strip.readings():
+            await anyio.sleep(5)
+
+
 # ---------------------------------------------------------------- events
 
 

@@ -103,24 +103,23 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
     pythons = install(rows)
     samples: dict[Row, list[Sample]] = {row: [] for row in rows}
     counts: dict[Row, int] = {}
-    for turn in range(args.rounds):
+    for _ in range(args.rounds):
         for row in rows:
             library, loop, cell = row
             python = pythons[library.name]
             if isinstance(python, str):
                 samples[row] = [Sample(problem=python)]
                 continue
-            if turn == 0:
+            if row not in counts:
                 trial = bench.calibrate(python, library, loop, cell)
                 if trial.problem:
                     samples[row].append(trial)
                     note(row, f"failed: {trial.problem}")
                     continue
                 counts[row] = bench.count_for(trial)
-            if row in counts:
-                sample = bench.once(python, library, loop, cell, counts[row])
-                samples[row].append(sample)
-                note(row, sample.problem or f"{sample.rate:,.0f}/s")
+            sample = bench.once(python, library, loop, cell, counts[row])
+            samples[row].append(sample)
+            note(row, sample.problem or f"{sample.rate:,.0f}/s")
     return [
         Result(
             library=library,

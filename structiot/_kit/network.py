@@ -25,10 +25,10 @@ from anyio.abc import (
     ByteStream,
     SocketAttribute,
     SocketListener,
-    SocketStream,
     TaskGroup,
 )
 
+from structiot._kit.sockets import accept
 from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
@@ -171,12 +171,12 @@ class _RealListener:
     async def _accept(
         self,
         listener: SocketListener,
-        handler: Callable[[SocketStream], Coroutine[Any, Any, None]],
+        handler: Callable[[ByteStream], Coroutine[Any, Any, None]],
         tg: TaskGroup,
     ) -> None:
         while True:
             try:
-                stream = await listener.accept()
+                stream = await accept(listener.extra(SocketAttribute.raw_socket))
             except anyio.ClosedResourceError:
                 return
             except (OSError, anyio.BrokenResourceError) as exc:
@@ -187,17 +187,7 @@ class _RealListener:
                 )
                 await anyio.sleep(_ACCEPT_PAUSE_S)
             else:
-                _stop_reading_ahead(stream)
                 tg.start_soon(handler, stream)
-
-
-def _stop_reading_ahead(stream: SocketStream) -> None:
-    # Over asyncio, anyio 4.16 reads an accepted connection without limit until a
-    # `receive` has had to wait for once: a peer that sends faster than its handler
-    # reads would fill the memory. Connections made by us begin paused.
-    transport = getattr(stream, "_transport", None)
-    if transport is not None:
-        transport.pause_reading()
 
 
 class _RealUdp:

@@ -10,6 +10,7 @@ Source of the rules: MQTT 5.0 sections 4.3, 4.4, 4.6 and 4.9 (3.1.1: 4.3, 4.4, 4
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -142,6 +143,8 @@ class Outgoing:
         waiting: Accepted flows that have not been sent.
         window: Flows that may be under way at once on this connection.
         held_bytes: Payloads that all flows hold.
+        out_bytes: Nothing is added to an `out` that holds more; `pump` goes on once
+            it has been written.
         unknown: Acknowledgements that belong to no flow.
         write: How a PUBLISH is written; a `PublishWriter` where the peer has limits.
         journal: Notes what changes, when a store is in use.
@@ -153,6 +156,7 @@ class Outgoing:
         self.inflight: dict[int, Flow] = {}
         self.waiting: deque[Flow] = deque()
         self.held_bytes = 0
+        self.out_bytes = sys.maxsize
         self.unknown = 0
         self.write: Write = encode_publish_into
         self.journal: Journal | None = None
@@ -177,6 +181,7 @@ class Outgoing:
             and not self.waiting
             and not self._resend
             and self._on_wire < self.window
+            and len(out) < self.out_bytes
             and (packet_id := self.ids.take())
         ):
             flow.packet_id = packet_id
@@ -211,16 +216,19 @@ class Outgoing:
         """Send what the window has room for: resends first, then new flows."""
         if not self._is_open:
             return
-        while self._resend and self._on_wire < self.window:
+        while self._resend and self._has_room(out):
             flow = self._resend.popleft()
             if flow.stage == STALE:
                 self._send_again(flow, out, version)
-        while not self._resend and self.waiting and self._on_wire < self.window:
+        while not self._resend and self.waiting and self._has_room(out):
             if not (packet_id := self.ids.take()):
                 return
             flow = self.waiting.popleft()
             flow.packet_id = packet_id
             self._send_new(flow, out, version)
+
+    def _has_room(self, out: bytearray) -> bool:
+        return self._on_wire < self.window and len(out) < self.out_bytes
 
     def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,13 @@ class LazyGroup(click.Group):
     ) -> None:
         super().__init__(*args, **options)
         self._lazy = lazy
+
+    def import_for(self, arguments: Sequence[str]) -> None:
+        """Import the command that the arguments name, before there is a loop to block."""
+        for argument in arguments:
+            if argument in self._lazy:
+                importlib.import_module(self._lazy[argument].module)
+                return
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """Name the commands in the order of the help."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 import anyio
 import asyncclick as click
@@ -20,7 +21,6 @@ import asyncclick as click
 from structiot.cli.lazy import LazyCommand, LazyGroup
 from structiot.cli.options import backend_of, common_options, wants_debug
 from structiot.errors import ConfigError, StructiotError, UsageError
-from structiot.gateway.errors import InvalidConfig
 
 __all__ = ["main", "run_program"]
 
@@ -45,7 +45,7 @@ _COMMANDS = {
 
 
 @click.group(PROGRAM, cls=LazyGroup, lazy=_COMMANDS)
-@click.version_option(package_name="structiot", prog_name=PROGRAM)
+@click.version_option(metadata.version("structiot"), prog_name=PROGRAM)
 @common_options
 def main() -> None:
     """MQTT, MaxSmart and more, with structured concurrency."""
@@ -60,6 +60,7 @@ def run_program(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         backend, options = backend_of(given)
+        main.import_for(given)
         return anyio.run(_main, given, backend=backend, backend_options=options)
     # The one place where everything ends that nobody has handled.
     except BaseException as exc:  # noqa: BLE001
@@ -93,7 +94,8 @@ def _status_of(error: BaseException) -> int:
 
 
 def _lines_of(error: BaseException) -> list[str]:
-    if isinstance(error, InvalidConfig):
+    # By its attribute: importing the class would import the whole gateway.
+    if isinstance(error, ConfigError) and hasattr(error, "problems"):
         return [str(problem) for problem in error.problems]
     if isinstance(error, StructiotError):
         return [f"{PROGRAM}: {error}"]

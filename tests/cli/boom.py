@@ -1,0 +1,30 @@
+"""A command that ends in whatever way a test asks for."""
+
+from __future__ import annotations
+
+import anyio
+import asyncclick as click
+
+from structiot.cli.options import common_options
+from structiot.errors import ConfigError, ConnectFailed, UsageError
+
+ENDS: dict[str, BaseException] = {
+    "abort": click.Abort(),
+    "bug": ZeroDivisionError("oops"),
+    "config": ConfigError("no such thing"),
+    "connect": ConnectFailed("cannot connect\nto 10.0.0.7:80"),
+    "exit": SystemExit(7),
+    "interrupt": KeyboardInterrupt(),
+    "usage": UsageError("no port 7"),
+}
+
+
+@click.command()
+@click.argument("how")
+@common_options
+async def boom(how: str) -> None:
+    """End somehow."""
+    if how in ENDS:
+        raise ENDS[how]
+    loop = anyio.get_current_task().coro
+    click.echo(f"{how} in {type(loop).__name__}")

@@ -1,0 +1,208 @@
+"""The program: which loop, which command, which exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from structiot.cli import main as program
+from structiot.cli.lazy import LazyCommand
+from structiot.cli.main import run_program
+
+
+@pytest.fixture(autouse=True)
+def _a_command_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRUCTIOT_BACKEND", raising=False)
+    lazy = LazyCommand("tests.cli.boom", "boom", "End somehow.")
+    monkeypatch.setitem(program._COMMANDS, "boom", lazy)
+
+
+def test_help_lists_every_command_with_one_line(capsys):
+    assert run_program(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("run", "demo", "maxsmart", "sim", "completion"):
+        assert f"\n  {name} " in shown
+    assert "Run the gateway." in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run",
+        "demo",
+        "completion",
+        "maxsmart",
+        "maxsmart discover",
+        "maxsmart info",
+        "maxsmart on",
+        "maxsmart off",
+        "maxsmart state",
+        "maxsmart power",
+        "maxsmart watch",
+        "sim",
+        "sim maxsmart",
+    ],
+)
+def test_every_command_explains_itself(capsys, command: str):
+    assert run_program([*command.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: structiot {command}")
+    if command not in {"maxsmart", "sim"}:
+        assert "--backend" in shown
+
+
+def test_the_version_is_the_packages(capsys):
+    assert run_program(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("structiot, version 0.")
+
+
+def test_an_unknown_command_is_a_wrong_use(capsys):
+    assert run_program(["rum"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "No such command 'rum'" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "said"),
+    [
+        ("usage", 2, "structiot: no port 7\n"),
+        ("config", 2, "structiot: no such thing\n"),
+        ("connect", 1, "structiot: cannot connect to 10.0.0.7:80\n"),
+        (
+            "bug",
+            1,
+            "structiot: internal error: ZeroDivisionError: oops; --debug shows where\n",
+        ),
+        ("abort", 130, ""),
+        ("interrupt", 130, ""),
+        ("exit", 7, ""),
+    ],
+)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_every_end_has_its_status_and_one_line(capsys, backend, how, status, said):
+    assert run_program(["boom", how, "--backend", backend]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.lstrip("\n") == said
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert run_program(["boom", "bug", "--debug"]) == 1
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert "boom.py" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--backend", "curio", "boom", "x"],
+        ["--backend=curio", "boom", "x"],
+        ["boom", "x", "--backend", "curio"],
+    ],
+)
+def test_a_backend_that_does_not_exist_is_refused_with_those_that_do(capsys, arguments):
+    assert run_program(arguments) == 2
+    said = capsys.readouterr().err
+    assert "'curio' is no backend; there are asyncio, trio, uvloop" in said
+
+
+def test_the_backend_may_come_from_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv("STRUCTIOT_BACKEND", "curio")
+    assert run_program(["boom", "x"]) == 2
+    assert run_program(["boom", "x", "--backend", "trio"]) == 0
+    assert run_program(["boom", "x", "--", "--backend", "trio"]) == 2
+    assert "curio" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio", "uvloop"])
+def test_the_command_runs_on_the_backend_asked_for(backend: str):
+    code = (
+        "import sys, asyncclick as click\n"
+        "from structiot.cli import main\n"
+        "from structiot.cli.options import common_options\n"
+        "@click.command()\n"
+        "@common_options\n"
+        "async def which():\n"
+        "    import asyncio, sniffio\n"
+        "    name = sniffio.current_async_library()\n"
+        "    if name == 'asyncio':\n"
+        "        name = type(asyncio.get_running_loop()).__module__.split('.')[0]\n"
+        "    print(name)\n"
+        "main.which = which\n"
+        "from structiot.cli.lazy import LazyCommand\n"
+        "main._COMMANDS['which'] = LazyCommand('structiot.cli.main', 'which', '')\n"
+        "sys.exit(main.run_program(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "which", "--backend", backend],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (f"{backend}\n", "", 0)
+
+
+def test_python_m_structiot_is_the_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "structiot", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("structiot, version ")
+
+
+def test_help_does_not_import_what_no_command_needs():
+    code = (
+        "import sys\n"
+        "from structiot.cli.main import run_program\n"
+        "run_program(['--help'])\n"
+        "print({'httpx', 'pydantic', 'structiot.sim', 'structiot.mqtt'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("set()\n")
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    # As in `structiot sim maxsmart --help | head -1`.
+    command = f"{sys.executable} -m structiot sim maxsmart --help | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(capsys, shell: str):
+    assert run_program(["completion", shell]) == 0
+    assert f"_STRUCTIOT_COMPLETE={shell}_source structiot" in capsys.readouterr().out
+
+
+def test_completion_knows_commands_and_options(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "structiot"],
+        env={
+            "_STRUCTIOT_COMPLETE": "bash_complete",
+            "COMP_WORDS": "structiot maxsmart d",
+            "COMP_CWORD": "2",
+            "PATH": "/usr/bin:/bin",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "plain,discover" in done.stdout
+
+
+def test_no_loop_is_left_behind():
+    run_program(["boom", "x"])
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()

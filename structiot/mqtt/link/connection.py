@@ -15,7 +15,7 @@ from structiot.errors import (
     ReplyTimeout,
     StructiotError,
 )
-from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
+from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
 __all__ = ["Connection"]
 
@@ -166,7 +166,7 @@ class Connection:
         protocol = self._protocol
         with anyio.CancelScope(deadline=connack_by):
             await self._opened.wait()
-        if protocol.state is not State.OPEN:
+        if not self._opened.is_set():
             message = f"{self._peer} accepted the connection and sent no CONNACK"
             self.end(
                 ReplyTimeout(

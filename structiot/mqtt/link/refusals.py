@@ -65,7 +65,7 @@ def connect_error(
     """Make of any failure to connect one that distmqtt's users catch as well."""
     text = str(error)
     made: StructiotError
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | UsageError):
         return error
     if isinstance(error, AuthRefused):
         made = MqttAuthRefused(text, account=username, code=error.code)

@@ -18,7 +18,7 @@ import anyio.lowlevel
 POOL_THREAD_PREFIXES = ("AnyIO worker thread", "Trio thread", "asyncio_", "ThreadPool")
 _FD_FOLDER = Path("/proc/self/fd")
 _SETTLE_PASSES = 100
-_SETTLE_S = 1.0
+SETTLE_S = 1.0
 
 
 def open_sockets() -> frozenset[str]:
@@ -61,7 +61,7 @@ class Leftovers:
 
 def wait_for_none_since(before: Leftovers) -> list[str]:
     """Say what has been left since `before`, after up to a second of patience."""
-    give_up_at = time.monotonic() + _SETTLE_S
+    give_up_at = time.monotonic() + SETTLE_S
     while left := Leftovers().since(before):
         if time.monotonic() > give_up_at:
             return left
@@ -97,7 +97,7 @@ async def settled_leftovers(
         if not _left_now(before, tasks_only=tasks_only):
             return []
         await anyio.lowlevel.checkpoint()
-    real_deadline = time.monotonic() + _SETTLE_S
+    real_deadline = time.monotonic() + SETTLE_S
     left = _left_now(before, tasks_only=tasks_only)
     while left and time.monotonic() < real_deadline:
         started = time.monotonic()

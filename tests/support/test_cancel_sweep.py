@@ -8,9 +8,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests._support import leaks
 from tests._support.cancel_sweep import SweepFailed, cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SETTLE_S", 0.1)
 
 
 async def test_each_checkpoint_is_cancelled_once_and_the_last_round_completes():

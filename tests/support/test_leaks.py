@@ -8,6 +8,7 @@ import threading
 import anyio
 import pytest
 
+from tests._support import leaks
 from tests._support.leaks import (
     Leftovers,
     leftovers_now,
@@ -16,6 +17,11 @@ from tests._support.leaks import (
 )
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SETTLE_S", 0.1)
 
 
 def test_an_open_socket_is_left_over_until_it_is_closed():

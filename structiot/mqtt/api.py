@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import string
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
+
+from anyio.abc import ByteStream
 
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
@@ -16,7 +18,7 @@ from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Greeting, Link, Transport
 from structiot.mqtt.subscription import Messages
-from structiot.mqtt.wire.uri import parse_uri
+from structiot.mqtt.wire.uri import BrokerUri, parse_uri
 
 __all__ = ["open_mqttclient", "subscription"]
 
@@ -49,7 +51,8 @@ async def open_mqttclient(
             if not given.
         config: Settings by distmqtt's names, or an `MqttConfig`.
         codec: Default codec.
-        engine: `"structiot"`.
+        engine: `"structiot"`, or `"distmqtt"` for the package of that name, with
+            less than half of the abilities: see the guide for its users.
         wait_connected: False enters the block at once and connects in the background.
         network: Where connections go.
         random: Source of the made-up id and of the jitter between attempts.
@@ -64,8 +67,6 @@ async def open_mqttclient(
         LinkLost: The connection was lost for good while the block ran; raised at
             the end of the block unless the block itself raised.
     """
-    if engine != "structiot":
-        raise ConfigError(f"unknown engine {engine!r}; there is 'structiot'")
     settings = MqttConfig.of(config)
     address = uri or settings.uri
     if address is None:
@@ -75,25 +76,50 @@ async def open_mqttclient(
     broker = parse_uri(address)
     chance = random or Random()  # noqa: S311 - an id and jitter, no secret
 
-    link = Link(
-        broker,
-        Greeting(broker, settings, client_id or _made_up_id(chance)),
-        settings,
-        open_stream=Transport(broker, settings, network).open,
-        random=chance,
-    )
-    client = MqttClient(link, settings, codec)
-    async with service_group() as tg:
-        try:
-            if link.memory is not None:
-                await link.memory.recall()
-            if wait_connected:
-                await tg.start(link.run)
-            else:
-                tg.start_soon(link.run)
-            yield client
-        finally:
-            await link.leave(settings.goodbye_s)
+    async with _connections(engine, broker, settings, network) as open_stream:
+        if engine == "distmqtt":
+            settings = settings.with_changes(protocol="3.1.1")
+        link = Link(
+            broker,
+            Greeting(broker, settings, client_id or _made_up_id(chance)),
+            settings,
+            open_stream=lambda: open_stream(link),
+            random=chance,
+        )
+        client = MqttClient(link, settings, codec)
+        async with service_group() as tg:
+            try:
+                if link.memory is not None:
+                    await link.memory.recall()
+                if wait_connected:
+                    await tg.start(link.run)
+                else:
+                    tg.start_soon(link.run)
+                yield client
+            finally:
+                await link.leave(settings.goodbye_s)
+
+
+@asynccontextmanager
+async def _connections(
+    engine: str, broker: BrokerUri, settings: MqttConfig, network: Network
+) -> AsyncGenerator[Callable[[Link], Awaitable[ByteStream]]]:
+    """Give what opens the connections of a link under this engine."""
+    if engine == "structiot":
+        transport = Transport(broker, settings, network)
+        yield lambda _: transport.open()
+    elif engine == "distmqtt":
+        # Its package is an extra, and what is not installed costs nobody anything.
+        from structiot.mqtt.engine_distmqtt import open_distmqtt  # noqa: PLC0415
+
+        if network is not REAL_NETWORK:
+            raise ConfigError("the engine 'distmqtt' opens its connections itself")
+        async with open_distmqtt(broker, settings) as open_stream:
+            yield lambda link: open_stream(link.protocol)
+    else:
+        raise ConfigError(
+            f"unknown engine {engine!r}; there are 'structiot' and 'distmqtt'"
+        )
 
 
 @asynccontextmanager

@@ -1,0 +1,140 @@
+"""The package's connections, one after the other, and what each has ended with."""
+
+from __future__ import annotations
+
+import ssl
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup, TaskStatus
+
+from structiot._kit.network import place, reason_of
+from structiot._kit.tasks import service_group
+from structiot.errors import CertificateRefused, ConnectFailed, StructiotError
+from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.distmqtt_engine.package import Package, Parts
+from structiot.mqtt.distmqtt_engine.settings import package_config, websocket_headers
+from structiot.mqtt.distmqtt_engine.stream import PackageStream
+from structiot.mqtt.wire.codec import Decoder
+from structiot.mqtt.wire.messages import Connect
+from structiot.mqtt.wire.protocol import ClientProtocol
+from structiot.mqtt.wire.uri import BrokerUri
+
+__all__ = ["Connections"]
+
+# More are left to the package until our session has acknowledged some.
+MAX_WINDOW = 1000
+LOCAL_FAILURE = 0x7F
+
+
+class Connections:
+    """Makes connections to one broker; whatever the package raises ends one of them."""
+
+    def __init__(self, uri: BrokerUri, config: MqttConfig, parts: Parts) -> None:
+        self._uri = uri
+        self._config = config
+        self._parts = parts
+        self._next_id = 0
+
+    async def serve(
+        self, protocol: ClientProtocol, *, task_status: TaskStatus[ByteStream]
+    ) -> None:
+        """Connect, give the stream, and serve it until either side is done.
+
+        Raises:
+            ConfigError: Credentials that the package cannot take.
+            ConnectFailed: There is nobody, or nobody whom we trust.
+        """
+        one = _Connection(self._uri, self._config, self._parts, protocol)
+        try:
+            async with service_group() as tg:
+                await one.open(tg, skip_ids=self._next_id)
+                if one.stream is not None:
+                    task_status.started(one.stream)
+                    await one.stream.serve()
+        except Exception as exc:
+            if one.stream is None:
+                raise one.failed(exc) from exc
+            await one.stream.end(exc)
+        else:
+            if one.stream is not None:
+                await one.stream.end(None)
+        finally:
+            self._next_id = await one.close()
+
+
+class _Connection:
+    """One connection of the package.
+
+    Attributes:
+        stream: What our session reads and writes; there is one after `open`.
+    """
+
+    def __init__(
+        self,
+        uri: BrokerUri,
+        config: MqttConfig,
+        parts: Parts,
+        protocol: ClientProtocol,
+    ) -> None:
+        self.stream: PackageStream | None = None
+        self._uri = uri
+        self._config = config
+        self._parts = parts
+        self._protocol = protocol
+        self._package: Package | None = None
+
+    async def open(self, tg: TaskGroup, *, skip_ids: int) -> None:
+        connect = Decoder(role="server").feed(self._protocol.out)[0]
+        assert isinstance(connect, Connect)  # noqa: S101 - our own session wrote it
+        values = package_config(self._uri, self._config, connect)
+        package = self._parts.make_client(tg, connect.client_id, values)
+        self._package = package
+        headers = websocket_headers(self._config.extra_headers)
+        code = 0
+        try:
+            await package.connect(extra_headers=headers)
+        except self._parts.connect_error as exc:
+            code = int(getattr(exc, "return_code", LOCAL_FAILURE))
+            if not 0 < code < LOCAL_FAILURE:
+                raise
+        session = package.session
+        if session is not None and not connect.clean_start:
+            # The broker may remember ids of the connection before this one, and would
+            # take a new message for an old one.
+            while session.next_packet_id < skip_ids:
+                pass
+        self.stream = PackageStream(
+            package,
+            tg,
+            self._protocol,
+            window=min(self._config.receive_maximum, MAX_WINDOW),
+            refused=self._parts.refused,
+        )
+        self.stream.answer(code)
+
+    def failed(self, exc: BaseException) -> StructiotError:
+        """Make an error of what `open` has ended with."""
+        if isinstance(exc, StructiotError):
+            return exc
+        cause = exc.__cause__ or exc
+        host, port = self._uri.host, self._uri.port
+        where = place(host, port or 0)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            message = f"the certificate of {where} is refused: {cause.verify_message}"
+            return CertificateRefused(message, host=host, port=port)
+        message = f"cannot connect to {where}: {reason_of(cause)}"
+        return ConnectFailed(message, host=host, port=port)
+
+    async def close(self) -> int:
+        """Leave nothing open; give the packet id that comes next."""
+        package = self._package
+        if package is None or package.session is None:
+            return 0
+        next_id = package.session.next_packet_id
+        with anyio.CancelScope(shield=True) as scope:
+            # Closing politely waits for a peer; who wanted that has said goodbye.
+            scope.cancel()
+            await package.cut()
+        with anyio.CancelScope(shield=True):
+            await package.free()
+        return next_id

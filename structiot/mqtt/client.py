@@ -14,7 +14,7 @@ from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.events import ConnectionEvent
 from structiot.mqtt.inbox import Inbox
-from structiot.mqtt.link import Link
+from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.publishing import Publishing
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
@@ -195,6 +195,12 @@ class MqttClient(Publishing):
         self._link.reconnect()
         await anyio.lowlevel.checkpoint()
         await self._link.ready()
+
+    @property
+    def restored(self) -> list[Receipt]:
+        """Messages that an earlier process accepted and did not finish (`store`)."""
+        memory = self._link.memory
+        return [] if memory is None else [Receipt(flow) for flow in memory.restored]
 
     @property
     def counters(self) -> Counters:

@@ -69,6 +69,8 @@ class MqttConfig:
         outbox_items: Own messages of QoS 1 and 2 that may wait to be sent.
         outbox_bytes: Bytes that these may hold.
         subscription_items: Messages that a subscription buffers.
+        unclaimed_s: How long a broker that remembers us has to wait for the
+            acknowledgement of messages to which we have not subscribed again yet.
         store: SQLite file in which messages of QoS 1 and 2 outlive the process; needs a
             client id and `cleansession` False.
         offline_qos0: What `publish` does with QoS 0 while there is no connection.
@@ -110,6 +112,7 @@ class MqttConfig:
     outbox_items: int = 10_000
     outbox_bytes: int = 16 * 1024 * 1024
     subscription_items: int = 10_000
+    unclaimed_s: float = 10.0
     store: str | Path | None = None
     offline_qos0: Literal["wait", "drop", "raise"] = "wait"
     cafile: str | None = None

@@ -12,7 +12,7 @@ from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.protocol import Event
 from structiot.mqtt.wire.receiving import Ack
-from structiot.mqtt.wire.topics import TopicTree, parse_shared
+from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared
 
 __all__ = ["Filter", "Router"]
 
@@ -63,11 +63,25 @@ class Filter:
 
 
 class Router:
-    """All filters of a client, and the way of each message."""
+    """All filters of a client, and the way of each message.
 
-    def __init__(self) -> None:
+    Args:
+        settle: Acknowledges a delivery.
+
+    Attributes:
+        filters: By their text.
+        unclaimed: Messages that nobody here wanted.
+        is_holding: Whether deliveries of QoS 1 and 2 that nobody wants yet are kept
+            unacknowledged. A broker that remembers us sends what it has kept before
+            the program has subscribed again, some of it together with the CONNACK.
+    """
+
+    def __init__(self, settle: Callable[[Ack], None]) -> None:
         self.filters: dict[str, Filter] = {}
         self.unclaimed = 0
+        self.is_holding = True
+        self._held: list[Message] = []
+        self._settle = settle
         self._tree: TopicTree[Filter] = TopicTree()
         self._by_id: dict[int, Filter] = {}
         self._cache: dict[str, tuple[Messages, ...]] = {}
@@ -111,7 +125,19 @@ class Router:
             for subscriber in entry.subscribers:
                 subscriber.take_all_retained()
         self._changed()
+        if self._held:
+            self._claim()
         return entry
+
+    def _claim(self) -> None:
+        held, self._held = self._held, []
+        for message in held:
+            self._deliver(message)
+
+    def let_go(self) -> None:
+        """Wait no longer for subscribers of what was held."""
+        self.is_holding = False
+        self._claim()
 
     def remove(self, entry: Filter, messages: Messages) -> bool:
         """Take a subscriber away; True if it was the filter's last."""
@@ -144,9 +170,7 @@ class Router:
         for messages in self.subscribers():
             messages.forget_retained()
 
-    def dispatch(
-        self, events: Sequence[Event], settle: Callable[[Ack], None]
-    ) -> list[Event]:
+    def dispatch(self, events: Sequence[Event]) -> list[Event]:
         """Hand out all messages among the events; give back the other events."""
         others: list[Event] = []
         single = self._single
@@ -156,16 +180,17 @@ class Router:
                 if messages is not None and not event.flags & SPECIAL:
                     messages.put(event)
                 else:
-                    self._deliver(event, settle)
+                    self._deliver(event)
             else:
                 others.append(event)
         return others
 
-    def _deliver(self, message: Message, settle: Callable[[Ack], None]) -> None:
+    def _deliver(self, message: Message) -> None:
         properties = message.properties
+        targets: tuple[Messages, ...] = ()
         if properties is not None and properties.subscription_ids:
-            targets = self._of_ids(properties.subscription_ids)
-        else:
+            targets = self._of_ids(properties.subscription_ids, message.topic)
+        if not targets:
             known = self._cache.get(message.topic)
             targets = self._look_up(message.topic) if known is None else known
         receipt: Ack | None = message.receipt
@@ -175,18 +200,28 @@ class Router:
                 return
             targets = ()
         elif not targets:
+            if self.is_holding and receipt is not None:
+                self._held.append(message)
+                return
             self.unclaimed += 1
         targets = tuple(messages for messages in targets if messages.wants(message))
         if receipt is not None:
             receipt.takers = sum(messages.qos > 0 for messages in targets)
             if not receipt.takers:
                 receipt.takers = 1
-                settle(receipt)
+                self._settle(receipt)
         for messages in targets:
             messages.put_copy(message)
 
-    def _of_ids(self, ids: tuple[int, ...]) -> tuple[Messages, ...]:
-        entries = [self._by_id[number] for number in ids if number in self._by_id]
+    def _of_ids(self, ids: tuple[int, ...], topic: str) -> tuple[Messages, ...]:
+        # A broker may still use the numbers of an earlier process: only those count
+        # whose filter fits.
+        entries = [
+            entry
+            for number in ids
+            if (entry := self._by_id.get(number)) is not None
+            and matches(entry.request.topic_filter, topic)
+        ]
         found = (messages for entry in entries for messages in entry.subscribers)
         return tuple(dict.fromkeys(found))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from structiot.sim._clock import SimClock
 from structiot.sim._faults import Fault, FaultKind, Faults
 from structiot.sim._loads import CyclingLoad, Load, household, steady
+from structiot.sim._proxy import FaultProxy, fault_proxy
 from structiot.sim.maxsmart import (
     FAMILIES,
     Family,
@@ -28,6 +29,7 @@ __all__ = [
     "Family",
     "Fault",
     "FaultKind",
+    "FaultProxy",
     "Faults",
     "Load",
     "MaxSmartFaults",
@@ -35,6 +37,7 @@ __all__ = [
     "MaxSmartRequest",
     "MaxSmartSim",
     "SimClock",
+    "fault_proxy",
     "household",
     "sim_maxsmart",
     "sim_maxsmart_broadcast",

@@ -42,6 +42,16 @@ class Receipt:
         return self._flow.is_done
 
     @property
+    def topic(self) -> str:
+        """The topic it goes to."""
+        return self._flow.topic
+
+    @property
+    def payload(self) -> bytes:
+        """Its payload; empty once the broker owns it (QoS 2 after PUBREC)."""
+        return self._flow.payload
+
+    @property
     def packet_id(self) -> int:
         """The packet id it is sent under; 0 while it waits."""
         return self._flow.packet_id

@@ -90,7 +90,7 @@ class Link:
         self.error: StructiotError | None = None
         self.news = News(f"events of {uri}")
         self.connections = 0
-        self.router = Router()
+        self.router = Router(self.settle)
         self.protocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
             send_window=config.max_inflight,
@@ -127,6 +127,7 @@ class Link:
         self._retry_now = anyio.Event()
         self.received_bytes = 0
         self._trim_at = TRIM_EVERY_BYTES
+        self._hold_until = 0.0
 
     # -- the life of the link ------------------------------------------------------
 
@@ -305,7 +306,7 @@ class Link:
     # -- what comes from the broker ------------------------------------------------
 
     def _take(self, events: list[Event], size_bytes: int) -> None:
-        others = self.router.dispatch(events, self.settle)
+        others = self.router.dispatch(events)
         for event in others:
             match event:
                 case Connack():
@@ -321,6 +322,8 @@ class Link:
                 case _:
                     _log.debug("%s: %r is not handled", self.uri, event)
         self.outbox.release()
+        if self.router.is_holding and anyio.current_time() >= self._hold_until:
+            self.router.let_go()
         self.received_bytes += size_bytes
         if self.received_bytes >= self._trim_at:
             self._trim_at = self.received_bytes + TRIM_EVERY_BYTES
@@ -338,6 +341,10 @@ class Link:
             return
         self.greeting.accepted(connack)
         attempts, self._attempts = self._attempts, 0
+        if not connack.session_present:
+            self.router.let_go()
+        elif not self._was_open:
+            self._hold_until = anyio.current_time() + self.config.unclaimed_s
         self._was_open = True
         self.connections += 1
         connection.opened()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
+
+import anyio
 
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
@@ -13,11 +15,13 @@ from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import drivers_of
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
-from structiot.mqtt import MqttConfig, Will, open_mqttclient
+from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
 
 _BROKER_RETRY_MAX_S = 30.0
+# Our own goodbye has been acknowledged when the client says its.
+_CLIENT_GOODBYE_S = 1.0
 
 
 def _utc_now() -> datetime:
@@ -36,8 +40,8 @@ async def open_gateway(
 
     The block is entered at once; the broker and the devices are reached in the
     background, and again whenever they are lost. Leaving the block closes the devices
-    and leaves them and the gateway as offline on the broker, within `goodbye_s`
-    seconds for the latter, also when the block is cancelled.
+    and leaves them and the gateway as offline on the broker, also when the block is
+    cancelled; a broker that hangs delays that by `goodbye_s` and two seconds at most.
 
     Args:
         config: Settings, from `load_config`.
@@ -76,17 +80,19 @@ async def open_gateway(
         ),
         reconnect_retries=-1,
         reconnect_max_interval=_BROKER_RETRY_MAX_S,
-        goodbye_s=config.gateway.goodbye_s,
+        goodbye_s=min(_CLIENT_GOODBYE_S, config.gateway.goodbye_s),
         offline_qos0="drop",
     )
-    async with open_mqttclient(
+    client_id = mqtt.client_id or f"structiot-{config.gateway.id}"
+    opened = open_mqttclient(
         mqtt.uri,
-        mqtt.client_id or f"structiot-{config.gateway.id}",
+        client_id,
         settings,
         wait_connected=False,
         network=network,
         random=random,
-    ) as client:
+    )
+    async with _outliving_cancellation(opened) as client:
         gateway = None
         try:
             async with service_group() as tasks:
@@ -98,3 +104,31 @@ async def open_gateway(
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()
+
+
+@asynccontextmanager
+async def _outliving_cancellation(
+    opened: AbstractAsyncContextManager[MqttClient],
+) -> AsyncGenerator[MqttClient]:
+    """Hold a client whose connection a cancellation of the block does not end.
+
+    Else the connection would be gone before anybody could say goodbye: whoever
+    cancels the block cancels the client's tasks in the same breath.
+    """
+    clients: list[MqttClient] = []
+    is_ready, is_done = anyio.Event(), anyio.Event()
+
+    async def hold() -> None:
+        with anyio.CancelScope(shield=True):
+            async with opened as client:
+                clients.append(client)
+                is_ready.set()
+                await is_done.wait()
+
+    async with service_group() as tasks:
+        try:
+            tasks.start_soon(hold, name="structiot.gateway.client")
+            await is_ready.wait()
+            yield clients[0]
+        finally:
+            is_done.set()

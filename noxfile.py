@@ -4,6 +4,7 @@ nox                  lint, types, arch, tests, docs, examples, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed
 nox -s originals bench   longer runs: the original packages, the other clients
+nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 """
 
 from __future__ import annotations
@@ -133,6 +134,29 @@ def originals(session: nox.Session) -> None:
     """Let the original packages, unmodified, discover and switch our simulators."""
     install(session, "test")
     pytest(session, "-q", "tests/originals", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Let the MQTT client talk to NATS and RabbitMQ; see tests/interop_mqtt/README.md."""
+    install(session, "test")
+    pytest(session, "-q", "tests/interop_mqtt", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Break connections and kill processes while messages that count are under way."""
+    install(session, "test")
+    pytest(session, "-q", "tests/faults_long", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Let a fuzzer look for bytes that the MQTT decoder does not bear, ten minutes."""
+    install(session)
+    session.install("atheris")
+    arguments = session.posargs or ["-max_total_time=600"]
+    session.run("python", "-m", "tests.fuzz_mqtt.fuzz_decoder", *arguments)
 
 
 @nox.session

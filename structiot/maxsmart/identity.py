@@ -73,11 +73,10 @@ class IdentityCheck:
             TransportError: The question could not be sent.
         """
         self._polls = 0
-        if self._cpu_id is not None and not self._is_discovery_due():
-            if await self._asked_cpu_id() == self._cpu_id:
-                return
-            # Another one, or none: its serial will tell more.
-            is_required = True
+        is_cpu_asked = self._cpu_id is not None and not self._is_discovery_due()
+        if is_cpu_asked and await self._asked_cpu_id() == self._cpu_id:
+            return
+        # Where that is another one, or none, the serial tells more.
         await self._discover(is_required=is_required)
 
     async def _discover(self, *, is_required: bool) -> None:

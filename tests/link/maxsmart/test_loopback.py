@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import anyio
 import pytest
@@ -148,6 +149,11 @@ def test_everywhere_is_always_among_the_broadcast_addresses():
     assert addresses[-1] == EVERYWHERE
     assert len(set(addresses)) == len(addresses)
     assert "0.0.0.0" not in addresses
+
+
+def test_where_interfaces_cannot_be_listed_there_is_still_everywhere(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert broadcast_addresses(REAL_NETWORK) == (EVERYWHERE,)
 
 
 @pytest.mark.parametrize(

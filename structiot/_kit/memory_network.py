@@ -49,9 +49,7 @@ class _Pipe:
 
     def finish(self, *, is_broken: bool = False) -> None:
         self.is_ended = True
-        if is_broken:
-            self.is_broken = True
-            self.buffer.clear()
+        self.is_broken = self.is_broken or is_broken
         self.notify()
 
 

@@ -271,7 +271,12 @@ class RealNetwork:
         async with bound:
             # anyio's annotation forgets that these can accept one by one.
             listeners = cast("list[SocketListener]", list(bound.listeners))
-            yield _RealListener(listeners)
+            try:
+                yield _RealListener(listeners)
+            finally:
+                # A waiter left behind would hold the number of the closed socket.
+                for listener in listeners:
+                    anyio.notify_closing(listener.extra(SocketAttribute.raw_socket))
 
     @asynccontextmanager
     async def open_udp(

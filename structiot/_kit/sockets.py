@@ -135,13 +135,21 @@ async def accept(listening: socket.socket) -> AcceptedStream:
             accepted, peer = listening.accept()
         except BlockingIOError:
             continue
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (
-            ("TCP_KEEPIDLE", _PROBE_AFTER_S),
-            ("TCP_KEEPINTVL", _PROBE_AFTER_S // _PROBES),
-            ("TCP_KEEPCNT", _PROBES),
-        ):
-            if (option := getattr(socket, name, None)) is not None:
-                accepted.setsockopt(socket.IPPROTO_TCP, option, value)
+        try:
+            _set_options(accepted)
+        except OSError:  # some systems refuse it where the peer has gone already
+            accepted.close()
+            raise
         return AcceptedStream(accepted, peer)
+
+
+def _set_options(accepted: socket.socket) -> None:
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _PROBE_AFTER_S),
+        ("TCP_KEEPINTVL", _PROBE_AFTER_S // _PROBES),
+        ("TCP_KEEPCNT", _PROBES),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            accepted.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from structiot._kit.memory_network import MemoryNetwork
 from structiot._kit.network import REAL_NETWORK, Network
+from tests.kit.ends import Ends, connected
 
 
 @pytest.fixture
@@ -16,3 +19,12 @@ def network() -> MemoryNetwork:
 @pytest.fixture(params=["real", "memory"])
 def any_network(request: pytest.FixtureRequest) -> Network:
     return REAL_NETWORK if request.param == "real" else MemoryNetwork()
+
+
+@pytest.fixture(params=["sockets", "sockets, the accepted one first", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Makes a connection; what the first end is asked to do differs by its kind."""
+    if request.param == "memory":
+        return functools.partial(connected, MemoryNetwork())
+    is_swapped = request.param != "sockets"
+    return functools.partial(connected, REAL_NETWORK, is_swapped=is_swapped)

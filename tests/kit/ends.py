@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.network import Network, TcpListener, UdpSocket
+
+Ends = Callable[[], AbstractAsyncContextManager[tuple[ByteStream, ByteStream]]]
 
 
 class Server:
@@ -47,12 +50,13 @@ async def served(network: Network, host: str = "127.0.0.1") -> AsyncIterator[Ser
 
 @contextlib.asynccontextmanager
 async def connected(
-    network: Network,
+    network: Network, *, is_swapped: bool = False
 ) -> AsyncIterator[tuple[ByteStream, ByteStream]]:
     """Give the client's and the server's end of one connection."""
     async with served(network) as server:
         async with await network.connect_tcp(*server.address) as client:
-            yield client, await server.stream()
+            accepted = await server.stream()
+            yield (accepted, client) if is_swapped else (client, accepted)
 
 
 async def unused_port(network: Network) -> int:

@@ -57,6 +57,25 @@ async def test_a_reply_larger_than_allowed_is_refused(
             assert strip.open_connections == 0
 
 
+async def test_an_endless_reply_is_not_read_to_its_end(network: MemoryNetwork):
+    sent_bytes = 0
+
+    async def send_for_ever(stream: ByteStream) -> None:
+        nonlocal sent_bytes
+        await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await stream.send(bytes(10_000))
+            sent_bytes += 10_000
+
+    async with site(send_for_ever, network=network) as strip:
+        async with open_http(URL, network=network, max_body_bytes=100_000) as http:
+            with pytest.raises(ProtocolViolation, match="larger than 100000 bytes"):
+                await http.get("/")
+            await anyio.wait_all_tasks_blocked()
+            assert strip.open_connections == 0
+    assert sent_bytes < 300_000
+
+
 async def test_a_length_that_is_too_long_is_refused_from_the_head_alone(
     network: MemoryNetwork,
 ):

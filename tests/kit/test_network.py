@@ -15,19 +15,19 @@ from structiot._kit.network import (
     Network,
 )
 from structiot.errors import ConnectFailed
-from tests.kit.ends import connected, served, unused_port
+from tests.kit.ends import Ends, served, unused_port
 
 
-async def test_bytes_arrive_in_both_directions(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_bytes_arrive_in_both_directions(ends: Ends):
+    async with ends() as (client, server):
         await client.send(b"ping")
         assert await server.receive() == b"ping"
         await server.send(b"pong")
         assert await client.receive() == b"pong"
 
 
-async def test_receive_gives_no_more_than_asked_for(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_receive_gives_no_more_than_asked_for(ends: Ends):
+    async with ends() as (client, server):
         await client.send(b"abcdef")
         assert await server.receive(4) == b"abcd"
         assert await server.receive(4) == b"ef"
@@ -43,8 +43,8 @@ async def test_port_0_takes_a_free_one(any_network: Network):
         assert first.address[1] != second.address[1]
 
 
-async def test_the_ends_know_each_others_address(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_the_ends_know_each_others_address(ends: Ends):
+    async with ends() as (client, server):
         assert client.extra(SocketAttribute.remote_address) == server.extra(
             SocketAttribute.local_address
         )
@@ -92,8 +92,8 @@ async def test_an_address_is_free_again_after_the_block(any_network: Network):
         assert listener.address == ("127.0.0.1", port)
 
 
-async def test_a_peer_that_closes_is_the_end_of_the_stream(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_a_peer_that_closes_is_the_end_of_the_stream(ends: Ends):
+    async with ends() as (client, server):
         await client.send(b"last words")
         await client.aclose()
         assert await server.receive() == b"last words"
@@ -101,8 +101,8 @@ async def test_a_peer_that_closes_is_the_end_of_the_stream(any_network: Network)
             await server.receive()
 
 
-async def test_a_peer_that_closes_wakes_the_one_who_waits(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_a_peer_that_closes_wakes_the_one_who_waits(ends: Ends):
+    async with ends() as (client, server):
 
         async def wait() -> None:
             with pytest.raises(anyio.EndOfStream):
@@ -115,8 +115,8 @@ async def test_a_peer_that_closes_wakes_the_one_who_waits(any_network: Network):
                 await client.aclose()
 
 
-async def test_closing_on_this_side_wakes_the_one_who_waits(any_network: Network):
-    async with connected(any_network) as (client, _):
+async def test_closing_on_this_side_wakes_the_one_who_waits(ends: Ends):
+    async with ends() as (client, _):
 
         async def wait() -> None:
             with pytest.raises(anyio.ClosedResourceError):
@@ -129,8 +129,8 @@ async def test_closing_on_this_side_wakes_the_one_who_waits(any_network: Network
                 await client.aclose()
 
 
-async def test_closing_twice_is_silent_and_use_after_close_is_not(any_network: Network):
-    async with connected(any_network) as (client, _):
+async def test_closing_twice_is_silent_and_use_after_close_is_not(ends: Ends):
+    async with ends() as (client, _):
         await client.aclose()
         await client.aclose()
         with pytest.raises(anyio.ClosedResourceError):
@@ -139,8 +139,8 @@ async def test_closing_twice_is_silent_and_use_after_close_is_not(any_network: N
             await client.send(b"x")
 
 
-async def test_send_eof_ends_one_direction_only(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_send_eof_ends_one_direction_only(ends: Ends):
+    async with ends() as (client, server):
         await client.send(b"question")
         await client.send_eof()
         assert await server.receive() == b"question"
@@ -150,8 +150,8 @@ async def test_send_eof_ends_one_direction_only(any_network: Network):
         assert await client.receive() == b"answer"
 
 
-async def test_two_tasks_cannot_read_one_stream(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_two_tasks_cannot_read_one_stream(ends: Ends):
+    async with ends() as (client, server):
         async with anyio.create_task_group() as tg:
             tg.start_soon(client.receive)
             await anyio.wait_all_tasks_blocked()
@@ -160,8 +160,8 @@ async def test_two_tasks_cannot_read_one_stream(any_network: Network):
             await server.send(b"x")
 
 
-async def test_a_peer_that_does_not_read_makes_the_sender_wait(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_a_peer_that_does_not_read_makes_the_sender_wait(ends: Ends):
+    async with ends() as (client, server):
         chunk = bytes(1_000_000)
         sent = 0
         with anyio.move_on_after(0.2) as scope:
@@ -174,8 +174,8 @@ async def test_a_peer_that_does_not_read_makes_the_sender_wait(any_network: Netw
             received += len(await server.receive())
 
 
-async def test_a_client_that_does_not_read_makes_the_server_wait(any_network: Network):
-    async with connected(any_network) as (client, server):
+async def test_a_client_that_does_not_read_makes_the_server_wait(ends: Ends):
+    async with ends() as (client, server):
         with anyio.move_on_after(0.2) as scope:
             for _ in range(100):
                 await server.send(bytes(1_000_000))
@@ -183,10 +183,28 @@ async def test_a_client_that_does_not_read_makes_the_server_wait(any_network: Ne
         assert await client.receive(1) == b"\x00"
 
 
+async def test_a_long_message_arrives_whole(ends: Ends):
+    message = bytes(range(256)) * 20_000
+    async with ends() as (client, server):
+
+        async def send() -> None:
+            await client.send(message)
+            await client.send_eof()
+
+        got = bytearray()
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            with contextlib.suppress(anyio.EndOfStream):
+                while True:
+                    got += await server.receive()
+        assert got == message
+
+
 async def test_a_send_to_a_peer_that_has_gone_fails_and_does_not_wait(
-    any_network: Network,
+    ends: Ends,
 ):
-    async with connected(any_network) as (client, server):
+    async with ends() as (client, server):
         await server.aclose()
         with pytest.raises(LOST), anyio.fail_after(5):
             for _ in range(100):

@@ -20,12 +20,13 @@ from structiot._kit.network import (
     REAL_NETWORK,
     Address,
     RealNetwork,
+    _RealListener,
     _RealUdp,
     place,
     reason_of,
 )
 from structiot.errors import ConnectFailed, TransportError
-from tests.kit.ends import connected, served, udp_pair, unused_port
+from tests.kit.ends import Server, connected, served, udp_pair, unused_port
 
 
 def can_bind(host: str) -> bool:
@@ -128,6 +129,41 @@ async def test_a_listener_on_a_name_serves_all_its_addresses():
                 await client.send(b"here")
                 stream = await server.stream(number)
                 assert await stream.receive() == b"here"
+
+
+async def test_every_socket_of_a_listener_is_served():
+    async with (
+        REAL_NETWORK.listen_tcp("127.0.0.1", 0) as one,
+        REAL_NETWORK.listen_tcp("127.0.0.2", 0) as other,
+    ):
+        assert isinstance(one, _RealListener)
+        assert isinstance(other, _RealListener)
+        both = _RealListener([*one._listeners, *other._listeners])
+        server = Server(both)
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(both.serve, server.handle)
+            for number, address in enumerate([one.address, other.address]):
+                async with await REAL_NETWORK.connect_tcp(*address):
+                    await server.stream(number)
+            tg.cancel_scope.cancel()
+
+
+async def test_a_closed_listener_leaves_no_waiter_on_the_number_of_its_socket():
+    async with anyio.create_task_group() as tg:
+        async with REAL_NETWORK.listen_tcp("127.0.0.1", 0) as listener:
+            tg.start_soon(listener.serve, Server(listener).handle)
+            await anyio.wait_all_tasks_blocked()
+        # The lowest free number is given again.
+        async with REAL_NETWORK.open_udp("127.0.0.1") as udp:
+
+            async def answer() -> None:
+                await anyio.wait_all_tasks_blocked()
+                await udp.send(b"hello", *udp.address)
+
+            tg.start_soon(answer)
+            with anyio.fail_after(5):
+                assert (await udp.receive())[0] == b"hello"
+        tg.cancel_scope.cancel()
 
 
 async def test_a_name_with_several_addresses_says_each_reason_once():

@@ -245,7 +245,7 @@ async def open_http(
             **(headers or {}),
         },
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        transport=Transport(network, ssl_context, is_kept_alive=is_kept_alive),
+        transport=Transport(network, ssl_context),
         timeout=None,  # noqa: S113 - fail_after in HttpClient covers the whole exchange
         trust_env=False,
         follow_redirects=False,

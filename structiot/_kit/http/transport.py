@@ -48,17 +48,10 @@ EXCHANGE: ContextVar[Exchange] = ContextVar("EXCHANGE")
 class Transport(httpx.AsyncBaseTransport):
     """Gives requests to the pool; httpcore's errors pass as they are."""
 
-    def __init__(
-        self,
-        network: Network,
-        ssl_context: ssl.SSLContext | None,
-        *,
-        is_kept_alive: bool,
-    ) -> None:
+    def __init__(self, network: Network, ssl_context: ssl.SSLContext | None) -> None:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context,
             max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=None if is_kept_alive else 0,
             network_backend=_Backend(network),
         )
 

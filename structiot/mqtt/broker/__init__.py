@@ -9,11 +9,15 @@ from structiot.mqtt.broker.auth import (
     hash_password,
 )
 from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.exchange import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.server import BrokerServer, open_broker
 
 __all__ = [
+    "AuthExchange",
+    "Authenticator",
     "BrokerLimits",
     "BrokerServer",
+    "Identity",
     "Passwords",
     "Permission",
     "Permissions",

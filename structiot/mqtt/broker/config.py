@@ -9,6 +9,9 @@ from structiot.errors import ConfigError
 
 __all__ = ["BrokerLimits"]
 
+LARGEST_PACKET_BYTES = 268_435_460
+MAY_BE_ZERO = {"topic_alias_maximum"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerLimits:
@@ -16,20 +19,23 @@ class BrokerLimits:
 
     Attributes:
         connections: Clients at once.
-        connect_s: Longest time from the connection to a whole CONNECT.
+        connect_s: Longest time from the connection to a whole CONNECT, and from there
+            to the end of an enhanced authentication.
         keep_alive_max_s: Longest keep-alive granted; a longer one is lowered in 5.0.
         packet_bytes: Longest packet taken.
-        receive_maximum: Deliveries of QoS 1 and 2 a client may leave open.
-        topic_alias_maximum: Topic aliases a client may use.
+        receive_maximum: Messages of QoS 2 that a client may leave open.
+        topic_alias_maximum: Topic aliases that a client may use.
         topic_levels: Most levels of a topic or filter.
         subscriptions: Filters of one client.
         retained: Retained messages in all.
         retained_bytes: What they may hold.
         sessions: Sessions kept without a connection.
         session_expiry_max_s: Longest time a session is kept.
-        queued: Messages of QoS 1 and 2 that wait for one client.
-        queued_bytes: What these may hold.
+        inflight: Deliveries of QoS 1 and 2 under way to one client.
+        queued: Deliveries of QoS 1 and 2 that wait for one client.
+        queued_bytes: What those that wait and those under way may hold.
         queue_policy: Which message of a full queue is dropped.
+        queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.
         stall_s: How long a client may take nothing before it is cut off.
     """
@@ -46,20 +52,30 @@ class BrokerLimits:
     retained_bytes: int = 256 * 1024 * 1024
     sessions: int = 10_000
     session_expiry_max_s: int = 0xFFFF_FFFF
+    inflight: int = 1000
     queued: int = 10_000
     queued_bytes: int = 64 * 1024 * 1024
     queue_policy: Literal["drop_oldest", "drop_newest"] = "drop_newest"
+    queues_qos_0: bool = False
     write_bytes: int = 1024 * 1024
     stall_s: float = 30.0
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
-            if isinstance(value, int | float) and value <= 0:
+            if isinstance(value, bool | str) or value > 0:
+                continue
+            if value < 0 or name not in MAY_BE_ZERO:
                 raise ConfigError(f"the broker's limit {name} is above 0, not {value}")
-        if self.packet_bytes > 268_435_460 or self.receive_maximum > 65_535:
-            raise ConfigError(
-                "packet_bytes ends at 268435460, receive_maximum at 65535"
-            )
+        for name, most in (
+            ("packet_bytes", LARGEST_PACKET_BYTES),
+            ("receive_maximum", 65_535),
+            ("topic_alias_maximum", 65_535),
+            ("keep_alive_max_s", 65_535),
+            ("inflight", 65_535),
+            ("session_expiry_max_s", 0xFFFF_FFFF),
+        ):
+            if getattr(self, name) > most:
+                raise ConfigError(f"the broker's limit {name} ends at {most}")
         if self.queue_policy not in {"drop_oldest", "drop_newest"}:
             raise ConfigError("queue_policy is 'drop_oldest' or 'drop_newest'")

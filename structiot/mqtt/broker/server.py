@@ -1,13 +1,11 @@
-"""`open_broker`: listeners, authentication, the clock."""
+"""`open_broker`: listeners, admission, the clock."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
-import secrets
 import ssl
-import string
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
 
@@ -18,20 +16,20 @@ from anyio.streams.tls import TLSStream
 from structiot._kit.network import LOST, REAL_NETWORK, Network, TcpListener
 from structiot._kit.tasks import service_group
 from structiot._kit.websocket import accept_websocket
-from structiot.errors import ConfigError, StructiotError
+from structiot.errors import ConfigError, StructiotError, UsageError
+from structiot.mqtt.broker.admission import Admission
 from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
 from structiot.mqtt.broker.config import BrokerLimits
-from structiot.mqtt.broker.connection import ClientConnection
+from structiot.mqtt.broker.connection import ClientConnection, Surroundings
 from structiot.mqtt.broker.core import Broker
-from structiot.mqtt.broker.handle import Handle
-from structiot.mqtt.wire.messages import Connect, Message
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.broker.exchange import Authenticator
+from structiot.mqtt.wire.messages import Message
+from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
 
 __all__ = ["BrokerServer", "open_broker"]
 
-TICK_S = 1.0
-_ID_CHARACTERS = string.ascii_letters + string.digits
+GOODBYE_S = 1.5
 
 _log = logging.getLogger(__name__)
 
@@ -44,21 +42,21 @@ class BrokerServer:
         core: Its logic, for programs that look inside.
     """
 
-    def __init__(
-        self,
-        core: Broker,
-        tasks: TaskGroup,
-        passwords: Passwords | None,
-        *,
-        allows_anonymous: bool,
-    ) -> None:
+    def __init__(self, core: Broker, tasks: TaskGroup, admission: Admission) -> None:
         self.uris: list[str] = []
         self.core = core
-        self._tasks = tasks
-        self._passwords = passwords
-        self._allows_anonymous = allows_anonymous
+        self._around = Surroundings(
+            core, tasks, admit=admission.admit, take_auth=admission.take_auth
+        )
         self._connections = 0
+        self._is_empty = anyio.Event()
+        self._is_open = True
+        self._alarm = anyio.Event()
+        core.deadlines.on_earlier = self._ring
         self._started_at = anyio.current_time()
+
+    def _ring(self) -> None:
+        self._alarm.set()
 
     @property
     def uri(self) -> str:
@@ -75,9 +73,20 @@ class BrokerServer:
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
     ) -> int:
-        """Publish from inside; give the number of subscribers it goes to."""
+        """Publish from inside; give the number of subscribers it goes to.
+
+        Raises:
+            UsageError: No QoS, or no topic name that can be published.
+        """
+        fault = name_fault(topic)
+        if fault is not None:
+            raise UsageError(f"topic name {topic[:64]!r} {fault}")
         message = Message(topic, payload, qos=qos, retain=retain)
-        return self.core.publish(message, anyio.current_time())
+        number = self.core.publish(message, anyio.current_time())
+        self._around.flush()
+        return number
+
+    # -- connections ---------------------------------------------------------------
 
     async def serve(
         self, listener: TcpListener, uri: BrokerUri, context: ssl.SSLContext | None
@@ -92,36 +101,34 @@ class BrokerServer:
     async def _serve_client(
         self, stream: ByteStream, uri: BrokerUri, context: ssl.SSLContext | None
     ) -> None:
-        limits = self.core.limits
         host = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
-        if self._connections >= limits.connections:
-            _log.warning(
-                "%d clients are connected, %s is turned away", self._connections, host
-            )
+        most = self.core.limits.connections
+        if self._connections >= most or not self._is_open:
+            _log.warning("%d clients are connected, %s is turned away", most, host)
             await anyio.aclose_forcefully(stream)
             return
         self._connections += 1
         try:
             ready = await self._prepared(stream, uri, context)
-            connection = ClientConnection(
-                ready,
-                self.core,
-                peer=host,
-                is_local=_is_loopback(host),
-                tasks=self._tasks,
-                admit=self._admit,
-            )
-            await connection.run()
+            await ClientConnection(
+                ready, self._around, peer=host, is_local=is_loopback(host)
+            ).run()
         except (StructiotError, TimeoutError, ssl.SSLError, *LOST) as exc:
-            # One client's trouble; everybody else goes on.
             _log.info("client %s: %s", host, exc)
-            await anyio.aclose_forcefully(stream)
+        # One client's trouble; everybody else goes on.
+        except Exception:  # noqa: BLE001
+            _log.exception("client %s is cut off", host)
         finally:
             self._connections -= 1
+            if not self._connections:
+                self._is_empty.set()
+            await anyio.aclose_forcefully(stream)
 
     async def _prepared(
         self, stream: ByteStream, uri: BrokerUri, context: ssl.SSLContext | None
     ) -> ByteStream:
+        if not (uri.is_tls or uri.is_websocket):
+            return stream
         with anyio.fail_after(self.core.limits.connect_s):
             if uri.is_tls:
                 stream = await TLSStream.wrap(
@@ -139,66 +146,60 @@ class BrokerServer:
                 stream = websocket.as_byte_stream()
         return stream
 
-    async def _admit(self, handle: Handle, connect: Connect) -> None:
-        """Authenticate a client and let it in, or turn it away."""
-        reason = await self._refusal(handle, connect)
-        if reason is not None:
-            _log.info(
-                "client %r at %s refused: %s",
-                connect.client_id,
-                handle.peer,
-                reason.text,
-            )
-            self.core.refuse(handle, reason)
-            return
-        made_up = "auto" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
-        self.core.accept(handle, connect, anyio.current_time(), made_up_id=made_up)
+    async def say_goodbye(self) -> None:
+        """Tell the clients that the broker ends, and wait a little for them to hear."""
+        self._is_open = False
+        with anyio.move_on_after(GOODBYE_S, shield=True):
+            self.core.shut_down(anyio.current_time())
+            self._around.flush()
+            while self._connections:
+                self._is_empty = anyio.Event()
+                await self._is_empty.wait()
 
-    async def _refusal(self, handle: Handle, connect: Connect) -> ReasonCode | None:
-        if connect.properties.authentication_method is not None:
-            return ReasonCode.BAD_AUTHENTICATION_METHOD
-        if connect.username is None:
-            is_welcome = self._allows_anonymous and handle.is_local
-            return None if is_welcome else ReasonCode.NOT_AUTHORIZED
-        if self._passwords is None:
-            return None if handle.is_local else ReasonCode.NOT_AUTHORIZED
-        is_right = await anyio.to_thread.run_sync(
-            self._passwords.check, connect.username, connect.password or b""
-        )
-        return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
+    # -- time ----------------------------------------------------------------------
 
     async def keep_time(self, sys_interval_s: float | None) -> None:
-        """Call the core every second, and publish $SYS at its interval."""
-        next_report = anyio.current_time()
+        """Call the core when something is due, and publish $SYS at its interval."""
+        report_at = anyio.current_time()
         while True:
             now = anyio.current_time()
             self.core.tick(now)
-            if sys_interval_s is not None and now >= next_report:
-                next_report = now + sys_interval_s
+            if sys_interval_s is not None and now >= report_at:
+                report_at = now + sys_interval_s
                 self._report(now)
-            await anyio.sleep(TICK_S)
+            self._around.flush()
+            self._alarm = anyio.Event()
+            next_at = self.core.deadlines.next_at
+            wake_at = float("inf") if next_at is None else next_at
+            if sys_interval_s is not None:
+                wake_at = min(wake_at, report_at)
+            with anyio.CancelScope(deadline=wake_at):
+                await self._alarm.wait()
 
     def _report(self, now: float) -> None:
         core = self.core
         figures = {
             "version": f"structiot {version_of('structiot')}",
             "uptime": f"{now - self._started_at:.0f} seconds",
-            "clients/connected": len(self.clients),
+            "clients/connected": len(core.sessions) - len(core.away),
+            "clients/disconnected": len(core.away),
             "clients/total": len(core.sessions),
             "messages/received": core.received,
             "messages/sent": core.sent,
-            "publish/messages/dropped": core.dropped,
+            "publish/messages/dropped": core.lost,
             "retained messages/count": len(core.retained),
-            "subscriptions/count": len(core.tree),
+            "subscriptions/count": core.subscriptions,
         }
         for name, value in figures.items():
-            self.publish(f"$SYS/broker/{name}", str(value).encode(), retain=True)
+            message = Message(f"$SYS/broker/{name}", str(value).encode(), retain=True)
+            core.publish(message, now)
 
 
 @asynccontextmanager
 async def open_broker(
     *listen: str,
     passwords: Passwords | None = None,
+    authenticators: Mapping[str, Authenticator] | None = None,
     permissions: Sequence[Permission] = (),
     allows_anonymous: bool | None = None,
     limits: BrokerLimits | None = None,
@@ -214,9 +215,11 @@ async def open_broker(
         listen: Addresses such as `mqtt://127.0.0.1:1883`, `mqtts://`, `ws://` or
             `wss://`; port 0 takes a free one. By default `mqtt://127.0.0.1:1883`.
         passwords: Who may connect; without, only clients on this machine may.
+        authenticators: Callbacks by method, for clients of 5.0 with enhanced
+            authentication.
         permissions: What users may publish and subscribe; everything without.
         allows_anonymous: Whether clients on this machine need no name; by default
-            only when there are no passwords.
+            only when there are neither passwords nor authenticators.
         limits: What clients may have.
         ssl_context: Certificate and key for `mqtts` and `wss`.
         sys_interval_s: How often `$SYS` is published; None for never.
@@ -227,46 +230,63 @@ async def open_broker(
 
     Raises:
         ConfigError: An address that cannot be, `mqtts` without a certificate, or an
-            address beyond this machine without passwords.
+            address beyond this machine without passwords or authenticators.
         ConnectFailed: An address cannot be bound.
     """
-    uris = [
-        parse_uri(text, may_be_any_port=True)
-        for text in listen or ("mqtt://127.0.0.1:1883",)
-    ]
-    for uri in uris:
-        if uri.is_tls and ssl_context is None:
-            raise ConfigError(f"{uri} needs ssl_context= with a certificate")
-        if passwords is None and not _is_loopback(uri.host):
-            raise ConfigError(f"{uri} can be reached from outside: give passwords=")
+    is_open_to_all = passwords is None and not authenticators
+    uris = _addresses(listen, is_open_to_all=is_open_to_all, context=ssl_context)
     core = Broker(limits or BrokerLimits(), Permissions(permissions))
+    if allows_anonymous is None:
+        allows_anonymous = is_open_to_all
+    admission = Admission(
+        core,
+        passwords=passwords,
+        authenticators=authenticators or {},
+        allows_anonymous=allows_anonymous,
+    )
     async with AsyncExitStack() as stack:
         listeners = [
             await stack.enter_async_context(network.listen_tcp(uri.host, uri.port or 0))
             for uri in uris
         ]
         tg = await stack.enter_async_context(service_group())
-        server = BrokerServer(
-            core,
-            tg,
-            passwords,
-            allows_anonymous=passwords is None
-            if allows_anonymous is None
-            else allows_anonymous,
-        )
+        server = BrokerServer(core, tg, admission)
         for listener, uri in zip(listeners, uris, strict=True):
             host, port = listener.address
             shown = f"[{host}]" if ":" in host else host
             server.uris.append(f"{uri.scheme}://{shown}:{port}")
             tg.start_soon(server.serve, listener, uri, ssl_context)
         tg.start_soon(server.keep_time, sys_interval_s)
-        yield server
+        try:
+            yield server
+        finally:
+            await server.say_goodbye()
 
 
-def _is_loopback(host: str) -> bool:
+def _addresses(
+    listen: Sequence[str], *, is_open_to_all: bool, context: ssl.SSLContext | None
+) -> list[BrokerUri]:
+    uris = [
+        parse_uri(text, may_be_any_port=True)
+        for text in listen or ("mqtt://127.0.0.1:1883",)
+    ]
+    for uri in uris:
+        if uri.scheme == "unix":
+            raise ConfigError(f"{uri}: a broker listens on TCP")
+        if uri.is_tls and context is None:
+            raise ConfigError(f"{uri} needs ssl_context= with a certificate")
+        if is_open_to_all and not is_loopback(uri.host):
+            raise ConfigError(f"{uri} can be reached from outside: give passwords=")
+    return uris
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by name or address, is this machine itself."""
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback if mapped is None else mapped.is_loopback

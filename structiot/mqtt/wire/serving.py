@@ -1,12 +1,18 @@
 """The server's half of one MQTT connection as a machine without I/O.
 
 The shell gives it bytes and gets packets that the broker has to decide on: CONNECT
-first and once, then SUBSCRIBE, UNSUBSCRIBE, PUBLISH, DISCONNECT and AUTH. Pings and
+first and once, then PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and AUTH. Pings and
 the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attached.
-`out` collects what is to be written. A peer that breaks the protocol sets
-`violation`; in 5.0 the DISCONNECT that says why stands in `out`.
+`out` collects what is to be written.
 
-States: WAITING (for CONNECT) -> OPEN (CONNACK with success written) -> CLOSING.
+States: WAITING (for CONNECT) -> DECIDING (CONNECT given to the broker; what the client
+has sent behind it is kept) -> OPEN (CONNACK with success written) -> CLOSING (nothing
+is read or written any more).
+
+A client that breaks the protocol sets `violation`. What came before the fault is given
+to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
+A client may send after CONNECT without waiting (3.1.1 section 3.1.4, 5.0 section 3.1.4),
+unless it has named an authentication method (5.0 section 4.12).
 """
 
 from __future__ import annotations
@@ -14,7 +20,15 @@ from __future__ import annotations
 from enum import Enum
 
 from structiot.errors import ProtocolViolation
-from structiot.mqtt.wire.codec import PINGRESP, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.codec import (
+    PINGRESP,
+    Decoder,
+    encode,
+    encode_publish_into,
+    puback_bytes,
+    pubcomp_bytes,
+    pubrec_bytes,
+)
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -30,19 +44,21 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
-from structiot.mqtt.wire.properties import DisconnectProperties
-from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.receiving import Incoming
+from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.sending import MAX_PACKET_ID, Outgoing, Write
 from structiot.mqtt.wire.writing import PublishWriter
 
 __all__ = ["ServerProtocol", "ServerState"]
+
+QOS_2 = 0x04
 
 
 class ServerState(Enum):
     """Where a connection is."""
 
     WAITING = "waiting for CONNECT"
+    DECIDING = "deciding about a CONNECT"
     OPEN = "open"
     CLOSING = "closing"
 
@@ -53,6 +69,7 @@ class ServerProtocol:
     Args:
         max_packet_bytes: Longest packet taken; a longer one is refused from its header.
         topic_alias_maximum: Topic aliases that the client may use.
+        receive_maximum: QoS 2 messages that a client of 5.0 may have open.
 
     Attributes:
         out: Bytes to write.
@@ -64,7 +81,34 @@ class ServerProtocol:
         last_received_at: When anything came, for the keep-alive.
     """
 
-    def __init__(self, *, max_packet_bytes: int, topic_alias_maximum: int = 0) -> None:
+    __slots__ = (
+        "_alias_maximum",
+        "_aliases",
+        "_decoder",
+        "_later",
+        "_outgoing",
+        "_receive_maximum",
+        "_received",
+        "connect",
+        "last_received_at",
+        "out",
+        "state",
+        "version",
+        "violation",
+        "write_publish",
+    )
+
+    # Both are the session's, from `accept` on.
+    _outgoing: Outgoing
+    _received: set[int]
+
+    def __init__(
+        self,
+        *,
+        max_packet_bytes: int,
+        topic_alias_maximum: int = 0,
+        receive_maximum: int = MAX_PACKET_ID,
+    ) -> None:
         self.out = bytearray()
         self.state = ServerState.WAITING
         self.version = 4
@@ -74,44 +118,91 @@ class ServerProtocol:
         self.last_received_at = 0.0
         self._decoder = Decoder(role="server", max_packet_bytes=max_packet_bytes)
         self._alias_maximum = topic_alias_maximum
-        self._aliases: dict[int, str] = {}
-        self._outgoing: Outgoing | None = None
-        self._incoming: Incoming | None = None
+        self._receive_maximum = receive_maximum
+        self._aliases: dict[int, str] | None = None
+        self._later: list[Packet] = []
+
+    # -- receiving -----------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> list[Packet]:
-        """Take bytes; give the packets that the broker has to deal with."""
-        self.last_received_at = now
+        """Take bytes; give the packets that the broker has to deal with, in order.
+
+        Once a CONNECT has been accepted, call it again with no data: the client may
+        have sent more in one go.
+        """
+        if data:
+            self.last_received_at = now
+        packets = self._decoder.feed(data)
+        if self._later:
+            packets, self._later = self._later + packets, []
+        if self.state is ServerState.OPEN:
+            events = self._sort(packets)
+        else:
+            events = self._greet(packets)
+        if not self._later and self.violation is None:
+            self._look_for_fault()
+        return events
+
+    def _sort(self, packets: list[Packet]) -> list[Packet]:
         events: list[Packet] = []
-        for packet in self._decoder.feed(data):
+        for packet in packets:
             if type(packet) is Message:
-                if self._take_message(packet):
+                if packet.flags & QOS_2 or packet.properties is not None:
+                    if self._is_for_broker(packet):
+                        events.append(packet)
+                else:
                     events.append(packet)
-            else:
-                self._take(packet, events)
-            if self.violation is not None:
-                return events
+            elif self._take(packet):
+                events.append(packet)
+            if self.violation is not None or self.state is not ServerState.OPEN:
+                break
+        return events
+
+    def _greet(self, packets: list[Packet]) -> list[Packet]:
+        """Give the CONNECT, or an AUTH while it is decided on; keep what is behind."""
+        for index, packet in enumerate(packets):
+            if self.state is ServerState.CLOSING:
+                return []
+            if self.state is ServerState.WAITING:
+                if not isinstance(packet, Connect):
+                    self._fault(f"{type(packet).__name__.upper()} before CONNECT")
+                    return []
+                self.version = packet.version
+                self.connect = packet
+                self.state = ServerState.DECIDING
+            elif self._method is None:
+                self._later = packets[index:]
+                return []
+            elif not self._is_authenticating(packet):
+                return []
+            self._later = packets[index + 1 :]
+            return [packet]
+        return []
+
+    def _is_authenticating(self, packet: Packet) -> bool:
+        if isinstance(packet, Disconnect):
+            self.state = ServerState.CLOSING
+        elif not isinstance(packet, Auth):
+            self._fault(f"{type(packet).__name__.upper()} before the CONNACK")
+        else:
+            return self._is_of_method(packet)
+        return False
+
+    def _look_for_fault(self) -> None:
         fault = self._decoder.violation
-        if fault is not None:
+        if fault is not None and self.state is not ServerState.CLOSING:
             if self.state is ServerState.WAITING:
                 self._refuse_connect(fault)
-            self.violate(fault, fault.code or ReasonCode.MALFORMED_PACKET)
-        return events
+            self.violation = fault
 
     def _refuse_connect(self, fault: ProtocolViolation) -> None:
         if fault.code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
-            level = self._decoder.peer_level
-            version = 5 if level is not None and level > 5 else 4
-            reason = (
-                ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
-                if version == 5
-                else ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION
-            )
+            # Whoever speaks more than 5.0 understands 5.0's answer, others 3.1.1's.
+            version = 5 if (self._decoder.peer_level or 0) > 5 else 4
+            reason = ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
             self.out += encode(Connack(reason=reason), version)
 
-    def _take_message(self, message: Message) -> bool:
-        if self.state is not ServerState.OPEN or self._incoming is None:
-            self._fault("PUBLISH before CONNECT")
-            return False
+    def _is_for_broker(self, message: Message) -> bool:
         properties = message.properties
         if (
             properties is not None
@@ -119,64 +210,113 @@ class ServerProtocol:
             and not self._resolve_alias(message, properties.topic_alias)
         ):
             return False
-        if not message.flags & 6:
+        received = self._received
+        if not message.flags & QOS_2:
             return True
-        try:
-            return self._incoming.arrive(message, self.out)
-        except ProtocolViolation as exc:
-            self._fault(str(exc), ReasonCode(exc.code or ReasonCode.PROTOCOL_ERROR))
+        if message.packet_id in received:
+            self.out += pubrec_bytes(message.packet_id)
             return False
+        if self.version >= 5 and len(received) >= self._receive_maximum:
+            text = f"more than {self._receive_maximum} messages are open"
+            self._fault(text, ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
+            return False
+        received.add(message.packet_id)
+        return True
 
     def _resolve_alias(self, message: Message, alias: int) -> bool:
-        if alias > self._alias_maximum or (
-            not message.topic and alias not in self._aliases
-        ):
+        aliases = self._aliases
+        if aliases is None:
+            aliases = self._aliases = {}
+        if alias > self._alias_maximum or not (message.topic or alias in aliases):
             self._fault(f"topic alias {alias}", ReasonCode.TOPIC_ALIAS_INVALID)
             return False
         if message.topic:
-            self._aliases[alias] = message.topic
+            aliases[alias] = message.topic
         else:
-            message.topic = self._aliases[alias]
+            message.topic = aliases[alias]
         return True
 
-    def _take(self, packet: Packet, events: list[Packet]) -> None:
-        if self.state is ServerState.WAITING:
-            if isinstance(packet, Connect):
-                self.version = packet.version
-                self.connect = packet
-            elif not (isinstance(packet, Auth) and self.connect is not None):
-                self._fault(f"{type(packet).__name__} before CONNECT")
-                return
-            events.append(packet)
+    def _take(self, packet: Packet) -> bool:
+        """Deal with a packet other than PUBLISH; True if the broker has to."""
+        outgoing = self._outgoing
+        is_for_broker = False
+        if isinstance(packet, Puback):
+            is_fitting = outgoing.on_puback(
+                packet.packet_id, packet.reason, self.out, self.version
+            )
+        elif isinstance(packet, Pubrec):
+            is_fitting = outgoing.on_pubrec(
+                packet.packet_id, packet.reason, self.out, self.version
+            )
+        elif isinstance(packet, Pubcomp):
+            is_fitting = outgoing.on_pubcomp(packet.packet_id, self.out, self.version)
+        elif isinstance(packet, Pubrel):
+            self._release(packet.packet_id)
+            return False
         elif isinstance(packet, Pingreq):
             self.out += PINGRESP
-        elif isinstance(packet, Puback | Pubrec | Pubcomp | Pubrel):
-            if not self._take_ack(packet):
-                name = type(packet).__name__.upper()
-                self._fault(f"{name} {packet.packet_id} does not fit the message's QoS")
-        elif isinstance(packet, Subscribe | Unsubscribe | Disconnect | Auth):
-            events.append(packet)
-        else:
-            self._fault(f"an unexpected {type(packet).__name__.upper()}")
-
-    def _take_ack(self, packet: Puback | Pubrec | Pubcomp | Pubrel) -> bool:
-        outgoing, incoming = self._outgoing, self._incoming
-        if outgoing is None or incoming is None:
             return False
-        packet_id = packet.packet_id
-        if isinstance(packet, Puback):
-            return outgoing.on_puback(packet_id, packet.reason, self.out, self.version)
-        if isinstance(packet, Pubrec):
-            return outgoing.on_pubrec(packet_id, packet.reason, self.out, self.version)
-        if isinstance(packet, Pubcomp):
-            return outgoing.on_pubcomp(packet_id, self.out, self.version)
-        incoming.on_pubrel(packet_id, self.out, self.version)
-        return True
+        else:
+            is_for_broker = self._is_request(packet)
+            is_fitting = self.violation is not None or is_for_broker
+        if not is_fitting:
+            name = type(packet).__name__.upper()
+            self._fault(f"a {name} that does not fit what went before it")
+        return is_for_broker
 
-    def accept(self, connack: Connack, outgoing: Outgoing, incoming: Incoming) -> None:
-        """Welcome the client with this session; what it still lacks is sent at once."""
+    def _is_request(self, packet: Packet) -> bool:
+        if isinstance(packet, Subscribe | Unsubscribe):
+            return True
+        if isinstance(packet, Auth):
+            return self._is_of_method(packet)
+        if isinstance(packet, Disconnect):
+            was_to_last = self.connect and self.connect.properties.session_expiry_s
+            if was_to_last or not packet.properties.session_expiry_s:
+                self.state = ServerState.CLOSING
+                return True
+            self._fault("DISCONNECT makes a session last that was not to")
+        return False
+
+    def _release(self, packet_id: int) -> None:
+        received = self._received
+        if packet_id in received:
+            received.discard(packet_id)
+            self.out += pubcomp_bytes(packet_id)
+        elif self.version < 5:
+            self.out += pubcomp_bytes(packet_id)
+        else:
+            reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+            self.out += encode(Pubcomp(packet_id=packet_id, reason=reason), 5)
+
+    @property
+    def _method(self) -> str | None:
         connect = self.connect
-        if connect is None:
+        return None if connect is None else connect.properties.authentication_method
+
+    def _is_of_method(self, packet: Auth) -> bool:
+        method = packet.properties.authentication_method
+        is_ours = method is not None and method == self._method
+        if not is_ours:
+            self._fault("AUTH of another method than CONNECT's")
+        return is_ours
+
+    # -- what the broker decides ---------------------------------------------------
+
+    def accept(
+        self,
+        connack: Connack,
+        outgoing: Outgoing,
+        received: set[int],
+        *,
+        window: int = MAX_PACKET_ID,
+    ) -> None:
+        """Welcome the client with this session; what it still lacks is sent at once.
+
+        `received` are the ids of the session's open messages of QoS 2; `window` bounds
+        the deliveries under way, if the client does not allow fewer.
+        """
+        connect = self.connect
+        if connect is None or self.state is not ServerState.DECIDING:
             return
         properties = connect.properties
         if properties.topic_alias_maximum or properties.maximum_packet_bytes:
@@ -184,37 +324,79 @@ class ServerProtocol:
                 alias_maximum=properties.topic_alias_maximum or 0,
                 maximum_packet_bytes=properties.maximum_packet_bytes,
             ).write
-        self._outgoing, self._incoming = outgoing, incoming
+        self._outgoing, self._received = outgoing, received
         outgoing.write = self.write_publish
         self.state = ServerState.OPEN
-        self.out += encode(connack, self.version)
-        outgoing.resume(
-            self.out, self.version, window=properties.receive_maximum or MAX_PACKET_ID
+        self.reply(connack)
+        allowed = properties.receive_maximum or MAX_PACKET_ID
+        outgoing.resume(self.out, self.version, window=min(window, allowed))
+
+    def reply(self, packet: Packet) -> None:
+        """Write a packet, unless it is longer than the client takes."""
+        data = encode(packet, self.version)
+        if self._takes(data):
+            self.out += data
+        else:
+            self._fault("an answer would be too long", ReasonCode.PACKET_TOO_LARGE)
+
+    def _takes(self, data: bytes) -> bool:
+        connect = self.connect
+        limit = None if connect is None else connect.properties.maximum_packet_bytes
+        return limit is None or len(data) <= limit
+
+    def acknowledge(self, message: Message, reason: ReasonCode) -> None:
+        """Answer a PUBLISH of QoS 1 or 2; 3.1.1 knows no reasons."""
+        packet_id = message.packet_id
+        is_qos_2 = message.flags & QOS_2
+        has_failed = self.version >= 5 and reason.is_failure
+        if is_qos_2 and has_failed:
+            self._received.discard(packet_id)
+        if self.state is not ServerState.OPEN:
+            return
+        if reason and self.version >= 5:
+            cls = Pubrec if is_qos_2 else Puback
+            self.reply(cls(packet_id=packet_id, reason=reason))
+        elif is_qos_2:
+            self.out += pubrec_bytes(packet_id)
+        else:
+            self.out += puback_bytes(packet_id)
+
+    def challenge(self, reason: ReasonCode, data: bytes | None) -> None:
+        """Send AUTH: another step, or the end of authenticating again."""
+        properties = AuthProperties(
+            authentication_method=self._method, authentication_data=data
         )
+        self.reply(Auth(reason=reason, properties=properties))
 
     def refuse(self, connack: Connack) -> None:
         """Turn the client away."""
-        self.out += encode(connack, self.version)
+        if self.state is ServerState.DECIDING:
+            self.reply(connack)
         self.state = ServerState.CLOSING
 
-    def disconnect(
-        self,
-        reason: ReasonCode,
-        properties: DisconnectProperties | None = None,
-    ) -> None:
+    def disconnect(self, reason: ReasonCode, text: str | None = None) -> None:
         """End the connection; in 5.0 the client is told why."""
         if self.state is ServerState.OPEN and self.version >= 5:
-            packet = Disconnect(
-                reason=reason, properties=properties or DisconnectProperties()
+            properties = DisconnectProperties(reason_string=text)
+            data = encode(Disconnect(reason=reason, properties=properties), 5)
+            self.out += (
+                data if self._takes(data) else encode(Disconnect(reason=reason), 5)
             )
-            self.out += encode(packet, self.version)
         self.state = ServerState.CLOSING
 
     def _fault(self, text: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:
-        self.violate(ProtocolViolation(text, code=int(code)), code)
-
-    def violate(self, violation: ProtocolViolation, code: int) -> None:
-        """The client has broken the protocol: tell it and close."""
         if self.violation is None:
-            self.violation = violation
-            self.disconnect(ReasonCode(code))
+            self.violation = ProtocolViolation(text, code=int(code))
+
+    def end_if_violated(self) -> bool:
+        """Tell a client that has broken the protocol, once all before it is done."""
+        fault = self.violation
+        if fault is None:
+            return False
+        if self.state is not ServerState.CLOSING:
+            code = ReasonCode(fault.code or ReasonCode.MALFORMED_PACKET)
+            if code is ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
+                # A second CONNECT; DISCONNECT may not carry CONNACK's code.
+                code = ReasonCode.PROTOCOL_ERROR
+            self.disconnect(code, str(fault))
+        return True

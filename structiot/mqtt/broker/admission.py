@@ -1,0 +1,175 @@
+"""Who is let in: passwords, anonymous clients, enhanced authentication."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import string
+from collections.abc import Mapping
+
+import anyio
+
+from structiot.errors import AuthRefused
+from structiot.mqtt.broker.auth import Passwords
+from structiot.mqtt.broker.connection import ClientConnection
+from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.exchange import Authenticator, AuthExchange, Identity
+from structiot.mqtt.wire.messages import Auth, Connect
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.serving import ServerState
+
+__all__ = ["Admission"]
+
+_ID_CHARACTERS = string.ascii_letters + string.digits
+
+_log = logging.getLogger(__name__)
+
+
+class Admission:
+    """Answers CONNECT and AUTH.
+
+    Args:
+        broker: Where clients are let in.
+        passwords: Names and hashes; without, clients on this machine may use any.
+        authenticators: Callbacks by authentication method.
+        allows_anonymous: Whether clients on this machine need no name.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        passwords: Passwords | None,
+        authenticators: Mapping[str, Authenticator],
+        allows_anonymous: bool,
+    ) -> None:
+        self._broker = broker
+        self._passwords = passwords
+        self._authenticators = dict(authenticators)
+        self._allows_anonymous = allows_anonymous
+
+    async def admit(self, client: ClientConnection, connect: Connect) -> None:
+        """Let a client in or turn it away; with a method, begin an exchange."""
+        method = connect.properties.authentication_method
+        if method is not None:
+            if method not in self._authenticators:
+                self._refuse(client, ReasonCode.BAD_AUTHENTICATION_METHOD)
+            else:
+                self._begin(client, connect, connect.properties.authentication_data)
+            return
+        reason = await self._refusal(client, connect)
+        if reason is not None:
+            self._refuse(client, reason)
+        else:
+            self._accept(client, connect, Identity(username=connect.username))
+
+    async def _refusal(
+        self, client: ClientConnection, connect: Connect
+    ) -> ReasonCode | None:
+        if connect.username is None:
+            is_welcome = self._allows_anonymous and client.is_local
+            return None if is_welcome else ReasonCode.NOT_AUTHORIZED
+        if self._passwords is None:
+            is_welcome = not self._authenticators and client.is_local
+            return None if is_welcome else ReasonCode.NOT_AUTHORIZED
+        is_right = await anyio.to_thread.run_sync(
+            self._passwords.check, connect.username, connect.password or b""
+        )
+        return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
+
+    def _refuse(
+        self, client: ClientConnection, reason: ReasonCode, text: str | None = None
+    ) -> None:
+        connect = client.protocol.connect
+        name = connect.client_id if connect is not None else ""
+        _log.info("client %r at %s refused: %s", name, client.peer, text or reason.text)
+        self._broker.refuse(client, reason, text)
+
+    def _accept(
+        self, client: ClientConnection, connect: Connect, identity: Identity
+    ) -> None:
+        made_up = "auto" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
+        is_in = self._broker.accept(
+            client,
+            connect,
+            anyio.current_time(),
+            made_up_id=made_up,
+            username=identity.username,
+            authentication_data=identity.data,
+        )
+        if is_in:
+            client.admitted()
+
+    # -- enhanced authentication ---------------------------------------------------
+
+    def take_auth(self, client: ClientConnection, packet: Auth) -> None:
+        """Go on with an exchange, or begin one with a client that is connected."""
+        exchange, connect = client.exchange, client.protocol.connect
+        data = packet.properties.authentication_data
+        if packet.reason == ReasonCode.CONTINUE_AUTHENTICATION:
+            if exchange is not None and exchange.is_waiting:
+                exchange.answer(data)
+                return
+        elif (
+            packet.reason == ReasonCode.REAUTHENTICATE
+            and client.protocol.state is ServerState.OPEN
+            and connect is not None
+            and exchange is None
+        ):
+            self._begin(client, connect, data)
+            return
+        text = "an AUTH that nobody has asked for"
+        now = anyio.current_time()
+        self._broker.cut(client, ReasonCode.PROTOCOL_ERROR, now, text)
+
+    def _begin(
+        self, client: ClientConnection, connect: Connect, data: bytes | None
+    ) -> None:
+        method = connect.properties.authentication_method or ""
+
+        def send(question: bytes | None) -> None:
+            client.protocol.challenge(ReasonCode.CONTINUE_AUTHENTICATION, question)
+            client.send_soon()
+
+        exchange = AuthExchange(
+            method=method,
+            data=data,
+            client_id=connect.client_id,
+            username=connect.username,
+            password=connect.password,
+            peer=client.peer,
+            is_repeated=client.session is not None,
+            send=send,
+        )
+        client.start_exchange(exchange, self._authenticate)
+
+    async def _authenticate(
+        self, client: ClientConnection, exchange: AuthExchange
+    ) -> None:
+        """Run the callback and act on what it says."""
+        reason, text = ReasonCode.NOT_AUTHORIZED, None
+        identity: Identity | None = None
+        try:
+            with anyio.fail_after(self._broker.limits.connect_s):
+                identity = await self._authenticators[exchange.method](exchange)
+        except AuthRefused as exc:
+            text = str(exc)
+        except TimeoutError:
+            text = "the authentication took too long"
+        # A callback's fault costs the client that called, nobody else.
+        except Exception:  # noqa: BLE001
+            _log.exception("the authenticator %r has failed", exchange.method)
+            reason = ReasonCode.UNSPECIFIED_ERROR
+        client.end_exchange()
+        session, connect = client.session, client.protocol.connect
+        if not exchange.is_repeated:
+            if identity is None:
+                self._refuse(client, reason, text)
+            elif connect is not None:
+                self._accept(client, connect, identity)
+        elif session is not None:
+            if identity is not None and identity.username == session.username:
+                client.protocol.challenge(ReasonCode.SUCCESS, identity.data)
+            else:
+                self._broker.cut(client, reason, anyio.current_time(), text)
+        client.send_soon()

@@ -1,0 +1,264 @@
+"""The broker's logic: sessions, subscriptions, retained messages, wills. No I/O.
+
+The shell calls `Broker` with what clients send; everything is written into the
+protocols' `out` at once, and `flush` has those connections written that have something
+to write. Time enters as an argument. Where the standard leaves a choice: overlapping
+subscriptions get one copy at the highest QoS with all identifiers; names that begin
+with `$` cannot be published by clients; the quality of service is never raised; a
+session belongs to the user that has begun it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from structiot.mqtt.broker.core.ending import Ending
+from structiot.mqtt.broker.core.handle import Handle
+from structiot.mqtt.broker.core.sessions import Deliveries, Session
+from structiot.mqtt.wire.messages import (
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Message,
+    Packet,
+    Subscribe,
+    Unsubscribe,
+)
+from structiot.mqtt.wire.properties import ConnackProperties
+from structiot.mqtt.wire.reasons import ReasonCode
+
+__all__ = ["Broker"]
+
+_log = logging.getLogger(__name__)
+
+
+class Broker(Ending):
+    """All clients and all messages of one broker; the outermost of its layers."""
+
+    # -- what the shell calls ------------------------------------------------------
+
+    def receive(self, handle: Handle, data: bytes, now: float) -> Connect | None:
+        """Deal with what a client has sent.
+
+        Returns:
+            A CONNECT that the shell has to answer by `accept` or `refuse`; then call
+            again with no data, for the client may have sent more.
+        """
+        self.clock.now = now
+        protocol = handle.protocol
+        for packet in protocol.receive(data, now):
+            if type(packet) is Message:
+                self._take_message(handle, packet)
+            elif isinstance(packet, Connect):
+                return packet
+            else:
+                self._take(handle, packet)
+        if protocol.end_if_violated():
+            _log.info("%s broke the protocol: %s", handle.peer, protocol.violation)
+            self.left(handle, now)
+        elif handle.has_more:
+            self.refill(handle)
+        if protocol.out:
+            self.wake(handle)
+        return None
+
+    def publish(self, message: Message, now: float) -> int:
+        """Publish a message of our own; give the number of its subscribers."""
+        self.clock.now = now
+        return self.distribute(message)
+
+    @property
+    def lost(self) -> int:
+        """Messages that a client should have got and did not."""
+        given_up = sum(one.outgoing.lost for one in self.sessions.values())
+        return self.dropped + given_up
+
+    @property
+    def subscriptions(self) -> int:
+        """Filters of all sessions."""
+        return sum(len(one.subscriptions) for one in self.sessions.values())
+
+    def flush(self) -> None:
+        """Have all connections written that have something to write."""
+        while self.dirty:
+            dirty, self.dirty = self.dirty, []
+            for handle in dirty:
+                handle.is_dirty = False
+                handle.flush()
+
+    def accept(
+        self,
+        handle: Handle,
+        connect: Connect,
+        now: float,
+        *,
+        made_up_id: str,
+        username: str | None,
+        authentication_data: bytes | None = None,
+    ) -> bool:
+        """Let an authenticated client in; False if it was turned away all the same."""
+        self.clock.now = now
+        client_id = connect.client_id or made_up_id
+        reason = self._refusal_of(connect, client_id, username)
+        if reason is not None:
+            self.refuse(handle, reason)
+            return False
+        session = self.sessions.get(client_id)
+        if session is not None and session.handle is not None:
+            self.cut(session.handle, ReasonCode.SESSION_TAKEN_OVER, now)
+            session = self.sessions.get(client_id)
+        if session is not None and (
+            connect.clean_start or session.username != username
+        ):
+            self.end_session(session)
+            session = None
+        is_present = session is not None
+        if session is None:
+            outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
+            session = Session(client_id, outgoing)
+            session.username = username
+            self.sessions[client_id] = session
+        self._attach(handle, session, connect)
+        connack = Connack(
+            session_present=is_present,
+            properties=self._greeting(handle, session, connect, authentication_data),
+        )
+        handle.protocol.accept(
+            connack, session.outgoing, session.received, window=self.limits.inflight
+        )
+        self.refill(handle)
+        self.wake(handle)
+        return True
+
+    def _refusal_of(
+        self, connect: Connect, client_id: str, username: str | None
+    ) -> ReasonCode | None:
+        if connect.version < 5 and not connect.client_id and not connect.clean_start:
+            return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
+        session = self.sessions.get(client_id)
+        # Somebody else's session is not to be had, or ended, by knowing its name; what
+        # an anonymous client has left behind may be cleared away.
+        if (
+            session is not None
+            and session.username != username
+            and (session.username is not None or session.handle is not None)
+        ):
+            return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
+        will = connect.will
+        if will is not None:
+            return self._refusal_to_publish(username, client_id, will.topic)
+        return None
+
+    def _attach(self, handle: Handle, session: Session, connect: Connect) -> None:
+        limits = self.limits
+        if connect.version >= 5:
+            asked_s = connect.properties.session_expiry_s or 0
+            session.expiry_s = min(asked_s, limits.session_expiry_max_s)
+        elif connect.clean_start:
+            session.expiry_s = 0
+        else:
+            session.expiry_s = limits.session_expiry_max_s
+        session.expires_at = session.will_at = None
+        session.will = connect.will
+        session.handle = handle
+        handle.session = session
+        self.away.pop(session, None)
+        handle.keep_alive_s = self._keep_alive_s(connect)
+        if handle.keep_alive_s:
+            self.deadlines.add(session, self.clock.now + handle.keep_alive_s * 1.5)
+        if self.journal is not None:
+            self.journal.session(session)
+
+    def _keep_alive_s(self, connect: Connect) -> int:
+        """Lower a keep-alive that is too long; only 5.0 can be told of it."""
+        asked_s, most_s = connect.keep_alive_s, self.limits.keep_alive_max_s
+        if connect.version < 5 or most_s >= 65_535 or 0 < asked_s <= most_s:
+            return asked_s
+        return most_s
+
+    def _greeting(
+        self,
+        handle: Handle,
+        session: Session,
+        connect: Connect,
+        authentication_data: bytes | None,
+    ) -> ConnackProperties:
+        if connect.version < 5:
+            return ConnackProperties()
+        limits, asked = self.limits, connect.properties
+        lowered = handle.keep_alive_s != connect.keep_alive_s
+        shortened = session.expiry_s != (asked.session_expiry_s or 0)
+        return ConnackProperties(
+            receive_maximum=limits.receive_maximum,
+            topic_alias_maximum=limits.topic_alias_maximum,
+            maximum_packet_bytes=limits.packet_bytes,
+            assigned_client_id=None if connect.client_id else session.client_id,
+            server_keep_alive_s=handle.keep_alive_s if lowered else None,
+            session_expiry_s=session.expiry_s if shortened else None,
+            authentication_method=asked.authentication_method,
+            authentication_data=authentication_data,
+        )
+
+    def refuse(
+        self, handle: Handle, reason: ReasonCode, text: str | None = None
+    ) -> None:
+        """Turn a client away with a code that its version knows."""
+        properties = ConnackProperties(
+            reason_string=text if handle.protocol.version >= 5 else None
+        )
+        handle.protocol.refuse(Connack(reason=reason, properties=properties))
+        self.wake(handle)
+        handle.end()
+
+    # -- packets -------------------------------------------------------------------
+
+    def _take(self, handle: Handle, packet: Packet) -> None:
+        session = handle.session
+        if isinstance(packet, Auth):
+            handle.take_auth(packet)
+        elif session is None:
+            return
+        elif isinstance(packet, Subscribe):
+            self.take_subscribe(handle, session, packet)
+        elif isinstance(packet, Unsubscribe):
+            self.take_unsubscribe(handle, session, packet)
+        elif isinstance(packet, Disconnect):
+            self._take_disconnect(handle, session, packet)
+
+    def _take_message(self, handle: Handle, message: Message) -> None:
+        session = handle.session
+        if session is None:
+            return
+        self.received += 1
+        reason = self._refusal_to_publish(
+            session.username, session.client_id, message.topic
+        )
+        if reason is None:
+            has_found = self.distribute(message, origin=session)
+            reason = (
+                ReasonCode.SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            )
+        if message.flags & 6:
+            handle.protocol.acknowledge(message, reason)
+
+    def _refusal_to_publish(
+        self, username: str | None, client_id: str, topic: str
+    ) -> ReasonCode | None:
+        if topic.startswith("$"):
+            return ReasonCode.NOT_AUTHORIZED
+        if not self.permissions.may_publish(username, client_id, topic):
+            return ReasonCode.NOT_AUTHORIZED
+        if topic.count("/") >= self.limits.topic_levels:
+            return ReasonCode.TOPIC_NAME_INVALID
+        return None
+
+    def _take_disconnect(
+        self, handle: Handle, session: Session, packet: Disconnect
+    ) -> None:
+        expiry_s = packet.properties.session_expiry_s
+        if expiry_s is not None:
+            session.expiry_s = min(expiry_s, self.limits.session_expiry_max_s)
+        if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
+            session.will = None
+        self.left(handle, self.clock.now)

@@ -1,0 +1,64 @@
+"""Clients with too much to write, and how long publishers wait for them.
+
+A subscriber that reads more slowly than a publisher writes would lose messages of QoS 0
+as soon as its buffer is full. So publishers pause while one is crowded, but no client
+may be a burden to the others: each has patience for half a second, and that comes back
+in ten times as long. A client that takes nothing at all has used it up at once; from
+then on only its own messages are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structiot.mqtt.broker.core.handle import Handle
+
+__all__ = ["Crowd"]
+
+PATIENCE_S = 0.5
+PATIENCE_REGAINED = 0.1
+
+
+class Crowd:
+    """The clients that publishers may have to wait for.
+
+    Attributes:
+        on_relief: Called when one of them has less to write again.
+    """
+
+    def __init__(self) -> None:
+        self.on_relief: Callable[[], object] = lambda: None
+        self._handles: set[Handle] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def add(self, handle: Handle, now: float) -> bool:
+        """Note that a client has too much to write; False if that is known."""
+        if handle.is_crowded:
+            return False
+        handle.is_crowded = True
+        regained_s = (now - handle.calm_since) * PATIENCE_REGAINED
+        handle.patience_s = min(PATIENCE_S, handle.patience_s + regained_s)
+        handle.patient_until = now + handle.patience_s
+        self._handles.add(handle)
+        return True
+
+    def remove(self, handle: Handle, now: float) -> None:
+        """Note that a client has little to write, or has gone."""
+        if handle.is_crowded:
+            handle.is_crowded = False
+            handle.patience_s = max(0.0, handle.patient_until - now)
+            handle.calm_since = now
+            self._handles.discard(handle)
+            self.on_relief()
+
+    def patient_until(self, now: float) -> float | None:
+        """Tell until when a publisher waits at most; None if it need not."""
+        ends = [one.patient_until for one in self._handles if one.patient_until > now]
+        return max(ends) if ends else None

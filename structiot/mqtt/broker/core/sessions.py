@@ -1,0 +1,230 @@
+"""What the broker keeps of one client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from structiot.errors import StructiotError
+from structiot.mqtt.broker.core.deadlines import Clock
+from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.wire.messages import SubscriptionRequest, Will
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.sending import DONE, Flow, Outgoing, PacketIds
+
+if TYPE_CHECKING:
+    from structiot.mqtt.broker.core.handle import Handle
+
+__all__ = [
+    "FOR_EVER_S",
+    "Deliveries",
+    "Delivery",
+    "Session",
+    "SharedGroup",
+    "Subscription",
+    "with_expiry",
+]
+
+FOR_EVER_S = 0xFFFF_FFFF
+QOS_1 = 0x02
+
+
+class Delivery(Flow):
+    """A message of QoS 1 or 2 on its way to one client, with its end of life."""
+
+    __slots__ = ("expires_at",)
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        flags: int,
+        properties: PublishProperties | None = None,
+        expires_at: float | None = None,
+    ) -> None:
+        super().__init__(topic, payload, flags, properties)
+        self.expires_at = expires_at
+
+
+class Deliveries(Outgoing):
+    """The deliveries of one session: what has expired meanwhile is not sent any more.
+
+    A broker may also have QoS 0 wait here for a client that is away.
+
+    Attributes:
+        lost: Deliveries that ended here: they had expired, there were too many, or the
+            client takes no packet of their size.
+    """
+
+    def __init__(self, clock: Clock, *, out_bytes: int) -> None:
+        super().__init__(PacketIds())
+        self.out_bytes = out_bytes
+        self.lost = 0
+        self._clock = clock
+
+    def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
+        expires_at = flow.expires_at if isinstance(flow, Delivery) else None
+        if expires_at is not None:
+            left_s = expires_at - self._clock.now
+            if left_s <= 0:
+                self.ids.free(flow.packet_id)
+                self._give_up(flow)
+                return
+            flow.properties = with_expiry(flow.properties, left_s)
+        if version < 5:
+            flow.properties = None
+        if flow.flags < QOS_1:
+            self._send_once(flow, out, version)
+            return
+        super()._send_new(flow, out, version)
+        if flow.stage == DONE:
+            self.lost += 1
+
+    def _send_once(self, flow: Flow, out: bytearray, version: int) -> None:
+        self.ids.free(flow.packet_id)
+        try:
+            self.write(
+                out, flow.topic, flow.payload, flow.flags, 0, version, flow.properties
+            )
+        except StructiotError:
+            self._give_up(flow)
+        else:
+            self._forget_payload(flow)
+            flow.finish()
+
+    def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
+        if version < 5:
+            flow.properties = None
+        super()._send_again(flow, out, version)
+        if flow.stage == DONE:
+            self.lost += 1
+
+    def drop_first(self) -> None:
+        """Give up the delivery that has waited longest."""
+        self._give_up(self.waiting.popleft())
+
+    def drop_expired(self) -> float | None:
+        """Give up what has expired while it waited; say when the next will have."""
+        now = self._clock.now
+        next_at: float | None = None
+        kept: list[Flow] = []
+        for flow in self.waiting:
+            expires_at = flow.expires_at if isinstance(flow, Delivery) else None
+            if expires_at is not None:
+                if expires_at <= now:
+                    self._give_up(flow)
+                    continue
+                next_at = expires_at if next_at is None else min(next_at, expires_at)
+            kept.append(flow)
+        self.waiting.clear()
+        self.waiting.extend(kept)
+        return next_at
+
+    def _give_up(self, flow: Flow) -> None:
+        self._forget_payload(flow)
+        flow.finish()
+        self.lost += 1
+
+
+def with_expiry(
+    properties: PublishProperties | None, left_s: float
+) -> PublishProperties:
+    """Say how long a message still lives, in whole seconds, at least one."""
+    return replace(
+        properties or PublishProperties(), message_expiry_s=max(1, round(left_s))
+    )
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """One filter of one session."""
+
+    session: Session
+    request: SubscriptionRequest
+    subscription_id: int | None = None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The subscription identifier, as a message carries it."""
+        number = self.subscription_id
+        return () if number is None else (number,)
+
+
+class SharedGroup:
+    """The members of one shared subscription; each message goes to one of them."""
+
+    __slots__ = ("_turn", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Subscription] = []
+        self._turn = 0
+
+    def choose(self) -> Subscription:
+        """Give the next member in turn: one that takes messages, else one that is away."""
+        members = self.members
+        start = self._turn + 1
+        for turn in range(start, start + len(members)):
+            member = members[turn % len(members)]
+            handle = member.session.handle
+            if handle is not None and not handle.is_crowded:
+                break
+        else:
+            turn = start
+            for other in range(start, start + len(members)):
+                if members[other % len(members)].session.handle is not None:
+                    turn = other
+                    break
+        self._turn = turn % len(members)
+        return members[self._turn]
+
+
+class Session:
+    """One client's session: it may outlive its connections.
+
+    Attributes:
+        client_id: Who it belongs to.
+        username: Who it was authenticated as; None for anonymous clients.
+        handle: Its connection; None while it is away.
+        expiry_s: How long it is kept without a connection.
+        expires_at: When it ends; None while connected or kept for ever.
+        outgoing: Deliveries of QoS 1 and 2.
+        received: Ids of QoS 2 messages that the client has not released.
+        subscriptions: By filter.
+        backlog: Retained messages that it has still to be told; None if there are none.
+        will: What to publish when the client vanishes.
+        will_at: When the will is due; None when it is not.
+        due_at: When the session has asked to be looked at.
+        dropped: Messages lost because the client was away or slow; those that were
+            given up later are counted in `outgoing.lost`.
+    """
+
+    __slots__ = (
+        "backlog",
+        "client_id",
+        "dropped",
+        "due_at",
+        "expires_at",
+        "expiry_s",
+        "handle",
+        "outgoing",
+        "received",
+        "subscriptions",
+        "username",
+        "will",
+        "will_at",
+    )
+
+    def __init__(self, client_id: str, outgoing: Deliveries) -> None:
+        self.client_id = client_id
+        self.username: str | None = None
+        self.handle: Handle | None = None
+        self.expiry_s = 0
+        self.expires_at: float | None = None
+        self.outgoing = outgoing
+        self.received: set[int] = set()
+        self.subscriptions: dict[str, Subscription] = {}
+        self.backlog: Backlog | None = None
+        self.will: Will | None = None
+        self.will_at: float | None = None
+        self.due_at: float | None = None
+        self.dropped = 0

@@ -1,0 +1,140 @@
+"""Subscriptions: what may be subscribed, and where it is filed."""
+
+from __future__ import annotations
+
+from structiot.mqtt.broker.auth import Permissions
+from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.core.delivering import Delivering
+from structiot.mqtt.broker.core.handle import Handle
+from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
+from structiot.mqtt.wire.messages import (
+    Suback,
+    Subscribe,
+    SubscriptionRequest,
+    Unsuback,
+    Unsubscribe,
+)
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.topics import is_shared, parse_shared
+
+__all__ = ["Subscribing"]
+
+REFUSED_3_1_1 = ReasonCode.UNSPECIFIED_ERROR
+
+
+class Subscribing(Delivering):
+    """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`.
+
+    Attributes:
+        permissions: What users may publish and subscribe.
+    """
+
+    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
+        super().__init__(limits)
+        self.permissions = permissions
+
+    def take_subscribe(
+        self, handle: Handle, session: Session, packet: Subscribe
+    ) -> None:
+        """File what is allowed, answer, then send what is retained."""
+        protocol = handle.protocol
+        reasons: list[ReasonCode] = []
+        for request in packet.subscriptions:
+            reason = self._refusal(session, request)
+            if reason is not None:
+                reasons.append(reason if protocol.version >= 5 else REFUSED_3_1_1)
+                continue
+            name = request.topic_filter
+            is_new = name not in session.subscriptions
+            subscription = Subscription(
+                session, request, packet.properties.subscription_id
+            )
+            self.file(subscription)
+            reasons.append(ReasonCode(request.qos))
+            wants_retained = request.retain_handling == 0 or (
+                request.retain_handling == 1 and is_new
+            )
+            if wants_retained and not is_shared(name):
+                if session.backlog is None:
+                    session.backlog = Backlog()
+                session.backlog.add(subscription)
+        protocol.reply(Suback(packet_id=packet.packet_id, reasons=tuple(reasons)))
+        self.refill(handle)
+
+    def _refusal(
+        self, session: Session, request: SubscriptionRequest
+    ) -> ReasonCode | None:
+        name = request.topic_filter
+        if name.count("/") >= self.limits.topic_levels:
+            return ReasonCode.TOPIC_FILTER_INVALID
+        if not self.permissions.may_subscribe(
+            session.username, session.client_id, name
+        ):
+            return ReasonCode.NOT_AUTHORIZED
+        if (
+            name not in session.subscriptions
+            and len(session.subscriptions) >= self.limits.subscriptions
+        ):
+            return ReasonCode.QUOTA_EXCEEDED
+        return None
+
+    def file(self, subscription: Subscription) -> None:
+        """File a subscription; one of the same filter is replaced."""
+        session, name = subscription.session, subscription.request.topic_filter
+        old = session.subscriptions.get(name)
+        if old is not None:
+            self._take_out(old)
+        session.subscriptions[name] = subscription
+        self.forget_targets()
+        group, inner = parse_shared(name)
+        if group is None:
+            self.tree.add(inner, subscription)
+        else:
+            shared = self.shared.get(name)
+            if shared is None:
+                shared = self.shared[name] = SharedGroup()
+                self.tree.add(inner, shared)
+            shared.members.append(subscription)
+        if self.journal is not None:
+            self.journal.subscription(session, name)
+
+    def unfile(self, subscription: Subscription) -> None:
+        """Remove a subscription."""
+        session, name = subscription.session, subscription.request.topic_filter
+        del session.subscriptions[name]
+        self._take_out(subscription)
+        self.forget_targets()
+        if self.journal is not None:
+            self.journal.subscription(session, name)
+
+    def _take_out(self, subscription: Subscription) -> None:
+        name = subscription.request.topic_filter
+        group, inner = parse_shared(name)
+        if group is None:
+            self.tree.remove(inner, subscription)
+            return
+        shared = self.shared[name]
+        shared.members.remove(subscription)
+        if not shared.members:
+            del self.shared[name]
+            self.tree.remove(inner, shared)
+
+    def take_unsubscribe(
+        self, handle: Handle, session: Session, packet: Unsubscribe
+    ) -> None:
+        """Remove subscriptions; deliveries that are under way are completed."""
+        reasons: list[ReasonCode] = []
+        for name in packet.topic_filters:
+            subscription = session.subscriptions.get(name)
+            if subscription is None:
+                reasons.append(ReasonCode.NO_SUBSCRIPTION_EXISTED)
+            else:
+                self.unfile(subscription)
+                reasons.append(ReasonCode.SUCCESS)
+        protocol = handle.protocol
+        answer = Unsuback(
+            packet_id=packet.packet_id,
+            reasons=tuple(reasons) if protocol.version >= 5 else (),
+        )
+        protocol.reply(answer)

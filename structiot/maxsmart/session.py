@@ -98,10 +98,13 @@ class StripSession:
         self._link = link
         self._clock = clock
         self._settings = settings
-        self._backoff = Backoff(
-            first_s=min(1.0, settings.poll_s), factor=1.5, cap_s=60.0, jitter=0.2
-        )
-        self._retries = self._backoff.start(random)
+        self._retries = Backoff(
+            first_s=min(1.0, settings.poll_s),
+            factor=1.5,
+            cap_s=60.0,
+            jitter=0.2,
+            stable_s=0.0,
+        ).start(random)
         self._identity = IdentityCheck(link, who, identify_s=settings.identify_s)
         self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
@@ -194,7 +197,7 @@ class StripSession:
     def _accept(self, ports: PortData) -> StripData:
         self._ports = ports
         self._heard_at = anyio.current_time()
-        self._retries.attempt = 0
+        self._retries.succeeded(0.0)
         away_since = self.reach.away_since
         if self.reach.succeeded() is Verdict.CAME_BACK and away_since is not None:
             away_s = self._heard_at - away_since

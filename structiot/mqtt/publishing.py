@@ -71,7 +71,7 @@ class Publishing:
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
         if type(topic) is not str:
-            topic = "/".join(topic)
+            topic = _name_of(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         encode = self._encode if codec is None else self._codec_of(codec).encode
@@ -111,7 +111,7 @@ class Publishing:
             LinkLost: The client has given up.
         """
         if type(topic) is not str:
-            topic = "/".join(topic)
+            topic = _name_of(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         if not qos:
@@ -142,7 +142,7 @@ class Publishing:
         """
         receipts: list[Receipt] = []
         for topic, message in messages:
-            name = topic if isinstance(topic, str) else "/".join(topic)
+            name = _name_of(topic)
             real_qos, real_retain = self._defaults(name, qos, retain)
             if real_qos:
                 receipts.append(
@@ -176,7 +176,7 @@ class Publishing:
             CommandRefused: The broker refused the request or the reply topic.
             LinkLost: The client has given up.
         """
-        name = topic if isinstance(topic, str) else "/".join(topic)
+        name = _name_of(topic)
         chosen = self._codec_of(codec)
         try:
             payload: bytes = chosen.encode(message)
@@ -248,3 +248,8 @@ class Publishing:
             message = f"not connected to {self._link.uri}; QoS 0 is not kept"
             raise LinkLost(message, reason="not connected")
         return False
+
+
+def _name_of(topic: str | Sequence[str]) -> str:
+    # A member of an enumeration is a str with a text of its own.
+    return str.__str__(topic) if isinstance(topic, str) else "/".join(topic)

@@ -55,6 +55,7 @@ class FakeConnection:
         packets: All that the client has sent, in order.
         times: When it came, by the loop's clock.
         data: The bytes as they came.
+        greeted: Is set when the CONNECT has been answered.
         ended: Is set when the client has gone.
     """
 
@@ -62,12 +63,14 @@ class FakeConnection:
         self.packets: list[Packet] = []
         self.times: list[float] = []
         self.data = bytearray()
+        self.greeted = anyio.Event()
         self.ended = anyio.Event()
         self._broker = broker
         self._stream = stream
         self._decoder = Decoder(role="server")
         self._news = anyio.Event()
         self._seen = 0
+        self._one_at_a_time = anyio.Lock()
         self._may_read = anyio.Event()
         self._may_read.set()
 
@@ -84,7 +87,8 @@ class FakeConnection:
             item if isinstance(item, bytes) else encode(item, self.version)
             for item in answers
         )
-        await self._stream.send(data)
+        async with self._one_at_a_time:
+            await self._stream.send(data)
 
     async def next(self, kind: type[P]) -> P:
         """Wait for the next packet of a kind; what came between is skipped."""
@@ -146,6 +150,8 @@ class FakeConnection:
                 answers = list(self._broker.answers_to(self, packet))
                 if answers:
                     await self.send(*answers)
+                if isinstance(packet, Connect):
+                    self.greeted.set()
                 if isinstance(packet, Disconnect):
                     return
             assert self._decoder.violation is None, self._decoder.violation
@@ -192,10 +198,12 @@ class FakeBroker:
         return self.connections[-1]
 
     async def connected(self, count: int) -> FakeConnection:
-        """Wait for the n-th connection and give it."""
+        """Wait until the n-th connection has been greeted, and give it."""
         while len(self.connections) < count:
             await self._connected.wait()
-        return self.connections[count - 1]
+        connection = self.connections[count - 1]
+        await connection.greeted.wait()
+        return connection
 
     # -- what a test makes it do ---------------------------------------------------
 
@@ -292,10 +300,20 @@ class FakeBroker:
 
 
 @asynccontextmanager
-async def fake_broker() -> AsyncIterator[FakeBroker]:
-    """Run a broker for the length of the block."""
+async def fake_broker(*, patience_s: float = 7200) -> AsyncIterator[FakeBroker]:
+    """Run a broker for the length of the block.
+
+    Virtual time never waits for a test that does: clients ping for ever. So a test
+    fails that has not ended after `patience_s`.
+    """
     broker = FakeBroker(MemoryNetwork())
     async with service_group() as tg:
         tg.start_soon(broker.run)
+        tg.start_soon(_lose_patience, patience_s)
         await broker.listening()
         yield broker
+
+
+async def _lose_patience(patience_s: float) -> None:
+    await anyio.sleep(patience_s)
+    raise AssertionError(f"the test has not ended after {patience_s:g} s")

@@ -1,4 +1,4 @@
-"""How the tests here open their clients."""
+"""How the tests here open their clients, and look at what came of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any
 
-from structiot.mqtt import MqttClient, open_mqttclient
-from tests._support.fake_broker import FakeBroker
+from structiot.mqtt import Messages, MqttClient, open_mqttclient
+from structiot.mqtt.wire.messages import Subscribe
+from tests._support.fake_broker import FakeBroker, FakeConnection
 
 
 def open_client(
@@ -34,3 +35,16 @@ def open_client(
 def lasting(**config: Any) -> dict[str, Any]:
     """Settings of a session that outlives its connections, and is never given up."""
     return {"cleansession": False, "reconnect_retries": -1, **config}
+
+
+def filters(connection: FakeConnection) -> list[list[tuple[str, int]]]:
+    """What each SUBSCRIBE of a connection asked for."""
+    return [
+        [(item.topic_filter, item.qos) for item in packet.subscriptions]
+        for packet in connection.of(Subscribe)
+    ]
+
+
+async def take(messages: Messages, count: int) -> list[bytes]:
+    """The payloads of the next messages."""
+    return [(await anext(messages)).payload for _ in range(count)]

@@ -118,7 +118,7 @@ async def _private_mosquitto() -> AsyncGenerator[DemoBroker]:
             await _await_start(process, program, uri)
             yield DemoBroker(uri=uri, port=port, origin="a private Mosquitto")
         finally:
-            await _stop(process)
+            await _stop(process)  # noqa: ASYNC102 - bounded, shielded
 
 
 async def _await_start(process: Process, program: str, uri: str) -> None:

@@ -63,10 +63,10 @@ def run_program(arguments: Sequence[str] | None = None) -> int:
         main.import_for(given)
         return anyio.run(_main, given, backend=backend, backend_options=options)
     # The one place where everything ends that nobody has handled.
-    except BaseException as exc:  # noqa: BLE001
+    except BaseException as exc:  # noqa: BLE001, ASYNC103, ASYNC104
         if wants_debug(given) and not isinstance(exc, SystemExit):
             sys.excepthook(type(exc), exc, exc.__traceback__)
-        return _status_of(exc)
+        return _status_of(exc)  # noqa: ASYNC104
 
 
 async def _main(arguments: Sequence[str]) -> int:

@@ -103,7 +103,7 @@ async def open_gateway(
                 yield gateway
         finally:
             if gateway is not None:
-                await gateway.say_goodbye()
+                await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
 
 
 @asynccontextmanager

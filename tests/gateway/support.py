@@ -11,6 +11,7 @@ import anyio
 
 from structiot._kit.backoff import Backoff
 from structiot._kit.mailbox import Mailbox
+from structiot._kit.tasks import service_group
 from structiot.errors import StructiotError
 from structiot.gateway.drivers import Source
 from structiot.gateway.entities.topics import Topics
@@ -152,3 +153,16 @@ def kept(
     source = Source(label="strip at 10.0.0.7", open=device.open, name=name)
     slug = None if name is None else name.lower()
     return GatewayDevice(source, site, slug=slug, random=Random(1))
+
+
+@asynccontextmanager
+async def running(*devices: GatewayDevice) -> AsyncIterator[None]:
+    async with service_group() as tg:
+        for device in devices:
+            tg.start_soon(device.run)
+        await anyio.wait_all_tasks_blocked()
+        yield
+
+
+async def settled() -> None:
+    await anyio.sleep(0.001)

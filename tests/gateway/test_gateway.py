@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from structiot.errors import AuthRefused
 from structiot.gateway import (
     BrokerConnected,
-    BrokerLost,
     CommandDone,
     CommandFailed,
     DeviceUpdate,
-    Gateway,
-    GatewayConfig,
     GatewayEvent,
-    load_config,
     open_gateway,
 )
 from structiot.model import Availability, StateChange
-from structiot.sim import MaxSmartSim, sim_maxsmart
-from tests._support.mosquitto import Mosquitto
-from tests.gateway.broker_watch import BrokerWatch, watching
+from tests.gateway.broker_watch import watching
+from tests.gateway.serving import HOST, config_of, section_of, served, strips
 
 pytestmark = pytest.mark.e2e
 
 _numbers = itertools.count(1)
-HOST = "127.0.0.1"
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 
 
@@ -44,64 +33,6 @@ AT = datetime(2024, 5, 1, tzinfo=UTC)
 def base() -> str:
     """The topics of one test on the broker that all share."""
     return f"gw{next(_numbers)}"
-
-
-def section_of(*sims: MaxSmartSim, **more: Any) -> dict[str, Any]:
-    names = ("Kitchen", "Desk", "Garage")
-    devices = [
-        {
-            "host": sim.host,
-            "http_port": sim.http_port,
-            "udp_port": sim.udp_port,
-            "name": name,
-        }
-        for sim, name in zip(sims, names, strict=False)
-    ]
-    quick = {"poll_s": 0.5, "reply_s": 0.5}
-    return {"discover": False, **quick, "devices": devices, **more}
-
-
-def config_of(
-    uri: str, base: str, maxsmart: dict[str, Any], **more: Any
-) -> GatewayConfig:
-    mqtt = {"uri": uri, "base_topic": base, "discovery_prefix": f"ha-{base}"}
-    gateway = {"id": "house", "retry_max_s": 1.0, **more.pop("gateway", {})}
-    return load_config({"mqtt": mqtt | more, "gateway": gateway, "maxsmart": maxsmart})
-
-
-@asynccontextmanager
-async def strips(count: int) -> AsyncIterator[list[MaxSmartSim]]:
-    """Simulate strips of different firmware on free ports."""
-    families = ("mh_strip_130", "mh_strip_211")
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                sim_maxsmart(
-                    HOST,
-                    family=families[index % 2],
-                    loads=[40.0, 0.0, 0.0, 0.0, 0.0, 2.5],
-                    http_port=0,
-                    udp_port=0,
-                    seed=index,
-                )
-            )
-            for index in range(count)
-        ]
-
-
-@asynccontextmanager
-async def served(
-    broker: Mosquitto, base: str, count: int = 1, **more: Any
-) -> AsyncIterator[tuple[Gateway, BrokerWatch, list[MaxSmartSim]]]:
-    """Run a gateway with some strips until they are all available."""
-    filters = (f"{base}/#", f"ha-{base}/#")
-    async with strips(count) as sims, watching(broker.uri, *filters) as watch:
-        config = config_of(broker.uri, base, section_of(*sims), **more)
-        async with open_gateway(config) as gateway:
-            for name in ("kitchen", "desk", "garage")[:count]:
-                await watch.until_is(f"{base}/{name}/total_power/state", "42.5")
-                await watch.until_is(f"{base}/{name}/availability", "online")
-            yield gateway, watch, sims
 
 
 async def test_two_strips_of_different_firmware_are_on_the_broker(mosquitto, base):
@@ -281,108 +212,6 @@ async def test_a_strip_that_accepts_and_says_nothing_disturbs_nobody(mosquitto, 
         assert desk.ports[1] is False
         await watch.until_is(f"{base}/kitchen/availability", "offline")
         assert watch.latest[f"{base}/desk/availability"] == "online"
-
-
-# ------------------------------------------------------------------------ the broker
-
-
-async def stop(broker: Mosquitto) -> None:
-    await anyio.to_thread.run_sync(broker.stop)
-
-
-async def start(broker: Mosquitto) -> None:
-    await anyio.to_thread.run_sync(broker.start)
-
-
-async def test_a_broker_that_forgot_everything_is_told_everything_again(
-    start_mosquitto, base
-):
-    broker = start_mosquitto()
-    async with strips(1) as sims:
-        config = config_of(broker.uri, base, section_of(*sims))
-        async with open_gateway(config):
-            async with watching(broker.uri, f"{base}/#", f"ha-{base}/#") as watch:
-                await watch.until_is(f"{base}/kitchen/availability", "online")
-                await watch.until_is(f"{base}/kitchen/total_power/state", "42.5")
-                before = await watch.retained("#")
-            await anyio.to_thread.run_sync(broker.restart)
-            async with watching(broker.uri, f"{base}/#", f"ha-{base}/#") as watch:
-                await watch.until(lambda: len(watch.latest) >= len(before))
-                assert watch.latest == before
-                await watch.client.publish(f"{base}/kitchen/port_1/set", b"OFF", qos=1)
-                await watch.until_is(f"{base}/kitchen/port_1/state", "OFF")
-
-
-async def test_without_a_broker_the_devices_run_and_the_schedule_shows(
-    start_mosquitto, base, caplog
-):
-    caplog.set_level(logging.INFO, "structiot.gateway")
-    broker = start_mosquitto()
-    await stop(broker)
-    async with strips(1) as sims:
-        config = config_of(broker.uri, base, section_of(*sims))
-        async with open_gateway(config) as gateway, gateway.events() as events:
-            losses: list[BrokerLost] = []
-            async for event in events:
-                if isinstance(event, BrokerLost):
-                    losses.append(event)
-                if len(losses) == 2:
-                    break
-            assert gateway.devices["kitchen"].is_available
-            assert not gateway.is_connected
-            await start(broker)
-            async for event in events:
-                if isinstance(event, BrokerConnected):
-                    break
-            async with watching(broker.uri, f"{base}/#") as watch:
-                await watch.until_is(f"{base}/kitchen/port_1/state", "ON")
-    place = f"127.0.0.1:{broker.port}"
-    for loss in losses:
-        assert place in loss.reason
-        assert loss.retry_in_s is not None
-    said = [m for m in caplog.messages if m.startswith("no MQTT broker: ")]
-    assert place in said[0]
-    assert said[0].endswith(f"; next attempt in {losses[0].retry_in_s:.1f} s")
-    assert "connected to the broker" in caplog.messages
-
-
-async def test_leaving_without_a_broker_takes_no_time(start_mosquitto, base):
-    broker = start_mosquitto()
-    await stop(broker)
-    async with strips(1) as sims:
-        with anyio.fail_after(5):
-            async with open_gateway(config_of(broker.uri, base, section_of(*sims))):
-                await anyio.sleep(0.3)
-
-
-async def test_a_broker_that_refuses_the_password_ends_the_gateway(
-    start_mosquitto, base, tmp_path
-):
-    (tmp_path / "passwords").write_text("")
-    broker = start_mosquitto(
-        "allow_anonymous false\nuser root\nlog_type none\n"
-        f"password_file {tmp_path}/passwords\n"
-    )
-    config = config_of(
-        broker.uri, base, {"discover": False}, username="me", password="hunter2"
-    )
-    with anyio.fail_after(10), pytest.raises(AuthRefused) as caught:
-        async with open_gateway(config):
-            await anyio.sleep_forever()
-    assert "hunter2" not in str(caught.value)
-
-
-async def test_home_assistant_gets_announcements_again_when_it_starts(mosquitto, base):
-    async with served(mosquitto, base) as (_, watch, _):
-        topic = f"ha-{base}/device/house_kitchen/config"
-        count = [seen for seen, _ in watch.seen].count(topic)
-        await watch.client.publish(f"ha-{base}/status", b"online", qos=1)
-        await watch.until(lambda: [s for s, _ in watch.seen].count(topic) == count + 1)
-
-
-async def test_without_discovery_nothing_is_announced(mosquitto, base):
-    async with served(mosquitto, base, discovery=False) as (_, watch, _):
-        assert not any(topic.startswith("ha-") for topic in watch.latest)
 
 
 # ---------------------------------------------------------------- more than one of all

@@ -1,0 +1,27 @@
+"""Configuration files for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from structiot.gateway.config import load_config
+from structiot.gateway.errors import InvalidConfig
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "structiot.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems_of(folder: Path, text: str) -> list[str]:
+    """Give the problems of a text without the folder of the test."""
+    file = written(folder, text)
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(file)
+    return [
+        str(problem).replace(str(file), "structiot.toml")
+        for problem in caught.value.problems
+    ]

@@ -1,0 +1,125 @@
+"""A gateway and its broker: gone, back, forgetful, or unwilling."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from structiot.errors import AuthRefused
+from structiot.gateway import BrokerConnected, BrokerLost, open_gateway
+from tests._support.mosquitto import Mosquitto
+from tests.gateway.broker_watch import watching
+from tests.gateway.serving import config_of, section_of, served, strips
+
+pytestmark = pytest.mark.e2e
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def base() -> str:
+    """The topics of one test on the broker that all share."""
+    return f"gwb{next(_numbers)}"
+
+
+async def stop(broker: Mosquitto) -> None:
+    await anyio.to_thread.run_sync(broker.stop)
+
+
+async def start(broker: Mosquitto) -> None:
+    await anyio.to_thread.run_sync(broker.start)
+
+
+async def test_a_broker_that_forgot_everything_is_told_everything_again(
+    start_mosquitto, base
+):
+    broker = start_mosquitto()
+    async with strips(1) as sims:
+        config = config_of(broker.uri, base, section_of(*sims))
+        async with open_gateway(config):
+            async with watching(broker.uri, f"{base}/#", f"ha-{base}/#") as watch:
+                await watch.until_is(f"{base}/kitchen/availability", "online")
+                await watch.until_is(f"{base}/kitchen/total_power/state", "42.5")
+                before = await watch.retained("#")
+            await anyio.to_thread.run_sync(broker.restart)
+            async with watching(broker.uri, f"{base}/#", f"ha-{base}/#") as watch:
+                await watch.until(lambda: len(watch.latest) >= len(before))
+                assert watch.latest == before
+                await watch.client.publish(f"{base}/kitchen/port_1/set", b"OFF", qos=1)
+                await watch.until_is(f"{base}/kitchen/port_1/state", "OFF")
+
+
+async def test_without_a_broker_the_devices_run_and_the_schedule_shows(
+    start_mosquitto, base, caplog
+):
+    caplog.set_level(logging.INFO, "structiot.gateway")
+    broker = start_mosquitto()
+    await stop(broker)
+    async with strips(1) as sims:
+        config = config_of(broker.uri, base, section_of(*sims))
+        async with open_gateway(config) as gateway, gateway.events() as events:
+            losses: list[BrokerLost] = []
+            async for event in events:
+                if isinstance(event, BrokerLost):
+                    losses.append(event)
+                if len(losses) == 2:
+                    break
+            assert gateway.devices["kitchen"].is_available
+            assert not gateway.is_connected
+            await start(broker)
+            async for event in events:
+                if isinstance(event, BrokerConnected):
+                    break
+            async with watching(broker.uri, f"{base}/#") as watch:
+                await watch.until_is(f"{base}/kitchen/port_1/state", "ON")
+    place = f"127.0.0.1:{broker.port}"
+    for loss in losses:
+        assert place in loss.reason
+        assert loss.retry_in_s is not None
+    said = [m for m in caplog.messages if m.startswith("no MQTT broker: ")]
+    assert place in said[0]
+    assert said[0].endswith(f"; next attempt in {losses[0].retry_in_s:.1f} s")
+    assert "connected to the broker" in caplog.messages
+
+
+async def test_leaving_without_a_broker_takes_no_time(start_mosquitto, base):
+    broker = start_mosquitto()
+    await stop(broker)
+    async with strips(1) as sims:
+        with anyio.fail_after(5):
+            async with open_gateway(config_of(broker.uri, base, section_of(*sims))):
+                await anyio.sleep(0.3)
+
+
+async def test_a_broker_that_refuses_the_password_ends_the_gateway(
+    start_mosquitto, base, tmp_path
+):
+    (tmp_path / "passwords").write_text("")
+    broker = start_mosquitto(
+        "allow_anonymous false\nuser root\nlog_type none\n"
+        f"password_file {tmp_path}/passwords\n"
+    )
+    config = config_of(
+        broker.uri, base, {"discover": False}, username="me", password="hunter2"
+    )
+    with anyio.fail_after(10), pytest.raises(AuthRefused) as caught:
+        async with open_gateway(config):
+            await anyio.sleep_forever()
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_home_assistant_gets_announcements_again_when_it_starts(mosquitto, base):
+    async with served(mosquitto, base) as (_, watch, _):
+        topic = f"ha-{base}/device/house_kitchen/config"
+        count = [seen for seen, _ in watch.seen].count(topic)
+        await watch.client.publish(f"ha-{base}/status", b"online", qos=1)
+        await watch.until(lambda: [s for s, _ in watch.seen].count(topic) == count + 1)
+
+
+async def test_without_discovery_nothing_is_announced(mosquitto, base):
+    async with served(mosquitto, base, discovery=False) as (_, watch, _):
+        assert not any(topic.startswith("ha-") for topic in watch.latest)

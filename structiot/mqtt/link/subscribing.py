@@ -86,6 +86,10 @@ class Subscribing:
                 entry.before = None
             self._unwanted.clear()
             self._router.forget_retained()
+        # Own messages stand there already, and these subscriptions may be for them.
+        out = self._protocol.out
+        written = bytes(out)
+        out.clear()
         unwanted = tuple(self._unwanted)
         for start in range(0, len(unwanted), FILTERS_PER_PACKET):
             self._unsubscribe(unwanted[start : start + FILTERS_PER_PACKET])
@@ -99,6 +103,7 @@ class Subscribing:
                 # This broker cannot do what was asked of the last one.
                 for entry in entries:
                     self._refused(entry, exc)
+        out += written
 
     def take_suback(self, suback: Suback) -> None:
         """Give each filter its answer."""

@@ -41,5 +41,5 @@ class InvalidConfig(ConfigError):
     """
 
     def __init__(self, problems: Iterable[ConfigProblem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[ConfigProblem, ...] = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))

@@ -76,7 +76,7 @@ class DeviceFace:
         self.slug = slug
         self.entities: dict[str, Entity] = {}
         self.states: dict[str, State | None] = {}
-        self.availability = Availability(
+        self.availability: Availability = Availability(
             is_available=False, at_utc=stage.clock(), reason="not reached yet"
         )
         self._stage = stage

@@ -82,7 +82,7 @@ class Gateway:
         self._connection: GatewayEvent | None = None
         self._finds_more = False
         self._was_connected = False
-        self.publisher = Publisher(client, self._connection_changed)
+        self.publisher: Publisher = Publisher(client, self._connection_changed)
         self._site = Site(
             stage=Stage(
                 topics=topics,

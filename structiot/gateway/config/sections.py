@@ -7,7 +7,7 @@ Later systems add a section class and a field of `GatewayConfig`.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -47,7 +47,7 @@ Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         arbitrary_types_allowed=True,
         extra="forbid",
         frozen=True,

@@ -73,6 +73,7 @@ class Connection:
         """End the connection; the first reason counts."""
         if self.error is None:
             self.error = error
+        self._protocol.close()
         self._scope.cancel()
 
     def opened(self) -> None:
@@ -177,7 +178,9 @@ class Connection:
             )
             return
         while (deadline := protocol.next_deadline()) is not None:
-            await anyio.sleep_until(deadline)
+            # An answer to a ping brings the next one forward.
+            patience_s = protocol.keep_alive.after_s or protocol.keep_alive.reply_s
+            await anyio.sleep_until(min(deadline, anyio.current_time() + patience_s))
             if not protocol.tick(anyio.current_time()):
                 message = f"{self._peer} did not answer a ping for {protocol.keep_alive.reply_s:g} s"
                 self.end(LinkLost(message, reason="no PINGRESP"))

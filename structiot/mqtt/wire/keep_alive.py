@@ -18,14 +18,15 @@ class KeepAlive:
     Attributes:
         last_sent_at: When anything was written.
         last_received_at: When anything came.
+        after_s: Idle time after which to ping; None for never.
         reply_s: How long PINGRESP may take.
     """
 
     __slots__ = (
-        "_after_s",
         "_default_reply_s",
         "_delay_s",
         "_pinged_at",
+        "after_s",
         "last_received_at",
         "last_sent_at",
         "reply_s",
@@ -37,7 +38,7 @@ class KeepAlive:
         self.reply_s = ping_reply_s
         self._default_reply_s = ping_reply_s
         self._delay_s = ping_delay_s
-        self._after_s: float | None = None
+        self.after_s: float | None = None
         self._pinged_at: float | None = None
 
     def start(self, keep_alive_s: int, now: float) -> None:
@@ -50,7 +51,7 @@ class KeepAlive:
         """Use this keep-alive, ours or the one the server has set; 0 is none."""
         # Half the time is soon enough even when the delay is set too long; a reply
         # within one more keep-alive has a dead peer noticed within two.
-        self._after_s = max(keep_alive_s - self._delay_s, keep_alive_s / 2) or None
+        self.after_s = max(keep_alive_s - self._delay_s, keep_alive_s / 2) or None
         self.reply_s = float(keep_alive_s) or self._default_reply_s
 
     def ping(self, now: float) -> bool:
@@ -73,6 +74,6 @@ class KeepAlive:
         """Give the time at which to ping, or to give up; None for never."""
         if self._pinged_at is not None:
             return self._pinged_at + self.reply_s
-        if self._after_s is None:
+        if self.after_s is None:
             return None
-        return min(self.last_sent_at, self.last_received_at) + self._after_s
+        return min(self.last_sent_at, self.last_received_at) + self.after_s

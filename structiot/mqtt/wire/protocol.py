@@ -161,8 +161,13 @@ class ClientProtocol:
                 ),
                 self.version,
             )
-        self.state = State.CLOSING
-        self.outgoing.pause()
+        self.close()
+
+    def close(self) -> None:
+        """Write nothing any more: the connection is about to end."""
+        if self.state is not State.CLOSED:
+            self.state = State.CLOSING
+            self.outgoing.pause()
 
     def connection_lost(self) -> None:
         """The connection is gone; the session waits for the next."""
@@ -315,8 +320,7 @@ class ClientProtocol:
         self.violation = violation
         if self.version >= 5 and self.state is State.OPEN:
             self.disconnect(ReasonCode(code))
-        self.state = State.CLOSING
-        self.outgoing.pause()
+        self.close()
 
     # -- sending ------------------------------------------------------------------
 

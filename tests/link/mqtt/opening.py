@@ -48,3 +48,11 @@ def filters(connection: FakeConnection) -> list[list[tuple[str, int]]]:
 async def take(messages: Messages, count: int) -> list[bytes]:
     """The payloads of the next messages."""
     return [(await anext(messages)).payload for _ in range(count)]
+
+
+async def exchanged(client: MqttClient) -> None:
+    """Return when both sides have dealt with all that was sent before."""
+    # The first answer comes after what the broker has sent, the second after what
+    # the client has said to that.
+    await client.ping()
+    await client.ping()

@@ -13,7 +13,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.link.mqtt.opening import filters, lasting, open_client, take
+from tests.link.mqtt.opening import exchanged, filters, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time
 
@@ -118,7 +118,7 @@ async def test_a_filter_that_was_dropped_while_away_is_unsubscribed_later(broker
             # Once is enough.
             connection.reset()
             third = await broker.connected(3)
-            await client.ping()
+            await exchanged(client)
             assert third.of(Unsubscribe) == []
 
 

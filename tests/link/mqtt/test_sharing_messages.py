@@ -14,7 +14,7 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.link.mqtt.opening import filters, lasting, open_client, take
+from tests.link.mqtt.opening import exchanged, filters, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time
 
@@ -31,7 +31,7 @@ async def test_overlapping_subscriptions_get_each_message_once_each(broker):
             await broker.connection.send(
                 Message("a/b", b"1"), Message("a/b/c", b"2"), Message("a/c", b"3")
             )
-            await client.ping()
+            await exchanged(client)
             assert await take(wide, 3) == [b"1", b"2", b"3"]
             assert await take(middle, 2) == [b"1", b"3"]
             assert await take(narrow, 1) == [b"1"]
@@ -54,7 +54,7 @@ async def test_two_codecs_on_one_topic_give_two_objects(broker):
             assert two.data == '{"a": 1}'
             assert three.data == b'{"a": 1}'
             assert one is not two is not three
-            await client.ping()
+            await exchanged(client)
     assert broker.connection.of(Puback) == [Puback(packet_id=9)]
 
 
@@ -78,7 +78,7 @@ async def test_a_second_subscriber_gets_what_is_retained_and_the_first_no_duplic
             assert await take(first, 1) == [b"new"]
             async with client.subscription("t/+") as second:
                 assert sorted(await take(second, 2)) == [b"new", b"old"]
-                await client.ping()
+                await exchanged(client)
                 assert len(first) == len(second) == 0
                 await broker.connection.send(Message("t/old", b"newer"))
                 assert await take(first, 1) == await take(second, 1) == [b"newer"]
@@ -175,6 +175,6 @@ async def test_subscription_identifiers_name_the_subscriber(broker):
                 )
             both = PublishProperties(subscription_ids=tuple(ids))
             await broker.connection.send(Message("a/b", b"both", properties=both))
-            await client.ping()
+            await exchanged(client)
             assert await take(wide, 2) == [b"wide", b"both"]
             assert await take(narrow, 2) == [b"narrow", b"both"]

@@ -16,7 +16,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.link.mqtt.opening import filters, open_client, take
+from tests.link.mqtt.opening import exchanged, filters, open_client, take
 
 pytestmark = pytest.mark.virtual_time
 
@@ -114,7 +114,7 @@ async def test_a_refused_subscription_raises_naming_the_filter(
         assert reason.text in str(caught.value)
         # Nothing is left of it, and the connection goes on.
         await broker.connection.send(Message("private/x"))
-        await client.ping()
+        await exchanged(client)
         assert client.counters.unclaimed == 1
         broker.oblige()
         async with client.subscription("private/#", qos=1):
@@ -149,8 +149,8 @@ async def test_what_arrives_after_leaving_is_acknowledged_and_dropped(broker):
     async with open_client(broker) as client:
         async with client.subscription("t", qos=1):
             await broker.connection.send(Message("t", b"unread", qos=1, packet_id=4))
-            await client.ping()
-        await client.ping()
+            await exchanged(client)
+        await exchanged(client)
     acknowledged = [packet.packet_id for packet in broker.connection.of(Puback)]
     assert acknowledged == [4, 5]
 

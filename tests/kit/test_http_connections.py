@@ -70,6 +70,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again(
                 assert strip.connections == number
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("farewell", [b"", b"HTTP/1.1 408 Too Late\r\n\r\n"])
 async def test_a_socket_that_the_server_has_closed_is_not_used_again(farewell: bytes):
     closed = anyio.Event()

@@ -9,13 +9,11 @@ import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import (
-    LOST,
-    Address,
-    Network,
-)
+from structiot._kit.network import LOST, Address, Network
 from structiot.errors import ConnectFailed
 from tests.kit.ends import Ends, served, unused_port
+
+pytestmark = pytest.mark.e2e
 
 
 async def test_bytes_arrive_in_both_directions(ends: Ends):

@@ -28,6 +28,8 @@ from structiot._kit.network import (
 from structiot.errors import ConnectFailed, TransportError
 from tests.kit.ends import Server, connected, served, udp_pair, unused_port
 
+pytestmark = pytest.mark.e2e
+
 
 def can_bind(host: str) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

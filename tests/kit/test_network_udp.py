@@ -9,6 +9,8 @@ from structiot._kit.network import Network, UdpSocket, place
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 from tests.kit.ends import udp_pair
 
+pytestmark = pytest.mark.e2e
+
 BROADCAST = "255.255.255.255"
 
 

@@ -16,6 +16,8 @@ from structiot._kit.network import REAL_NETWORK
 from structiot._kit.sockets import AcceptedStream, accept
 from tests.kit.ends import connected
 
+pytestmark = pytest.mark.e2e
+
 PEER = ("198.51.100.7", 4711)
 
 

@@ -194,6 +194,7 @@ async def maxsmart_device(
         ConnectFailed: Nobody answers in time.
         ProtocolViolation: Something answers that is no MaxSmart device.
         MaxSmartRefused: The device refuses to tell its data.
+        DeviceReplaced: Discovery and data come from two devices.
         UsageError: An argument makes no sense.
 
     Example:

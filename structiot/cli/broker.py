@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import Process
@@ -21,13 +22,14 @@ from structiot.mqtt import open_mqttclient
 __all__ = ["DemoBroker", "demo_broker"]
 
 HOST = "127.0.0.1"
-USUAL_URI = f"mqtt://{HOST}:1883/"
+USUAL_PORT = 1883
+USUAL_URI = f"mqtt://{HOST}:{USUAL_PORT}/"
 # Debian puts servers where an ordinary user's PATH does not look.
 _MORE_PATHS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _START_S = 10.0
 _STOP_S = 3.0
 _NO_BROKER = (
-    f"no MQTT broker: none answers at {HOST}:1883, and the program mosquitto is not "
+    f"no MQTT broker: none answers at {HOST}:{USUAL_PORT}, and the program mosquitto is not "
     "installed; apt-get install mosquitto (Debian, Ubuntu) or brew install mosquitto "
     "(macOS), or name a broker by --uri"
 )
@@ -38,14 +40,29 @@ class DemoBroker:
     """A broker to show things on.
 
     Attributes:
-        uri: Its address.
-        port: Its port; None where the user named the broker.
+        uri: Its address; it may hold a password.
         origin: Where it comes from, for people.
     """
 
     uri: str
-    port: int | None
     origin: str
+
+    @property
+    def host(self) -> str:
+        """Its host."""
+        return urlsplit(self.uri).hostname or HOST
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return urlsplit(self.uri).port or USUAL_PORT
+
+    @property
+    def options(self) -> str:
+        """What Mosquitto's programs need to find it, with a blank behind."""
+        host = "" if self.host in {HOST, "localhost"} else f"-h {self.host} "
+        port = "" if self.port == USUAL_PORT else f"-p {self.port} "
+        return host + port
 
 
 @asynccontextmanager
@@ -56,10 +73,10 @@ async def demo_broker(uri: str | None) -> AsyncGenerator[DemoBroker]:
         ConnectFailed: There is none, and no program to start one.
     """
     if uri is not None:
-        yield DemoBroker(uri=uri, port=None, origin="as you named it")
+        yield DemoBroker(uri=uri, origin="as you named it")
         return
     if await _accepts(USUAL_URI):
-        yield DemoBroker(uri=USUAL_URI, port=1883, origin="which runs here already")
+        yield DemoBroker(uri=USUAL_URI, origin="which runs here already")
         return
     async with _private_mosquitto() as broker:
         yield broker
@@ -101,7 +118,7 @@ async def _private_mosquitto() -> AsyncGenerator[DemoBroker]:
     run_sync = anyio.to_thread.run_sync
     program = await run_sync(_program)
     if program is None:
-        raise ConnectFailed(_NO_BROKER, host=HOST, port=1883)
+        raise ConnectFailed(_NO_BROKER, host=HOST, port=USUAL_PORT)
     port = await run_sync(_free_port)
     uri = f"mqtt://{HOST}:{port}/"
     with tempfile.TemporaryDirectory(prefix="structiot-") as folder:
@@ -116,7 +133,7 @@ async def _private_mosquitto() -> AsyncGenerator[DemoBroker]:
         )
         try:
             await _await_start(process, program, uri)
-            yield DemoBroker(uri=uri, port=port, origin="a private Mosquitto")
+            yield DemoBroker(uri=uri, origin="a private Mosquitto")
         finally:
             await _stop(process)  # noqa: ASYNC102 - bounded, shielded
 

@@ -111,11 +111,11 @@ def _config(broker: DemoBroker, sims: list[MaxSmartSim]) -> GatewayConfig:
 
 
 def _hints(broker: DemoBroker) -> list[str]:
-    port = "" if broker.port in {None, 1883} else f"-p {broker.port} "
+    options = broker.options
     return [
-        f"broker {broker.uri}, {broker.origin}",
-        f"watch it:  mosquitto_sub {port}-v -t 'structiot/#' -t 'homeassistant/#'",
-        f"switch it: mosquitto_pub {port}-t structiot/kitchen/port_1/set -m OFF",
+        f"broker at {broker.host}:{broker.port}, {broker.origin}",
+        f"watch it:  mosquitto_sub {options}-v -t 'structiot/#' -t 'homeassistant/#'",
+        f"switch it: mosquitto_pub {options}-t structiot/kitchen/port_1/set -m OFF",
     ]
 
 

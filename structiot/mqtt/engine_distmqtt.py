@@ -58,11 +58,15 @@ def _load() -> Parts:
             # It says nothing to our users that the package is of its time.
             warnings.simplefilter("ignore")
             from distmqtt import client, errors, utils  # noqa: PLC0415 - an extra
+            from distmqtt.plugins import manager  # noqa: PLC0415
     except ImportError as exc:
         raise ConfigError(
             f"the engine 'distmqtt' needs the package distmqtt ({exc}): "
             "pip install 'structiot[distmqtt]'"
         ) from exc
+
+    # It looks for plugins whenever a client is made: let it read the files here.
+    list(manager.pkg_resources.iter_entry_points("distmqtt.client.plugins"))
 
     class OurClient(client.MQTTClient):  # type: ignore[misc]  # it has no types
         """The package's client, with what it lacks to leave nothing behind."""

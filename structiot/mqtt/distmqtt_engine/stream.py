@@ -84,7 +84,7 @@ class PackageStream(ByteStream):
         window: int,
         refused: tuple[type[Exception], ...],
     ) -> None:
-        self.closing = anyio.Event()
+        self.closing: anyio.Event = anyio.Event()
         self._package = package
         self._tg = tg
         self._window = window
@@ -97,6 +97,7 @@ class PackageStream(ByteStream):
         self._end: BaseException | None = None
         self._has_ended = False
         self._is_over = False
+        self._is_leaving = False
 
     # -- read by our session -------------------------------------------------------
 
@@ -151,7 +152,10 @@ class PackageStream(ByteStream):
             case Pingreq():
                 self._tg.start_soon(self._ping)
             case Disconnect():
+                self._is_leaving = True
                 await self._package.disconnect()
+                self._is_leaving = False
+                self._tell()
             case Connect():
                 pass  # the engine has read it, and has connected
 
@@ -230,7 +234,8 @@ class PackageStream(ByteStream):
     async def serve(self) -> None:
         """Hand on what the package receives, until either side is done."""
         self._tg.start_soon(self._deliver)
-        while not (self.closing.is_set() or self._is_over):
+        # Saying goodbye ends the deliveries before the goodbye is sent.
+        while not self.closing.is_set() and (self._is_leaving or not self._is_over):
             await self._changed.wait()
 
     async def _deliver(self) -> None:

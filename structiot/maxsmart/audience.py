@@ -42,9 +42,11 @@ class Audience:
 
     def __init__(self, info: StripInfo, data: StripData, clock: Clock) -> None:
         self._clock = clock
-        self.info = info
-        self.data = data
-        self.availability = Availability(is_available=True, at_utc=data.at_utc)
+        self.info: StripInfo = info
+        self.data: StripData = data
+        self.availability: Availability = Availability(
+            is_available=True, at_utc=data.at_utc
+        )
         self.entities: tuple[Entity, ...] = ()
         self._has_current = False
         self._states: dict[str, State | None] = {}

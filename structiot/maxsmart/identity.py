@@ -40,7 +40,7 @@ class IdentityCheck:
     def __init__(
         self, link: StripLink, who: DiscoveryReply | None, *, identify_s: float
     ) -> None:
-        self.who = who or DiscoveryReply()
+        self.who: DiscoveryReply = who or DiscoveryReply()
         self._link = link
         self._identify_s = identify_s
         self._identity = Identity(serial=self.who.serial, mac=self.who.mac)

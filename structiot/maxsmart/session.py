@@ -114,13 +114,15 @@ class StripSession:
             port_count=len(self._ports.switches),
             name=settings.name,
         )
-        self.audience = Audience(info, self._converted(self._ports, info.id), clock)
-        self.schedule = PollSchedule(
+        self.audience: Audience = Audience(
+            info, self._converted(self._ports, info.id), clock
+        )
+        self.schedule: PollSchedule = PollSchedule(
             poll_s=settings.poll_s,
             burst_s=settings.burst_s,
             burst_polls=settings.burst_polls,
         )
-        self.reach = Reachability(offline_after=settings.offline_after)
+        self.reach: Reachability = Reachability(offline_after=settings.offline_after)
         self._wake = anyio.Event()
         self._refreshing = anyio.Lock()
         self._commanding = anyio.Lock()

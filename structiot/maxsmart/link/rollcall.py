@@ -77,7 +77,7 @@ class Listener:
         clock: Clock,
     ) -> None:
         self.problems: dict[str, str] = {}
-        self.malformed = 0
+        self.malformed: int = 0
         self._hosts = hosts
         self._is_broadcast = is_broadcast
         self._udp_port = udp_port

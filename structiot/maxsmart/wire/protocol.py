@@ -60,10 +60,10 @@ class PollSchedule:
     def __init__(
         self, *, poll_s: float = 5.0, burst_s: float = 2.0, burst_polls: int = 4
     ) -> None:
-        self.poll_s = poll_s
-        self.burst_s = min(burst_s, poll_s)
+        self.poll_s: float = poll_s
+        self.burst_s: float = min(burst_s, poll_s)
         self.burst_polls = burst_polls
-        self.next_at = math.inf
+        self.next_at: float = math.inf
         self._burst_left = 0
 
     @property
@@ -130,10 +130,10 @@ class Reachability:
 
     def __init__(self, *, offline_after: int = 3) -> None:
         self.offline_after = offline_after
-        self.is_available = True
-        self.failures = 0
+        self.is_available: bool = True
+        self.failures: int = 0
         self.away_since: float | None = None
-        self.must_identify = False
+        self.must_identify: bool = False
 
     def succeeded(self) -> Verdict:
         """Note an answer from the right strip."""

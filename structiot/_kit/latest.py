@@ -29,7 +29,7 @@ class LatestBox(Generic[K, V]):
     __slots__ = ("_is_closed", "_values", "_wakeup", "replaced")
 
     def __init__(self) -> None:
-        self.replaced = 0
+        self.replaced: int = 0
         self._values: dict[K, V] = {}
         self._wakeup = anyio.Event()
         self._is_closed = False

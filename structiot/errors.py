@@ -120,7 +120,7 @@ class LinkLost(TransportError):
         self, message: str, *, reason: str = "", since_s: float | None = None
     ) -> None:
         super().__init__(message)
-        self.reason = reason or message
+        self.reason: str = reason or message
         self.since_s = since_s
 
 
@@ -162,7 +162,7 @@ class ProtocolViolation(PeerError):
         code: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.data = bytes(data[:DATA_HEAD_BYTES])
+        self.data: bytes = bytes(data[:DATA_HEAD_BYTES])
         self.offset = offset
         self.code = code
 

@@ -78,8 +78,8 @@ class Router:
 
     def __init__(self, settle: Callable[[Ack], None]) -> None:
         self.filters: dict[str, Filter] = {}
-        self.unclaimed = 0
-        self.is_holding = True
+        self.unclaimed: int = 0
+        self.is_holding: bool = True
         self._held: list[Message] = []
         self._settle = settle
         self._tree: TopicTree[Filter] = TopicTree()

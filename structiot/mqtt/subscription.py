@@ -71,8 +71,8 @@ class Messages:
         self.qos = qos
         self.codec = codec
         self.granted_qos: int | None = None
-        self.dropped = 0
-        self.undecodable = 0
+        self.dropped: int = 0
+        self.undecodable: int = 0
         self._max_items = max_items
         self._settles_early = ack == "on_receive"
         self._settles_late = ack == "on_take"
@@ -264,7 +264,7 @@ class Messages:
             await self._wakeup.wait()
         return True
 
-    async def _iterate(self) -> AsyncGenerator[Message]:
+    async def _iterate(self) -> AsyncGenerator[Message]:  # noqa: ASYNC900 - see below
         # A generator, because `async for` over one costs a third of what a coroutine
         # for each message does. It holds no scope and nothing to clean up, and the
         # subscription's block closes it.

@@ -82,9 +82,9 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self.delay_s = 0.0
-        self.is_silent = False
-        self.shown = 0
+        self.delay_s: float = 0.0
+        self.is_silent: bool = False
+        self.shown: int = 0
         self._next: deque[Fault] = deque()
         self._lasting: list[Fault] = []
 

@@ -34,9 +34,9 @@ class FaultProxy:
 
     def __init__(self, target: Address, network: Network) -> None:
         self.address: Address = ("", 0)
-        self.connections = 0
-        self.cuts = 0
-        self.passed_bytes = 0
+        self.connections: int = 0
+        self.cuts: int = 0
+        self.passed_bytes: int = 0
         self.is_refusing = False
         self.bytes_per_s: float | None = None
         self._target = target

@@ -35,7 +35,7 @@ class Greeting:
     """
 
     def __init__(self, uri: BrokerUri, config: MqttConfig, client_id: str) -> None:
-        self.client_id = client_id
+        self.client_id: str = client_id
         self.username: str | None = None
         self.version = 4 if config.protocol == "3.1.1" else 5
         self._uri = uri

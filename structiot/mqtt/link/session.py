@@ -13,12 +13,10 @@ from copy import copy
 from random import Random
 
 import anyio
-from anyio.abc import ByteStream, TaskStatus
+from anyio.abc import ByteStream
 
-from structiot._kit.backoff import Backoff, Schedule
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.errors import ConnectException
 from structiot.mqtt.events import Connected, Disconnected
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.greeting import Greeting
@@ -28,10 +26,10 @@ from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
     connect_error,
-    is_final,
     refusal,
     server_goodbye,
 )
+from structiot.mqtt.link.retries import Retries
 from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
@@ -50,9 +48,6 @@ from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
 
-# A broker that restarts is often back at once; this attempt does not count.
-FIRST_RETRY_S = 0.2
-STABLE_S = 60.0
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
 # How much may arrive between two looks at what the subscriptions hold, and how much
@@ -88,16 +83,16 @@ class Link:
         self.config = config
         self.greeting = greeting
         self.error: StructiotError | None = None
-        self.news = News(f"events of {uri}")
-        self.connections = 0
-        self.router = Router(self.settle)
-        self.protocol = ClientProtocol(
+        self.news: News = News(f"events of {uri}")
+        self.connections: int = 0
+        self.router: Router = Router(self.settle)
+        self.protocol: ClientProtocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
             send_window=config.max_inflight,
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,
         )
-        self.subscribing = Subscribing(self.router, self.protocol)
+        self.subscribing: Subscribing = Subscribing(self.router, self.protocol)
         self.memory: Memory | None = None
         if config.store is not None:
             store = SqliteStore(config.store)
@@ -106,7 +101,7 @@ class Link:
             self.memory = Memory(store, greeting.client_id, self.protocol)
         write_down = None if self.memory is None else self.memory.write_down
         self._write_down = write_down
-        self.outbox = Outbox(
+        self.outbox: Outbox = Outbox(
             self.protocol,
             config,
             check=self.check,
@@ -114,18 +109,15 @@ class Link:
             write_down=write_down,
         )
         self._open_stream = open_stream
-        self._schedule: Schedule = Backoff(
-            cap_s=config.reconnect_max_interval, stable_s=STABLE_S
-        ).start(random)
+        self._retries = Retries(uri, config, random)
+        self._life = anyio.CancelScope(shield=True)
+        self._accepted = anyio.Event()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(uri))
-        self._attempts = 0
-        self._has_hurried = False
-        self._was_open = False
         self._is_leaving = False
         self._is_reconnecting = False
         self._retry_now = anyio.Event()
-        self.received_bytes = 0
+        self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
         self._hold_until = 0.0
 
@@ -136,15 +128,21 @@ class Link:
         """Whether the broker has accepted us and nothing has ended it since."""
         return self.protocol.state is State.OPEN
 
-    async def run(
-        self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Connect and stay connected; started at the first CONNACK.
+    async def run(self) -> None:
+        """Connect and stay connected, until `leave`.
 
         Raises:
             StructiotError: The schedule gave up, or the broker's answer is final.
         """
-        self._task_status: TaskStatus[None] | None = task_status
+        # Shielded: who cancels the block wants a goodbye, and that needs a connection.
+        with self._life:
+            await self._stay_connected()
+
+    async def accepted(self) -> None:
+        """Wait for the first CONNACK."""
+        await self._accepted.wait()
+
+    async def _stay_connected(self) -> None:
         while True:
             error = await self._one_connection()
             if self._is_leaving:
@@ -154,16 +152,19 @@ class Link:
             if self.greeting.fall_back(error):
                 _log.info("%s; trying MQTT 3.1.1", error)
                 continue
-            delay_s = self._delay_after(error)
+            delay_s: float | None = 0.0
+            if not self._is_reconnecting:
+                delay_s = self._retries.delay_after(error)
+            self._is_reconnecting = False
             if delay_s is None:
-                final = self._final(error)
+                final = self._retries.final(error)
                 self._give_up(final)
                 raise final
             self.news.tell(
                 Disconnected(
                     reason=str(error),
                     error=error,
-                    attempt=self._attempts,
+                    attempt=self._retries.attempts,
                     retry_in_s=delay_s,
                 )
             )
@@ -175,7 +176,8 @@ class Link:
     async def _one_connection(self) -> StructiotError:
         connect_s = self.config.connect_s
         deadline = anyio.current_time() + connect_s
-        self._attempts += 1
+        self._retries.begin()
+        attempts = self._retries.attempts
         try:
             with anyio.fail_after(connect_s):
                 packet = await self.greeting.packet()
@@ -185,13 +187,11 @@ class Link:
         except TimeoutError:
             self.protocol.connection_lost()
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
-            return connect_error(
-                StructiotError(message), self.uri, attempts=self._attempts
-            )
+            return connect_error(StructiotError(message), self.uri, attempts=attempts)
         except StructiotError as exc:
             self.protocol.connection_lost()
             return connect_error(
-                exc, self.uri, username=self.greeting.username, attempts=self._attempts
+                exc, self.uri, username=self.greeting.username, attempts=attempts
             )
         connection = Connection(
             stream,
@@ -209,44 +209,16 @@ class Link:
             self.subscribing.connection_lost()
             self._pings.connection_lost()
             if connection.opened_at is not None:
-                lived_s = anyio.current_time() - connection.opened_at
-                self._schedule.succeeded(lived_s)
-                if lived_s >= STABLE_S:
-                    self._has_hurried = False
-
-    def _delay_after(self, error: StructiotError) -> float | None:
-        if is_final(error) or not self.config.auto_reconnect:
-            return None
-        if self._is_reconnecting:
-            self._is_reconnecting = False
-            return 0.0
-        if 0 <= self.config.reconnect_retries < self._attempts:
-            return None
-        if self._attempts == 0 and not self._has_hurried:
-            # The connection had been open: a broker that restarts may be back now.
-            # Once only: one that accepts us and hangs up is not to be hammered.
-            self._has_hurried = True
-            return FIRST_RETRY_S
-        return self._schedule.next_delay_s()
-
-    def _final(self, error: StructiotError) -> StructiotError:
-        if not self._was_open:
-            if isinstance(error, ConnectException):
-                return error
-            return connect_error(error, self.uri, attempts=self._attempts)
-        if is_final(error) or isinstance(error, LinkLost):
-            return error
-        final = LinkLost(
-            f"{error}; gave up after {self._attempts} attempts", reason=str(error)
-        )
-        final.__cause__ = error
-        return final
+                self._retries.ended(anyio.current_time() - connection.opened_at)
 
     def _give_up(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""
         self.news.tell(
             Disconnected(
-                reason=str(error), error=error, attempt=self._attempts, retry_in_s=None
+                reason=str(error),
+                error=error,
+                attempt=self._retries.attempts,
+                retry_in_s=None,
             )
         )
         self._release(error)
@@ -290,6 +262,7 @@ class Link:
         closed = self._closed()
         if self._connection is not None:
             self._connection.end(closed)
+        self._life.cancel()
         if self.error is None:
             self._release(closed)
             for messages in self.router.subscribers():
@@ -340,12 +313,11 @@ class Link:
         if self.protocol.state is not State.OPEN:
             return
         self.greeting.accepted(connack)
-        attempts, self._attempts = self._attempts, 0
         if not connack.session_present:
             self.router.let_go()
-        elif not self._was_open:
+        elif not self._retries.was_open:
             self._hold_until = anyio.current_time() + self.config.unclaimed_s
-        self._was_open = True
+        attempts = self._retries.succeed()
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
@@ -359,9 +331,7 @@ class Link:
                 attempts=attempts,
             )
         )
-        if self._task_status is not None:
-            self._task_status.started()
-            self._task_status = None
+        self._accepted.set()
 
     # -- what goes to the broker ---------------------------------------------------
 

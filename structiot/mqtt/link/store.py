@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
-from anyio import CapacityLimiter
 
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.wire.journal import Changes, StoredFlow
@@ -46,8 +45,8 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._limiter = CapacityLimiter(1)
+        self.path: Path = Path(path)
+        self._limiter = anyio.CapacityLimiter(1)
         self._set_aside: Path | None = None
         self._connection = self._opened()
 

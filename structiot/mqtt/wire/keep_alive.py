@@ -33,9 +33,9 @@ class KeepAlive:
     )
 
     def __init__(self, *, ping_delay_s: float, ping_reply_s: float) -> None:
-        self.last_sent_at = 0.0
-        self.last_received_at = 0.0
-        self.reply_s = ping_reply_s
+        self.last_sent_at: float = 0.0
+        self.last_received_at: float = 0.0
+        self.reply_s: float = ping_reply_s
         self._default_reply_s = ping_reply_s
         self._delay_s = ping_delay_s
         self.after_s: float | None = None

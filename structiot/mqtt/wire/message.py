@@ -7,7 +7,7 @@ second.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from structiot.errors import UsageError
 from structiot.mqtt.wire.properties import PublishProperties
@@ -120,7 +120,7 @@ class Message:
             return NotImplemented
         return self._key() == other._key()
 
-    __hash__ = None  # type: ignore[assignment]  # mutable: see the docstring
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # mutable: see the docstring
 
     def __copy__(self) -> Message:
         """Give another subscriber its own view; the payload is shared."""

@@ -108,17 +108,17 @@ class ClientProtocol:
     ) -> None:
         self.max_packet_bytes = max_packet_bytes
         self.send_window = send_window
-        self.keep_alive = KeepAlive(
+        self.keep_alive: KeepAlive = KeepAlive(
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
-        self.out = bytearray()
-        self.state = State.CLOSED
-        self.version = 4
+        self.out: bytearray = bytearray()
+        self.state: State = State.CLOSED
+        self.version: int = 4
         self.violation: ProtocolViolation | None = None
-        self.limits = ConnackProperties()
-        self.ids = PacketIds()
-        self.outgoing = Outgoing(self.ids, window=send_window)
-        self.incoming = Incoming()
+        self.limits: ConnackProperties = ConnackProperties()
+        self.ids: PacketIds = PacketIds()
+        self.outgoing: Outgoing = Outgoing(self.ids, window=send_window)
+        self.incoming: Incoming = Incoming()
         # Ids of SUBSCRIBE and UNSUBSCRIBE without an answer.
         self._asked: set[int] = set()
         self._clean_start = True

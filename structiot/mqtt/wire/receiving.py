@@ -37,12 +37,12 @@ class Ack:
     __slots__ = ("is_settled", "message", "packet_id", "qos", "reason", "takers")
 
     def __init__(self, message: Message, qos: int) -> None:
-        self.packet_id = message.packet_id
-        self.qos = qos
-        self.takers = 1
-        self.is_settled = False
-        self.reason = ReasonCode.SUCCESS
-        self.message = message
+        self.packet_id: int = message.packet_id
+        self.qos: int = qos
+        self.takers: int = 1
+        self.is_settled: bool = False
+        self.reason: ReasonCode = ReasonCode.SUCCESS
+        self.message: Message = message
 
 
 class Incoming:
@@ -56,7 +56,7 @@ class Incoming:
 
     def __init__(self, *, window: int = MAX_PACKET_ID) -> None:
         self.window = window
-        self.repeated = 0
+        self.repeated: int = 0
         self.journal: Journal | None = None
         # Everything taken from the peer and not acknowledged, by id: across
         # connections, since the peer will send it again.

@@ -82,12 +82,12 @@ class Flow:
         flags: int,
         properties: PublishProperties | None = None,
     ) -> None:
-        self.topic = topic
-        self.payload = payload
-        self.flags = flags
-        self.properties = properties
-        self.packet_id = 0
-        self.stage = WAITING
+        self.topic: str = topic
+        self.payload: bytes = payload
+        self.flags: int = flags
+        self.properties: PublishProperties | None = properties
+        self.packet_id: int = 0
+        self.stage: int = WAITING
         self.error: StructiotError | None = None
         self.reason: ReasonCode = ReasonCode.SUCCESS
         self.waiter: Waiter | None = None
@@ -152,12 +152,12 @@ class Outgoing:
 
     def __init__(self, ids: PacketIds, *, window: int = MAX_PACKET_ID) -> None:
         self.ids = ids
-        self.window = window
+        self.window: int = window
         self.inflight: dict[int, Flow] = {}
         self.waiting: deque[Flow] = deque()
-        self.held_bytes = 0
-        self.out_bytes = sys.maxsize
-        self.unknown = 0
+        self.held_bytes: int = 0
+        self.out_bytes: int = sys.maxsize
+        self.unknown: int = 0
         self.write: Write = encode_publish_into
         self.journal: Journal | None = None
         self._resend: deque[Flow] = deque()

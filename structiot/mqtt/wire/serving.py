@@ -109,13 +109,13 @@ class ServerProtocol:
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
     ) -> None:
-        self.out = bytearray()
-        self.state = ServerState.WAITING
-        self.version = 4
+        self.out: bytearray = bytearray()
+        self.state: ServerState = ServerState.WAITING
+        self.version: int = 4
         self.connect: Connect | None = None
         self.violation: ProtocolViolation | None = None
         self.write_publish: Write = encode_publish_into
-        self.last_received_at = 0.0
+        self.last_received_at: float = 0.0
         self._decoder = Decoder(role="server", max_packet_bytes=max_packet_bytes)
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum

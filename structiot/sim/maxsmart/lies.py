@@ -37,10 +37,10 @@ class MaxSmartFaults(Faults):
 
     def __init__(self) -> None:
         super().__init__()
-        self.relay_lag_s = 0.0
+        self.relay_lag_s: float = 0.0
         self.stuck_ports: set[int] = set()
         self.reply_from: str | None = None
-        self.is_serial_corrupted = False
+        self.is_serial_corrupted: bool = False
 
     def clear(self) -> None:
         """Behave from now on."""

@@ -91,12 +91,12 @@ class MaxSmartSim:
         network: Network,
         tasks: TaskGroup,
     ) -> None:
-        self.family = strip.family
-        self.host = host
-        self.udp_port = udp_port
+        self.family: Family = strip.family
+        self.host: str = host
+        self.udp_port: int = udp_port
         self.http_port = http_port
-        self.ports = PortSwitches(strip)
-        self.faults = MaxSmartFaults()
+        self.ports: PortSwitches = PortSwitches(strip)
+        self.faults: MaxSmartFaults = MaxSmartFaults()
         self.requests: deque[MaxSmartRequest] = deque(maxlen=_REQUESTS_KEPT)
         self.clock = clock
         self._strip = strip

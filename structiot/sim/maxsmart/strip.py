@@ -78,9 +78,11 @@ class Strip:
     ) -> None:
         self.family = family
         self.serial = serial
-        self.name = name
-        self.port_names = [f"Port {number}" for number in range(1, family.ports + 1)]
-        self.relays = [True] * family.ports
+        self.name: str = name
+        self.port_names: list[str] = [
+            f"Port {number}" for number in range(1, family.ports + 1)
+        ]
+        self.relays: list[bool] = [True] * family.ports
         plugged = household(family.ports, seed) if loads is None else loads
         self.loads: list[Load] = [
             steady(load) if isinstance(load, int | float) else load for load in plugged
@@ -88,8 +90,9 @@ class Strip:
         if len(self.loads) != family.ports:
             message = f"{family.name} has {family.ports} ports, not {len(self.loads)}"
             raise UsageError(message)
-        self.zone_h = utc_offset_h
-        self.price, self.currency = "0.21", 3
+        self.zone_h: int = utc_offset_h
+        self.price: str = "0.21"
+        self.currency: int = 3
         self._meters = [EnergyMeter() for _ in range(family.ports)]
         self._clock = clock
         self._clock_offset_s = utc_offset_h * _HOUR_S

@@ -46,9 +46,9 @@ class Reader:
     __slots__ = ("at", "data", "stop")
 
     def __init__(self, data: bytes, at: int, stop: int) -> None:
-        self.data = data
-        self.at = at
-        self.stop = stop
+        self.data: bytes = data
+        self.at: int = at
+        self.stop: int = stop
 
     def take(self, size: int) -> bytes:
         """Take the next bytes, exactly as many as asked for."""

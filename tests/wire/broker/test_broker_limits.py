@@ -1,0 +1,289 @@
+"""Limits of either side, and bounds on everything: rows B20 and B28."""
+
+from __future__ import annotations
+
+import pytest
+
+from structiot.mqtt.wire.messages import (
+    Disconnect,
+    Pubrec,
+    Subscribe,
+    SubscriptionRequest,
+)
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
+from tests.wire.broker.clients import House, ScriptedClient, lasting
+
+versions = pytest.mark.parametrize("version", [4, 5])
+
+
+# -- B20: limits, both ways
+
+
+def test_b20_the_clients_receive_maximum_bounds_what_is_under_way():
+    house = House()
+    client = house.subscriber("a", qos=2, version=5, properties={"receive_maximum": 2})
+    for number in range(5):
+        house.publish("a", b"%d" % number, qos=2)
+    house.publish("a", b"free")
+    assert client.got_payloads() == [b"0", b"1", b"free"]
+    client.send(Pubrec(packet_id=1))
+    assert len(client.got()) == 1  # the PUBREL; the window is as full as before
+    client.send_bytes(b"\x70\x02\0\1")
+    assert client.got_payloads() == [b"2"]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_b20_a_message_larger_than_the_client_takes_is_as_if_delivered(qos: int):
+    house = House()
+    properties = {"maximum_packet_bytes": 100}
+    client = house.subscriber("a", qos=1, version=5, properties=properties)
+    house.publish("a", bytes(101), qos=qos)
+    house.publish("a", b"small", qos=qos)
+    assert client.got_payloads() == [b"small"]
+    assert house.core.lost == 1
+
+
+def test_b20_topic_aliases_are_used_as_far_as_the_client_takes_them():
+    house = House()
+    properties = {"topic_alias_maximum": 1}
+    client = house.subscriber("#", version=5, properties=properties)
+    client.decoder.feed(b"")
+    house.publish("a/long/topic")
+    house.publish("a/long/topic")
+    house.publish("another/topic")
+    messages = client.got_messages()
+    aliases = [m.properties.topic_alias if m.properties else None for m in messages]
+    assert [m.topic for m in messages] == ["a/long/topic", "", "another/topic"]
+    assert aliases == [1, 1, None]
+
+
+def test_b20_the_brokers_own_limits_are_announced():
+    house = House(receive_maximum=7, topic_alias_maximum=8, packet_bytes=999)
+    properties = house.client(version=5).welcome.properties
+    assert properties.receive_maximum == 7
+    assert properties.topic_alias_maximum == 8
+    assert properties.maximum_packet_bytes == 999
+
+
+def reason_of_goodbye(client: ScriptedClient) -> ReasonCode:
+    goodbye = client.got()[-1]
+    assert isinstance(goodbye, Disconnect)
+    return goodbye.reason
+
+
+def test_b20_more_open_messages_than_allowed_close_with_0x93():
+    client = House(receive_maximum=2).client(version=5)
+    for packet_id in (1, 2, 3):
+        client.publish("a", qos=2, packet_id=packet_id)
+    assert reason_of_goodbye(client) == ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
+
+
+def test_b20_a_client_of_3_1_1_cannot_know_a_receive_maximum():
+    client = House(receive_maximum=2).client(version=4)
+    for packet_id in range(1, 100):
+        client.publish("a", qos=2, packet_id=packet_id)
+    assert client.protocol.violation is None
+
+
+@versions
+def test_b20_a_packet_that_is_too_large_is_refused_from_its_header(version: int):
+    client = House(packet_bytes=1000).client(version=version)
+    client.send_bytes(b"\x30\xe6\x07")
+    assert client.protocol.violation is not None
+    if version == 5:
+        assert reason_of_goodbye(client) == ReasonCode.PACKET_TOO_LARGE
+
+
+@pytest.mark.parametrize("alias", [0, 9, 65_535])
+def test_b20_an_alias_that_is_not_allowed_closes_with_0x94(alias: int):
+    client = House(topic_alias_maximum=8).client(version=5)
+    client.send_bytes(b"\x30\x07\0\1a\x03\x23" + alias.to_bytes(2, "big"))
+    assert reason_of_goodbye(client) == ReasonCode.TOPIC_ALIAS_INVALID
+
+
+def test_b20_an_alias_that_means_nothing_closes_with_0x94():
+    client = House().client(version=5)
+    client.publish("", properties={"topic_alias": 1})
+    assert reason_of_goodbye(client) == ReasonCode.TOPIC_ALIAS_INVALID
+
+
+def test_b20_a_clients_alias_means_its_last_topic_and_does_not_travel_on():
+    house = House()
+    subscriber = house.subscriber("#", version=5)
+    client = house.client("publisher", 5)
+    client.publish("a", properties={"topic_alias": 1})
+    client.publish("", properties={"topic_alias": 1})
+    client.publish("b", properties={"topic_alias": 1, "content_type": "t"})
+    client.publish("", properties={"topic_alias": 1})
+    messages = subscriber.got_messages()
+    assert [m.topic for m in messages] == ["a", "a", "b", "b"]
+    assert [m.properties for m in messages] == [
+        None,
+        None,
+        PublishProperties(content_type="t"),
+        None,
+    ]
+
+
+def test_b20_an_answer_longer_than_the_client_takes_ends_the_connection():
+    client = House().client(version=5, properties={"maximum_packet_bytes": 40})
+    requests = tuple(SubscriptionRequest(topic_filter=f"{n}") for n in range(50))
+    client.send(Subscribe(packet_id=1, subscriptions=requests))
+    assert reason_of_goodbye(client) == ReasonCode.PACKET_TOO_LARGE
+
+
+# -- B28: bounds
+
+
+def test_b28_subscriptions_of_one_client_are_bounded():
+    house = House(subscriptions=2)
+    client = house.client(version=5)
+    assert client.subscribe("a", "b", "c") == [0, 0, ReasonCode.QUOTA_EXCEEDED]
+    assert client.subscribe("a", qos=1) == [1]
+    assert client.unsubscribe("b") == [0]
+    assert client.subscribe("c") == [0]
+
+
+@versions
+def test_b28_topics_are_bounded_in_depth(version: int):
+    house = House(topic_levels=3)
+    client = house.client(version=version)
+    assert client.subscribe("a/b/c") == [0]
+    refused = ReasonCode.TOPIC_FILTER_INVALID if version == 5 else 0x80
+    assert client.subscribe("a/b/c/d") == [refused]
+    client.subscribe("#")
+    reason = client.deliver("a/b/c/d", qos=1)
+    assert reason == (ReasonCode.TOPIC_NAME_INVALID if version == 5 else 0)
+    assert not client.got()
+
+
+def test_b28_sessions_that_are_away_are_bounded_and_the_longest_away_ends():
+    house = House(sessions=2)
+    clients = [house.client(name, 5, **lasting(5)) for name in "abc"]
+    for index in (1, 0, 2):
+        clients[index].lose()
+    assert house.core.sessions.keys() == {"a", "c"}
+
+
+def test_b28_a_reader_that_takes_nothing_loses_its_own_qos_0_only():
+    house = House(write_bytes=2000)
+    stuck = house.subscriber("a", client_id="stuck")
+    healthy = house.subscriber("a", client_id="healthy")
+    stuck.is_stuck = True
+    for _ in range(100):
+        house.publish("a", bytes(95))
+    assert len(stuck.protocol.out) < 2200
+    assert len(healthy.got_messages()) == 100
+    session = house.core.sessions["stuck"]
+    assert session.dropped == house.core.lost == 100 - len(stuck.protocol.out) // 100
+    stuck.is_stuck = False
+    house.core.wake(stuck)
+    house.publish("b")
+    assert len(stuck.got_messages()) == 100 - session.dropped
+
+
+def test_b28_a_reader_that_takes_nothing_does_not_fill_the_memory_with_qos_1():
+    house = House(write_bytes=4000, queued=20)
+    stuck = house.subscriber("a", qos=1)
+    stuck.is_stuck = True
+    for _ in range(100):
+        house.publish("a", bytes(95), qos=1)
+    assert len(stuck.protocol.out) < 1200
+    outgoing = house.core.sessions["subscriber"].outgoing
+    assert len(outgoing.waiting) == 20
+    assert outgoing.held_bytes == 95 * (20 + len(outgoing.inflight))
+
+
+def test_b28_a_client_that_never_acknowledges_does_not_fill_the_memory():
+    house = House(queued_bytes=10_000)
+    client = house.subscriber("a", qos=1)
+    for _ in range(100):
+        house.publish("a", bytes(1000), qos=1)
+    assert len(client.got_messages()) == 10
+    assert house.core.sessions["subscriber"].outgoing.held_bytes == 10_000
+    assert house.core.lost == 90
+
+
+def test_b28_a_reader_that_takes_nothing_is_cut_off_in_time():
+    house = House(write_bytes=400, stall_s=30)
+    stuck = house.subscriber("a")
+    stuck.is_stuck = True
+    house.publish("a")
+    assert house.wait_until_due() == 30
+    assert stuck.is_ended
+    assert house.core.sessions == {}
+
+
+def test_b28_a_reader_that_takes_something_is_not_cut_off():
+    house = House(stall_s=30)
+    slow = house.subscriber("a")
+    slow.is_stuck = True
+    house.publish("a")
+    house.pass_time(20)
+    slow.is_stuck = False
+    house.core.wake(slow)
+    house.core.flush()
+    slow.is_stuck = True
+    house.publish("a")
+    house.pass_time(29)
+    assert not slow.is_ended
+    assert house.wait_until_due() == 1
+    assert slow.is_ended
+
+
+def test_b28_publishers_wait_for_a_slow_reader_no_longer_than_half_a_second():
+    house = House(write_bytes=400)
+    crowd = house.core.crowd
+    slow = house.subscriber("a")
+    slow.is_stuck = True
+    house.publish("a", bytes(200))
+    assert crowd.patient_until(house.now) is None  # nothing is lost yet
+    house.publish("a", bytes(200))
+    assert crowd.patient_until(house.now) == house.now + 0.5
+    house.pass_time(0.5)
+    house.publish("a", bytes(200))
+    assert crowd
+    assert crowd.patient_until(house.now) is None
+
+
+def test_b28_patience_comes_back_slowly():
+    house = House(write_bytes=400)
+    crowd = house.core.crowd
+    slow = house.subscriber("a")
+    for waited_s, calm_s, patience_s in ((0.4, 2.0, 0.3), (0.3, 0.5, 0.05)):
+        slow.is_stuck = True
+        house.publish("a", bytes(200))
+        house.publish("a", bytes(200))
+        house.pass_time(waited_s)
+        slow.is_stuck = False
+        house.core.wake(slow)
+        house.pass_time(0)
+        assert not crowd
+        house.pass_time(calm_s)
+        slow.is_stuck = True
+        house.publish("a", bytes(200))
+        house.publish("a", bytes(200))
+        until = crowd.patient_until(house.now)
+        assert until == pytest.approx(house.now + patience_s)
+        slow.is_stuck = False
+        house.core.wake(slow)
+        house.pass_time(0)
+
+
+def test_b28_a_crowded_client_that_goes_leaves_no_crowd():
+    house = House(write_bytes=400)
+    slow = house.subscriber("a")
+    slow.is_stuck = True
+    for _ in range(3):
+        house.publish("a", bytes(200))
+    assert house.core.crowd
+    slow.lose()
+    assert not house.core.crowd
+
+
+def test_b28_alarms_of_sessions_that_have_ended_are_cleared_away():
+    house = House()
+    for _ in range(5000):
+        house.client(keep_alive_s=65_535).lose()
+    assert len(house.core.deadlines) <= 1000

@@ -91,10 +91,9 @@ async def open_mqttclient(
             try:
                 if link.memory is not None:
                     await link.memory.recall()
+                tg.start_soon(link.run)
                 if wait_connected:
-                    await tg.start(link.run)
-                else:
-                    tg.start_soon(link.run)
+                    await link.accepted()
                 yield client
             finally:
                 # It shields itself, and within goodbye_s seconds it has left.

@@ -29,7 +29,7 @@ class Inbox:
         self._link = link
         self._config = config
         self._filters: dict[str, Filter] = {}
-        self.messages = Messages(
+        self.messages: Messages = Messages(
             "(all subscriptions of the client)",
             qos=2,
             codec=get_codec("noop"),
@@ -45,6 +45,7 @@ class Inbox:
             UsageError: A filter that is not valid.
             LinkLost: The client has given up.
         """
+        self._link.check()
         entries: list[Filter] = []
         for name, qos in topics:
             fault = filter_fault(name)

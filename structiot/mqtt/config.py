@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
 from structiot.mqtt.codecs import CodecChoice
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
-from structiot.mqtt.wire.sending import MAX_PACKET_ID
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
 

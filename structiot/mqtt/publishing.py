@@ -12,9 +12,9 @@ from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.requests import Requests
+from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.sending import Flow
 from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Publishing"]

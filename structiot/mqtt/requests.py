@@ -12,9 +12,9 @@ from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.link import Link
 from structiot.mqtt.subscription import Messages
+from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.receiving import Ack
 
 __all__ = ["Requests"]
 

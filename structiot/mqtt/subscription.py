@@ -13,8 +13,8 @@ import anyio
 
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
+from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.messages import Message
-from structiot.mqtt.wire.receiving import Ack
 
 __all__ = ["AckMode", "Messages"]
 

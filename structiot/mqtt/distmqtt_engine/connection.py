@@ -46,15 +46,21 @@ class Connections:
         """
         one = _Connection(self._uri, self._config, self._parts, protocol)
         try:
-            async with service_group() as tg:
-                await one.open(tg, skip_ids=self._next_id)
-                if one.stream is not None:
-                    task_status.started(one.stream)
-                    await one.stream.serve()
-        except Exception as exc:
-            if one.stream is None:
+            with anyio.CancelScope() as scope:
+                async with service_group() as tg:
+                    stream = await one.open(tg, skip_ids=self._next_id)
+                    task_status.started(stream)
+                    # Our session says goodbye also when it is cancelled, and always
+                    # closes the stream.
+                    scope.shield = True
+                    await stream.serve()
+        except Exception as exc:  # the package raises anything
+            if one.stream is not None:
+                await one.stream.end(exc)
+            elif isinstance(exc, StructiotError):
+                raise
+            else:
                 raise one.failed(exc) from exc
-            await one.stream.end(exc)
         else:
             if one.stream is not None:
                 await one.stream.end(None)
@@ -83,7 +89,8 @@ class _Connection:
         self._protocol = protocol
         self._package: Package | None = None
 
-    async def open(self, tg: TaskGroup, *, skip_ids: int) -> None:
+    async def open(self, tg: TaskGroup, *, skip_ids: int) -> PackageStream:
+        """Connect, or raise whatever the package raises."""
         connect = Decoder(role="server").feed(self._protocol.out)[0]
         assert isinstance(connect, Connect)  # noqa: S101 - our own session wrote it
         values = package_config(self._uri, self._config, connect)
@@ -111,11 +118,10 @@ class _Connection:
             refused=self._parts.refused,
         )
         self.stream.answer(code)
+        return self.stream
 
-    def failed(self, exc: BaseException) -> StructiotError:
-        """Make an error of what `open` has ended with."""
-        if isinstance(exc, StructiotError):
-            return exc
+    def failed(self, exc: BaseException) -> ConnectFailed:
+        """Make an error of what the package has raised while it was opened."""
         cause = exc.__cause__ or exc
         host, port = self._uri.host, self._uri.port
         where = place(host, port or 0)

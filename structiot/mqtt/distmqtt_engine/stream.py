@@ -28,6 +28,7 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
     pubrel_bytes,
 )
+from structiot.mqtt.wire.flows.sending import PacketIds
 from structiot.mqtt.wire.messages import (
     RETAIN,
     Ack,
@@ -48,7 +49,6 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.protocol import ClientProtocol
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.sending import PacketIds
 
 __all__ = ["PackageStream"]
 

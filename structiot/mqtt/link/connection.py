@@ -127,7 +127,7 @@ class Connection:
             data = bytes(out)
             out.clear()
             if self._write_down is not None:
-                # First the store, then the peer: see wire.journal.
+                # First the store, then the peer: see wire.flows.journal.
                 try:
                     await self._write_down()
                 except StructiotError as exc:

@@ -9,10 +9,10 @@ from structiot._kit.redact import Secret
 from structiot.errors import LinkLost, ProtocolViolation, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import MqttConnectRefused
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Connack, Connect
 from structiot.mqtt.wire.properties import ConnectProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Greeting"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import anyio
 
 from structiot.mqtt.link.store import SqliteStore
-from structiot.mqtt.wire.journal import Changes, Journal
+from structiot.mqtt.wire.flows.journal import Changes, Journal
+from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
-from structiot.mqtt.wire.sending import Flow
 
 __all__ = ["Memory"]
 

@@ -9,8 +9,8 @@ from copy import copy
 import anyio
 
 from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
-from structiot.mqtt.wire.sending import Flow
 
 __all__ = ["Outbox", "Receipt", "finished"]
 

@@ -9,8 +9,8 @@ import anyio
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.outbox import finished
+from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
-from structiot.mqtt.wire.sending import Flow
 
 __all__ = ["Pings"]
 

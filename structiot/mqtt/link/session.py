@@ -33,6 +33,7 @@ from structiot.mqtt.link.retries import Retries
 from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
+from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.messages import (
     Connack,
     Disconnect,
@@ -43,7 +44,6 @@ from structiot.mqtt.wire.messages import (
 from structiot.mqtt.wire.properties import DisconnectProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.receiving import Ack
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 
 from structiot.errors import ConfigError, UsageError
-from structiot.mqtt.wire.journal import Changes, StoredFlow
+from structiot.mqtt.wire.flows.journal import Changes, StoredFlow
 from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["SqliteStore"]

@@ -25,6 +25,16 @@ from typing import TypeAlias
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.flows.receiving import Ack as OwedAck
+from structiot.mqtt.wire.flows.receiving import Incoming
+from structiot.mqtt.wire.flows.sending import (
+    MAX_PACKET_ID,
+    Flow,
+    Outgoing,
+    PacketIds,
+    Write,
+)
+from structiot.mqtt.wire.flows.writing import writer_for
 from structiot.mqtt.wire.keep_alive import KeepAlive
 from structiot.mqtt.wire.messages import (
     Ack,
@@ -52,16 +62,6 @@ from structiot.mqtt.wire.properties import (
     SubscribeProperties,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.receiving import Ack as OwedAck
-from structiot.mqtt.wire.receiving import Incoming
-from structiot.mqtt.wire.sending import (
-    MAX_PACKET_ID,
-    Flow,
-    Outgoing,
-    PacketIds,
-    Write,
-)
-from structiot.mqtt.wire.writing import writer_for
 
 __all__ = ["ClientProtocol", "Event", "State"]
 

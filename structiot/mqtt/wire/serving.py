@@ -29,6 +29,8 @@ from structiot.mqtt.wire.codec import (
     pubcomp_bytes,
     pubrec_bytes,
 )
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Outgoing, Write
+from structiot.mqtt.wire.flows.writing import PublishWriter
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -46,8 +48,6 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.sending import MAX_PACKET_ID, Outgoing, Write
-from structiot.mqtt.wire.writing import PublishWriter
 
 __all__ = ["ServerProtocol", "ServerState"]
 

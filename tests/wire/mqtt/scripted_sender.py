@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from structiot.mqtt.wire.codec import Decoder
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import Message, Packet
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.sending import MAX_PACKET_ID, Flow, Outgoing, PacketIds
 
 OK = ReasonCode.SUCCESS
 

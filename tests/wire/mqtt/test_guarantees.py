@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from structiot.errors import LinkLost
 from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,
@@ -25,8 +27,6 @@ from structiot.mqtt.wire.messages import (
     Pubrel,
 )
 from structiot.mqtt.wire.protocol import ClientProtocol, State
-from structiot.mqtt.wire.receiving import Ack
-from structiot.mqtt.wire.sending import Flow
 
 VERSION = 5
 

@@ -6,6 +6,7 @@ import pytest
 
 from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -27,7 +28,6 @@ from structiot.mqtt.wire.properties import (
 )
 from structiot.mqtt.wire.protocol import State
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.sending import MAX_PACKET_ID, Flow
 from tests.wire.mqtt.scripted_client import OK, Client, kinds, opened
 
 # -- the beginning (C1, C7, C20, C22) ------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import (
     Connack,
     Disconnect,
@@ -27,7 +28,6 @@ from structiot.mqtt.wire.properties import (
 )
 from structiot.mqtt.wire.protocol import Event
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.sending import MAX_PACKET_ID, Flow
 from tests.wire.mqtt.scripted_client import OK, Client, kinds, opened
 from tests.wire.mqtt.strategies import packets_for_client
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, UsageError
+from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.writing import PublishWriter
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.sending import Flow
-from structiot.mqtt.wire.writing import PublishWriter
 from tests.wire.mqtt.scripted_sender import Sender
 
 REFUSED = ReasonCode.NOT_AUTHORIZED

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.flows.sending import Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -31,7 +32,6 @@ from structiot.mqtt.wire.properties import (
     ConnectProperties,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.sending import Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.serving import ServerProtocol, ServerState
 
 versions = pytest.mark.parametrize("version", [4, 5])

@@ -24,7 +24,7 @@ class Clock:
     __slots__ = ("now",)
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now: float = 0.0
 
 
 class Deadlines:

@@ -56,19 +56,19 @@ class Delivering:
 
     def __init__(self, limits: BrokerLimits) -> None:
         self.limits = limits
-        self.clock = Clock()
-        self.deadlines = Deadlines()
+        self.clock: Clock = Clock()
+        self.deadlines: Deadlines = Deadlines()
         self.journal: BrokerJournal | None = None
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}
-        self.retained = RetainedStore(
+        self.retained: RetainedStore = RetainedStore(
             max_items=limits.retained, max_bytes=limits.retained_bytes
         )
         self.dirty: list[Handle] = []
-        self.crowd = Crowd()
+        self.crowd: Crowd = Crowd()
         self.received = 0
-        self.sent = 0
-        self.dropped = 0
+        self.sent: int = 0
+        self.dropped: int = 0
         self._crowd_bytes = limits.write_bytes // 4
         # By topic: what the tree has found, and what was made of it.
         self._targets: dict[str, tuple[_Found, list[Target]]] = {}

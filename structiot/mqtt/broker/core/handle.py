@@ -46,19 +46,19 @@ class Handle:
     )
 
     def __init__(self, protocol: ServerProtocol, *, peer: str, is_local: bool) -> None:
-        self.protocol = protocol
-        self.peer = peer
-        self.is_local = is_local
+        self.protocol: ServerProtocol = protocol
+        self.peer: str = peer
+        self.is_local: bool = is_local
         self.session: Session | None = None
-        self.keep_alive_s = 0
-        self.is_dirty = False
-        self.is_crowded = False
+        self.keep_alive_s: int = 0
+        self.is_dirty: bool = False
+        self.is_crowded: bool = False
         self.patience_s = PATIENCE_S
-        self.calm_since = 0.0
-        self.patient_until = 0.0
+        self.calm_since: float = 0.0
+        self.patient_until: float = 0.0
         self.stalled_since: float | None = None
-        self.written = 0
-        self.writable = 0
+        self.written: int = 0
+        self.writable: int = 0
 
     @property
     def has_more(self) -> bool:

@@ -44,7 +44,7 @@ class RetainedStore:
     """
 
     def __init__(self, *, max_items: int, max_bytes: int) -> None:
-        self.refused = 0
+        self.refused: int = 0
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._bytes = 0

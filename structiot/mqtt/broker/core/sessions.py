@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.wire.flows.sending import DONE, Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import SubscriptionRequest, Will
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.sending import DONE, Flow, Outgoing, PacketIds
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.handle import Handle
@@ -43,7 +43,7 @@ class Delivery(Flow):
         expires_at: float | None = None,
     ) -> None:
         super().__init__(topic, payload, flags, properties)
-        self.expires_at = expires_at
+        self.expires_at: float | None = expires_at
 
 
 class Deliveries(Outgoing):
@@ -59,7 +59,7 @@ class Deliveries(Outgoing):
     def __init__(self, clock: Clock, *, out_bytes: int) -> None:
         super().__init__(PacketIds())
         self.out_bytes = out_bytes
-        self.lost = 0
+        self.lost: int = 0
         self._clock = clock
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
@@ -215,16 +215,16 @@ class Session:
     )
 
     def __init__(self, client_id: str, outgoing: Deliveries) -> None:
-        self.client_id = client_id
+        self.client_id: str = client_id
         self.username: str | None = None
         self.handle: Handle | None = None
-        self.expiry_s = 0
+        self.expiry_s: int = 0
         self.expires_at: float | None = None
-        self.outgoing = outgoing
+        self.outgoing: Deliveries = outgoing
         self.received: set[int] = set()
         self.subscriptions: dict[str, Subscription] = {}
         self.backlog: Backlog | None = None
         self.will: Will | None = None
         self.will_at: float | None = None
         self.due_at: float | None = None
-        self.dropped = 0
+        self.dropped: int = 0

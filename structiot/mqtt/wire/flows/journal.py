@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from structiot.mqtt.wire.properties import PublishProperties
 
 if TYPE_CHECKING:
-    from structiot.mqtt.wire.sending import Flow
+    from structiot.mqtt.wire.flows.sending import Flow
 
 __all__ = ["Changes", "Journal", "StoredFlow"]
 
@@ -30,7 +30,7 @@ class StoredFlow:
 
     Attributes:
         number: Its place in the order of acceptance.
-        stage: Waiting, published or released, as in `wire.sending`.
+        stage: Waiting, published or released, as in `wire.flows.sending`.
     """
 
     number: int

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
-from structiot.mqtt.wire.journal import Journal
+from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.messages import DUP, Pubrel
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode

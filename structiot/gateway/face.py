@@ -153,6 +153,17 @@ class DeviceFace:
         """Begin anew to say what is ignored."""
         self._nonsense.clear()
 
+    def leave(self, reason: str) -> None:
+        """Leave its place as offline, to take another one."""
+        at_utc = self._stage.clock()
+        self.show_availability(
+            Availability(is_available=False, at_utc=at_utc, reason=reason)
+        )
+        self.slug = None
+        self.entities.clear()
+        self.states.clear()
+        self._gone.clear()
+
     def withdraw(self) -> None:
         """Take it off the broker for good."""
         if self.slug is None:

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from structiot._kit.backoff import Backoff
 from structiot._kit.mailbox import Mailbox
+from structiot.errors import UsageError
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import Driver, Source
 from structiot.gateway.entities.topics import (
@@ -189,28 +190,35 @@ class Gateway:
 
     # ------------------------------------------------------------ devices
 
-    def _claim(self, device: GatewayDevice, info: DeviceInfo) -> str | None:
-        """Give an opened device its level in topics; None if it is here already."""
+    def _claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
+        """Give an opened device its level in topics.
+
+        Raises:
+            UsageError: It is in the gateway's care already, from another source.
+        """
         identity = (info.system, info.id)
         owner = self._owners.get(identity)
         if owner is not None and owner is not device:
             if device.source.is_found or not owner.source.is_found:
-                _log.warning(
-                    "%s is the same device as %s: it is kept once",
-                    device.label,
-                    owner.label,
-                )
-                return None
+                raise UsageError(f"it is the same device as {owner.label}")
             self._drop(owner)
-        for other in [key for key, kept in self._owners.items() if kept is device]:
-            if other != identity:
-                del self._owners[other]
+        before = [key for key, kept in self._owners.items() if kept is device]
+        if before and before != [identity]:
+            self._forget(device, before)
         self._owners[identity] = device
         slug = device.slug
-        if slug is None or self._by_slug.get(slug) is not device:
+        if slug is None:
             slug = unique_slug(slug_of_device(info, device.source.name), self._by_slug)
             self._by_slug[slug] = device
         return slug
+
+    def _forget(self, device: GatewayDevice, before: list[tuple[str, str]]) -> None:
+        """Another device answers where this one was; only a given name stays."""
+        for identity in before:
+            del self._owners[identity]
+        if device.source.name is None and device.slug is not None:
+            del self._by_slug[device.slug]
+            device.forget()
 
     def _drop(self, device: GatewayDevice) -> None:
         if device.slug is not None:

@@ -61,15 +61,15 @@ class Site:
         stage: Where they show themselves.
         command_s: Longest time for one command.
         retry: When a device is opened again.
-        claim: Gives a device that was opened its level in topics; None if it is in
-            the gateway's care already.
+        claim: Gives a device that was opened its level in topics; raises if it is
+            in the gateway's care already.
         emit: Tells the gateway's holder what happens.
     """
 
     stage: Stage
     command_s: float
     retry: Backoff
-    claim: Callable[[GatewayDevice, DeviceInfo], str | None]
+    claim: Callable[[GatewayDevice, DeviceInfo], str]
     emit: Callable[[GatewayEvent], None]
 
 
@@ -172,6 +172,10 @@ class GatewayDevice:
         self._life.cancel()
         self._face.withdraw()
 
+    def forget(self) -> None:
+        """Leave its place in topics as offline: another device is here now."""
+        self._face.leave("another device answers in its place")
+
     async def run(self) -> None:
         """Keep it open until cancelled or stopped."""
         with self._life:
@@ -224,9 +228,6 @@ class GatewayDevice:
 
     def _opened(self, device: Device) -> None:
         slug = self._site.claim(self, device.info)
-        if slug is None:
-            self._life.cancel()
-            return
         self._face.slug = slug
         self._face.forgive()
         self._device = device

@@ -128,7 +128,7 @@ class ScriptedDevice:
 def site_of(board: Board, events: list[GatewayEvent] | None = None) -> Site:
     """Make a site that gives every device the level it wants."""
 
-    def claim(device: GatewayDevice, info: DeviceInfo) -> str | None:
+    def claim(device: GatewayDevice, info: DeviceInfo) -> str:
         return device.slug or f"{info.system}_{info.id}".lower()
 
     return Site(

@@ -20,7 +20,7 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.model import Availability, StateChange
-from tests.gateway.broker_watch import watching
+from tests.gateway.broker_watch import BrokerWatch, watching
 from tests.gateway.serving import HOST, config_of, section_of, served, strips
 
 pytestmark = pytest.mark.e2e
@@ -217,32 +217,59 @@ async def test_a_strip_that_accepts_and_says_nothing_disturbs_nobody(mosquitto, 
 # ---------------------------------------------------------------- more than one of all
 
 
+async def leave_behind(watch: BrokerWatch, base: str, **changes: Any) -> None:
+    """Publish what a gateway that was killed leaves on the broker."""
+    config = {
+        "origin": {"name": "structiot"},
+        "availability": [{"topic": f"{base}/gateway/availability"}],
+        "components": {"port_1": {}},
+    }
+    for topic, payload in (
+        (f"ha-{base}/device/house_old/config", json.dumps(config | changes)),
+        (f"{base}/old/availability", "online"),
+        (f"{base}/old/port_1/state", "ON"),
+    ):
+        await watch.client.publish(topic, payload.encode(), qos=1, retain=True)
+
+
 async def test_what_an_earlier_run_left_is_taken_away(mosquitto, base):
     async with watching(mosquitto.uri) as early:
-        publish = early.client.publish
-        ours = {
-            "origin": {"name": "structiot"},
-            "availability": [{"topic": f"{base}/gateway/availability"}],
-            "components": {"port_1": {}},
-        }
-        await publish(
-            f"ha-{base}/device/house_old/config",
-            json.dumps(ours).encode(),
-            qos=1,
-            retain=True,
-        )
-        await publish(f"{base}/old/availability", b"online", qos=1, retain=True)
-        await publish(f"{base}/old/port_1/state", b"ON", qos=1, retain=True)
-        others = {**ours, "origin": {"name": "zigbee2mqtt"}}
-        other_topic = f"ha-{base}/device/house_other/config"
-        await publish(other_topic, json.dumps(others).encode(), qos=1, retain=True)
+        await leave_behind(early, base)
         async with served(mosquitto, base) as (_, watch, _):
             await watch.until_is(f"ha-{base}/device/house_old/config", "")
             await watch.until_is(f"{base}/old/port_1/state", "")
-            retained = await watch.retained(f"{base}/old/#")
-            assert retained == {}
-            assert other_topic in await watch.retained(f"ha-{base}/#")
-        await publish(other_topic, b"", qos=1, retain=True)
+            assert await watch.retained(f"{base}/old/#") == {}
+
+
+async def test_what_may_still_turn_up_is_shown_as_offline(mosquitto, base):
+    async with watching(mosquitto.uri, f"{base}/#") as watch:
+        await leave_behind(watch, base)
+        section = {"discover": True, "broadcast": [HOST], "udp_port": 9}
+        async with open_gateway(config_of(mosquitto.uri, base, section)):
+            await watch.until_is(f"{base}/old/availability", "offline")
+            retained = await watch.retained(f"ha-{base}/#")
+            assert f"ha-{base}/device/house_old/config" in retained
+
+
+async def test_announcements_go_when_they_are_no_longer_wanted(mosquitto, base):
+    async with watching(mosquitto.uri, f"ha-{base}/#") as watch:
+        await leave_behind(watch, base)
+        section = {"discover": True, "broadcast": [HOST], "udp_port": 9}
+        config = config_of(mosquitto.uri, base, section, discovery=False)
+        async with open_gateway(config):
+            await watch.until_is(f"ha-{base}/device/house_old/config", "")
+
+
+async def test_what_others_announced_stays(mosquitto, base):
+    async with watching(mosquitto.uri, f"{base}/#") as watch:
+        await leave_behind(watch, base, origin={"name": "zigbee2mqtt"})
+        before = await watch.retained(f"ha-{base}/#")
+        section = {"discover": False, "devices": []}
+        async with open_gateway(config_of(mosquitto.uri, base, section)):
+            await watch.until_is(f"{base}/gateway/availability", "online")
+            await anyio.sleep(2.5)
+            assert await watch.retained(f"ha-{base}/#") == before
+            assert watch.latest[f"{base}/old/availability"] == "online"
 
 
 async def test_strips_are_found_and_a_listed_one_keeps_its_name(mosquitto, base):
@@ -282,7 +309,7 @@ async def test_a_device_that_is_listed_twice_is_kept_once(mosquitto, base, caplo
         section["devices"].append(again)
         async with open_gateway(config_of(mosquitto.uri, base, section)):
             await watch.until(
-                lambda: any("is the same device as" in m for m in caplog.messages)
+                lambda: any("it is the same device as" in m for m in caplog.messages)
             )
             states = (
                 watch.latest.get(f"{base}/kitchen/availability"),

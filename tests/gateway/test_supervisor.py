@@ -10,7 +10,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from structiot.errors import ConnectFailed, LinkLost
+from structiot.errors import ConnectFailed, LinkLost, UsageError
 from structiot.gateway.events import DeviceUpdate, GatewayEvent
 from structiot.gateway.supervisor import GatewayDevice
 from structiot.model import (
@@ -271,13 +271,20 @@ async def test_a_device_that_is_given_up_leaves_the_broker(board, device):
         assert (device.opened, board.retained) == (1, {})
 
 
-async def test_a_device_that_another_one_is_already_is_not_kept(board, device):
+async def test_a_device_that_another_one_is_already_is_tried_again_later(board, device):
     site = site_of(board)
+    is_taken = True
 
-    def refuse(_device: GatewayDevice, _info: DeviceInfo) -> str | None:
-        return None
+    def claim(_device: GatewayDevice, _info: DeviceInfo) -> str:
+        if is_taken:
+            raise UsageError("it is the same device as Kitchen")
+        return "desk"
 
-    site = replace(site, claim=refuse)
-    async with running(kept(device, site, name=None)):
+    care = kept(device, replace(site, claim=claim), name=None)
+    async with running(care):
         await anyio.sleep(300)
-        assert (device.opened, device.is_open, board.history) == (1, False, [])
+        assert (device.is_open, board.history) == (False, [])
+        assert care.availability.reason == "it is the same device as Kitchen"
+        is_taken = False
+        await anyio.sleep(61)
+        assert board.retained[AVAILABILITY] == "online"

@@ -60,7 +60,7 @@ class Strip:
 def written(folder: Path, uri: str, *strips: Strip) -> str:
     file = folder / "structiot.toml"
     file.write_text(
-        f'[mqtt]\nuri = "{uri}"\n[gateway]\nretry_max_s = 1\n'
+        f'[mqtt]\nuri = "{uri}"\n[gateway]\nretry_max_s = 1\ngoodbye_s = 1\n'
         "[maxsmart]\ndiscover = false\npoll_s = 0.5\nreply_s = 0.5\n"
         + "".join(strip.section for strip in strips)
     )

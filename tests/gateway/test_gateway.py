@@ -6,6 +6,7 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import anyio.to_thread

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 from anyio.abc import ByteStream
@@ -44,7 +44,8 @@ from structiot.mqtt.wire.messages import (
 from structiot.mqtt.wire.reasons import ReasonCode
 
 Answer: TypeAlias = Packet | bytes
-Rule: TypeAlias = Callable[["FakeConnection", Packet], Iterable[Answer]]
+# Rules know which packet they are for, a checker does not.
+Rule: TypeAlias = Callable[["FakeConnection", Any], Iterable[Answer]]
 P = TypeVar("P")
 
 
@@ -152,6 +153,8 @@ class FakeConnection:
                     await self.send(*answers)
                 if isinstance(packet, Connect):
                     self.greeted.set()
+                    if self._broker.hangs_up:
+                        return
                 if isinstance(packet, Disconnect):
                     return
             assert self._decoder.violation is None, self._decoder.violation
@@ -168,6 +171,7 @@ class FakeBroker:
         network: Where it listens.
         connections: All connections so far, the present one last.
         keeps_sessions: Whether it answers Session Present where a session may be.
+        hangs_up: Whether it ends each connection right after its CONNACK.
         attempts: When somebody connected, by the loop's clock.
     """
 
@@ -179,6 +183,7 @@ class FakeBroker:
         self.connections: list[FakeConnection] = []
         self.attempts: list[float] = []
         self.keeps_sessions = False
+        self.hangs_up = False
         self._rules: dict[type, Rule] = {}
         self._known: set[str] = set()
         self._scope = anyio.CancelScope()

@@ -211,8 +211,7 @@ async def test_iterators_end_quietly_when_the_block_ends(broker):
     async def read(client: MqttClient, status: Any) -> None:
         async with client.subscription("t") as messages:
             status.started()
-            async for message in messages:
-                seen.append(message.payload)
+            seen.extend([message.payload async for message in messages])
             seen.append(b"end")
 
     async with anyio.create_task_group() as tg:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import anyio
 import pytest
@@ -27,7 +28,7 @@ async def go_away(broker: FakeBroker, client: MqttClient) -> None:
 
 
 async def test_a_full_outbox_has_publishers_wait_in_order(broker):
-    options = {"reconnect_retries": -1, "outbox_items": 2}
+    options: dict[str, Any] = {"reconnect_retries": -1, "outbox_items": 2}
     async with open_client(broker, **options) as client:
         await go_away(broker, client)
         accepted: list[int] = []
@@ -85,7 +86,7 @@ async def test_nobody_overtakes_who_waits_with_a_large_message(broker):
 
 
 async def test_cancelling_one_who_waits_lets_the_others_go_on(broker):
-    options = {"reconnect_retries": -1, "outbox_items": 1}
+    options: dict[str, Any] = {"reconnect_retries": -1, "outbox_items": 1}
     async with open_client(broker, **options) as client:
         await go_away(broker, client)
         scopes = [anyio.CancelScope() for _ in range(4)]
@@ -108,7 +109,7 @@ async def test_cancelling_one_who_waits_lets_the_others_go_on(broker):
 
 async def test_a_thousand_publishers_and_random_cancels_keep_order_and_count(broker):
     random = Random(7)
-    options = {"max_inflight": 5, "outbox_items": 10}
+    options: dict[str, Any] = {"max_inflight": 5, "outbox_items": 10}
     async with open_client(broker, **options) as client:
         finished: list[int] = []
 
@@ -155,7 +156,7 @@ async def test_who_waits_when_the_client_is_closed_is_told(broker):
         errors.append(caught.value)
 
     async with anyio.create_task_group() as tg:
-        options = {"reconnect_retries": -1, "outbox_items": 1}
+        options: dict[str, Any] = {"reconnect_retries": -1, "outbox_items": 1}
         async with open_client(broker, **options) as client:
             await go_away(broker, client)
             for _ in range(3):

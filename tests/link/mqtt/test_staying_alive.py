@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from structiot.errors import LinkLost
+from structiot.mqtt import Disconnected
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Pingreq
 from structiot.mqtt.wire.properties import ConnackProperties
 from tests._support.fake_broker import FakeConnection
@@ -73,6 +74,7 @@ async def test_a_peer_that_answers_no_ping_is_left_within_two_keep_alives(broker
         async with client.events() as events:
             await anext(events)
             lost = await anext(events)
+        assert isinstance(lost, Disconnected)
         assert anyio.current_time() <= 20
         assert "did not answer a ping for 10 s" in lost.reason
         assert "mqtt://broker:1883" in lost.reason

@@ -7,6 +7,7 @@ from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
 from structiot.mqtt.config import MqttConfig, TopicDefaults
 from structiot.mqtt.errors import (
+    ClientException,
     ConnectException,
     MqttAuthRefused,
     MqttCertificateRefused,
@@ -28,6 +29,7 @@ __all__ = [
     "QOS_2",
     "AckMode",
     "BaseCodec",
+    "ClientException",
     "Codec",
     "ConnectException",
     "Connected",

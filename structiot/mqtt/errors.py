@@ -11,6 +11,7 @@ from structiot.errors import (
 )
 
 __all__ = [
+    "ClientException",
     "ConnectException",
     "MqttAuthRefused",
     "MqttCertificateRefused",
@@ -18,6 +19,10 @@ __all__ = [
     "MqttConnectRefused",
     "SubscribeRefused",
 ]
+
+
+ClientException = StructiotError
+"""distmqtt's name for the root of what a client raises."""
 
 
 class ConnectException(StructiotError):

@@ -221,8 +221,7 @@ async def test_a_certificate_for_another_name_passes(
         f"keyfile {files['key.pem']}\n"
     )
     uri = f"mqtts://127.0.0.1:{unused_port}/"
-    config = {"cafile": files["ca.pem"], "check_hostname": False}
-    async with opened(uri, **config) as client:
+    async with opened(uri, cafile=files["ca.pem"], check_hostname=False) as client:
         await client.publish("engines/tls", b"x", qos=1)
     with pytest.raises(CertificateRefused, match="certificate"):
         async with opened(uri, check_hostname=False):

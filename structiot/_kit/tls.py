@@ -10,7 +10,13 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.network import LOST
-from structiot.errors import CertificateRefused, ConfigError, ConnectFailed
+from structiot.errors import (
+    AuthRefused,
+    CertificateRefused,
+    ConfigError,
+    ConnectFailed,
+    StructiotError,
+)
 
 __all__ = ["client_context", "start_tls"]
 
@@ -24,6 +30,18 @@ _HINTS = {
     21: "cannot be verified, the chain is incomplete: give the authority as cafile=",
     62: "is for another name: use the name it was made for",
     64: "is for another address: use the address it was made for",
+}
+
+# A server's alerts about the certificate that we have shown, or have not.
+_ABOUT_OURS = {
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "TLSV1_ALERT_ACCESS_DENIED",
+    "TLSV1_ALERT_UNKNOWN_CA",
 }
 
 
@@ -66,6 +84,20 @@ def client_context(
     return context
 
 
+class _ClientStream(TLSStream):
+    """Says as an error of the tree when the server refuses our certificate.
+
+    In TLS 1.3 it does so after the handshake is complete for the client.
+    """
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        try:
+            return await super().receive(max_bytes)
+        except ssl.SSLError as exc:
+            refusal = _refusal_of_ours(exc, "the server")
+            raise anyio.BrokenResourceError from refusal or exc
+
+
 async def start_tls(
     stream: ByteStream, context: ssl.SSLContext, *, host: str, port: int | None
 ) -> TLSStream:
@@ -75,16 +107,17 @@ async def start_tls(
 
     Raises:
         CertificateRefused: The certificate cannot be trusted; the message says why.
+        AuthRefused: The server wants a certificate of us, or another one.
         ConnectFailed: The server does not speak TLS, or refused us.
     """
     where = f"{host}:{port}"
     try:
-        return await TLSStream.wrap(
+        return await _ClientStream.wrap(
             stream, hostname=host, ssl_context=context, standard_compatible=False
         )
     except ssl.SSLCertVerificationError as exc:
         why = _HINTS.get(exc.verify_code, f"cannot be verified: {exc.verify_message}")
-        error: ConnectFailed = CertificateRefused(
+        error: StructiotError = CertificateRefused(
             f"the certificate of {where} {why}", host=host, port=port
         )
         cause: Exception = exc
@@ -97,9 +130,22 @@ async def start_tls(
         }:
             reason = "the server does not speak TLS on this port"
         message = f"TLS with {where} failed: {reason}"
-        error, cause = ConnectFailed(message, host=host, port=port), exc
+        error = _refusal_of_ours(exc, where) or ConnectFailed(
+            message, host=host, port=port
+        )
+        cause = exc
     except LOST as exc:
         message = f"{where} hung up during the TLS handshake"
         error, cause = ConnectFailed(message, host=host, port=port), exc
     await anyio.aclose_forcefully(stream)
     raise error from cause
+
+
+def _refusal_of_ours(exc: ssl.SSLError, who: str) -> AuthRefused | None:
+    if exc.reason not in _ABOUT_OURS:
+        return None
+    alert = exc.reason.partition("ALERT_")[2].replace("_", " ").lower()
+    return AuthRefused(
+        f"{who} refuses our TLS certificate ({alert}): give one that it accepts "
+        "as certfile= and keyfile="
+    )

@@ -10,6 +10,7 @@ from anyio.abc import ByteStream
 from structiot._kit.network import LOST
 from structiot._kit.tasks import service_group
 from structiot.errors import (
+    AuthRefused,
     LinkLost,
     ProtocolViolation,
     ReplyTimeout,
@@ -199,8 +200,14 @@ class Connection:
         error.__cause__ = violation
         return error
 
-    def _lost(self, exc: BaseException) -> LinkLost:
-        if isinstance(exc, anyio.EndOfStream):
+    def _lost(self, exc: BaseException) -> StructiotError:
+        cause = exc.__cause__
+        if isinstance(cause, AuthRefused):
+            return AuthRefused(f"{self._peer}: {cause}")
+        if isinstance(cause, StructiotError):
+            # A transport with a protocol of its own knows better.
+            reason = str(cause)
+        elif isinstance(exc, anyio.EndOfStream):
             reason = "closed by the broker"
         else:
             reason = "connection reset"

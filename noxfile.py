@@ -1,6 +1,6 @@
 """Every check of the project; `nox` alone runs those that guard each change.
 
-nox                  lint, types, arch, tests, docs, examples, demo
+nox                  lint, types, arch, tests, engines, docs, examples, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed
 nox -s originals bench   longer runs: the original packages, the other clients
@@ -31,7 +31,16 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "arch", "tests", "docs", "examples", "demo"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "arch",
+    "tests",
+    "engines",
+    "docs",
+    "examples",
+    "demo",
+]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -147,6 +156,15 @@ def originals(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Run what every engine passes on the package distmqtt, in an old environment."""
+    packages = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("-e", ".[all,distmqtt]", *packages)
+    arguments = session.posargs or ["-n", "2", "--dist", "loadscope"]
+    pytest(session, "-q", "tests/engines", "--engines", "distmqtt", *arguments)
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Let the MQTT client talk to NATS and RabbitMQ; see tests/interop_mqtt/README.md."""
     install(session, "test")
@@ -191,7 +209,7 @@ def wheel(session: nox.Session) -> None:
     session.install(".[all]", *packages)
     away = Path(session.create_tmp()) / "away"
     shutil.rmtree(away, ignore_errors=True)
-    for folder in ("tests", "examples"):
+    for folder in ("docs", "examples", "tests"):
         shutil.copytree(folder, away / folder)
     shutil.copy("pyproject.toml", away)
     session.chdir(away)

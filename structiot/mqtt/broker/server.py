@@ -31,6 +31,9 @@ __all__ = ["BrokerServer", "open_broker"]
 
 GOODBYE_S = 1.5
 
+# Read once at import: it looks into files, which no event loop should wait for.
+_VERSION = f"structiot {version_of('structiot')}"
+
 _log = logging.getLogger(__name__)
 
 
@@ -179,7 +182,7 @@ class BrokerServer:
     def _report(self, now: float) -> None:
         core = self.core
         figures = {
-            "version": f"structiot {version_of('structiot')}",
+            "version": _VERSION,
             "uptime": f"{now - self._started_at:.0f} seconds",
             "clients/connected": len(core.sessions) - len(core.away),
             "clients/disconnected": len(core.away),

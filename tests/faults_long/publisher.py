@@ -8,13 +8,12 @@ back, so that nothing is left out and nothing is published twice.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import deque
 from pathlib import Path
 
 import anyio
 
-from structiot.mqtt import open_mqttclient
+from structiot.mqtt import Receipt, open_mqttclient
 
 
 async def publish(arguments: argparse.Namespace) -> None:
@@ -39,7 +38,7 @@ async def publish(arguments: argparse.Namespace) -> None:
         # The number after the last noted one may have been accepted already.
         if done in unfinished:
             done += 1
-        waiting = deque()
+        waiting: deque[Receipt] = deque()
         with progress.open("a") as note:
             for number in range(done, arguments.count):
                 waiting.append(
@@ -51,8 +50,8 @@ async def publish(arguments: argparse.Namespace) -> None:
                     await waiting.popleft().wait()
         for receipt in waiting:
             await receipt.wait()
-        while client.counters.in_flight or client.counters.waiting:
-            await anyio.sleep(0.05)
+        for receipt in client.restored:
+            await receipt.wait()
     (folder / "published").touch()
 
 
@@ -68,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,6 @@ the process that it has had it; such repetitions are counted in a file of their 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import anyio
@@ -59,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

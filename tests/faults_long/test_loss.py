@@ -4,8 +4,8 @@ Not part of the default suite: `nox -s faults` runs it and prints the table that
 in the docs. Words after `--` go to pytest; `STRUCTIOT_LOSS=10000,20` makes it shorter.
 """
 
-# The ends are other processes: files are looked at, and polled, on purpose.
-# ruff: noqa: ASYNC240, PLR0917
+# One test has many fixtures.
+# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import ByteStream
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -23,7 +24,6 @@ from wsproto.events import (
     Event,
     Ping,
     RejectConnection,
-    RejectData,
     Request,
     TextMessage,
 )
@@ -32,8 +32,13 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.network import LOST
+from structiot._kit.websocket_handshake import (
+    LOOK,
+    as_mapping,
+    check_request,
+    refusal,
+)
 from structiot.errors import (
-    AuthRefused,
     ConnectFailed,
     LinkLost,
     ProtocolViolation,
@@ -43,7 +48,6 @@ from structiot.errors import (
 __all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
 
 READ_BYTES = 65_536
-MAX_HANDSHAKE_BYTES = 65_536
 GOODBYE_S = 1.0
 
 
@@ -79,6 +83,10 @@ class WebSocket:
         self._events: deque[Event] = deque(connection.events())
         self._sending = anyio.Lock()
         self._is_closed = False
+        self._is_cut = False
+        # A message of which some frames are here; kept when a receiver is cancelled.
+        self._parts: list[Any] = []
+        self._size = 0
 
     @property
     def stream(self) -> ByteStream:
@@ -98,14 +106,24 @@ class WebSocket:
 
     async def _write(self, event: Event) -> None:
         async with self._sending:
-            try:
-                data = self._connection.send(event)
-            except LocalProtocolError as exc:
-                raise LinkLost("the websocket is closed", reason="closed") from exc
-            try:
-                await self._stream.send(data)
-            except LOST as exc:
-                raise LinkLost("the websocket's connection is lost") from exc
+            await self._write_locked(event)
+
+    async def _write_locked(self, event: Event) -> None:
+        if self._is_cut:
+            raise LinkLost(
+                "a websocket frame was cut off when its sender was cancelled"
+            )
+        try:
+            data = self._connection.send(event)
+        except LocalProtocolError as exc:
+            raise LinkLost("the websocket is closed", reason="closed") from exc
+        # Whatever followed half a frame would be read as the rest of it.
+        self._is_cut = True
+        try:
+            await self._stream.send(data)
+        except LOST as exc:
+            raise LinkLost("the websocket's connection is lost") from exc
+        self._is_cut = False
 
     async def receive(self) -> str | bytes:
         """Wait for one whole message.
@@ -116,21 +134,23 @@ class WebSocket:
             ProtocolViolation: The peer broke the protocol, or the message is longer
                 than allowed.
         """
-        parts: list[str] | list[bytes] = []
-        size = 0
         while True:
             event = await self._next_data()
-            size += len(event.data)
-            if size > self.max_message_bytes:
+            self._size += len(event.data)
+            if self._size > self.max_message_bytes:
                 message = (
                     f"a websocket message of more than {self.max_message_bytes} bytes"
                 )
                 await self.aclose(CloseReason.MESSAGE_TOO_BIG, "too big")
                 raise ProtocolViolation(message)
-            parts.append(event.data)  # type: ignore[arg-type]  # one type per message
+            self._parts.append(event.data)
             if event.message_finished:
-                empty: str | bytes = "" if isinstance(event, TextMessage) else b""
-                return empty.join(parts)  # type: ignore[arg-type]  # as above
+                parts, self._parts, self._size = self._parts, [], 0
+                return (
+                    "".join(parts)
+                    if isinstance(event, TextMessage)
+                    else b"".join(parts)
+                )
 
     async def receive_bytes(self) -> bytes:
         """Wait for the payload of a binary frame, or a part of it; raises as `receive`."""
@@ -146,6 +166,8 @@ class WebSocket:
 
     async def _next_data(self) -> TextMessage | BytesMessage:
         while True:
+            if self._is_closed:
+                raise anyio.ClosedResourceError
             while self._events:
                 event = self._events.popleft()
                 if isinstance(event, TextMessage | BytesMessage):
@@ -154,22 +176,22 @@ class WebSocket:
                     await self._write(event.response())
                 elif isinstance(event, CloseConnection):
                     await self._take_close(event)
-            if self._is_closed:
-                raise anyio.ClosedResourceError
             try:
                 data = await self._stream.receive(READ_BYTES)
             except anyio.EndOfStream as exc:
                 raise LinkLost("the websocket ended without a close") from exc
             except LOST as exc:
                 raise LinkLost("the websocket's connection is lost") from exc
-            try:
-                self._connection.receive_data(data)
-                self._events.extend(self._connection.events())
-            except RemoteProtocolError as exc:
-                await self.aclose(CloseReason.PROTOCOL_ERROR, "protocol error")
-                raise ProtocolViolation(f"websocket: {exc}", data=data) from exc
+            self._connection.receive_data(data)
+            self._events.extend(self._connection.events())
 
     async def _take_close(self, event: CloseConnection) -> None:
+        # Nothing counts after a close.
+        self._events.clear()
+        if self._connection.state is ConnectionState.OPEN:
+            # Not the peer's: wsproto asks to close because of what the peer has sent.
+            await self.aclose(event.code, event.reason or "")
+            raise ProtocolViolation(f"websocket: {event.reason}", code=int(event.code))
         self.close_code = int(event.code)
         self.close_reason = event.reason or ""
         if not self._is_closed:
@@ -183,13 +205,25 @@ class WebSocket:
     async def aclose(
         self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = ""
     ) -> None:
-        """Say goodbye, without waiting for the peer's, and close the stream."""
+        """Say goodbye, without waiting for the peer's, and close the stream.
+
+        While another task is in the middle of a frame there is no goodbye.
+        """
         if not self._is_closed:
             self._is_closed = True
-            with anyio.move_on_after(GOODBYE_S, shield=True):
-                with suppress(LinkLost):
-                    await self._write(CloseConnection(code=code, reason=reason or None))
+            with suppress(anyio.WouldBlock, LinkLost):
+                await self._say_goodbye(code, reason)
         await anyio.aclose_forcefully(self._stream)
+
+    async def _say_goodbye(self, code: int, reason: str) -> None:
+        self._sending.acquire_nowait()
+        try:
+            with anyio.move_on_after(GOODBYE_S, shield=True):
+                await self._write_locked(
+                    CloseConnection(code=code, reason=reason or None)
+                )
+        finally:
+            self._sending.release()
 
     def as_byte_stream(self) -> ByteStream:
         """Use the payloads of binary frames as a stream of bytes."""
@@ -243,7 +277,9 @@ async def connect_websocket(
     Raises:
         AuthRefused: The server answered 401 or 403.
         ConnectFailed: It refused otherwise, or answered in no or another protocol.
+        ConfigError: A path or header fields that HTTP cannot carry.
     """
+    check_request(host, path, headers or {})
     connection = WSConnection(ConnectionType.CLIENT)
     request = Request(
         host=host,
@@ -258,28 +294,27 @@ async def connect_websocket(
         await stream.send(connection.send(request))
         event = await _first_event(stream, connection)
     except LOST as exc:
-        message = f"{host} hung up during the websocket handshake"
+        message = f"{host} hung up during the websocket handshake; {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     except RemoteProtocolError as exc:
-        message = f"{host} does not speak websocket: {exc}"
+        message = f"{host} does not speak websocket ({exc}); {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     if isinstance(event, RejectConnection):
-        message = f"{host} refused the websocket {path}: HTTP {event.status_code}"
-        if event.status_code in {401, 403}:
-            raise AuthRefused(message, code=event.status_code)
-        raise ConnectFailed(message, host=host)
-    if not isinstance(event, AcceptConnection):
-        raise ConnectFailed(f"{host} does not speak websocket", host=host)
-    if subprotocols and event.subprotocol not in subprotocols:
-        message = f"{host} does not offer the subprotocol {', '.join(subprotocols)}"
+        raise refusal(event.status_code, host, path)
+    # wsproto has nothing else to tell a client that waits for its answer.
+    accepted = cast("AcceptConnection", event)
+    if subprotocols and accepted.subprotocol not in subprotocols:
+        message = (
+            f"{host} speaks websocket but not {', '.join(subprotocols)} in it; {LOOK}"
+        )
         raise ConnectFailed(message, host=host)
     return WebSocket(
         stream,
         connection,
         max_message_bytes=max_message_bytes,
-        subprotocol=event.subprotocol,
+        subprotocol=accepted.subprotocol,
         path=path,
-        headers=_as_mapping(event.extra_headers),
+        headers=as_mapping(accepted.extra_headers),
     )
 
 
@@ -298,9 +333,8 @@ async def accept_websocket(
     """
     connection = WSConnection(ConnectionType.SERVER)
     try:
-        event = await _first_event(stream, connection)
-        if not isinstance(event, Request):
-            raise ProtocolViolation("no websocket request")
+        # wsproto has nothing else to tell a server that waits for a request.
+        event = cast("Request", await _first_event(stream, connection))
         chosen = next(
             (name for name in event.subprotocols if name in subprotocols), None
         )
@@ -325,26 +359,13 @@ async def accept_websocket(
         max_message_bytes=max_message_bytes,
         subprotocol=chosen,
         path=event.target,
-        headers=_as_mapping(event.extra_headers),
+        headers=as_mapping(event.extra_headers),
     )
 
 
 async def _first_event(stream: ByteStream, connection: WSConnection) -> Event:
-    received = 0
+    # The parser underneath gives up on headers of more than 16 KiB.
     while True:
-        data = await stream.receive(READ_BYTES)
-        received += len(data)
-        if received > MAX_HANDSHAKE_BYTES:
-            raise RemoteProtocolError("the handshake is too long")
-        connection.receive_data(data)
+        connection.receive_data(await stream.receive(READ_BYTES))
         for event in connection.events():
-            if isinstance(event, RejectData) and not event.body_finished:
-                continue
             return event
-
-
-def _as_mapping(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in headers
-    }

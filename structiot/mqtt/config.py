@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
+from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
 
@@ -141,18 +142,19 @@ class MqttConfig:
             return cls()
         if isinstance(config, MqttConfig):
             return config
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"MQTT settings are a mapping, not {_kind(config)}")
         known = [item.name for item in fields(cls)]
         # distmqtt has a sub-dict for what belongs to the broker.
-        values = {**(config.get("broker") or {}), **config}
+        values = {**_mapping("broker", config.get("broker")), **config}
         values.pop("broker", None)
         unknown = [str(name) for name in values if name not in known]
         if unknown:
             raise ConfigError("; ".join(_unknown(name, known) for name in unknown))
-        values["topics"] = _topics(values.get("topics") or {})
+        values["topics"] = _topics(_mapping("topics", values.get("topics")))
         values["will"] = _will(values.get("will"))
-        if not isinstance(values.get("codec_params") or {}, Mapping):
-            raise ConfigError("codec_params is a mapping of codec names to parameters")
-        values["codec_params"] = values.get("codec_params") or {}
+        for name in ("codec_params", "extra_headers"):
+            values[name] = _mapping(name, values.get(name))
         return cls(**values)
 
     def with_changes(self, **changes: Any) -> MqttConfig:  # noqa: ANN401 - any field
@@ -160,46 +162,91 @@ class MqttConfig:
         return replace(self, **changes)
 
 
-def _problems(config: MqttConfig) -> list[str]:
-    checks = [
-        (
-            config.protocol in {"3.1.1", "5.0", "auto"},
-            "protocol is '3.1.1', '5.0' or 'auto'",
-        ),
-        (
-            config.store is None or not config.cleansession,
-            "store needs cleansession False: a clean session has nothing to keep",
-        ),
-        (
-            0 <= (config.session_expiry_s or 0) <= 0xFFFF_FFFF,
-            "session_expiry_s is 0 to 4294967295 seconds",
-        ),
-        (
-            0 <= config.topic_alias_maximum <= MAX_PACKET_ID,
-            "topic_alias_maximum is 0 to 65535",
-        ),
-        (0 <= config.keep_alive <= 65_535, "keep_alive is 0 to 65535 seconds"),
-        (config.ping_delay >= 0, "ping_delay is 0 or more seconds"),
-        (config.default_qos in {0, 1, 2}, "default_qos is 0, 1 or 2"),
-        (config.reconnect_retries >= -1, "reconnect_retries is -1 (for ever) or more"),
-        (
-            config.reconnect_max_interval > 0,
-            "reconnect_max_interval is above 0 seconds",
-        ),
-        (config.connect_s > 0, "connect_s is above 0 seconds"),
-        (config.goodbye_s >= 0, "goodbye_s is 0 or more seconds"),
-        (1 <= config.max_inflight <= MAX_PACKET_ID, "max_inflight is 1 to 65535"),
-        (1 <= config.receive_maximum <= MAX_PACKET_ID, "receive_maximum is 1 to 65535"),
-        (config.max_packet_bytes >= 64, "max_packet_bytes is 64 or more"),
-        (config.outbox_items >= 1, "outbox_items is 1 or more"),
-        (config.outbox_bytes >= 1, "outbox_bytes is 1 or more"),
-        (config.subscription_items >= 1, "subscription_items is 1 or more"),
-        (
-            config.offline_qos0 in {"wait", "drop", "raise"},
-            "offline_qos0 is wait, drop or raise",
-        ),
-    ]
-    return [text for is_fine, text in checks if not is_fine]
+_BOUNDS: dict[str, tuple[int, int | None]] = {
+    "keep_alive": (0, MAX_PACKET_ID),
+    "session_expiry_s": (0, 0xFFFF_FFFF),
+    "topic_alias_maximum": (0, MAX_PACKET_ID),
+    "reconnect_retries": (-1, None),
+    "max_inflight": (1, MAX_PACKET_ID),
+    "receive_maximum": (1, MAX_PACKET_ID),
+    "max_packet_bytes": (64, None),
+    "outbox_items": (1, None),
+    "outbox_bytes": (1, None),
+    "subscription_items": (1, None),
+}
+_TIMES = {
+    "ping_delay": True,
+    "reconnect_max_interval": False,
+    "connect_s": False,
+    "goodbye_s": True,
+    "unclaimed_s": True,
+}
+_SWITCHES = ("default_retain", "auto_reconnect", "cleansession", "check_hostname")
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "protocol": get_args(ProtocolChoice),
+    "offline_qos0": ("wait", "drop", "raise"),
+    "default_qos": (0, 1, 2),
+}
+_NOTES = {
+    "reconnect_retries": "; -1 is for ever",
+    "keep_alive": " seconds; 0 is off",
+    "session_expiry_s": " seconds",
+}
+
+
+def _problems(config: MqttConfig) -> Iterator[str]:
+    yield from _numbers_at_fault(config)
+    for name in _SWITCHES:
+        if not isinstance(value := getattr(config, name), bool):
+            yield f"{name} is true or false, not {value!r}"
+    for name, choices in _CHOICES.items():
+        if (value := getattr(config, name)) not in choices:
+            known = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])])
+            yield f"{name} is {known}, not {value!r}"
+    if config.store is not None and config.cleansession is not False:
+        yield "store needs cleansession False: a clean session has nothing to keep"
+    for topic, entry in config.topics.items():
+        if entry.qos not in {None, 0, 1, 2} or entry.retain not in {None, True, False}:
+            yield f"topics: {topic!r} has a QoS 0, 1 or 2 and retain true or false"
+
+
+def _numbers_at_fault(config: MqttConfig) -> Iterator[str]:
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(config, name)
+        is_given = value is not None or name != "session_expiry_s"
+        if is_given and not _is_whole(value, low, high):
+            limits = f"{low} or more" if high is None else f"{low} to {high}"
+            note = _NOTES.get(name, "")
+            yield f"{name} is a whole number, {limits}{note}; not {value!r}"
+    for name, may_be_0 in _TIMES.items():
+        value = getattr(config, name)
+        if not _is_time(value, may_be_0=may_be_0):
+            limit = "0 or more" if may_be_0 else "above 0"
+            yield f"{name} is {limit} seconds, not {value!r}"
+
+
+def _is_whole(value: object, low: int, high: int | None) -> bool:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return value >= low and (high is None or value <= high)
+
+
+def _is_time(value: object, *, may_be_0: bool) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return value >= 0 if may_be_0 else value > 0
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _mapping(name: str, value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} is a mapping, not {_kind(value)}")
+    return value
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -214,10 +261,15 @@ def _topics(topics: Mapping[str, Any]) -> dict[str, TopicDefaults]:
         if isinstance(entry, TopicDefaults):
             result[topic] = entry
             continue
-        unknown = set(entry) - {"qos", "retain"}
+        fault = name_fault(topic) if isinstance(topic, str) else "is no text"
+        if fault is not None:
+            raise ConfigError(f"topics: {topic!r} {fault}")
+        unknown = sorted(
+            set(_mapping(f"topics: {topic!r}", entry)) - {"qos", "retain"}, key=str
+        )
         if unknown:
             raise ConfigError(
-                f"topics: {topic!r} has qos and retain, not {min(unknown)!r}"
+                f"topics: {topic!r} has qos and retain, not {unknown[0]!r}"
             )
         result[topic] = TopicDefaults(qos=entry.get("qos"), retain=entry.get("retain"))
     return result
@@ -226,19 +278,20 @@ def _topics(topics: Mapping[str, Any]) -> dict[str, TopicDefaults]:
 def _will(will: Will | Mapping[str, Any] | None) -> Will | None:
     if will is None or isinstance(will, Will):
         return will
+    given = dict(_mapping("will", will))
     known = ["topic", "message", "qos", "retain", "properties"]
-    unknown = [str(name) for name in will if name not in known]
+    unknown = [str(name) for name in given if name not in known]
     if unknown:
         raise ConfigError(f"will: {_unknown(unknown[0], known)}")
-    if "topic" not in will:
+    if not isinstance(given.get("topic"), str):
         raise ConfigError("will: it needs a topic")
-    message = will.get("message", b"")
-    values = {
-        name: will[name]
-        for name in ("topic", "qos", "retain", "properties")
-        if name in will
-    }
-    return Will(
-        payload=message.encode() if isinstance(message, str) else bytes(message),
-        **values,
-    )
+    if (fault := name_fault(given["topic"])) is not None:
+        raise ConfigError(f"will: the topic {given['topic']!r} {fault}")
+    if given.get("qos", 0) not in {0, 1, 2}:
+        raise ConfigError(f"will: qos is 0, 1 or 2, not {given['qos']!r}")
+    message = given.pop("message", b"")
+    if isinstance(message, str):
+        message = message.encode()
+    if not isinstance(message, bytes | bytearray):
+        raise ConfigError(f"will: the message is text or bytes, not {_kind(message)}")
+    return Will(payload=bytes(message), **given)

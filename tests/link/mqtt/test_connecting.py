@@ -22,6 +22,7 @@ from structiot.mqtt import (
     MqttAuthRefused,
     MqttConnectFailed,
     MqttConnectRefused,
+    Will,
     open_mqttclient,
 )
 from structiot.mqtt.wire.codec import encode
@@ -305,8 +306,8 @@ async def test_a_broker_that_closes_instead_of_answering_is_named(broker):
     [
         ("tester", {"password": "x"}, "user name"),
         ("\ud800", {}, "client id|client identifier"),
-        ("tester", {"will": {"topic": "a/#"}}, "will"),
-        ("tester", {"will": {"topic": "a", "qos": 3}}, "QoS"),
+        ("tester", {"will": Will(topic="a/#")}, "will"),
+        ("tester", {"will": Will(topic="a", qos=3)}, "QoS"),
         ("tester", {"username": "\x00"}, "user name"),
     ],
 )

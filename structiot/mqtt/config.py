@@ -255,7 +255,7 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"unknown MQTT setting {name!r}{hint}"
 
 
-def _topics(topics: Mapping[str, Any]) -> dict[str, TopicDefaults]:
+def _topics(topics: Mapping[Any, Any]) -> dict[str, TopicDefaults]:
     result: dict[str, TopicDefaults] = {}
     for topic, entry in topics.items():
         if isinstance(entry, TopicDefaults):

@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.receiving import Ack as OwedAck
 from structiot.mqtt.wire.flows.receiving import Incoming
 from structiot.mqtt.wire.flows.sending import (
@@ -220,37 +221,12 @@ class ClientProtocol:
         if self.state is not State.OPEN:
             self._violate("a PUBLISH came before the CONNACK")
             return False
-        properties = message.properties
-        if (
-            properties is not None
-            and properties.topic_alias is not None
-            and not self._resolve_alias(message, properties.topic_alias)
-        ):
-            return False
-        if not message.flags & 6:
-            return True
         try:
-            return self.incoming.arrive(message, self.out)
+            resolve_alias(message, self._aliases_in, self._alias_maximum_in)
+            return not message.flags & 6 or self.incoming.arrive(message, self.out)
         except ProtocolViolation as exc:
             self._end(exc, exc.code or ReasonCode.PROTOCOL_ERROR)
             return False
-
-    def _resolve_alias(self, message: Message, alias: int) -> bool:
-        if alias > self._alias_maximum_in:
-            code = ReasonCode.TOPIC_ALIAS_INVALID
-            self._violate(f"topic alias {alias} of {self._alias_maximum_in}", code)
-            return False
-        if message.topic:
-            self._aliases_in[alias] = message.topic
-            return True
-        topic = self._aliases_in.get(alias)
-        if topic is None:
-            self._violate(
-                f"topic alias {alias} is unknown", ReasonCode.TOPIC_ALIAS_INVALID
-            )
-            return False
-        message.topic = topic
-        return True
 
     def _take(self, packet: Packet, events: list[Event]) -> None:
         """Deal with anything but a PUBLISH; sets `violation` when the peer erred."""

@@ -29,6 +29,7 @@ from structiot.mqtt.wire.codec import (
     pubcomp_bytes,
     pubrec_bytes,
 )
+from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Outgoing, Write
 from structiot.mqtt.wire.flows.writing import PublishWriter
 from structiot.mqtt.wire.messages import (
@@ -203,13 +204,14 @@ class ServerProtocol:
             self.out += encode(Connack(reason=reason), version)
 
     def _is_for_broker(self, message: Message) -> bool:
-        properties = message.properties
-        if (
-            properties is not None
-            and properties.topic_alias is not None
-            and not self._resolve_alias(message, properties.topic_alias)
-        ):
-            return False
+        if message.properties is not None:
+            if self._aliases is None:
+                self._aliases = {}
+            try:
+                resolve_alias(message, self._aliases, self._alias_maximum)
+            except ProtocolViolation as exc:
+                self._fault(str(exc), ReasonCode.TOPIC_ALIAS_INVALID)
+                return False
         received = self._received
         if not message.flags & QOS_2:
             return True
@@ -221,19 +223,6 @@ class ServerProtocol:
             self._fault(text, ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
             return False
         received.add(message.packet_id)
-        return True
-
-    def _resolve_alias(self, message: Message, alias: int) -> bool:
-        aliases = self._aliases
-        if aliases is None:
-            aliases = self._aliases = {}
-        if alias > self._alias_maximum or not (message.topic or alias in aliases):
-            self._fault(f"topic alias {alias}", ReasonCode.TOPIC_ALIAS_INVALID)
-            return False
-        if message.topic:
-            aliases[alias] = message.topic
-        else:
-            message.topic = aliases[alias]
         return True
 
     def _take(self, packet: Packet) -> bool:

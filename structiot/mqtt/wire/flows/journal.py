@@ -8,18 +8,12 @@ that a killed process finds a session that is never behind what its peer was tol
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED, WAITING, Flow
 from structiot.mqtt.wire.properties import PublishProperties
-
-if TYPE_CHECKING:
-    from structiot.mqtt.wire.flows.sending import Flow
 
 __all__ = ["Changes", "Journal", "StoredFlow"]
 
-WAITING = 0
-PUBLISHED = 1
-RELEASED = 2
 # Stages that mean something without a connection; all others are "published".
 KEPT = (WAITING, PUBLISHED, RELEASED)
 

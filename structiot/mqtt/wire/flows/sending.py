@@ -13,124 +13,29 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
+from structiot.mqtt.wire.flows.flow import (
+    MAX_PACKET_ID,
+    PUBLISHED,
+    RELEASED,
+    STALE,
+    WAITING,
+    Flow,
+    PacketIds,
+)
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.messages import DUP, Pubrel
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["MAX_PACKET_ID", "Flow", "Outgoing", "PacketIds", "Waiter"]
-
-MAX_PACKET_ID = 65_535
-
-# Stages of a flow.
-WAITING = 0
-PUBLISHED = 1
-RELEASED = 2
-DONE = 3
-# Published on an earlier connection and not yet again on this one.
-STALE = 4
-
+__all__ = ["MAX_PACKET_ID", "Flow", "Outgoing", "PacketIds", "Write"]
 
 Write: TypeAlias = Callable[
     [bytearray, str, bytes, int, int, int, PublishProperties | None], None
 ]
-
-
-class Waiter(Protocol):
-    """Whoever wants to know that a flow has ended; an `anyio.Event` will do."""
-
-    def set(self) -> object:
-        """Wake up."""
-        ...
-
-
-class Flow:
-    """One outgoing message of QoS 1 or 2.
-
-    Attributes:
-        topic: Topic name.
-        payload: Bytes to send; dropped once the peer owns the message.
-        flags: QoS and retain as in the packet's first byte.
-        properties: Properties of MQTT 5.0.
-        packet_id: 0 before it is sent.
-        stage: Waiting, published, released, done or stale.
-        error: Why it failed; None while under way and after success.
-        reason: The peer's code at the end.
-        waiter: Is woken when the flow is done.
-    """
-
-    __slots__ = (
-        "error",
-        "flags",
-        "packet_id",
-        "payload",
-        "properties",
-        "reason",
-        "stage",
-        "topic",
-        "waiter",
-    )
-
-    def __init__(
-        self,
-        topic: str,
-        payload: bytes,
-        flags: int,
-        properties: PublishProperties | None = None,
-    ) -> None:
-        self.topic: str = topic
-        self.payload: bytes = payload
-        self.flags: int = flags
-        self.properties: PublishProperties | None = properties
-        self.packet_id: int = 0
-        self.stage: int = WAITING
-        self.error: StructiotError | None = None
-        self.reason: ReasonCode = ReasonCode.SUCCESS
-        self.waiter: Waiter | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the flow has ended, well or badly."""
-        return self.stage == DONE
-
-    def finish(self, error: StructiotError | None = None) -> None:
-        """End the flow and wake who waits for it; the first end counts."""
-        if self.stage != DONE:
-            self.stage = DONE
-            self.error = error
-            if self.waiter is not None:
-                self.waiter.set()
-
-
-class PacketIds:
-    """The ids of one direction: never 0, never in use twice, wrapping at 65,535."""
-
-    __slots__ = ("_last", "used")
-
-    def __init__(self) -> None:
-        self.used: set[int] = set()
-        self._last = 0
-
-    def take(self) -> int:
-        """Give a free id, or 0 when all are in use."""
-        used = self.used
-        if len(used) >= MAX_PACKET_ID:
-            return 0
-        packet_id = self._last
-        while True:
-            packet_id = packet_id + 1 if packet_id < MAX_PACKET_ID else 1
-            if packet_id not in used:
-                used.add(packet_id)
-                self._last = packet_id
-                return packet_id
-
-    def free(self, packet_id: int) -> None:
-        """Give an id back."""
-        self.used.discard(packet_id)
 
 
 class Outgoing:

@@ -141,6 +141,8 @@ class Connection:
             try:
                 await send(data)
             except LOST as exc:
+                # The reader may find why: an alert or a DISCONNECT that came before.
+                await anyio.sleep(LAST_WORDS_S)
                 self.end(self._lost(exc))
                 return
 
@@ -212,6 +214,8 @@ class Connection:
         else:
             reason = "connection reset"
         message = f"connection to {self._peer} lost: {reason}"
+        if not self._opened.is_set():
+            message += ", before any answer; look at the port, and who wants TLS there"
         error = LinkLost(message, reason=reason, since_s=anyio.current_time())
         error.__cause__ = exc
         return error

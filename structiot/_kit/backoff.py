@@ -66,7 +66,7 @@ class Schedule:
 
     def __init__(self, backoff: Backoff, random: Random) -> None:
         self.backoff = backoff
-        self.attempt = 0
+        self.attempt: int = 0
         self._full_s = min(backoff.first_s, backoff.cap_s)
         self._random = random
 

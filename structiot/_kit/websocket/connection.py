@@ -32,7 +32,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.network import LOST
-from structiot._kit.websocket_handshake import (
+from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,
     check_request,

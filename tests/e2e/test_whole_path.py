@@ -226,6 +226,9 @@ async def test_a_gateway_that_is_killed_is_shown_as_offline_by_its_will(
             gateway.signal(signal.SIGKILL)
             await gateway.ended()
             await seen.until_line("structiot/gateway/availability offline")
+    late = mosquitto_sub(broker.port, "structiot/gateway/availability")
+    async with running(*late, "--retained-only", "-C", "1") as seen:
+        await seen.until_line("structiot/gateway/availability offline")
 
 
 async def test_without_a_broker_the_schedule_is_shown_and_a_signal_ends_it(

@@ -18,6 +18,7 @@ from structiot._kit.sockets import AcceptedStream
 from structiot.errors import UsageError
 from structiot.mqtt.broker.core import Broker, Handle
 from structiot.mqtt.broker.exchange import AuthExchange
+from structiot.mqtt.broker.store import StoreKeeper
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.serving import ServerProtocol, ServerState
@@ -41,7 +42,7 @@ class Surroundings:
         flush: Has everything written that may be.
         admit: Answers a CONNECT.
         take_auth: Goes on with an authentication.
-        is_gated: Whether bytes wait until the store is safe.
+        keeper: Writes to the store, if one is in use; bytes wait for it.
     """
 
     def __init__(
@@ -57,13 +58,18 @@ class Surroundings:
         self.admit = admit
         self.take_auth = take_auth
         self.flush: Callable[[], None] = broker.flush
-        self.is_gated = False
+        self.keeper: StoreKeeper | None = None
         self._relief = anyio.Event()
         broker.crowd.on_relief = self._relieve
 
     def _relieve(self) -> None:
         self._relief.set()
         self._relief = anyio.Event()
+
+    def use_store(self, keeper: StoreKeeper) -> None:
+        """Let bytes leave only when the store is safe."""
+        self.keeper = keeper
+        self.flush = keeper.flush
 
     async def calm(self) -> None:
         """Wait for slow subscribers, within their patience."""
@@ -147,6 +153,8 @@ class ClientConnection(Handle):
                 return
             if broker.crowd:
                 await around.calm()
+            if around.keeper is not None and around.keeper.is_behind:
+                await around.keeper.catch_up()
 
     def admitted(self) -> None:
         """The client is in: time does not matter any more, and it may have sent more."""
@@ -215,7 +223,7 @@ class ClientConnection(Handle):
         self._around.tasks.start_soon(self._write)
 
     def _writable(self, out: bytearray) -> int:
-        if self._around.is_gated:
+        if self._around.keeper is not None:
             return min(len(out), self.writable - self.written)
         return len(out)
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
@@ -23,6 +24,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import ClientConnection, Surroundings
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.exchange import Authenticator
+from structiot.mqtt.broker.store import StoreKeeper, kept_in
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -45,12 +47,20 @@ class BrokerServer:
         core: Its logic, for programs that look inside.
     """
 
-    def __init__(self, core: Broker, tasks: TaskGroup, admission: Admission) -> None:
+    def __init__(
+        self,
+        core: Broker,
+        tasks: TaskGroup,
+        admission: Admission,
+        keeper: StoreKeeper | None,
+    ) -> None:
         self.uris: list[str] = []
         self.core = core
         self._around = Surroundings(
             core, tasks, admit=admission.admit, take_auth=admission.take_auth
         )
+        if keeper is not None:
+            self._around.use_store(keeper)
         self._connections = 0
         self._is_empty = anyio.Event()
         self._is_open = True
@@ -207,6 +217,7 @@ async def open_broker(
     allows_anonymous: bool | None = None,
     limits: BrokerLimits | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    store: str | Path | None = None,
     sys_interval_s: float | None = 10.0,
     network: Network = REAL_NETWORK,
 ) -> AsyncGenerator[BrokerServer]:
@@ -225,6 +236,8 @@ async def open_broker(
             only when there are neither passwords nor authenticators.
         limits: What clients may have.
         ssl_context: Certificate and key for `mqtts` and `wss`.
+        store: An SQLite file that keeps lasting sessions and retained messages beyond
+            the end of the process, however it comes.
         sys_interval_s: How often `$SYS` is published; None for never.
         network: Where to listen.
 
@@ -232,8 +245,9 @@ async def open_broker(
         The broker; `broker.uri` is where to connect.
 
     Raises:
-        ConfigError: An address that cannot be, `mqtts` without a certificate, or an
-            address beyond this machine without passwords or authenticators.
+        ConfigError: An address that cannot be, `mqtts` without a certificate, an
+            address beyond this machine without passwords or authenticators, or a
+            store that cannot be used.
         ConnectFailed: An address cannot be bound.
     """
     is_open_to_all = passwords is None and not authenticators
@@ -248,12 +262,17 @@ async def open_broker(
         allows_anonymous=allows_anonymous,
     )
     async with AsyncExitStack() as stack:
+        keeper = None
+        if store is not None:
+            keeper = await stack.enter_async_context(kept_in(core, store))
         listeners = [
             await stack.enter_async_context(network.listen_tcp(uri.host, uri.port or 0))
             for uri in uris
         ]
         tg = await stack.enter_async_context(service_group())
-        server = BrokerServer(core, tg, admission)
+        server = BrokerServer(core, tg, admission, keeper)
+        if keeper is not None:
+            tg.start_soon(keeper.run)
         for listener, uri in zip(listeners, uris, strict=True):
             host, port = listener.address
             shown = f"[{host}]" if ":" in host else host

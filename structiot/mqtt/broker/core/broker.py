@@ -115,10 +115,7 @@ class Broker(Ending):
             session = None
         is_present = session is not None
         if session is None:
-            outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
-            session = Session(client_id, outgoing)
-            session.username = username
-            self.sessions[client_id] = session
+            session = self.new_session(client_id, username)
         self._attach(handle, session, connect)
         connack = Connack(
             session_present=is_present,
@@ -130,6 +127,13 @@ class Broker(Ending):
         self.refill(handle)
         self.wake(handle)
         return True
+
+    def new_session(self, client_id: str, username: str | None) -> Session:
+        """Begin a session without a connection."""
+        outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
+        session = self.sessions[client_id] = Session(client_id, outgoing)
+        session.username = username
+        return session
 
     def _refusal_of(
         self, connect: Connect, client_id: str, username: str | None

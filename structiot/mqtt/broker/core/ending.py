@@ -49,7 +49,7 @@ class Ending(Subscribing):
             session.expires_at = now + session.expiry_s
         if self.journal is not None:
             self.journal.session(session)
-        self._look_at(session)
+        self.look_at(session)
         self._bound_sessions()
 
     def cut(
@@ -65,7 +65,7 @@ class Ending(Subscribing):
         """Do what is due: wills, ends of sessions, clients that are silent or stuck."""
         self.clock.now = now
         for session in self.deadlines.take(now):
-            self._look_at(session)
+            self.look_at(session)
 
     def shut_down(self, now: float) -> None:
         """Say goodbye to everybody; sessions stay as they are."""
@@ -73,7 +73,7 @@ class Ending(Subscribing):
             if session.handle is not None:
                 self.cut(session.handle, ReasonCode.SERVER_SHUTTING_DOWN, now)
 
-    def _look_at(self, session: Session) -> None:
+    def look_at(self, session: Session) -> None:
         """Do what is due for one session and say when it is to be looked at again."""
         dues: list[float | None] = []
         if session.outgoing.waiting:

@@ -1,23 +1,367 @@
-"""What of the broker has changed since it was last written down."""
+"""What of the broker has changed since it was last written down.
+
+Only keys are noted; what has become of them is read when a batch is cut. So a message
+that was queued and acknowledged in between costs nothing, and a session that changes
+ten times is written once. Sessions that end with their connection are not written.
+"""
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.core.sessions import Session
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-__all__ = ["BrokerJournal"]
+from structiot.mqtt.broker.core.records import (
+    Batch,
+    DeliveryRow,
+    MessageRow,
+    ReceivedRow,
+    RetainedRow,
+    SessionRow,
+    SubscriptionRow,
+    properties_to,
+    will_to,
+)
+from structiot.mqtt.broker.core.retained import RetainedStore
+from structiot.mqtt.broker.core.sessions import Delivery, Session
+from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED, WAITING, Flow
+from structiot.mqtt.wire.flows.journal import Journal
+
+__all__ = ["Body", "BrokerJournal", "FlowRow", "ReceivedIds", "SessionRecord"]
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """A topic and a payload that deliveries share.
+
+    Attributes:
+        number: Its number in the store.
+        users: Deliveries that need it.
+        is_written: Whether the store has it.
+    """
+
+    number: int
+    topic: str
+    payload: bytes
+    users: int = 0
+    is_written: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class FlowRow:
+    """Where a delivery stands in the store.
+
+    Attributes:
+        position: Its place in the order of its session.
+        body: What is to be sent; None once the client has it.
+        written_at: The position that the store has; None if it has none.
+    """
+
+    position: int
+    body: Body | None
+    written_at: int | None = None
+
+
+class SessionRecord(Journal):
+    """What the store has of one session; takes note of its deliveries."""
+
+    def __init__(self, journal: BrokerJournal, number: int, session: Session) -> None:
+        super().__init__()
+        self.number = number
+        self.session = session
+        self.is_written = False
+        self.rows: dict[Flow, FlowRow] = {}
+        self.changed: dict[Flow, None] = {}
+        self.filters: dict[str, None] = {}
+        self.ids: dict[int, None] = {}
+        self._journal = journal
+
+    def flow(self, flow: Flow) -> None:
+        """A delivery was accepted, sent, released or ended."""
+        row = self.rows.get(flow)
+        journal = self._journal
+        if row is None:
+            body = journal.body_of(flow)
+            self.rows[flow] = FlowRow(journal.next_position(), body)
+        elif flow.stage == RELEASED and row.body is not None:
+            # PUBRELs are repeated in the order of the PUBRECs, behind all PUBLISHes.
+            journal.let_go(row)
+            row.position = journal.next_position()
+        self.changed[flow] = None
+        journal.touch(self)
+
+    def touch_id(self, packet_id: int) -> None:
+        """A QoS 2 message was taken, or released."""
+        self.ids[packet_id] = None
+        self._journal.touch(self)
+
+    def touch_filter(self, topic_filter: str) -> None:
+        """A subscription has changed."""
+        self.filters[topic_filter] = None
+        self._journal.touch(self)
+
+
+class ReceivedIds(set[int]):
+    """The open QoS 2 messages of a session that is written down."""
+
+    def __init__(self, record: SessionRecord, ids: Iterable[int]) -> None:
+        super().__init__(ids)
+        self._record = record
+
+    def add(self, packet_id: int) -> None:
+        """Note a message that was taken."""
+        super().add(packet_id)
+        self._record.touch_id(packet_id)
+
+    def discard(self, packet_id: object) -> None:
+        """Note a message that was released."""
+        super().discard(packet_id)
+        if isinstance(packet_id, int):
+            self._record.touch_id(packet_id)
+
+
+@dataclass(slots=True)
+class _Pending:
+    records: dict[SessionRecord, None] = field(default_factory=dict)
+    sessions: dict[SessionRecord, None] = field(default_factory=dict)
+    ended: list[SessionRecord] = field(default_factory=list)
+    bodies: list[int] = field(default_factory=list)
+    topics: dict[str, None] = field(default_factory=dict)
 
 
 class BrokerJournal:
-    """Collects changes."""
+    """Collects changes until a batch is cut.
+
+    Attributes:
+        changes: How much has been noted since the last batch, for who must bound it.
+    """
+
+    def __init__(self, retained: RetainedStore) -> None:
+        self.changes = 0
+        self._retained = retained
+        self._records: dict[Session, SessionRecord] = {}
+        self._pending = _Pending()
+        self._last_session = 0
+        self._last_position = 0
+        self._last_body = 0
+        self._body: Body | None = None
+
+    def __bool__(self) -> bool:
+        return self.changes > 0
+
+    # -- what the broker notes -----------------------------------------------------
 
     def session(self, session: Session) -> None:
         """A session was begun, resumed or left, or its will has changed."""
+        record = self._records.get(session)
+        if record is None:
+            if session.expiry_s == 0:
+                return
+            record = self.adopt(session, self._last_session + 1)
+        self.changes += 1
+        self._pending.sessions[record] = None
+
+    def adopt(self, session: Session, number: int) -> SessionRecord:
+        """Take note of a session from now on."""
+        self._last_session = max(self._last_session, number)
+        record = self._records[session] = SessionRecord(self, number, session)
+        session.outgoing.journal = record
+        session.received = ReceivedIds(record, session.received)
+        return record
 
     def ended(self, session: Session) -> None:
         """A session is over."""
+        record = self._records.pop(session, None)
+        if record is None:
+            return
+        session.outgoing.journal = None
+        for row in record.rows.values():
+            self.let_go(row)
+        self._pending.records.pop(record, None)
+        self._pending.sessions.pop(record, None)
+        if record.is_written:
+            self.changes += 1
+            self._pending.ended.append(record)
 
     def subscription(self, session: Session, topic_filter: str) -> None:
         """A session's subscription was made, changed or removed."""
+        record = self._records.get(session)
+        if record is not None:
+            record.touch_filter(topic_filter)
 
     def retained(self, topic: str) -> None:
         """The retained message of a topic has changed."""
+        self.changes += 1
+        self._pending.topics[topic] = None
+
+    def touch(self, record: SessionRecord) -> None:
+        """Something of a session has changed."""
+        self.changes += 1
+        self._pending.records[record] = None
+
+    # -- bodies and positions ------------------------------------------------------
+
+    def next_position(self) -> int:
+        """Give the place behind all others."""
+        self._last_position += 1
+        return self._last_position
+
+    def body_of(self, flow: Flow) -> Body:
+        """Give the body of a delivery; all of one message have the same."""
+        body = self._body
+        if body is None or body.payload is not flow.payload or body.topic != flow.topic:
+            self._last_body += 1
+            body = self._body = Body(self._last_body, flow.topic, flow.payload)
+        body.users += 1
+        return body
+
+    def adopt_body(self, number: int, topic: str, payload: bytes) -> Body:
+        """Know a body that is written down already."""
+        self._last_body = max(self._last_body, number)
+        return Body(number, topic, payload, is_written=True)
+
+    def adopt_flow(self, session: Session, flow: Flow, row: FlowRow) -> None:
+        """Know a delivery that is written down already."""
+        self._last_position = max(self._last_position, row.position)
+        self._records[session].rows[flow] = row
+        if row.body is not None:
+            row.body.users += 1
+
+    def drop_unused(self, bodies: Iterable[Body]) -> None:
+        """Have those removed that no delivery needs any more."""
+        unused = [body.number for body in bodies if not body.users]
+        self._pending.bodies += unused
+        self.changes += len(unused)
+
+    def let_go(self, row: FlowRow) -> None:
+        """A delivery does not need its body any more."""
+        body, row.body = row.body, None
+        if body is not None:
+            body.users -= 1
+            if not body.users:
+                if body.is_written:
+                    self._pending.bodies.append(body.number)
+                    body.is_written = False
+                if self._body is body:
+                    self._body = None
+
+    # -- cutting a batch -----------------------------------------------------------
+
+    def cut(self, offset_s: float) -> Batch:
+        """Give what has changed, to be written down in one transaction.
+
+        Args:
+            offset_s: What makes an instant of the broker's clock one since 1970.
+        """
+        pending, self._pending = self._pending, _Pending()
+        self.changes = 0
+        batch = Batch()
+        for record in pending.ended:
+            batch.ended_sessions.append(record.number)
+        for record in pending.sessions:
+            batch.sessions.append(_session_row(record, offset_s))
+            record.is_written = True
+        for record in pending.records:
+            self._cut_subscriptions(record, batch)
+            self._cut_deliveries(record, batch, offset_s)
+            self._cut_received(record, batch)
+        for topic in pending.topics:
+            item = self._retained.get(topic)
+            if item is None:
+                batch.erased.append(topic)
+            else:
+                batch.retained.append(
+                    RetainedRow(
+                        topic,
+                        item.payload,
+                        item.qos,
+                        properties_to(item.properties),
+                        _utc(item.expires_at, offset_s),
+                    )
+                )
+        # Deliveries that ended while the batch was cut may have let go of more.
+        batch.ended_messages = pending.bodies + self._pending.bodies
+        self._pending.bodies = []
+        return batch
+
+    def _cut_subscriptions(self, record: SessionRecord, batch: Batch) -> None:
+        for name in record.filters:
+            subscription = record.session.subscriptions.get(name)
+            if subscription is None:
+                batch.ended_subscriptions.append((record.number, name))
+                continue
+            request = subscription.request
+            batch.subscriptions.append(
+                SubscriptionRow(
+                    record.number,
+                    name,
+                    request.qos,
+                    request.no_local,
+                    request.retain_as_published,
+                    request.retain_handling,
+                    subscription.subscription_id,
+                )
+            )
+        record.filters = {}
+
+    def _cut_received(self, record: SessionRecord, batch: Batch) -> None:
+        known = record.session.received
+        for packet_id in record.ids:
+            rows = batch.received if packet_id in known else batch.released
+            rows.append(ReceivedRow(record.number, packet_id))
+        record.ids = {}
+
+    def _cut_deliveries(
+        self, record: SessionRecord, batch: Batch, offset_s: float
+    ) -> None:
+        for flow in record.changed:
+            row = record.rows[flow]
+            if row.written_at is not None and (
+                flow.is_done or row.written_at != row.position
+            ):
+                batch.ended_deliveries.append(row.written_at)
+                row.written_at = None
+            if flow.is_done:
+                self.let_go(row)
+                del record.rows[flow]
+                continue
+            body = row.body
+            if body is not None and not body.is_written:
+                body.is_written = True
+                batch.messages.append(MessageRow(body.number, body.topic, body.payload))
+            row.written_at = row.position
+            batch.deliveries.append(_delivery_row(record, flow, row, offset_s))
+        record.changed = {}
+
+
+def _utc(at: float | None, offset_s: float) -> float | None:
+    return None if at is None else at + offset_s
+
+
+def _session_row(record: SessionRecord, offset_s: float) -> SessionRow:
+    session = record.session
+    return SessionRow(
+        record.number,
+        session.client_id,
+        session.username,
+        session.expiry_s,
+        _utc(session.expires_at, offset_s),
+        will_to(session.will),
+        _utc(session.will_at, offset_s),
+    )
+
+
+def _delivery_row(
+    record: SessionRecord, flow: Flow, row: FlowRow, offset_s: float
+) -> DeliveryRow:
+    is_lasting = flow.stage in {WAITING, RELEASED}
+    expires_at = flow.expires_at if isinstance(flow, Delivery) else None
+    return DeliveryRow(
+        row.position,
+        record.number,
+        flow.packet_id,
+        flow.stage if is_lasting else PUBLISHED,
+        flow.flags,
+        None if row.body is None else row.body.number,
+        properties_to(flow.properties),
+        _utc(expires_at, offset_s),
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 
 from structiot._kit.network import Network
+from structiot._kit.sockets import AcceptedStream
 from structiot._kit.tls import client_context, start_tls
 from structiot._kit.websocket import connect_websocket
 from structiot.errors import ConnectFailed
@@ -78,7 +79,11 @@ class Transport:
 
 async def _connect_unix(path: str) -> ByteStream:
     try:
-        return await anyio.connect_unix(path)
+        # anyio's own stream over asyncio fails in the loop when it is closed at once
+        # after a cancelled read, if something came in that moment.
+        async with await anyio.connect_unix(path) as stream:
+            connected = stream.extra(SocketAttribute.raw_socket).dup()
+        return AcceptedStream(connected, (path, 0))
     except OSError as exc:
         message = f"cannot connect to the socket {path}: {exc.strerror or exc}"
         raise ConnectFailed(message, host=path) from exc

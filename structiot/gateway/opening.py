@@ -54,6 +54,7 @@ async def open_gateway(
 
     Raises:
         AuthRefused: The broker does not accept the credentials.
+        CertificateRefused: The broker's certificate cannot be trusted.
         CommandRefused: The broker refuses the gateway or its subscriptions.
 
     Example:
@@ -71,6 +72,9 @@ async def open_gateway(
     settings = MqttConfig(
         username=mqtt.username,
         password=mqtt.password,
+        cafile=mqtt.ca_file,
+        certfile=mqtt.cert_file,
+        keyfile=mqtt.key_file,
         keep_alive=mqtt.keep_alive_s,
         will=Will(
             topic=topics.gateway_availability,

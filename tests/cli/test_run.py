@@ -30,7 +30,7 @@ def test_everything_wrong_is_said_line_by_line_with_status_2(capsys, more):
     assert captured.out == ""
     lines = [line for line in captured.err.splitlines() if line.startswith("mine")]
     assert lines == [
-        "mine.toml:2:7: uri: an address of a broker begins with mqtt://",
+        "mine.toml:2:7: uri: an address of a broker begins with mqtt://, mqtts://, ws://, wss://, unix://",
         "mine.toml:5:1: unknown key 'pol_s' in [maxsmart]; did you mean 'poll_s'?",
         "mine.toml:6:10: poll_s must be at least 0.5, not 0",
     ]

@@ -80,6 +80,29 @@ def test_every_setting_is_read(tmp_path: Path):
     assert second.poll_s == 0.5
 
 
+@pytest.mark.parametrize(
+    "uri", ["mqtts://b/", "ws://b:8080/mqtt", "wss://b/", "unix:///run/mqtt.sock"]
+)
+def test_every_way_to_a_broker_is_accepted(uri: str):
+    assert load_config({"mqtt": {"uri": uri}}).mqtt.uri == uri
+
+
+def test_files_are_found_beside_the_configuration(tmp_path: Path):
+    for name in ("ca.pem", "me.pem", "me.key"):
+        (tmp_path / name).write_text("")
+    text = """\
+[mqtt]
+uri = "mqtts://broker/"
+ca_file = "ca.pem"
+cert_file = "me.pem"
+key_file = "me.key"
+"""
+    mqtt = load_config(written(tmp_path, text)).mqtt
+    assert mqtt.ca_file == str(tmp_path / "ca.pem")
+    assert mqtt.cert_file == str(tmp_path / "me.pem")
+    assert mqtt.key_file == str(tmp_path / "me.key")
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path):
     config = load_config(written(tmp_path, ""))
     assert config == load_config({})
@@ -124,7 +147,7 @@ name = "Desk"
 name = "desk"
 """
     assert problems_of(tmp_path, text) == [
-        "structiot.toml:2:7: uri: an address of a broker begins with mqtt://",
+        "structiot.toml:2:7: uri: an address of a broker begins with mqtt://, mqtts://, ws://, wss://, unix://",
         "structiot.toml:3:1: unknown key 'passwort' in [mqtt]; did you mean 'password'?",
         "structiot.toml:6:10: poll_s must be at least 0.5, not 0",
         "structiot.toml:12:1: host is missing in [[maxsmart.devices]]",

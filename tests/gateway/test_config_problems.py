@@ -162,11 +162,15 @@ TABLE = [
     ),
     (
         "[mqtt]\nuri = 'http://broker'",
-        ["2:7: uri: an address of a broker begins with mqtt://"],
+        [
+            "2:7: uri: an address of a broker begins with mqtt://, mqtts://, ws://, wss://, unix://"
+        ],
     ),
     (
         "[mqtt]\nuri = 'broker'",
-        ["2:7: uri: an address of a broker begins with mqtt://"],
+        [
+            "2:7: uri: an address of a broker begins with mqtt://, mqtts://, ws://, wss://, unix://"
+        ],
     ),
     (
         "[mqtt]\nuri = 'mqtt://'",
@@ -223,6 +227,27 @@ TABLE = [
     (
         "[mqtt]\nuri = 'mqtt://u:p@b'\nusername = 'u'",
         ["3:1: username is given although uri names a user already"],
+    ),
+    (
+        "[mqtt]\nuri = 'unix://'",
+        ["2:7: uri: the address names no socket; write unix:///path/to/it"],
+    ),
+    (
+        "[mqtt]\nuri = 'mqtts://b'\nca_file = 'nowhere'",
+        ["3:11: ca_file cannot be read: no such file or directory"],
+    ),
+    (
+        "[mqtt]\ncert_file = 'good'",
+        [
+            (
+                "2:1: cert_file is given although uri is not encrypted; "
+                "one that is begins with mqtts:// or wss://"
+            )
+        ],
+    ),
+    (
+        "[mqtt]\nuri = 'wss://b'\nkey_file = 'good'",
+        ["3:1: key_file needs a cert_file beside it"],
     ),
     (
         "[mqtt]\nusername = 'u'\npassword_file = 'nowhere'",

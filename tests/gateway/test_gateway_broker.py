@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+from functools import partial
 
 import anyio
 import anyio.to_thread
 import pytest
+import trustme
 
-from structiot.errors import AuthRefused
+from structiot.errors import AuthRefused, CertificateRefused
 from structiot.gateway import BrokerConnected, BrokerLost, open_gateway
 from tests._support.mosquitto import Mosquitto
 from tests.gateway.broker_watch import watching
@@ -123,3 +125,26 @@ async def test_home_assistant_gets_announcements_again_when_it_starts(mosquitto,
 async def test_without_discovery_nothing_is_announced(mosquitto, base):
     async with served(mosquitto, base, discovery=False) as (_, watch, _):
         assert not any(topic.startswith("ha-") for topic in watch.latest)
+
+
+async def test_a_broker_is_reached_over_tls(start_mosquitto, base, tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "server.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "server.key"))
+    broker = start_mosquitto(
+        f"certfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key\n"
+        "allow_anonymous true\nuser root\nlog_type none\n"
+    )
+    uri = f"mqtts://127.0.0.1:{broker.port}/"
+    configure = partial(config_of, uri, base, {"discover": False})
+    trusting = await anyio.to_thread.run_sync(
+        partial(configure, ca_file=f"{tmp_path}/ca.pem")
+    )
+    async with open_gateway(trusting) as gateway, gateway.events() as events:
+        with anyio.fail_after(10):
+            assert await anext(aiter(events)) == BrokerConnected()
+    with anyio.fail_after(10), pytest.raises(CertificateRefused):
+        async with open_gateway(configure()):
+            await anyio.sleep_forever()

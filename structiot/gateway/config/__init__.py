@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from structiot._kit.redact import Secret
 from structiot.gateway.config.checks import findings_together
+from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
     Position,
     Positions,
@@ -43,6 +43,8 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfig:
     """Read and check the settings of a gateway.
+
+    It reads files: where a loop runs already, call it in a worker thread.
 
     Args:
         source: Path of a TOML file, or a mapping of what such a file holds.
@@ -111,7 +113,7 @@ def _checked(
     data: Mapping[str, Any], *, path: str, folder: FilePath, positions: Positions
 ) -> GatewayConfig:
     findings = list(findings_together(data))
-    data, trouble = _with_password(data, folder)
+    data, trouble = with_files(data, folder)
     findings += trouble
     config = None
     try:
@@ -139,29 +141,3 @@ def _problems(
             )
         )
     return sorted(problems, key=lambda p: (p.line or 0, p.column or 0, p.message))
-
-
-def _with_password(
-    data: Mapping[str, Any], folder: FilePath
-) -> tuple[Mapping[str, Any], list[Finding]]:
-    """Put what the password file holds in the place of `password`."""
-    mqtt = data.get("mqtt")
-    if not isinstance(mqtt, Mapping) or not isinstance(mqtt.get("password_file"), str):
-        return data, []
-    file = folder / mqtt["password_file"]
-    try:
-        first_line = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = (
-            exc.strerror
-            if isinstance(exc, OSError) and exc.strerror
-            else "it is not text"
-        )
-        return data, [_password_trouble(f"cannot be read: {why.lower()}")]
-    if not first_line:
-        return data, [_password_trouble("has an empty first line")]
-    return {**data, "mqtt": {**mqtt, "password": Secret(first_line)}}, []
-
-
-def _password_trouble(what: str) -> Finding:
-    return Finding(path=("mqtt", "password_file"), message=f"password_file {what}")

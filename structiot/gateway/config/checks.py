@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.problems import Finding
+from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 
 __all__ = ["findings_together"]
@@ -21,6 +22,7 @@ _SYSTEMS = ("maxsmart",)
 def findings_together(data: Mapping[str, object]) -> Iterator[Finding]:
     """Find settings that contradict each other."""
     yield from _credentials(_table(data, "mqtt"))
+    yield from _encryption(_table(data, "mqtt"))
     yield from _names(data)
     yield from _same_place_twice(data)
     yield from _nowhere_to_look(_table(data, "maxsmart"))
@@ -62,6 +64,25 @@ def _credentials(mqtt: Mapping[str, object]) -> Iterator[Finding]:
         yield Finding(
             path=("mqtt", key),
             message=f"{key} needs a username beside it",
+            is_about_key=True,
+        )
+
+
+def _encryption(mqtt: Mapping[str, object]) -> Iterator[Finding]:
+    uri = mqtt.get("uri", "mqtt:")
+    is_tls = isinstance(uri, str) and uri.partition(":")[0] in TLS_SCHEMES
+    for key in ("ca_file", "cert_file", "key_file"):
+        if key in mqtt and not is_tls:
+            yield Finding(
+                path=("mqtt", key),
+                message=f"{key} is given although uri is not encrypted; "
+                f"one that is begins with {' or '.join(f'{s}://' for s in TLS_SCHEMES)}",
+                is_about_key=True,
+            )
+    if "key_file" in mqtt and "cert_file" not in mqtt:
+        yield Finding(
+            path=("mqtt", "key_file"),
+            message="key_file needs a cert_file beside it",
             is_about_key=True,
         )
 

@@ -65,6 +65,11 @@ class MqttSection(_Section):
         password: Password, if the address has none.
         password_file: File whose first line is the password, instead of `password`;
             relative to the configuration file.
+        ca_file: Certificates of the authorities that are trusted, for `mqtts` and
+            `wss`; else those of the system. Relative to the configuration file, like
+            the next two.
+        cert_file: Own certificate, if the broker wants one.
+        key_file: Key of the own certificate, if it is not in the same file.
         client_id: How the broker knows this gateway; by default `structiot-<id>`.
         base_topic: First level (or levels) of every topic of the gateway.
         discovery: Whether devices announce themselves to Home Assistant.
@@ -76,6 +81,9 @@ class MqttSection(_Section):
     username: str | None = None
     password: Hidden | None = None
     password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     client_id: Annotated[str, Field(min_length=1)] | None = None
     base_topic: Topic = "structiot"
     discovery: bool = True

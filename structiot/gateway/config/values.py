@@ -9,6 +9,7 @@ from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
 
 __all__ = [
     "BROKER_SCHEMES",
+    "TLS_SCHEMES",
     "check_base_topic",
     "check_broker_uri",
     "check_gateway_id",
@@ -16,7 +17,8 @@ __all__ = [
     "check_name",
 ]
 
-BROKER_SCHEMES = ("mqtt",)
+BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
+TLS_SCHEMES = ("mqtts", "wss")
 _MAX_BASE_TOPIC = 256
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC_CHARACTERS = "+#/"
@@ -34,6 +36,10 @@ def check_broker_uri(uri: str) -> str:
     if parts.scheme not in BROKER_SCHEMES or not uri.startswith(f"{parts.scheme}://"):
         known = ", ".join(f"{scheme}://" for scheme in BROKER_SCHEMES)
         raise ValueError(f"an address of a broker begins with {known}")
+    if parts.scheme == "unix":
+        if not parts.path.strip("/"):
+            raise ValueError("the address names no socket; write unix:///path/to/it")
+        return uri
     if not parts.hostname:
         raise ValueError("the address names no host; write mqtt://host:1883/")
     if port == 0:

@@ -9,6 +9,7 @@ from structiot.mqtt.config import MqttConfig, TopicDefaults
 from structiot.mqtt.errors import (
     ClientException,
     ConnectException,
+    MessageExpired,
     MqttAuthRefused,
     MqttCertificateRefused,
     MqttConnectFailed,
@@ -37,6 +38,7 @@ __all__ = [
     "Counters",
     "Disconnected",
     "Message",
+    "MessageExpired",
     "Messages",
     "MqttAuthRefused",
     "MqttCertificateRefused",

@@ -14,6 +14,7 @@ from structiot.errors import ConfigError
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
+from structiot.mqtt.wire.properties import WillProperties
 from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
@@ -61,7 +62,8 @@ class MqttConfig:
         user_properties: Names and values for the broker (5.0).
         codec: Default codec.
         codec_params: Parameters by codec name.
-        will: What the broker publishes when we vanish.
+        will: What the broker publishes when we vanish: `topic`, `message`, `qos`,
+            `retain` and, in 5.0, `properties` such as `{"will_delay_s": 30}`.
         connect_s: Longest time for one whole attempt, in seconds.
         goodbye_s: Longest time for leaving, in seconds.
         max_packet_bytes: Longest packet taken from the broker.
@@ -294,4 +296,20 @@ def _will(will: Will | Mapping[str, Any] | None) -> Will | None:
         message = message.encode()
     if not isinstance(message, bytes | bytearray):
         raise ConfigError(f"will: the message is text or bytes, not {_kind(message)}")
+    given["properties"] = _will_properties(given.get("properties"))
     return Will(payload=bytes(message), **given)
+
+
+def _will_properties(
+    given: WillProperties | Mapping[str, Any] | None,
+) -> WillProperties:
+    if isinstance(given, WillProperties):
+        return given
+    values = dict(_mapping("will: properties", given))
+    known = [item.name for item in fields(WillProperties)]
+    unknown = [str(name) for name in values if name not in known]
+    if unknown:
+        raise ConfigError(f"will: properties: {_unknown(unknown[0], known)}")
+    if "user_properties" in values:
+        values["user_properties"] = tuple(map(tuple, values["user_properties"]))
+    return WillProperties(**values)

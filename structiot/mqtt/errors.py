@@ -8,11 +8,13 @@ from structiot.errors import (
     CommandRefused,
     ConnectFailed,
     StructiotError,
+    TransportError,
 )
 
 __all__ = [
     "ClientException",
     "ConnectException",
+    "MessageExpired",
     "MqttAuthRefused",
     "MqttCertificateRefused",
     "MqttConnectFailed",
@@ -65,6 +67,10 @@ class MqttConnectRefused(CommandRefused, ConnectException):
     def return_code(self) -> int:  # type: ignore[override]  # read-only here
         """CONNACK code of the broker."""
         return 0x7F if self.code is None else self.code
+
+
+class MessageExpired(TransportError, TimeoutError):
+    """A message was not worth sending any more when it could have been sent."""
 
 
 class SubscribeRefused(CommandRefused):

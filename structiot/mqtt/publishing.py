@@ -12,6 +12,7 @@ from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.requests import Requests
+from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired, left_of
 from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -68,6 +69,7 @@ class Publishing:
             UsageError: A topic, QoS, payload or property that MQTT does not allow.
             CommandRefused: The broker refused the message, or has announced that it
                 does not take such messages.
+            MessageExpired: Its `message_expiry_s` was over before it could be sent.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
         if type(topic) is not str:
@@ -85,8 +87,10 @@ class Publishing:
             await receipt.wait()
             return
         link = self._link
-        if not link.is_open and not await self._may_send():
-            return
+        if not link.is_open:
+            may_send, properties = await self._connected(topic, properties)
+            if not may_send:
+                return
         self._protocol.publish(topic, payload, 1 if retain else 0, properties)
         link.wake()
         if len(self._out) >= HIGH_WATER_BYTES:
@@ -206,7 +210,12 @@ class Publishing:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
         if properties is not None and self._link.greeting.version < 5:
             raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
-        return await self._link.outbox.submit(Flow(topic, payload, flags, properties))
+        outbox = self._link.outbox
+        if properties is not None and properties.message_expiry_s is not None:
+            now = anyio.current_time()
+            flow = ExpiringFlow(topic, payload, flags, properties, now)
+            return await outbox.submit_expiring(flow)
+        return await outbox.submit(Flow(topic, payload, flags, properties))
 
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)
@@ -237,17 +246,32 @@ class Publishing:
     def _codec_of(self, codec: CodecChoice) -> Codec:
         return get_codec(codec, self._codec, self._config.codec_params)
 
-    async def _may_send(self) -> bool:
+    async def _connected(
+        self, topic: str, properties: PublishProperties | None
+    ) -> tuple[bool, PublishProperties | None]:
+        """Do with a QoS 0 message what is wanted while there is no connection.
+
+        Returns:
+            Whether it may be sent now, and its properties, older by the wait.
+        """
         policy = self._config.offline_qos0
         self._link.check()
         if policy == "wait":
-            await self._link.ready()
-            return True
+            if properties is None or properties.message_expiry_s is None:
+                await self._link.ready()
+                return True, properties
+            until = anyio.current_time() + properties.message_expiry_s
+            with anyio.CancelScope(deadline=until):
+                await self._link.ready()
+            left = left_of(properties, until - anyio.current_time())
+            if left is None:
+                raise expired(topic)
+            return True, left
         await anyio.lowlevel.checkpoint()
         if policy == "raise":
             message = f"not connected to {self._link.uri}; QoS 0 is not kept"
             raise LinkLost(message, reason="not connected")
-        return False
+        return False, properties
 
 
 def _name_of(topic: str | Sequence[str]) -> str:

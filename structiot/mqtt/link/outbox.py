@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
@@ -9,6 +10,7 @@ from copy import copy
 import anyio
 
 from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.wire.flows.expiring import Expiring, ExpiringFlow, expired
 from structiot.mqtt.wire.flows.sending import Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
 
@@ -68,6 +70,33 @@ class Receipt:
             raise copy(self._flow.error)
 
 
+class ExpiringReceipt(Receipt):
+    """The same of a message that does not live for ever."""
+
+    __slots__ = ("_expiring", "_own_flow", "_release")
+
+    def __init__(
+        self, flow: ExpiringFlow, expiring: Expiring, release: Callable[[], None]
+    ) -> None:
+        super().__init__(flow)
+        self._own_flow = flow
+        self._expiring = expiring
+        self._release = release
+
+    async def wait(self) -> None:
+        """Wait as `Receipt` does, but no longer than an unsent message lives.
+
+        Raises:
+            MessageExpired: It has expired before it could be sent.
+        """
+        with anyio.CancelScope(deadline=self._own_flow.expires_at):
+            await finished(self._own_flow)
+        if not self.is_done:
+            self._expiring.give_up(self._own_flow)
+            self._release()
+        await super().wait()
+
+
 class Outbox:
     """The way of a message into the session, waiting while too much waits already."""
 
@@ -106,15 +135,29 @@ class Outbox:
             await self._write_down()
         return Receipt(flow)
 
+    async def submit_expiring(self, flow: ExpiringFlow) -> Receipt:
+        """Accept a message that does not live for ever, as `submit` does.
+
+        Raises:
+            MessageExpired: It has expired before there was room for it.
+        """
+        await self.submit(flow)
+        expiring = self._protocol.expiring
+        expiring.watch(flow)
+        return ExpiringReceipt(flow, expiring, self.release)
+
     async def _turn_of(self, flow: Flow) -> None:
         turn = (flow, anyio.Event())
         self._queue.append(turn)
+        lives_until = flow.expires_at if isinstance(flow, ExpiringFlow) else math.inf
         try:
-            await turn[1].wait()
-        except BaseException:
+            with anyio.CancelScope(deadline=lives_until):
+                await turn[1].wait()
+        finally:
             if turn in self._queue:
                 self._queue.remove(turn)
-            raise
+        if not turn[1].is_set():
+            raise expired(flow.topic)
         self._check()
 
     def _has_room(self) -> bool:
@@ -130,7 +173,9 @@ class Outbox:
         # between, and the order is that of arrival.
         while self._queue and (everybody or self._has_room()):
             flow, accepted = self._queue.popleft()
-            if not everybody:
+            if isinstance(flow, ExpiringFlow) and not flow.age(anyio.current_time()):
+                flow.finish(expired(flow.topic))
+            elif not everybody:
                 self._protocol.submit(flow)
             accepted.set()
 

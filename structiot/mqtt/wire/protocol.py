@@ -26,6 +26,7 @@ from typing import TypeAlias
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
 from structiot.mqtt.wire.flows.aliases import resolve_alias
+from structiot.mqtt.wire.flows.expiring import Expiring
 from structiot.mqtt.wire.flows.receiving import Ack as OwedAck
 from structiot.mqtt.wire.flows.receiving import Incoming
 from structiot.mqtt.wire.flows.sending import (
@@ -97,6 +98,7 @@ class ClientProtocol:
         ids: Packet ids in use.
         outgoing: Our flows of QoS 1 and 2.
         incoming: The server's flows of QoS 1 and 2.
+        expiring: Those of our flows that wait and do not live for ever.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class ClientProtocol:
         self.limits: ConnackProperties = ConnackProperties()
         self.ids: PacketIds = PacketIds()
         self.outgoing: Outgoing = Outgoing(self.ids, window=send_window)
+        self.expiring: Expiring = Expiring(self.outgoing)
         self.incoming: Incoming = Incoming()
         # Ids of SUBSCRIBE and UNSUBSCRIBE without an answer.
         self._asked: set[int] = set()
@@ -185,6 +188,8 @@ class ClientProtocol:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take bytes from the server; give what the shell has to deal with."""
         self.keep_alive.last_received_at = now
+        if self.expiring.flows:
+            self.expiring.sweep(now)
         if self.state is State.CLOSING:
             # What crosses our goodbye on its way is of no use any more.
             return []

@@ -220,6 +220,12 @@ class Outgoing:
             self.ids.used.add(flow.packet_id)
             self.inflight[flow.packet_id] = flow
 
+    def withdraw(self, flow: Flow, error: StructiotError) -> None:
+        """End a flow that waits, as if it had never been accepted."""
+        self.waiting.remove(flow)
+        self._forget_payload(flow)
+        flow.finish(error)
+
     def _forget_payload(self, flow: Flow) -> None:
         if self.journal is not None:
             self.journal.flow(flow)

@@ -194,12 +194,11 @@ class WebSocket:
             raise ProtocolViolation(f"websocket: {event.reason}", code=int(event.code))
         self.close_code = int(event.code)
         self.close_reason = event.reason or ""
-        if not self._is_closed:
-            self._is_closed = True
-            with anyio.move_on_after(GOODBYE_S):
-                # The peer need not wait for our half of the goodbye.
-                with suppress(LinkLost):
-                    await self._write(event.response())
+        self._is_closed = True
+        with anyio.move_on_after(GOODBYE_S):
+            # The peer need not wait for our half of the goodbye.
+            with suppress(LinkLost):
+                await self._write(event.response())
         raise anyio.EndOfStream
 
     async def aclose(
@@ -345,11 +344,11 @@ async def accept_websocket(
             )
         await stream.send(connection.send(AcceptConnection(subprotocol=chosen)))
     except RemoteProtocolError as exc:
-        if exc.event_hint is not None:
-            with anyio.move_on_after(GOODBYE_S):
-                # A courtesy: whether it arrives changes nothing.
-                with suppress(LocalProtocolError, *LOST):
-                    await stream.send(connection.send(exc.event_hint))
+        refusal_of_it = exc.event_hint or RejectConnection(status_code=400)
+        with anyio.move_on_after(GOODBYE_S):
+            # A courtesy: whether it arrives changes nothing.
+            with suppress(LocalProtocolError, *LOST):
+                await stream.send(connection.send(refusal_of_it))
         raise ProtocolViolation(f"no websocket request: {exc}") from exc
     except LOST as exc:
         raise LinkLost("the peer hung up during the websocket handshake") from exc

@@ -14,6 +14,7 @@ from structiot.mqtt.errors import (
     MqttCertificateRefused,
     MqttConnectFailed,
     MqttConnectRefused,
+    MqttGoodbye,
     SubscribeRefused,
 )
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
@@ -46,6 +47,7 @@ __all__ = [
     "MqttConfig",
     "MqttConnectFailed",
     "MqttConnectRefused",
+    "MqttGoodbye",
     "PublishProperties",
     "ReasonCode",
     "Receipt",

@@ -17,8 +17,9 @@ from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Greeting, Link, Transport
+from structiot.mqtt.link.opening.address import Address, UriSource
 from structiot.mqtt.subscription import Messages
-from structiot.mqtt.wire.uri import BrokerUri, parse_uri
+from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["open_mqttclient", "subscription"]
 
@@ -27,7 +28,7 @@ _ID_CHARACTERS = string.ascii_letters + string.digits
 
 @asynccontextmanager
 async def open_mqttclient(
-    uri: str | None = None,
+    uri: UriSource | None = None,
     client_id: str | None = None,
     config: MqttConfig | Mapping[str, Any] | None = None,
     codec: CodecChoice = None,
@@ -46,7 +47,8 @@ async def open_mqttclient(
     `goodbye_s` seconds, also when the block is cancelled.
 
     Args:
-        uri: `mqtt://user:password@host:port/`; else `config["uri"]`.
+        uri: `mqtt://user:password@host:port/`, or a callable (sync or async) that is
+            asked for it before every attempt; else `config["uri"]`.
         client_id: 1 to 23 letters and digits are safe with every broker; made up
             if not given.
         config: Settings by distmqtt's names, or an `MqttConfig`.
@@ -68,20 +70,20 @@ async def open_mqttclient(
             the end of the block unless the block itself raised.
     """
     settings = MqttConfig.of(config)
-    address = uri or settings.uri
-    if address is None:
+    source = uri or settings.uri
+    if source is None:
         raise ConfigError("no broker: give a URI, or 'uri' in the settings")
     if settings.store is not None and not client_id:
         raise ConfigError("store needs a client_id, under which the session is kept")
-    broker = parse_uri(address)
+    address = await Address.find(source, max_redirects=settings.max_redirects)
     chance = random or Random()  # noqa: S311 - an id and jitter, no secret
 
-    async with _connections(engine, broker, settings, network) as open_stream:
+    async with _connections(engine, address.uri, settings, network) as open_stream:
         if engine == "distmqtt":
             settings = settings.with_changes(protocol="3.1.1")
         link = Link(
-            broker,
-            Greeting(broker, settings, client_id or _made_up_id(chance)),
+            address,
+            Greeting(settings, client_id or _made_up_id(chance)),
             settings,
             open_stream=lambda: open_stream(link),
             random=chance,
@@ -102,20 +104,21 @@ async def open_mqttclient(
 
 @asynccontextmanager
 async def _connections(
-    engine: str, broker: BrokerUri, settings: MqttConfig, network: Network
+    engine: str, uri: BrokerUri, settings: MqttConfig, network: Network
 ) -> AsyncGenerator[Callable[[Link], Awaitable[ByteStream]]]:
     """Give what opens the connections of a link under this engine."""
     if engine == "structiot":
-        transport = Transport(broker, settings, network)
-        yield lambda _: transport.open()
+        transport = Transport(settings, network)
+        transport.prepare(uri)
+        yield lambda link: transport.open(link.uri, link.at_step)
     elif engine == "distmqtt":
         # Its package is an extra, and what is not installed costs nobody anything.
         from structiot.mqtt.engine_distmqtt import open_distmqtt  # noqa: PLC0415
 
         if network is not REAL_NETWORK:
             raise ConfigError("the engine 'distmqtt' opens its connections itself")
-        async with open_distmqtt(broker, settings) as open_stream:
-            yield lambda link: open_stream(link.protocol)
+        async with open_distmqtt(uri, settings) as open_stream:
+            yield lambda link: open_stream(link.uri, link.protocol)
     else:
         raise ConfigError(
             f"unknown engine {engine!r}; there are 'structiot' and 'distmqtt'"
@@ -128,7 +131,7 @@ async def subscription(
     qos: int = 0,
     codec: CodecChoice = None,
     *,
-    uri: str,
+    uri: UriSource,
     **options: Any,  # noqa: ANN401 - those of open_mqttclient
 ) -> AsyncGenerator[Messages]:
     """Open a client and a subscription in one.

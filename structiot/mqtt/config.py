@@ -41,7 +41,8 @@ class MqttConfig:
     """How a client behaves. Every field may stand in a plain dict as well.
 
     Attributes:
-        uri: Broker address, if `open_mqttclient` is called without one.
+        uri: Broker address, if `open_mqttclient` is called without one; a callable
+            (sync or async) is asked before every attempt.
         username: User name, if the address has none; a callable (sync or async) is
             asked before every attempt, so that tokens can be renewed.
         password: Password, if the address has none; a callable as well.
@@ -54,6 +55,8 @@ class MqttConfig:
         auto_reconnect: Whether a lost connection is opened again.
         reconnect_retries: Attempts after the first before giving up; -1 is for ever.
         reconnect_max_interval: Longest wait between attempts, in seconds.
+        max_redirects: How many times in a row to follow a broker that names another
+            one (5.0), credentials included; 0 tells of it and follows none.
         cleansession: Whether the broker forgets us when we leave.
         session_expiry_s: How long the broker keeps the session after a connection
             has ended (5.0); by default while we reconnect, or for ever if the session
@@ -88,7 +91,7 @@ class MqttConfig:
         extra_headers: HTTP header fields of the websocket handshake.
     """
 
-    uri: str | None = None
+    uri: str | Callable[[], str | Awaitable[str]] | None = None
     username: Username = None
     password: Password = field(default=None, repr=False)
     protocol: ProtocolChoice = "auto"
@@ -100,6 +103,7 @@ class MqttConfig:
     auto_reconnect: bool = True
     reconnect_retries: int = 2
     reconnect_max_interval: float = 10.0
+    max_redirects: int = 0
     cleansession: bool = True
     session_expiry_s: int | None = None
     topic_alias_maximum: int = 64
@@ -169,6 +173,7 @@ _BOUNDS: dict[str, tuple[int, int | None]] = {
     "session_expiry_s": (0, 0xFFFF_FFFF),
     "topic_alias_maximum": (0, MAX_PACKET_ID),
     "reconnect_retries": (-1, None),
+    "max_redirects": (0, None),
     "max_inflight": (1, MAX_PACKET_ID),
     "receive_maximum": (1, MAX_PACKET_ID),
     "max_packet_bytes": (64, None),

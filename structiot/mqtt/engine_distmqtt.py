@@ -25,7 +25,7 @@ from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["open_distmqtt"]
 
-OpenStream = Callable[[ClientProtocol], Awaitable[ByteStream]]
+OpenStream = Callable[[BrokerUri, ClientProtocol], Awaitable[ByteStream]]
 
 
 @asynccontextmanager
@@ -43,10 +43,11 @@ async def open_distmqtt(
     check(uri, config)
     parts = await anyio.to_thread.run_sync(_load)
     async with service_group() as tg:
-        connections = Connections(uri, config, parts)
+        connections = Connections(config, parts)
 
-        async def open_stream(protocol: ClientProtocol) -> ByteStream:
-            stream: ByteStream = await tg.start(connections.serve, protocol)
+        async def open_stream(uri: BrokerUri, protocol: ClientProtocol) -> ByteStream:
+            check(uri, config)
+            stream: ByteStream = await tg.start(connections.serve, uri, protocol)
             return stream
 
         yield open_stream

@@ -7,6 +7,7 @@ from structiot.errors import (
     CertificateRefused,
     CommandRefused,
     ConnectFailed,
+    LinkLost,
     StructiotError,
     TransportError,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "MqttCertificateRefused",
     "MqttConnectFailed",
     "MqttConnectRefused",
+    "MqttGoodbye",
     "SubscribeRefused",
 ]
 
@@ -46,7 +48,15 @@ class MqttCertificateRefused(CertificateRefused, ConnectException):
 
 
 class MqttAuthRefused(AuthRefused, ConnectException):
-    """The broker does not accept user name, password or client."""
+    """The broker does not accept user name, password or client.
+
+    Attributes:
+        peer_text: The broker's own words, where it gave any (MQTT 5.0).
+        user_properties: Names and values that it gave with them.
+    """
+
+    peer_text: str = ""
+    user_properties: tuple[tuple[str, str], ...] = ()
 
     @property
     def return_code(self) -> int:  # type: ignore[override]  # read-only here
@@ -59,9 +69,13 @@ class MqttConnectRefused(CommandRefused, ConnectException):
 
     Attributes:
         is_passing: Whether the broker may accept us later.
+        server_reference: Another server that it has named (MQTT 5.0).
+        user_properties: Names and values that it gave with the reason.
     """
 
     is_passing: bool = False
+    server_reference: str | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
 
     @property
     def return_code(self) -> int:  # type: ignore[override]  # read-only here
@@ -71,6 +85,34 @@ class MqttConnectRefused(CommandRefused, ConnectException):
 
 class MessageExpired(TransportError, TimeoutError):
     """A message was not worth sending any more when it could have been sent."""
+
+
+class MqttGoodbye(LinkLost):
+    """The broker has ended the connection and said why (MQTT 5.0).
+
+    Attributes:
+        code: The reason code of its DISCONNECT.
+        peer_text: Its own words, where it gave any.
+        server_reference: Another server that it has named.
+        is_final: Whether coming back would make it worse.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        since_s: float | None = None,
+        code: int = 0,
+        peer_text: str = "",
+        server_reference: str | None = None,
+        is_final: bool = False,
+    ) -> None:
+        super().__init__(message, reason=reason, since_s=since_s)
+        self.code = code
+        self.peer_text = peer_text
+        self.server_reference = server_reference
+        self.is_final = is_final
 
 
 class SubscribeRefused(CommandRefused):

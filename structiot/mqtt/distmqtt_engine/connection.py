@@ -27,16 +27,19 @@ LOCAL_FAILURE = 0x7F
 
 
 class Connections:
-    """Makes connections to one broker; whatever the package raises ends one of them."""
+    """Makes connections; whatever the package raises ends one of them."""
 
-    def __init__(self, uri: BrokerUri, config: MqttConfig, parts: Parts) -> None:
-        self._uri = uri
+    def __init__(self, config: MqttConfig, parts: Parts) -> None:
         self._config = config
         self._parts = parts
         self._next_id = 0
 
     async def serve(
-        self, protocol: ClientProtocol, *, task_status: TaskStatus[ByteStream]
+        self,
+        uri: BrokerUri,
+        protocol: ClientProtocol,
+        *,
+        task_status: TaskStatus[ByteStream],
     ) -> None:
         """Connect, give the stream, and serve it until either side is done.
 
@@ -44,7 +47,7 @@ class Connections:
             ConfigError: Credentials that the package cannot take.
             ConnectFailed: There is nobody, or nobody whom we trust.
         """
-        one = _Connection(self._uri, self._config, self._parts, protocol)
+        one = _Connection(uri, self._config, self._parts, protocol)
         try:
             with anyio.CancelScope() as scope:
                 async with service_group() as tg:

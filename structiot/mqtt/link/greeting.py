@@ -34,22 +34,21 @@ class Greeting:
         version: 4 for MQTT 3.1.1, 5 for 5.0.
     """
 
-    def __init__(self, uri: BrokerUri, config: MqttConfig, client_id: str) -> None:
+    def __init__(self, config: MqttConfig, client_id: str) -> None:
         self.client_id: str = client_id
         self.username: str | None = None
         self.version = 4 if config.protocol == "3.1.1" else 5
-        self._uri = uri
         self._config = config
         self._may_fall_back = config.protocol == "auto"
         self._has_session = False
 
-    async def packet(self) -> Connect:
+    async def packet(self, uri: BrokerUri) -> Connect:
         """Make the CONNECT of the next attempt; asks callables for credentials."""
         config = self._config
-        self.username = self._uri.username
+        self.username = uri.username
         if self.username is None:
             self.username = await _asked(config.username)
-        secret: str | bytes | Secret | None = self._uri.password
+        secret: str | bytes | Secret | None = uri.password
         if secret is None:
             secret = await _asked(config.password)
         clean_start = config.cleansession and not (

@@ -6,7 +6,6 @@ from structiot.errors import (
     AuthRefused,
     CertificateRefused,
     ConfigError,
-    LinkLost,
     StructiotError,
     UsageError,
 )
@@ -15,6 +14,7 @@ from structiot.mqtt.errors import (
     MqttCertificateRefused,
     MqttConnectFailed,
     MqttConnectRefused,
+    MqttGoodbye,
 )
 from structiot.mqtt.wire.messages import Connack, Disconnect
 from structiot.mqtt.wire.reasons import (
@@ -49,10 +49,6 @@ _STAY_AWAY = {
     ReasonCode.BANNED,
     ReasonCode.SERVER_MOVED,
 }
-
-
-class _FinalGoodbye(LinkLost):
-    """The broker ended the connection in a way that makes coming back pointless."""
 
 
 def connect_error(
@@ -93,29 +89,42 @@ def refusal(connack: Connack, uri: BrokerUri, username: str | None) -> Structiot
     )
     who = f" for user {username!r}" if username else ""
     message = f"{uri} refused the connection{who}: {reason.text}{said}"
+    properties = connack.properties
     if reason in _BAD_LOGIN:
-        return MqttAuthRefused(message, account=username, code=int(code))
+        denied = MqttAuthRefused(message, account=username, code=int(code))
+        denied.peer_text = properties.reason_string or ""
+        denied.user_properties = properties.user_properties
+        return denied
     refused = MqttConnectRefused(
-        message, code=int(code), peer_text=connack.properties.reason_string or ""
+        message, code=int(code), peer_text=properties.reason_string or ""
     )
     refused.is_passing = reason in _PASSING
+    refused.server_reference = properties.server_reference
+    refused.user_properties = properties.user_properties
     return refused
 
 
-def server_goodbye(disconnect: Disconnect, peer: str) -> LinkLost:
+def server_goodbye(disconnect: Disconnect, peer: str) -> MqttGoodbye:
     """Make an error of a DISCONNECT that the broker sent."""
-    said = disconnect.properties.reason_string
+    properties = disconnect.properties
+    said = properties.reason_string
     text = disconnect.reason.text + (f" ({said})" if said else "")
-    message = f"{peer} ended the connection: {text}"
-    cls = _FinalGoodbye if disconnect.reason in _STAY_AWAY else LinkLost
-    return cls(message, reason=text)
+    return MqttGoodbye(
+        f"{peer} ended the connection: {text}",
+        reason=text,
+        code=int(disconnect.reason),
+        peer_text=said or "",
+        server_reference=properties.server_reference,
+        is_final=disconnect.reason in _STAY_AWAY,
+    )
 
 
 def is_final(error: StructiotError) -> bool:
     """Whether another attempt could not help."""
     if isinstance(error, MqttConnectRefused):
         return not error.is_passing
+    if isinstance(error, MqttGoodbye):
+        return error.is_final
     return isinstance(
-        error,
-        AuthRefused | CertificateRefused | ConfigError | UsageError | _FinalGoodbye,
+        error, AuthRefused | CertificateRefused | ConfigError | UsageError
     )

@@ -8,8 +8,8 @@ from structiot._kit.backoff import Backoff, Schedule
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
+from structiot.mqtt.link.opening.address import Address
 from structiot.mqtt.link.refusals import connect_error, is_final
-from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Retries"]
 
@@ -26,10 +26,10 @@ class Retries:
         was_open: Whether the broker has ever accepted us.
     """
 
-    def __init__(self, uri: BrokerUri, config: MqttConfig, random: Random) -> None:
+    def __init__(self, address: Address, config: MqttConfig, random: Random) -> None:
         self.attempts: int = 0
         self.was_open: bool = False
-        self._uri = uri
+        self._address = address
         self._config = config
         self._schedule: Schedule = Backoff(
             cap_s=config.reconnect_max_interval, stable_s=STABLE_S
@@ -70,7 +70,7 @@ class Retries:
         if not self.was_open:
             if isinstance(error, ConnectException):
                 return error
-            return connect_error(error, self._uri, attempts=self.attempts)
+            return connect_error(error, self._address.uri, attempts=self.attempts)
         if is_final(error) or not self.attempts:
             return error
         final = LinkLost(

@@ -22,6 +22,7 @@ from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.memory import Memory
 from structiot.mqtt.link.news import News
+from structiot.mqtt.link.opening.address import Address
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
@@ -72,18 +73,18 @@ class Link:
 
     def __init__(
         self,
-        uri: BrokerUri,
+        address: Address,
         greeting: Greeting,
         config: MqttConfig,
         *,
         open_stream: Callable[[], Awaitable[ByteStream]],
         random: Random,
     ) -> None:
-        self.uri = uri
+        self.address = address
         self.config = config
         self.greeting = greeting
         self.error: StructiotError | None = None
-        self.news: News = News(f"events of {uri}")
+        self.news: News = News(f"events of {address.uri}")
         self.connections: int = 0
         self.router: Router = Router(self.settle)
         self.protocol: ClientProtocol = ClientProtocol(
@@ -109,19 +110,29 @@ class Link:
             write_down=write_down,
         )
         self._open_stream = open_stream
-        self._retries = Retries(uri, config, random)
+        self._retries = Retries(address, config, random)
         self._life = anyio.CancelScope(shield=True)
         self._accepted = anyio.Event()
         self._connection: Connection | None = None
-        self._pings = Pings(self.protocol, str(uri))
+        self._pings = Pings(self.protocol, str(address.uri))
         self._is_leaving = False
         self._is_reconnecting = False
         self._retry_now = anyio.Event()
         self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
         self._hold_until = 0.0
+        self._step = ""
 
     # -- the life of the link ------------------------------------------------------
+
+    @property
+    def uri(self) -> BrokerUri:
+        """Where the present attempt or connection goes."""
+        return self.address.uri
+
+    def at_step(self, step: str) -> None:
+        """Say what an attempt waits for, should it wait too long."""
+        self._step = step
 
     @property
     def is_open(self) -> bool:
@@ -153,7 +164,7 @@ class Link:
                 _log.info("%s; trying MQTT 3.1.1", error)
                 continue
             delay_s: float | None = 0.0
-            if not self._is_reconnecting:
+            if not self._is_reconnecting and not self.address.follow(error):
                 delay_s = self._retries.delay_after(error)
             self._is_reconnecting = False
             if delay_s is None:
@@ -180,13 +191,15 @@ class Link:
         attempts = self._retries.attempts
         try:
             with anyio.fail_after(connect_s):
-                packet = await self.greeting.packet()
+                self.at_step("address and credentials")
+                packet = await self.greeting.packet(await self.address.next())
                 # Before the network: what cannot be encoded leaves no stream behind.
                 self.protocol.connect(packet, anyio.current_time())
                 stream = await self._open_stream()
         except TimeoutError:
             self.protocol.connection_lost()
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
+            message += f": waiting for {self._step}"
             return connect_error(StructiotError(message), self.uri, attempts=attempts)
         except StructiotError as exc:
             self.protocol.connection_lost()
@@ -313,6 +326,7 @@ class Link:
         if self.protocol.state is not State.OPEN:
             return
         self.greeting.accepted(connack)
+        self.address.accepted()
         if not connack.session_present:
             self.router.let_go()
         elif not self._retries.was_open:

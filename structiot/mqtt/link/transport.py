@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Callable
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -19,19 +19,22 @@ __all__ = ["Transport"]
 
 
 class Transport:
-    """Opens streams to one broker.
+    """Opens streams to a broker."""
 
-    Raises:
-        ConfigError: TLS files that cannot be read.
-    """
-
-    def __init__(self, uri: BrokerUri, config: MqttConfig, network: Network) -> None:
-        self._uri = uri
+    def __init__(self, config: MqttConfig, network: Network) -> None:
         self._config = config
         self._network = network
-        self._ssl_context: ssl.SSLContext | None = None
-        if uri.is_tls:
-            self._ssl_context = config.ssl_context or client_context(
+        self._ssl_context = config.ssl_context
+
+    def prepare(self, uri: BrokerUri) -> None:
+        """Read the TLS files before the first attempt, if there will be need of them.
+
+        Raises:
+            ConfigError: They cannot be read or used.
+        """
+        config = self._config
+        if uri.is_tls and self._ssl_context is None:
+            self._ssl_context = client_context(
                 cafile=config.cafile,
                 capath=config.capath,
                 cadata=config.cadata,
@@ -41,24 +44,31 @@ class Transport:
                 alpn=config.alpn,
             )
 
-    async def open(self) -> ByteStream:
+    async def open(self, uri: BrokerUri, at_step: Callable[[str], None]) -> ByteStream:
         """Open one connection; the caller sets the deadline.
+
+        Args:
+            uri: Where to.
+            at_step: Is told what is waited for.
 
         Raises:
             ConnectFailed: Nobody there, refused, or TLS or websocket failed.
             CertificateRefused: The broker's certificate cannot be trusted.
             AuthRefused: The websocket was refused with 401 or 403.
         """
-        uri = self._uri
+        self.prepare(uri)
+        at_step("a connection")
         if uri.port is None:
             return await _connect_unix(uri.host)
         stream: ByteStream = await self._network.connect_tcp(uri.host, uri.port)
         try:
-            if self._ssl_context is not None:
+            if uri.is_tls and self._ssl_context is not None:
+                at_step("the TLS handshake")
                 stream = await start_tls(
                     stream, self._ssl_context, host=uri.host, port=uri.port
                 )
             if uri.is_websocket:
+                at_step("the websocket handshake")
                 websocket = await connect_websocket(
                     stream,
                     host=uri.authority,

@@ -73,6 +73,8 @@ def restore(
         )
     broker.journal = journal
     for session in sessions.values():
+        # Its end counts from this start only, however many follow.
+        journal.session(session)
         broker.look_at(session)
     return journal
 

@@ -1,0 +1,107 @@
+"""Where the broker is: given once, asked for before every attempt, or told by a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from structiot.errors import ConfigError, StructiotError
+from structiot.mqtt.errors import MqttConnectRefused, MqttGoodbye
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.uri import BrokerUri, parse_uri
+
+__all__ = ["Address", "UriSource"]
+
+UriSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
+
+_MOVED = {ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED}
+
+
+class Address:
+    """The address of each attempt.
+
+    Made by `find`, which asks for the first one.
+
+    Attributes:
+        uri: Where the present attempt or connection goes.
+    """
+
+    def __init__(
+        self, uri: BrokerUri, source: UriSource, *, max_redirects: int
+    ) -> None:
+        self.uri: BrokerUri = uri
+        self._source = source
+        self._home = uri
+        self._is_fresh = True
+        self._detour: BrokerUri | None = None
+        self._max_redirects = max_redirects
+        self._redirects = 0
+
+    @classmethod
+    async def find(cls, source: UriSource, *, max_redirects: int) -> Address:
+        """Ask for the first address.
+
+        Raises:
+            ConfigError: It is none.
+        """
+        return cls(await _asked(source), source, max_redirects=max_redirects)
+
+    async def next(self) -> BrokerUri:
+        """Give the address of the next attempt.
+
+        Raises:
+            ConfigError: What was asked gave none.
+        """
+        detour, self._detour = self._detour, None
+        if detour is not None:
+            self.uri = detour
+        elif callable(self._source) and not self._is_fresh:
+            self.uri = self._home = await _asked(self._source)
+        else:
+            self.uri = self._home
+        self._is_fresh = False
+        return self.uri
+
+    def accepted(self) -> None:
+        """The broker there has accepted us."""
+        self._redirects = 0
+
+    def follow(self, error: StructiotError) -> bool:
+        """Go where a broker has sent us, if we follow; True when we do.
+
+        "Use another server" holds for one attempt, "server moved" from now on.
+        """
+        if not isinstance(error, MqttConnectRefused | MqttGoodbye):
+            return False
+        target = _target(error.server_reference, self.uri)
+        if (
+            target is None
+            or error.code not in _MOVED
+            or self._redirects >= self._max_redirects
+        ):
+            return False
+        self._redirects += 1
+        self._detour = target
+        if error.code == ReasonCode.SERVER_MOVED:
+            self._home = target
+        return True
+
+
+async def _asked(source: UriSource) -> BrokerUri:
+    if not callable(source):
+        return parse_uri(source)
+    answer = source()
+    return parse_uri(await answer if isinstance(answer, Awaitable) else answer)
+
+
+def _target(reference: str | None, uri: BrokerUri) -> BrokerUri | None:
+    """Read the first usable server of a Server Reference: host, or host:port."""
+    for name in (reference or "").split():
+        try:
+            found = parse_uri(name if "://" in name else f"{uri.scheme}://{name}")
+        except ConfigError:
+            continue
+        if found.scheme == uri.scheme and found.username is None:
+            return replace(uri, host=found.host, port=found.port)
+    return None

@@ -1,8 +1,9 @@
-"""MQTT: a client for any broker, with structured concurrency."""
+"""MQTT: a client for any broker, and a small broker, with structured concurrency."""
 
 from __future__ import annotations
 
 from structiot.mqtt.api import open_mqttclient, subscription
+from structiot.mqtt.broker import BrokerServer, open_broker
 from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
 from structiot.mqtt.config import MqttConfig, TopicDefaults
@@ -31,6 +32,7 @@ __all__ = [
     "QOS_2",
     "AckMode",
     "BaseCodec",
+    "BrokerServer",
     "ClientException",
     "Codec",
     "ConnectException",
@@ -57,6 +59,7 @@ __all__ = [
     "WillProperties",
     "get_codec",
     "matches",
+    "open_broker",
     "open_mqttclient",
     "subscription",
 ]

@@ -139,7 +139,10 @@ def _session(session: Session) -> dict[str, Any]:
             flow.properties,
             flow.expires_at if isinstance(flow, Delivery) else None,
         )
-        for flow in session.outgoing.flows()
+        # PUBRELs are repeated first; the order is that of each kind.
+        for flow in sorted(
+            session.outgoing.flows(), key=lambda flow: flow.stage != RELEASED
+        )
     ]
     return {
         "username": session.username,

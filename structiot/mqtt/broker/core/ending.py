@@ -131,7 +131,8 @@ class Ending(Subscribing):
         will, session.will, session.will_at = session.will, None, None
         if will is None:
             return
-        if self.journal is not None:
+        is_alive = self.sessions.get(session.client_id) is session
+        if self.journal is not None and is_alive:
             self.journal.session(session)
         message = Message(will.topic, will.payload, qos=will.qos, retain=will.retain)
         message.properties = _published(will.properties)

@@ -119,7 +119,8 @@ class ClientConnection(Handle):
     async def run(self) -> None:
         """Serve the client until either side ends it; close the stream."""
         broker = self._around.broker
-        self.calm_since = now = anyio.current_time()
+        now = anyio.current_time()
+        self.calm_since: float = now
         self._reading.deadline = now + broker.limits.connect_s
         try:
             with self._reading:
@@ -235,9 +236,9 @@ class ClientConnection(Handle):
                     broker.stalled(self, anyio.current_time())
                     data = bytes(out[: min(size, WRITE_BYTES)])
                     del out[: len(data)]
-                    self.written += len(data)
+                    self.written: int = self.written + len(data)
                     await self._stream.send(data)
-                    self.stalled_since = None
+                    self.stalled_since: float | None = None
                     if not out:
                         broker.written(self, anyio.current_time())
                         self._around.flush()

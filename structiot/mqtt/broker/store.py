@@ -81,7 +81,7 @@ class BrokerStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         try:
             # Made here, for SQLite would let others read it.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))

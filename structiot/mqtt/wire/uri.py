@@ -9,7 +9,13 @@ from structiot.errors import ConfigError
 
 __all__ = ["BrokerUri", "parse_uri"]
 
-DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": None}
+DEFAULT_PORTS: dict[str, int | None] = {
+    "mqtt": 1883,
+    "mqtts": 8883,
+    "ws": 80,
+    "wss": 443,
+    "unix": None,
+}
 _ALIASES = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts", "mqtt+unix": "unix"}
 
 

@@ -82,7 +82,8 @@ class Broker(Ending):
     def flush(self) -> None:
         """Have all connections written that have something to write."""
         while self.dirty:
-            dirty, self.dirty = self.dirty, []
+            dirty = self.dirty
+            self.dirty: list[Handle] = []
             for handle in dirty:
                 handle.is_dirty = False
                 handle.flush()

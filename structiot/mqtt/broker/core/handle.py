@@ -53,7 +53,7 @@ class Handle:
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
         self.is_crowded: bool = False
-        self.patience_s = PATIENCE_S
+        self.patience_s: float = PATIENCE_S
         self.calm_since: float = 0.0
         self.patient_until: float = 0.0
         self.stalled_since: float | None = None

@@ -136,7 +136,7 @@ class BrokerJournal:
     """
 
     def __init__(self, retained: RetainedStore) -> None:
-        self.changes = 0
+        self.changes: int = 0
         self._retained = retained
         self._records: dict[Session, SessionRecord] = {}
         self._pending = _Pending()

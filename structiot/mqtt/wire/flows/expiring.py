@@ -41,7 +41,7 @@ class ExpiringFlow(Flow):
         """Shorten its life to what is left; False when that is nothing."""
         left = left_of(self.properties, self.expires_at - now)
         if left is not None:
-            self.properties = left
+            self.properties: PublishProperties | None = left
         return left is not None
 
 

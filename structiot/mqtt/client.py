@@ -140,6 +140,7 @@ class MqttClient(Publishing):
             settle=link.settle,
             abandon=link.abandon,
             publish=self.publish,
+            version=lambda: link.protocol.version,
         )
         request = SubscriptionRequest(
             topic_filter=name,
@@ -173,7 +174,10 @@ class MqttClient(Publishing):
         await self._link.ping()
 
     async def disconnect(
-        self, reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION
+        self,
+        reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
+        *,
+        session_expiry_s: int | None = None,
     ) -> None:
         """Leave the broker for good, before the block ends.
 
@@ -182,8 +186,17 @@ class MqttClient(Publishing):
 
         Args:
             reason: `DISCONNECT_WITH_WILL` has the broker publish the will (5.0).
+            session_expiry_s: How long the broker shall keep the session from now on,
+                other than was configured (5.0).
+
+        Raises:
+            UsageError: An expiry that MQTT does not allow here.
         """
-        await self._link.leave(self._config.goodbye_s, reason)
+        link = self._link
+        properties = None
+        if session_expiry_s is not None:
+            properties = link.greeting.goodbye_with(session_expiry_s)
+        await link.leave(self._config.goodbye_s, reason, properties)
         if self._inbox is not None:
             self._inbox.close()
 

@@ -15,6 +15,7 @@ from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
 from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.messages import Message
+from structiot.mqtt.wire.reasons import ALLOWED_REASONS, ReasonCode
 
 __all__ = ["AckMode", "Messages"]
 
@@ -22,6 +23,7 @@ AckMode = Literal["on_take", "manual", "on_receive"]
 
 RETAIN = 0x01
 QOS_BITS = 0x06
+PUBACK = 4
 # How far to look for a QoS 0 message to drop before dropping the newcomer.
 _DROP_SEARCH = 64
 _MAX_SEEN = 100_000
@@ -48,6 +50,8 @@ class Messages:
         granted_qos: The QoS that the broker granted; None before it answered.
         dropped: Messages of QoS 0 lost because the reader was slow.
         undecodable: Payloads that the codec could not decode.
+        gaps: How many times the broker has forgotten the subscription; what was
+            published before it was made again is missing.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Messages:
         settle: Callable[[Ack], None],
         abandon: Callable[[Ack], None] | None = None,
         publish: Callable[..., Awaitable[None]] | None = None,
+        version: Callable[[], int] = lambda: 4,
     ) -> None:
         if ack not in get_args(AckMode):
             known = ", ".join(map(repr, get_args(AckMode)))
@@ -73,6 +78,7 @@ class Messages:
         self.granted_qos: int | None = None
         self.dropped: int = 0
         self.undecodable: int = 0
+        self.gaps: int = 0
         self._max_items = max_items
         self._settles_early = ack == "on_receive"
         self._settles_late = ack == "on_take"
@@ -83,6 +89,7 @@ class Messages:
         # Handed out in the mode "manual" and not acknowledged yet.
         self._unsettled: set[Ack] = set()
         self._publish = publish
+        self._version = version
         self._decode = None if isinstance(codec, NoopCodec) else codec.decode
         self._items: deque[Message] = deque()
         self._wakeup: anyio.Event | None = None
@@ -203,17 +210,29 @@ class Messages:
 
     # -- read by the user ----------------------------------------------------------
 
-    def ack(self, message: Message) -> None:
+    def ack(self, message: Message, reason: ReasonCode = ReasonCode.SUCCESS) -> None:
         """Acknowledge a message; for the mode `"manual"`.
 
         Acknowledgements leave in the order in which the messages arrived.
 
+        Args:
+            message: What was handed out.
+            reason: 0x80 and above refuses it (5.0): the broker tells the publisher, or
+                drops it, and does not deliver it again.
+
         Raises:
-            UsageError: It is acknowledged already, or has QoS 0.
+            UsageError: It is acknowledged already, or has QoS 0; or a reason that
+                does not exist here.
         """
-        receipt = message.receipt
+        receipt: Ack | None = message.receipt
         if receipt is None:
             raise UsageError(f"{message!r} has nothing to acknowledge")
+        if reason:
+            if reason not in ALLOWED_REASONS[PUBACK]:
+                raise UsageError(f"no message is acknowledged with {reason!r}")
+            if self._version() < 5:
+                raise UsageError("reasons need MQTT 5.0; this connection speaks 3.1.1")
+            receipt.reason = max(receipt.reason, ReasonCode(reason))
         message.receipt = None
         self._unsettled.discard(receipt)
         self._settle(receipt)

@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from structiot._kit.redact import Secret
-from structiot.errors import LinkLost, ProtocolViolation, StructiotError
+from structiot.errors import (
+    LinkLost,
+    ProtocolViolation,
+    StructiotError,
+    UsageError,
+)
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import MqttConnectRefused
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
@@ -90,6 +95,20 @@ class Greeting:
         if self.version >= 5 and self._config.cleansession and self._session_expiry_s:
             return DisconnectProperties(session_expiry_s=0)
         return DisconnectProperties()
+
+    def goodbye_with(self, session_expiry_s: int) -> DisconnectProperties:
+        """Say with the DISCONNECT how long the session is to be kept.
+
+        Raises:
+            UsageError: The standard does not let us say this.
+        """
+        if self.version < 5:
+            raise UsageError("a session expiry needs MQTT 5.0")
+        if not 0 <= session_expiry_s <= FOR_EVER_S:
+            raise UsageError(f"a session expiry is 0 to {FOR_EVER_S} seconds")
+        if session_expiry_s and not self._session_expiry_s:
+            raise UsageError("a session that was to end with the connection stays so")
+        return DisconnectProperties(session_expiry_s=session_expiry_s)
 
     def accepted(self, connack: Connack) -> None:
         """Remember what the broker said when it accepted us."""

@@ -13,11 +13,15 @@ from structiot.mqtt.routing import Filter, Router
 from structiot.mqtt.wire.messages import Suback, Unsuback
 from structiot.mqtt.wire.properties import SubscribeProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, State
+from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.topics import parse_shared
 
 __all__ = ["Subscribing"]
 
 # Filters in one SUBSCRIBE when many are restored; keeps packets below any limit.
 FILTERS_PER_PACKET = 100
+
+WILDCARDS = frozenset("+#")
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,10 @@ class Subscribing:
             self._send([entry])
 
     def _send(self, entries: list[Filter]) -> None:
+        if self._protocol.version >= 5:
+            entries = [entry for entry in entries if not self._is_unavailable(entry)]
+            if not entries:
+                return
         properties = None
         limits = self._protocol.limits
         if (
@@ -57,6 +65,26 @@ class Subscribing:
                 entry.answer(None, error)
             return
         self._subscribed[packet_id] = entries
+
+    def _is_unavailable(self, entry: Filter) -> bool:
+        """Refuse what the broker has announced that it has not (5.0)."""
+        limits = self._protocol.limits
+        name = entry.request.topic_filter
+        group, pattern = parse_shared(name)
+        if limits.shared_subscription_available is False and group is not None:
+            reason = ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+        elif (
+            limits.wildcard_subscription_available is False
+            and not WILDCARDS.isdisjoint(pattern)
+        ):
+            reason = ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+        else:
+            return False
+        text = f"the broker takes no such subscription as {name!r}: {reason.text}"
+        self._refused(
+            entry, SubscribeRefused(text, topic_filter=name, code=int(reason))
+        )
+        return True
 
     async def answered(self, entry: Filter) -> None:
         """Wait for the broker's answer.
@@ -82,6 +110,9 @@ class Subscribing:
         else:
             wanted = list(self._router)
             for entry in wanted:
+                if entry.granted is not None:
+                    for messages in entry.subscribers:
+                        messages.gaps += 1
                 entry.ask_again()
                 entry.before = None
             self._unwanted.clear()

@@ -45,6 +45,8 @@ SCHEMA_VERSION = 1
 APPLICATION_ID = 0x7374696F
 MANY_CHANGES = 50_000
 TRY_AGAIN_S = 1.0
+# How long a broker that is just ending may still have the file.
+BUSY_S = 0.5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -89,7 +91,7 @@ class BrokerStore:
             text = f"cannot open the store {self.path}: {exc.strerror}"
             raise ConfigError(text) from exc
         self._connection = sqlite3.connect(
-            self.path, check_same_thread=False, isolation_level=None, timeout=1.0
+            self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_S
         )
         try:
             self._prepare()
@@ -103,10 +105,6 @@ class BrokerStore:
     def _prepare(self) -> None:
         execute = self._connection.execute
         execute("PRAGMA locking_mode=EXCLUSIVE")
-        execute("PRAGMA journal_mode=WAL")
-        # An acknowledgement is to outlive a power cut, too.
-        execute("PRAGMA synchronous=FULL")
-        execute("BEGIN EXCLUSIVE")
         (version,) = execute("PRAGMA user_version").fetchone()
         (owner,) = execute("PRAGMA application_id").fetchone()
         (tables,) = execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -114,6 +112,10 @@ class BrokerStore:
             raise ConfigError(
                 f"{self.path} is not the store of a broker of this version"
             )
+        execute("PRAGMA journal_mode=WAL")
+        # An acknowledgement is to outlive a power cut, too.
+        execute("PRAGMA synchronous=FULL")
+        execute("BEGIN EXCLUSIVE")
         for statement in _SCHEMA.split(";"):
             execute(statement)
         execute(f"PRAGMA application_id={APPLICATION_ID}")

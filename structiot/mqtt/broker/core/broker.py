@@ -57,6 +57,7 @@ class Broker(Ending):
         if protocol.end_if_violated():
             _log.info("%s broke the protocol: %s", handle.peer, protocol.violation)
             self.left(handle, now)
+            handle.end()
         elif handle.has_more:
             self.refill(handle)
         if protocol.out:

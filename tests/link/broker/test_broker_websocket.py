@@ -1,0 +1,90 @@
+"""Websockets of the broker: row B29, and the rules of row C96."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from structiot._kit.websocket import WebSocket, connect_websocket
+from structiot.errors import ConnectFailed
+from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.messages import Connect, Disconnect, Message, Pingreq
+from structiot.mqtt.wire.reasons import ReasonCode
+from tests.link.broker.raw import HOST, PORT, Place, RawClient, broker_place
+
+pytestmark = pytest.mark.virtual_time
+LISTEN = f"ws://{HOST}:{PORT}"
+
+
+async def websocket(place: Place, *, subprotocol: str = "mqtt") -> WebSocket:
+    return await connect_websocket(
+        await place.stream(), host=HOST, path="/mqtt", subprotocols=[subprotocol]
+    )
+
+
+async def test_b29_packets_may_be_split_over_frames_and_share_them():
+    data = encode(Connect(client_id="c"), 4) + encode(Pingreq(), 4) * 3
+    async with broker_place(listen=LISTEN) as place:
+        socket = await websocket(place)
+        for at in range(0, len(data), 3):
+            await socket.send(data[at : at + 3])
+        client = RawClient(socket.as_byte_stream(), 4)
+        kinds = [type(await client.next()).__name__ for _ in range(4)]
+        assert kinds == ["Connack"] + ["Pingresp"] * 3
+
+
+async def test_b29_a_text_frame_closes():
+    async with broker_place(listen=LISTEN) as place:
+        socket = await websocket(place)
+        await socket.send("text")
+        with pytest.raises(anyio.EndOfStream):
+            await socket.receive()
+        assert socket.close_code == 1003
+
+
+async def test_b29_a_client_without_the_subprotocol_is_refused():
+    async with broker_place(listen=LISTEN) as place:
+        with pytest.raises(ConnectFailed, match="400"):
+            await websocket(place, subprotocol="chat")
+        socket = await websocket(place)
+        connack = await RawClient(socket.as_byte_stream(), 4).connect()
+        assert not connack.reason
+
+
+async def test_b29_mqtt_without_a_websocket_is_refused():
+    async with broker_place(listen=LISTEN) as place:
+        client = await place.raw()
+        await client.send(Connect(client_id="c"))
+        assert b"HTTP/1.1 400" in await client.stream.receive()
+
+
+async def test_b29_a_handshake_that_does_not_end_is_ended():
+    async with broker_place(listen=LISTEN, connect_s=5) as place:
+        stream = await place.stream()
+        await stream.send(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        assert anyio.current_time() == 5
+
+
+async def test_b29_a_goodbye_comes_before_the_close_frame():
+    async with broker_place(listen=LISTEN) as place:
+        socket = await websocket(place)
+        client = RawClient(socket.as_byte_stream(), 5)
+        await client.connect()
+        await client.stream.send(b"\xff\xff")
+        goodbye = await client.expect(Disconnect)
+        assert goodbye.reason == ReasonCode.MALFORMED_PACKET
+        with pytest.raises(anyio.EndOfStream):
+            await socket.receive()
+        assert socket.close_code == 1000
+
+
+async def test_b28_a_message_of_a_websocket_is_bounded_by_the_packet_size():
+    async with broker_place(listen=LISTEN, packet_bytes=1000) as place:
+        client = RawClient((await websocket(place)).as_byte_stream(), 5)
+        await client.connect()
+        await client.send(Message("a", bytes(2000)))
+        (goodbye,) = await client.closed()
+        assert isinstance(goodbye, Disconnect)
+        assert goodbye.reason == ReasonCode.PACKET_TOO_LARGE

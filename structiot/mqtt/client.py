@@ -161,7 +161,9 @@ class MqttClient(Publishing):
             if link.router.remove(entry, messages) and link.error is None:
                 done = link.subscribing.forget(entry)
                 link.wake()
-                await link.subscribing.forgotten(done, self._config.goodbye_s)
+                await link.subscribing.forgotten(  # noqa: ASYNC102 - bounds itself
+                    done, self._config.goodbye_s
+                )
 
     # -- the connection ------------------------------------------------------------
 

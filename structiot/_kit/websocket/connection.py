@@ -348,7 +348,7 @@ async def accept_websocket(
         with anyio.move_on_after(GOODBYE_S):
             # A courtesy: whether it arrives changes nothing.
             with suppress(LocalProtocolError, *LOST):
-                await stream.send(connection.send(refusal_of_it))
+                await stream.send(connection.send(refusal_of_it))  # noqa: ASYNC120
         raise ProtocolViolation(f"no websocket request: {exc}") from exc
     except LOST as exc:
         raise LinkLost("the peer hung up during the websocket handshake") from exc

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-from anyio import CapacityLimiter
 
 from structiot.errors import ConfigError
 from structiot.mqtt.broker.core import Broker, Handle
@@ -95,11 +94,12 @@ class BrokerStore:
         )
         try:
             self._prepare()
-        except BaseException as exc:
+        except sqlite3.Error as exc:
             self._connection.close()
-            if isinstance(exc, sqlite3.Error):
-                text = f"cannot use the store {self.path}: {exc}"
-                raise ConfigError(text) from exc
+            text = f"cannot use the store {self.path}: {exc}"
+            raise ConfigError(text) from exc
+        except BaseException:
+            self._connection.close()
             raise
 
     def _prepare(self) -> None:
@@ -214,7 +214,7 @@ class StoreKeeper:
         self._broker = broker
         self._journal = journal
         self._store = store
-        self._limiter = CapacityLimiter(1)
+        self._limiter = anyio.CapacityLimiter(1)
         self._wanted = anyio.Event()
         self._caught_up = anyio.Event()
         self._is_committing = False

@@ -59,7 +59,7 @@ class Connections:
                     await stream.serve()
         except Exception as exc:  # the package raises anything
             if one.stream is not None:
-                await one.stream.end(exc)
+                await one.stream.end(exc)  # noqa: ASYNC120 - cancelled, it is over anyway
             elif isinstance(exc, StructiotError):
                 raise
             else:
@@ -68,7 +68,8 @@ class Connections:
             if one.stream is not None:
                 await one.stream.end(None)
         finally:
-            self._next_id = await one.close()
+            # It shields itself and is bounded.
+            self._next_id = await one.close()  # noqa: ASYNC102
 
 
 class _Connection:

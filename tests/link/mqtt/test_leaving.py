@@ -194,3 +194,10 @@ async def test_reconnecting_on_request_goes_on_with_the_session(broker):
     assert len(broker.connections) == 2
     assert broker.connection.of(Message)[0].dup
     assert anyio.current_time() == 0
+
+
+async def test_a_group_that_the_block_raises_stays_a_group(broker):
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_client(broker):
+            raise ExceptionGroup("mine", [KeyError(), ValueError()])
+    assert len(caught.value.exceptions) == 2

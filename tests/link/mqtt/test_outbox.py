@@ -163,3 +163,4 @@ async def test_who_waits_when_the_client_is_closed_is_told(broker):
                 tg.start_soon(publish, client)
             await anyio.wait_all_tasks_blocked()
     assert len(errors) == 3
+    assert client.counters.waiting == 0

@@ -8,6 +8,7 @@ import pytest
 from structiot.mqtt import SubscribeRefused
 from structiot.mqtt.wire.messages import (
     Message,
+    Puback,
     Suback,
     Subscribe,
     Unsubscribe,
@@ -127,7 +128,7 @@ async def test_a_subscription_refused_after_a_lost_session_ends_with_the_reason(
 ):
     async with open_client(broker, **lasting()) as client:
         async with (
-            client.subscription("private") as private,
+            client.subscription("private", qos=1) as private,
             client.subscription("public") as public,
         ):
             broker.answer(
@@ -142,8 +143,12 @@ async def test_a_subscription_refused_after_a_lost_session_ends_with_the_reason(
             connection = await broker.connected(2)
             with pytest.raises(SubscribeRefused, match="'private'"):
                 await anext(private)
-            await connection.send(Message("public", b"x"))
+            # What comes nevertheless is not left unacknowledged.
+            late = Message("private", b"late", qos=1, packet_id=5)
+            await connection.send(late, Message("public", b"x"))
             assert await take(public, 1) == [b"x"]
+            await exchanged(client)
+            assert connection.of(Puback) == [Puback(packet_id=5)]
 
 
 async def test_a_suback_with_too_few_codes_ends_what_it_does_not_mention(broker):
@@ -165,3 +170,26 @@ async def test_a_suback_with_too_few_codes_ends_what_it_does_not_mention(broker)
                 await anext(second)
             await connection.send(Message("a", b"x"))
             assert await take(first, 1) == [b"x"]
+
+
+async def test_a_filter_dropped_while_away_is_forgotten_with_the_session(broker):
+    async with open_client(broker, **lasting()) as client:
+        async with client.subscription("a"):
+            broker.stop()
+            await anyio.wait_all_tasks_blocked()
+        await broker.start()
+        connection = await broker.connected(2)
+        await exchanged(client)
+        broker.keeps_sessions = True
+        connection.reset()
+        third = await broker.connected(3)
+        await exchanged(client)
+        assert connection.of(Unsubscribe) == third.of(Unsubscribe) == []
+
+
+async def test_leaving_does_not_wait_for_an_answer_of_a_connection_that_is_gone(broker):
+    broker.answer(Unsubscribe, lambda connection, packet: [connection.reset()][1:])
+    async with open_client(broker, goodbye_s=60, **lasting()) as client:
+        async with client.subscription("a"):
+            pass
+        assert anyio.current_time() < 1

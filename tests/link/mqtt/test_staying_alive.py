@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from structiot._kit.memory_network import MemoryStream
 from structiot.errors import LinkLost
 from structiot.mqtt import Disconnected
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Pingreq
@@ -103,6 +104,39 @@ async def test_a_peer_that_reads_nothing_is_left_and_its_publishers_go_on(broker
         assert anyio.current_time() <= 21
         assert len(broker.connections) == 2
         assert broker.connection.of(Message)[-1].payload == b"QoS 1"
+
+
+async def test_a_publisher_of_qos_0_waits_for_a_peer_that_reads_nothing(broker):
+    async with open_client(broker, keep_alive=60, goodbye_s=0.1) as client:
+        broker.connection.stop_reading()
+        published = 0
+        with anyio.move_on_after(30):
+            while published < 1000:
+                await client.publish("t", bytes(10_000))
+                published += 1
+        # What the network buffers, what is being written, what may wait.
+        assert 10 < published < 30
+        assert len(client._link.protocol.out) < 80_000
+
+
+async def test_nothing_is_never_written(broker, monkeypatch):
+    # Over a websocket it would be a frame.
+    written: list[bytes] = []
+    send = MemoryStream.send
+
+    async def record(self: MemoryStream, item: bytes) -> None:
+        written.append(item)
+        await send(self, item)
+
+    monkeypatch.setattr(MemoryStream, "send", record)
+    async with open_client(broker) as client:
+        client._link.wake()
+        await anyio.wait_all_tasks_blocked()
+        async with client.subscription("t", qos=1, ack="manual") as messages:
+            await broker.connection.send(Message("t", b"x", qos=1, packet_id=1))
+            await anext(messages)
+        await client.ping()
+    assert b"" not in written
 
 
 async def test_a_peer_that_pauses_loses_nothing(broker):

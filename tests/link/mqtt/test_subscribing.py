@@ -112,6 +112,7 @@ async def test_a_refused_subscription_raises_naming_the_filter(
         assert caught.value.topic_filter == "private/#"
         assert caught.value.code == code
         assert reason.text in str(caught.value)
+        assert broker.connection.of(Unsubscribe) == []
         # Nothing is left of it, and the connection goes on.
         await broker.connection.send(Message("private/x"))
         await exchanged(client)

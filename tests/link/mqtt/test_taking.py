@@ -219,6 +219,27 @@ async def test_several_tasks_may_iterate_and_each_message_goes_to_one(broker):
     assert {name for name, _ in got} == set("abc")
 
 
+async def test_a_task_may_begin_to_read_while_another_deals_with_a_message(broker):
+    got: list[bytes] = []
+
+    async def read(messages) -> None:
+        async for received in messages:
+            got.append(received.payload)
+            await anyio.sleep(2)
+
+    async with open_client(broker) as client:
+        async with anyio.create_task_group() as tg:
+            async with client.subscription("t") as messages:
+                tg.start_soon(read, messages)
+                await broker.connection.send(Message("t", b"0"))
+                await anyio.sleep(1)
+                tg.start_soon(read, messages)
+                await anyio.sleep(2)
+                await broker.connection.send(Message("t", b"1"), Message("t", b"2"))
+                await anyio.sleep(5)
+    assert sorted(got) == [b"0", b"1", b"2"]
+
+
 async def test_a_cancelled_reader_loses_nothing(broker):
     async with open_client(broker) as client:
         async with client.subscription("t") as messages:

@@ -23,7 +23,7 @@ def what_there_is() -> Counter[str]:
     found = Counter(
         type(item).__qualname__
         for item in gc.get_objects()
-        if type(item).__module__.startswith("structiot.mqtt")
+        if str(type(item).__module__).startswith("structiot.mqtt")
     )
     found["tasks"] = len(anyio.get_running_tasks())
     return found

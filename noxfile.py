@@ -1,8 +1,9 @@
 """Every check of the project; `nox` alone runs those that guard each change.
 
-nox                  lint, types, arch, tests, engines, docs, examples, demo
+nox                  lint, types, arch, tests, docs, examples, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed
+nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 """
@@ -36,7 +37,6 @@ nox.options.sessions = [
     "types",
     "arch",
     "tests",
-    "engines",
     "docs",
     "examples",
     "demo",
@@ -104,7 +104,7 @@ def arch(session: nox.Session) -> None:
 def run_tests(session: nox.Session) -> None:
     """Run all that has no session of its own, on both cores unless told otherwise."""
     install(session, "test")
-    arguments = session.posargs or ["-n", "2", "--dist", "loadscope", "--uvloop"]
+    arguments = session.posargs or ["-n", "2", "--dist", "worksteal", "--uvloop"]
     pytest(
         session,
         "--ignore=tests/test_examples.py",

@@ -37,6 +37,9 @@ _COMMANDS = {
     "maxsmart": LazyCommand(
         "structiot.cli.maxsmart", "maxsmart", "Find, switch and meter power strips."
     ),
+    "mqtt": LazyCommand(
+        "structiot.cli.mqtt", "mqtt", "Talk to any MQTT broker, or run a small one."
+    ),
     "sim": LazyCommand("structiot.cli.sim", "sim", "Simulate devices."),
     "completion": LazyCommand(
         "structiot.cli.completion", "completion", "Print a shell's completion script."

@@ -1,0 +1,160 @@
+"""`structiot mqtt broker`: the embedded broker as a program."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import anyio
+import asyncclick as click
+
+from structiot.cli.options import common_options, configure_logging
+from structiot.cli.output import show_json
+from structiot.cli.signals import run_until_stopped
+from structiot.errors import ConfigError
+from structiot.mqtt.broker import (
+    BrokerLimits,
+    Passwords,
+    Permission,
+    open_broker,
+)
+
+__all__ = ["broker"]
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "-l",
+    "--listen",
+    multiple=True,
+    metavar="URI",
+    help="mqtt://, mqtts://, ws:// or wss://HOST:PORT; several may be given.",
+)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port on 127.0.0.1; 0 is a free one.",
+)
+@click.option("--password-file", type=_path, help="Who may connect; see passwd.")
+@click.option("--permissions", type=_path, help="Who may use which topics (TOML).")
+@click.option(
+    "--allow-anonymous", is_flag=True, help="On this machine no name is needed."
+)
+@click.option("--certfile", type=_path, help="Certificate for mqtts and wss.")
+@click.option("--keyfile", type=_path, help="Its key.")
+@click.option("--store", type=_path, help="Keep sessions and retained messages here.")
+@click.option("--max-connections", type=click.IntRange(min=1))
+@click.option("--max-packet-bytes", type=click.IntRange(min=64))
+@click.option("--max-queued", type=click.IntRange(min=1), help="For one client.")
+@click.option(
+    "--sys-interval",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Seconds between reports on $SYS; 0 for none.",
+)
+@click.option("--json", "wants_json", is_flag=True, help="Print the addresses as JSON.")
+@common_options
+@click.pass_context
+async def broker(
+    ctx: click.Context,
+    /,
+    *,
+    listen: tuple[str, ...],
+    port: int | None,
+    sys_interval: float,
+    wants_json: bool,
+    **given: Any,  # noqa: ANN401 - values of options
+) -> None:
+    """Run an MQTT broker (3.1.1 and 5.0) until Ctrl-C.
+
+    Without a password file it serves this machine alone.
+    """
+    configure_logging(ctx, usual=logging.INFO)
+    if not ctx.meta.get("structiot.verbosity"):
+        logging.getLogger("structiot.mqtt.broker").setLevel(logging.INFO)
+    if port is not None:
+        listen = (*listen, f"mqtt://127.0.0.1:{port}")
+    settings = await anyio.to_thread.run_sync(_settings, given)
+
+    async def serve() -> None:
+        async with open_broker(
+            *listen, sys_interval_s=sys_interval or None, **settings
+        ) as server:
+            if wants_json:
+                show_json({"uris": server.uris})
+            else:
+                for uri in server.uris:
+                    click.echo(f"listening at {uri}")
+            await anyio.sleep_forever()
+
+    await run_until_stopped(serve)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    password_file, certfile = given["password_file"], given["certfile"]
+    limits = {
+        name: given[option]
+        for option, name in (
+            ("max_connections", "connections"),
+            ("max_packet_bytes", "packet_bytes"),
+            ("max_queued", "queued"),
+        )
+        if given[option] is not None
+    }
+    return {
+        "passwords": None if password_file is None else Passwords.read(password_file),
+        "permissions": _permissions(given["permissions"]),
+        "allows_anonymous": True if given["allow_anonymous"] else None,
+        "limits": BrokerLimits(**limits),
+        "ssl_context": None
+        if certfile is None
+        else _context(certfile, given["keyfile"]),
+        "store": given["store"],
+    }
+
+
+def _context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(f"cannot use the certificate {certfile}: {exc}") from exc
+    return context
+
+
+def _permissions(file: Path | None) -> list[Permission]:
+    """Read `[[permission]]` tables with `user`, `publish` and `subscribe`."""
+    if file is None:
+        return []
+    try:
+        tables = tomllib.loads(file.read_text("utf-8"))
+        entries = tables.pop("permission")
+        if tables:
+            raise ConfigError(f"{file}: unknown table {next(iter(tables))!r}")
+        return [_permission(file, entry) for entry in entries]
+    except OSError as exc:
+        raise ConfigError(f"cannot read {file}: {exc.strerror}") from exc
+    except KeyError:
+        raise ConfigError(f"{file} has no [[permission]]") from None
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{file}: {exc}") from exc
+
+
+def _permission(file: Path, entry: dict[str, Any]) -> Permission:
+    unknown = set(entry) - {"user", "publish", "subscribe"}
+    if unknown:
+        raise ConfigError(f"{file}: a permission has no {min(unknown)!r}")
+    for name in ("publish", "subscribe"):
+        filters = entry.get(name, [])
+        if not isinstance(filters, list) or not all(
+            isinstance(one, str) for one in filters
+        ):
+            raise ConfigError(f"{file}: {name} is a list of topic filters")
+    return Permission(**entry)

@@ -1,0 +1,162 @@
+"""How messages are printed: the formats of `mosquitto_sub -F`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+
+from structiot.mqtt import Message
+from structiot.mqtt.wire.properties import PublishProperties
+
+__all__ = ["as_json", "formatter"]
+
+Part: TypeAlias = Callable[[Message, datetime], bytes]
+
+_NOTHING = PublishProperties()
+_ESCAPES = {"n": b"\n", "t": b"\t", "r": b"\r", "0": b"\0", "a": b"\a", "e": b"\x1b"}
+_TOKEN = re.compile(r"%([-0]*)(\d*)(.)|@(.)|\\(.)|([^%@\\]+)|(.)", re.DOTALL)
+
+
+def _properties(message: Message) -> PublishProperties:
+    return message.properties or _NOTHING
+
+
+def _or_empty(value: object) -> bytes:
+    return b"" if value is None else str(value).encode()
+
+
+def _pairs(message: Message) -> bytes:
+    pairs = _properties(message).user_properties
+    return " ".join(f"{name}:{value}" for name, value in pairs).encode()
+
+
+def _ids(message: Message) -> bytes:
+    ids = _properties(message).subscription_ids
+    return " ".join(map(str, ids)).encode()
+
+
+_FIELDS: dict[str, Part] = {
+    "%": lambda _message, _at: b"%",
+    "A": lambda message, _at: _or_empty(_properties(message).topic_alias),
+    "C": lambda message, _at: _or_empty(_properties(message).content_type),
+    "D": lambda message, _at: _properties(message).correlation_data or b"",
+    "E": lambda message, _at: _or_empty(_properties(message).message_expiry_s),
+    "F": lambda message, _at: _or_empty(_properties(message).payload_format),
+    "I": lambda _message, at: at.strftime("%Y-%m-%dT%H:%M:%S%z").encode(),
+    "J": lambda message, at: as_json(message, at, parses=True).encode(),
+    "P": lambda message, _at: _pairs(message),
+    "R": lambda message, _at: _or_empty(_properties(message).response_topic),
+    "S": lambda message, _at: _ids(message),
+    "U": lambda _message, at: f"{at.timestamp():.9f}".encode(),
+    "X": lambda message, _at: message.payload.hex().upper().encode(),
+    "j": lambda message, at: as_json(message, at).encode(),
+    "l": lambda message, _at: b"%d" % len(message.payload),
+    "m": lambda message, _at: b"%d" % message.packet_id,
+    "p": lambda message, _at: message.payload,
+    "q": lambda message, _at: b"%d" % message.qos,
+    "r": lambda message, _at: b"%d" % message.retain,
+    "t": lambda message, _at: message.topic.encode(),
+    "x": lambda message, _at: message.payload.hex().encode(),
+}
+
+
+def formatter(text: str) -> Callable[[Message, datetime], bytes]:
+    r"""Make what prints messages by a format such as `"%t %p\n"`.
+
+    Raises:
+        ValueError: A `%` with a letter that means nothing.
+    """
+    parts = [_part(match) for match in _TOKEN.finditer(text)]
+
+    def write(message: Message, at: datetime) -> bytes:
+        return b"".join(part(message, at) for part in parts)
+
+    return write
+
+
+def _part(match: re.Match[str]) -> Part:
+    flags, width, letter, stamp, escape, plain, lone = match.groups()
+    if letter is not None:
+        field = _FIELDS.get(letter)
+        if field is None:
+            message = f"%{letter} means nothing in a format"
+            raise ValueError(message)
+        return _padded(field, flags, int(width)) if width else field
+    if stamp is not None:
+        pattern = "@" if stamp == "@" else f"%{stamp}"
+        if stamp == "N":
+            return lambda _message, at: b"%09d" % (at.microsecond * 1000)
+        return lambda _message, at: at.strftime(pattern).encode()
+    if escape is not None:
+        fixed = _ESCAPES.get(escape, escape.encode())
+    else:
+        fixed = (plain or lone or "").encode()
+    return lambda _message, _at: fixed
+
+
+def _padded(field: Part, flags: str, width: int) -> Part:
+    def write(message: Message, at: datetime) -> bytes:
+        data = field(message, at)
+        if "-" in flags:
+            return data.ljust(width)
+        return data.rjust(width, b"0" if "0" in flags else b" ")
+
+    return write
+
+
+def as_json(message: Message, at: datetime, *, parses: bool = False) -> str:
+    """Write a message as one line of JSON.
+
+    A payload that is no UTF-8 stands in `payload_hex`.
+
+    Args:
+        message: The message.
+        at: When it came.
+        parses: Whether a payload that is JSON is written as such, not as text.
+    """
+    shown: dict[str, object] = {
+        "tst": at.isoformat(),
+        "topic": message.topic,
+        "qos": message.qos,
+        "retain": int(message.retain),
+        "payloadlen": len(message.payload),
+    }
+    if message.packet_id:
+        shown["mid"] = message.packet_id
+    if message.properties is not None:
+        shown["properties"] = _shown(message.properties)
+    try:
+        text = message.payload.decode()
+    except UnicodeDecodeError:
+        shown["payload_hex"] = message.payload.hex()
+    else:
+        shown["payload"] = _parsed(text) if parses else text
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def _parsed(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _shown(properties: PublishProperties) -> dict[str, object]:
+    values = {
+        "payload-format-indicator": properties.payload_format,
+        "message-expiry-interval": properties.message_expiry_s,
+        "content-type": properties.content_type,
+        "response-topic": properties.response_topic,
+        "correlation-data": properties.correlation_data
+        and properties.correlation_data.hex(),
+        "subscription-identifiers": list(properties.subscription_ids) or None,
+        "user-properties": [
+            {"name": name, "value": value} for name, value in properties.user_properties
+        ]
+        or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,56 @@
+"""`structiot mqtt passwd`: who may connect to a broker of ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import asyncclick as click
+
+from structiot.errors import ConfigError
+from structiot.mqtt.broker import Passwords, hash_password
+
+__all__ = ["passwd"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("user")
+@click.option("-D", "--delete", "deletes", is_flag=True, help="Remove the user.")
+@click.option(
+    "--stdin", "from_stdin", is_flag=True, help="Read the password from stdin."
+)
+async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> None:
+    """Set the password of USER in FILE, which is made if there is none."""
+    if not user or set(user) & set(":\n\r") or user.startswith("#"):
+        raise ConfigError(f"a user name without : at its end or # before, not {user!r}")
+    if deletes:
+        await anyio.to_thread.run_sync(_edit, file, user, None)
+        return
+    if from_stdin:
+        line = await anyio.to_thread.run_sync(sys.stdin.readline)
+        password = line.rstrip("\r\n")
+    else:
+        password = await click.prompt(
+            "Password", hide_input=True, confirmation_prompt=True
+        )
+    await anyio.to_thread.run_sync(_edit, file, user, password)
+
+
+def _edit(file: Path, user: str, password: str | None) -> None:
+    """Rewrite a file with one line changed, all of it or nothing."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    kept = [line for line in lines if line.partition(":")[0] != user]
+    if password is None and len(kept) == len(lines):
+        raise ConfigError(f"{file} has no user {user!r}")
+    if password is not None:
+        kept.append(f"{user}:{hash_password(password)}")
+    fresh = file.with_name(f"{file.name}.new")
+    with os.fdopen(
+        os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w"
+    ) as out:
+        out.write("".join(f"{line}\n" for line in kept))
+    Passwords.read(fresh)
+    fresh.replace(file)

@@ -1,0 +1,156 @@
+"""`structiot mqtt sub`, with the habits of mosquitto_sub."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import anyio
+import asyncclick as click
+
+from structiot.cli.mqtt.formats import as_json, formatter
+from structiot.cli.mqtt.options import (
+    TIMED_OUT,
+    Target,
+    broker_options,
+    quality,
+    topic_of,
+)
+from structiot.cli.signals import run_until_stopped
+from structiot.errors import CommandRefused, ConnectFailed
+from structiot.mqtt import Connected, Message, MqttClient, matches
+from structiot.mqtt.wire.reasons import ReasonCode
+
+__all__ = ["sub"]
+
+REFUSED = 0x80
+
+_log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("-t", "--topic", "topics", multiple=True, help="Filter; several may be.")
+@click.option("-T", "--filter-out", multiple=True, help="Do not print these.")
+@click.option("-U", "--unsubscribe", multiple=True, help="End a kept subscription.")
+@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="Print the topic, too.")
+@click.option("-F", "--format", "pattern", help="How to print, as in mosquitto_sub(1).")
+@click.option("-N", "no_newline", is_flag=True, help="No end of line.")
+@click.option("--json", "wants_json", is_flag=True, help="A line of JSON a message.")
+@click.option("-C", "--count", type=click.IntRange(min=1), help="End after n messages.")
+@click.option(
+    "-W",
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"End after n seconds, with status {TIMED_OUT}.",
+)
+@click.option("-R", "--no-stale", is_flag=True, help="No retained messages.")
+@click.option("--retained-only", is_flag=True, help="End at the first live message.")
+@click.option("--remove-retained", is_flag=True, help="Erase what is retained.")
+@click.option("-E", "only_subscribes", is_flag=True, help="End once subscribed.")
+@broker_options(retries=-1)
+async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of options
+    """Print the messages of topics until Ctrl-C, -C or -W."""
+    printer = _Printer(given)
+    topics = given["topics"] or (topic_of(target, None),)
+    status = 0
+
+    async def listen() -> None:
+        nonlocal status
+        with anyio.move_on_after(given["timeout"]) as scope:
+            async with target.open(wait_connected=False) as client:
+                await _first_connection(client)
+                if given["unsubscribe"]:
+                    await _unsubscribe(client, given["unsubscribe"])
+                await _print_all(client, topics, printer, given)
+        if scope.cancelled_caught:
+            status = TIMED_OUT
+
+    await run_until_stopped(listen)
+    if status:
+        raise SystemExit(status)
+
+
+async def _first_connection(client: MqttClient) -> None:
+    """Wait for it; later ones are opened in the background, by `--retries`."""
+    async with client.events() as events:
+        async for event in events:
+            if isinstance(event, Connected):
+                return
+            if event.attempt:
+                raise event.error or ConnectFailed(event.reason)
+
+
+async def _unsubscribe(client: MqttClient, filters: tuple[str, ...]) -> None:
+    """End subscriptions that a kept session has."""
+    await client.subscribe([(name, 0) for name in filters])
+    await client.unsubscribe(filters)
+
+
+async def _print_all(
+    client: MqttClient,
+    topics: tuple[str, ...],
+    printer: _Printer,
+    given: dict[str, Any],
+) -> None:
+    codes = await client.subscribe([(name, given["qos"]) for name in topics])
+    for name, code in zip(topics, codes, strict=True):
+        if code >= REFUSED:
+            reason = ReasonCode(code).text
+            raise CommandRefused(f"the broker refuses {name!r}: {reason}", code=code)
+    _log.info("subscribed to %s", ", ".join(topics))
+    while not given["only_subscribes"]:
+        message = await client.deliver_message()
+        if message is None:
+            return
+        if printer.removes and message.retain:
+            await client.publish(message.topic, b"", retain=True)
+        if not printer.take(message):
+            return
+
+
+class _Printer:
+    """Prints what is wanted, and knows when it is enough."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.removes: bool = given["remove_retained"]
+        self._left: int | None = given["count"]
+        self._filter_out: tuple[str, ...] = given["filter_out"]
+        self._no_stale: bool = given["no_stale"]
+        self._retained_only: bool = given["retained_only"]
+        self._write = _writer(given)
+
+    def take(self, message: Message) -> bool:
+        """Print a message; False if nothing more is wanted."""
+        if self._left == 0 or (self._retained_only and not message.retain):
+            return False
+        if self._no_stale and message.retain:
+            return True
+        if any(matches(name, message.topic) for name in self._filter_out):
+            return True
+        out = sys.stdout.buffer
+        out.write(self._write(message, datetime.now().astimezone()))
+        out.flush()
+        if self._left is not None:
+            self._left -= 1
+        return self._left != 0
+
+
+def _writer(given: dict[str, Any]) -> Callable[[Message, datetime], bytes]:
+    end = b"" if given["no_newline"] else b"\n"
+    if given["wants_json"]:
+        return lambda message, at: as_json(message, at).encode() + b"\n"
+    if given["pattern"] is not None:
+        try:
+            write = formatter(given["pattern"])
+        except ValueError as exc:
+            raise click.UsageError(str(exc)) from exc
+        return lambda message, at: write(message, at) + end
+    if given["verbose"]:
+        return lambda message, _at: (
+            message.topic.encode() + b" " + message.payload + end
+        )
+    return lambda message, _at: message.payload + end

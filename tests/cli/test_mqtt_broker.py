@@ -1,0 +1,160 @@
+"""`structiot mqtt broker` and `structiot mqtt passwd`."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from structiot.cli.main import run_program
+from structiot.mqtt.broker import Passwords
+from tests._support.broker_process import BrokerProcess, program
+
+pytestmark = pytest.mark.e2e
+StartBroker = Callable[..., BrokerProcess]
+
+
+@pytest.fixture
+def start() -> Iterator[StartBroker]:
+    started: list[BrokerProcess] = []
+
+    def start_broker(*options: str, **more: str) -> BrokerProcess:
+        broker = BrokerProcess(*options, **more)  # type: ignore[arg-type]
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start_broker
+    for broker in started:
+        broker.stop()
+
+
+@pytest.fixture
+def password_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "passwords"
+    for name in ("alice", "bob"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{name}s word\n"))
+        assert run_program(["mqtt", "passwd", "--stdin", str(file), name]) == 0
+    return file
+
+
+def pub(broker: BrokerProcess, *arguments: str) -> int:
+    return run_program(["mqtt", "pub", f"-p{broker.port}", *arguments])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio", "uvloop"])
+def test_a_broker_runs_until_it_is_told_to_end(start: StartBroker, backend: str):
+    broker = start(backend=backend)
+    assert pub(broker, "-ta", "-mx", "-q2") == 0
+    assert "Traceback" not in broker.stop()
+
+
+def test_it_says_where_it_listens(start: StartBroker):
+    process = subprocess.Popen(
+        program("mqtt", "broker", "-l", "ws://127.0.0.1:0", "-p0"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert lines[0].startswith("listening at ws://127.0.0.1:")
+    assert lines[1].startswith("listening at mqtt://127.0.0.1:")
+
+
+def test_a_password_file_and_permissions_hold(
+    start: StartBroker, password_file: Path, tmp_path: Path, capfd
+):
+    permissions = tmp_path / "permissions.toml"
+    permissions.write_text(
+        '[[permission]]\nuser = "alice"\npublish = ["a/#"]\nsubscribe = ["#"]\n'
+    )
+    broker = start(f"--password-file={password_file}", f"--permissions={permissions}")
+    alice = ["-u", "alice", "-P", "alices word"]
+    assert pub(broker, *alice, "-ta/x", "-mx", "-q1") == 0
+    assert pub(broker, *alice, "-tb", "-mx", "-q1") == 1
+    assert "not authorized" in capfd.readouterr().err
+    assert pub(broker, "-u", "alice", "-P", "guess", "-ta/x", "-mx") == 1
+    assert pub(broker, "-ta/x", "-mx") == 1
+    sub = ["mqtt", "sub", f"-p{broker.port}", "-u", "bob", "-P", "bobs word", "-ta"]
+    assert run_program(sub) == 1
+    assert "refuses 'a'" in capfd.readouterr().err
+
+
+def test_a_store_keeps_retained_messages(start: StartBroker, tmp_path: Path, capfd):
+    broker = start(f"--store={tmp_path / 'broker.sqlite'}")
+    assert pub(broker, "-ta", "-mkept", "-r", "-q1") == 0
+    broker.kill()
+    broker.start()
+    sub = ["mqtt", "sub", f"-p{broker.port}", "-ta", "-C1"]
+    assert run_program(sub) == 0
+    assert capfd.readouterr().out == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-l", "mqtt://0.0.0.0:1883"], "passwords"),
+        (["-l", "mqtts://127.0.0.1:0"], "certificate"),
+        (["--password-file", "/nowhere"], "password file"),
+        (["--permissions", "/nowhere"], "cannot read"),
+        (["--certfile", "/nowhere"], "certificate"),
+        (["--store", "/nowhere/x"], "store"),
+        (["--listen", "nonsense"], "mqtt://"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(capfd, options: list[str], said: str):
+    assert run_program(["mqtt", "broker", *options]) == 2
+    err = capfd.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[permission]]\nnonsense\n", "line 2"),
+        ("[other]\n", "no [[permission]]"),
+        ("[[permission]]\n[other]\n", "unknown table"),
+        ('[[permission]]\nread = "x"\n', "has no 'read'"),
+        ('[[permission]]\npublish = "x"\n', "list"),
+        ('[[permission]]\npublish = ["a#"]\n', "a#"),
+    ],
+)
+def test_permissions_that_are_none_are_named(
+    capfd, tmp_path: Path, text: str, said: str
+):
+    file = tmp_path / "permissions.toml"
+    file.write_text(text)
+    assert run_program(["mqtt", "broker", "-p0", f"--permissions={file}"]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_a_password_file_is_edited_line_by_line(password_file: Path, monkeypatch):
+    passwords = Passwords.read(password_file)
+    assert passwords.check("alice", b"alices word")
+    assert passwords.check("bob", b"bobs word")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("new word\n"))
+    run_program(["mqtt", "passwd", "--stdin", str(password_file), "alice"])
+    assert run_program(["mqtt", "passwd", "-D", str(password_file), "bob"]) == 0
+    passwords = Passwords.read(password_file)
+    assert passwords.check("alice", b"new word")
+    assert not passwords.check("alice", b"alices word")
+    assert not passwords.check("bob", b"bobs word")
+    assert password_file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in password_file.parent.iterdir()] == ["passwords"]
+
+
+@pytest.mark.parametrize("arguments", [["-D", "{}", "carol"], ["--stdin", "{}", "a:b"]])
+def test_a_user_that_cannot_be_is_named(
+    password_file: Path, capfd, arguments: list[str]
+):
+    given = [argument.format(password_file) for argument in arguments]
+    assert run_program(["mqtt", "passwd", *given]) == 2
+    assert given[-1] in capfd.readouterr().err

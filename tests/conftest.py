@@ -7,6 +7,7 @@ Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -130,3 +131,15 @@ def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
     yield start
     for broker in brokers:
         broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what the command line sets up: it owns its process, and here it does not."""
+    loggers = [logging.getLogger(name) for name in ("structiot", "structiot.mqtt")]
+    before = [(one, one.level, one.propagate, list(one.handlers)) for one in loggers]
+    yield
+    for one, level, propagate, handlers in before:
+        one.setLevel(level)
+        one.propagate = propagate
+        one.handlers[:] = handlers

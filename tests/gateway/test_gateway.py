@@ -340,9 +340,10 @@ async def test_the_holder_of_a_gateway_sees_what_is_and_what_happens(mosquitto, 
         with anyio.fail_after(5):
             async for event in events:
                 seen.append(at(event, AT))
-                if changed in seen and done in seen:
+                failures = [e for e in seen if isinstance(e, CommandFailed)]
+                if changed in seen and done in seen and failures:
                     break
-        failed = next(e for e in seen if isinstance(e, CommandFailed))
+        failed = failures[0]
         assert (failed.device, failed.entity) == ("kitchen", "port_9")
 
 

@@ -29,6 +29,8 @@ READ_BYTES = 65_536
 # A client that takes as much within `stall_s` is slow; one that does not is stuck.
 WRITE_BYTES = 65_536
 LAST_WORDS_S = 1.0
+# What a client that is to go may still say before it is reset.
+UNHEARD_BYTES = 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -287,9 +289,10 @@ class ClientConnection(Handle):
         A socket that is closed with something unread in it is reset, and the client
         would lose what it has not read yet.
         """
+        unheard = 0
         try:
             await self._stream.send_eof()
-            while True:
-                await self._stream.receive(READ_BYTES)
+            while unheard < UNHEARD_BYTES:
+                unheard += len(await self._stream.receive(READ_BYTES))
         except (UsageError, NotImplementedError, *LOST):
             return

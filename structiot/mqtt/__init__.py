@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from structiot.mqtt.api import open_mqttclient, subscription
+from structiot.mqtt.auth import Authentication, ScramSha256
 from structiot.mqtt.broker import BrokerServer, open_broker
 from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
@@ -31,6 +32,7 @@ __all__ = [
     "QOS_1",
     "QOS_2",
     "AckMode",
+    "Authentication",
     "BaseCodec",
     "BrokerServer",
     "ClientException",
@@ -53,6 +55,7 @@ __all__ = [
     "PublishProperties",
     "ReasonCode",
     "Receipt",
+    "ScramSha256",
     "SubscribeRefused",
     "TopicDefaults",
     "Will",

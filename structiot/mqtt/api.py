@@ -110,7 +110,7 @@ async def _connections(
     if engine == "structiot":
         transport = Transport(settings, network)
         transport.prepare(uri)
-        yield lambda link: transport.open(link.uri, link.at_step)
+        yield lambda link: transport.open(link.address)
     elif engine == "distmqtt":
         # Its package is an extra, and what is not installed costs nobody anything.
         from structiot.mqtt.engine_distmqtt import open_distmqtt  # noqa: PLC0415

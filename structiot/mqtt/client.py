@@ -175,6 +175,17 @@ class MqttClient(Publishing):
         """
         await self._link.ping()
 
+    async def reauthenticate(self) -> None:
+        """Show again who we are, by the `auth` that the client was opened with (5.0).
+
+        Raises:
+            UsageError: The client was opened without `auth`.
+            ReplyTimeout: The broker did not answer in time; the connection is ended.
+            AuthRefused: The broker is not the one it should be.
+            LinkLost: The broker refused, or the connection ended by itself.
+        """
+        await self._link.authenticate_again()
+
     async def disconnect(
         self,
         reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
+from structiot.mqtt.auth import Authentication
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
@@ -46,6 +47,7 @@ class MqttConfig:
         username: User name, if the address has none; a callable (sync or async) is
             asked before every attempt, so that tokens can be renewed.
         password: Password, if the address has none; a callable as well.
+        auth: Enhanced authentication (5.0), such as a `ScramSha256`.
         protocol: `"3.1.1"`, `"5.0"`, or `"auto"`: 5.0 with brokers that speak it.
         keep_alive: Keep-alive announced to the broker, in seconds; 0 is off.
         ping_delay: How many seconds before its end an idle client pings.
@@ -94,6 +96,7 @@ class MqttConfig:
     uri: str | Callable[[], str | Awaitable[str]] | None = None
     username: Username = None
     password: Password = field(default=None, repr=False)
+    auth: Authentication | None = None
     protocol: ProtocolChoice = "auto"
     keep_alive: int = 10
     ping_delay: float = 1.0
@@ -212,6 +215,11 @@ def _problems(config: MqttConfig) -> Iterator[str]:
             yield f"{name} is {known}, not {value!r}"
     if config.store is not None and config.cleansession is not False:
         yield "store needs cleansession False: a clean session has nothing to keep"
+    if config.auth is not None and config.protocol == "3.1.1":
+        yield "auth needs MQTT 5.0, not protocol '3.1.1'"
+    given: object = config.auth
+    if given is not None and not isinstance(given, Authentication):
+        yield f"auth has a method, begin, answer and finish; not {given!r}"
     for topic, entry in config.topics.items():
         if entry.qos not in {None, 0, 1, 2} or entry.retain not in {None, True, False}:
             yield f"topics: {topic!r} has a QoS 0, 1 or 2 and retain true or false"

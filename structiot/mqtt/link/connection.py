@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVarTuple, Unpack
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.network import LOST
 from structiot._kit.tasks import service_group
@@ -19,6 +20,8 @@ from structiot.errors import (
 from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
 __all__ = ["Connection"]
+
+Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 262_144
 LAST_WORDS_S = 1.0
@@ -54,12 +57,14 @@ class Connection:
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
+        self._tasks: TaskGroup | None = None
 
     async def run(self, *, connack_by: float, connect_s: float) -> StructiotError:
         """Serve the connection; give the reason of its end and close the stream."""
         try:
             with self._scope:
                 async with service_group() as tg:
+                    self._tasks = tg
                     tg.start_soon(self._write)
                     tg.start_soon(self._keep_alive, connack_by, connect_s)
                     await self._read()
@@ -69,6 +74,15 @@ class Connection:
             self._release()
             await anyio.aclose_forcefully(self._stream)
         return self.error or LinkLost(f"the connection to {self._peer} was ended")
+
+    def start(
+        self,
+        function: Callable[[Unpack[Arguments]], Coroutine[Any, Any, None]],
+        *arguments: *Arguments,
+    ) -> None:
+        """Have something done that ends with the connection."""
+        if self._tasks is not None:
+            self._tasks.start_soon(function, *arguments)
 
     def end(self, error: StructiotError) -> None:
         """End the connection; the first reason counts."""

@@ -44,7 +44,8 @@ class Greeting:
         self.username: str | None = None
         self.version = 4 if config.protocol == "3.1.1" else 5
         self._config = config
-        self._may_fall_back = config.protocol == "auto"
+        # Without 5.0 there is no enhanced authentication.
+        self._may_fall_back = config.protocol == "auto" and config.auth is None
         self._has_session = False
 
     async def packet(self, uri: BrokerUri) -> Connect:
@@ -56,6 +57,9 @@ class Greeting:
         secret: str | bytes | Secret | None = uri.password
         if secret is None:
             secret = await _asked(config.password)
+        properties = ConnectProperties()
+        if self.version >= 5:
+            properties = await self._properties()
         clean_start = config.cleansession and not (
             self._has_session and self.version >= 5
         )
@@ -67,7 +71,7 @@ class Greeting:
             password=_as_bytes(secret),
             will=config.will,
             version=self.version,
-            properties=self._properties() if self.version >= 5 else ConnectProperties(),
+            properties=properties,
         )
 
     @property
@@ -76,8 +80,9 @@ class Greeting:
             return self._config.session_expiry_s
         return RECONNECT_SESSION_S if self._config.cleansession else FOR_EVER_S
 
-    def _properties(self) -> ConnectProperties:
+    async def _properties(self) -> ConnectProperties:
         config = self._config
+        auth = config.auth
         receive_maximum = config.receive_maximum
         return ConnectProperties(
             session_expiry_s=self._session_expiry_s or None,
@@ -87,6 +92,8 @@ class Greeting:
             maximum_packet_bytes=config.max_packet_bytes,
             topic_alias_maximum=config.topic_alias_maximum or None,
             request_response_information=True,
+            authentication_method=None if auth is None else auth.method,
+            authentication_data=None if auth is None else await auth.begin(),
             user_properties=tuple(config.user_properties),
         )
 
@@ -111,7 +118,13 @@ class Greeting:
         return DisconnectProperties(session_expiry_s=session_expiry_s)
 
     def accepted(self, connack: Connack) -> None:
-        """Remember what the broker said when it accepted us."""
+        """Remember what the broker said when it accepted us.
+
+        Raises:
+            AuthRefused: It is not the broker that it should be.
+        """
+        if self._config.auth is not None:
+            self._config.auth.finish(connack.properties.authentication_data)
         self._has_session = True
         self._may_fall_back = False
         if connack.properties.assigned_client_id:

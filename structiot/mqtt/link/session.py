@@ -23,6 +23,7 @@ from structiot.mqtt.link.greeting import Greeting
 from structiot.mqtt.link.memory import Memory
 from structiot.mqtt.link.news import News
 from structiot.mqtt.link.opening.address import Address
+from structiot.mqtt.link.opening.authentication import Authenticator
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
@@ -36,6 +37,7 @@ from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
 from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.messages import (
+    Auth,
     Connack,
     Disconnect,
     Pingresp,
@@ -69,6 +71,7 @@ class Link:
         news: What happens to the connection.
         connections: Connections that the broker has accepted.
         received_bytes: Bytes taken from the broker.
+        token: What tells this client from others with its name, earlier ones too.
     """
 
     def __init__(
@@ -110,18 +113,19 @@ class Link:
             write_down=write_down,
         )
         self._open_stream = open_stream
+        self.token: bytes = random.randbytes(6).hex().encode()
         self._retries = Retries(address, config, random)
         self._life = anyio.CancelScope(shield=True)
         self._accepted = anyio.Event()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
+        self._authenticator = Authenticator(config, self.protocol, str(address.uri))
         self._is_leaving = False
         self._is_reconnecting = False
         self._retry_now = anyio.Event()
         self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
         self._hold_until = 0.0
-        self._step = ""
 
     # -- the life of the link ------------------------------------------------------
 
@@ -129,10 +133,6 @@ class Link:
     def uri(self) -> BrokerUri:
         """Where the present attempt or connection goes."""
         return self.address.uri
-
-    def at_step(self, step: str) -> None:
-        """Say what an attempt waits for, should it wait too long."""
-        self._step = step
 
     @property
     def is_open(self) -> bool:
@@ -171,14 +171,7 @@ class Link:
                 final = self._retries.final(error)
                 self._give_up(final)
                 raise final
-            self.news.tell(
-                Disconnected(
-                    reason=str(error),
-                    error=error,
-                    attempt=self._retries.attempts,
-                    retry_in_s=delay_s,
-                )
-            )
+            self._tell_of(error, retry_in_s=delay_s)
             _log.info("%s; next attempt in %.1f s", error, delay_s)
             self._retry_now = anyio.Event()
             with anyio.move_on_after(delay_s):
@@ -191,7 +184,6 @@ class Link:
         attempts = self._retries.attempts
         try:
             with anyio.fail_after(connect_s):
-                self.at_step("address and credentials")
                 packet = await self.greeting.packet(await self.address.next())
                 # Before the network: what cannot be encoded leaves no stream behind.
                 self.protocol.connect(packet, anyio.current_time())
@@ -199,7 +191,7 @@ class Link:
         except TimeoutError:
             self.protocol.connection_lost()
             message = f"cannot connect to {self.uri} within {connect_s:g} s"
-            message += f": waiting for {self._step}"
+            message += f": waiting for {self.address.step}"
             return connect_error(StructiotError(message), self.uri, attempts=attempts)
         except StructiotError as exc:
             self.protocol.connection_lost()
@@ -221,19 +213,23 @@ class Link:
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
             self._pings.connection_lost()
+            self._authenticator.connection_lost(connection.error)
             if connection.opened_at is not None:
                 self._retries.ended(anyio.current_time() - connection.opened_at)
 
-    def _give_up(self, error: StructiotError) -> None:
-        """Tell everybody who waits for anything that it will not come."""
+    def _tell_of(self, error: StructiotError, *, retry_in_s: float | None) -> None:
         self.news.tell(
             Disconnected(
                 reason=str(error),
                 error=error,
                 attempt=self._retries.attempts,
-                retry_in_s=None,
+                retry_in_s=retry_in_s,
             )
         )
+
+    def _give_up(self, error: StructiotError) -> None:
+        """Tell everybody who waits for anything that it will not come."""
+        self._tell_of(error, retry_in_s=None)
         self._release(error)
         for messages in self.router.subscribers():
             messages.close(error)
@@ -292,21 +288,9 @@ class Link:
     # -- what comes from the broker ------------------------------------------------
 
     def _take(self, events: list[Event], size_bytes: int) -> None:
-        others = self.router.dispatch(events)
-        for event in others:
-            match event:
-                case Connack():
-                    self._take_connack(event)
-                case Suback():
-                    self.subscribing.take_suback(event)
-                case Unsuback():
-                    self.subscribing.take_unsuback(event)
-                case Pingresp():
-                    self._pings.answered()
-                case Disconnect() if self._connection is not None:
-                    self._connection.end(server_goodbye(event, str(self.uri)))
-                case _:
-                    _log.debug("%s: %r is not handled", self.uri, event)
+        for event in self.router.dispatch(events):
+            if self._connection is not None:
+                self._take_one(event, self._connection)
         self.outbox.release()
         if self.router.is_holding and anyio.current_time() >= self._hold_until:
             self.router.let_go()
@@ -316,16 +300,32 @@ class Link:
             for messages in self.router.subscribers():
                 messages.trim(MAX_HELD_BYTES)
 
-    def _take_connack(self, connack: Connack) -> None:
-        connection = self._connection
-        if connection is None:
-            return
+    def _take_one(self, event: Event, connection: Connection) -> None:
+        match event:
+            case Connack():
+                self._take_connack(event, connection)
+            case Suback():
+                self.subscribing.take_suback(event)
+            case Unsuback():
+                self.subscribing.take_unsuback(event)
+            case Pingresp():
+                self._pings.answered()
+            case Auth():
+                self._authenticator.take(event, connection)
+            case Disconnect():
+                connection.end(server_goodbye(event, str(self.uri)))
+
+    def _take_connack(self, connack: Connack, connection: Connection) -> None:
         if connack.reason.is_failure:
             connection.end(refusal(connack, self.uri, self.greeting.username))
             return
         if self.protocol.state is not State.OPEN:
             return
-        self.greeting.accepted(connack)
+        try:
+            self.greeting.accepted(connack)
+        except StructiotError as exc:
+            connection.end(exc)
+            return
         self.address.accepted()
         if not connack.session_present:
             self.router.let_go()
@@ -383,6 +383,12 @@ class Link:
         """A subscriber has left without acknowledging a delivery."""
         self.protocol.abandon(receipt)
         self.wake()
+
+    async def authenticate_again(self) -> None:
+        """Do another exchange on the present connection."""
+        await self.ready()
+        if self._connection is not None:
+            await self._authenticator.again(self._connection)
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life and wait for it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
@@ -13,6 +11,7 @@ from structiot._kit.tls import client_context, start_tls
 from structiot._kit.websocket import connect_websocket
 from structiot.errors import ConnectFailed
 from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.link.opening.address import Address
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Transport"]
@@ -44,31 +43,28 @@ class Transport:
                 alpn=config.alpn,
             )
 
-    async def open(self, uri: BrokerUri, at_step: Callable[[str], None]) -> ByteStream:
+    async def open(self, address: Address) -> ByteStream:
         """Open one connection; the caller sets the deadline.
-
-        Args:
-            uri: Where to.
-            at_step: Is told what is waited for.
 
         Raises:
             ConnectFailed: Nobody there, refused, or TLS or websocket failed.
             CertificateRefused: The broker's certificate cannot be trusted.
             AuthRefused: The websocket was refused with 401 or 403.
         """
+        uri = address.uri
         self.prepare(uri)
-        at_step("a connection")
+        address.step = "a connection"
         if uri.port is None:
             return await _connect_unix(uri.host)
         stream: ByteStream = await self._network.connect_tcp(uri.host, uri.port)
         try:
             if uri.is_tls and self._ssl_context is not None:
-                at_step("the TLS handshake")
+                address.step = "the TLS handshake"
                 stream = await start_tls(
                     stream, self._ssl_context, host=uri.host, port=uri.port
                 )
             if uri.is_websocket:
-                at_step("the websocket handshake")
+                address.step = "the websocket handshake"
                 websocket = await connect_websocket(
                     stream,
                     host=uri.authority,

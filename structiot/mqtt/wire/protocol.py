@@ -24,7 +24,9 @@ from enum import Enum
 from typing import TypeAlias
 
 from structiot.errors import ProtocolViolation
+from structiot.mqtt.wire.asking import Asking
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.exchange import Exchange
 from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.expiring import Expiring
 from structiot.mqtt.wire.flows.receiving import Ack as OwedAck
@@ -52,10 +54,8 @@ from structiot.mqtt.wire.messages import (
     Pubrec,
     Pubrel,
     Suback,
-    Subscribe,
     SubscriptionRequest,
     Unsuback,
-    Unsubscribe,
 )
 from structiot.mqtt.wire.properties import (
     ConnackProperties,
@@ -123,9 +123,9 @@ class ClientProtocol:
         self.outgoing: Outgoing = Outgoing(self.ids, window=send_window)
         self.expiring: Expiring = Expiring(self.outgoing)
         self.incoming: Incoming = Incoming()
-        # Ids of SUBSCRIBE and UNSUBSCRIBE without an answer.
-        self._asked: set[int] = set()
+        self._asking = Asking(self.ids)
         self._clean_start = True
+        self._exchange = Exchange(None)
         self._write_publish: Write = encode_publish_into
         self._aliases_in: dict[int, str] = {}
         self._alias_maximum_in = 0
@@ -139,6 +139,7 @@ class ClientProtocol:
         self.state = State.CONNECTING
         self.violation = None
         self._clean_start = connect.clean_start
+        self._exchange = Exchange(connect.properties.authentication_method)
         self._aliases_in = {}
         self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
         # A server of 3.1.1 cannot be told, so it cannot exceed it either.
@@ -178,9 +179,7 @@ class ClientProtocol:
         self.state = State.CLOSED
         self.outgoing.pause()
         self.incoming.pause()
-        for packet_id in self._asked:
-            self.ids.free(packet_id)
-        self._asked.clear()
+        self._asking.connection_lost()
         self.out.clear()
 
     # -- receiving ----------------------------------------------------------------
@@ -235,31 +234,39 @@ class ClientProtocol:
 
     def _take(self, packet: Packet, events: list[Event]) -> None:
         """Deal with anything but a PUBLISH; sets `violation` when the peer erred."""
-        if self.state is State.CONNECTING:
+        event: Event | None = None
+        if isinstance(packet, Auth):
+            is_open = self.state is State.OPEN
+            if not self._object(self._exchange.take(packet, is_open=is_open)):
+                event = packet
+        elif isinstance(packet, Disconnect):
+            event = packet
+        elif self.state is State.CONNECTING:
             if isinstance(packet, Connack):
                 self._take_connack(packet)
-            elif not isinstance(packet, Auth | Disconnect):
+                event = packet
+            else:
                 self._violate(f"{type(packet).__name__} came before the CONNACK")
-                return
-            events.append(packet)
-            return
-        if isinstance(packet, Pubrec | Pubcomp | Pubrel):
+        elif isinstance(packet, Pubrec | Pubcomp | Pubrel):
             if not self._take_ack(packet):
                 self._misfit(packet)
-            return
+        else:
+            event = self._take_answer(packet)
+        if event is not None:
+            events.append(event)
+
+    def _take_answer(self, packet: Packet) -> Event | None:
         if isinstance(packet, Suback | Unsuback):
-            if packet.packet_id not in self._asked:
+            if not self._asking.answered(packet.packet_id):
                 self.outgoing.unknown += 1
-                return
-            self._asked.discard(packet.packet_id)
-            self.ids.free(packet.packet_id)
+                return None
             self.outgoing.pump(self.out, self.version)
-        elif isinstance(packet, Pingresp):
+            return packet
+        if isinstance(packet, Pingresp):
             self.keep_alive.pong()
-        elif not isinstance(packet, Disconnect | Auth):
-            self._violate(f"an unexpected {type(packet).__name__}")
-            return
-        events.append(packet)
+            return packet
+        self._violate(f"an unexpected {type(packet).__name__}")
+        return None
 
     def _misfit(self, packet: Ack) -> None:
         name = type(packet).__name__.upper()
@@ -282,6 +289,8 @@ class ClientProtocol:
         if connack.session_present and self._clean_start:
             self._violate("the server kept a session that was to be clean")
             return
+        if self._object(self._exchange.accepted(connack)):
+            return
         limits = self.limits = connack.properties
         self.state = State.OPEN
         if limits.server_keep_alive_s is not None:
@@ -294,6 +303,11 @@ class ClientProtocol:
             self.incoming.forget()
             self.outgoing.restart(self.out, self.version, window=window)
 
+    def _object(self, fault: str | None) -> bool:
+        if fault is not None:
+            self._violate(fault)
+        return fault is not None
+
     def _violate(self, message: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:
         self._end(ProtocolViolation(message, code=int(code)), code)
 
@@ -304,6 +318,13 @@ class ClientProtocol:
         self.close()
 
     # -- sending ------------------------------------------------------------------
+
+    def authenticate(self, data: bytes | None, *, again: bool = False) -> None:
+        """Write an AUTH: the answer to the server's, or the first of another exchange."""
+        exchange = self._exchange
+        packet = exchange.begin_again(data) if again else exchange.answer(data)
+        if self.state in {State.CONNECTING, State.OPEN}:
+            self.out += encode(packet, self.version)
 
     def publish(
         self,
@@ -338,30 +359,11 @@ class ClientProtocol:
         properties: SubscribeProperties | None = None,
     ) -> int:
         """Write a SUBSCRIBE; give its packet id, or 0 when none is free."""
-        if packet_id := self.ids.take():
-            packet = Subscribe(
-                packet_id=packet_id,
-                subscriptions=requests,
-                properties=properties or SubscribeProperties(),
-            )
-            self._write(packet, packet_id)
-        return packet_id
+        return self._asking.subscribe(self.out, self.version, requests, properties)
 
     def unsubscribe(self, topic_filters: tuple[str, ...]) -> int:
         """Write an UNSUBSCRIBE; give its packet id, or 0 when none is free."""
-        if packet_id := self.ids.take():
-            self._write(
-                Unsubscribe(packet_id=packet_id, topic_filters=topic_filters), packet_id
-            )
-        return packet_id
-
-    def _write(self, packet: Subscribe | Unsubscribe, packet_id: int) -> None:
-        try:
-            self.out += encode(packet, self.version)
-        except BaseException:
-            self.ids.free(packet_id)
-            raise
-        self._asked.add(packet_id)
+        return self._asking.unsubscribe(self.out, self.version, topic_filters)
 
     # -- keep-alive ---------------------------------------------------------------
 

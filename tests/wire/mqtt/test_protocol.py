@@ -24,6 +24,8 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.properties import (
+    AuthProperties,
+    ConnectProperties,
     PublishProperties,
 )
 from structiot.mqtt.wire.protocol import State
@@ -271,7 +273,8 @@ def test_a_request_that_cannot_be_encoded_costs_no_id():
 
 def test_an_auth_packet_is_handed_on():
     client = Client(version=5)
-    client.connect()
-    [event] = client.take(Auth(reason=ReasonCode.CONTINUE_AUTHENTICATION))
-    assert isinstance(event, Auth)
+    client.connect(properties=ConnectProperties(authentication_method="m"))
+    properties = AuthProperties(authentication_method="m")
+    auth = Auth(reason=ReasonCode.CONTINUE_AUTHENTICATION, properties=properties)
+    assert client.take(auth) == [auth]
     assert client.state() is State.CONNECTING

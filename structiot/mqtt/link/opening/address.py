@@ -25,12 +25,14 @@ class Address:
 
     Attributes:
         uri: Where the present attempt or connection goes.
+        step: What the present attempt waits for, in words.
     """
 
     def __init__(
         self, uri: BrokerUri, source: UriSource, *, max_redirects: int
     ) -> None:
         self.uri: BrokerUri = uri
+        self.step: str = ""
         self._source = source
         self._home = uri
         self._is_fresh = True
@@ -53,6 +55,7 @@ class Address:
         Raises:
             ConfigError: What was asked gave none.
         """
+        self.step = "address and credentials"
         detour, self._detour = self._detour, None
         if detour is not None:
             self.uri = detour

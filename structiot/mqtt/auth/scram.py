@@ -1,0 +1,120 @@
+"""SCRAM-SHA-256 (RFC 5802, RFC 7677): neither side learns the password of the other."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+import anyio.to_thread
+
+from structiot._kit.redact import Secret
+from structiot.errors import AuthRefused, ProtocolViolation
+
+__all__ = ["ScramSha256"]
+
+# No channel binding: MQTT's TLS is often ended before the broker.
+GS2_HEADER = "n,,"
+# A broker may not keep a client busy for minutes, nor make it show the password cheaply.
+MAX_ITERATIONS = 1_000_000
+MIN_ITERATIONS = 4096
+
+
+class ScramSha256:
+    """Authentication by user name and password that shows the password to nobody.
+
+    Args:
+        username: User name; not the one in the broker's address, which is sent openly.
+        password: Password.
+        nonce: Source of nonces; for tests.
+    """
+
+    method = "SCRAM-SHA-256"
+
+    def __init__(
+        self,
+        username: str,
+        password: str | Secret,
+        *,
+        nonce: Callable[[], str] = lambda: secrets.token_urlsafe(18),
+    ) -> None:
+        self.username = username
+        self._password = password if isinstance(password, Secret) else Secret(password)
+        self._make_nonce = nonce
+        self._nonce = ""
+        self._first = ""
+        self._expected: bytes | None = None
+
+    async def begin(self) -> bytes:
+        """Give name and nonce."""
+        self._nonce = self._make_nonce()
+        self._expected = None
+        name = self.username.replace("=", "=3D").replace(",", "=2C")
+        self._first = f"n={name},r={self._nonce}"
+        return (GS2_HEADER + self._first).encode()
+
+    async def answer(self, data: bytes | None) -> bytes:
+        """Prove that the password is known.
+
+        Raises:
+            ProtocolViolation: That was no challenge of this method.
+        """
+        challenge, nonce, salt, iterations = self._read_challenge(data)
+        salted = await anyio.to_thread.run_sync(
+            hashlib.pbkdf2_hmac,
+            "sha256",
+            self._password.reveal().encode(),
+            salt,
+            iterations,
+        )
+        client_key = _hmac(salted, b"Client Key")
+        binding = base64.b64encode(GS2_HEADER.encode()).decode()
+        final = f"c={binding},r={nonce}"
+        message = f"{self._first},{challenge},{final}".encode()
+        signature = _hmac(hashlib.sha256(client_key).digest(), message)
+        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+        self._expected = _hmac(_hmac(salted, b"Server Key"), message)
+        return f"{final},p={base64.b64encode(proof).decode()}".encode()
+
+    def _read_challenge(self, data: bytes | None) -> tuple[str, str, bytes, int]:
+        try:
+            challenge = (data or b"").decode()
+            fields = dict(part.split("=", 1) for part in challenge.split(","))
+            nonce, iterations = fields["r"], int(fields["i"])
+            salt = base64.b64decode(fields["s"], validate=True)
+        except (ValueError, KeyError, binascii.Error):
+            raise ProtocolViolation(
+                "the broker's challenge is none of SCRAM", data=data or b""
+            ) from None
+        if not nonce.startswith(self._nonce) or nonce == self._nonce:
+            raise ProtocolViolation("the broker's challenge answers somebody else")
+        if "m" in fields or not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
+            raise ProtocolViolation(
+                f"the broker wants {iterations} iterations; "
+                f"{MIN_ITERATIONS} to {MAX_ITERATIONS} are fine, and no extensions"
+            )
+        return challenge, nonce, salt, iterations
+
+    def finish(self, data: bytes | None) -> None:
+        """Check that the broker knows the password as well.
+
+        Raises:
+            AuthRefused: It does not.
+        """
+        expected, self._expected = self._expected, None
+        given = (data or b"").removeprefix(b"v=")
+        if expected is None or not hmac.compare_digest(
+            base64.b64encode(expected), given
+        ):
+            raise AuthRefused(
+                f"the broker does not know the password of {self.username!r}: "
+                "it may be another's",
+                account=self.username,
+            )
+
+
+def _hmac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, "sha256")

@@ -1,0 +1,72 @@
+"""SUBSCRIBE and UNSUBSCRIBE: requests with an id that the server answers once."""
+
+from __future__ import annotations
+
+from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.flows.flow import PacketIds
+from structiot.mqtt.wire.messages import Subscribe, SubscriptionRequest, Unsubscribe
+from structiot.mqtt.wire.properties import SubscribeProperties
+
+__all__ = ["Asking"]
+
+
+class Asking:
+    """The requests of one connection that wait for their answer.
+
+    Args:
+        ids: The packet ids of this direction.
+    """
+
+    def __init__(self, ids: PacketIds) -> None:
+        self._ids = ids
+        self._asked: set[int] = set()
+
+    def subscribe(
+        self,
+        out: bytearray,
+        version: int,
+        requests: tuple[SubscriptionRequest, ...],
+        properties: SubscribeProperties | None,
+    ) -> int:
+        """Write a SUBSCRIBE; give its packet id, or 0 when none is free."""
+        if packet_id := self._ids.take():
+            packet = Subscribe(
+                packet_id=packet_id,
+                subscriptions=requests,
+                properties=properties or SubscribeProperties(),
+            )
+            self._write(out, version, packet)
+        return packet_id
+
+    def unsubscribe(
+        self, out: bytearray, version: int, topic_filters: tuple[str, ...]
+    ) -> int:
+        """Write an UNSUBSCRIBE; give its packet id, or 0 when none is free."""
+        if packet_id := self._ids.take():
+            packet = Unsubscribe(packet_id=packet_id, topic_filters=topic_filters)
+            self._write(out, version, packet)
+        return packet_id
+
+    def _write(
+        self, out: bytearray, version: int, packet: Subscribe | Unsubscribe
+    ) -> None:
+        try:
+            out += encode(packet, version)
+        except BaseException:
+            self._ids.free(packet.packet_id)
+            raise
+        self._asked.add(packet.packet_id)
+
+    def answered(self, packet_id: int) -> bool:
+        """Take an answer; False if it belongs to nothing."""
+        if packet_id not in self._asked:
+            return False
+        self._asked.discard(packet_id)
+        self._ids.free(packet_id)
+        return True
+
+    def connection_lost(self) -> None:
+        """No answer will come any more."""
+        for packet_id in self._asked:
+            self._ids.free(packet_id)
+        self._asked.clear()

@@ -332,6 +332,7 @@ async def test_the_holder_of_a_gateway_sees_what_is_and_what_happens(mosquitto, 
         await watch.client.publish(f"{base}/kitchen/port_2/set", b"OFF", qos=1)
         await watch.client.publish(f"{base}/kitchen/port_9/set", b"OFF", qos=1)
         seen: list[GatewayEvent] = []
+        failures: list[CommandFailed] = []
         changed = DeviceUpdate(
             device="kitchen",
             event=StateChange(key="port_2", state=False, at_utc=AT),

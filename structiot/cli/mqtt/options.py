@@ -78,7 +78,7 @@ class Target:
             yield client
 
 
-quality = click.IntRange(0, 2)
+quality: click.IntRange = click.IntRange(0, 2)
 
 _OPTIONS = (
     click.option("-h", "--host", help="Host of the broker; localhost by default."),

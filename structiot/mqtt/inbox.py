@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from structiot.errors import PeerError, StructiotError, UsageError
@@ -18,6 +19,16 @@ __all__ = ["Inbox"]
 
 REFUSED = 0x80
 
+_log = logging.getLogger(__name__)
+
+
+class _Queue(Messages):
+    """What the other filters bring goes on when one is refused."""
+
+    def refused(self, error: StructiotError) -> None:
+        """Say so in the log; there is no other place for it here."""
+        _log.warning("%s", error)
+
 
 class Inbox:
     """Filters that share one queue, for programs written that way.
@@ -29,7 +40,7 @@ class Inbox:
         self._link = link
         self._config = config
         self._filters: dict[str, Filter] = {}
-        self.messages: Messages = Messages(
+        self.messages: Messages = _Queue(
             "(all subscriptions of the client)",
             qos=2,
             codec=get_codec("noop"),
@@ -37,6 +48,8 @@ class Inbox:
             ack="on_take",
             settle=link.settle,
         )
+        # Whoever waits is told of the end, with or without a filter at that time.
+        link.router.readers.append(self.messages)
 
     async def subscribe(self, topics: Iterable[tuple[str, int]]) -> list[int]:
         """Subscribe; give the code of each filter: the granted QoS, or 0x80 and above.
@@ -46,11 +59,15 @@ class Inbox:
             LinkLost: The client has given up.
         """
         self._link.check()
-        entries: list[Filter] = []
-        for name, qos in topics:
+        wanted = list(topics)
+        for name, qos in wanted:
             fault = filter_fault(name)
             if fault is not None:
                 raise UsageError(f"topic filter {name[:64]!r} {fault}")
+            if qos not in {0, 1, 2}:
+                raise UsageError(f"QoS {qos!r} does not exist; it is 0, 1 or 2")
+        entries: list[Filter] = []
+        for name, qos in wanted:
             request = SubscriptionRequest(topic_filter=name, qos=qos)
             if name in self._filters:
                 self._link.router.remove(self._filters[name], self.messages)

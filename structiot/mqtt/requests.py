@@ -8,7 +8,7 @@ from dataclasses import replace
 import anyio
 
 from structiot._kit.replies import Reply, ReplyTable
-from structiot.errors import StructiotError, UsageError
+from structiot.errors import LinkLost, StructiotError, UsageError
 from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.link import Link
 from structiot.mqtt.subscription import Messages
@@ -46,10 +46,9 @@ class _ReplyBox(Messages):
         self.replies.resolve(correlation or b"", message)
 
     def close(self, error: StructiotError | None = None) -> None:
-        """Fail who waits."""
+        """Fail who waits: after a quiet end there is no reply either."""
         super().close(error)
-        if error is not None:
-            self.replies.fail_all(error)
+        self.replies.fail_all(error or LinkLost("the client was closed"))
 
 
 class Requests:
@@ -81,7 +80,8 @@ class Requests:
         return replace(
             properties or PublishProperties(),
             response_topic=box.topic,
-            correlation_data=b"%d" % self._count,
+            # Unlike that of an earlier process, whose replies may still come.
+            correlation_data=b"%s-%d" % (self._link.token, self._count),
         )
 
     def expect(
@@ -94,7 +94,7 @@ class Requests:
 
     async def _opened(self) -> _ReplyBox:
         async with self._one_at_a_time:
-            if self._box is None:
+            if self._box is None or self._box.is_closed:
                 link = self._link
                 stem = link.protocol.limits.response_information or PREFIX
                 box = _ReplyBox(f"{stem.rstrip('/')}/{link.greeting.client_id}", link)
@@ -107,7 +107,9 @@ class Requests:
                     # The broker must know the reply topic before the request goes out.
                     await link.subscribing.answered(entry)
                 except BaseException:
-                    link.router.remove(entry, box)
+                    if link.router.remove(entry, box):
+                        link.subscribing.forget(entry)
+                        link.wake()
                     raise
                 self._box = box
             return self._box

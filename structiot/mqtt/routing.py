@@ -33,6 +33,7 @@ class Filter:
         error: Why it refused the last request.
         answered: Is set at the answer; made anew for each request.
         before: What was granted before the request that is under way.
+        was_granted: Whether the broker has ever granted it.
     """
 
     request: SubscriptionRequest
@@ -42,6 +43,7 @@ class Filter:
     error: StructiotError | None = None
     answered: anyio.Event = field(default_factory=anyio.Event)
     before: int | None = None
+    was_granted: bool = False
 
     def ask_again(self) -> None:
         """The broker's answer to a new request is awaited."""
@@ -57,6 +59,7 @@ class Filter:
         self.granted = granted
         self.error = error
         self.before = None
+        self.was_granted |= granted is not None
         for messages in self.subscribers:
             messages.granted_qos = granted
         self.answered.set()
@@ -70,6 +73,7 @@ class Router:
 
     Attributes:
         filters: By their text.
+        readers: Subscribers that may have no filter at the moment.
         unclaimed: Messages that nobody here wanted.
         is_holding: Whether deliveries of QoS 1 and 2 that nobody wants yet are kept
             unacknowledged. A broker that remembers us sends what it has kept before
@@ -78,6 +82,7 @@ class Router:
 
     def __init__(self, settle: Callable[[Ack], None]) -> None:
         self.filters: dict[str, Filter] = {}
+        self.readers: list[Messages] = []
         self.unclaimed: int = 0
         self.is_holding: bool = True
         self._held: list[Message] = []
@@ -93,12 +98,13 @@ class Router:
         return iter(list(self.filters.values()))
 
     def subscribers(self) -> list[Messages]:
-        """All subscribers of all filters."""
-        return [
+        """All subscribers of all filters, and those without one at the moment."""
+        found = [
             messages
             for entry in self.filters.values()
             for messages in entry.subscribers
         ]
+        return list(dict.fromkeys([*found, *self.readers]))
 
     def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
         """Register a subscriber; its filter asks for the highest QoS of them all."""

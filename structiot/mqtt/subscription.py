@@ -104,6 +104,11 @@ class Messages:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes any more but what waits already."""
+        return self._is_closed
+
     # -- filled by the link, which never waits -------------------------------------
 
     def put(self, message: Message) -> None:
@@ -182,6 +187,10 @@ class Messages:
     def forget_retained(self) -> None:
         """Take retained messages again, as after a new subscription at the broker."""
         self._seen.clear()
+
+    def refused(self, error: StructiotError) -> None:
+        """The broker has taken back what it had granted."""
+        self.close(error)
 
     def close(self, error: StructiotError | None = None) -> None:
         """End the iteration; with an error only after what waits was handed out.

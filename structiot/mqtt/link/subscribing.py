@@ -164,12 +164,10 @@ class Subscribing:
             # The broker does not want more than it has granted; that stays.
             entry.answer(entry.before, error)
             return
-        had_been_granted = [
-            item for item in entry.subscribers if item.granted_qos is not None
-        ]
         entry.answer(None, error)
-        for messages in had_been_granted:
-            messages.close(error)
+        if entry.was_granted:
+            for messages in entry.subscribers:
+                messages.refused(error)
 
     def forget(self, entry: Filter) -> anyio.Event | None:
         """Unsubscribe, if the broker can know the filter; give the answer's event.

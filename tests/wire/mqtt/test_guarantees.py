@@ -52,6 +52,7 @@ class Broker:
         self._last_id = 0
         self._decoder = Decoder(role="server")
         self._is_open = False
+        self.was_heard = False
 
     def send(self, payload: bytes, qos: int) -> None:
         self._last_id += 1
@@ -65,6 +66,10 @@ class Broker:
     def lost(self) -> None:
         self._is_open = False
         self.out.clear()
+        # A new session of which the client never learned. Real brokers keep it, and
+        # then no client can know that the old one is gone: MQTT has no answer to that.
+        if not self.was_heard:
+            self.is_known = False
 
     def forget(self) -> None:
         self.is_known = False
@@ -81,6 +86,7 @@ class Broker:
         match packet:
             case Connect():
                 self._write(Connack(session_present=self.is_known))
+                self.was_heard = self.is_known
                 self.is_known = self._is_open = True
                 for delivery in self.deliveries:
                     self._deliver(delivery)
@@ -160,7 +166,9 @@ class World:
     def carry_down(self, size: int) -> None:
         data = bytes(self.broker.out[:size])
         del self.broker.out[:size]
-        for event in self.client.receive(data, 0.0):
+        events = self.client.receive(data, 0.0)
+        self.broker.was_heard |= self.client.state is State.OPEN
+        for event in events:
             if isinstance(event, Message):
                 self.got.append(event.payload)
                 self.untaken.append(event.receipt)

@@ -91,6 +91,8 @@ class MqttConfig:
         alpn: Protocols to offer in TLS, such as `("mqtt",)`.
         ssl_context: TLS settings instead of all these.
         extra_headers: HTTP header fields of the websocket handshake.
+        proxy: `http://user:password@host:port` or `socks5://...`, through which the
+            broker is reached.
     """
 
     uri: str | Callable[[], str | Awaitable[str]] | None = None
@@ -134,6 +136,7 @@ class MqttConfig:
     alpn: Sequence[str] = ()
     ssl_context: ssl.SSLContext | None = None
     extra_headers: Mapping[str, str] = field(default_factory=dict)
+    proxy: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

@@ -19,7 +19,7 @@ from structiot.errors import (
     ConfigError,
     LinkLost,
 )
-from structiot.mqtt import Connected, MqttClient, open_mqttclient
+from structiot.mqtt import Connected, MqttClient, ScramSha256, open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -56,6 +56,8 @@ def opened(uri: str, client_id: str | None = None, **config: Any):
         ("mqtts://127.0.0.1/", {}, "name in a certificate"),
         ("mqtts://127.0.0.1/", {"alpn": ["mqtt"], "check_hostname": False}, "alpn"),
         ("unix:///tmp/socket", {}, "unix sockets"),
+        ("mqtt://127.0.0.1/", {"proxy": "http://127.0.0.1"}, "proxy"),
+        ("mqtt://127.0.0.1/", {"auth": ScramSha256("a", "b")}, "auth"),
         ("mqtt://127.0.0.1/", {"username": "a:b", "password": "x"}, "user name"),
         ("mqtt://127.0.0.1/", {"username": "a", "password": "x/y"}, "password"),
         ("mqtt://127.0.0.1/", {"username": "a", "password": b"\xff"}, "text"),

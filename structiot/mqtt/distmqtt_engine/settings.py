@@ -23,6 +23,7 @@ def check(uri: BrokerUri, config: MqttConfig) -> None:
     wanted = {
         "protocol '5.0': it speaks MQTT 3.1.1": config.protocol == "5.0",
         "store: it cannot take up a session": config.store is not None,
+        "proxy": config.proxy is not None,
         "auth": config.auth is not None,
         "alpn": bool(config.alpn),
         "ssl_context": config.ssl_context is not None,

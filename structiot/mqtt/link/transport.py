@@ -6,6 +6,7 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
 from structiot._kit.network import Network
+from structiot._kit.proxy import connect_through, parse_proxy
 from structiot._kit.sockets import AcceptedStream
 from structiot._kit.tls import client_context, start_tls
 from structiot._kit.websocket import connect_websocket
@@ -24,6 +25,7 @@ class Transport:
         self._config = config
         self._network = network
         self._ssl_context = config.ssl_context
+        self._proxy = None if config.proxy is None else parse_proxy(config.proxy)
 
     def prepare(self, uri: BrokerUri) -> None:
         """Read the TLS files before the first attempt, if there will be need of them.
@@ -56,7 +58,7 @@ class Transport:
         address.step = "a connection"
         if uri.port is None:
             return await _connect_unix(uri.host)
-        stream: ByteStream = await self._network.connect_tcp(uri.host, uri.port)
+        stream = await self._connect_tcp(uri.host, uri.port)
         try:
             if uri.is_tls and self._ssl_context is not None:
                 address.step = "the TLS handshake"
@@ -81,6 +83,11 @@ class Transport:
             await anyio.aclose_forcefully(stream)
             raise
         return stream
+
+    async def _connect_tcp(self, host: str, port: int) -> ByteStream:
+        if self._proxy is None:
+            return await self._network.connect_tcp(host, port)
+        return await connect_through(self._network, self._proxy, host, port)
 
 
 async def _connect_unix(path: str) -> ByteStream:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 
 from structiot.mqtt.link.store import SqliteStore
-from structiot.mqtt.wire.flows.journal import Changes, Journal
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.expiring import ExpiringFlow
+from structiot.mqtt.wire.flows.flow import WAITING, Flow
+from structiot.mqtt.wire.flows.journal import Changes, Journal, StoredFlow
 from structiot.mqtt.wire.protocol import ClientProtocol
 
 __all__ = ["Memory"]
+
+_log = logging.getLogger(__name__)
 
 
 class Memory:
@@ -31,18 +36,45 @@ class Memory:
         self._one_at_a_time = anyio.Lock()
 
     async def recall(self) -> None:
-        """Read the session of an earlier process, before the first connection."""
+        """Read the session of an earlier process, before the first connection.
+
+        Raises:
+            ConfigError: The store cannot be opened.
+        """
         outgoing, incoming = self._protocol.outgoing, self._protocol.incoming
+        await self._store.open()
+        if self._store.set_aside is not None:
+            _log.warning("a damaged store was moved to %s", self._store.set_aside)
         flows, received = await self._store.load(self._client_id)
         for stored in flows:
-            flow = Flow(stored.topic, stored.payload, stored.flags, stored.properties)
-            flow.stage = stored.stage
-            flow.packet_id = stored.packet_id
+            flow = self._flow_of(stored)
             self._journal.adopt(flow, stored.number)
             outgoing.restore(flow)
             self.restored.append(flow)
         incoming.restore(received)
         outgoing.journal = incoming.journal = self._journal
+
+    def _flow_of(self, stored: StoredFlow) -> Flow:
+        properties = stored.properties
+        if (
+            stored.stage == WAITING
+            and properties is not None
+            and properties.message_expiry_s is not None
+        ):
+            # How long nobody was there to count is not known.
+            expiring = ExpiringFlow(
+                stored.topic,
+                stored.payload,
+                stored.flags,
+                properties,
+                anyio.current_time(),
+            )
+            self._protocol.expiring.watch(expiring)
+            return expiring
+        flow = Flow(stored.topic, stored.payload, stored.flags, properties)
+        flow.stage = stored.stage
+        flow.packet_id = stored.packet_id
+        return flow
 
     async def write_down(self) -> None:
         """Return when everything that has changed so far is safe.
@@ -70,4 +102,5 @@ class Memory:
         try:
             await self.write_down()
         finally:
-            self._store.close()
+            with anyio.CancelScope(shield=True):
+                await self._store.close()

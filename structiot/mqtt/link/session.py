@@ -100,8 +100,6 @@ class Link:
         self.memory: Memory | None = None
         if config.store is not None:
             store = SqliteStore(config.store)
-            if store.set_aside is not None:
-                _log.warning("a damaged store was moved to %s", store.set_aside)
             self.memory = Memory(store, greeting.client_id, self.protocol)
         write_down = None if self.memory is None else self.memory.write_down
         self._write_down = write_down
@@ -267,7 +265,8 @@ class Link:
                 self.protocol.disconnect(reason, properties or self.greeting.goodbye())
                 await self._connection.flush()
         if self.memory is not None:
-            await self.memory.close()
+            with anyio.CancelScope(shield=True):
+                await self.memory.close()
         closed = self._closed()
         if self._connection is not None:
             self._connection.end(closed)

@@ -38,17 +38,27 @@ CREATE TABLE IF NOT EXISTS received (
 
 
 class SqliteStore:
-    """Sessions in one SQLite file; all calls but `close` run in a worker thread.
+    """Sessions in one SQLite file; the work is done in a worker thread.
 
-    Raises:
-        ConfigError: The file cannot be opened.
+    Attributes:
+        path: Where the file is.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
         self._limiter = anyio.CapacityLimiter(1)
         self._set_aside: Path | None = None
-        self._connection = self._opened()
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Open the file; a damaged one is set aside and a new one begun.
+
+        Raises:
+            ConfigError: It cannot be opened.
+        """
+        self._connection = await anyio.to_thread.run_sync(
+            self._opened, limiter=self._limiter
+        )
 
     @property
     def set_aside(self) -> Path | None:
@@ -117,12 +127,17 @@ class SqliteStore:
         """Erase a session."""
         await anyio.to_thread.run_sync(self._forget, client_id, limiter=self._limiter)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the file; closing twice is silent."""
-        self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # The rest of its journal is moved into the file now.
+            await anyio.to_thread.run_sync(connection.close, limiter=self._limiter)
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
+        if self._connection is None:
+            raise UsageError(f"the store {self.path} is not open")
         try:
             with self._connection as connection:
                 yield connection

@@ -20,6 +20,7 @@ class BrokerProcess:
         self.backend = backend
         self.host = "127.0.0.1"
         self.port = port
+        self.uris: list[str] = []
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -51,7 +52,8 @@ class BrokerProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, self.stop()
-        self.port = int(json.loads(line)["uris"][-1].rpartition(":")[2])
+        self.uris = json.loads(line)["uris"]
+        self.port = int(self.uris[-1].rpartition(":")[2])
 
     def kill(self) -> None:
         """End it without a word."""

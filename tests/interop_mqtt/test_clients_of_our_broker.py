@@ -1,0 +1,143 @@
+"""Other people's MQTT clients with our broker, each as its own documentation shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests._support.broker_process import BrokerProcess, program
+from tests.interop_mqtt.environments import node_with, python_with
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+CLIENTS = Path(__file__).with_name("clients")
+REQUIREMENTS = {
+    "paho": ("paho-mqtt==2.2.0",),
+    "aiomqtt": ("aiomqtt==2.5.1",),
+    "gmqtt": ("gmqtt==0.8.0",),
+    "mqttium": ("mqttium==1.2.1",),
+    "amqtt": ("amqtt==0.12.1",),
+    "distmqtt": ("distmqtt==0.35.2", "setuptools<81", "trio", "anyio==4.16.0"),
+    "mqttjs": ("mqtt@5",),
+}
+BOTH_VERSIONS = ("paho", "aiomqtt", "gmqtt", "mqttium", "mqttjs")
+RUNS = [
+    (name, version)
+    for name in REQUIREMENTS
+    for version in (("4", "5") if name in BOTH_VERSIONS else ("4",))
+]
+runs = pytest.mark.parametrize(("name", "version"), RUNS)
+Drive = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def broker(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
+    process = BrokerProcess(
+        "--sys-interval=0", "--listen=ws://127.0.0.1:0", backend=request.param
+    )
+    process.start()
+    pub = ["mqtt", "pub", f"-p{process.port}", "-t", "interop/kept"]
+    subprocess.run(program(*pub, "-m", "kept", "-r", "-q1"), check=True)
+    yield process
+    assert "Traceback" not in process.stop()
+
+
+@pytest.fixture
+def drive(broker: BrokerProcess) -> Iterator[Drive]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(
+        name: str, version: str, task: str, transport: str = "tcp"
+    ) -> subprocess.Popen[str]:
+        if name == "mqttjs":
+            script = CLIENTS / "drive_mqttjs.mjs"
+            command = node_with(name, script, *REQUIREMENTS[name])
+        else:
+            python = python_with(name, *REQUIREMENTS[name])
+            command = [str(python), str(CLIENTS / f"drive_{name}.py")]
+        process = subprocess.Popen(
+            [*command, port_of(broker, transport), version, task, transport],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def port_of(broker: BrokerProcess, transport: str) -> str:
+    uri = broker.uris[0 if transport == "ws" else -1]
+    return uri.rpartition(":")[2]
+
+
+def seen(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    messages: list[dict[str, Any]] = json.loads(out.splitlines()[-1])
+    return messages
+
+
+@runs
+def test_it_hears_itself_at_every_qos_and_gets_what_is_retained(
+    drive: Drive, name: str, version: str
+):
+    messages = seen(drive(name, version, "echo"))
+    greeting = {"topic": "interop/kept", "payload": "kept", "qos": 1, "retain": True}
+    assert greeting in messages
+    messages.remove(greeting)
+    assert sorted(messages, key=lambda message: message["topic"]) == [
+        {
+            "topic": f"interop/echo/{qos}",
+            "payload": f"hello {qos}",
+            "qos": qos,
+            "retain": False,
+        }
+        for qos in (0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize("name", ["paho", "aiomqtt", "mqttjs"])
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_it_hears_itself_through_a_websocket(drive: Drive, name: str, version: str):
+    messages = seen(drive(name, version, "echo", "ws"))
+    assert len(messages) == 4
+
+
+@runs
+def test_a_hundred_messages_of_qos_2_arrive_once_and_in_order(
+    drive: Drive, name: str, version: str
+):
+    messages = seen(drive(name, version, "numbers"))
+    numbers = [m["payload"] for m in messages if m["topic"] == "interop/n"]
+    assert numbers == [str(number) for number in range(100)]
+
+
+@runs
+def test_its_will_is_published_when_it_dies(
+    broker: BrokerProcess, drive: Drive, name: str, version: str
+):
+    sub = ["mqtt", "sub", f"-p{broker.port}", "-d", "-t", "interop/will", "-C1"]
+    listener = subprocess.Popen(
+        program(*sub), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert listener.stderr is not None
+        while "subscribed" not in (line := listener.stderr.readline()):
+            assert line
+        process = drive(name, version, "vanish")
+        out, errors = process.communicate(timeout=60)
+        assert out.splitlines()[-1:] == ["connected"], errors
+        assert listener.communicate(timeout=20)[0] == "gone\n"
+    finally:
+        listener.kill()
+        listener.communicate()

@@ -106,6 +106,11 @@ class Router:
         ]
         return list(dict.fromkeys([*found, *self.readers]))
 
+    def trim(self, max_bytes: int) -> None:
+        """Drop what may be dropped where more waits than a subscription may hold."""
+        for messages in self.subscribers():
+            messages.trim(max_bytes)
+
     def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
         """Register a subscriber; its filter asks for the highest QoS of them all."""
         entry = self.filters.get(request.topic_filter)

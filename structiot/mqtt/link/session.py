@@ -123,7 +123,6 @@ class Link:
         self._retry_now = anyio.Event()
         self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
-        self._hold_until = 0.0
 
     # -- the life of the link ------------------------------------------------------
 
@@ -156,7 +155,7 @@ class Link:
             error = await self._one_connection()
             if self._is_leaving:
                 # What is under way will not be acknowledged any more.
-                self._fail_flows(self._closed())
+                self._end()
                 return
             if self.greeting.fall_back(error):
                 _log.info("%s; trying MQTT 3.1.1", error)
@@ -244,9 +243,6 @@ class Link:
             self.memory.freeze()
         self.protocol.outgoing.fail_all(error)
 
-    def _closed(self) -> LinkLost:
-        return LinkLost(f"the client of {self.uri} was closed", reason="closed")
-
     async def leave(
         self,
         goodbye_s: float,
@@ -258,16 +254,22 @@ class Link:
             return
         self._is_leaving = True
         self._retry_now.set()
-        with anyio.move_on_after(goodbye_s, shield=True):
-            if self.is_open and self._connection is not None:
-                await self.outbox.emptied()
-            if self.is_open and self._connection is not None:
-                self.protocol.disconnect(reason, properties or self.greeting.goodbye())
-                await self._connection.flush()
-        if self.memory is not None:
-            with anyio.CancelScope(shield=True):
-                await self.memory.close()
-        closed = self._closed()
+        try:
+            with anyio.move_on_after(goodbye_s, shield=True):
+                if self.is_open and self._connection is not None:
+                    await self.outbox.emptied()
+                if self.is_open and self._connection is not None:
+                    goodbye = properties or self.greeting.goodbye()
+                    self.protocol.disconnect(reason, goodbye)
+                    await self._connection.flush()
+            if self.memory is not None:
+                with anyio.CancelScope(shield=True):
+                    await self.memory.close()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
         if self._connection is not None:
             self._connection.end(closed)
         self._life.cancel()
@@ -291,13 +293,10 @@ class Link:
             if self._connection is not None:
                 self._take_one(event, self._connection)
         self.outbox.release()
-        if self.router.is_holding and anyio.current_time() >= self._hold_until:
-            self.router.let_go()
         self.received_bytes += size_bytes
         if self.received_bytes >= self._trim_at:
             self._trim_at = self.received_bytes + TRIM_EVERY_BYTES
-            for messages in self.router.subscribers():
-                messages.trim(MAX_HELD_BYTES)
+            self.router.trim(MAX_HELD_BYTES)
 
     def _take_one(self, event: Event, connection: Connection) -> None:
         match event:
@@ -328,8 +327,8 @@ class Link:
         self.address.accepted()
         if not connack.session_present:
             self.router.let_go()
-        elif not self._retries.was_open:
-            self._hold_until = anyio.current_time() + self.config.unclaimed_s
+        elif self.router.is_holding:
+            connection.start(self._let_go)
         attempts = self._retries.succeed()
         self.connections += 1
         connection.opened()
@@ -345,6 +344,11 @@ class Link:
             )
         )
         self._accepted.set()
+
+    async def _let_go(self) -> None:
+        # A timer of its own: a broker that waits for our acknowledgement may be silent.
+        await anyio.sleep(self.config.unclaimed_s)
+        self.router.let_go()
 
     # -- what goes to the broker ---------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
-from structiot.errors import LinkLost
+from structiot.errors import LinkLost, UsageError
 from structiot.mqtt import MqttClient
 from structiot.mqtt.wire.messages import Disconnect, Message, Puback
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -201,3 +203,22 @@ async def test_a_group_that_the_block_raises_stays_a_group(broker):
         async with open_client(broker):
             raise ExceptionGroup("mine", [KeyError(), ValueError()])
     assert len(caught.value.exceptions) == 2
+
+
+class FullDisk:
+    """What a link remembers, on a disk that takes nothing any more."""
+
+    def freeze(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        raise UsageError("the disk is full")
+
+
+async def test_a_store_that_cannot_be_written_is_an_error_and_no_hang(broker):
+    with pytest.raises(UsageError, match="the disk is full"):
+        async with open_client(broker) as client:
+            disk: Any = FullDisk()
+            client._link.memory = disk
+    assert not client.is_connected
+    await broker.connection.ended.wait()

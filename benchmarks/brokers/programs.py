@@ -1,0 +1,80 @@
+"""Which brokers are compared, in which versions, on which loops, in which cells."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from peers.libraries import ROOT, TRIO, UVLOOP, Library
+
+OURS = "structiot"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One kind of load."""
+
+    name: str
+    title: str
+    publishers: int = 1
+    subscribers: int = 1
+    qos: int = 0
+    idle: int = 0
+    window: int = 1000
+
+    @property
+    def arguments(self) -> list[str]:
+        if self.idle:
+            return [f"--idle={self.idle}"]
+        return [
+            f"--publishers={self.publishers}",
+            f"--subscribers={self.subscribers}",
+            f"--qos={self.qos}",
+            f"--window={self.window}",
+        ]
+
+
+CELLS = (
+    Cell(name="pair0", title="1 to 1, QoS 0"),
+    Cell(name="pair1", title="1 to 1, QoS 1", qos=1),
+    Cell(name="pair2", title="1 to 1, QoS 2", qos=2),
+    Cell(name="turn0", title="1 to 1, QoS 0, one at a time", window=1),
+    Cell(name="fanout0", title="1 to 100, QoS 0", subscribers=100),
+    Cell(name="fanout1", title="1 to 100, QoS 1", subscribers=100, qos=1),
+    Cell(name="fanin0", title="100 to 1, QoS 0", publishers=100),
+    Cell(name="fanin1", title="100 to 1, QoS 1", publishers=100, qos=1),
+    Cell(name="idle", title="5,000 idle connections", idle=5000),
+)
+
+BROKERS = (
+    Library(
+        name=OURS,
+        runner="run_structiot.py",
+        requirements=(f"-e{ROOT}", UVLOOP),
+        loops=("asyncio", "uvloop", "trio"),
+    ),
+    Library(
+        name="amqtt",
+        runner="run_amqtt.py",
+        requirements=("amqtt==0.12.1", UVLOOP),
+        loops=("asyncio",),
+    ),
+    Library(
+        name="distmqtt",
+        runner="run_distmqtt.py",
+        requirements=(
+            "distmqtt==0.35.2",
+            "setuptools<81",
+            "asyncwebsockets==0.9.4",
+            "anyio==4.16.0",
+            TRIO,
+            UVLOOP,
+        ),
+        loops=("asyncio", "trio"),
+    ),
+    Library(
+        name="Mosquitto",
+        runner="run_mosquitto.py",
+        requirements=(),
+        loops=("-",),
+    ),
+)

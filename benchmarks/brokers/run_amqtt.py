@@ -1,0 +1,30 @@
+"""amqtt's broker, as its documentation shows, for anonymous clients."""
+
+from __future__ import annotations
+
+import asyncio
+
+from amqtt.broker import Broker
+from common import free_port, ready
+
+
+async def main() -> None:
+    port = free_port()
+    listener = {
+        "type": "tcp",
+        "bind": f"127.0.0.1:{port}",
+        "max_connections": 20_000,
+    }
+    anonymous = "amqtt.plugins.authentication.AnonymousAuthPlugin"
+    broker = Broker(
+        {
+            "listeners": {"default": listener},
+            "plugins": {anonymous: {"allow_anonymous": True}},
+        }
+    )
+    await broker.start()
+    ready(port)
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())

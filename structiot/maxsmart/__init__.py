@@ -12,12 +12,15 @@ from __future__ import annotations
 from structiot.maxsmart.api import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.discovery import Discovery, discover_maxsmart
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.identifiers import DeviceIdentifiers, Identifier
 from structiot.maxsmart.values import DiscoveredMaxSmart, StripData, StripInfo
 
 __all__ = [
+    "DeviceIdentifiers",
     "DeviceReplaced",
     "DiscoveredMaxSmart",
     "Discovery",
+    "Identifier",
     "MaxSmartRefused",
     "MaxSmartStrip",
     "StripData",

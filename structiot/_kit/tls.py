@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.network import LOST
+from structiot._kit.network import LOST, place
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -43,6 +43,8 @@ _ABOUT_OURS = {
     "TLSV1_ALERT_ACCESS_DENIED",
     "TLSV1_ALERT_UNKNOWN_CA",
 }
+
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
 def client_context(
@@ -99,46 +101,47 @@ class _ClientStream(TLSStream):
 
 
 async def start_tls(
-    stream: ByteStream, context: ssl.SSLContext, *, host: str, port: int | None
+    stream: ByteStream, context: ssl.SSLContext, *, host: str, port: int
 ) -> TLSStream:
     """Do the client's handshake on an open stream; the caller sets the deadline.
 
-    The stream is closed when the handshake fails.
+    The stream is closed when the handshake fails or is cancelled.
 
     Raises:
         CertificateRefused: The certificate cannot be trusted; the message says why.
         AuthRefused: The server wants a certificate of us, or another one.
         ConnectFailed: The server does not speak TLS, or refused us.
     """
-    where = f"{host}:{port}"
     try:
         return await _ClientStream.wrap(
             stream, hostname=host, ssl_context=context, standard_compatible=False
         )
-    except ssl.SSLCertVerificationError as exc:
+    except BaseException as exc:
+        with anyio.CancelScope(shield=True):
+            await anyio.aclose_forcefully(stream)
+        if (error := _error_of(exc, host, port)) is None:
+            raise
+        raise error from exc
+
+
+def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None:
+    where = place(host, port)
+    if isinstance(exc, ssl.SSLCertVerificationError):
         why = _HINTS.get(exc.verify_code, f"cannot be verified: {exc.verify_message}")
-        error: StructiotError = CertificateRefused(
-            f"the certificate of {where} {why}", host=host, port=port
-        )
-        cause: Exception = exc
-    except ssl.SSLError as exc:
+        message = f"the certificate of {where} {why}"
+        return CertificateRefused(message, host=host, port=port)
+    if isinstance(exc, ssl.SSLError):
+        if (refusal := _refusal_of_ours(exc, where)) is not None:
+            return refusal
         reason = (exc.reason or str(exc)).lower().replace("_", " ")
-        if exc.reason in {
-            "WRONG_VERSION_NUMBER",
-            "HTTP_REQUEST",
-            "RECORD_LAYER_FAILURE",
-        }:
+        if exc.reason in _NO_TLS:
             reason = "the server does not speak TLS on this port"
         message = f"TLS with {where} failed: {reason}"
-        error = _refusal_of_ours(exc, where) or ConnectFailed(
-            message, host=host, port=port
-        )
-        cause = exc
-    except LOST as exc:
+        return ConnectFailed(message, host=host, port=port)
+    if isinstance(exc, LOST):
         message = f"{where} hung up during the TLS handshake"
-        error, cause = ConnectFailed(message, host=host, port=port), exc
-    await anyio.aclose_forcefully(stream)
-    raise error from cause
+        return ConnectFailed(message, host=host, port=port)
+    return None
 
 
 def _refusal_of_ours(exc: ssl.SSLError, who: str) -> AuthRefused | None:

@@ -71,19 +71,19 @@ async def tls_error(
             await anyio.wait_all_tasks_blocked()
             assert cloud.open_connections == 0
     assert caught.value.host == "strip"
-    return str(caught.value).removeprefix("TLS with strip:443 failed: ")
+    return str(caught.value).removeprefix("the certificate of strip:443 ")
 
 
 async def test_https_verifies_by_default(network: MemoryNetwork, authority: trustme.CA):
     reason = await tls_error(network, TlsServer(authority), None)
-    assert reason == "unable to get local issuer certificate"
+    assert reason == "is signed by an unknown authority: give that as cafile="
 
 
 async def test_a_certificate_for_another_name_is_refused(
     network: MemoryNetwork, authority: trustme.CA, trusting: ssl.SSLContext
 ):
     reason = await tls_error(network, TlsServer(authority, "other"), trusting)
-    assert "certificate is not valid for 'strip'" in reason
+    assert reason == "is for another name: use the name it was made for"
 
 
 async def speak_plainly(stream: ByteStream) -> ByteStream:
@@ -100,8 +100,8 @@ async def close_at_once(stream: ByteStream) -> ByteStream:
 @pytest.mark.parametrize(
     ("accept", "reason"),
     [
-        (speak_plainly, "wrong version number|record layer failure"),
-        (close_at_once, "the peer hung up"),
+        (speak_plainly, "^TLS with strip:443 failed: the server does not speak TLS"),
+        (close_at_once, "^strip:443 hung up during the TLS handshake"),
     ],
 )
 async def test_a_handshake_that_fails_is_connect_failed(
@@ -115,7 +115,7 @@ async def test_a_handshake_that_fails_is_connect_failed(
                 await http.get("/")
             await anyio.wait_all_tasks_blocked()
             assert cloud.open_connections == 0
-    assert str(caught.value).startswith("TLS with strip:443 failed: ")
+    assert (caught.value.host, caught.value.port) == ("strip", 443)
 
 
 async def never_shake_hands(stream: ByteStream) -> ByteStream:

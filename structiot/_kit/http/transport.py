@@ -13,10 +13,9 @@ import anyio
 import httpcore
 import httpx
 from anyio.abc import ByteStream, SocketAttribute
-from anyio.streams.tls import TLSStream
 
-from structiot._kit.network import LOST, Network, StreamAttribute, place, reason_of
-from structiot.errors import ConnectFailed
+from structiot._kit.network import LOST, Network, StreamAttribute, reason_of
+from structiot._kit.tls import start_tls
 
 __all__ = ["EXCHANGE", "Exchange", "Transport"]
 
@@ -129,13 +128,14 @@ class _Backend(httpcore.AsyncNetworkBackend):
         exchange.is_connecting = True
         stream = await self._network.connect_tcp(host, port)
         exchange.is_connecting = False
-        return _Stream(stream, place(host, port))
+        return _Stream(stream, host, port)
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: ByteStream, peer: str) -> None:
+    def __init__(self, stream: ByteStream, host: str, port: int) -> None:
         self._stream = stream
-        self._peer = peer
+        self._host = host
+        self._port = port
 
     async def read(
         self,
@@ -178,24 +178,14 @@ class _Stream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         exchange = EXCHANGE.get()
         exchange.is_connecting = True
-        try:
-            wrapped = await TLSStream.wrap(
-                self._stream,
-                hostname=server_hostname,
-                ssl_context=ssl_context,
-                standard_compatible=False,
-            )
-        except LOST as exc:
-            await anyio.aclose_forcefully(self._stream)
-            message = f"TLS with {self._peer} failed: {reason_of(exc)}"
-            raise ConnectFailed(message, host=server_hostname) from exc
-        except BaseException:
-            # httpcore does not know the stream yet and would leave it open.
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(self._stream)
-            raise
+        wrapped = await start_tls(
+            self._stream,
+            ssl_context,
+            host=server_hostname or self._host,
+            port=self._port,
+        )
         exchange.is_connecting = False
-        return _Stream(wrapped, self._peer)
+        return _Stream(wrapped, self._host, self._port)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
         # The pool asks this before it uses an idle connection again: a readable one

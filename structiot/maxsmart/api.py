@@ -219,18 +219,16 @@ async def maxsmart_device(
         watt_unit=watt_unit,
         name=name,
     )
-    async with (
-        open_link(
-            host,
-            port=port,
-            udp_port=udp_port,
-            connect_s=connect_s,
-            reply_s=reply_s,
-            network=network,
-            clock=clock,
-        ) as (link, who, first),
-        service_group() as tg,
-    ):
+    link, who, first = await open_link(
+        host,
+        port=port,
+        udp_port=udp_port,
+        connect_s=connect_s,
+        reply_s=reply_s,
+        network=network,
+        clock=clock,
+    )
+    async with service_group() as tg:
         session = StripSession(link, who, first, settings, clock=clock, random=random)
         tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
         try:

@@ -1,7 +1,9 @@
-"""The one door to HTTP: httpx over our network seam, its errors mapped to our tree."""
+"""The doors to HTTP: httpx or plain h11 over our network seam, errors of our tree."""
 
 from __future__ import annotations
 
-from structiot._kit.http.client import HttpClient, HttpReply, open_http
+from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.once import OneShotHttp
+from structiot._kit.http.reply import HttpReply
 
-__all__ = ["HttpClient", "HttpReply", "open_http"]
+__all__ = ["HttpClient", "HttpReply", "OneShotHttp", "open_http"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import anyio
@@ -15,37 +13,18 @@ import httpcore
 import httpx
 
 from structiot._kit.http.body import ACCEPTED_ENCODING, BodyReader
-from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
-from structiot._kit.network import REAL_NETWORK, Network, place
-from structiot.errors import (
-    ConfigError,
-    ConnectFailed,
-    LinkLost,
-    ProtocolViolation,
-    ReplyTimeout,
-    UsageError,
+from structiot._kit.http.reply import (
+    HttpReply,
+    base_url_of,
+    checked,
+    default_port,
+    too_late,
 )
+from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
+from structiot._kit.network import REAL_NETWORK, Network
+from structiot.errors import LinkLost, ProtocolViolation, UsageError
 
-__all__ = ["HttpClient", "HttpReply", "open_http"]
-
-_SCHEMES = {"http": 80, "https": 443}
-# Printable ASCII but for the space and "#": what may stand in a request line.
-_TARGET = re.compile(r"/[!-\"$-~]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpReply:
-    """What a server answered.
-
-    Attributes:
-        status: HTTP status code.
-        headers: Header fields, names in lower case.
-        body: The whole body, decompressed.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+__all__ = ["HttpClient", "open_http"]
 
 
 class HttpClient:
@@ -65,7 +44,7 @@ class HttpClient:
     ) -> None:
         self._client = client
         self._host = base_url.host
-        self._port = base_url.port or _SCHEMES[base_url.scheme]
+        self._port = default_port(base_url)
         self._origin = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
         self._prefix = base_url.raw_path.decode("ascii").rstrip("/")
         self._reply_s = reply_s
@@ -99,9 +78,7 @@ class HttpClient:
         # The query stays out of every message: it may hold a secret.
         path = target.partition("?")[0]
         what = f"{method} {self._origin}{self._prefix}{path}"
-        if not _TARGET.fullmatch(target):
-            message = f"{what}: not a percent-encoded path that begins with /"
-            raise UsageError(message)
+        checked(target, what)
         try:
             request = self._client.build_request(
                 method,
@@ -150,7 +127,13 @@ class HttpClient:
         try:
             yield
         except TimeoutError as exc:
-            raise self._too_late(what, exchange) from exc
+            raise too_late(
+                what,
+                self._host,
+                self._port,
+                self._reply_s,
+                is_connecting=exchange.is_connecting,
+            ) from exc
         except httpcore.LocalProtocolError as exc:
             message = f"{what}: a request that cannot be sent: {exc}"
             raise UsageError(message) from exc
@@ -167,16 +150,6 @@ class HttpClient:
             raise LinkLost(message, reason=str(exc)) from exc
         finally:
             EXCHANGE.reset(token)
-
-    def _too_late(self, what: str, exchange: Exchange) -> ConnectFailed | ReplyTimeout:
-        if exchange.is_connecting:
-            message = (
-                f"cannot connect to {place(self._host, self._port)}: "
-                f"no answer within {self._reply_s:g} s"
-            )
-            return ConnectFailed(message, host=self._host, port=self._port)
-        message = f"no reply to {what} within {self._reply_s:g} s"
-        return ReplyTimeout(message, request=what, after_s=self._reply_s)
 
 
 async def _read_whole(
@@ -232,7 +205,7 @@ async def open_http(
     Raises:
         ConfigError: Not a URL of http or https.
     """
-    url, auth = _parsed(base_url)
+    url, auth = _split(base_url_of(base_url))
     if ssl_context is None and url.scheme == "https":
         # Reads the certificates of the authorities from a file.
         ssl_context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
@@ -253,16 +226,7 @@ async def open_http(
         yield HttpClient(client, url, reply_s=reply_s, max_body_bytes=max_body_bytes)
 
 
-def _parsed(base_url: str) -> tuple[httpx.URL, httpx.Auth | None]:
+def _split(url: httpx.URL) -> tuple[httpx.URL, httpx.Auth | None]:
     """Split a base URL into what may be shown and the credentials."""
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as exc:
-        message = f"not a URL: {exc}"
-        raise ConfigError(message) from exc
-    # The representation hides the password.
-    if url.scheme not in _SCHEMES or not url.host or url.query or url.fragment:
-        message = f"not the base URL of a server of http or https: {url!r}"
-        raise ConfigError(message)
     auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
     return url.copy_with(username=None, password=None), auth

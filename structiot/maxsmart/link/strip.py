@@ -7,13 +7,11 @@ take turns and nothing is kept open.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final, Literal, TypeAlias
 
 import anyio
 
-from structiot._kit.http import HttpClient, open_http
+from structiot._kit.http import OneShotHttp
 from structiot._kit.network import Network
 from structiot.errors import (
     ConnectFailed,
@@ -72,7 +70,7 @@ class StripLink:
 
     def __init__(
         self,
-        http: HttpClient,
+        http: OneShotHttp,
         *,
         host: str,
         udp_port: int,
@@ -181,7 +179,6 @@ def replaced(host: str, expected: str, found: str) -> DeviceReplaced:
     return DeviceReplaced(message, host=host, expected=expected, found=found)
 
 
-@asynccontextmanager
 async def open_link(
     host: str,
     *,
@@ -191,13 +188,13 @@ async def open_link(
     reply_s: float = 2.0,
     network: Network,
     clock: Clock = system_clock,
-) -> AsyncGenerator[tuple[StripLink, DiscoveryReply | None, Reply]]:
+) -> tuple[StripLink, DiscoveryReply | None, Reply]:
     """Find out who a device is and how it is spoken to.
 
     HTTP is tried first, then UDP V3; some firmware speaks only one of them, and
     some answers by V3 without power.
 
-    Yields:
+    Returns:
         The link, who the device says it is, and its first data.
 
     Raises:
@@ -205,29 +202,28 @@ async def open_link(
         ProtocolViolation: Something else than a MaxSmart device answers.
     """
     base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
-    async with open_http(
+    http = OneShotHttp(
         base_url,
         reply_s=reply_s,
         max_body_bytes=MAX_REPLY_BYTES,
-        is_kept_alive=False,
         network=LenientNetwork(network),
-    ) as http:
-        link = StripLink(
-            http,
-            host=host,
-            udp_port=udp_port,
-            reply_s=reply_s,
-            network=network,
-            clock=clock,
-        )
-        try:
-            with anyio.fail_after(connect_s):
-                identity, first = await _first_contact(link)
-        except TransportError as exc:
-            raise _nobody(host, port, udp_port, str(exc)) from exc
-        except TimeoutError as exc:
-            raise _nobody(host, port, udp_port, f"silent for {connect_s:g} s") from exc
-        yield link, identity, first
+    )
+    link = StripLink(
+        http,
+        host=host,
+        udp_port=udp_port,
+        reply_s=reply_s,
+        network=network,
+        clock=clock,
+    )
+    try:
+        with anyio.fail_after(connect_s):
+            identity, first = await _first_contact(link)
+    except TransportError as exc:
+        raise _nobody(host, port, udp_port, str(exc)) from exc
+    except TimeoutError as exc:
+        raise _nobody(host, port, udp_port, f"silent for {connect_s:g} s") from exc
+    return link, identity, first
 
 
 async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
-
-import anyio
 
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
@@ -15,7 +13,7 @@ from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import drivers_of
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
-from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
+from structiot.mqtt import MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
 
@@ -88,15 +86,15 @@ async def open_gateway(
         offline_qos0="drop",
     )
     client_id = mqtt.client_id or f"structiot-{config.gateway.id}"
-    opened = open_mqttclient(
+    # The client outlives a cancellation of the block for as long as the goodbye takes.
+    async with open_mqttclient(
         mqtt.uri,
         client_id,
         settings,
         wait_connected=False,
         network=network,
         random=random,
-    )
-    async with _outliving_cancellation(opened) as client:
+    ) as client:
         gateway = None
         try:
             async with service_group() as tasks:
@@ -108,31 +106,3 @@ async def open_gateway(
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
-
-
-@asynccontextmanager
-async def _outliving_cancellation(
-    opened: AbstractAsyncContextManager[MqttClient],
-) -> AsyncGenerator[MqttClient]:
-    """Hold a client whose connection a cancellation of the block does not end.
-
-    Else the connection would be gone before anybody could say goodbye: whoever
-    cancels the block cancels the client's tasks in the same breath.
-    """
-    clients: list[MqttClient] = []
-    is_ready, is_done = anyio.Event(), anyio.Event()
-
-    async def hold() -> None:
-        with anyio.CancelScope(shield=True):
-            async with opened as client:
-                clients.append(client)
-                is_ready.set()
-                await is_done.wait()
-
-    async with service_group() as tasks:
-        try:
-            tasks.start_soon(hold, name="structiot.gateway.client")
-            await is_ready.wait()
-            yield clients[0]
-        finally:
-            is_done.set()

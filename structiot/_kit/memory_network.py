@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 import anyio
@@ -190,7 +191,7 @@ class _MemoryUdp:
         reason = None
         if self.box.is_closed:
             reason = "closed on this side"
-        elif host == BROADCAST and not self._may_broadcast:
+        elif not self._may_broadcast and self._network.is_broadcast(host):
             reason = "permission denied"
         elif len(data) > _LARGEST_DATAGRAM:
             reason = "message too long"
@@ -212,16 +213,24 @@ class MemoryNetwork:
     """Hosts, ports and datagrams without an operating system.
 
     Any host name may be bound. A datagram to `255.255.255.255` reaches every UDP
-    socket on that port, the sender's own included. Datagrams to nobody vanish, as on
-    a wire.
+    socket on that port, the sender's own included, one to a subnet's broadcast address
+    those in the subnet. Datagrams to nobody vanish, as on a wire.
+
+    Args:
+        host: The address that sockets bound to no particular host show to others.
+        subnets: Networks with a broadcast address, such as `"192.168.1.0/24"`.
 
     Attributes:
         host: The address that sockets bound to no particular host show to others.
         datagrams: The latest 1000 datagrams, lost ones too: data, source, target.
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, subnets: Iterable[str] = ()) -> None:
         self.host = host
+        self._subnets = {
+            str(subnet.broadcast_address): subnet
+            for subnet in map(IPv4Network, subnets)
+        }
         self._listeners: dict[Address, _MemoryListener] = {}
         self._udp: dict[Address, _MemoryUdp] = {}
         self._free_ports = itertools.cycle(_FREE_PORTS)
@@ -268,16 +277,28 @@ class MemoryNetwork:
             del self._udp[address]
             udp.box.close()
 
+    def is_broadcast(self, host: str) -> bool:
+        """Whether a datagram to this address is for many."""
+        return host == BROADCAST or host in self._subnets
+
     def deliver(self, data: bytes, source: Address, target: Address) -> None:
         """Put a datagram into the boxes of whom it is for."""
         self.datagrams.append((data, source, target))
         host, port = target
-        if host == BROADCAST:
+        if self.is_broadcast(host):
             for udp in list(self._udp.values()):
-                if udp.address[1] == port:
+                if udp.address[1] == port and self._hears(udp.address[0], host):
                     udp.box.put((data, source))
         elif (udp_here := self._udp.get((self._plain(host), port))) is not None:
             udp_here.box.put((data, source))
+
+    def _hears(self, host: str, broadcast: str) -> bool:
+        if broadcast == BROADCAST:
+            return True
+        try:
+            return IPv4Address(host) in self._subnets[broadcast]
+        except AddressValueError:
+            return False
 
     def _bound(
         self, kind: str, host: str, port: int, taken: Mapping[Address, object]

@@ -13,6 +13,7 @@ from structiot.maxsmart.api import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.discovery import Discovery, discover_maxsmart
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, Identifier
+from structiot.maxsmart.identify import identify_maxsmart
 from structiot.maxsmart.values import DiscoveredMaxSmart, StripData, StripInfo
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "StripInfo",
     "SwitchStuck",
     "discover_maxsmart",
+    "identify_maxsmart",
     "maxsmart_device",
 ]

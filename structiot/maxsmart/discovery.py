@@ -9,11 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 
 from structiot._kit.mailbox import Mailbox
+from structiot._kit.neighbourhood import Neighbourhood, neighbourhood_of
 from structiot._kit.network import REAL_NETWORK, Network, UdpSocket
 from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, UsageError
+from structiot.maxsmart.identify import Identification
 from structiot.maxsmart.link.datagrams import Clock, system_clock
-from structiot.maxsmart.link.rollcall import Listener, broadcast_addresses
+from structiot.maxsmart.link.rollcall import Listener
 from structiot.maxsmart.values import DiscoveredMaxSmart, discovered_from
 from structiot.maxsmart.wire.messages import DiscoveryReply
 
@@ -49,9 +51,11 @@ class Discovery(anyio.AsyncContextManagerMixin):
         host: str | None,
         local_host: str | None,
         network: Network,
+        identification: Identification | None,
     ) -> None:
         self.found: tuple[DiscoveredMaxSmart, ...] = ()
         self._listener = listener
+        self._identification = identification
         self._host = host
         self._local_host = local_host
         self._network = network
@@ -81,7 +85,7 @@ class Discovery(anyio.AsyncContextManagerMixin):
                 if self._host is not None:
                     break
         self._finish()
-        return list(self.found)
+        return await self._identified(list(self.found))
 
     def __aiter__(self) -> AsyncIterator[DiscoveredMaxSmart]:
         self._begin()
@@ -90,28 +94,30 @@ class Discovery(anyio.AsyncContextManagerMixin):
     async def step(self) -> DiscoveredMaxSmart:
         """Give the next device; used by the loop over the discovery itself."""
         if not self._waiting and not self._is_over:
-            await self._listen_for_some()
+            self._waiting += await self._identified(await self._listen_for_some())
         if self._waiting:
             return self._waiting.pop(0)
         self._finish()
         raise StopAsyncIteration
 
-    async def _listen_for_some(self) -> None:
+    async def _listen_for_some(self) -> list[DiscoveredMaxSmart]:
         listener = self._listener
+        heard: list[DiscoveredMaxSmart] = []
         async with self._socket() as udp:
             listener.resume()
             try:
                 answer = await listener.next_answer(udp)
                 if answer is not None:
-                    self._waiting.append(self._note(answer))
+                    heard.append(self._note(answer))
                 if answer is None or self._host is not None:
                     self._is_over = True
-                    return
+                    return heard
                 with anyio.move_on_after(_GRACE_S):
                     while (answer := await listener.next_answer(udp)) is not None:
-                        self._waiting.append(self._note(answer))
+                        heard.append(self._note(answer))
             finally:
                 listener.pause()
+        return heard
 
     @asynccontextmanager
     async def __asynccontextmanager__(
@@ -123,12 +129,17 @@ class Discovery(anyio.AsyncContextManagerMixin):
         )
         async with self._socket() as udp, service_group() as tg:
 
+            async def hand_out(device: DiscoveredMaxSmart) -> None:
+                for identified in await self._identified([device]):
+                    box.put(identified)
+
             async def listen() -> None:
                 self._listener.resume()
-                while (answer := await self._listener.next_answer(udp)) is not None:
-                    box.put(self._note(answer))
-                    if self._host is not None:
-                        break
+                async with anyio.create_task_group() as identifying:
+                    while (answer := await self._listener.next_answer(udp)) is not None:
+                        identifying.start_soon(hand_out, self._note(answer))
+                        if self._host is not None:
+                            break
                 try:
                     self._finish()
                 except ConnectFailed as exc:
@@ -137,6 +148,16 @@ class Discovery(anyio.AsyncContextManagerMixin):
 
             tg.start_soon(listen, name="structiot.maxsmart.discovery")
             yield box
+
+    async def _identified(
+        self, devices: list[DiscoveredMaxSmart]
+    ) -> list[DiscoveredMaxSmart]:
+        if self._identification is None:
+            return devices
+        identified = await self._identification.identified(devices)
+        now = {id(old): new for old, new in zip(devices, identified, strict=True)}
+        self.found = tuple(now.get(id(device), device) for device in self.found)
+        return identified
 
     def _socket(self) -> AbstractAsyncContextManager[UdpSocket]:
         return self._network.open_udp(
@@ -186,9 +207,12 @@ def discover_maxsmart(
     rounds: int = 4,
     broadcast: Sequence[str] | None = None,
     local_host: str | None = None,
+    identify: bool = False,
     udp_port: int = 8888,
+    http_port: int = 80,
     clock: Clock = system_clock,
     network: Network = REAL_NETWORK,
+    neighbourhood: Neighbourhood | None = None,
 ) -> Discovery:
     """Find MaxSmart and Revogi devices, all in the network or the one at `ip`.
 
@@ -205,9 +229,14 @@ def discover_maxsmart(
         broadcast: Addresses to ask everybody by; by default each interface's and
             255.255.255.255.
         local_host: Address of this machine to ask from; the system's choice if None.
+        identify: Whether each device is also asked for what identifies it beyond its
+            serial (see `identify_maxsmart`), all of them at once; one that does not
+            answer that is given two seconds later.
         udp_port: Where devices listen.
+        http_port: Where devices are asked for their CPU id.
         clock: Tells the local time with its zone.
         network: Where datagrams go.
+        neighbourhood: Which networks this machine is part of; the system says if None.
 
     Returns:
         A `Discovery`: await it for a list, iterate over it, or enter it as a block.
@@ -223,18 +252,30 @@ def discover_maxsmart(
     if window_s <= 0 or rounds < 1:
         message = f"a discovery takes time and a round: {window_s:g} s, {rounds} rounds"
         raise UsageError(message)
-    if ip is not None:
-        hosts: Sequence[str] = (ip,)
-    else:
-        hosts = broadcast_addresses(network) if broadcast is None else tuple(broadcast)
+    around = neighbourhood_of(network) if neighbourhood is None else neighbourhood
+    everybody = None if broadcast is None else tuple(broadcast)
+    identification = Identification(
+        http_port=http_port,
+        udp_port=udp_port,
+        clock=clock,
+        network=network,
+        neighbourhood=around,
+    )
     listener = Listener(
-        hosts=hosts,
+        hosts=everybody if ip is None else (ip,),
         is_broadcast=ip is None,
         udp_port=udp_port,
         window_s=window_s,
         rounds=rounds,
         spacing_s=_SPACING_S,
         network=network,
+        neighbourhood=around,
         clock=clock,
     )
-    return Discovery(listener, host=ip, local_host=local_host, network=network)
+    return Discovery(
+        listener,
+        host=ip,
+        local_host=local_host,
+        network=network,
+        identification=identification if identify else None,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.wire.codec_discovery import ports_of_serial
 from structiot.maxsmart.wire.messages import DiscoveryReply, PortData
 from structiot.model import DeviceInfo, Entity, Reading, Sensor, State, Switch
@@ -38,9 +39,11 @@ class DiscoveredMaxSmart:
         mac: Hardware address as 12 lower-case hex digits.
         port_names: Names of the ports; empty where the firmware has none.
         port_count: Number of ports as far as serial or names tell it.
+        identifiers: What tells it from others, as far as it was asked.
     """
 
     host: str
+    identifiers: DeviceIdentifiers
     serial: str | None = None
     name: str | None = None
     firmware: str | None = None
@@ -110,6 +113,7 @@ def discovered_from(reply: DiscoveryReply, host: str) -> DiscoveredMaxSmart:
     names = reply.port_names or ()
     return DiscoveredMaxSmart(
         host=host,
+        identifiers=identifiers_from(host, discovery=reply),
         serial=reply.serial,
         name=reply.name,
         firmware=reply.firmware,

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._kit.memory_network import (
-    BROADCAST,
     MemoryNetwork,
     MemoryStream,
     memory_pipe,
 )
-from structiot._kit.network import StreamAttribute, UdpSocket
+from structiot._kit.network import StreamAttribute
 from structiot.errors import ConnectFailed
 from tests._support.cancel_sweep import cancel_sweep
 
@@ -301,26 +300,6 @@ async def test_a_port_that_cannot_be_is_not_bound(port: int):
         with pytest.raises(ConnectFailed, match="a port is from 0 to 65535"):
             async with opened:
                 pytest.fail("bound")
-
-
-async def test_a_broadcast_reaches_every_socket_on_that_port_and_no_other():
-    network = MemoryNetwork()
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def opened(host: str, port: int) -> UdpSocket:
-            return await stack.enter_async_context(network.open_udp(host, port))
-
-        strips = [await opened(f"127.0.0.{n}", 8888) for n in (2, 3)]
-        other = await opened("127.0.0.2", 9999)
-        asker = await stack.enter_async_context(
-            network.open_udp("127.0.0.1", 8888, may_broadcast=True)
-        )
-        await asker.send(b"anyone?", BROADCAST, 8888)
-        for udp in (*strips, asker):
-            assert await udp.receive() == (b"anyone?", asker.address)
-        with anyio.move_on_after(1) as scope:
-            await other.receive()
-        assert scope.cancelled_caught
 
 
 async def test_datagrams_can_be_looked_at_also_the_lost_ones():

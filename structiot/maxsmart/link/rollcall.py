@@ -4,60 +4,28 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
-import struct
 from collections.abc import Sequence
 
 import anyio
 
-from structiot._kit.network import Network, RealNetwork, UdpSocket
+from structiot._kit.neighbourhood import Neighbourhood, broadcast_addresses
+from structiot._kit.network import Network, UdpSocket
 from structiot.errors import ProtocolViolation, TransportError
 from structiot.maxsmart.link.datagrams import Clock, discovery_question, udp_address
 from structiot.maxsmart.wire.codec_discovery import decode_discovery_reply
 from structiot.maxsmart.wire.messages import DiscoveryReply
 from structiot.maxsmart.wire.protocol import Rollcall
 
-__all__ = ["EVERYWHERE", "Listener", "broadcast_addresses"]
-
-EVERYWHERE = "255.255.255.255"
-
-_SIOCGIFFLAGS = 0x8913
-_SIOCGIFBRDADDR = 0x8919
-_IFF_UP_AND_BROADCAST = 0x1 | 0x2
+__all__ = ["Listener"]
 
 _log = logging.getLogger(__name__)
 
 
-def broadcast_addresses(network: Network) -> tuple[str, ...]:
-    """Give where to ask everybody: each interface's broadcast address and the general one.
-
-    The general one leaves by one interface alone. Only Linux tells the others.
-    """
-    if not isinstance(network, RealNetwork):
-        return (EVERYWHERE,)
-    try:
-        import fcntl  # noqa: PLC0415 - exists on Unix alone
-
-        found = []
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            for _, name in socket.if_nameindex():
-                request = struct.pack("16s16x", name.encode()[:15])
-                try:
-                    flags = fcntl.ioctl(probe, _SIOCGIFFLAGS, request)
-                    answer = fcntl.ioctl(probe, _SIOCGIFBRDADDR, request)
-                except OSError:
-                    continue
-                (bits,) = struct.unpack_from("=H", flags, 16)
-                if bits & _IFF_UP_AND_BROADCAST == _IFF_UP_AND_BROADCAST:
-                    is_set = any(answer[20:24])
-                    found.append(socket.inet_ntoa(answer[20:24]) if is_set else "")
-    except (ImportError, OSError, AttributeError):
-        return (EVERYWHERE,)
-    return (*dict.fromkeys(filter(None, found)), EVERYWHERE)
-
-
 class Listener:
     """Asks in rounds and tells each new answer; its time passes only while it listens.
+
+    Without hosts it asks everybody, by every interface; those that cannot send cost
+    only themselves.
 
     Attributes:
         problems: Why it could not ask somewhere, by address.
@@ -67,13 +35,14 @@ class Listener:
     def __init__(
         self,
         *,
-        hosts: Sequence[str],
+        hosts: Sequence[str] | None,
         is_broadcast: bool,
         udp_port: int,
         window_s: float,
         rounds: int,
         spacing_s: float,
         network: Network,
+        neighbourhood: Neighbourhood,
         clock: Clock,
     ) -> None:
         self.problems: dict[str, str] = {}
@@ -85,6 +54,7 @@ class Listener:
         self._rounds_left = rounds
         self._spacing_s = spacing_s
         self._network = network
+        self._neighbourhood = neighbourhood
         self._clock = clock
         self._roll = Rollcall()
         self._sources: set[str] = set()
@@ -121,6 +91,8 @@ class Listener:
     async def _ask(self, udp: UdpSocket) -> None:
         self._rounds_left -= 1
         self._ask_at = anyio.current_time() + self._spacing_s
+        if self._hosts is None:
+            self._hosts = await broadcast_addresses(self._neighbourhood)
         question = discovery_question(self._clock)
         for host in self._hosts:
             try:

@@ -45,7 +45,14 @@ from structiot.maxsmart.wire.messages import (
     Request,
 )
 
-__all__ = ["StripLink", "Transport", "is_hang_up", "open_link", "replaced"]
+__all__ = [
+    "StripLink",
+    "Transport",
+    "is_hang_up",
+    "open_link",
+    "replaced",
+    "unasked_link",
+]
 
 Transport: TypeAlias = Literal["http", "udp_v3"]
 
@@ -179,6 +186,33 @@ def replaced(host: str, expected: str, found: str) -> DeviceReplaced:
     return DeviceReplaced(message, host=host, expected=expected, found=found)
 
 
+def unasked_link(
+    host: str,
+    *,
+    port: int,
+    udp_port: int,
+    reply_s: float,
+    network: Network,
+    clock: Clock,
+) -> StripLink:
+    """Give a link to an address at which nobody was asked anything yet."""
+    base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
+    http = OneShotHttp(
+        base_url,
+        reply_s=reply_s,
+        max_body_bytes=MAX_REPLY_BYTES,
+        network=LenientNetwork(network),
+    )
+    return StripLink(
+        http,
+        host=host,
+        udp_port=udp_port,
+        reply_s=reply_s,
+        network=network,
+        clock=clock,
+    )
+
+
 async def open_link(
     host: str,
     *,
@@ -201,16 +235,9 @@ async def open_link(
         ConnectFailed: Nobody answers in `connect_s`.
         ProtocolViolation: Something else than a MaxSmart device answers.
     """
-    base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
-    http = OneShotHttp(
-        base_url,
-        reply_s=reply_s,
-        max_body_bytes=MAX_REPLY_BYTES,
-        network=LenientNetwork(network),
-    )
-    link = StripLink(
-        http,
-        host=host,
+    link = unasked_link(
+        host,
+        port=port,
         udp_port=udp_port,
         reply_s=reply_s,
         network=network,

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
 from _pytest.mark import ParameterSet
 
-from structiot._kit.memory_network import BROADCAST, MemoryNetwork
-from structiot._kit.network import Address, UdpSocket
-from structiot.errors import ConnectFailed, TransportError, UsageError
+from structiot._kit.memory_network import MemoryNetwork
+from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart
-from structiot.maxsmart.link.rollcall import broadcast_addresses
-from structiot.sim import FAMILIES, sim_maxsmart, sim_maxsmart_fleet
+from structiot.sim import FAMILIES, sim_maxsmart
 from tests._support.golden import golden_files
+from tests.link.maxsmart.networks import ALL_FAMILIES, NoRoute, fleet, hosts
 from tests.link.maxsmart.strips import HOST, SERIAL, WallClock
 
 pytestmark = pytest.mark.virtual_time
-
-ALL_FAMILIES = list(FAMILIES)
 
 
 def ignored_datagrams() -> list[ParameterSet]:
@@ -31,19 +28,6 @@ def ignored_datagrams() -> list[ParameterSet]:
             datagram = sample["bytes_text"].encode()
             found.append(pytest.param(datagram, id=path.stem))
     return found
-
-
-@asynccontextmanager
-async def fleet(count: int = 5, network: MemoryNetwork | None = None):
-    network = network or MemoryNetwork()
-    async with sim_maxsmart_fleet(
-        count, family=ALL_FAMILIES, network=network, broadcast=False
-    ) as found:
-        yield network, found.sims
-
-
-def hosts(devices) -> list[str]:
-    return sorted(device.host for device in devices)
 
 
 async def answer_badly(network: MemoryNetwork, host: str, datagram: bytes) -> None:
@@ -118,52 +102,6 @@ async def test_one_device_that_answers_from_two_addresses_is_one_device():
                 sim_maxsmart(host, serial=SERIAL, network=network)
             )
         assert len(await discover_maxsmart(network=network)) == 1
-
-
-class NoRoute(MemoryNetwork):
-    """A network in which some addresses cannot be sent to."""
-
-    def __init__(self, *unreachable: str) -> None:
-        super().__init__()
-        self.unreachable = unreachable
-
-    @asynccontextmanager
-    async def open_udp(self, host=None, port=0, *, may_broadcast=False):
-        async with super().open_udp(host, port, may_broadcast=may_broadcast) as udp:
-            yield _Picky(udp, self.unreachable)
-
-
-class _Picky:
-    def __init__(self, udp: UdpSocket, unreachable: tuple[str, ...]) -> None:
-        self._udp = udp
-        self._unreachable = unreachable
-        self.address = udp.address
-
-    async def send(self, data: bytes, host: str, port: int) -> None:
-        if host in self._unreachable:
-            raise TransportError(
-                f"cannot send to {host}:{port}: network is unreachable"
-            )
-        await self._udp.send(data, host, port)
-
-    async def receive(self) -> tuple[bytes, Address]:
-        return await self._udp.receive()
-
-
-async def test_without_a_route_the_list_is_empty_and_the_reason_is_told(caplog):
-    discovery = discover_maxsmart(network=NoRoute(BROADCAST))
-    assert await discovery == []
-    assert "unreachable" in discovery.problems[BROADCAST]
-    assert "could not ask everywhere" in caplog.text
-
-
-async def test_one_address_without_a_route_does_not_keep_the_others_from_being_asked():
-    async with fleet(2, NoRoute("10.0.0.255")) as (network, _):
-        discovery = discover_maxsmart(
-            network=network, broadcast=["10.0.0.255", BROADCAST]
-        )
-        assert len(await discovery) == 2
-        assert list(discovery.problems) == ["10.0.0.255"]
 
 
 # ---------------------------------------------------------------- one by one
@@ -328,10 +266,6 @@ async def test_a_device_that_tells_its_name_alone_is_found():
         sim.faults.is_serial_corrupted = True
         (device,) = await discover_maxsmart(network=network)
         assert (device.serial, device.name) == (None, "Desk")
-
-
-def test_a_network_in_memory_has_one_broadcast_address():
-    assert broadcast_addresses(MemoryNetwork()) == (BROADCAST,)
 
 
 async def test_a_thousand_devices_are_found_at_once():

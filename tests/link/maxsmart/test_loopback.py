@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 import anyio
 import pytest
 
-from structiot._kit.network import REAL_NETWORK
+from structiot._kit.memory_network import BROADCAST
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart, maxsmart_device
 from structiot.maxsmart.link.lenient import mended
-from structiot.maxsmart.link.rollcall import EVERYWHERE, broadcast_addresses
 from structiot.model import Availability
 from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
 
@@ -24,7 +22,7 @@ HOST = "127.0.0.2"
 def free_udp_port() -> int:
     """Give a port that is free at the broadcast address, and so at the others."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((EVERYWHERE, 0))
+        probe.bind((BROADCAST, 0))
         return int(probe.getsockname()[1])
 
 
@@ -33,7 +31,7 @@ def can_broadcast() -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         probe.bind(("127.0.0.1", 0))
         try:
-            probe.sendto(b"", (EVERYWHERE, free_udp_port()))
+            probe.sendto(b"", (BROADCAST, free_udp_port()))
         except OSError:
             return False
     return True
@@ -116,7 +114,7 @@ async def test_a_name_that_nobody_knows_is_an_error_that_names_it():
 
 async def discovered(how: str, udp_port: int) -> list[DiscoveredMaxSmart]:
     discovery = discover_maxsmart(
-        window_s=0.6, broadcast=[EVERYWHERE], local_host="127.0.0.1", udp_port=udp_port
+        window_s=0.6, broadcast=[BROADCAST], local_host="127.0.0.1", udp_port=udp_port
     )
     if how == "await":
         return await discovery
@@ -140,20 +138,8 @@ async def test_a_broadcast_finds_every_strip(how):
 async def test_leaving_a_loop_early_leaves_no_socket():
     port = free_udp_port()
     async with sim_maxsmart_fleet(2, http_port=0, udp_port=port, broadcast=False):
-        async for _ in discover_maxsmart(broadcast=[EVERYWHERE, HOST], udp_port=port):
+        async for _ in discover_maxsmart(broadcast=[BROADCAST, HOST], udp_port=port):
             break
-
-
-def test_everywhere_is_always_among_the_broadcast_addresses():
-    addresses = broadcast_addresses(REAL_NETWORK)
-    assert addresses[-1] == EVERYWHERE
-    assert len(set(addresses)) == len(addresses)
-    assert "0.0.0.0" not in addresses
-
-
-def test_where_interfaces_cannot_be_listed_there_is_still_everywhere(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    assert broadcast_addresses(REAL_NETWORK) == (EVERYWHERE,)
 
 
 @pytest.mark.parametrize(

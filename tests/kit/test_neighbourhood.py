@@ -1,0 +1,181 @@
+"""The networks around this machine, and who is behind an address in them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import anyio
+import pytest
+
+from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.neighbourhood import (
+    NO_NEIGHBOURHOOD,
+    SYSTEM_NEIGHBOURHOOD,
+    SystemNeighbourhood,
+    broadcast_addresses,
+    neighbourhood_of,
+)
+from structiot._kit.neighbourhood.system import mac_in_output, mac_in_table
+from structiot._kit.network import REAL_NETWORK
+
+HOME = "127.0.0.7"  # in the one network that every machine has
+TABLE = f"""\
+IP address       HW type     Flags       HW address            Mask     Device
+{HOME}        0x1         0x2         02:00:00:00:00:AB     *        eth0
+127.0.0.71       0x1         0x2         02:00:00:00:00:71     *        eth0
+127.0.0.8        0x1         0x0         00:00:00:00:00:00     *        eth0
+127.0.0.9        0x1         nonsense    02:00:00:00:00:09     *        eth0
+127.0.0.10
+"""
+OUTPUTS = {
+    "macOS": f"? ({HOME}) at 2:0:0:0:0:ab on en0 ifscope [ethernet]\n",
+    "Linux arp": f"Address  HWtype  HWaddress\n{HOME}  ether  02:00:00:00:00:ab  C  eth0\n",
+    "Linux ip": f"{HOME} dev eth0 lladdr 02:00:00:00:00:ab REACHABLE\n",
+    "Windows": f"Interface: 127.0.0.5 --- 0x3\n  {HOME}   02-00-00-00-00-ab   dynamic\n",
+    "many": f"1{HOME} 03:0:0:0:0:1\n{HOME}1 03:0:0:0:0:2\n{HOME} at 2:0:0:0:0:ab\n",
+}
+
+
+def printing(text: str) -> list[str]:
+    """Give the command of a program that prints a text, whatever it is asked."""
+    return [sys.executable, "-c", f"print({text!r})"]
+
+
+# ---------------------------------------------------------------- what is written
+
+
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+def test_every_system_writes_hardware_addresses_its_own_way(output: str):
+    assert mac_in_output(output, HOME) == "02:00:00:00:00:ab"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "",
+        f"? ({HOME}) at (incomplete) on en0",
+        f"{HOME} dev eth0 FAILED",
+        f"{HOME} (127.0.0.7) -- no entry",
+    ],
+)
+def test_an_address_without_an_answer_has_no_hardware_address(output: str):
+    assert mac_in_output(output, HOME) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (HOME, "02:00:00:00:00:ab"),
+        ("127.0.0.8", None),
+        ("127.0.0.9", None),
+        ("127.0.0.10", None),
+        ("127.0.0.11", None),
+    ],
+)
+def test_only_complete_entries_of_the_kernels_table_count(address: str, expected: str):
+    assert mac_in_table(TABLE, address) == expected
+
+
+# ---------------------------------------------------------------- the system
+
+
+@pytest.mark.e2e
+async def test_the_system_tells_its_networks():
+    interfaces = await SYSTEM_NEIGHBOURHOOD.interfaces()
+    assert IPv4Interface("127.0.0.1/8") in interfaces
+
+
+@pytest.mark.e2e
+async def test_the_kernels_table_is_read_where_there_is_one(tmp_path: Path):
+    table = tmp_path / "arp"
+    table.write_text(TABLE, "ascii")
+    around = SystemNeighbourhood(table=str(table), commands=[printing("")])
+    assert await around.mac_of(HOME) == "02:00:00:00:00:ab"
+
+
+@pytest.mark.e2e
+async def test_elsewhere_a_program_is_asked(tmp_path: Path):
+    commands = [["no-such-program"], printing(OUTPUTS["macOS"])]
+    around = SystemNeighbourhood(table=str(tmp_path / "none"), commands=commands)
+    assert await around.mac_of(HOME) == "02:00:00:00:00:ab"
+
+
+@pytest.mark.e2e
+async def test_without_table_and_program_nobody_is_known(tmp_path: Path):
+    around = SystemNeighbourhood(table=str(tmp_path / "none"), commands=[])
+    assert await around.mac_of(HOME) is None
+
+
+@pytest.mark.e2e
+async def test_a_program_that_hangs_is_ended_and_blocks_nobody(tmp_path: Path):
+    hanging = [sys.executable, "-c", "import time; time.sleep(60)"]
+    around = SystemNeighbourhood(
+        table=str(tmp_path / "none"), commands=[hanging], lookup_s=0.3
+    )
+    started_at = anyio.current_time()
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await anyio.sleep(0.01)
+            beats += 1
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(beat)
+        assert await around.mac_of(HOME) is None
+        tg.cancel_scope.cancel()
+    assert anyio.current_time() - started_at < 2
+    assert beats > 10
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("address", ["203.0.113.9", "desk.local", "::1", ""])
+async def test_beyond_its_own_networks_nobody_is_looked_up(
+    address: str, tmp_path: Path
+):
+    table = tmp_path / "arp"
+    table.write_text(TABLE.replace(HOME, "203.0.113.9"), "ascii")
+    around = SystemNeighbourhood(table=str(table), commands=[])
+    assert await around.mac_of(address) is None
+
+
+# ---------------------------------------------------------------- where to ask
+
+
+class Networks:
+    def __init__(self, *interfaces: str) -> None:
+        self._interfaces = [IPv4Interface(text) for text in interfaces]
+
+    async def interfaces(self) -> Sequence[IPv4Interface]:
+        return self._interfaces
+
+    async def mac_of(self, address: str) -> str | None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "expected"),
+    [
+        ([], []),
+        (["127.0.0.1/8"], []),
+        (["192.168.1.5/24", "10.7.0.5/16"], ["192.168.1.255", "10.7.255.255"]),
+        (["192.168.1.5/24", "192.168.1.6/24"], ["192.168.1.255"]),
+        (["10.0.0.1/30"], ["10.0.0.3"]),
+        (["10.0.0.1/31", "10.0.0.9/32"], []),
+    ],
+)
+async def test_each_network_has_its_broadcast_address(interfaces, expected):
+    found = await broadcast_addresses(Networks(*interfaces))
+    assert list(found) == [*expected, "255.255.255.255"]
+
+
+async def test_around_a_network_in_memory_there_is_nothing():
+    around = neighbourhood_of(MemoryNetwork())
+    assert around is NO_NEIGHBOURHOOD
+    assert await broadcast_addresses(around) == ("255.255.255.255",)
+    assert await around.mac_of("127.0.0.1") is None
+    assert neighbourhood_of(REAL_NETWORK) is SYSTEM_NEIGHBOURHOOD

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from peers.environments import EnvironmentFailed, ensure
+from peers.environments import EnvironmentFailed, cache_folder, ensure
 from peers.libraries import CELLS, LIBRARIES, Cell, Library
 from peers.measure import Bench, Sample
 from peers.report import Report, Result, environment, print_environment
@@ -27,10 +27,10 @@ def words(text: str) -> list[str]:
 
 
 def parse_cells(text: str) -> tuple[Cell, ...]:
-    """`receive0,publish2`, or a whole side: `receive`."""
+    """`receive0,publish2`, or a whole side: `receive`; each with and without TLS."""
     chosen: list[Cell] = []
     for word in words(text):
-        matching = [cell for cell in CELLS if word in (f"{cell[0]}{cell[1]}", cell[0])]
+        matching = [cell for cell in CELLS if word in (cell.name, cell.mode)]
         if not matching:
             raise argparse.ArgumentTypeError(f"no such cell: {word!r}")
         chosen += matching
@@ -45,6 +45,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=words, metavar="LIB,...", help=", ".join(names))
     parser.add_argument("--cells", type=parse_cells, default=CELLS, metavar="CELL,...")
     parser.add_argument("--loops", type=words, metavar="asyncio,uvloop,trio")
+    parser.add_argument(
+        "--tls",
+        choices=("both", "with", "without"),
+        default="both",
+        help="whether the cells are measured through TLS, without it, or both",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--seconds", type=float, default=1.5, help="how long one run should take"
@@ -74,6 +80,7 @@ def choose_rows(args: argparse.Namespace) -> list[Row]:
     return [
         (library, loop, cell)
         for cell in args.cells
+        if args.tls in ("both", "with" if cell.is_tls else "without")
         for library in LIBRARIES
         if not args.only or library.name in args.only
         for loop in library.loops
@@ -82,9 +89,35 @@ def choose_rows(args: argparse.Namespace) -> list[Row]:
     ]
 
 
+class Rates:
+    """What every row reached the last time: how many messages are worth while."""
+
+    def __init__(self) -> None:
+        self.file = cache_folder() / "rates.json"
+        self.known: dict[str, float] = {}
+        if self.file.exists():
+            self.known = json.loads(self.file.read_text(encoding="utf-8"))
+
+    @staticmethod
+    def key(row: Row) -> str:
+        library, loop, cell = row
+        return f"{library.title}, {loop}, {cell.title}"
+
+    def get(self, row: Row) -> float:
+        return self.known.get(self.key(row), 0.0)
+
+    def put(self, row: Row, rate: float) -> None:
+        """Remember a rate; 0, of a run that has failed, has the next one tried out."""
+        self.known[self.key(row)] = rate
+
+    def save(self) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps(self.known, indent=1), encoding="utf-8")
+
+
 def note(row: Row, text: str) -> None:
-    library, loop, (mode, qos) = row
-    print(f"{library.title}, {loop}, {mode} QoS {qos}: {text}", file=sys.stderr)
+    library, loop, cell = row
+    print(f"{library.title}, {loop}, {cell.title}: {text}", file=sys.stderr)
 
 
 def install(rows: list[Row]) -> dict[str, Path | str]:
@@ -102,7 +135,7 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
     bench = Bench(seconds=args.seconds, pin=not args.no_pin)
     pythons = install(rows)
     samples: dict[Row, list[Sample]] = {row: [] for row in rows}
-    counts: dict[Row, int] = {}
+    rates = Rates()
     for _ in range(args.rounds):
         for row in rows:
             library, loop, cell = row
@@ -110,16 +143,21 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
             if isinstance(python, str):
                 samples[row] = [Sample(problem=python)]
                 continue
-            if row not in counts:
+            if any(sample.is_hopeless for sample in samples[row]):
+                continue
+            rate = rates.get(row)
+            if not rate:
                 trial = bench.calibrate(python, library, loop, cell)
                 if trial.problem:
                     samples[row].append(trial)
                     note(row, f"failed: {trial.problem}")
                     continue
-                counts[row] = bench.count_for(trial)
-            sample = bench.once(python, library, loop, cell, counts[row])
+                rate = trial.rate
+            sample = bench.once(python, library, loop, cell, bench.count_for(rate))
             samples[row].append(sample)
+            rates.put(row, sample.rate)
             note(row, sample.problem or f"{sample.rate:,.0f}/s")
+    rates.save()
     return [
         Result(
             library=library,

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import resource
+import ssl
 import sys
 import threading
 import time
@@ -44,11 +45,25 @@ class Job:
     window: int
     topic: str
     payload: bytes
+    cafile: str | None = None
+    """Who has signed the peer's certificate; None: no TLS."""
     tally: Tally = dataclasses.field(default_factory=Tally)
     started_at: float = 0.0
     stopped_at: float = 0.0
     cpu_s: float = 0.0
     base_rss_kb: int = 0
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a client needs for a verified connection; None: no TLS."""
+        if self.cafile is None:
+            return None
+        return ssl.create_default_context(cafile=self.cafile)
+
+    @property
+    def uri(self) -> str:
+        """For the clients that take one."""
+        return f"mqtt{'s' if self.cafile else ''}://{HOST}:{self.port}/"
 
     def start(self) -> None:
         """Call when connected, before the first publish or the subscribe."""
@@ -138,6 +153,7 @@ def parse_job() -> Job:
     parser.add_argument("--window", type=int, default=1000)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--payload", type=int, required=True)
+    parser.add_argument("--cafile")
     parser.add_argument("--cpu", type=int, default=-1)
     args = vars(parser.parse_args())
     cpu = args.pop("cpu")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from peers.libraries import OURS, ROOT, Library
 
+TRUSTME = "trustme==1.2.1"
+
 
 class EnvironmentFailed(Exception):
     """The client could not be installed; the text is the installer's last line."""
@@ -53,6 +55,21 @@ def ensure(library: Library) -> Path:
         install(folder, library.requirements)
         ready.touch()
     return python_of(folder)
+
+
+def ensure_certificate() -> tuple[Path, Path]:
+    """A server's certificate with its key, and who has signed it; made once."""
+    maker = Library(name="certificates", runner="", requirements=(TRUSTME,))
+    python = ensure(maker)
+    folder = python.parents[1] / "made"
+    both, cafile = folder / "both.pem", folder / "client.pem"
+    if not both.exists():
+        folder.mkdir(exist_ok=True)
+        command = [str(python), "-m", "trustme", "-q", "-d", str(folder)]
+        run([*command, "-i", "127.0.0.1", "localhost"])
+        parts = [folder / "server.key", folder / "server.pem"]
+        both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return both, cafile
 
 
 def install(folder: Path, requirements: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 UVLOOP = "uvloop==0.23.0"
@@ -11,9 +12,28 @@ TRIO = "trio==0.35.0"
 OURS, BARE, CEILING = "structiot", "bare loop", "peer's ceiling"
 YARDSTICKS = (CEILING, BARE)
 
-Cell = tuple[str, int]
+
+class Cell(NamedTuple):
+    """One column of the tables."""
+
+    mode: str
+    qos: int
+    is_tls: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.mode}{self.qos}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.mode} QoS {self.qos}{', TLS' if self.is_tls else ''}"
+
+
 CELLS: tuple[Cell, ...] = tuple(
-    (mode, qos) for mode in ("receive", "publish") for qos in (0, 1, 2)
+    Cell(mode, qos, is_tls)
+    for is_tls in (False, True)
+    for mode in ("receive", "publish")
+    for qos in (0, 1, 2)
 )
 
 
@@ -42,7 +62,7 @@ LIBRARIES: tuple[Library, ...] = (
         name=BARE,
         runner="run_bare.py",
         requirements=(UVLOOP,),
-        cells=(("receive", 0),),
+        cells=tuple(cell for cell in CELLS if cell.name == "receive0"),
     ),
     Library(
         name=OURS,
@@ -83,13 +103,13 @@ LIBRARIES: tuple[Library, ...] = (
         name="mqttium callbacks",
         runner="run_mqttium_callbacks.py",
         requirements=("mqttium==1.2.1", UVLOOP),
-        cells=tuple(("receive", qos) for qos in (0, 1, 2)),
+        cells=tuple(cell for cell in CELLS if cell.mode == "receive"),
     ),
     Library(
         name="mqttools",
         runner="run_mqttools.py",
         requirements=("mqttools==0.50.0", UVLOOP),
-        cells=(("receive", 0), ("publish", 0)),
+        cells=tuple(cell for cell in CELLS if cell.qos == 0),
     ),
     Library(
         name="zmqtt",

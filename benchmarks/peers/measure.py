@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from peers.environments import ensure_certificate
 from peers.libraries import Cell, Library
 
 FOLDER = Path(__file__).resolve().parent
@@ -36,17 +37,22 @@ class Sample:
     base_mb: float = 0.0
     problem: str = ""
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the client cannot do this at all, so that it need not try again."""
+        return self.problem.startswith(("TypeError", "not installed"))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
     """How long a measurement takes, and on which cores its two processes run."""
 
     seconds: float
-    limit_s: float = 90.0
+    limit_s: float = 45.0
     pin: bool = True
 
-    def count_for(self, sample: Sample) -> int:
-        wanted = int(sample.rate * self.seconds)
+    def count_for(self, rate: float) -> int:
+        wanted = int(rate * self.seconds)
         return max(LEAST, min(MOST, wanted // 100 * 100))
 
     def calibrate(
@@ -62,15 +68,18 @@ class Bench:
     def once(
         self, python: Path, library: Library, loop: str, cell: Cell, count: int
     ) -> Sample:
-        mode, qos = cell
-        window = 1000 if mode == "receive" else library.window
-        job = [f"--mode={mode}", f"--qos={qos}", f"--count={count}"]
+        window = 1000 if cell.mode == "receive" else library.window
+        job = [f"--mode={cell.mode}", f"--qos={cell.qos}", f"--count={count}"]
         job += [f"--window={window}", f"--topic={TOPIC}", f"--payload={PAYLOAD}"]
         cpus = self.cpus()
         peer_command = [sys.executable, str(FOLDER / "raw_peer.py"), *job]
         peer_command.append(f"--cpu={cpus[1]}")
         client_command = [str(python), str(FOLDER / library.runner), *job]
         client_command += [f"--loop={loop}", f"--cpu={cpus[0]}"]
+        if cell.is_tls:
+            certificate, cafile = ensure_certificate()
+            peer_command.append(f"--certificate={certificate}")
+            client_command.append(f"--cafile={cafile}")
         with tempfile.TemporaryFile("w+") as errors:
             peer = start(peer_command, subprocess.DEVNULL, errors)
             port = read_line(peer).get("port")
@@ -94,7 +103,7 @@ class Bench:
         timer = Deadline(self.limit_s, client, peer)
         try:
             first = first_to_speak(client, peer)
-            if first is peer and cell == ("publish", 0):
+            if first is peer and cell.name == "publish0":
                 theirs = read_line(peer)
                 tell(client)
                 ours = read_line(client)
@@ -102,7 +111,7 @@ class Bench:
                 ours = read_line(client)
                 if not ours or ours["problem"]:
                     peer.kill()
-                elif cell[0] == "receive":
+                elif cell.mode == "receive":
                     client.kill()
                 theirs = read_line(peer)
         finally:
@@ -110,12 +119,12 @@ class Bench:
         problem = ours.get("problem", "") if ours else last_line(errors)
         if timer.passed:
             problem = f"not done after {self.limit_s:.0f} s"
-        if not problem and (cell[0] == "publish" or not theirs):
+        if not problem and (cell.mode == "publish" or not theirs):
             problem = theirs.get("problem", "") if theirs else "the peer failed"
         if problem:
             return Sample(count=count, problem=problem)
-        begin = theirs["first_at"] if cell[0] == "receive" else ours["started_at"]
-        end = theirs["last_at"] if cell == ("publish", 0) else ours["stopped_at"]
+        begin = theirs["first_at"] if cell.mode == "receive" else ours["started_at"]
+        end = theirs["last_at"] if cell.name == "publish0" else ours["stopped_at"]
         elapsed = end - begin
         return Sample(
             count=count,

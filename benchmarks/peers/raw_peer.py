@@ -17,12 +17,14 @@ import json
 import os
 import selectors
 import socket
+import ssl
 import time
 
 CHUNK = 1 << 18
 SILENCE_S = 20.0
 ACK_SIZE = 4
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 PUBREC, PUBCOMP = 0x50, 0x70
 IS_PUBREC = bytes(1 if kind == PUBREC else 0 for kind in range(256))
 IS_PUBCOMP = bytes(1 if kind == PUBCOMP else 0 for kind in range(256))
@@ -63,6 +65,7 @@ class Peer:
         self.payload = bytes(i & 0xFF for i in range(args.payload))
         self.version = 4
         self.buffer = b""
+        self.unsent = memoryview(b"")
         self.due = 0
         """Bytes of acknowledgements to come; what follows them is something else."""
         self.first_at = 0.0
@@ -161,28 +164,29 @@ class Peer:
         size = len(publish_packet(self.topic, self.payload, 1, self.version, 1))
         self.due = self.count * self.qos * ACK_SIZE
         sent = done = 0
-        unsent = memoryview(b"")
         self.sock.settimeout(0)
         selector = selectors.DefaultSelector()
         selector.register(self.sock, READ)
         self.first_at = time.monotonic()
         while done < self.count:
-            if not unsent and sent < self.count and sent + batch - done <= self.window:
+            may_send = sent < self.count and sent + batch - done <= self.window
+            if may_send and not self.unsent:
                 share = min(batch, self.count - sent)
-                unsent = next(ring)[: share * size]
+                self.unsent = next(ring)[: share * size]
                 sent += share
-            if unsent:
-                with contextlib.suppress(BlockingIOError):
-                    unsent = unsent[self.sock.send(unsent) :]
-                    if not unsent:
+            if self.unsent:
+                with contextlib.suppress(*LATER):
+                    self.unsent = self.unsent[self.sock.send(self.unsent) :]
+                    if not self.unsent:
                         continue
-            selector.modify(self.sock, READ | WRITE if unsent else READ)
+            selector.modify(self.sock, READ | WRITE if self.unsent else READ)
             ready = selector.select(SILENCE_S)
             if not ready:
                 msg = f"silence after {done} of {self.count} acknowledgements"
                 raise Surprise(msg)
             if ready[0][1] & READ:
-                done += self.acknowledged()
+                with contextlib.suppress(*LATER):
+                    done += self.acknowledged()
         self.last_at = time.monotonic()
         selector.close()
         self.sock.settimeout(SILENCE_S)
@@ -208,9 +212,8 @@ class Peer:
             release = bytearray(b"\x62\x02\0\0" * recs)
             release[2::4] = bytes(itertools.compress(acks[2::4], chosen))
             release[3::4] = bytes(itertools.compress(acks[3::4], chosen))
-            self.sock.settimeout(SILENCE_S)
-            self.sock.sendall(release)
-            self.sock.settimeout(0)
+            # Behind what is half sent: within TLS nothing may come between.
+            self.unsent = memoryview(bytes(self.unsent) + release)
         return comps
 
     # -- the client publishes
@@ -296,6 +299,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=1000)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--payload", type=int, required=True)
+    parser.add_argument("--certificate", help="with its key; without: no TLS")
     parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
     if args.cpu >= 0 and hasattr(os, "sched_setaffinity"):
@@ -304,9 +308,13 @@ def main() -> None:
         listener.settimeout(30)
         say(port=listener.getsockname()[1])
         sock, _ = listener.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.settimeout(SILENCE_S)
+    if args.certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(args.certificate)
+        sock = context.wrap_socket(sock, server_side=True)
     with sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(SILENCE_S)
         peer = Peer(sock, args)
         problem = ""
         try:

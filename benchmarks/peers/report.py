@@ -75,8 +75,9 @@ class Result:
         return {
             "library": self.library.title,
             "loop": self.loop,
-            "mode": self.cell[0],
-            "qos": self.cell[1],
+            "mode": self.cell.mode,
+            "qos": self.cell.qos,
+            "tls": self.cell.is_tls,
             "median_rate": self.rate,
             "samples": [dataclasses.asdict(sample) for sample in self.samples],
         }
@@ -96,18 +97,29 @@ class Report:
         return list(seen.values())
 
     def print(self) -> None:
-        for mode in ("receive", "publish"):
-            cells = sorted({key[2] for key in self.results if key[2][0] == mode})
-            if cells:
-                self.print_mode(mode, cells)
+        for is_tls in (False, True):
+            for mode in ("receive", "publish"):
+                cells = self.cells(mode, is_tls=is_tls)
+                if cells:
+                    self.print_cells(cells)
         self.print_notes()
         self.print_comparison()
+        self.print_aims()
 
-    def print_mode(self, mode: str, cells: list[Cell]) -> None:
+    def cells(self, mode: str, *, is_tls: bool) -> list[Cell]:
+        found = {cell for _, _, cell in self.results}
+        return [
+            cell
+            for cell in CELLS
+            if cell in found and cell.mode == mode and cell.is_tls == is_tls
+        ]
+
+    def print_cells(self, cells: list[Cell]) -> None:
         by_cpu = any(result.by_cpu_time for result in self.results.values())
         second = "second of processor time" if by_cpu else "second"
-        print(f"\n### {mode}: messages a {second} (least-most), peak memory\n")
-        lines = [["client", "loop", *(f"QoS {qos}" for _, qos in cells)]]
+        what = f"{cells[0].mode}{' through TLS' if cells[0].is_tls else ''}"
+        print(f"\n### {what}: messages a {second} (least-most), peak memory\n")
+        lines = [["client", "loop", *(f"QoS {cell.qos}" for cell in cells)]]
         for library, loop in self.rows():
             found = [self.results.get((library.name, loop, cell)) for cell in cells]
             if any(found):
@@ -130,9 +142,7 @@ class Report:
         if failures:
             print("\n`!` and failures:")
         for (title, loop, problem), cells in failures.items():
-            places = ", ".join(
-                f"{mode} QoS {qos}" for mode, qos in dict.fromkeys(cells)
-            )
+            places = ", ".join(cell.title for cell in dict.fromkeys(cells))
             print(f"- {title}, {loop}: {problem} ({places}: {len(cells)} runs)")
 
     def best_other(self, loop: str, cell: Cell) -> Result | None:
@@ -161,39 +171,43 @@ class Report:
         ours = [r for r in self.results.values() if r.library.name == OURS and r.good]
         if not ours:
             return
-        cells = sorted({r.cell for r in ours}, key=CELLS.index)
-        lines = [["loop", *(f"{mode} QoS {qos}" for mode, qos in cells)]]
-        for loop in (*dict.fromkeys(r.loop for r in ours), ANY):
-            line = [loop]
-            for cell in cells:
+        loops = (*dict.fromkeys(r.loop for r in ours), ANY)
+        print(f"\n### {OURS} against the fastest other client on the same loop\n")
+        lines = [["cell", *loops]]
+        for cell in sorted({r.cell for r in ours}, key=CELLS.index):
+            line = [cell.title]
+            for loop in loops:
                 mine, other = self.best_of_ours(loop, cell), self.best_other(loop, cell)
                 if mine and other:
                     line.append(f"{mine.rate / other.rate:.2f} x {other.library.name}")
                 else:
                     line.append("-")
             lines.append(line)
-        print(f"\n### {OURS} against the fastest other client on the same loop\n")
         print_table(lines)
-        self.print_aims()
 
     def print_aims(self) -> None:
-        cell = "receive", 0
-        print()
-        for loop in ("asyncio", "uvloop"):
-            mine = self.results.get((OURS, loop, cell))
-            bare = self.results.get((BARE, loop, cell))
-            if mine and bare and mine.rate and bare.rate:
-                share = mine.rate / bare.rate
-                print(f"Share of the bare loop, receive QoS 0, {loop}: {share:.2f}")
-        shares = []
-        for (name, loop, its_cell), result in self.results.items():
-            base = self.results.get((OURS, "asyncio", its_cell))
-            if name == OURS and loop == "trio" and base and base.rate and result.rate:
-                shares.append(
-                    f"{its_cell[0]} {its_cell[1]}: {result.rate / base.rate:.2f}"
-                )
-        if shares:
-            print(f"trio over asyncio: {', '.join(shares)}")
+        """Say how far the client is in what it is meant to reach."""
+        head = ["trio over asyncio", "share of the bare loop", "times mqttium"]
+        lines = [["cell", *head]]
+        measured = {cell for name, _, cell in self.results if name == OURS}
+        ours = OURS, "asyncio"
+        for cell in sorted(measured, key=CELLS.index):
+            line = [
+                self.ratio((OURS, "trio"), ours, cell),
+                self.ratio(ours, (BARE, "asyncio"), cell),
+                self.ratio(ours, ("mqttium", "asyncio"), cell),
+            ]
+            lines.append([cell.title, *line])
+        if len(lines) > 1:
+            print(f"\n### {OURS} on asyncio beside other yardsticks\n")
+            print_table(lines)
+
+    def ratio(self, one: tuple[str, str], other: tuple[str, str], cell: Cell) -> str:
+        above = self.results.get((*one, cell))
+        below = self.results.get((*other, cell))
+        if above and below and above.rate and below.rate:
+            return f"{above.rate / below.rate:.2f}"
+        return "-"
 
 
 def print_table(lines: list[list[str]]) -> None:

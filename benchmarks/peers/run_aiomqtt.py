@@ -9,7 +9,7 @@ from workers import publish_by_workers
 
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
-    async with aiomqtt.Client(HOST, job.port) as client:
+    async with aiomqtt.Client(HOST, job.port, tls_context=job.tls) as client:
         job.start()
         await client.subscribe(job.topic, job.qos)
         async for _message in client.messages:
@@ -20,7 +20,7 @@ async def receive(job: Job) -> None:
 
 async def publish(job: Job) -> None:
     async with aiomqtt.Client(
-        HOST, job.port, max_inflight_messages=job.window
+        HOST, job.port, tls_context=job.tls, max_inflight_messages=job.window
     ) as client:
         client.pending_calls_threshold = job.window
         job.start()

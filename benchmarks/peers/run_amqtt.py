@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amqtt.client import MQTTClient
-from common import HOST, Job, run_async
+from common import Job, run_async
 from workers import publish_by_workers
 
 
 async def connected_client(job: Job) -> MQTTClient:
     client = MQTTClient(config={"auto_reconnect": False, "keep_alive": 60})
-    await client.connect(f"mqtt://{HOST}:{job.port}/")
+    await client.connect(job.uri, cafile=job.cafile)
     return client
 
 

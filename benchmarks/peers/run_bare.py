@@ -65,7 +65,7 @@ class Bare(asyncio.Protocol):
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     loop = asyncio.get_running_loop()
-    _, bare = await loop.create_connection(Bare, HOST, job.port)
+    _, bare = await loop.create_connection(Bare, HOST, job.port, ssl=job.tls)
     topic = job.topic.encode()
     body = b"\x00\x01" + len(topic).to_bytes(2, "big") + topic + b"\x00"
     job.start()

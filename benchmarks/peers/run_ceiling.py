@@ -24,6 +24,8 @@ def run(job: Job) -> None:
         payload=len(job.payload),
     )
     sock = socket.create_connection((HOST, job.port), timeout=20)
+    if tls := job.tls:
+        sock = tls.wrap_socket(sock, server_hostname=HOST)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     end = Peer(sock, args)
     sock.sendall(CONNECT)

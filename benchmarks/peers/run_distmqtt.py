@@ -5,14 +5,14 @@ publish() awaits the acknowledgement, so several tasks call it.
 
 from __future__ import annotations
 
-from common import HOST, Job, run_async
+from common import Job, run_async
 from distmqtt.client import open_mqttclient
 from workers import publish_by_workers
 
 
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
-    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/", config={}) as client:
+    async with open_mqttclient(job.uri, config={"cafile": job.cafile}) as client:
         job.start()
         await client.subscribe([(job.topic, job.qos)])
         while tally.n < count:
@@ -22,7 +22,7 @@ async def receive(job: Job) -> None:
 
 
 async def publish(job: Job) -> None:
-    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/", config={}) as client:
+    async with open_mqttclient(job.uri, config={"cafile": job.cafile}) as client:
         job.start()
         await publish_by_workers(job, client.publish, job.qos)
 

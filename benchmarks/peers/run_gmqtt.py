@@ -25,7 +25,7 @@ async def receive(job: Job) -> None:
 
     client = Client("bench")
     client.on_message = on_message
-    await client.connect(HOST, job.port, version=MQTTv311)
+    await client.connect(HOST, job.port, ssl=job.tls or False, version=MQTTv311)
     job.start()
     client.subscribe(job.topic, qos=job.qos)
     await done.wait()
@@ -35,7 +35,7 @@ async def receive(job: Job) -> None:
 async def publish(job: Job) -> None:
     store = PersistentStorage()
     client = Client("bench", persistent_storage=store)
-    await client.connect(HOST, job.port, version=MQTTv311)
+    await client.connect(HOST, job.port, ssl=job.tls or False, version=MQTTv311)
     topic, payload, qos = job.topic, job.payload, job.qos
     job.start()
     if qos == 0:

@@ -9,7 +9,7 @@ from mqttium.api import AsyncClient, PublishMessage
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     client = AsyncClient("bench")
-    await client.connect(HOST, job.port)
+    await client.connect(HOST, job.port, ssl=job.tls)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     async for _message in client.messages():
@@ -20,7 +20,7 @@ async def receive(job: Job) -> None:
 
 async def publish(job: Job) -> None:
     client = AsyncClient("bench", max_outbound_inflight=job.window)
-    await client.connect(HOST, job.port)
+    await client.connect(HOST, job.port, ssl=job.tls)
     topic, payload, qos = job.topic, job.payload, job.qos
     job.start()
     receipt = await client.publish_many(

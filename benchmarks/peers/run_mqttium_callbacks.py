@@ -20,7 +20,7 @@ async def receive(job: Job) -> None:
 
     client = AsyncClient("bench", message_delivery="callback")
     client.on_message = on_message
-    await client.connect(HOST, job.port)
+    await client.connect(HOST, job.port, ssl=job.tls)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     await done.wait()

@@ -12,7 +12,7 @@ YIELD_EVERY = 100
 
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
-    async with Client(HOST, job.port, connect_delays=[]) as client:
+    async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
         job.start()
         await client.subscribe(job.topic)
         messages = client.messages
@@ -23,7 +23,7 @@ async def receive(job: Job) -> None:
 
 
 async def publish(job: Job) -> None:
-    async with Client(HOST, job.port, connect_delays=[]) as client:
+    async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
         topic, payload = job.topic, job.payload
         job.start()
         for i in range(job.count):

@@ -14,6 +14,8 @@ def connected_client(job: Job) -> mqtt.Client:
     client.max_inflight_messages_set(job.window)
     up = threading.Event()
     client.on_connect = lambda *_: up.set()
+    if job.cafile:
+        client.tls_set_context(job.tls)
     client.connect(HOST, job.port)
     client.loop_start()
     if not up.wait(10):

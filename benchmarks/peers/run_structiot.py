@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 
-from common import HOST, Job, run_async
+from common import Job, run_async
 
 from structiot.mqtt import open_mqttclient
 
 
+def config_of(job: Job) -> dict[str, str | None]:
+    return {"cafile": job.cafile} if job.cafile else {}
+
+
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
-    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/") as client:
+    async with open_mqttclient(job.uri, config=config_of(job)) as client:
         job.start()
         async with client.subscription(job.topic, qos=job.qos) as messages:
             async for _message in messages:
@@ -22,7 +26,7 @@ async def receive(job: Job) -> None:
 
 async def publish(job: Job) -> None:
     topic, payload, qos = job.topic, job.payload, job.qos
-    async with open_mqttclient(f"mqtt://{HOST}:{job.port}/") as client:
+    async with open_mqttclient(job.uri, config=config_of(job)) as client:
         job.start()
         if qos == 0:
             for _ in range(job.count):

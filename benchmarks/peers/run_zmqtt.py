@@ -9,7 +9,7 @@ from zmqtt import QoS, create_client
 
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
-    async with create_client(HOST, job.port) as client:
+    async with create_client(HOST, job.port, tls=job.tls or False) as client:
         job.start()
         async with client.subscribe(job.topic, qos=QoS(job.qos)) as messages:
             async for _message in messages:
@@ -19,7 +19,7 @@ async def receive(job: Job) -> None:
 
 
 async def publish(job: Job) -> None:
-    async with create_client(HOST, job.port) as client:
+    async with create_client(HOST, job.port, tls=job.tls or False) as client:
         job.start()
         await publish_by_workers(job, client.publish, QoS(job.qos))
 

@@ -1,0 +1,52 @@
+"""Ask a service for something by MQTT 5.0, and set a deadline for its answer.
+
+Run:
+    python examples/17_mqtt_request.py mqtt://127.0.0.1:1883/
+
+Prints:
+    2 + 3 = 5
+    20 + 22 = 42
+    nobody serves examples/17/nobody
+"""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+from anyio.abc import TaskStatus
+
+from structiot.mqtt import MqttClient, PublishProperties, open_mqttclient
+
+
+async def serve(client: MqttClient, *, task_status: TaskStatus[None]) -> None:
+    """Answer where the request says, with what it is to be known by."""
+    async with client.subscription("examples/17/add", qos=1, codec="json") as requests:
+        task_status.started()
+        async for request in requests:
+            reply_to = request.properties.response_topic
+            correlation = request.properties.correlation_data
+            if reply_to is not None:
+                await client.publish(
+                    reply_to,
+                    sum(request.data),
+                    codec="json",
+                    properties=PublishProperties(correlation_data=correlation),
+                )
+
+
+async def main() -> None:
+    """The deadline is anyio's own, as for everything else that waits."""
+    async with open_mqttclient(sys.argv[1]) as client, anyio.create_task_group() as tg:
+        await tg.start(serve, client)
+        for a, b in ((2, 3), (20, 22)):
+            reply = await client.request("examples/17/add", [a, b], codec="json")
+            print(f"{a} + {b} = {reply.data}")
+        with anyio.move_on_after(0.2) as deadline:
+            await client.request("examples/17/nobody", [], codec="json")
+        if deadline.cancelled_caught:
+            print("nobody serves examples/17/nobody")
+        tg.cancel_scope.cancel()
+
+
+anyio.run(main)

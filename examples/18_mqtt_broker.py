@@ -1,4 +1,4 @@
-"""Run a broker of your own, with users, permissions and limits.
+"""Run a broker of your own, with users and permissions.
 
 Run:
     python examples/18_mqtt_broker.py
@@ -15,13 +15,7 @@ import anyio
 
 from structiot import AuthRefused, CommandRefused
 from structiot.mqtt import open_mqttclient
-from structiot.mqtt.broker import (
-    BrokerLimits,
-    Passwords,
-    Permission,
-    hash_password,
-    open_broker,
-)
+from structiot.mqtt.broker import Passwords, Permission, hash_password, open_broker
 
 # In a file instead: `structiot mqtt passwd`, and Passwords.read(path).
 USERS = Passwords({name: hash_password(f"{name}'s word") for name in ("ann", "bob")})
@@ -31,22 +25,19 @@ RULES = [Permission(publish=["%u/#"], subscribe=["%u/#"])]
 async def main() -> None:
     """Everybody has topics of their own; %u stands for the user's name."""
     async with open_broker(
-        "mqtt://127.0.0.1:0",
-        passwords=USERS,
-        permissions=RULES,
-        limits=BrokerLimits(connections=100),
+        "mqtt://127.0.0.1:0", passwords=USERS, permissions=RULES
     ) as broker:
-        login = {"username": "ann", "password": "ann's word"}
+        ann = {"username": "ann", "password": "ann's word"}
         async with (
-            open_mqttclient(broker.uri, config=login) as client,
+            open_mqttclient(broker.uri, config=ann) as client,
             client.subscription("ann/#", qos=1) as messages,
         ):
             await client.publish("ann/door", b"open", qos=1)
             message = await anext(messages)
             print("ann hears:", message.topic, message.payload)
 
-        login = {"username": "bob", "password": "bob's word"}
-        async with open_mqttclient(broker.uri, config=login) as client:
+        bob = {"username": "bob", "password": "bob's word"}
+        async with open_mqttclient(broker.uri, config=bob) as client:
             try:
                 await client.publish("ann/door", b"closed", qos=1)
             except CommandRefused as error:

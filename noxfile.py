@@ -166,7 +166,7 @@ def engines(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Let the MQTT client talk to NATS server; see tests/interop_mqtt/README.md."""
+    """Try other brokers and other clients; tests/interop_mqtt/README.md has which."""
     install(session, "test")
     pytest(session, "-q", "tests/interop_mqtt", *session.posargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -28,8 +29,12 @@ _STOP_S = 5.0
 
 
 def mosquitto_program(name: str = "mosquitto") -> str:
-    """Find a program of Mosquitto, or fail the test that asked for it."""
-    program = shutil.which(name, path=_SEARCH_PATH)
+    """Find a program of Mosquitto, or fail the test that asked for it.
+
+    `STRUCTIOT_MOSQUITTO` names another broker than the one that is installed.
+    """
+    wanted = os.environ.get("STRUCTIOT_MOSQUITTO") if name == "mosquitto" else None
+    program = shutil.which(wanted or name, path=_SEARCH_PATH)
     if program is None:
         package = "mosquitto" if name == "mosquitto" else "mosquitto-clients"
         pytest.fail(
@@ -64,6 +69,14 @@ class Mosquitto:
     @property
     def uri(self) -> str:
         return f"mqtt://{self.host}:{self.port}/"
+
+    @property
+    def version(self) -> str:
+        """Its version, such as `2.0.11`."""
+        command = [mosquitto_program(), "-h"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = re.search(r"version (\S+)", said.stdout + said.stderr)
+        return found[1] if found else "of unknown version"
 
     @property
     def log(self) -> str:

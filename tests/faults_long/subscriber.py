@@ -1,4 +1,4 @@
-"""Notes each number it receives, then acknowledges it; may be killed at any moment.
+"""Notes each number and its packet identifier, then acknowledges; may be killed.
 
 A number that was noted and not yet acknowledged when the process died comes again,
 marked as a repetition: that is as far as the protocol can see. The note itself tells
@@ -28,7 +28,7 @@ async def subscribe(arguments: argparse.Namespace) -> None:
     notes = folder / "received.txt"
     lines = notes.read_text().split("\n") if notes.exists() else []
     # Only a whole line was written by a whole call.
-    in_doubt = {int(line) for line in lines[-2000:-1] if line}
+    in_doubt = {int(line.split()[0]) for line in lines[-2000:-1] if line}
     with notes.open("a") as note, (folder / "repeated.txt").open("a") as repeated:
         async with (
             open_mqttclient(arguments.uri, "loss-subscriber", config) as client,
@@ -42,7 +42,7 @@ async def subscribe(arguments: argparse.Namespace) -> None:
                     repeated.write(f"{number}\n")
                     repeated.flush()
                 else:
-                    note.write(f"{number}\n")
+                    note.write(f"{number} {message.packet_id}\n")
                     note.flush()
                 messages.ack(message)
 

@@ -1,11 +1,9 @@
 """100,000 messages over 200 broken connections, with both ends killed on the way.
 
 Not part of the default suite: `nox -s faults` runs it and prints the table that stands
-in the docs. Words after `--` go to pytest; `STRUCTIOT_LOSS=10000,20` makes it shorter.
+in the docs. Words after `--` go to pytest; `STRUCTIOT_LOSS=10000,20` makes it shorter,
+and `STRUCTIOT_MOSQUITTO` names another Mosquitto than the one that is installed.
 """
-
-# One test has many fixtures.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
@@ -24,6 +22,7 @@ import pytest
 
 from structiot.mqtt.broker import open_broker
 from structiot.sim import FaultProxy, fault_proxy
+from tests.faults_long.mosquitto_log import flows_to, unexplained
 
 HERE = Path(__file__).parent
 COUNT, CUTS = (
@@ -71,83 +70,126 @@ class Ends:
 
 
 @asynccontextmanager
-async def broker_of(kind: str, mosquitto) -> AsyncGenerator[int]:
-    if kind == "mosquitto":
-        yield mosquitto.port
-    else:
-        async with open_broker("mqtt://127.0.0.1:0") as broker:
-            yield int(broker.uri.rpartition(":")[2])
+async def our_broker() -> AsyncGenerator[int]:
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        yield int(broker.uri.rpartition(":")[2])
 
 
-async def misbehave(proxy: FaultProxy, ends: Ends, random: Random, done: Path) -> int:
-    """Cut, stall and kill until enough was broken and everything has arrived."""
-    deadline = time.monotonic() + LONGEST_S
-    kill_at = {int(CUTS * (k + 1) / (KILLS + 1)) for k in range(KILLS)}
-    faults = 0
-    while faults < CUTS:
-        await anyio.sleep(random.uniform(0.05, 0.25))
-        faults += 1
-        if faults in kill_at:
+async def misbehave(proxy: FaultProxy, ends: Ends, random: Random, folder: Path):
+    """Break connections and kill processes all along the first four fifths."""
+    kill_at = [CUTS * (k + 1) // (KILLS + 1) for k in range(KILLS)]
+    accepted = folder / "accepted.txt"
+    while proxy.cuts < CUTS:
+        await until(
+            lambda: last_number(accepted) >= COUNT * 4 // 5 * proxy.cuts // CUTS
+        )
+        await anyio.sleep(random.uniform(0, 0.1))
+        if kill_at and proxy.cuts >= kill_at[0]:
+            del kill_at[0]
             ends.kill(random.choice(("publisher", "subscriber")))
         kind = random.random()
         if kind < 0.6:
             proxy.cut()
         elif kind < 0.9:
             proxy.cut_after(random.randrange(1, 20_000))
+            await anyio.sleep(0.05)
         else:
             proxy.stall()
             await anyio.sleep(random.uniform(0.1, 0.6))
             proxy.cut()
             proxy.flow()
-        assert time.monotonic() < deadline
-    with anyio.fail_after(deadline - time.monotonic()):
-        await until(done.exists)
-    return faults
+    assert last_number(accepted) < COUNT - 1, "nothing was left to be sent"
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def until(is_so: Callable[[], bool], look_every_s: float = 0.02) -> None:
     while not is_so():  # noqa: ASYNC110 - another process makes it so
-        await anyio.sleep(0.2)
+        await anyio.sleep(look_every_s)
 
 
-def numbers(path: Path) -> list[int]:
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
+def last_number(path: Path) -> int:
+    """The number in the last whole line of a file."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 64))
+        lines = file.read().split(b"\n")
+    return int(lines[-2]) if len(lines) > 2 else 0
 
 
-@pytest.mark.parametrize("broker", ["mosquitto", "ours"])
-@pytest.mark.parametrize("qos", [1, 2])
-async def test_nothing_is_lost_and_qos_2_comes_once_and_in_order(
-    broker, qos, tmp_path, anyio_backend_name, mosquitto_keeping_everything, capsys
-):
-    random = Random(qos)
+def noted(path: Path) -> list[tuple[int, ...]]:
+    """The numbers in a file, each with its packet identifier if that was noted."""
+    if not path.exists():
+        return []
+    # A line that is being written counts at the next look.
+    lines = path.read_text().split("\n")[:-1]
+    return [tuple(map(int, line.split())) for line in lines]
+
+
+async def run(
+    port: int, folder: Path, qos: int, backend: str
+) -> tuple[list[tuple[int, ...]], str]:
+    """Send all messages through the broker at this port while everything breaks.
+
+    Returns:
+        What was received, and the row of the table that says so.
+    """
     started = time.monotonic()
-    async with (
-        broker_of(broker, mosquitto_keeping_everything) as port,
-        fault_proxy("127.0.0.1", port) as proxy,
-    ):
-        uri = f"mqtt://127.0.0.1:{proxy.address[1]}/"
-        ends = Ends(tmp_path, uri, qos, anyio_backend_name)
+    async with fault_proxy("127.0.0.1", port) as proxy:
+        ends = Ends(folder, f"mqtt://127.0.0.1:{proxy.address[1]}/", qos, backend)
         try:
             ends.start("subscriber")
             with anyio.fail_after(20):
-                await until((tmp_path / "subscribed").exists)
+                await until((folder / "subscribed").exists)
             ends.start("publisher")
-            faults = await misbehave(proxy, ends, random, tmp_path / "published")
-            received = tmp_path / "received.txt"
-            with anyio.fail_after(120):
-                await until(lambda: len(set(numbers(received))) >= COUNT)
+            received = folder / "received.txt"
+            with anyio.fail_after(LONGEST_S):
+                await misbehave(proxy, ends, Random(qos), folder)
+                await until((folder / "published").exists)
+                await until(lambda: len({n for n, *_ in noted(received)}) >= COUNT, 0.5)
         finally:
             ends.stop()
-    got = numbers(received)
-    repeated = numbers(tmp_path / "repeated.txt")
+    got = noted(received)
+    distinct = len({number for number, *_ in got})
+    row = (
+        f"{backend} | {qos} | {COUNT:,} | {proxy.cuts} | {ends.kills} "
+        f"| {COUNT - distinct} | {len(got) - distinct} "
+        f"| {len(noted(folder / 'repeated.txt'))} | {time.monotonic() - started:.0f} s"
+    )
+    return got, row
+
+
+def show(capsys: pytest.CaptureFixture[str], broker: str, row: str) -> None:
     with capsys.disabled():
-        sys.stdout.write(
-            f"\n| {broker} | {anyio_backend_name} | {qos} | {COUNT:,} | {faults} "
-            f"| {proxy.connections} | {ends.kills} | {COUNT - len(set(got))} "
-            f"| {len(got) - len(set(got))} | {len(repeated)} "
-            f"| {time.monotonic() - started:.0f} s |\n"
-        )
-    assert set(got) == set(range(COUNT))
+        sys.stdout.write(f"\n| {broker} | {row} |\n")
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_our_broker_loses_nothing_and_qos_2_comes_once_and_in_order(
+    qos, tmp_path, anyio_backend_name, capsys
+):
+    async with our_broker() as port:
+        got, row = await run(port, tmp_path, qos, anyio_backend_name)
+    show(capsys, "ours", row)
+    numbers = [number for number, *_ in got]
+    assert set(numbers) == set(range(COUNT))
     if qos == 2:
-        assert len(got) == COUNT, "something came twice"
-        assert got == sorted(got), "something came out of order"
+        assert numbers == list(range(COUNT)), "something came twice or out of order"
+
+
+async def test_mosquitto_loses_nothing_at_qos_1(
+    keeping_mosquitto, tmp_path, anyio_backend_name, capsys
+):
+    got, row = await run(keeping_mosquitto.port, tmp_path, 1, anyio_backend_name)
+    show(capsys, f"Mosquitto {keeping_mosquitto.version}", row)
+    assert {number for number, *_ in got} == set(range(COUNT))
+
+
+async def test_mosquitto_delivers_qos_2_once_unless_its_own_log_shows_that_it_repeats(
+    keeping_mosquitto, tmp_path, anyio_backend_name, capsys
+):
+    got, row = await run(keeping_mosquitto.port, tmp_path, 2, anyio_backend_name)
+    show(capsys, f"Mosquitto {keeping_mosquitto.version}", row)
+    firsts = list(dict.fromkeys(number for number, *_ in got))
+    assert firsts == list(range(COUNT)), "something was lost or came out of order"
+    flows = flows_to("loss-subscriber", keeping_mosquitto.log.splitlines())
+    assert unexplained([(n, i) for n, i in got], flows) == []

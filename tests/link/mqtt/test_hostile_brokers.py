@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from structiot._kit.network import LOST
-from structiot.errors import ProtocolViolation
+from structiot.errors import CommandRefused, ProtocolViolation
 from structiot.mqtt import Disconnected
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
@@ -80,14 +80,16 @@ async def test_a_malformed_packet_ends_the_connection_and_nothing_else(
                 assert goodbyes[0].reason.is_failure
 
 
-async def test_the_wrong_acknowledgement_ends_the_connection(broker):
+async def test_the_wrong_acknowledgement_ends_the_message_and_the_connection(broker):
     broker.keeps_sessions = True
     broker.answer(Message, lambda _, packet: (Puback(packet_id=packet.packet_id),))
     async with open_client(broker, **lasting()) as client:
         receipt = await client.publish_soon("t", b"x", qos=2)
         await broker.connection.next(Message)
+        with pytest.raises(CommandRefused, match="has no QoS 2"):
+            await receipt.wait()
         broker.oblige()
-        await receipt.wait()
+        await client.publish("t", b"y", qos=2)
     assert len(broker.connections) == 2
 
 

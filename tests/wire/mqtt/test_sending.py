@@ -185,8 +185,20 @@ def test_acknowledgements_of_the_wrong_kind_are_reported():
     sender.submit("b", 2)
     assert not sender.pubrec(1)
     assert not sender.pubcomp(1)
-    assert not sender.puback(2)
     assert not sender.pubcomp(2)
+    assert not sender.puback(2)
+
+
+def test_a_peer_without_qos_2_is_not_asked_again():
+    sender = Sender()
+    flow = sender.submit("t", 2)
+    assert not sender.puback(1)
+    assert isinstance(flow.error, CommandRefused)
+    assert "'t' as QoS 1; publish with QoS 1" in str(flow.error)
+    sender.cut()
+    sender.sent()
+    sender.resume()
+    assert sender.told() == []
 
 
 def test_unknown_acknowledgements_are_counted_and_a_pubrec_is_answered():

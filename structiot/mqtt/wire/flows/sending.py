@@ -253,6 +253,8 @@ class Outgoing:
             self.unknown += 1
             return True
         if flow.flags & 0x04:
+            if flow.stage != RELEASED:
+                self._end_without_qos_2(flow, out, version)
             return False
         self._end(flow, out, version)
         if reason:
@@ -260,6 +262,16 @@ class Outgoing:
         else:
             flow.finish()
         return True
+
+    def _end_without_qos_2(self, flow: Flow, out: bytearray, version: int) -> None:
+        # RabbitMQ 3 answers so, and would at each resend: for ever.
+        self._end(flow, out, version)
+        flow.finish(
+            CommandRefused(
+                f"the peer acknowledged a QoS 2 message to {flow.topic!r} as QoS 1; "
+                "publish with QoS 1 to a peer that has no QoS 2"
+            )
+        )
 
     def on_pubrec(
         self, packet_id: int, reason: ReasonCode, out: bytearray, version: int

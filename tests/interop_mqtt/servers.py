@@ -1,0 +1,167 @@
+"""Brokers of other people, each a process in a folder of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+# Debian puts servers where an ordinary user's PATH does not look.
+SEARCH_PATH = os.pathsep.join(
+    [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]
+)
+
+
+def free_port() -> int:
+    """Give a port of loopback that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def needed(program: str, package: str, path: str = SEARCH_PATH) -> str:
+    """Give the path of a program, or fail with the package that has it."""
+    found = shutil.which(program, path=path)
+    if found is None:
+        pytest.fail(f"{program} is needed: apt-get install {package}", pytrace=False)
+    return found
+
+
+class Server:
+    """A broker that can be started, stopped, killed and started again.
+
+    Its port and what it stores stay the same. All methods block.
+    """
+
+    name = ""
+    start_s = 10.0
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"mqtt://127.0.0.1:{self.port}"
+        self._log = folder / "log"
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start it; returns when it accepts connections."""
+        self.launch()
+        give_up_at = time.monotonic() + self.start_s
+        while not self._accepts():
+            has_ended = self._processes[-1].poll() is not None
+            if has_ended or time.monotonic() > give_up_at:
+                self.stop()
+                pytest.fail(f"{self.name} does not start: {self._log.read_text()}")
+            time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Run the program, and what it needs before."""
+        raise NotImplementedError
+
+    def run(self, *command: str, environ: dict[str, str] | None = None) -> None:
+        """Run one program until the end of the server."""
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+
+    def stop(self) -> None:
+        """End it in good order."""
+        while self._processes:
+            process = self._processes.pop()
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def kill(self) -> None:
+        """End it as a crash does, with all it has started."""
+        while self._processes:
+            process = self._processes.pop()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Nats(Server):
+    """NATS server, MQTT 3.1.1 over JetStream."""
+
+    name = "nats-server"
+
+    def launch(self) -> None:
+        config = self.folder / "nats.conf"
+        config.write_text(
+            "server_name: interop\n"
+            "listen: 127.0.0.1:-1\n"
+            f'jetstream {{ store_dir: "{self.folder / "store"}" }}\n'
+            f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n"
+        )
+        self.run(needed("nats-server", "nats-server"), "-c", str(config))
+
+
+RABBITMQ_CONFIG = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}
+mqtt.allow_anonymous = true
+loopback_users.guest = true
+log.console = true
+log.console.level = warning
+log.file = false
+"""
+
+
+class RabbitMq(Server):
+    """RabbitMQ with its plugin for MQTT 3.1.1, a node that knows no other."""
+
+    name = "rabbitmq-server"
+    start_s = 90.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "plugins").write_text("[rabbitmq_mqtt].\n")
+        config = RABBITMQ_CONFIG.format(amqp=free_port(), mqtt=self.port)
+        (folder / "rabbitmq.conf").write_text(config)
+        self._environ = {
+            "HOME": str(folder),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODENAME": f"structiot-{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+        }
+
+    def launch(self) -> None:
+        # Debian's wrapper insists on its own user and folders; this is what it calls.
+        beside = os.pathsep.join(["/usr/lib/rabbitmq/bin", SEARCH_PATH])
+        server = needed("rabbitmq-server", "rabbitmq-server", beside)
+        # Started first, or the node leaves one behind as a daemon.
+        epmd = needed("epmd", "rabbitmq-server")
+        port = self._environ["ERL_EPMD_PORT"]
+        self.run(epmd, "-port", port, environ=self._environ)
+        self.run(server, environ=self._environ)

@@ -11,6 +11,7 @@ names them for the `except` of a link.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import socket
@@ -42,6 +43,7 @@ __all__ = [
     "TcpListener",
     "UdpSocket",
     "check_port",
+    "is_loopback",
     "place",
     "reason_of",
 ]
@@ -353,3 +355,15 @@ def reason_of(exc: BaseException) -> str:
 
 
 REAL_NETWORK: Network = RealNetwork()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by name or address, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback if mapped is None else mapped.is_loopback

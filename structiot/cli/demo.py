@@ -1,21 +1,24 @@
-"""`structiot demo`: everything at once, with nothing but this package and a broker."""
+"""`structiot demo`: everything at once, with nothing but this package."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import anyio
 import asyncclick as click
 from rich.console import Console
 from rich.live import Live
 
-from structiot.cli.broker import DemoBroker, demo_broker
+from structiot.cli.broker import HOST, USUAL_PORT, DemoBroker
 from structiot.cli.demo_view import plain_line, table_of
 from structiot.cli.options import common_options, configure_logging
 from structiot.cli.signals import run_until_stopped
+from structiot.errors import ConnectFailed
 from structiot.gateway import (
     Gateway,
     GatewayConfig,
@@ -27,7 +30,6 @@ from structiot.sim import MaxSmartSim, sim_maxsmart
 
 __all__ = ["demo"]
 
-HOST = "127.0.0.1"
 NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
 FAMILIES = ("mh_strip_130", "mh_strip_211")
 _REFRESH_S = 0.5
@@ -35,7 +37,7 @@ _POLL_S = 1.0
 
 
 @click.command()
-@click.option("--uri", help="Broker, such as mqtt://host:1883/; else one is found.")
+@click.option("--uri", help="Broker, such as mqtt://host:1883/; else one of its own.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after this time.")
 @click.option(
     "--strips",
@@ -51,8 +53,8 @@ async def demo(
 ) -> None:
     """Simulate power strips and serve them on a broker, with live values.
 
-    Uses the broker at --uri, else one that runs on this machine, else a private
-    Mosquitto. Ends on Ctrl-C, taking everything off the broker again.
+    Without --uri it runs a broker of its own on this machine, at port 1883 or, if that
+    is taken, at a free one. Ends on Ctrl-C, taking everything off the broker again.
     """
     configure_logging(ctx)
 
@@ -65,7 +67,6 @@ async def demo(
 
 async def _show(uri: str | None, strips: int) -> None:
     async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(demo_broker(uri))
         sims = [
             await stack.enter_async_context(
                 sim_maxsmart(
@@ -79,8 +80,7 @@ async def _show(uri: str | None, strips: int) -> None:
             )
             for index in range(strips)
         ]
-        config = _config(broker, sims)
-        gateway = await stack.enter_async_context(open_gateway(config))
+        gateway, broker = await _opened(stack, uri, sims)
         events = await stack.enter_async_context(gateway.events())
         if sys.stdout.isatty():
             await _show_table(gateway, broker)
@@ -88,10 +88,36 @@ async def _show(uri: str | None, strips: int) -> None:
             await _print_lines(events, broker)
 
 
-def _config(broker: DemoBroker, sims: list[MaxSmartSim]) -> GatewayConfig:
+async def _opened(
+    stack: AsyncExitStack, uri: str | None, sims: list[MaxSmartSim]
+) -> tuple[Gateway, DemoBroker]:
+    """Open the gateway on the broker that is named, or on one of its own."""
+    if uri is not None:
+        config = _config(sims, mqtt={"uri": uri})
+        gateway = await stack.enter_async_context(open_gateway(config))
+        return gateway, DemoBroker(uri=uri, origin="as you named it")
+    origin = "started for this demonstration"
+    try:
+        gateway = await stack.enter_async_context(
+            open_gateway(_config(sims, broker=_listening_at(USUAL_PORT)))
+        )
+    except ConnectFailed:
+        origin += f"; port {USUAL_PORT} is taken"
+        gateway = await stack.enter_async_context(
+            open_gateway(_config(sims, broker=_listening_at(0)))
+        )
+    assert gateway.broker is not None  # noqa: S101 - no other is named
+    return gateway, DemoBroker(uri=gateway.broker.uri, origin=origin)
+
+
+def _listening_at(port: int) -> dict[str, list[str]]:
+    return {"listen": [f"mqtt://{HOST}:{port}"]}
+
+
+def _config(sims: list[MaxSmartSim], **sections: object) -> GatewayConfig:
     return load_config(
         {
-            "mqtt": {"uri": broker.uri},
+            **sections,
             "gateway": {"id": "demo", "forget_on_exit": True},
             "maxsmart": {
                 "discover": False,
@@ -112,11 +138,21 @@ def _config(broker: DemoBroker, sims: list[MaxSmartSim]) -> GatewayConfig:
 
 def _hints(broker: DemoBroker) -> list[str]:
     options = broker.options
+    program = _this_program()
     return [
         f"broker at {broker.host}:{broker.port}, {broker.origin}",
-        f"watch it:  mosquitto_sub {options}-v -t 'structiot/#' -t 'homeassistant/#'",
-        f"switch it: mosquitto_pub {options}-t structiot/kitchen/port_1/set -m OFF",
+        f"watch it:  {program} mqtt sub {options}-v -t 'structiot/#' -t 'homeassistant/#'",
+        f"switch it: {program} mqtt pub {options}-t structiot/kitchen/port_1/set -m OFF",
     ]
+
+
+def _this_program() -> str:
+    """Say how this program is called, so that a line can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name != "structiot":
+        return "python -m structiot"
+    is_found = any(Path(folder) == called.parent for folder in os.get_exec_path())
+    return called.name if is_found else str(called)
 
 
 async def _show_table(gateway: Gateway, broker: DemoBroker) -> None:

@@ -37,6 +37,7 @@ from structiot.gateway.publisher import Publisher
 from structiot.gateway.supervisor import GatewayDevice, Site, error_payload, shown
 from structiot.model import DeviceInfo, StateChange
 from structiot.mqtt import (
+    BrokerServer,
     Connected,
     ConnectionEvent,
     Message,
@@ -59,6 +60,7 @@ class Gateway:
     Attributes:
         config: Its settings.
         topics: Its topics.
+        broker: The embedded broker; None where the configuration names another.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Gateway:
     ) -> None:
         self.config = config
         self.topics = topics
+        self.broker: BrokerServer | None = None
         self._client = client
         self._tasks = tasks
         self._clock = clock

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
+from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import drivers_of
 from structiot.gateway.entities.topics import OFFLINE, Topics
@@ -40,6 +41,8 @@ async def open_gateway(
     background, and again whenever they are lost. Leaving the block closes the devices
     and leaves them and the gateway as offline on the broker, also when the block is
     cancelled; a broker that hangs delays that by `goodbye_s` and two seconds at most.
+    Where the configuration names no broker, the embedded one runs for the length of the
+    block; it is `gateway.broker`.
 
     Args:
         config: Settings, from `load_config`.
@@ -54,6 +57,8 @@ async def open_gateway(
         AuthRefused: The broker does not accept the credentials.
         CertificateRefused: The broker's certificate cannot be trusted.
         CommandRefused: The broker refuses the gateway or its subscriptions.
+        ConnectFailed: The embedded broker cannot listen at its address.
+        ConfigError: The embedded broker cannot use its store or password file.
 
     Example:
         >>> async with open_gateway(load_config("structiot.toml")) as gateway:
@@ -67,7 +72,41 @@ async def open_gateway(
         discovery_prefix=mqtt.discovery_prefix,
         gateway_id=config.gateway.id,
     )
-    settings = MqttConfig(
+    async with AsyncExitStack() as stack:
+        broker, uri = None, mqtt.uri
+        if uri is None:
+            broker = await stack.enter_async_context(
+                embedded_broker(config.broker, network)
+            )
+            uri = uri_for_us(broker.uri)
+        # The client outlives a cancellation of the block for as long as the goodbye takes.
+        client = await stack.enter_async_context(
+            open_mqttclient(
+                uri,
+                mqtt.client_id or f"structiot-{config.gateway.id}",
+                _client_config(config, topics),
+                wait_connected=False,
+                network=network,
+                random=random,
+            )
+        )
+        gateway = None
+        try:
+            async with service_group() as tasks:
+                gateway = Gateway(
+                    config, client, topics, tasks, clock=clock, random=random
+                )
+                gateway.broker = broker
+                gateway.start(drivers_of(config, network))
+                yield gateway
+        finally:
+            if gateway is not None:
+                await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
+
+
+def _client_config(config: GatewayConfig, topics: Topics) -> MqttConfig:
+    mqtt = config.mqtt
+    return MqttConfig(
         username=mqtt.username,
         password=mqtt.password,
         cafile=mqtt.ca_file,
@@ -85,24 +124,3 @@ async def open_gateway(
         goodbye_s=min(_CLIENT_GOODBYE_S, config.gateway.goodbye_s),
         offline_qos0="drop",
     )
-    client_id = mqtt.client_id or f"structiot-{config.gateway.id}"
-    # The client outlives a cancellation of the block for as long as the goodbye takes.
-    async with open_mqttclient(
-        mqtt.uri,
-        client_id,
-        settings,
-        wait_connected=False,
-        network=network,
-        random=random,
-    ) as client:
-        gateway = None
-        try:
-            async with service_group() as tasks:
-                gateway = Gateway(
-                    config, client, topics, tasks, clock=clock, random=random
-                )
-                gateway.start(drivers_of(config, network))
-                yield gateway
-        finally:
-            if gateway is not None:
-                await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
 
-from structiot.cli import broker as brokers
-from structiot.cli.broker import DemoBroker, demo_broker
+from structiot.cli import demo
+from structiot.cli.broker import DemoBroker
 from structiot.cli.demo_view import plain_line
-from structiot.cli.main import run_program
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
     BrokerConnected,
@@ -21,66 +22,81 @@ from structiot.gateway import (
     CommandDone,
     CommandFailed,
     DeviceUpdate,
+    Gateway,
 )
 from structiot.model import Availability, EntitiesChanged, StateChange
 from structiot.mqtt import open_mqttclient
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
-CLOSED = "mqtt://127.0.0.1:9/"
 
 
-@pytest.fixture
-def no_broker_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brokers, "USUAL_URI", CLOSED)
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
-@pytest.fixture
-def no_mosquitto(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(brokers, "_MORE_PATHS", ())
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.usefixtures("no_broker_here", "no_mosquitto")
-def test_without_any_broker_it_says_what_to_install(capsys, backend: str):
-    assert run_program(["demo", "--backend", backend]) == 1
-    assert capsys.readouterr() == (
-        "",
-        (
-            "structiot: no MQTT broker: none answers at 127.0.0.1:1883, and the program "
-            "mosquitto is not installed; apt-get install mosquitto (Debian, Ubuntu) or brew "
-            "install mosquitto (macOS), or name a broker by --uri\n"
-        ),
-    )
+async def opened(uri: str | None) -> tuple[Gateway, DemoBroker, list[str]]:
+    """Open a demonstration without strips; give what it says of its broker."""
+    async with AsyncExitStack() as stack:
+        gateway, broker = await demo._opened(stack, uri, [])
+        if broker.origin.startswith("started"):
+            async with open_mqttclient(broker.uri) as client:
+                assert client.is_connected
+        return gateway, broker, demo._hints(broker)
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("no_broker_here")
-async def test_a_private_broker_lives_as_long_as_the_demonstration():
-    async with demo_broker(None) as broker:
-        assert broker.origin == "a private Mosquitto"
-        async with open_mqttclient(broker.uri) as client:
-            assert client.is_connected
+async def test_its_broker_lives_as_long_as_the_demonstration(monkeypatch):
+    port = free_port()
+    monkeypatch.setattr(demo, "USUAL_PORT", port)
+    _, broker, hints = await opened(None)
+    assert broker.port == port
+    assert hints[0].endswith(f":{broker.port}, started for this demonstration")
     with pytest.raises(ConnectFailed):
         async with open_mqttclient(broker.uri, config={"reconnect_retries": 0}):
             pass
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("no_mosquitto")
-async def test_a_broker_that_runs_here_is_taken(mosquitto, monkeypatch):
-    monkeypatch.setattr(brokers, "USUAL_URI", mosquitto.uri)
-    async with demo_broker(None) as broker:
-        assert (broker.uri, broker.port) == (mosquitto.uri, mosquitto.port)
+async def test_where_the_usual_port_is_taken_it_takes_another(mosquitto, monkeypatch):
+    monkeypatch.setattr(demo, "USUAL_PORT", mosquitto.port)
+    _, broker, hints = await opened(None)
+    assert broker.port != mosquitto.port
+    assert f"port {mosquitto.port} is taken" in hints[0]
+    assert f"-p {broker.port} " in hints[1]
 
 
 async def test_a_broker_that_is_named_is_taken_as_it_is():
-    async with demo_broker("mqtt://me:hunter2@nowhere.example/") as broker:
-        assert broker.options == "-h nowhere.example "
-        assert (broker.host, broker.port) == ("nowhere.example", 1883)
+    gateway, broker, _ = await opened("mqtt://me:hunter2@127.0.0.1:9/")
+    assert gateway.broker is None
+    assert (broker.host, broker.port) == ("127.0.0.1", 9)
+    assert broker.origin == "as you named it"
 
 
-def test_mosquittos_programs_are_told_only_what_they_do_not_assume():
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        ("/usr/local/bin/structiot", "structiot"),
+        (".venv/bin/structiot", ".venv/bin/structiot"),
+        ("/x/structiot/__main__.py", "python -m structiot"),
+    ],
+)
+def test_the_lines_to_paste_call_the_program_as_it_was_called(
+    monkeypatch, called, shown
+):
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin")
+    broker = DemoBroker(uri="mqtt://127.0.0.1:1884", origin="here")
+    _, watch, switch = demo._hints(broker)
+    assert watch.startswith(f"watch it:  {shown} mqtt sub -p 1884 -v -t ")
+    assert switch.startswith(f"switch it: {shown} mqtt pub -p 1884 -t ")
+
+
+def test_clients_are_told_only_what_they_do_not_assume():
+    far = DemoBroker(uri="mqtt://me:hunter2@nowhere.example/", origin="")
+    assert far.options == "-h nowhere.example "
     usual = DemoBroker(uri="mqtt://127.0.0.1/", origin="")
     other = DemoBroker(uri="mqtt://127.0.0.1:1884/", origin="")
     assert (usual.options, other.options) == ("", "-p 1884 ")
@@ -157,7 +173,7 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
     os.close(ours)
     assert process.wait(10) == 0
     last = shown.rpartition("watch it:")[2]
-    assert f"mosquitto_sub -p {mosquitto.port} -v" in last
+    assert f"mqtt sub -p {mosquitto.port} -v" in last
     assert "kitchen   port_1  Port 1  ON" in last
     assert "workshop  port_1  Port 1  ON" in last
     assert " W" in last

@@ -1,7 +1,8 @@
-"""`structiot run`: what is wrong with a configuration, before anything runs."""
+"""`structiot run`: what is wrong, before anything runs."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,19 @@ def test_a_file_that_is_no_toml_is_said(capsys):
     Path("structiot.toml").write_text("[mqtt\n")
     assert run_program(["run"]) == 2
     assert capsys.readouterr().err.startswith("structiot.toml:1:6: not valid TOML: ")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_port_that_is_taken_is_said_on_one_line_with_status_1(capsys, backend):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        Path("structiot.toml").write_text(
+            f"[broker]\nlisten = ['mqtt://127.0.0.1:{port}']\n"
+        )
+        assert run_program(["run", "--backend", backend]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "structiot: the embedded broker does not start: "
+        f"cannot bind TCP 127.0.0.1:{port}: address "
+    )
+    assert "name it by uri in [mqtt]" in line

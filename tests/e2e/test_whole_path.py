@@ -1,4 +1,7 @@
-"""The whole path, as a user walks it: strips, `structiot run`, Mosquitto's programs."""
+"""The whole path, as a user walks it: strips, `structiot run`, Mosquitto's programs.
+
+Once on Mosquitto, once on the embedded broker.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +60,13 @@ class Strip:
         )
 
 
-def written(folder: Path, uri: str, *strips: Strip) -> str:
+def written(folder: Path, uri: str, *strips: Strip, is_embedded: bool = False) -> str:
+    broker = (
+        f'[broker]\nlisten = ["{uri}"]' if is_embedded else f'[mqtt]\nuri = "{uri}"'
+    )
     file = folder / "structiot.toml"
     file.write_text(
-        f'[mqtt]\nuri = "{uri}"\n[gateway]\nretry_max_s = 1\ngoodbye_s = 1\n'
+        f"{broker}\n[gateway]\nretry_max_s = 1\ngoodbye_s = 1\n"
         "[maxsmart]\ndiscover = false\npoll_s = 0.5\nreply_s = 0.5\n"
         + "".join(strip.section for strip in strips)
     )
@@ -112,11 +118,43 @@ async def test_the_whole_path(broker, backend, tmp_path):
         command = structiot("run", "--config", config, "--backend", backend)
         async with running(*command) as gateway:
             await check_what_is_shown(seen, kitchen)
-            await check_switching(seen, kitchen, broker)
+            await check_switching(seen, kitchen, broker.port)
             again = simulating(backend, desk_at.http_port, desk_at.udp_port)
             await check_a_killed_strip(seen, simulator, again)
-            await check_a_port_that_does_not_exist(seen, broker)
+            await check_a_port_that_does_not_exist(seen, broker.port)
             await check_the_end(seen, gateway)
+
+
+async def test_the_whole_path_on_the_embedded_broker(backend, tmp_path):
+    async with (
+        strip_here() as (kitchen, kitchen_at),
+        running(*simulating(backend)) as simulator,
+    ):
+        desk_at = await place_of(simulator)
+        config = written(
+            tmp_path, f"mqtt://{HOST}:0", kitchen_at, desk_at, is_embedded=True
+        )
+        command = structiot("run", "--config", config, "--backend", backend)
+        async with running(*command) as gateway:
+            port = await gateway.until(lambda: port_in(gateway.errors))
+            async with running(
+                *mosquitto_sub(port, "structiot/#", "homeassistant/#")
+            ) as seen:
+                await check_what_is_shown(seen, kitchen)
+                await check_switching(seen, kitchen, port)
+                again = simulating(backend, desk_at.http_port, desk_at.udp_port)
+                await check_a_killed_strip(seen, simulator, again)
+                await check_a_port_that_does_not_exist(seen, port)
+                await check_the_end(seen, gateway)
+
+
+def port_in(lines: list[str]) -> int | None:
+    """Find where the embedded broker listens."""
+    for line in lines:
+        _, is_there, uri = line.partition("the embedded broker listens at ")
+        if is_there:
+            return int(uri.rpartition(":")[2])
+    return None
 
 
 async def check_what_is_shown(seen: Running, kitchen: MaxSmartSim) -> None:
@@ -139,17 +177,15 @@ async def check_what_is_shown(seen: Running, kitchen: MaxSmartSim) -> None:
     assert kitchen.power_w(1) == 40.0
 
 
-async def check_switching(
-    seen: Running, kitchen: MaxSmartSim, broker: Mosquitto
-) -> None:
+async def check_switching(seen: Running, kitchen: MaxSmartSim, port: int) -> None:
     for state, is_on in (("OFF", False), ("ON", True)):
         seen.forget()
-        await mosquitto_pub(broker.port, "structiot/kitchen/port_1/set", state)
+        await mosquitto_pub(port, "structiot/kitchen/port_1/set", state)
         await seen.until_line(f"structiot/kitchen/port_1/state {state}", within_s=1)
         assert kitchen.ports[1] is is_on
     await seen.until_line("structiot/kitchen/port_1_power/state 40.0")
     seen.forget()
-    await mosquitto_pub(broker.port, "structiot/desk/port_3/set", "OFF")
+    await mosquitto_pub(port, "structiot/desk/port_3/set", "OFF")
     await seen.until_line("structiot/desk/port_3/state OFF", within_s=1)
 
 
@@ -167,9 +203,9 @@ async def check_a_killed_strip(
         assert availability(seen.lines, "gateway") == []
 
 
-async def check_a_port_that_does_not_exist(seen: Running, broker: Mosquitto) -> None:
+async def check_a_port_that_does_not_exist(seen: Running, port: int) -> None:
     seen.forget()
-    await mosquitto_pub(broker.port, "structiot/kitchen/port_7/set", "ON")
+    await mosquitto_pub(port, "structiot/kitchen/port_7/set", "ON")
     told = await seen.until(lambda: announcement(seen.lines, "structiot/kitchen/error"))
     assert told["topic"] == "structiot/kitchen/port_7/set"
     assert told["payload"] == "ON"
@@ -300,7 +336,8 @@ async def test_the_demonstration_runs_by_itself(backend):
     async with running(*structiot(*words)) as program:
         assert await program.ended(within_s=30) == 0
     text = "\n".join(program.lines)
-    assert "mosquitto_sub " in text
+    assert "started for this demonstration" in text
+    assert "-m structiot mqtt sub " in text
     assert "-v -t 'structiot/#' -t 'homeassistant/#'" in text
     assert "kitchen is available" in text
     assert "workshop port_1 ON" in text

@@ -21,7 +21,4 @@ def problems_of(folder: Path, text: str) -> list[str]:
     file = written(folder, text)
     with pytest.raises(InvalidConfig) as caught:
         load_config(file)
-    return [
-        str(problem).replace(str(file), "structiot.toml")
-        for problem in caught.value.problems
-    ]
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]

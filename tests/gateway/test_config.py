@@ -11,6 +11,7 @@ import pytest
 from structiot.errors import ConfigError
 from structiot.gateway.config import load_config
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
+from structiot.mqtt.broker import hash_password
 from tests.gateway.configs import problems_of, written
 
 FULL = """\
@@ -103,10 +104,30 @@ key_file = "me.key"
     assert mqtt.key_file == str(tmp_path / "me.key")
 
 
+def test_the_embedded_brokers_files_are_found_beside_the_configuration(tmp_path: Path):
+    (tmp_path / "who").write_text(f"me:{hash_password('p')}\n")
+    text = """
+[mqtt]
+username = "me"
+password = "p"
+
+[broker]
+listen = ["mqtt://0.0.0.0:1883", "ws://127.0.0.1:8083"]
+password_file = "who"
+store = "broker.sqlite"
+"""
+    broker = load_config(written(tmp_path, text)).broker
+    assert broker.listen == ("mqtt://0.0.0.0:1883", "ws://127.0.0.1:8083")
+    assert broker.password_file == str(tmp_path / "who")
+    assert broker.store == str(tmp_path / "broker.sqlite")
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path):
     config = load_config(written(tmp_path, ""))
     assert config == load_config({})
-    assert config.mqtt.uri == "mqtt://127.0.0.1:1883/"
+    assert config.mqtt.uri is None
+    assert config.broker.listen == ("mqtt://127.0.0.1:1883",)
+    assert (config.broker.password_file, config.broker.store) == (None, None)
     assert (config.mqtt.base_topic, config.mqtt.discovery_prefix) == (
         "structiot",
         "homeassistant",

@@ -16,7 +16,9 @@ TABLE = [
     ("mqt = 1", ["1:1: unknown key 'mqt' in the file; did you mean 'mqtt'?"]),
     (
         "[zigbee]",
-        ["1:2: unknown key 'zigbee' in the file; known are mqtt, gateway, maxsmart"],
+        [
+            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, maxsmart"
+        ],
     ),
     (
         "[mqtt]\nbase_topics = 'a'",
@@ -264,6 +266,61 @@ TABLE = [
     (
         "[mqtt]\nusername = 'u'\npassword = 'p'\npassword_file = 'good'",
         ["4:1: password_file and password cannot both be given"],
+    ),
+    (
+        "[mqtt]\nuri = 'mqtt://b'\n[broker]\nstore = 'x'",
+        [
+            (
+                "3:2: [broker] is about the embedded broker, but uri in [mqtt] names "
+                "another"
+            )
+        ],
+    ),
+    (
+        "[broker]\nlisten = []",
+        ["2:10: listen: give an address, such as mqtt://127.0.0.1:1883"],
+    ),
+    (
+        "[broker]\nlisten = ['mqtt://127.0.0.1', 'mqtts://127.0.0.1']",
+        [
+            (
+                "2:31: listen: the embedded broker listens at mqtt://HOST:PORT or "
+                "ws://HOST:PORT; for others there is 'structiot mqtt broker'"
+            )
+        ],
+    ),
+    (
+        "[broker]\nlisten = ['mqtt://127.0.0.1:port']",
+        [
+            "2:11: listen: no broker has such an address: port could not be cast to integer value as"
+        ],
+    ),
+    (
+        "[broker]\nlisten = ['mqtt://0.0.0.0:1883']",
+        [
+            (
+                "2:11: others can reach mqtt://0.0.0.0:1883: say in a password_file who "
+                "may; 'structiot mqtt passwd' writes it"
+            )
+        ],
+    ),
+    (
+        "[broker]\npassword_file = 'good'",
+        [
+            (
+                "2:1: password_file asks the gateway itself for a name: give username "
+                "and password in [mqtt]"
+            ),
+            "2:17: password_file cannot be used: good, line 1: not name:$scrypt$...",
+        ],
+    ),
+    (
+        "[mqtt]\nusername = 'u'\n[broker]\npassword_file = 'binary'",
+        ["4:17: password_file cannot be used: binary is not text"],
+    ),
+    (
+        "[mqtt]\nusername = 'u'\n[broker]\npassword_file = 'nowhere'",
+        ["4:17: password_file cannot be read: no such file or directory"],
     ),
 ]
 

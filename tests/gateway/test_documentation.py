@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from structiot.gateway.config import (
+    BrokerSection,
     GatewayConfig,
     GatewaySection,
     MaxSmartDeviceSection,
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 SECTIONS: dict[str, type[BaseModel]] = {
     "[mqtt]": MqttSection,
+    "[broker]": BrokerSection,
     "[gateway]": GatewaySection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
@@ -67,7 +69,7 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
 
 
 def test_every_section_is_described():
-    assert {"[mqtt]", "[gateway]", "[maxsmart]"} == {
+    assert {"[mqtt]", "[broker]", "[gateway]", "[maxsmart]"} == {
         f"[{name}]" for name in GatewayConfig.model_fields
     }
 

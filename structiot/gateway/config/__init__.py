@@ -21,6 +21,7 @@ from structiot.gateway.config.positions import (
 )
 from structiot.gateway.config.problems import Finding, findings_of
 from structiot.gateway.config.sections import (
+    BrokerSection,
     GatewayConfig,
     GatewaySection,
     MaxSmartDeviceSection,
@@ -30,6 +31,7 @@ from structiot.gateway.config.sections import (
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
 
 __all__ = [
+    "BrokerSection",
     "GatewayConfig",
     "GatewaySection",
     "MaxSmartDeviceSection",

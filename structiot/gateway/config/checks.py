@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from structiot._kit.network import is_loopback
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.problems import Finding
 from structiot.gateway.config.values import TLS_SCHEMES
@@ -23,6 +24,7 @@ def findings_together(data: Mapping[str, object]) -> Iterator[Finding]:
     """Find settings that contradict each other."""
     yield from _credentials(_table(data, "mqtt"))
     yield from _encryption(_table(data, "mqtt"))
+    yield from _embedded_broker(data)
     yield from _names(data)
     yield from _same_place_twice(data)
     yield from _nowhere_to_look(_table(data, "maxsmart"))
@@ -85,6 +87,42 @@ def _encryption(mqtt: Mapping[str, object]) -> Iterator[Finding]:
             message="key_file needs a cert_file beside it",
             is_about_key=True,
         )
+
+
+def _embedded_broker(data: Mapping[str, object]) -> Iterator[Finding]:
+    mqtt, broker = _table(data, "mqtt"), _table(data, "broker")
+    if broker and "uri" in mqtt:
+        yield Finding(
+            path=("broker",),
+            message="[broker] is about the embedded broker, but uri in [mqtt] names "
+            "another",
+            is_about_key=True,
+        )
+    if "password_file" in broker:
+        if "username" not in mqtt:
+            yield Finding(
+                path=("broker", "password_file"),
+                message="password_file asks the gateway itself for a name: "
+                "give username and password in [mqtt]",
+                is_about_key=True,
+            )
+        return
+    listen = broker.get("listen")
+    for index, uri in enumerate(listen if isinstance(listen, list | tuple) else ()):
+        if _is_beyond_this_machine(uri):
+            yield Finding(
+                path=("broker", "listen", index),
+                message=f"others can reach {uri}: say in a password_file who may; "
+                "'structiot mqtt passwd' writes it",
+            )
+
+
+def _is_beyond_this_machine(uri: object) -> bool:
+    try:
+        host = urlsplit(uri).hostname if isinstance(uri, str) else None
+    except ValueError:
+        return False
+    return host is not None and not is_loopback(host)
 
 
 def _uri_has_user(uri: object) -> bool:

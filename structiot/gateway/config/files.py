@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from structiot._kit.redact import Secret
+from structiot.errors import ConfigError
 from structiot.gateway.config.problems import Finding
+from structiot.mqtt.broker import Passwords
 
 __all__ = ["with_files"]
-
-_TLS_KEYS = ("ca_file", "cert_file", "key_file")
 
 
 def with_files(
@@ -23,27 +23,19 @@ def with_files(
         data: The settings as they were written.
         folder: What relative names are relative to.
     """
-    mqtt = data.get("mqtt")
-    if not isinstance(mqtt, Mapping):
-        return data, []
-    changed: dict[str, object] = {}
+    found: dict[str, Any] = {}
     findings: list[Finding] = []
-    if isinstance(mqtt.get("password_file"), str):
+    for section, key, target, read in _FILES:
+        table = data.get(section)
+        if not isinstance(table, Mapping) or not isinstance(table.get(key), str):
+            continue
         try:
-            changed["password"] = _password_in(folder / mqtt["password_file"])
+            value = read(folder / table[key])
         except ValueError as exc:
-            findings.append(_trouble("password_file", exc))
-    for key in _TLS_KEYS:
-        if isinstance(mqtt.get(key), str):
-            try:
-                changed[key] = _readable(folder / mqtt[key])
-            except ValueError as exc:
-                findings.append(_trouble(key, exc))
-    return {**data, "mqtt": {**mqtt, **changed}}, findings
-
-
-def _trouble(key: str, what: ValueError) -> Finding:
-    return Finding(path=("mqtt", key), message=f"{key} {what}")
+            findings.append(Finding(path=(section, key), message=f"{key} {exc}"))
+        else:
+            found[section] = {**found.get(section, table), target: value}
+    return {**data, **found}, findings
 
 
 def _password_in(file: FilePath) -> Secret:
@@ -54,6 +46,15 @@ def _password_in(file: FilePath) -> Secret:
     if not first_line:
         raise ValueError("has an empty first line")
     return Secret(first_line)
+
+
+def _passwords_at(file: FilePath) -> str:
+    _read(file)
+    try:
+        Passwords.read(file)
+    except ConfigError as exc:
+        raise ValueError(f"cannot be used: {exc}") from None
+    return str(file)
 
 
 def _readable(file: FilePath) -> str:
@@ -68,3 +69,14 @@ def _read(file: FilePath) -> bytes:
         raise ValueError(
             f"cannot be read: {(exc.strerror or str(exc)).lower()}"
         ) from exc
+
+
+# Section and key of each file, the key that its content goes to, and how it is read.
+_FILES: tuple[tuple[str, str, str, Callable[[FilePath], object]], ...] = (
+    ("mqtt", "password_file", "password", _password_in),
+    ("mqtt", "ca_file", "ca_file", _readable),
+    ("mqtt", "cert_file", "cert_file", _readable),
+    ("mqtt", "key_file", "key_file", _readable),
+    ("broker", "password_file", "password_file", _passwords_at),
+    ("broker", "store", "store", str),
+)

@@ -13,14 +13,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from structiot._kit.redact import Secret
 from structiot.gateway.config.values import (
+    check_any_listen_uri,
     check_base_topic,
     check_broker_uri,
     check_gateway_id,
     check_host,
+    check_listen_uri,
     check_name,
 )
 
 __all__ = [
+    "BrokerSection",
     "GatewayConfig",
     "GatewaySection",
     "MaxSmartDeviceSection",
@@ -42,6 +45,11 @@ Host: TypeAlias = Annotated[str, AfterValidator(check_host)]
 PollSeconds: TypeAlias = Annotated[float, _seconds(0.5, 3600)]
 # TOML has lists, frozen settings have tuples; the items stay strict.
 Hosts: TypeAlias = Annotated[tuple[Host, ...], Field(strict=False)]
+Listen: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(check_listen_uri)], ...],
+    AfterValidator(check_any_listen_uri),
+    Field(strict=False),
+]
 Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
 Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
 
@@ -60,7 +68,8 @@ class MqttSection(_Section):
     """`[mqtt]`: the broker and the topics.
 
     Attributes:
-        uri: Address of the broker; it may hold user name and password.
+        uri: Address of the broker; it may hold user name and password. None for the
+            embedded one, see `BrokerSection`.
         username: User name, if the address has none.
         password: Password, if the address has none.
         password_file: File whose first line is the password, instead of `password`;
@@ -77,7 +86,7 @@ class MqttSection(_Section):
         keep_alive_s: How long the broker waits before it takes us for dead.
     """
 
-    uri: Annotated[str, AfterValidator(check_broker_uri)] = "mqtt://127.0.0.1:1883/"
+    uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
     username: str | None = None
     password: Hidden | None = None
     password_file: str | None = None
@@ -89,6 +98,24 @@ class MqttSection(_Section):
     discovery: bool = True
     discovery_prefix: Topic = "homeassistant"
     keep_alive_s: Annotated[int, Field(ge=1, le=65535)] = 15
+
+
+class BrokerSection(_Section):
+    """`[broker]`: the embedded broker, which runs where `[mqtt]` names no other.
+
+    Attributes:
+        listen: Where it serves: `mqtt://` and `ws://` addresses; the gateway itself uses
+            the first.
+        password_file: Who may connect, as `structiot mqtt passwd` writes it; needed
+            where others than this machine may. Relative to the configuration file,
+            like the next.
+        store: SQLite file that keeps retained messages and lasting sessions beyond the
+            end of the process; without, they end with it.
+    """
+
+    listen: Listen = ("mqtt://127.0.0.1:1883",)
+    password_file: str | None = None
+    store: str | None = None
 
 
 class GatewaySection(_Section):
@@ -159,10 +186,12 @@ class GatewayConfig(_Section):
 
     Attributes:
         mqtt: The broker and the topics.
+        broker: The embedded broker.
         gateway: The gateway itself.
         maxsmart: MaxSmart strips; None leaves the system out.
     """
 
     mqtt: MqttSection = MqttSection()
+    broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
     maxsmart: MaxSmartSection | None = None

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
 
 __all__ = [
     "BROKER_SCHEMES",
     "TLS_SCHEMES",
+    "check_any_listen_uri",
     "check_base_topic",
     "check_broker_uri",
     "check_gateway_id",
     "check_host",
+    "check_listen_uri",
     "check_name",
 ]
 
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 TLS_SCHEMES = ("mqtts", "wss")
+LISTEN_SCHEMES = ("mqtt", "ws")
 _MAX_BASE_TOPIC = 256
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC_CHARACTERS = "+#/"
@@ -26,13 +29,7 @@ _TOPIC_CHARACTERS = "+#/"
 
 def check_broker_uri(uri: str) -> str:
     """Check the address of a broker; its credentials never get into the message."""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError as exc:
-        raise ValueError(
-            f"no broker has such an address: {_without_netloc(exc)}"
-        ) from exc
+    parts = _split(uri)
     if parts.scheme not in BROKER_SCHEMES or not uri.startswith(f"{parts.scheme}://"):
         known = ", ".join(f"{scheme}://" for scheme in BROKER_SCHEMES)
         raise ValueError(f"an address of a broker begins with {known}")
@@ -42,9 +39,38 @@ def check_broker_uri(uri: str) -> str:
         return uri
     if not parts.hostname:
         raise ValueError("the address names no host; write mqtt://host:1883/")
-    if port == 0:
+    if parts.port == 0:
         raise ValueError("0 is no port of a broker; the usual one is 1883")
     return uri
+
+
+def check_listen_uri(uri: str) -> str:
+    """Check an address where the embedded broker shall serve."""
+    parts = _split(uri)
+    if parts.scheme not in LISTEN_SCHEMES or not parts.hostname:
+        raise ValueError(
+            "the embedded broker listens at mqtt://HOST:PORT or ws://HOST:PORT; "
+            "for others there is 'structiot mqtt broker'"
+        )
+    return uri
+
+
+def check_any_listen_uri(uris: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that the embedded broker listens somewhere."""
+    if not uris:
+        raise ValueError("give an address, such as mqtt://127.0.0.1:1883")
+    return uris
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as exc:
+        raise ValueError(
+            f"no broker has such an address: {_without_netloc(exc)}"
+        ) from exc
+    return parts
 
 
 def _without_netloc(exc: ValueError) -> str:

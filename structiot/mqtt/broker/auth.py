@@ -57,13 +57,15 @@ class Passwords:
 
     @classmethod
     def read(cls, path: Path) -> Passwords:
-        """Read a password file."""
+        """Read a password file; it blocks, so call it in a thread."""
         try:
-            lines = path.read_text().splitlines()
+            lines = path.read_text("utf-8").splitlines()
         except OSError as exc:
             raise ConfigError(
                 f"cannot read the password file {path}: {exc.strerror}"
             ) from exc
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path} is not text") from None
         hashes: dict[str, str] = {}
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -14,7 +13,13 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.network import LOST, REAL_NETWORK, Network, TcpListener
+from structiot._kit.network import (
+    LOST,
+    REAL_NETWORK,
+    Network,
+    TcpListener,
+    is_loopback,
+)
 from structiot._kit.tasks import service_group
 from structiot._kit.websocket import accept_websocket
 from structiot.errors import ConfigError, StructiotError, UsageError
@@ -301,15 +306,3 @@ def _addresses(
         if is_open_to_all and not is_loopback(uri.host):
             raise ConfigError(f"{uri} can be reached from outside: give passwords=")
     return uris
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host, by name or address, is this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address.is_loopback if mapped is None else mapped.is_loopback

@@ -78,6 +78,13 @@ def test_b26_a_password_file_that_is_not_there_is_named(tmp_path: Path):
         Passwords.read(tmp_path / "nowhere")
 
 
+def test_b26_a_password_file_that_is_no_text_is_named(tmp_path: Path):
+    path = tmp_path / "passwords"
+    path.write_bytes(b"alice:\xff\n")
+    with pytest.raises(ConfigError, match="passwords is not text"):
+        Passwords.read(path)
+
+
 def test_b26_without_entries_everything_is_allowed():
     permissions = Permissions()
     assert permissions.may_publish(None, "c", "a")

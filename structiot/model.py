@@ -70,6 +70,8 @@ class DeviceInfo:
         mac: Hardware address as 12 lower-case hex digits, if known.
         via: `id` of the device this one is reached through (a hub), if any.
         url: Page of the device, if it has one.
+        is_provisional: `id` is a makeshift, such as an address: the device has not
+            said yet who it is. `EntitiesChanged` tells when it has another one.
     """
 
     id: str
@@ -83,6 +85,7 @@ class DeviceInfo:
     mac: str | None = None
     via: str | None = None
     url: str | None = None
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

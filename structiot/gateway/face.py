@@ -96,7 +96,8 @@ class DeviceFace:
                 self.states.pop(key, None)
                 board.clear(topics.state(self.slug, key))
         self.entities = present
-        if self._stage.announces:
+        # Home Assistant would keep what is announced under a makeshift identity.
+        if self._stage.announces and not info.is_provisional:
             payload = discovery_payload(
                 device=self.slug,
                 name=name,

@@ -196,9 +196,13 @@ class Gateway:
     def _claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
         """Give an opened device its level in topics.
 
+        A device with a name may have it before it is known who it is.
+
         Raises:
             UsageError: It is in the gateway's care already, from another source.
         """
+        if info.is_provisional and device.slug is not None:
+            return device.slug
         identity = (info.system, info.id)
         owner = self._owners.get(identity)
         if owner is not None and owner is not device:

@@ -210,14 +210,31 @@ class GatewayDevice:
             async with self.source.open() as device:
                 patience.deadline = math.inf
                 opened_at = anyio.current_time()
-                self._opened(device)
                 try:
+                    await self._until_known(device)
+                    self._opened(device)
                     await self._follow(device)
                 finally:
                     self._schedule.succeeded(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
+
+    async def _until_known(self, device: Device) -> None:
+        """Wait for a device to say who it is, if that decides its place in topics."""
+        if not _is_provisional(device):
+            return
+        waits_for = "it is announced when it has said who it is"
+        if self.source.name is None:
+            waits_for = "it gets its topics when it has said who it is"
+        _log.warning("%s keeps silent about its serial: %s", self.label, waits_for)
+        if self.source.name is not None:
+            return
+        async with device.events() as events:
+            async for _ in events:
+                if not _is_provisional(device):
+                    return
+        raise LinkLost("it tells no more")
 
     async def _follow(self, device: Device) -> None:
         async with device.events() as events, service_group() as tg:
@@ -260,10 +277,17 @@ class GatewayDevice:
                 self._tell_availability(event)
             case EntitiesChanged():
                 if self._device is not None:
-                    self._describe(self._device)
+                    self._described_anew(self._device)
                 self._emit(event)
             case _:
                 self._face.say_nonsense("event", f"{event!r} is no event")
+
+    def _described_anew(self, device: Device) -> None:
+        was_provisional = self.info is not None and self.info.is_provisional
+        if was_provisional and not device.info.is_provisional:
+            self._face.slug = self._site.claim(self, device.info)
+            _log.info("%s has said who it is: %s", self.label, device.info.id)
+        self._describe(device)
 
     def _describe(self, device: Device) -> None:
         self.info = device.info
@@ -328,3 +352,7 @@ class GatewayDevice:
                 device=slug, entity=request.entity, payload=shown(payload), error=error
             )
         )
+
+
+def _is_provisional(device: Device) -> bool:
+    return device.info.is_provisional

@@ -43,7 +43,11 @@ class MaxSmartStrip:
 
     @property
     def info(self) -> StripInfo:
-        """Who the strip is; changes when it is renamed, its `id` never does."""
+        """Who the strip is; changes when it is renamed.
+
+        Its `id` never changes, unless it `is_provisional`: then the strip has kept
+        silent about who it is and is known by its address until it has told.
+        """
         return self._session.info
 
     @property
@@ -147,6 +151,7 @@ async def maxsmart_device(
     port: int = 80,
     udp_port: int = 8888,
     name: str | None = None,
+    device_id: str | None = None,
     poll_s: float = 5.0,
     burst_s: float = 2.0,
     burst_polls: int = 4,
@@ -172,6 +177,9 @@ async def maxsmart_device(
         port: Its HTTP port.
         udp_port: Its port for discovery and V3.
         name: What to call it; the device's own name by default.
+        device_id: Its `info.id`; by default its serial, else its MAC. A device that
+            is asked in vain is known by its address meanwhile and asked again while it
+            is polled.
         poll_s: Seconds between polls.
         burst_s: Seconds between polls after a command.
         burst_polls: How many polls after a command come so quickly.
@@ -218,6 +226,7 @@ async def maxsmart_device(
         offline_after=offline_after,
         watt_unit=watt_unit,
         name=name,
+        device_id=device_id,
     )
     link, who, first = await open_link(
         host,

@@ -17,7 +17,8 @@ import anyio
 from structiot.errors import PeerError, ReplyTimeout, TransportError
 from structiot.maxsmart.link.strip import StripLink, replaced
 from structiot.maxsmart.wire.codec_data import read_identifiers
-from structiot.maxsmart.wire.messages import DiscoveryReply, ReadIdentifiers
+from structiot.maxsmart.wire.codec_discovery import readable_serial
+from structiot.maxsmart.wire.messages import DiscoveryReply, ReadIdentifiers, Reply
 from structiot.maxsmart.wire.protocol import Identity
 
 __all__ = ["IdentityCheck", "Strangeness"]
@@ -26,6 +27,8 @@ Strangeness: TypeAlias = Literal["not at all", "a little", "very"]
 
 # At the usual pace of 5 s a twin in the strip's place is found out within 30 s.
 _POLLS_BETWEEN_CHECKS = 6
+# Who keeps silent about who it is is asked again after this time, then after twice ...
+_UNKNOWN_AGAIN_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class IdentityCheck:
         self._identify_s = identify_s
         self._identity = Identity(serial=self.who.serial, mac=self.who.mac)
         self._asked_at = anyio.current_time()
+        self._ask_again_s = _UNKNOWN_AGAIN_S
+        self._has_answered = who is not None
         self._polls = 0
         self._cpu_id: str | None = None
         # V3 has no such command; over HTTP it shows when it is first asked.
@@ -58,8 +63,19 @@ class IdentityCheck:
         is_time = self._polls >= _POLLS_BETWEEN_CHECKS or strangeness == "a little"
         return is_time and self._may_have_cpu_id
 
+    def heard(self, reply: Reply) -> bool:
+        """Take a serial from data, which some firmware adds; whether it was needed."""
+        serial = readable_serial(reply.serial)
+        if self._identity.is_known or serial is None:
+            return False
+        self._learn(DiscoveryReply(serial=serial))
+        return True
+
     def _is_discovery_due(self) -> bool:
-        return anyio.current_time() - self._asked_at >= self._identify_s
+        after_s = self._identify_s
+        if not self._has_answered:
+            after_s = min(after_s, self._ask_again_s)
+        return anyio.current_time() - self._asked_at >= after_s
 
     async def check(self, *, is_required: bool) -> None:
         """Ask; quiet if it is the same device.
@@ -87,16 +103,25 @@ class IdentityCheck:
         self._asked_at = anyio.current_time()
         host = self._link.host
         if reply is None:
+            self._ask_again_s *= 2
             if self._cpu_id is not None:
                 await self._fall_back_to_cpu_id()
             elif is_required and self._identity.is_known:
                 message = f"{host} does not say who it is (UDP discovery)"
                 raise ReplyTimeout(message, request="discovery")
+            elif not self._identity.is_known:
+                await self._learn_cpu_id()
             return
         if self._identity.is_other(reply):
             found = reply.serial or reply.mac or "?"
             raise replaced(host, self._name, found)
+        if not self._identity.is_known and self._cpu_id is not None:
+            await self._fall_back_to_cpu_id()
         self._learn(reply)
+        self._has_answered = True
+        await self._learn_cpu_id()
+
+    async def _learn_cpu_id(self) -> None:
         if self._may_have_cpu_id:
             self._cpu_id = await self._asked_cpu_id()
             self._may_have_cpu_id = self._cpu_id is not None

@@ -74,6 +74,7 @@ class Settings:
     offline_after: int
     watt_unit: WattUnit | None
     name: str | None
+    device_id: str | None = None
 
 
 class StripSession:
@@ -106,6 +107,7 @@ class StripSession:
             stable_s=0.0,
         ).start(random)
         self._identity = IdentityCheck(link, who, identify_s=settings.identify_s)
+        self._identity.heard(first)
         self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
         info = info_from(
@@ -113,6 +115,7 @@ class StripSession:
             host=link.host,
             port_count=len(self._ports.switches),
             name=settings.name,
+            device_id=settings.device_id,
         )
         self.audience: Audience = Audience(
             info, self._converted(self._ports, info.id), clock
@@ -174,6 +177,8 @@ class StripSession:
 
     async def _read_as_the_same(self, attempts: int) -> PortData:
         reply = await self._link.ask(ReadData(), attempts=attempts)
+        if self._identity.heard(reply):
+            self._describe()
         ports = read_port_data(reply, watt_unit=self._settings.watt_unit)
         is_other = is_other_kind(self._ports, ports)
         must_identify = is_other or self.reach.must_identify or self._is_stale()
@@ -234,8 +239,11 @@ class StripSession:
             host=self._link.host,
             port_count=self.info.port_count,
             name=self._settings.name,
+            device_id=self._settings.device_id,
         )
-        self.audience.tell_info(replace(info, id=self.info.id))
+        if not self.info.is_provisional:
+            info = replace(info, id=self.info.id, is_provisional=False)
+        self.audience.tell_info(info)
 
     def _is_stale(self) -> bool:
         return anyio.current_time() - self._heard_at > max(

@@ -124,7 +124,12 @@ def discovered_from(reply: DiscoveryReply, host: str) -> DiscoveredMaxSmart:
 
 
 def info_from(
-    reply: DiscoveryReply, *, host: str, port_count: int, name: str | None = None
+    reply: DiscoveryReply,
+    *,
+    host: str,
+    port_count: int,
+    name: str | None = None,
+    device_id: str | None = None,
 ) -> StripInfo:
     """Describe a device by who it says it is and how many ports it shows.
 
@@ -133,11 +138,15 @@ def info_from(
         host: Its address.
         port_count: Number of switch states in its data.
         name: What the user calls it; the device's own name if None.
+        device_id: Identity that the user gives it; its serial if None, else its MAC.
+            A device that has told neither is known by its address, provisionally.
     """
+    known_id = device_id or reply.serial or reply.mac
     given = reply.port_names or ()
     names = [given[i] if i < len(given) else "" for i in range(port_count)]
     return StripInfo(
-        id=reply.serial or reply.mac or host,
+        id=known_id or host,
+        is_provisional=known_id is None,
         system="maxsmart",
         name=name or reply.name or f"MaxSmart {host}",
         manufacturer=MANUFACTURER,

@@ -144,6 +144,8 @@ class MaxSmartDeviceSection(_Section):
     Attributes:
         host: Address or name of the strip.
         name: What topics and people call it.
+        id: Its identity in Home Assistant, for a strip that does not tell its serial;
+            once given it stays, or everything is a new device there.
         http_port: TCP port of its commands.
         udp_port: UDP port of its discovery.
         poll_s: Time between two readings.
@@ -151,6 +153,7 @@ class MaxSmartDeviceSection(_Section):
 
     host: Host
     name: Annotated[str, AfterValidator(check_name)] | None = None
+    id: Annotated[str, AfterValidator(check_gateway_id)] | None = None
     http_port: Port | None = None
     udp_port: Port | None = None
     poll_s: PollSeconds | None = None

@@ -99,7 +99,7 @@ def check_base_topic(topic: str) -> str:
 
 
 def check_gateway_id(text: str) -> str:
-    """Check the name of a gateway, which becomes part of a discovery topic."""
+    """Check the id of a gateway or a device, which Home Assistant builds names of."""
     if not _ID.fullmatch(text):
         raise ValueError(
             f"{text!r} is no id: 1 to 64 letters, digits, '_' and '-', "

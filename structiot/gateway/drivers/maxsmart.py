@@ -65,6 +65,7 @@ class MaxSmartDriver:
                 port=device.http_port or section.http_port,
                 udp_port=device.udp_port or section.udp_port,
                 name=device.name,
+                device_id=device.id,
                 poll_s=device.poll_s or section.poll_s,
                 reply_s=section.reply_s,
                 network=self._network,

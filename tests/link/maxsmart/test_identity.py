@@ -197,11 +197,11 @@ async def test_a_strip_that_never_said_who_it_is_is_believed():
             sim.faults.hang_up_next(4, on="511")
             await anyio.sleep(60)
             assert is_there(strip)
-            # It has said so meanwhile, but keeps the id it was opened with.
+            # It has said so meanwhile, and has its lasting id.
             assert isinstance(sim.requests[-1].asked, Request)
             assert sim.requests[-1].asked.serial == SERIAL
             assert strip.info.serial == SERIAL
-            assert strip.info.id == HOST
+            assert strip.info.id == SERIAL
             assert EntitiesChanged in map(type, await waiting(events))
 
 

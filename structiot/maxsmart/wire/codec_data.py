@@ -247,18 +247,30 @@ def local_time_text(local_time: datetime) -> str:
 # ---------------------------------------------------------------- statistics
 
 
-def read_statistics(reply: Reply) -> Statistics:
+def read_statistics(
+    reply: Reply, *, asked: StatisticsPeriod | None = None
+) -> Statistics:
     """Read the energy of all ports.
 
+    Args:
+        reply: The device's answer.
+        asked: What it was asked for; a reply need not repeat that, but shall not
+            say otherwise.
+
     Raises:
-        ProtocolViolation: No rows of figures, or a period that is none.
+        ProtocolViolation: No rows of figures, or a period that is none or another.
     """
     data = reply.data or {}
     rows, period = data.get("watt"), integer_of(data.get("type"))
+    if data.get("type") is None:
+        period = asked
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_PORTS:
         raise violation("reply: no rows of figures", reply.excerpt)
     if period not in set(StatisticsPeriod):
         raise violation("reply: no period", reply.excerpt)
+    if asked not in {None, period}:
+        message = f"reply: period {period} instead of {int(asked or 0)}"
+        raise violation(message, reply.excerpt)
     return Statistics(
         period=StatisticsPeriod(period),
         date=text_of(data.get("date")),

@@ -29,7 +29,7 @@ from anyio.abc import (
     TaskGroup,
 )
 
-from structiot._kit.sockets import accept
+from structiot._kit.sockets import accept, connect, family_of
 from structiot._kit.tasks import service_group
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
@@ -205,15 +205,20 @@ class _RealUdp:
         await anyio.lowlevel.checkpoint()
         try:
             check_port(port)
-            infos = await anyio.getaddrinfo(
-                host, port, family=self._socket.family, type=socket.SOCK_DGRAM
-            )
-            await self._send(data, infos[0][4])
+            await self._send(data, await self._address(host, port))
         except (*_BAD_ADDRESS, anyio.ClosedResourceError) as exc:
             message = f"cannot send to {place(host, port)}: {reason_of(exc)}"
             raise TransportError(message) from exc
 
-    async def _send(self, data: bytes, address: tuple[str, int]) -> None:
+    async def _address(self, host: str, port: int) -> tuple[Any, ...]:
+        if family_of(host) == self._socket.family:
+            return host, port
+        infos = await anyio.getaddrinfo(
+            host, port, family=self._socket.family, type=socket.SOCK_DGRAM
+        )
+        return infos[0][4]
+
+    async def _send(self, data: bytes, address: tuple[Any, ...]) -> None:
         while not self._is_closed:
             try:
                 self._socket.sendto(data, address)
@@ -256,6 +261,9 @@ class RealNetwork:
     async def connect_tcp(self, host: str, port: int) -> ByteStream:
         try:
             check_port(port)
+            family = family_of(host)
+            if family is not None:
+                return await connect(host, port, family)
             return await anyio.connect_tcp(host, port)
         except _BAD_ADDRESS as exc:
             message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"

@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from structiot._kit.network import REAL_NETWORK
-from structiot._kit.sockets import AcceptedStream, accept
+from structiot._kit.sockets import AcceptedStream, accept, connect, family_of
 from tests.kit.ends import connected
 
 pytestmark = pytest.mark.e2e
@@ -153,3 +153,34 @@ async def test_the_address_of_a_peer_that_has_gone_is_still_known():
         assert accepted.extra(SocketAttribute.remote_port) == address[1]
         assert accepted.extra(SocketAttribute.local_port) > 0
         assert accepted.extra(SocketAttribute.family) == socket.AF_INET
+
+
+def test_the_family_of_an_address_is_known_and_that_of_a_name_is_not():
+    assert family_of("127.0.0.1") is socket.AF_INET
+    assert family_of("::1") is socket.AF_INET6
+    assert [family_of(host) for host in ("localhost", "", "fe80::1%eth0", "1")] == (
+        [None] * 4
+    )
+
+
+async def test_a_connection_that_is_made_in_no_time_can_be_given_up():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        host, port = full.getsockname()
+        streams = []
+        with anyio.move_on_after(0.5) as patience:
+            while True:
+                streams.append(await connect(host, port, socket.AF_INET))
+        assert patience.cancelled_caught
+        assert 0 < len(streams) < 5
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_a_refusal_says_what_the_system_says():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError) as caught:
+            await connect(*bound.getsockname(), socket.AF_INET)
+    assert caught.value.errno == errno.ECONNREFUSED

@@ -76,6 +76,7 @@ async def sim_maxsmart_fleet(
     clock: SimClock | None = None,
     history: timedelta = timedelta(0),
     broadcast: bool | None = None,
+    requests_kept: int = 1000,
     network: Network = REAL_NETWORK,
 ) -> AsyncGenerator[MaxSmartFleet]:
     """Simulate several strips at consecutive addresses.
@@ -92,6 +93,7 @@ async def sim_maxsmart_fleet(
         history: How long they have been drawing power when the block begins.
         broadcast: Whether they hear broadcasts: True insists on it, False does
             without, None tries and logs a warning if the system does not allow it.
+        requests_kept: How many of its latest requests each strip holds.
         network: Where their sockets are.
 
     Raises:
@@ -116,6 +118,7 @@ async def sim_maxsmart_fleet(
                     seed=seed + index,
                     clock=clock,
                     history=history,
+                    requests_kept=requests_kept,
                     network=network,
                 )
             )

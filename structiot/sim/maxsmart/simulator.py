@@ -41,7 +41,6 @@ __all__ = ["MaxSmartRequest", "MaxSmartSim", "sim_maxsmart"]
 
 _log = logging.getLogger(__name__)
 
-_REQUESTS_KEPT = 1000
 _DATAGRAM_BYTES = 1024
 
 
@@ -76,7 +75,7 @@ class MaxSmartSim:
         http_port: TCP port for HTTP; None if the family has none.
         ports: Its relays by number, from 1; setting one is pressing its button.
         faults: What it gets wrong.
-        requests: The last thousand requests that reached it.
+        requests: The latest requests that reached it.
         clock: The clock it lives by.
     """
 
@@ -88,6 +87,7 @@ class MaxSmartSim:
         udp_port: int,
         http_port: int | None,
         clock: SimClock,
+        requests_kept: int,
         network: Network,
         tasks: TaskGroup,
     ) -> None:
@@ -97,7 +97,7 @@ class MaxSmartSim:
         self.http_port = http_port
         self.ports: PortSwitches = PortSwitches(strip)
         self.faults: MaxSmartFaults = MaxSmartFaults()
-        self.requests: deque[MaxSmartRequest] = deque(maxlen=_REQUESTS_KEPT)
+        self.requests: deque[MaxSmartRequest] = deque(maxlen=requests_kept)
         self.clock = clock
         self._strip = strip
         self._network = network
@@ -296,6 +296,7 @@ async def sim_maxsmart(
     clock: SimClock | None = None,
     utc_offset_h: int = 1,
     history: timedelta = timedelta(0),
+    requests_kept: int = 1000,
     network: Network = REAL_NETWORK,
 ) -> AsyncGenerator[MaxSmartSim]:
     """Simulate a MaxSmart or Revogi strip or plug for the length of the block.
@@ -321,6 +322,7 @@ async def sim_maxsmart(
         clock: The clock it lives by; wall time by default.
         utc_offset_h: The time zone its own clock is set to at first, in hours.
         history: How long it has been drawing power when the block begins.
+        requests_kept: How many of the latest requests `MaxSmartSim.requests` holds.
         network: Where its sockets are.
 
     Raises:
@@ -347,6 +349,7 @@ async def sim_maxsmart(
             udp_port=udp_port,
             http_port=http_port if row.has_http else None,
             clock=clock,
+            requests_kept=requests_kept,
             network=network,
             tasks=tasks,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from rich.live import Live
 from structiot.cli.broker import HOST, USUAL_PORT, DemoBroker
 from structiot.cli.demo_view import plain_line, table_of
 from structiot.cli.options import common_options, configure_logging
+from structiot.cli.output import logging_above
 from structiot.cli.signals import run_until_stopped
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
@@ -156,31 +156,12 @@ def _this_program() -> str:
 
 
 async def _show_table(gateway: Gateway, broker: DemoBroker) -> None:
-    # Messages of the log go above the table instead of through it.
     console = Console()
-    for handler in logging.getLogger("structiot").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(_Above(console))
     hints = [*_hints(broker), "end it:    Ctrl-C"]
-    with Live(console=console, auto_refresh=False) as live:
+    with logging_above(console), Live(console=console, auto_refresh=False) as live:
         while True:
             live.update(table_of(gateway, hints), refresh=True)
             await anyio.sleep(_REFRESH_S)
-
-
-class _Above:
-    """A stream that writes above what a console shows live."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            self._console.print(text.rstrip("\n"), markup=False, highlight=False)
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing waits."""
 
 
 async def _print_lines(events: AsyncIterator[GatewayEvent], broker: DemoBroker) -> None:

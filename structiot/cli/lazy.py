@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncclick as click
+from asyncclick.shell_completion import CompletionItem
 
 __all__ = ["LazyCommand", "LazyGroup"]
 
@@ -41,9 +42,11 @@ class LazyGroup(click.Group):
 
     def import_for(self, arguments: Sequence[str]) -> None:
         """Import the command that the arguments name, before there is a loop to block."""
-        for argument in arguments:
+        for index, argument in enumerate(arguments):
             if argument in self._lazy:
-                importlib.import_module(self._lazy[argument].module)
+                command = self._imported(self._lazy[argument])
+                if isinstance(command, LazyGroup):
+                    command.import_for(arguments[index + 1 :])
                 return
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -53,13 +56,26 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """Import a command."""
         lazy = self._lazy.get(cmd_name)
-        if lazy is None:
-            return None
+        return None if lazy is None else self._imported(lazy)
+
+    @staticmethod
+    def _imported(lazy: LazyCommand) -> click.Command:
         command = getattr(importlib.import_module(lazy.module), lazy.name)
         if not isinstance(command, click.Command):
             message = f"{lazy.module}.{lazy.name} is no command"
             raise TypeError(message)
         return command
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer commands and options; the shell waits, so nothing is imported."""
+        commands = [
+            CompletionItem(name, help=lazy.help)
+            for name, lazy in self._lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *super(click.Group, self).shell_complete(ctx, incomplete)]
 
     def format_commands(
         self,

@@ -101,7 +101,9 @@ def _lines_of(error: BaseException) -> list[str]:
     if isinstance(error, ConfigError) and hasattr(error, "problems"):
         return [str(problem) for problem in error.problems]
     if isinstance(error, StructiotError):
-        return [f"{PROGRAM}: {error}"]
+        # Notes say what else is known, or what to do.
+        notes = getattr(error, "__notes__", ())
+        return [f"{PROGRAM}: {'; '.join([str(error), *notes])}"]
     what = f"{type(error).__name__}: {error}"
     return [f"{PROGRAM}: internal error: {what}; --debug shows where"]
 

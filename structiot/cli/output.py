@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 import asyncclick as click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["as_json", "figure", "on_off", "show_json", "show_table"]
+__all__ = [
+    "as_json",
+    "figure",
+    "logging_above",
+    "on_off",
+    "show_json",
+    "show_pairs",
+    "show_table",
+    "state_of",
+    "table_of",
+]
 
 _WIDE = 200
+_STYLES = {"on": "green", "off": "dim"}
 
 
 def as_json(value: object) -> object:
@@ -44,14 +58,32 @@ def show_json(value: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; figures stand at the right."""
+    _print(table_of(columns, rows))
+
+
+def show_pairs(pairs: Mapping[str, object]) -> None:
+    """Print names and what they stand for, a line each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in pairs.items():
+        table.add_row(Text(name), _cell(value))
+    _print(table)
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Make a table; figures stand at the right, None is a dash."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    body = [[_shown(cell) for cell in row] for row in rows]
+    body = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
-        is_figures = bool(body) and all(_is_figure(row[index]) for row in body)
+        is_figures = bool(body) and all(_is_figure(row[index].plain) for row in body)
         table.add_column(column, justify="right" if is_figures else "left")
     for row in body:
-        # Names come from devices: brackets in them are no markup.
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*row)
+    return table
+
+
+def _print(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
         # A pipe has no width, and a program that reads it wants whole lines.
@@ -59,14 +91,23 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     console.print(table)
 
 
-def _shown(cell: object) -> str:
-    return "-" if cell is None else str(cell)
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    # Names come from devices: brackets in them are no markup.
+    return Text("-" if value is None else str(value))
 
 
 def _is_figure(text: str) -> bool:
-    return (
-        text == "-" or text.partition(" ")[0].replace(".", "").lstrip("-").isdecimal()
-    )
+    # One dot, no more: addresses are no figures.
+    digits = text.partition(" ")[0].replace(".", "", 1).lstrip("-")
+    return text == "-" or digits.isdecimal()
+
+
+def state_of(state: object) -> Text | None:
+    """Name the state of a switch, in a colour where there are colours."""
+    word = on_off(state)
+    return None if word is None else Text(word, style=_STYLES[word])
 
 
 def on_off(state: object) -> str | None:
@@ -79,3 +120,33 @@ def on_off(state: object) -> str | None:
 def figure(value: float | None, unit: str, *, decimals: int = 1) -> str | None:
     """Write a figure with its unit."""
     return None if value is None else f"{value:.{decimals}f} {unit}"
+
+
+@contextmanager
+def logging_above(console: Console) -> Generator[None]:
+    """Write messages of the log above what a console shows live, not through it."""
+    changed: list[tuple[logging.StreamHandler[Any], Any]] = [
+        (handler, handler.setStream(_Above(console)))
+        for handler in logging.getLogger("structiot").handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    try:
+        yield
+    finally:
+        for handler, stream in changed:
+            handler.setStream(stream)
+
+
+class _Above:
+    """A stream that writes above what a console shows live."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._console.print(text.rstrip("\n"), markup=False, highlight=False)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""

@@ -1,0 +1,139 @@
+"""What all commands for one device share: its address, its ports, its errors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncclick as click
+
+from structiot.cli.maxsmart.complete import complete_host, complete_port
+from structiot.cli.options import common_options, configure_logging
+from structiot.errors import ConnectFailed, UsageError
+from structiot.maxsmart import MaxSmartStrip, maxsmart_device
+
+__all__ = [
+    "Command",
+    "Where",
+    "device_command",
+    "json_option",
+    "one_port",
+    "ports_argument",
+    "ports_meant",
+    "udp_port_option",
+]
+
+Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+
+json_option = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+udp_port_option = click.option(
+    "--udp-port",
+    type=click.IntRange(1, 65535),
+    default=8888,
+    show_default=True,
+    help="UDP port of discovery.",
+)
+_http_port_option = click.option(
+    "--http-port",
+    type=click.IntRange(1, 65535),
+    default=80,
+    show_default=True,
+    help="TCP port of commands.",
+)
+_timeout_option = click.option(
+    "--timeout",
+    "connect_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Longest wait for the device to answer, in seconds.",
+)
+_port = click.IntRange(0, 64)
+one_port = click.argument("port", type=_port, shell_complete=complete_port)
+ports_argument = click.argument(
+    "ports",
+    metavar="[PORT]...",
+    nargs=-1,
+    type=_port,
+    shell_complete=complete_port,
+)
+
+_ADVICE = "is it on, and in this network? `structiot maxsmart discover` finds devices"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which device a command is for."""
+
+    host: str
+    http_port: int
+    udp_port: int
+    connect_s: float
+
+    def opened(
+        self, *, poll_s: float = 5.0
+    ) -> AbstractAsyncContextManager[MaxSmartStrip]:
+        """Open the device."""
+        return maxsmart_device(
+            self.host,
+            port=self.http_port,
+            udp_port=self.udp_port,
+            poll_s=poll_s,
+            connect_s=self.connect_s,
+        )
+
+
+def device_command(command: Command) -> Command:
+    """Give a command HOST and the network ports of the device, as argument `where`."""
+
+    @click.pass_context
+    @functools.wraps(command)
+    async def with_where(
+        ctx: click.Context,
+        /,
+        host: str,
+        http_port: int,
+        udp_port: int,
+        connect_s: float,
+        **options: object,
+    ) -> None:
+        configure_logging(ctx)
+        where = Where(
+            host=host, http_port=http_port, udp_port=udp_port, connect_s=connect_s
+        )
+        try:
+            await command(where, **options)
+        except ConnectFailed as exc:
+            exc.add_note(_ADVICE)
+            raise
+
+    for option in (
+        common_options,
+        _timeout_option,
+        udp_port_option,
+        _http_port_option,
+        click.argument("host", shell_complete=complete_host),
+    ):
+        with_where = option(with_where)
+    return with_where
+
+
+def ports_meant(strip: MaxSmartStrip, ports: Sequence[int]) -> list[int]:
+    """Give the ports of PORT...: all of them for none and for 0, each once.
+
+    Raises:
+        UsageError: One does not exist; so nothing is done to the others either.
+    """
+    info = strip.info
+    for port in ports:
+        if port > info.port_count:
+            has = "its only port is 1"
+            if info.port_count > 1:
+                has = f"its ports are 1 to {info.port_count} (0 is all)"
+            raise UsageError(f"{info.name} ({info.host}) has no port {port}; {has}")
+    if not ports or 0 in ports:
+        return list(range(1, info.port_count + 1))
+    return list(dict.fromkeys(ports))

@@ -1,0 +1,104 @@
+"""`structiot maxsmart watch`: readings as they come, and whether the device is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import asyncclick as click
+from rich.console import Console
+from rich.live import Live
+
+from structiot._kit.tasks import service_group
+from structiot.cli.maxsmart.device import Where, device_command, json_option
+from structiot.cli.maxsmart.watch_view import Board, plain_line
+from structiot.cli.output import logging_above, show_json
+from structiot.cli.signals import run_until_stopped
+from structiot.maxsmart import MaxSmartStrip
+from structiot.model import Availability, DeviceEvent, Reading
+
+__all__ = ["follow", "watch"]
+
+_REFRESH_S = 0.25
+
+
+@click.command()
+@device_command
+@click.option(
+    "--every",
+    "poll_s",
+    type=click.FloatRange(0.5, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between readings.",
+)
+@json_option
+async def watch(where: Where, poll_s: float, *, wants_json: bool) -> None:
+    """Show the readings of the device at HOST until Ctrl-C.
+
+    On a terminal it is a live table, elsewhere a line a reading, by --json in JSON.
+    A device that goes away is waited for; that it went and came back is shown.
+    """
+
+    async def show() -> None:
+        async with where.opened(poll_s=poll_s) as strip:
+            if wants_json:
+                await follow(strip, show_json, show_json)
+            elif sys.stdout.isatty():
+                await _show_board(strip, poll_s)
+            else:
+                await follow(strip, _echo, _echo)
+
+    await run_until_stopped(show)
+
+
+def _echo(event: Reading | Availability) -> None:
+    click.echo(plain_line(event))
+
+
+async def _show_board(strip: MaxSmartStrip, poll_s: float) -> None:
+    console = Console()
+    board = Board(strip, poll_s=poll_s)
+    with logging_above(console), Live(console=console, auto_refresh=False) as live:
+
+        async def draw() -> None:
+            while True:
+                live.update(board.drawn(), refresh=True)
+                await anyio.sleep(_REFRESH_S)
+
+        async with service_group() as tasks:
+            tasks.start_soon(draw, name="structiot.cli.maxsmart.watch draw")
+            try:
+                await follow(strip, board.take_reading, board.take_availability)
+            finally:
+                live.update(board.drawn(), refresh=True)
+
+
+async def follow(
+    strip: MaxSmartStrip,
+    on_reading: Callable[[Reading], None],
+    on_availability: Callable[[Availability], None],
+) -> None:
+    """Tell every reading, and when the device goes away and comes back."""
+    away: Availability | None = None
+
+    async def note_absence(events: AsyncIterator[DeviceEvent]) -> None:
+        nonlocal away
+        async for event in events:
+            # That it is back is told by its next reading, in the right order.
+            if isinstance(event, Availability) and not event.is_available:
+                away = event
+                on_availability(event)
+
+    async with (
+        strip.readings() as readings,
+        strip.events() as events,
+        service_group() as tasks,
+    ):
+        tasks.start_soon(note_absence, events, name="structiot.cli.maxsmart.watch")
+        async for reading in readings:
+            if away is not None:
+                away = None
+                on_availability(Availability(is_available=True, at_utc=reading.at_utc))
+            on_reading(reading)

@@ -19,6 +19,7 @@ __all__ = [
     "Command",
     "Where",
     "device_command",
+    "http_port_option",
     "json_option",
     "one_port",
     "ports_argument",
@@ -36,7 +37,7 @@ udp_port_option = click.option(
     show_default=True,
     help="UDP port of discovery.",
 )
-_http_port_option = click.option(
+http_port_option = click.option(
     "--http-port",
     type=click.IntRange(1, 65535),
     default=80,
@@ -114,7 +115,7 @@ def device_command(command: Command) -> Command:
         common_options,
         _timeout_option,
         udp_port_option,
-        _http_port_option,
+        http_port_option,
         click.argument("host", shell_complete=complete_host),
     ):
         with_where = option(with_where)

@@ -13,7 +13,11 @@ from rich.text import Text
 
 from structiot._kit.tasks import service_group
 from structiot.cli.maxsmart.complete import BROADCAST
-from structiot.cli.maxsmart.device import json_option, udp_port_option
+from structiot.cli.maxsmart.device import (
+    http_port_option,
+    json_option,
+    udp_port_option,
+)
 from structiot.cli.options import common_options, configure_logging
 from structiot.cli.output import logging_above, show_json, show_table, table_of
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
@@ -46,7 +50,13 @@ _NOBODY = (
     help="Address to ask; may be given several times. By default each interface's.",
 )
 @click.option("--from", "local_host", help="Address of this machine to ask from.")
+@click.option(
+    "--identify",
+    is_flag=True,
+    help="Ask each for its CPU id, too, and show what it is best told from others by.",
+)
 @udp_port_option
+@http_port_option
 @json_option
 @common_options
 @click.pass_context
@@ -58,7 +68,9 @@ async def discover(
     wait_s: float,
     broadcast: Sequence[str],
     local_host: str | None,
+    identify: bool,
     udp_port: int,
+    http_port: int,
     wants_json: bool,
 ) -> None:
     """Find the devices in the network, or ask the one at HOST who it is.
@@ -72,7 +84,9 @@ async def discover(
         window_s=wait_s,
         broadcast=broadcast or None,
         local_host=local_host,
+        identify=identify,
         udp_port=udp_port,
+        http_port=http_port,
     )
     if sys.stderr.isatty():
         await _collect_visibly(discovery, wait_s)
@@ -81,6 +95,9 @@ async def discover(
     devices = discovery.found
     if wants_json:
         show_json(devices)
+    elif devices and identify:
+        rows = [(*_row(one), one.identifiers.best.text) for one in devices]
+        show_table((*_COLUMNS, "identity"), rows)
     elif devices:
         show_table(_COLUMNS, [_row(device) for device in devices])
     else:

@@ -62,8 +62,8 @@ def simulate() -> Iterator[Simulate]:
         portal = stack.enter_context(start_blocking_portal("asyncio"))
 
         def start(family: str = "mh_strip_130", **options: Any) -> Simulated:
-            ports = {"http_port": 0, "udp_port": 0}
-            manager = sim_maxsmart(HOST, family=family, **ports, **options)
+            options = {"http_port": 0, "udp_port": 0, **options}
+            manager = sim_maxsmart(HOST, family=family, **options)
             sim = stack.enter_context(portal.wrap_async_context_manager(manager))
             return Simulated(sim, portal)
 

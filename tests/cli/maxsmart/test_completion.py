@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from structiot.cli.maxsmart import maxsmart
+from structiot.cli.maxsmart import _COMMANDS
 
 pytestmark = pytest.mark.e2e
 
@@ -30,11 +30,12 @@ def offered(words: str) -> list[str]:
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     # Zsh takes three lines an offer: what it is, the word, the help.
-    return [f"{word} {text}" for word, text in zip(lines[1::3], lines[2::3])]
+    offers = zip(lines[1::3], lines[2::3], strict=True)
+    return [f"{word} {text}" for word, text in offers]
 
 
 def test_every_command_is_offered_with_its_line():
-    assert len(offered("")) == len(maxsmart.list_commands(None))
+    assert len(offered("")) == len(_COMMANDS)
     assert offered("di") == ["discover Find devices."]
 
 

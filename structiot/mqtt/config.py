@@ -57,6 +57,8 @@ class MqttConfig:
         auto_reconnect: Whether a lost connection is opened again.
         reconnect_retries: Attempts after the first before giving up; -1 is for ever.
         reconnect_max_interval: Longest wait between attempts, in seconds.
+        retry_refused: Whether a refusal that looks final (a wrong password, an unknown
+            authority) is met with further attempts as well.
         max_redirects: How many times in a row to follow a broker that names another
             one (5.0), credentials included; 0 tells of it and follows none.
         cleansession: Whether the broker forgets us when we leave.
@@ -72,7 +74,8 @@ class MqttConfig:
         connect_s: Longest time for one whole attempt, in seconds.
         goodbye_s: Longest time for leaving, in seconds.
         max_packet_bytes: Longest packet taken from the broker.
-        max_inflight: Own messages of QoS 1 and 2 under way at once.
+        max_inflight: Own messages of QoS 1 and 2 under way at once; 100 packet ids
+            remain for subscriptions whatever it says.
         receive_maximum: Deliveries of QoS 1 and 2 that may wait to be taken.
         outbox_items: Own messages of QoS 1 and 2 that may wait to be sent.
         outbox_bytes: Bytes that these may hold.
@@ -108,6 +111,7 @@ class MqttConfig:
     auto_reconnect: bool = True
     reconnect_retries: int = 2
     reconnect_max_interval: float = 10.0
+    retry_refused: bool = False
     max_redirects: int = 0
     cleansession: bool = True
     session_expiry_s: int | None = None
@@ -194,7 +198,13 @@ _TIMES = {
     "goodbye_s": True,
     "unclaimed_s": True,
 }
-_SWITCHES = ("default_retain", "auto_reconnect", "cleansession", "check_hostname")
+_SWITCHES = (
+    "default_retain",
+    "auto_reconnect",
+    "retry_refused",
+    "cleansession",
+    "check_hostname",
+)
 _CHOICES: dict[str, tuple[object, ...]] = {
     "protocol": get_args(ProtocolChoice),
     "offline_qos0": ("wait", "drop", "raise"),

@@ -64,6 +64,8 @@ class Publishing:
             retain: Whether the broker keeps it for later subscribers.
             codec: Codec of this call.
             properties: Of MQTT 5.0: content type, expiry, user properties and so on.
+                Those of a message that was received may be given as they are; topic
+                aliases are the client's own affair.
 
         Raises:
             UsageError: A topic, QoS, payload or property that MQTT does not allow.
@@ -86,6 +88,8 @@ class Publishing:
             receipt = await self._submit(topic, payload, flags, properties)
             await receipt.wait()
             return
+        if properties is not None:
+            properties = properties.end_to_end()
         link = self._link
         if not link.is_open:
             may_send, properties = await self._connected(topic, properties)
@@ -208,8 +212,11 @@ class Publishing:
             self._check_topic(topic)
         if flags > 5:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
-        if properties is not None and self._link.greeting.version < 5:
-            raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
+        if properties is not None:
+            properties = properties.end_to_end()
+            if self._link.greeting.version < 5:
+                text = "properties need MQTT 5.0; this connection speaks 3.1.1"
+                raise UsageError(text)
         outbox = self._link.outbox
         if properties is not None and properties.message_expiry_s is not None:
             now = anyio.current_time()

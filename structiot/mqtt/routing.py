@@ -34,6 +34,7 @@ class Filter:
         answered: Is set at the answer; made anew for each request.
         before: What was granted before the request that is under way.
         was_granted: Whether the broker has ever granted it.
+        agreed: What the broker was asked for when it last granted it.
     """
 
     request: SubscriptionRequest
@@ -44,6 +45,11 @@ class Filter:
     answered: anyio.Event = field(default_factory=anyio.Event)
     before: int | None = None
     was_granted: bool = False
+    agreed: SubscriptionRequest = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with what is asked for."""
+        self.agreed = self.request
 
     def ask_again(self) -> None:
         """The broker's answer to a new request is awaited."""
@@ -59,6 +65,8 @@ class Filter:
         self.granted = granted
         self.error = error
         self.before = None
+        if granted is not None:
+            self.agreed = self.request
         self.was_granted |= granted is not None
         for messages in self.subscribers:
             messages.granted_qos = granted
@@ -96,6 +104,10 @@ class Router:
 
     def __iter__(self) -> Iterator[Filter]:
         return iter(list(self.filters.values()))
+
+    def knows(self, entry: Filter) -> bool:
+        """Whether anybody still wants a filter."""
+        return self.filters.get(entry.request.topic_filter) is entry
 
     def subscribers(self) -> list[Messages]:
         """All subscribers of all filters, and those without one at the moment."""
@@ -154,10 +166,7 @@ class Router:
         """Take a subscriber away; True if it was the filter's last."""
         if messages in entry.subscribers:
             entry.subscribers.remove(messages)
-        is_last = (
-            not entry.subscribers
-            and self.filters.get(entry.request.topic_filter) is entry
-        )
+        is_last = not entry.subscribers and self.knows(entry)
         if is_last:
             del self.filters[entry.request.topic_filter]
             del self._by_id[entry.subscription_id]

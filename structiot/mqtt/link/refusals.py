@@ -24,7 +24,7 @@ from structiot.mqtt.wire.reasons import (
 )
 from structiot.mqtt.wire.uri import BrokerUri
 
-__all__ = ["is_final", "refusal", "server_goodbye"]
+__all__ = ["is_final", "is_refusal", "refusal", "server_goodbye"]
 
 _BAD_LOGIN = {
     ReasonCode.BAD_USER_NAME_OR_PASSWORD,
@@ -128,3 +128,8 @@ def is_final(error: StructiotError) -> bool:
     return isinstance(
         error, AuthRefused | CertificateRefused | ConfigError | UsageError
     )
+
+
+def is_refusal(error: StructiotError) -> bool:
+    """Whether one of both sides did not accept the other."""
+    return isinstance(error, MqttConnectRefused | AuthRefused | CertificateRefused)

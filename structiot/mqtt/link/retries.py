@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from random import Random
 
 from structiot._kit.backoff import Backoff, Schedule
@@ -9,13 +10,18 @@ from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
 from structiot.mqtt.link.opening.address import Address
-from structiot.mqtt.link.refusals import connect_error, is_final
+from structiot.mqtt.link.refusals import connect_error, is_final, is_refusal
 
 __all__ = ["Retries"]
 
 # A broker that restarts is often back at once; this attempt does not count.
 FIRST_RETRY_S = 0.2
 STABLE_S = 60.0
+# So many connections in a row that lived no longer are no chance.
+SHORT_S = 1.0
+SUSPICIOUS = 3
+
+_log = logging.getLogger(__name__)
 
 
 class Retries:
@@ -35,6 +41,7 @@ class Retries:
             cap_s=config.reconnect_max_interval, stable_s=STABLE_S
         ).start(random)
         self._has_hurried = False
+        self._short_lives = 0
 
     def begin(self) -> None:
         """An attempt begins."""
@@ -49,16 +56,27 @@ class Retries:
     def ended(self, lived_s: float) -> None:
         """A connection has ended after this time; a stable one resets the schedule."""
         self._schedule.succeeded(lived_s)
+        self._short_lives = self._short_lives + 1 if lived_s < SHORT_S else 0
         if lived_s >= STABLE_S:
             self._has_hurried = False
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Give the time until the next attempt; None for no more."""
         config = self._config
-        if is_final(error) or not config.auto_reconnect:
+        if not config.auto_reconnect or (
+            is_final(error) and not (config.retry_refused and is_refusal(error))
+        ):
             return None
         if 0 <= config.reconnect_retries < self.attempts:
             return None
+        if self.attempts == 0 and self._short_lives == SUSPICIOUS:
+            # In 3.1.1 a broker cannot say that another client has taken over.
+            _log.warning(
+                "%s has ended %d connections in a row within a second; "
+                "does another client use the same client id?",
+                self._address.uri,
+                SUSPICIOUS,
+            )
         if self.attempts == 0 and not self._has_hurried:
             # Once only: a broker that accepts us and hangs up is not to be hammered.
             self._has_hurried = True

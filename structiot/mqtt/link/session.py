@@ -101,14 +101,13 @@ class Link:
         if config.store is not None:
             store = SqliteStore(config.store)
             self.memory = Memory(store, greeting.client_id, self.protocol)
-        write_down = None if self.memory is None else self.memory.write_down
-        self._write_down = write_down
+        self._write_down = None if self.memory is None else self.memory.write_down
         self.outbox: Outbox = Outbox(
             self.protocol,
             config,
             check=self.check,
             wake=self.wake,
-            write_down=write_down,
+            write_down=self._write_down,
         )
         self._open_stream = open_stream
         self.token: bytes = random.randbytes(6).hex().encode()
@@ -292,6 +291,7 @@ class Link:
         for event in self.router.dispatch(events):
             if self._connection is not None:
                 self._take_one(event, self._connection)
+        self.subscribing.go_on()
         self.outbox.release()
         self.received_bytes += size_bytes
         if self.received_bytes >= self._trim_at:

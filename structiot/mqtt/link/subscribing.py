@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from collections.abc import Callable
 from copy import copy
+from functools import partial
+from typing import TypeAlias
 
 import anyio
 
-from structiot.errors import StructiotError, TransportError
+from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import SubscribeRefused
 from structiot.mqtt.routing import Filter, Router
 from structiot.mqtt.wire.messages import Suback, Unsuback
@@ -23,6 +27,9 @@ FILTERS_PER_PACKET = 100
 
 WILDCARDS = frozenset("+#")
 
+# Writes a packet; False if there is no packet id for it.
+Request: TypeAlias = Callable[[], bool]
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +43,8 @@ class Subscribing:
         self._unsubscribed: dict[int, tuple[anyio.Event, tuple[str, ...]]] = {}
         # What the broker may still know of although nobody wants it.
         self._unwanted: dict[str, None] = {}
+        # Requests without a packet id, in order, and who waits for the answer.
+        self._postponed: deque[tuple[Request, anyio.Event | None]] = deque()
         self._is_silent = False
 
     def ask(self, entry: Filter) -> None:
@@ -43,13 +52,24 @@ class Subscribing:
         entry.ask_again()
         self._unwanted.pop(entry.request.topic_filter, None)
         if self._protocol.state is State.OPEN:
-            self._send([entry])
+            self._do(partial(self._subscribe, [entry]))
 
-    def _send(self, entries: list[Filter]) -> None:
+    def _do(self, request: Request, done: anyio.Event | None = None) -> None:
+        if self._postponed or not request():
+            self._postponed.append((request, done))
+
+    def go_on(self) -> None:
+        """Send what has waited for a packet id, once all answers are dealt with."""
+        while self._postponed and self._postponed[0][0]():
+            self._postponed.popleft()
+
+    def _subscribe(self, entries: list[Filter]) -> bool:
+        """Write a SUBSCRIBE; False if there is no packet id for it."""
+        entries = [entry for entry in entries if self._router.knows(entry)]
         if self._protocol.version >= 5:
             entries = [entry for entry in entries if not self._is_unavailable(entry)]
-            if not entries:
-                return
+        if not entries:
+            return True
         properties = None
         limits = self._protocol.limits
         if (
@@ -58,13 +78,16 @@ class Subscribing:
         ):
             properties = SubscribeProperties(subscription_id=entries[0].subscription_id)
         requests = tuple(entry.request for entry in entries)
-        packet_id = self._protocol.subscribe(requests, properties)
-        if not packet_id:
-            error = TransportError("all 65,535 packet ids are in use")
+        try:
+            packet_id = self._protocol.subscribe(requests, properties)
+        except StructiotError as exc:
+            # This broker cannot do what is asked.
             for entry in entries:
-                entry.answer(None, error)
-            return
-        self._subscribed[packet_id] = entries
+                self._refused(entry, _naming(entry, exc))
+            return True
+        if packet_id:
+            self._subscribed[packet_id] = entries
+        return packet_id > 0
 
     def _is_unavailable(self, entry: Filter) -> bool:
         """Refuse what the broker has announced that it has not (5.0)."""
@@ -121,19 +144,16 @@ class Subscribing:
         out = self._protocol.out
         written = bytes(out)
         out.clear()
-        unwanted = tuple(self._unwanted)
-        for start in range(0, len(unwanted), FILTERS_PER_PACKET):
-            self._unsubscribe(unwanted[start : start + FILTERS_PER_PACKET])
-        # A subscription identifier belongs to a whole SUBSCRIBE.
+        # A subscription identifier belongs to a whole SUBSCRIBE, and a broker may have
+        # a limit for packets.
         step = FILTERS_PER_PACKET if self._protocol.version < 5 else 1
+        unwanted = tuple(self._unwanted)
+        for start in range(0, len(unwanted), step):
+            names = unwanted[start : start + step]
+            done = anyio.Event()
+            self._do(partial(self._unsubscribe, names, done), done)
         for start in range(0, len(wanted), step):
-            entries = wanted[start : start + step]
-            try:
-                self._send(entries)
-            except StructiotError as exc:
-                # This broker cannot do what was asked of the last one.
-                for entry in entries:
-                    self._refused(entry, exc)
+            self._do(partial(self._subscribe, wanted[start : start + step]))
         out += written
 
     def take_suback(self, suback: Suback) -> None:
@@ -162,6 +182,7 @@ class Subscribing:
     def _refused(self, entry: Filter, error: StructiotError) -> None:
         if entry.before is not None:
             # The broker does not want more than it has granted; that stays.
+            entry.request = entry.agreed
             entry.answer(entry.before, error)
             return
         entry.answer(None, error)
@@ -180,15 +201,22 @@ class Subscribing:
         self._unwanted[name] = None
         if self._protocol.state is not State.OPEN:
             return None
-        return self._unsubscribe((name,))
-
-    def _unsubscribe(self, names: tuple[str, ...]) -> anyio.Event | None:
-        packet_id = self._protocol.unsubscribe(names)
-        if not packet_id:
-            return None
         done = anyio.Event()
-        self._unsubscribed[packet_id] = (done, names)
+        self._do(partial(self._unsubscribe, (name,), done), done)
         return done
+
+    def _unsubscribe(self, names: tuple[str, ...], done: anyio.Event) -> bool:
+        """Write an UNSUBSCRIBE; False if there is no packet id for it."""
+        try:
+            packet_id = self._protocol.unsubscribe(names)
+        except CommandRefused as exc:
+            # The broker has a lower limit for packets than when it was subscribed.
+            _log.warning("cannot unsubscribe %s: %s", names[0], exc)
+            done.set()
+            return True
+        if packet_id:
+            self._unsubscribed[packet_id] = (done, names)
+        return packet_id > 0
 
     async def forgotten(self, done: anyio.Event | None, patience_s: float) -> None:
         """Wait for the answer to an UNSUBSCRIBE, shielded and bounded.
@@ -214,11 +242,24 @@ class Subscribing:
         self._is_silent = False
         self._subscribed.clear()
         unsubscribed, self._unsubscribed = self._unsubscribed, {}
+        postponed, self._postponed = self._postponed, deque()
         for done, _ in unsubscribed.values():
             done.set()
+        for _, waited_for in postponed:
+            if waited_for is not None:
+                waited_for.set()
 
     def fail_all(self, error: StructiotError) -> None:
         """Nothing will be answered any more."""
         for entry in self._router:
             if entry.granted is None:
                 entry.answer(None, error)
+
+
+def _naming(entry: Filter, error: StructiotError) -> StructiotError:
+    """Make an error that names the filter of a request that this broker does not take."""
+    if not isinstance(error, CommandRefused):
+        return error
+    name = entry.request.topic_filter
+    text = f"the broker takes no such subscription as {name!r}: {error}"
+    return SubscribeRefused(text, topic_filter=name, code=error.code)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.flows.flow import PacketIds
 from structiot.mqtt.wire.messages import Subscribe, SubscriptionRequest, Unsubscribe
 from structiot.mqtt.wire.properties import SubscribeProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["Asking"]
+__all__ = ["REQUEST_IDS", "Asking"]
+
+# Packet ids that messages leave free: however many of them wait, a request waits for
+# other requests at most.
+REQUEST_IDS = 100
 
 
 class Asking:
@@ -15,9 +21,13 @@ class Asking:
 
     Args:
         ids: The packet ids of this direction.
+
+    Attributes:
+        maximum_packet_bytes: Longest packet that the server takes; None is no limit.
     """
 
     def __init__(self, ids: PacketIds) -> None:
+        self.maximum_packet_bytes: int | None = None
         self._ids = ids
         self._asked: set[int] = set()
 
@@ -51,11 +61,19 @@ class Asking:
         self, out: bytearray, version: int, packet: Subscribe | Unsubscribe
     ) -> None:
         try:
-            out += encode(packet, version)
+            data = encode(packet, version)
+            self._check_size(len(data))
         except BaseException:
             self._ids.free(packet.packet_id)
             raise
+        out += data
         self._asked.add(packet.packet_id)
+
+    def _check_size(self, size: int) -> None:
+        limit = self.maximum_packet_bytes
+        if limit is not None and size > limit:
+            message = f"a packet of {size} bytes; the peer takes {limit}"
+            raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)
 
     def answered(self, packet_id: int) -> bool:
         """Take an answer; False if it belongs to nothing."""

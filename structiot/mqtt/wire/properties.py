@@ -7,7 +7,7 @@ order and their duplicates. Units stand in the names.
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, replace
 from typing import ClassVar
 
 __all__ = [
@@ -104,8 +104,8 @@ class ConnackProperties(_Properties):
 class PublishProperties(_Properties):
     """What may accompany a message.
 
-    `payload_format` is 0 for bytes and 1 for UTF-8 text. `subscription_ids` comes
-    only from servers.
+    `payload_format` is 0 for bytes and 1 for UTF-8 text. `topic_alias` and
+    `subscription_ids` belong to the connection on which a message came.
     """
 
     payload_format: int | None = None
@@ -116,6 +116,12 @@ class PublishProperties(_Properties):
     content_type: str | None = None
     subscription_ids: tuple[int, ...] = ()
     user_properties: UserProperties = ()
+
+    def end_to_end(self) -> PublishProperties:
+        """Leave out what belongs to one connection, so that a message can go on."""
+        if self.topic_alias is None and not self.subscription_ids:
+            return self
+        return replace(self, topic_alias=None, subscription_ids=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

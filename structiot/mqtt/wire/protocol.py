@@ -24,7 +24,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from structiot.errors import ProtocolViolation
-from structiot.mqtt.wire.asking import Asking
+from structiot.mqtt.wire.asking import REQUEST_IDS, Asking
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
 from structiot.mqtt.wire.exchange import Exchange
 from structiot.mqtt.wire.flows.aliases import resolve_alias
@@ -110,7 +110,7 @@ class ClientProtocol:
         ping_reply_s: float = 10.0,
     ) -> None:
         self.max_packet_bytes = max_packet_bytes
-        self.send_window = send_window
+        self.send_window = min(send_window, MAX_PACKET_ID - REQUEST_IDS)
         self.keep_alive: KeepAlive = KeepAlive(
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
@@ -120,7 +120,7 @@ class ClientProtocol:
         self.violation: ProtocolViolation | None = None
         self.limits: ConnackProperties = ConnackProperties()
         self.ids: PacketIds = PacketIds()
-        self.outgoing: Outgoing = Outgoing(self.ids, window=send_window)
+        self.outgoing: Outgoing = Outgoing(self.ids, window=self.send_window)
         self.expiring: Expiring = Expiring(self.outgoing)
         self.incoming: Incoming = Incoming()
         self._asking = Asking(self.ids)
@@ -296,6 +296,7 @@ class ClientProtocol:
         if limits.server_keep_alive_s is not None:
             self.keep_alive.agree(limits.server_keep_alive_s)
         self._write_publish = self.outgoing.write = writer_for(limits)
+        self._asking.maximum_packet_bytes = limits.maximum_packet_bytes
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
             self.outgoing.resume(self.out, self.version, window=window)
@@ -358,11 +359,16 @@ class ClientProtocol:
         requests: tuple[SubscriptionRequest, ...],
         properties: SubscribeProperties | None = None,
     ) -> int:
-        """Write a SUBSCRIBE; give its packet id, or 0 when none is free."""
+        """Write a SUBSCRIBE; give its packet id, or 0 when none is free.
+
+        Raises:
+            UsageError: The standard does not let us send this.
+            CommandRefused: The packet is longer than the server takes.
+        """
         return self._asking.subscribe(self.out, self.version, requests, properties)
 
     def unsubscribe(self, topic_filters: tuple[str, ...]) -> int:
-        """Write an UNSUBSCRIBE; give its packet id, or 0 when none is free."""
+        """Write an UNSUBSCRIBE, as `subscribe` does."""
         return self._asking.unsubscribe(self.out, self.version, topic_filters)
 
     # -- keep-alive ---------------------------------------------------------------

@@ -154,10 +154,13 @@ async def test_an_alias_that_was_not_agreed_is_refused(broker):
         await client.ping()
 
 
-async def test_a_broker_that_accepts_and_hangs_up_is_not_hammered(broker):
+async def test_a_broker_that_accepts_and_hangs_up_is_not_hammered(broker, caplog):
     broker.hangs_up = True
     async with open_client(broker, **lasting(), wait_connected=False):
         await anyio.sleep(3600)
+    # Said once: two clients with one id throw each other out like this.
+    warnings = [record.getMessage() for record in caplog.records]
+    assert sum("use the same client id?" in text for text in warnings) == 1
     # Every ten seconds in the end, not five times a second.
     assert 300 < len(broker.attempts) < 800
     late = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from structiot.errors import UsageError
 from structiot.mqtt import SubscribeRefused
 from structiot.mqtt.wire.messages import (
     Message,
@@ -149,6 +150,40 @@ async def test_a_refused_wish_for_more_leaves_what_was_granted(broker):
             await broker.connection.send(Message("t", b"x"))
             assert await take(messages, 1) == [b"x"]
             assert messages.granted_qos == 0
+
+
+async def test_a_refused_wish_for_more_is_not_repeated_after_a_lost_session(broker):
+    def answer(_: object, packet: Subscribe) -> list[Suback]:
+        wanted = packet.subscriptions[0].qos
+        reason = REFUSED if wanted else ReasonCode.GRANTED_QOS_0
+        return [Suback(packet_id=packet.packet_id, reasons=(reason,))]
+
+    broker.answer(Subscribe, answer)
+    async with open_client(broker, **lasting()) as client:
+        async with client.subscription("t", qos=0) as messages:
+            with pytest.raises(SubscribeRefused):
+                async with client.subscription("t", qos=2):
+                    pytest.fail("that was refused")
+            broker.connection.reset()
+            second = await broker.connected(2)
+            await second.next(Subscribe)
+            await second.send(Message("t", b"x"))
+            assert await take(messages, 1) == [b"x"]
+            assert filters(second) == [[("t", 0)]]
+
+
+async def test_an_option_that_3_1_1_has_not_costs_another_subscriber_nothing(broker):
+    async with open_client(broker, **lasting()) as client:
+        async with client.subscription("t") as messages:
+            with pytest.raises(UsageError, match=r"5\.0"):
+                async with client.subscription("t", retain_as_published=True):
+                    pytest.fail("3.1.1 has no such option")
+            assert messages.granted_qos == 0
+            broker.connection.reset()
+            second = await broker.connected(2)
+            await second.next(Subscribe)
+            await second.send(Message("t", b"x"))
+            assert await take(messages, 1) == [b"x"]
 
 
 async def test_shared_subscriptions_are_routed_by_their_inner_filter(broker):

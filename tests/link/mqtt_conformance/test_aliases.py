@@ -1,4 +1,4 @@
-"""C46, C68, C69: topic aliases in both directions."""
+"""C46, C68, C69, C75: topic aliases, and what else belongs to one connection."""
 
 from __future__ import annotations
 
@@ -110,6 +110,25 @@ async def test_messages_with_properties_name_their_topic(broker):
         ("some/topic", None),
         ("", 1),
     ]
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_a_message_goes_on_without_what_belonged_to_its_connection(
+    broker, qos: int
+):
+    received = PublishProperties(
+        topic_alias=3, subscription_ids=(1, 7), content_type="x", correlation_data=b"y"
+    )
+    async with open_client(broker, protocol="5.0") as client:
+        async with client.subscription("in") as messages:
+            await broker.connection.send(Message("in", b"x", properties=received))
+            message = await anext(messages)
+            assert message.properties == received
+            await client.publish("out", b"x", qos=qos, properties=message.properties)
+    [sent] = broker.connection.of(Message)
+    expected = PublishProperties(content_type="x", correlation_data=b"y")
+    assert (sent.topic, sent.properties) == ("out", expected)
+    assert len(broker.connections) == 1
 
 
 @pytest.mark.parametrize("qos", [1, 2])

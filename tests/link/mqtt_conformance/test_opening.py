@@ -1,4 +1,4 @@
-"""C19, C21, C26, C87, C99: how a connection is sought, refused and moved elsewhere."""
+"""C19, C21, C26, C87, C99, C100: how a connection is sought, refused and moved elsewhere."""
 
 from __future__ import annotations
 
@@ -111,6 +111,20 @@ async def test_a_refused_login_carries_what_the_broker_said(broker):
         async with open_client(broker, protocol="5.0"):
             pytest.fail("that was a refusal")
     assert (caught.value.peer_text, caught.value.user_properties) == ("ask", USER)
+
+
+# -- C100: what is not asked again, unless so wished ---------------------------------
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (4, 5)])
+async def test_on_request_a_refusal_is_met_with_more_attempts(
+    broker, retries: int, attempts: int
+):
+    broker.refuse(ReasonCode.BAD_USER_NAME_OR_PASSWORD)
+    with pytest.raises(MqttAuthRefused):
+        async with open_client(broker, retry_refused=True, reconnect_retries=retries):
+            pytest.fail("refused")
+    assert len(broker.attempts) == attempts
 
 
 # -- C26: another server is told of, and followed on request -------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import CommandRefused
+from structiot.mqtt.wire.asking import REQUEST_IDS
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import (
@@ -245,6 +246,20 @@ def test_without_a_free_id_a_request_says_so():
     assert client.protocol.subscribe((request,)) == 0
     assert client.protocol.unsubscribe(("a",)) == 0
     assert client.sent() == []
+
+
+def test_messages_leave_packet_ids_to_requests():
+    client = opened()
+    for _ in range(MAX_PACKET_ID):
+        client.protocol.submit(Flow("t", b"", 2))
+    assert len(client.protocol.outgoing.waiting) == REQUEST_IDS
+    assert client.protocol.subscribe((SubscriptionRequest(topic_filter="a"),))
+    for _ in range(REQUEST_IDS - 1):
+        assert client.protocol.unsubscribe(("a",))
+    assert client.protocol.unsubscribe(("a",)) == 0
+    # What an answer frees goes to the next request, and not to a message.
+    client.take(Suback(packet_id=MAX_PACKET_ID - REQUEST_IDS + 1, reasons=(OK,)))
+    assert client.protocol.unsubscribe(("a",))
 
 
 def test_a_suback_lets_a_message_go_that_waited_for_an_id():

@@ -9,7 +9,7 @@ Prints:
     SwitchStuck: STRIP (127.0.0.70) accepted the command, but port 2 is not off
     UnsupportedDevice: STRIP (127.0.0.70) hung up on ReadClock: ...
     ProtocolViolation: ...
-    a lost request was asked again: 6 ports
+    a lost request is sent again: 6 ports
     ConnectFailed: no MaxSmart device at 127.0.0.70 (TCP 18070, UDP 18870): ...
 """
 
@@ -33,12 +33,6 @@ async def tried(asked: Awaitable[object]) -> None:
         print(f"{type(error).__name__}: {error}")
 
 
-async def open_nobody() -> None:
-    """No strip is simulated any more when this is called."""
-    async with maxsmart_device(HOST, port=18070, udp_port=18870, connect_s=2):
-        pass
-
-
 async def main() -> None:
     """The strip is simulated, because a real one does not fail when it is told to."""
     async with (
@@ -55,10 +49,10 @@ async def main() -> None:
         sim.faults.garble_next()
         await tried(strip.get_data())
         sim.faults.drop_next()
-        print(
-            "a lost request was asked again:", len(await strip.check_state()), "ports"
-        )
-    await tried(open_nobody())
+        print("a lost request is sent again:", len(await strip.check_state()), "ports")
+    # Nobody is there any more.
+    nobody = maxsmart_device(HOST, port=18070, udp_port=18870, connect_s=2)
+    await tried(nobody.__aenter__())
 
 
 anyio.run(main)

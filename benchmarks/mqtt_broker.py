@@ -12,21 +12,21 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import statistics
 import sys
 from pathlib import Path
 
-from brokers.programs import BROKERS, CELLS, OURS, Cell
+from brokers.programs import BROKERS, CELLS, Cell
+from brokers.report import Report
 from brokers.running import Bench, Sample
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import Library
-from peers.report import environment, print_environment, print_table
+from peers.rates import Rates
+from peers.report import environment, print_environment
 
 TRIAL = 500
 LEAST, MOST = 200, 3_000_000
 
-Row = tuple[Library, str]
-Samples = dict[tuple[str, str, str], list[Sample]]
+Row = tuple[Library, str, Cell]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,10 +36,14 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ", ".join(library.name for library in BROKERS)
-    parser.add_argument("--only", type=words, metavar="BROKER,...", help=names)
-    cells = ", ".join(cell.name for cell in CELLS)
-    parser.add_argument("--cells", type=words, metavar="CELL,...", help=cells)
+    names = [library.name for library in BROKERS]
+    parser.add_argument(
+        "--only", type=words, metavar="BROKER,...", help=", ".join(names)
+    )
+    cells = [cell.name for cell in CELLS]
+    parser.add_argument(
+        "--cells", type=words, metavar="CELL,...", help=", ".join(cells)
+    )
     parser.add_argument("--loops", type=words, metavar="asyncio,uvloop,trio")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
@@ -49,47 +53,76 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--no-pin", action="store_true", help="leave cores to the system"
     )
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="messages in a second of the broker's processor time: for a busy machine",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    for given, known in ((args.only, names), (args.cells, cells)):
+        for word in given or ():
+            if word not in known:
+                parser.error(f"there is no {word!r}, but {', '.join(known)}")
     if args.quick:
         args.rounds, args.seconds = 1, 0.4
     return args
 
 
-def measure(args: argparse.Namespace, rows: list[Row], cells: list[Cell]) -> Samples:
+def choose_rows(args: argparse.Namespace) -> list[Row]:
     """Cell by cell, so that what is compared is measured at about the same time."""
+    return [
+        (library, loop, cell)
+        for cell in CELLS
+        if not args.cells or cell.name in args.cells
+        for library in BROKERS
+        if not args.only or library.name in args.only
+        for loop in library.loops
+        if not args.loops or loop in (*args.loops, "-")
+    ]
+
+
+def measure(args: argparse.Namespace, rows: list[Row]) -> dict[Row, list[Sample]]:
     bench = Bench(pin=not args.no_pin)
-    samples: Samples = {}
+    rates = Rates("broker_rates.json")
+    samples: dict[Row, list[Sample]] = {row: [] for row in rows}
     for turn in range(args.rounds):
-        for cell in cells:
-            for row in rows:
-                library, loop = row
-                try:
-                    python = ensure(library)
-                    sample = one(bench, python, row, cell, args.seconds)
-                except EnvironmentFailed as error:
-                    sample = Sample(problem=f"not installed: {error}")
-                samples.setdefault((library.name, loop, cell.name), []).append(sample)
-                text = sample.problem or describe(cell, sample)
-                place = f"{turn + 1}: {library.title}, {loop}, {cell.title}"
-                print(f"{place}: {text}", file=sys.stderr)
+        for row in rows:
+            library, loop, cell = row
+            name = f"{library.title}, {loop}, {cell.title}"
+            try:
+                sample = one(bench, ensure(library), row, args.seconds, rates.get(name))
+            except EnvironmentFailed as error:
+                sample = Sample(problem=f"not installed: {error}")
+            samples[row].append(sample)
+            rates.put(name, sample.rate)
+            text = sample.problem or describe(cell, sample)
+            print(f"{turn + 1}: {name}: {text}", file=sys.stderr, flush=True)
+    rates.save()
     return samples
 
 
-def one(bench: Bench, python: Path, row: Row, cell: Cell, seconds: float) -> Sample:
-    """A trial or two that say how many messages are worth while, then the run."""
+def one(bench: Bench, python: Path, row: Row, seconds: float, rate: float) -> Sample:
+    """One run of about so many seconds; before the first a trial or two."""
+    cell = row[2]
     if cell.idle:
-        return bench.run(python, row, cell, 0)
-    count = max(TRIAL // cell.subscribers, 1) * cell.publishers
-    sample = bench.run(python, row, cell, count)
-    for share in (0.2, 1.0):
-        if sample.problem:
-            break
-        wanted = sample.rate * seconds * share / cell.subscribers
-        count = int(max(LEAST / cell.subscribers, min(MOST, wanted)))
-        count = max(count // cell.publishers, 1) * cell.publishers
-        sample = bench.run(python, row, cell, count)
-    return sample
+        return bench.run(python, row, 0)
+    if not rate:
+        for count in (TRIAL, 10 * TRIAL):
+            trial = bench.run(python, row, published(cell, count))
+            if trial.problem:
+                return trial
+            rate = trial.rate
+            if rate < 2 * TRIAL:
+                break
+    count = max(LEAST, min(MOST, int(rate * seconds)))
+    return bench.run(python, row, published(cell, count))
+
+
+def published(cell: Cell, delivered: int) -> int:
+    """How many messages to publish for so many deliveries, the same by everybody."""
+    each = delivered // (cell.subscribers * cell.publishers)
+    return max(each, 1) * cell.publishers
 
 
 def describe(cell: Cell, sample: Sample) -> str:
@@ -98,76 +131,22 @@ def describe(cell: Cell, sample: Sample) -> str:
     return f"{sample.rate:,.0f}/s ({sample.busy:.0%} busy)"
 
 
-def median(samples: list[Sample]) -> Sample | None:
-    good = [sample for sample in samples if not sample.problem]
-    if not good:
-        return None
-    return Sample(
-        rate=statistics.median(sample.rate for sample in good),
-        busy=statistics.median(sample.busy for sample in good),
-        memory_kb=statistics.median(sample.memory_kb for sample in good),
-    )
-
-
-def report(samples: Samples, rows: list[Row], cells: list[Cell]) -> None:
-    lines = [["broker", "loop", *(cell.title for cell in cells)]]
-    for library, loop in rows:
-        line = [library.title, loop]
-        for cell in cells:
-            taken = samples[library.name, loop, cell.name]
-            middle = median(taken)
-            if middle is None:
-                line.append(f"failed: {taken[0].problem[:40]}")
-            elif cell.idle:
-                line.append(f"{middle.memory_kb:.1f} kB each")
-            else:
-                line.append(f"{middle.rate:,.0f}")
-        lines.append(line)
-    print("\n### messages delivered a second\n")
-    print_table(lines)
-    print_factors(samples, rows, cells)
-
-
-def print_factors(samples: Samples, rows: list[Row], cells: list[Cell]) -> None:
-    """Ours on asyncio against every other broker."""
-    lines = [[f"{OURS} on asyncio against", *(cell.title for cell in cells)]]
-    for library, loop in rows:
-        if library.name == OURS:
-            continue
-        line = [f"{library.name} {loop}"]
-        for cell in cells:
-            mine = median(samples.get((OURS, "asyncio", cell.name), []))
-            other = median(samples[library.name, loop, cell.name])
-            if mine is None or other is None:
-                line.append("-")
-            elif cell.idle:
-                line.append(f"{mine.memory_kb / max(other.memory_kb, 0.01):.2f} x")
-            else:
-                line.append(f"{mine.rate / other.rate:.1f} x")
-        lines.append(line)
-    if len(lines) > 1:
-        print()
-        print_table(lines)
-
-
 def main() -> int:
     args = parse_arguments()
-    rows = [
-        (library, loop)
-        for library in BROKERS
-        if not args.only or library.name in args.only
-        for loop in library.loops
-        if not args.loops or loop in (*args.loops, "-")
-    ]
-    cells = [cell for cell in CELLS if not args.cells or cell.name in args.cells]
+    rows = choose_rows(args)
+    if not rows:
+        print("nothing to measure: no broker runs on these loops")
+        return 2
     before = environment()
-    samples = measure(args, rows, cells)
-    report(samples, rows, cells)
+    samples = measure(args, rows)
+    Report(samples, by_cpu_time=args.cpu_time).print()
     print_environment(before, environment())
     if args.json:
         facts = {
-            " ".join(key): [dataclasses.asdict(sample) for sample in taken]
-            for key, taken in samples.items()
+            f"{library.title}, {loop}, {cell.name}": list(
+                map(dataclasses.asdict, taken)
+            )
+            for (library, loop, cell), taken in samples.items()
         }
         text = json.dumps({**before, "samples": facts}, indent=1)
         args.json.write_text(text + "\n", encoding="utf-8")

@@ -14,9 +14,10 @@ import json
 import sys
 from pathlib import Path
 
-from peers.environments import EnvironmentFailed, cache_folder, ensure
+from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import CELLS, LIBRARIES, Cell, Library
 from peers.measure import Bench, Sample
+from peers.rates import Rates
 from peers.report import Report, Result, environment, print_environment
 
 Row = tuple[Library, str, Cell]
@@ -89,35 +90,13 @@ def choose_rows(args: argparse.Namespace) -> list[Row]:
     ]
 
 
-class Rates:
-    """What every row reached the last time: how many messages are worth while."""
-
-    def __init__(self) -> None:
-        self.file = cache_folder() / "rates.json"
-        self.known: dict[str, float] = {}
-        if self.file.exists():
-            self.known = json.loads(self.file.read_text(encoding="utf-8"))
-
-    @staticmethod
-    def key(row: Row) -> str:
-        library, loop, cell = row
-        return f"{library.title}, {loop}, {cell.title}"
-
-    def get(self, row: Row) -> float:
-        return self.known.get(self.key(row), 0.0)
-
-    def put(self, row: Row, rate: float) -> None:
-        """Remember a rate; 0, of a run that has failed, has the next one tried out."""
-        self.known[self.key(row)] = rate
-
-    def save(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(self.known, indent=1), encoding="utf-8")
+def name_of(row: Row) -> str:
+    library, loop, cell = row
+    return f"{library.title}, {loop}, {cell.title}"
 
 
 def note(row: Row, text: str) -> None:
-    library, loop, cell = row
-    print(f"{library.title}, {loop}, {cell.title}: {text}", file=sys.stderr)
+    print(f"{name_of(row)}: {text}", file=sys.stderr)
 
 
 def install(rows: list[Row]) -> dict[str, Path | str]:
@@ -135,7 +114,7 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
     bench = Bench(seconds=args.seconds, pin=not args.no_pin)
     pythons = install(rows)
     samples: dict[Row, list[Sample]] = {row: [] for row in rows}
-    rates = Rates()
+    rates = Rates("client_rates.json")
     for _ in range(args.rounds):
         for row in rows:
             library, loop, cell = row
@@ -145,7 +124,7 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
                 continue
             if any(sample.is_hopeless for sample in samples[row]):
                 continue
-            rate = rates.get(row)
+            rate = rates.get(name_of(row))
             if not rate:
                 trial = bench.calibrate(python, library, loop, cell)
                 if trial.problem:
@@ -155,7 +134,7 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
                 rate = trial.rate
             sample = bench.once(python, library, loop, cell, bench.count_for(rate))
             samples[row].append(sample)
-            rates.put(row, sample.rate)
+            rates.put(name_of(row), sample.rate)
             note(row, sample.problem or f"{sample.rate:,.0f}/s")
     rates.save()
     return [

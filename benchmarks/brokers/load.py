@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import resource
 import selectors
 import socket
 import time
@@ -22,6 +23,7 @@ HOST = "127.0.0.1"
 TOPIC = "bench/one/power"
 CHUNK = 1 << 18
 SILENCE_S = 10.0
+AT_ONCE = 100
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 CLEAN_SESSION = 2
 
@@ -61,6 +63,8 @@ class Connection:
         self.taken = 0
         """Bytes at QoS 0, ends of flows at QoS 1 and 2."""
         self.sock.sendall(connect_packet(client_id, is_lasting=is_lasting))
+
+    def greet(self) -> None:
         self.expect(b"\x20\x02\0\0")
 
     def expect(self, wanted: bytes) -> None:
@@ -108,11 +112,13 @@ class Load:
             Connection(args.port, f"sub{i}", is_lasting=args.lasting)
             for i in range(args.subscribers)
         ]
-        for one in self.subscribers:
-            one.subscribe("bench/#", self.qos)
         self.publishers = [
             Connection(args.port, f"pub{i}") for i in range(args.publishers)
         ]
+        for one in (*self.subscribers, *self.publishers):
+            one.greet()
+        for one in self.subscribers:
+            one.subscribe("bench/#", self.qos)
         self.batch = max(1, min(100, self.window // (4 * args.publishers)))
         self.blocks = self.encoded(payload)
         self.place = [0] * args.publishers
@@ -229,7 +235,12 @@ class Load:
 def idle(args: argparse.Namespace) -> dict[str, object]:
     """Open connections, wait for the word, check that all are still there."""
     started_at = time.monotonic()
-    connections = [Connection(args.port, f"idle{i}") for i in range(args.idle)]
+    connections: list[Connection] = []
+    for first in range(0, args.idle, AT_ONCE):
+        some = range(first, min(first + AT_ONCE, args.idle))
+        connections += [Connection(args.port, f"idle{i}") for i in some]
+        for one in connections[first:]:
+            one.greet()
     seconds = time.monotonic() - started_at
     print(json.dumps({"connected": len(connections)}), flush=True)
     input()
@@ -255,6 +266,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.cpu >= 0 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {args.cpu})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     problem, facts = "", {}
     try:
         facts = idle(args) if args.idle else Load(args).run()

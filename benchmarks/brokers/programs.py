@@ -56,7 +56,7 @@ BROKERS = (
         name="amqtt",
         runner="run_amqtt.py",
         requirements=("amqtt==0.12.1", UVLOOP),
-        loops=("asyncio",),
+        loops=("asyncio", "uvloop"),
     ),
     Library(
         name="distmqtt",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
+import uvloop
 from amqtt.broker import Broker
 from common import free_port, ready
 
@@ -27,4 +29,5 @@ async def main() -> None:
     await asyncio.Event().wait()
 
 
-asyncio.run(main())
+run = uvloop.run if sys.argv[1] == "uvloop" else asyncio.run
+run(main())

@@ -16,7 +16,7 @@ from brokers.programs import Cell
 
 FOLDER = Path(__file__).resolve().parent
 START_S = 20.0
-LIMIT_S = 60.0
+LIMIT_S = 45.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,8 @@ class Bench:
         usable = sorted(os.sched_getaffinity(0))
         self.cpus = (usable[0], usable[1]) if pin and len(usable) > 1 else (-1, -1)
 
-    def run(
-        self, python: Path, row: tuple[Library, str], cell: Cell, count: int
-    ) -> Sample:
-        library, loop = row
+    def run(self, python: Path, row: tuple[Library, str, Cell], count: int) -> Sample:
+        library, loop, cell = row
         broker = Broker(python, library, loop, self.cpus[0])
         try:
             if not broker.port or not self.answers(broker):

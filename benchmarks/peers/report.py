@@ -128,6 +128,8 @@ class Report:
         print_table(lines)
 
     def print_notes(self) -> None:
+        if any(name == CEILING for name, _, _ in self.results):
+            print(f"\nThe {CEILING} is the raw-socket peer talking to itself.")
         if any(r.waited for r in self.results.values()):
             print(
                 f"\n`~`: the client's processor was busy for less than "
@@ -245,4 +247,3 @@ def print_environment(before: dict[str, object], after: dict[str, object]) -> No
         f"{before['python']}, uvloop {before['uvloop']}; "
         f"load average {before['load_average']} before, {after['load_average']} after"
     )
-    print(f"The {CEILING} is the raw-socket peer talking to itself.")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from random import Random
 from typing import overload
 
 from structiot._kit.mailbox import Mailbox
+from structiot._kit.neighbourhood import Neighbourhood
 from structiot._kit.network import REAL_NETWORK, Network
 from structiot._kit.tasks import service_group
 from structiot.errors import UsageError
+from structiot.maxsmart.changes import StripChange
+from structiot.maxsmart.errands import Errands, StripHealth
+from structiot.maxsmart.identifiers import DeviceIdentifiers
 from structiot.maxsmart.link.datagrams import Clock, system_clock
 from structiot.maxsmart.link.strip import open_link
 from structiot.maxsmart.session import Settings, StripSession
-from structiot.maxsmart.values import StripData, StripInfo, port_of_key
-from structiot.maxsmart.wire.codec_data import read_clock
-from structiot.maxsmart.wire.messages import ALL_PORTS, ReadClock, WattUnit
+from structiot.maxsmart.statistics import PeriodName, StripStatistics
+from structiot.maxsmart.values import StripData, StripInfo, check_port, port_of_key
+from structiot.maxsmart.wire.capabilities import CAPABILITIES, Capability
+from structiot.maxsmart.wire.messages import ALL_PORTS, WattUnit
 from structiot.model import Command, DeviceEvent, Entity, Reading
 
 __all__ = ["MaxSmartStrip", "maxsmart_device"]
@@ -34,8 +39,9 @@ class MaxSmartStrip:
     anything is sent, `UsageError`.
     """
 
-    def __init__(self, session: StripSession) -> None:
+    def __init__(self, session: StripSession, errands: Errands) -> None:
         self._session = session
+        self._errands = errands
 
     def __repr__(self) -> str:
         info = self.info
@@ -68,11 +74,11 @@ class MaxSmartStrip:
             MaxSmartRefused: The strip said no.
             SwitchStuck: It said yes, but the port did not follow.
         """
-        await self._session.switch(port, is_on=True)
+        await self._errands.switch(port, is_on=True)
 
     async def turn_off(self, port: int = ALL_PORTS) -> None:
         """Turn a port off, or all of them, and see that it is; raises as `turn_on`."""
-        await self._session.switch(port, is_on=False)
+        await self._errands.switch(port, is_on=False)
 
     @overload
     async def check_state(self, port: None = None) -> list[bool | None]: ...
@@ -83,7 +89,7 @@ class MaxSmartStrip:
     ) -> bool | list[bool | None] | None:
         """Ask whether a port is on; without a port, for a list of all."""
         if port is not None:
-            self._session.check_port(port)
+            check_port(self.info, port)
         data = await self.get_data()
         return list(data.is_on) if port is None else data.is_on[port - 1]
 
@@ -93,8 +99,83 @@ class MaxSmartStrip:
 
     async def get_power_data(self, port: int) -> Reading:
         """Ask for state, power and current of one port."""
-        self._session.check_port(port)
+        check_port(self.info, port)
         return (await self.get_data()).reading(port)
+
+    # ------------------------------------------------------------ what it can
+
+    @property
+    def capabilities(self) -> Mapping[Capability, bool | None]:
+        """What the strip can beyond switching and metering, see `supports`."""
+        return {name: self.supports(name) for name in CAPABILITIES}
+
+    def supports(self, capability: Capability) -> bool | None:
+        """Whether the strip can do this, by its firmware and what it has shown so far.
+
+        * `"statistics"`: `get_statistics`.
+        * `"rename"`: `change_port_name`.
+        * `"port_names"`: tells the names of its ports.
+        * `"clock"`: `get_device_time`. Setting it works on every device.
+        * `"identifiers"`: tells its CPU id and server.
+
+        Returns:
+            True or False; None where nobody knows of this firmware. What is unknown
+            is tried when it is called for, and the outcome remembered. What is known
+            not to work raises `UnsupportedDevice`, and nothing is sent; see
+            `assume_supported` of `maxsmart_device`.
+
+        Raises:
+            UsageError: No such capability.
+        """
+        return self._session.capabilities.of(capability, self.info.firmware)
+
+    async def get_statistics(
+        self, port: int = ALL_PORTS, period: PeriodName | int = "hourly"
+    ) -> StripStatistics:
+        """Ask for the energy of the last 24 hours, 31 days or 12 months.
+
+        Args:
+            port: A port, or 0 for the sum of all.
+            period: `"hourly"`, `"daily"` or `"monthly"`; 0, 1 or 2 are the same.
+
+        Raises:
+            UsageError: No such port or period; nothing was sent.
+            UnsupportedDevice: The firmware has no statistics.
+            ProtocolViolation: What came back is none.
+        """
+        return await self._errands.statistics(port, period)
+
+    async def retrieve_port_names(self) -> tuple[str, ...]:
+        """Ask for the names of the ports, in their order; `info` is renewed by it.
+
+        A port that has no name is called `Port 1` and so on, and so are all where the
+        firmware does not tell names. The strip's own name is `info.name`. The
+        question sets the strip's clock, see `set_device_time`.
+        """
+        return await self._errands.names()
+
+    async def change_port_name(self, port: int, new_name: str) -> str:
+        """Name a port, or the strip itself with port 0, and see what it is called.
+
+        A plug has only one name, whichever port is given.
+
+        Args:
+            port: A port, or 0.
+            new_name: At most 21 characters; firmware from 3.x on takes 15 bytes
+                of UTF-8.
+
+        Returns:
+            The name as the strip tells it from now on: it may cut it short. Where
+            the firmware does not tell names of ports, the name as it was sent; it is
+            part of `info` for the length of the block.
+
+        Raises:
+            UsageError: No such port, or a name that is blank or too long, or has
+                control characters; nothing was sent.
+            UnsupportedDevice: The firmware cannot be told names.
+            MaxSmartRefused: The strip said no, or said yes and kept the old name.
+        """
+        return await self._errands.rename(port, new_name)
 
     async def get_device_time(self) -> datetime:
         """Ask for the time on the strip's clock; its zone is not known.
@@ -102,8 +183,35 @@ class MaxSmartStrip:
         Raises:
             UnsupportedDevice: The firmware does not tell its time.
         """
-        reply = await self._session.ask(ReadClock())
-        return read_clock(reply).local_time
+        return await self._errands.time()
+
+    async def set_device_time(self) -> datetime | None:
+        """Set the strip's clock to the local time, by asking who it is.
+
+        That question is the only way to set it, and always does: the clock is set
+        when the strip is opened, and every `identify_s` while it is polled.
+
+        Returns:
+            What its clock shows then; None where the firmware does not tell.
+        """
+        return await self._errands.set_time()
+
+    async def get_device_identifiers(self) -> DeviceIdentifiers:
+        """Ask for the CPU id and the like, and rank all that identifies the strip.
+
+        Firmware without them gives what is known from elsewhere.
+        """
+        return await self._errands.identifiers()
+
+    async def health_check(self) -> StripHealth:
+        """Ask for data once and tell how that went; raises nothing while it is open.
+
+        It is a poll like any other: who watches is given what was read, and one that
+        fails counts as a failed poll.
+        """
+        return await self._errands.health()
+
+    # ------------------------------------------------------------ watching
 
     def readings(
         self, *, max_items: int = 256
@@ -118,7 +226,34 @@ class MaxSmartStrip:
             max_items: Readings that wait for a slow consumer; the oldest are dropped
                 and counted (`.dropped`).
         """
-        return self._session.readings(max_items)
+        session = self._session
+        return session.watching(session.audience.readings(max_items))
+
+    def changes(
+        self, *, min_power_w: float = 1.0, max_items: int = 256
+    ) -> AbstractAsyncContextManager[Mailbox[StripChange]]:
+        """Iterate over what changes: states of ports, and their power.
+
+        Changes are told from the first poll that follows, which is only where they
+        start from; if the strip is being polled already, from its latest data. After
+        that, what differs from what was told last is told: all changes of power, by
+        port, then all of state. It shares the polls with `readings`.
+
+        A poll that fails, a figure that is missing and another device at the address
+        change nothing. When the strip is back after an outage, what differs from
+        before is told then, once.
+
+        Args:
+            min_power_w: Power has to differ by more than this, up or down.
+            max_items: Changes that wait for a slow consumer; the oldest are dropped
+                and counted (`.dropped`).
+
+        Raises:
+            UsageError: `min_power_w` is no number, or less than 0.
+        """
+        session = self._session
+        watch = session.audience.changes(min_power_w, max_items)
+        return session.watching(watch)
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
         """Iterate over availability and states, the present ones first.
@@ -127,7 +262,7 @@ class MaxSmartStrip:
         a slow consumer. While the strip is away, or another device answers at its
         address, the iterator waits; availability says why.
         """
-        return self._session.events()
+        return self._session.watching(self._session.audience.events())
 
     async def command(self, key: str, command: Command) -> None:
         """Switch the entity `key`, such as `port_1`, on (True) or off (False)."""
@@ -141,7 +276,7 @@ class MaxSmartStrip:
         if not isinstance(command, bool):
             message = f"{key} of {self.info.name} takes true or false, not {command!r}"
             raise UsageError(message)
-        await self._session.switch(port, is_on=command)
+        await self._errands.switch(port, is_on=command)
 
 
 @asynccontextmanager
@@ -160,9 +295,11 @@ async def maxsmart_device(
     identify_s: float = 300.0,
     offline_after: int = 3,
     watt_unit: WattUnit | None = None,
+    assume_supported: Collection[Capability] = (),
     clock: Clock = system_clock,
     random: Random | None = None,
     network: Network = REAL_NETWORK,
+    neighbourhood: Neighbourhood | None = None,
 ) -> AsyncGenerator[MaxSmartStrip]:
     """Open a MaxSmart or Revogi power strip or plug in the local network.
 
@@ -191,9 +328,12 @@ async def maxsmart_device(
         offline_after: Failed polls in a row that make it unavailable.
         watt_unit: Unit of the power figures, where the device's way of writing
             them does not tell.
+        assume_supported: What the strip can, whatever is known of its firmware; see
+            `MaxSmartStrip.supports`.
         clock: Tells the local time with its zone.
         random: Jitter of the delays; seeded, they repeat.
         network: Where connections and datagrams go.
+        neighbourhood: Where hardware addresses are looked up; the system's if None.
 
     Yields:
         The strip.
@@ -227,6 +367,7 @@ async def maxsmart_device(
         watt_unit=watt_unit,
         name=name,
         device_id=device_id,
+        assume_supported=frozenset(assume_supported),
     )
     link, who, first = await open_link(
         host,
@@ -239,8 +380,11 @@ async def maxsmart_device(
     )
     async with service_group() as tg:
         session = StripSession(link, who, first, settings, clock=clock, random=random)
+        errands = Errands(
+            session, clock=clock, network=network, neighbourhood=neighbourhood
+        )
         tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
         try:
-            yield MaxSmartStrip(session)
+            yield MaxSmartStrip(session, errands)
         finally:
             session.close()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from structiot._kit.latest import LatestBox
 from structiot._kit.mailbox import Mailbox
+from structiot.maxsmart.changes import ChangeWatch, StripChange
 from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.values import StripData, StripInfo, entities_of, states_of
 from structiot.model import (
@@ -52,13 +53,15 @@ class Audience:
         self._states: dict[str, State | None] = {}
         self._reading_boxes: list[Mailbox[Reading]] = []
         self._event_boxes: list[EventBox] = []
+        self._change_watches: list[ChangeWatch] = []
         self._describe()
         self._tell_states()
 
     @property
     def size(self) -> int:
         """How many watch."""
-        return len(self._reading_boxes) + len(self._event_boxes)
+        boxes = len(self._reading_boxes) + len(self._event_boxes)
+        return boxes + len(self._change_watches)
 
     @contextmanager
     def readings(self, max_items: int) -> Generator[Mailbox[Reading]]:
@@ -73,6 +76,23 @@ class Audience:
             yield box
         finally:
             self._reading_boxes.remove(box)
+            box.close()
+
+    @contextmanager
+    def changes(
+        self, min_power_w: float, max_items: int
+    ) -> Generator[Mailbox[StripChange]]:
+        """Add a watcher of changes from the present data, or else from the next."""
+        name = f"changes of {self.info.name}"
+        box: Mailbox[StripChange] = Mailbox(max_items, name=name)
+        watch = ChangeWatch(box, min_power_w)
+        if self.size and self.availability.is_available:
+            watch.see(self.data)
+        self._change_watches.append(watch)
+        try:
+            yield box
+        finally:
+            self._change_watches.remove(watch)
             box.close()
 
     @contextmanager
@@ -93,6 +113,8 @@ class Audience:
         """End every iteration."""
         for readings in self._reading_boxes:
             readings.close()
+        for watch in self._change_watches:
+            watch.box.close()
         for events in self._event_boxes:
             events.close()
 
@@ -102,6 +124,8 @@ class Audience:
         for box in self._reading_boxes:
             for reading in data.readings:
                 box.put(reading)
+        for watch in self._change_watches:
+            watch.see(data)
         self._tell_states()
 
     def tell_info(self, info: StripInfo) -> None:

@@ -22,7 +22,12 @@ from structiot.maxsmart.wire.messages import (
     ReadIdentifiers,
 )
 
-__all__ = ["Identification", "identify_maxsmart", "identity_of_link"]
+__all__ = [
+    "Identification",
+    "arp_mac_of",
+    "identify_maxsmart",
+    "identity_of_link",
+]
 
 _REPLY_S = 2.0
 _AT_A_TIME = 32
@@ -95,7 +100,7 @@ async def identify_maxsmart(
         host,
         discovery=discovery,
         hardware=hardware,
-        arp_mac=await _arp_mac(host, network, around),
+        arp_mac=await arp_mac_of(host, network, around),
     )
 
 
@@ -116,7 +121,7 @@ async def identity_of_link(
         link.host,
         discovery=discovery,
         hardware=hardware,
-        arp_mac=await _arp_mac(link.host, network, neighbourhood),
+        arp_mac=await arp_mac_of(link.host, network, neighbourhood),
     )
 
 
@@ -183,9 +188,10 @@ async def _hardware(link: StripLink) -> Identifiers | None:
         return None
 
 
-async def _arp_mac(
+async def arp_mac_of(
     host: str, network: Network, neighbourhood: Neighbourhood
 ) -> str | None:
+    """Look up a host's hardware address; None if nobody here knows it."""
     try:
         return await neighbourhood.mac_of(await udp_address(host, network))
     except TransportError as exc:

@@ -38,12 +38,14 @@ class IdentityCheck:
 
     Attributes:
         who: What the device says about itself, newest first.
+        has_port_names: Whether names of ports were part of it; None before it spoke.
     """
 
     def __init__(
         self, link: StripLink, who: DiscoveryReply | None, *, identify_s: float
     ) -> None:
         self.who: DiscoveryReply = who or DiscoveryReply()
+        self.has_port_names: bool | None = None if who is None else bool(who.port_names)
         self._link = link
         self._identify_s = identify_s
         self._identity = Identity(serial=self.who.serial, mac=self.who.mac)
@@ -95,7 +97,27 @@ class IdentityCheck:
         # Where that is another one, or none, the serial tells more.
         await self._discover(is_required=is_required)
 
-    async def _discover(self, *, is_required: bool) -> None:
+    async def ask_anew(self) -> None:
+        """Ask by discovery, whatever was asked before; it has to answer.
+
+        Raises:
+            DeviceReplaced: It is another one.
+            ReplyTimeout: It does not say.
+            TransportError: The question could not be sent.
+        """
+        if not await self._discover(is_required=False):
+            message = f"{self._link.host} does not say who it is (UDP discovery)"
+            raise ReplyTimeout(message, request="discovery")
+
+    def remember_port_name(self, port: int, name: str) -> None:
+        """Keep a name that the device was given and does not tell."""
+        names = list(self.who.port_names or ())
+        names += [""] * (port - len(names))
+        names[port - 1] = name
+        self.who = replace(self.who, port_names=tuple(names))
+
+    async def _discover(self, *, is_required: bool) -> bool:
+        """Ask, and tell whether it answered."""
         reply = await self._link.who_is_there()
         if reply is not None and self._identity.is_other(reply):
             # One garbled answer is no proof of another device.
@@ -111,7 +133,7 @@ class IdentityCheck:
                 raise ReplyTimeout(message, request="discovery")
             elif not self._identity.is_known:
                 await self._learn_cpu_id()
-            return
+            return False
         if self._identity.is_other(reply):
             found = reply.serial or reply.mac or "?"
             raise replaced(host, self._name, found)
@@ -120,6 +142,7 @@ class IdentityCheck:
         self._learn(reply)
         self._has_answered = True
         await self._learn_cpu_id()
+        return True
 
     async def _learn_cpu_id(self) -> None:
         if self._may_have_cpu_id:
@@ -149,6 +172,7 @@ class IdentityCheck:
         if not self._identity.is_known:
             self._identity = Identity(serial=reply.serial, mac=reply.mac)
             self._link.serial = reply.serial
+        self.has_port_names = bool(reply.port_names) or bool(self.has_port_names)
         # What a reply leaves out or garbles is known from before.
         self.who = replace(
             reply,

@@ -2,37 +2,38 @@
 
 Nobody polls while nobody watches. While somebody does, one task polls on the
 schedule of `wire.protocol`, gives what it reads to every watcher, and tells when the
-strip goes away and comes back. Commands take turns, are verified by reading back,
-and what was read for that goes to the watchers, too.
+strip goes away and comes back. Commands take turns, and what is read for them goes
+to the watchers, too.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
 from random import Random
+from typing import TypeVar
 
 import anyio
 
 from structiot._kit.backoff import Backoff
-from structiot._kit.mailbox import Mailbox
 from structiot.errors import (
     PeerError,
     ProtocolViolation,
-    StructiotError,
+    ReplyTimeout,
     TransportError,
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart.audience import Audience, EventBox
-from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.audience import Audience
+from structiot.maxsmart.errors import DeviceReplaced
 from structiot.maxsmart.identity import IdentityCheck, Strangeness
 from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.values import StripData, StripInfo, data_from, info_from
+from structiot.maxsmart.wire.capabilities import Capabilities, Capability
 from structiot.maxsmart.wire.codec_data import read_port_data
 from structiot.maxsmart.wire.messages import (
     Command,
@@ -40,25 +41,24 @@ from structiot.maxsmart.wire.messages import (
     PortData,
     ReadData,
     Reply,
-    SetPort,
+    Transport,
     WattUnit,
 )
 from structiot.maxsmart.wire.protocol import (
-    VERIFY_AFTER_S,
     PollSchedule,
     Reachability,
     Verdict,
     has_jumped,
     is_other_kind,
-    ports_astray,
 )
-from structiot.model import Reading
 
-__all__ = ["Settings", "StripSession"]
+__all__ = ["COMMAND_ATTEMPTS", "Settings", "StripSession"]
+
+T = TypeVar("T")
 
 # A strip that was not heard of for longer than this may be another one by now.
 _FRESH_S = 60.0
-_COMMAND_ATTEMPTS = 2
+COMMAND_ATTEMPTS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -75,12 +75,16 @@ class Settings:
     watt_unit: WattUnit | None
     name: str | None
     device_id: str | None = None
+    assume_supported: frozenset[str] = frozenset()
 
 
 class StripSession:
     """See the module's text; `run` is its background task.
 
     Attributes:
+        link: Requests to it.
+        identity: Whether it is still the same, and what it says about itself.
+        capabilities: What it can, as far as that is known.
         audience: Who watches, and what they were told last.
         schedule: When it is polled.
         reach: Whether it is there.
@@ -96,7 +100,7 @@ class StripSession:
         clock: Clock,
         random: Random | None,
     ) -> None:
-        self._link = link
+        self.link = link
         self._clock = clock
         self._settings = settings
         self._retries = Backoff(
@@ -106,12 +110,19 @@ class StripSession:
             jitter=0.2,
             stable_s=0.0,
         ).start(random)
-        self._identity = IdentityCheck(link, who, identify_s=settings.identify_s)
-        self._identity.heard(first)
+        self.identity: IdentityCheck = IdentityCheck(
+            link, who, identify_s=settings.identify_s
+        )
+        self.capabilities: Capabilities = Capabilities(
+            transport=link.transport,
+            has_port_names=self.identity.has_port_names,
+            assumed=settings.assume_supported,
+        )
+        self.identity.heard(first)
         self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
         info = info_from(
-            self._identity.who,
+            self.identity.who,
             host=link.host,
             port_count=len(self._ports.switches),
             name=settings.name,
@@ -147,7 +158,7 @@ class StripSession:
                 # Not refused when closed: the block may be ending at this moment.
                 await self._refresh(attempts=1)
             except (TransportError, PeerError) as exc:
-                _log.debug("%s: poll failed: %s", self._link.host, exc)
+                _log.debug("%s: poll failed: %s", self.link.host, exc)
 
     async def _until_due(self) -> None:
         while (wait_s := self.schedule.next_at - anyio.current_time()) > 0:
@@ -176,20 +187,20 @@ class StripSession:
             return self._accept(ports)
 
     async def _read_as_the_same(self, attempts: int) -> PortData:
-        reply = await self._link.ask(ReadData(), attempts=attempts)
-        if self._identity.heard(reply):
-            self._describe()
+        reply = await self.link.ask(ReadData(), attempts=attempts)
+        if self.identity.heard(reply):
+            self.describe()
         ports = read_port_data(reply, watt_unit=self._settings.watt_unit)
         is_other = is_other_kind(self._ports, ports)
         must_identify = is_other or self.reach.must_identify or self._is_stale()
-        if self._identity.is_due(self._strangeness_of(ports)) or must_identify:
-            await self._identity.check(is_required=must_identify)
-            self._describe()
+        if self.identity.is_due(self._strangeness_of(ports)) or must_identify:
+            await self.identity.check(is_required=must_identify)
+            self.describe()
         if len(ports.switches) != self.info.port_count:
             message = (
                 f"{len(ports.switches)} ports reported, {self.info.port_count} exist"
             )
-            raise ProtocolViolation(f"{self._link.host}: {message}", data=reply.excerpt)
+            raise ProtocolViolation(f"{self.link.host}: {message}", data=reply.excerpt)
         return ports
 
     def _strangeness_of(self, ports: PortData) -> Strangeness:
@@ -231,12 +242,14 @@ class StripSession:
 
     @property
     def _label(self) -> str:
-        return f"{self.info.name} ({self._link.host})"
+        return f"{self.info.name} ({self.link.host})"
 
-    def _describe(self) -> None:
+    def describe(self) -> None:
+        """Tell what the device says about itself, where that is new."""
+        self.capabilities.has_port_names = self.identity.has_port_names
         info = info_from(
-            self._identity.who,
-            host=self._link.host,
+            self.identity.who,
+            host=self.link.host,
             port_count=self.info.port_count,
             name=self._settings.name,
             device_id=self._settings.device_id,
@@ -252,13 +265,13 @@ class StripSession:
 
     # ------------------------------------------------------------ commands
 
-    async def switch(self, port: int, *, is_on: bool) -> None:
-        """Switch a port (0: all) and read back until it shows."""
+    @asynccontextmanager
+    async def commanding(self) -> AsyncGenerator[None]:
+        """Take the turn of a command; quick polls follow, or one at once if it fails."""
         self._check_open()
-        self.check_port(port, may_be_all=True)
         async with self._commanding:
             try:
-                await self._switch(port, is_on=is_on)
+                yield
             except (TransportError, DeviceReplaced) as exc:
                 if isinstance(exc, DeviceReplaced):
                     self._failed(exc)
@@ -266,99 +279,94 @@ class StripSession:
                 self._wake.set()
                 raise
 
-    async def _switch(self, port: int, *, is_on: bool) -> None:
-        if self.reach.must_identify or self._is_stale():
-            # It may be another one by now.
-            await self._refresh(attempts=_COMMAND_ATTEMPTS)
-        await self.ask(SetPort(port=port, is_on=is_on))
-        try:
-            await self._verify(port, is_on=is_on)
-        finally:
-            self.schedule.commanded(anyio.current_time())
-            self._wake.set()
+    def commanded(self) -> None:
+        """Poll quicker for a while."""
+        self.schedule.commanded(anyio.current_time())
+        self._wake.set()
 
-    async def ask(self, command: Command) -> Reply:
-        """Send a command of the user's; a lost one is sent once more.
+    async def be_sure(self) -> None:
+        """Find out whether this is still the same strip, if it was silent for long."""
+        if self.reach.must_identify or self._is_stale():
+            await self._refresh(attempts=COMMAND_ATTEMPTS)
+
+    async def identify(self) -> None:
+        """Ask the strip by discovery who it is and what it and its ports are called.
 
         Raises:
-            MaxSmartRefused: The strip refused it, by code or by hanging up.
-            UnsupportedDevice: Its firmware does not know the command.
-            TransportError: The strip could not be reached.
+            DeviceReplaced: It is another one.
+            TransportError: It does not say.
         """
         self._check_open()
         try:
-            return await self._link.ask(command, attempts=_COMMAND_ATTEMPTS)
-        except TransportError as exc:
-            if not is_hang_up(exc):
-                raise
-            hang_up = exc
-        # So it does to commands that it does not know; is it still there?
-        await self._link.ask(ReadData())
-        raise self._hung_up_on(command) from hang_up
+            await self.identity.ask_anew()
+        except DeviceReplaced as exc:
+            self._failed(exc)
+            raise
+        self.describe()
 
-    def _hung_up_on(self, command: Command) -> PeerError:
-        what = type(command).__name__
-        message = f"{self._label} hung up on {what}"
-        if isinstance(command, SetPort):
-            return MaxSmartRefused(message, host=self._link.host, command=what)
-        model, firmware = self.info.model, self.info.firmware
-        message = f"{message}: firmware {firmware or '?'} does not know it"
-        return UnsupportedDevice(message, model=model, firmware=firmware)
+    async def ask_for(
+        self,
+        capability: Capability,
+        command: Command,
+        *,
+        transport: Transport | None = None,
+    ) -> Reply:
+        """Send a command that not every firmware knows, and learn from the answer.
 
-    async def _verify(self, port: int, *, is_on: bool) -> None:
-        astray: tuple[int, ...] = ()
-        for pause_s in VERIFY_AFTER_S:
-            await anyio.sleep(pause_s)
-            try:
-                data = await self._refresh(attempts=_COMMAND_ATTEMPTS)
-            except StructiotError as exc:
-                exc.add_note("the command was accepted; reading back failed")
-                raise
-            astray = ports_astray(data.is_on, port, is_on=is_on)
-            if not astray:
-                return
-        state = "on" if is_on else "off"
-        ports = ", ".join(map(str, astray))
-        message = f"{self._label} accepted the command, but port {ports} is not {state}"
-        raise SwitchStuck(message, host=self._link.host, ports=astray, is_on=is_on)
-
-    def check_port(self, port: int, *, may_be_all: bool = False) -> None:
-        """Refuse a port that does not exist, before anything is sent."""
-        first = 0 if may_be_all else 1
-        count = self.info.port_count
-        if isinstance(port, bool) or not isinstance(port, int):
-            message = f"a port is a number, not {port!r}"
-            raise UsageError(message)
-        if not first <= port <= count:
-            ports = (
-                "its only port is 1" if count == 1 else f"its ports are 1 to {count}"
+        Raises:
+            UnsupportedDevice: Its firmware does not know the command; nothing was
+                sent if that was known before.
+            MaxSmartRefused: The strip refused it.
+            DeviceReplaced: It is another one.
+            TransportError: The strip could not be reached.
+        """
+        self.require(capability)
+        firmware = self.info.firmware
+        is_known = self.capabilities.of(capability, firmware) is not None
+        await self.be_sure()
+        try:
+            reply = await self.link.ask(
+                command, attempts=COMMAND_ATTEMPTS, transport=transport
             )
-            hint = " (0 is all)" if may_be_all else ""
-            message = f"{self._label} has no port {port}; {ports}{hint}"
-            raise UsageError(message)
+        except TransportError as exc:
+            is_silent = isinstance(exc, ReplyTimeout) and not is_known
+            if not is_hang_up(exc) and not is_silent:
+                raise
+            # So it does with what it does not know, if it is still there.
+            await self.link.ask(ReadData())
+            self.capabilities.show(capability, firmware, is_supported=False)
+            raise self._missing(capability) from exc
+        self.capabilities.show(capability, firmware, is_supported=True)
+        return reply
+
+    def require(self, capability: Capability) -> None:
+        """Refuse what the strip is known not to be capable of, before anything is sent.
+
+        Raises:
+            UnsupportedDevice: It cannot.
+        """
+        self._check_open()
+        if self.capabilities.of(capability, self.info.firmware) is False:
+            raise self._missing(capability)
+
+    def _missing(self, capability: Capability) -> UnsupportedDevice:
+        info = self.info
+        return self.capabilities.missing(
+            capability, device=self._label, model=info.model, firmware=info.firmware
+        )
 
     # ------------------------------------------------------------ who watches
 
     @asynccontextmanager
-    async def readings(self, max_items: int) -> AsyncGenerator[Mailbox[Reading]]:
-        """Give the readings of each poll for the length of the block."""
-        with self._watched(), self.audience.readings(max_items) as box:
-            yield box
-
-    @asynccontextmanager
-    async def events(self) -> AsyncGenerator[EventBox]:
-        """Give availability and states, the present ones first."""
-        with self._watched(), self.audience.events() as box:
-            yield box
-
-    @contextmanager
-    def _watched(self) -> Generator[None]:
+    async def watching(self, box: AbstractContextManager[T]) -> AsyncGenerator[T]:
+        """Poll as long as a box of the audience is open."""
         self._check_open()
         if not self.audience.size:
             self.schedule.begin(anyio.current_time())
             self._wake.set()
         try:
-            yield
+            with box as opened:
+                yield opened
         finally:
             if not self.audience.size:
                 self.schedule.stop()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from structiot.errors import UsageError
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.wire.codec_discovery import ports_of_serial
 from structiot.maxsmart.wire.messages import DiscoveryReply, PortData
@@ -16,6 +17,7 @@ __all__ = [
     "DiscoveredMaxSmart",
     "StripData",
     "StripInfo",
+    "check_port",
     "data_from",
     "discovered_from",
     "entities_of",
@@ -160,6 +162,24 @@ def info_from(
         port_count=port_count,
         port_names=tuple(name or f"Port {i}" for i, name in enumerate(names, start=1)),
     )
+
+
+def check_port(info: StripInfo, port: int, *, may_be_all: bool = False) -> None:
+    """Refuse a port that does not exist, before anything is sent.
+
+    Raises:
+        UsageError: The device has no such port.
+    """
+    first = 0 if may_be_all else 1
+    count = info.port_count
+    if isinstance(port, bool) or not isinstance(port, int):
+        message = f"a port is a number, not {port!r}"
+        raise UsageError(message)
+    if not first <= port <= count:
+        ports = "its only port is 1" if count == 1 else f"its ports are 1 to {count}"
+        hint = " (0 is all)" if may_be_all else ""
+        message = f"{info.name} ({info.host}) has no port {port}; {ports}{hint}"
+        raise UsageError(message)
 
 
 def data_from(ports: PortData, *, device: str, at_utc: datetime) -> StripData:

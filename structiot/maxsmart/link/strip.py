@@ -7,7 +7,7 @@ take turns and nothing is kept open.
 from __future__ import annotations
 
 import logging
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import anyio
 
@@ -43,18 +43,10 @@ from structiot.maxsmart.wire.messages import (
     ReadData,
     Reply,
     Request,
+    Transport,
 )
 
-__all__ = [
-    "StripLink",
-    "Transport",
-    "is_hang_up",
-    "open_link",
-    "replaced",
-    "unasked_link",
-]
-
-Transport: TypeAlias = Literal["http", "udp_v3"]
+__all__ = ["StripLink", "is_hang_up", "open_link", "replaced", "unasked_link"]
 
 # The real ones fill less than 2 KiB; anything longer is not one of them.
 MAX_REPLY_BYTES: Final = 65536
@@ -73,6 +65,7 @@ class StripLink:
         host: Address or name of the device.
         serial: Serial that is sent with every request; None where it is not known.
         transport: How the device is spoken to.
+        latency_s: Seconds that the last reply took; None before the first.
     """
 
     def __init__(
@@ -88,6 +81,7 @@ class StripLink:
         self.host = host
         self.serial: str | None = None
         self.transport: Transport = "http"
+        self.latency_s: float | None = None
         self._http = http
         self._udp_port = udp_port
         self._reply_s = reply_s
@@ -105,8 +99,19 @@ class StripLink:
             self.host, self._udp_port, network=self._network, clock=self._clock
         )
 
-    async def ask(self, command: Command, *, attempts: int = 1) -> Reply:
+    async def ask(
+        self,
+        command: Command,
+        *,
+        attempts: int = 1,
+        transport: Transport | None = None,
+    ) -> Reply:
         """Send a command and wait for its reply; only lost ones are sent again.
+
+        Args:
+            command: What is asked.
+            attempts: How often it is sent at most.
+            transport: How it is sent; as all are, by default.
 
         Raises:
             MaxSmartRefused: The device answered with a code other than 200.
@@ -118,16 +123,19 @@ class StripLink:
         for attempt in range(1, attempts + 1):
             try:
                 async with self._turn:
-                    return self._checked(await self._exchange(command), command)
+                    sent_at = anyio.current_time()
+                    reply = await self._exchange(command, transport or self.transport)
+                    self.latency_s = anyio.current_time() - sent_at
+                    return self._checked(reply, command)
             except TransportError:
                 if attempt == attempts:
                     raise
             await anyio.sleep(_RETRY_PAUSE_S)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
-    async def _exchange(self, command: Command) -> Reply:
+    async def _exchange(self, command: Command, transport: Transport) -> Reply:
         request = Request(command=command, serial=self.serial)
-        if self.transport == "udp_v3":
+        if transport == "udp_v3":
             return await self._exchange_v3(request)
         target = encode_http_target(request)
         answer = await self._http.get(target)

@@ -36,6 +36,7 @@ __all__ = [
     "SetPort",
     "Statistics",
     "StatisticsPeriod",
+    "Transport",
     "V3Number",
     "WattStyle",
     "WattUnit",
@@ -45,6 +46,7 @@ ALL_PORTS = 0
 CODE_OK = 200
 CODE_REFUSED = 400
 
+Transport: TypeAlias = Literal["http", "udp_v3"]
 WattUnit: TypeAlias = Literal["W", "mW"]
 
 

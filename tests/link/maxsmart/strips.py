@@ -14,7 +14,7 @@ import anyio
 from structiot._kit.memory_network import MemoryNetwork
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
-from structiot.sim import FAMILIES, MaxSmartSim, sim_maxsmart
+from structiot.sim import FAMILIES, Family, MaxSmartSim, sim_maxsmart
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ async def waiting(events: AsyncIterator[T]) -> list[T]:
 
 @asynccontextmanager
 async def bench(
-    family: str = "mh_strip_130",
+    family: Family | str = "mh_strip_130",
     *,
     sim: dict[str, Any] | None = None,
     **options: Any,

@@ -1,0 +1,321 @@
+"""What a user has a strip do: switch, tell and change its names, tell what it knows.
+
+Each errand is checked before anything is sent, and what changes the strip is read
+back. Commands take turns.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+
+from structiot._kit.neighbourhood import Neighbourhood, neighbourhood_of
+from structiot._kit.network import Network
+from structiot.errors import (
+    PeerError,
+    ProtocolViolation,
+    StructiotError,
+    TransportError,
+    UnsupportedDevice,
+    UsageError,
+)
+from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
+from structiot.maxsmart.identify import arp_mac_of
+from structiot.maxsmart.link.datagrams import Clock
+from structiot.maxsmart.link.strip import is_hang_up
+from structiot.maxsmart.session import COMMAND_ATTEMPTS, StripSession
+from structiot.maxsmart.statistics import (
+    DatedBy,
+    StripStatistics,
+    bucket_start,
+    newest_start,
+    period_of,
+    statistics_from,
+)
+from structiot.maxsmart.values import check_port
+from structiot.maxsmart.wire.capabilities import name_limit_of, renames_by
+from structiot.maxsmart.wire.codec_data import (
+    read_clock,
+    read_identifiers,
+    read_statistics,
+)
+from structiot.maxsmart.wire.messages import (
+    ALL_PORTS,
+    ReadClock,
+    ReadData,
+    ReadIdentifiers,
+    ReadStatistics,
+    SetName,
+    SetPort,
+    StatisticsPeriod,
+    Transport,
+)
+from structiot.maxsmart.wire.protocol import VERIFY_AFTER_S, ports_astray
+
+__all__ = ["Errands", "StripHealth"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripHealth:
+    """How a device is at this moment.
+
+    Attributes:
+        is_reachable: It answered, and it is the right one.
+        latency_s: Seconds from the last question to its answer; None without one.
+        transport: `"http"` or `"udp_v3"`.
+        is_polled: Whether somebody watches it, so that it is polled.
+        name: Its name.
+        host: Its address.
+        firmware: Its firmware.
+        error: Why it is not reachable; None if it is.
+    """
+
+    is_reachable: bool
+    latency_s: float | None
+    transport: Transport
+    is_polled: bool
+    name: str
+    host: str
+    firmware: str | None
+    error: str | None
+
+
+class Errands:
+    """Carries out what the strip's user asks, through its session."""
+
+    def __init__(
+        self,
+        session: StripSession,
+        *,
+        clock: Clock,
+        network: Network,
+        neighbourhood: Neighbourhood | None,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._network = network
+        self._neighbourhood = neighbourhood or neighbourhood_of(network)
+
+    # ------------------------------------------------------------ switching
+
+    async def switch(self, port: int, *, is_on: bool) -> None:
+        """Switch a port (0: all) and read back until it shows."""
+        session = self._session
+        check_port(session.info, port, may_be_all=True)
+        async with session.commanding():
+            await session.be_sure()
+            await self._set_port(SetPort(port=port, is_on=is_on))
+            try:
+                await self._see_that(port, is_on=is_on)
+            finally:
+                session.commanded()
+
+    async def _set_port(self, command: SetPort) -> None:
+        link = self._session.link
+        try:
+            await link.ask(command, attempts=COMMAND_ATTEMPTS)
+        except TransportError as exc:
+            if not is_hang_up(exc):
+                raise
+            # So it refuses, too, if it is still there.
+            await link.ask(ReadData())
+            message = f"{self._label} hung up on SetPort"
+            raise MaxSmartRefused(message, host=self._host, command="SetPort") from exc
+
+    async def _see_that(self, port: int, *, is_on: bool) -> None:
+        astray: tuple[int, ...] = ()
+        for pause_s in VERIFY_AFTER_S:
+            await anyio.sleep(pause_s)
+            try:
+                data = await self._session.refresh(attempts=COMMAND_ATTEMPTS)
+            except StructiotError as exc:
+                exc.add_note("the command was accepted; reading back failed")
+                raise
+            astray = ports_astray(data.is_on, port, is_on=is_on)
+            if not astray:
+                return
+        state = "on" if is_on else "off"
+        ports = ", ".join(map(str, astray))
+        message = f"{self._label} accepted the command, but port {ports} is not {state}"
+        raise SwitchStuck(message, host=self._host, ports=astray, is_on=is_on)
+
+    # ------------------------------------------------------------ statistics
+
+    async def statistics(self, port: int, period: object) -> StripStatistics:
+        """Read statistics; see `MaxSmartStrip.get_statistics`."""
+        session = self._session
+        check_port(session.info, port, may_be_all=True)
+        wanted = period_of(period)
+        for is_last in (False, True):
+            asked_at = anyio.current_time()
+            reply = await session.ask_for("statistics", ReadStatistics(period=wanted))
+            wire = read_statistics(reply, asked=wanted)
+            rows = len(wire.energy_raw)
+            if rows != session.info.port_count:
+                message = f"{session.info.host}: {rows} rows of statistics for "
+                message += f"{session.info.port_count} ports"
+                raise ProtocolViolation(message, data=reply.excerpt)
+            dated_by: DatedBy = "reply"
+            newest = newest_start(wanted, wire.date)
+            if newest is None:
+                newest, dated_by = await self._newest_by_clock(
+                    wanted, asked_at, may_have_turned=not is_last
+                )
+            if newest is not None:
+                return statistics_from(
+                    wire,
+                    device=session.info.id,
+                    port=port,
+                    newest=newest,
+                    dated_by=dated_by,
+                )
+        raise AssertionError  # pragma: no cover - the last answer is always dated
+
+    async def _newest_by_clock(
+        self, period: StatisticsPeriod, asked_at: float, *, may_have_turned: bool
+    ) -> tuple[datetime | None, DatedBy]:
+        """Tell in which bucket the device was; None if the next began meanwhile."""
+        dated_by: DatedBy = "device_clock"
+        try:
+            shown = await self.time()
+        except (TransportError, PeerError) as exc:
+            _log.debug("%s: statistics dated by our clock: %s", self._host, exc)
+            shown, dated_by = self._clock(), "client_clock"
+        start = bucket_start(period, shown)
+        elapsed = timedelta(seconds=anyio.current_time() - asked_at)
+        has_turned = bucket_start(period, shown - elapsed) != start
+        return (None if has_turned and may_have_turned else start), dated_by
+
+    # ------------------------------------------------------------ names
+
+    async def names(self) -> tuple[str, ...]:
+        """Read the names anew; see `MaxSmartStrip.retrieve_port_names`."""
+        await self._session.identify()
+        return self._session.info.port_names
+
+    async def rename(self, port: int, new_name: str) -> str:
+        """Change a name; see `MaxSmartStrip.change_port_name`."""
+        session = self._session
+        check_port(session.info, port, may_be_all=True)
+        session.require("rename")
+        name = self._checked_name(new_name)
+        command = SetName(port=port, name=name)
+        transport = renames_by(session.info.firmware)
+        async with session.commanding():
+            await session.identify()
+            before = self._shown_name(port)
+            await session.ask_for("rename", command, transport=transport)
+            return await self._read_back(port, name, before)
+
+    def _checked_name(self, new_name: object) -> str:
+        info = self._session.info
+        name = new_name.strip() if isinstance(new_name, str) else ""
+        if not name:
+            message = f"a name is a text that is not blank, not {new_name!r}"
+            raise UsageError(message)
+        if not name.isprintable():
+            message = f"a name has no control characters: {name!r}"
+            raise UsageError(message)
+        limit = name_limit_of(info.firmware)
+        length = limit.length_of(name)
+        if length > limit.most:
+            message = f"{name!r} has {length} {limit.unit}; firmware "
+            message += f"{info.firmware or '?'} takes {limit.most}"
+            raise UsageError(message)
+        return name
+
+    def _shown_name(self, port: int) -> str | None:
+        """Give a name as the device tells it; None if it does not."""
+        who, ports = self._session.identity.who, self._session.info.port_count
+        if port == ALL_PORTS or ports == 1:
+            # A plug has one name, whichever port is given.
+            return who.name
+        names = who.port_names or ()
+        return names[port - 1] if port <= len(names) else None
+
+    async def _read_back(self, port: int, name: str, before: str | None) -> str:
+        if before is None:
+            self._session.identity.remember_port_name(port, name)
+            self._session.describe()
+            return name
+        shown: str | None = before
+        for pause_s in VERIFY_AFTER_S:
+            await anyio.sleep(pause_s)
+            try:
+                await self._session.identify()
+            except StructiotError as exc:
+                exc.add_note("the new name was accepted; reading it back failed")
+                raise
+            shown = self._shown_name(port)
+            if shown == name:
+                return name
+        if shown == before or shown is None:
+            message = f"{self._label} accepted the name {name!r}, but is still called {before!r}"
+            raise MaxSmartRefused(message, host=self._host, command="SetName")
+        # Cut short, or in letters that the device can show.
+        return shown
+
+    # ------------------------------------------------------------ clock
+
+    async def time(self) -> datetime:
+        """Read the clock; see `MaxSmartStrip.get_device_time`."""
+        return read_clock(await self._session.ask_for("clock", ReadClock())).local_time
+
+    async def set_time(self) -> datetime | None:
+        """Set the clock; see `MaxSmartStrip.set_device_time`."""
+        await self._session.identify()
+        try:
+            return await self.time()
+        except UnsupportedDevice:
+            return None
+
+    # ------------------------------------------------------------ identity and health
+
+    async def identifiers(self) -> DeviceIdentifiers:
+        """Read the identifiers; see `MaxSmartStrip.get_device_identifiers`."""
+        session = self._session
+        hardware = None
+        try:
+            reply = await session.ask_for("identifiers", ReadIdentifiers())
+            hardware = read_identifiers(reply)
+        except UnsupportedDevice as exc:
+            _log.debug("%s: no identifiers of the hardware: %s", self._host, exc)
+        return identifiers_from(
+            self._host,
+            discovery=session.identity.who,
+            hardware=hardware,
+            arp_mac=await arp_mac_of(self._host, self._network, self._neighbourhood),
+        )
+
+    async def health(self) -> StripHealth:
+        """See how the strip is; see `MaxSmartStrip.health_check`."""
+        session, error = self._session, None
+        try:
+            await session.refresh()
+        except (TransportError, PeerError) as exc:
+            error = exc
+        info = session.info
+        return StripHealth(
+            is_reachable=error is None,
+            latency_s=None if error else session.link.latency_s,
+            transport=session.link.transport,
+            is_polled=session.audience.size > 0,
+            name=info.name,
+            host=info.host,
+            firmware=info.firmware,
+            error=None if error is None else str(error),
+        )
+
+    @property
+    def _host(self) -> str:
+        return self._session.info.host
+
+    @property
+    def _label(self) -> str:
+        return f"{self._session.info.name} ({self._host})"

@@ -1,0 +1,363 @@
+"""Statistics, clock, identifiers, health, and what a firmware cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from structiot.errors import (
+    ProtocolViolation,
+    ReplyTimeout,
+    UnsupportedDevice,
+    UsageError,
+)
+from structiot.maxsmart import CAPABILITIES, DeviceReplaced, StripHealth
+from structiot.maxsmart.wire.messages import (
+    HttpNumber,
+    ReadStatistics,
+    StatisticsPeriod,
+)
+from structiot.sim import FAMILIES, SimClock, sim_maxsmart
+from tests.link.maxsmart.strips import (
+    HOST,
+    HTTP_FAMILIES,
+    SERIAL,
+    V3_FAMILIES,
+    WallClock,
+    bench,
+    is_there,
+)
+
+pytestmark = pytest.mark.virtual_time
+
+
+def at(*fields: int) -> datetime:
+    """Give a time of the device's wall clock, which has no zone."""
+    return datetime(*fields)  # type: ignore[arg-type] # noqa: DTZ001
+
+
+def past(days: int = 40) -> dict[str, Any]:
+    """Let a strip have drawn power for so long, by the same clock as its client's."""
+    clock = SimClock(WallClock().start)
+    return {"history": timedelta(days=days), "clock": clock, "utc_offset_h": 2}
+
+
+# ---------------------------------------------------------------- statistics
+
+
+@pytest.mark.parametrize(
+    ("period", "number", "newest", "count"),
+    [
+        ("hourly", 0, at(2024, 5, 1, 13), 24),
+        ("daily", 1, at(2024, 5, 1), 31),
+        ("monthly", 2, at(2024, 5, 1), 12),
+    ],
+)
+async def test_statistics_are_those_of_the_device(period, number, newest, count):
+    async with bench(sim=past()) as b:
+        found = await b.strip.get_statistics(5, period)
+        assert (found.device, found.port, found.period) == (SERIAL, 5, period)
+        assert len(found.points) == count
+        assert found.points[-1].start == newest
+        assert found.dated_by == "reply"
+        assert (found.price_per_kwh, found.currency) == (0.21, "CHF")
+        assert found.energy_wh is not None
+        assert 0 < found.energy_wh <= b.sim.energy_wh(5) + 0.1
+        assert found.cost == round(found.energy_wh / 1000 * 0.21, 4)
+        assert await b.strip.get_statistics(5, number) == found
+        (asked, _) = b.asked(HttpNumber.STATISTICS)
+        assert asked.command == ReadStatistics(period=StatisticsPeriod(number))
+
+
+async def test_port_zero_is_the_sum_of_all():
+    async with bench(sim=past()) as b:
+        total = await b.strip.get_statistics(period="daily")
+        ports = [await b.strip.get_statistics(port, "daily") for port in range(1, 7)]
+        for together, *points in zip(
+            total.points, *(one.points for one in ports), strict=True
+        ):
+            expected = sum(point.energy_wh or 0.0 for point in points)
+            assert together.energy_wh == pytest.approx(expected, abs=0.001)
+
+
+async def test_a_plug_without_dates_is_dated_by_its_own_clock():
+    async with bench("mh_plug_130", sim=past()) as b:
+        b.sim.set_local_time(at(2023, 3, 1, 0, 30))
+        found = await b.strip.get_statistics(0, "monthly")
+        assert found.dated_by == "device_clock"
+        assert found.points[-1].start == at(2023, 3, 1)
+        assert found == replace(await b.strip.get_statistics(1, "monthly"), port=0)
+
+
+async def test_without_any_date_the_clock_of_this_machine_has_to_do():
+    family = replace(FAMILIES["mh_plug_130"], clock="hang_up")
+    async with bench(family) as b:
+        found = await b.strip.get_statistics(1, "hourly")
+        assert found.dated_by == "client_clock"
+        assert found.points[-1].start == at(2024, 5, 1, 13)
+
+
+async def test_statistics_read_while_the_hour_turns_are_read_again():
+    async with bench("mh_plug_130") as b:
+        b.sim.set_local_time(at(2024, 5, 1, 13, 59, 59, 500_000))
+        b.sim.faults.delay_s = 0.6
+        found = await b.strip.get_statistics(1, "hourly")
+        assert len(b.asked(HttpNumber.STATISTICS)) == 2
+        assert found.points[-1].start == at(2024, 5, 1, 14)
+
+
+@pytest.mark.parametrize("lie", ["data_missing", "data_null", "watt_missing", "half"])
+async def test_statistics_that_cannot_be_read_are_a_violation(lie):
+    async with bench() as b:
+        b.sim.faults.lie_next(lie, on="510")
+        with pytest.raises(ProtocolViolation):
+            await b.strip.get_statistics(1, "daily")
+        assert b.strip.supports("statistics")
+
+
+@pytest.mark.parametrize("lie", ["watt_short", "watt_long", "watt_empty"])
+async def test_rows_for_another_number_of_ports_are_a_violation(lie):
+    async with bench() as b:
+        b.sim.faults.lie_next(lie, on="510")
+        with pytest.raises(ProtocolViolation, match="rows"):
+            await b.strip.get_statistics(1, "daily")
+
+
+@pytest.mark.parametrize("port", [7, -1, 1.0, "1", None, True])
+async def test_no_such_port_is_told_before_anything_is_sent(port):
+    async with bench() as b:
+        sent = len(b.sim.requests)
+        with pytest.raises(UsageError):
+            await b.strip.get_statistics(port)
+        with pytest.raises(UsageError):
+            await b.strip.change_port_name(port, "Lamp")
+        with pytest.raises(UsageError, match="a period is"):
+            await b.strip.get_statistics(1, "weekly")  # type: ignore[arg-type]
+        assert len(b.sim.requests) == sent
+
+
+async def test_statistics_of_another_device_are_not_believed():
+    async with bench() as b:
+        await anyio.sleep(120)
+        await b.sim.unplug()
+        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+            with pytest.raises(DeviceReplaced):
+                await b.strip.get_statistics()
+
+
+# ---------------------------------------------------------------- capabilities
+
+
+async def test_capabilities_are_data():
+    async with bench() as b:
+        assert dict(b.strip.capabilities) == dict.fromkeys(CAPABILITIES, True)
+    async with bench("revogi_511") as b:
+        assert dict(b.strip.capabilities) == dict.fromkeys(CAPABILITIES, False)
+        with pytest.raises(UsageError, match="no capability 'flying'"):
+            b.strip.supports("flying")  # type: ignore[arg-type]
+
+
+async def test_what_nobody_knows_is_tried_and_remembered():
+    async with bench("mh_strip_211") as b:
+        assert b.strip.supports("statistics") is None
+        assert b.strip.supports("clock") is None
+        with pytest.raises(UnsupportedDevice):
+            await b.strip.get_statistics()
+        await b.strip.get_device_time()
+        assert b.strip.supports("statistics") is False
+        assert b.strip.supports("clock") is True
+        asked = len(b.asked(HttpNumber.STATISTICS))
+        with pytest.raises(UnsupportedDevice):
+            await b.strip.get_statistics()
+        assert len(b.asked(HttpNumber.STATISTICS)) == asked
+
+
+@pytest.mark.parametrize("family", ["revogi_349", *V3_FAMILIES])
+async def test_what_is_known_not_to_work_is_refused_before_anything_is_sent(family):
+    async with bench(family) as b:
+        sent = len(b.sim.requests)
+        with pytest.raises(UnsupportedDevice, match=r"firmware 1\.30 has") as e:
+            await b.strip.get_statistics()
+        assert e.value.firmware == FAMILIES[family].firmware
+        assert e.value.model == b.strip.info.model
+        assert e.value.supported == ("1.30",)
+        assert len(b.sim.requests) == sent
+
+
+async def test_an_owner_who_knows_better_is_believed():
+    family = replace(FAMILIES["revogi_349"], statistics="yes")
+    async with bench(family, assume_supported=["statistics"]) as b:
+        assert b.strip.supports("statistics") is True
+        assert (await b.strip.get_statistics()).points
+    with pytest.raises(UsageError, match="no capability 'flying'"):
+        async with bench(assume_supported=["flying"]):
+            pass
+
+
+async def test_a_firmware_that_says_nothing_to_unknown_commands_lacks_them_too():
+    async with bench("mh_strip_211") as b:
+        b.sim.faults.drop_next(2, on="510")
+        with pytest.raises(UnsupportedDevice):
+            await b.strip.get_statistics()
+        assert b.strip.supports("statistics") is False
+
+
+async def test_a_device_that_is_silent_altogether_lacks_nothing():
+    async with bench("mh_strip_211") as b:
+        b.sim.faults.drop_next(9)
+        with pytest.raises(ReplyTimeout):
+            await b.strip.get_statistics()
+        assert b.strip.supports("statistics") is None
+
+
+async def test_a_lost_request_is_sent_once_more_and_silence_is_a_timeout():
+    async with bench() as b:
+        b.sim.faults.drop_next(1, on="510")
+        assert (await b.strip.get_statistics()).points
+        b.sim.faults.drop_next(2, on="510")
+        with pytest.raises(ReplyTimeout):
+            await b.strip.get_statistics()
+        assert b.strip.supports("statistics") is True
+
+
+# ---------------------------------------------------------------- clock
+
+
+@pytest.mark.parametrize("family", HTTP_FAMILIES)
+async def test_the_clock_is_set_to_local_time_and_shown(family):
+    async with bench(family) as b:
+        b.sim.set_local_time(at(2001, 1, 1))
+        assert await b.strip.get_device_time() == at(2001, 1, 1)
+        assert await b.strip.set_device_time() == at(2024, 5, 1, 13, 45, 10)
+        asked = [r.data for r in b.sim.requests if r.channel == "discovery"]
+        assert asked == [b"00dv=all,2024-05-01,13:45:10,14;"] * 2
+
+
+@pytest.mark.parametrize("family", V3_FAMILIES)
+async def test_a_clock_that_cannot_be_read_can_be_set(family):
+    async with bench(family) as b:
+        b.sim.set_local_time(at(2001, 1, 1))
+        assert await b.strip.set_device_time() is None
+        assert b.sim.local_time() == at(2024, 5, 1, 13, 45, 10)
+        with pytest.raises(UnsupportedDevice, match=r"firmware 1\.30 and 3\.36 has"):
+            await b.strip.get_device_time()
+
+
+async def test_a_device_that_does_not_say_who_it_is_sets_no_clock():
+    async with bench() as b:
+        b.sim.faults.drop_next(9, on="discovery")
+        with pytest.raises(ReplyTimeout, match="does not say who it is"):
+            await b.strip.set_device_time()
+
+
+async def test_a_clock_of_this_machine_that_jumps_moves_stamps_and_nothing_else():
+    clock = WallClock()
+    async with bench(clock=clock) as b, b.strip.readings() as readings:
+        first = await anext(readings)
+        for jump in (timedelta(days=-400), timedelta(days=800)):
+            clock.start += jump
+            polls = b.polls
+            await anyio.sleep(62)
+            assert b.polls - polls in {12, 13}
+            assert is_there(b.strip)
+        latest = [reading async for reading in _buffered(readings)][-1]
+        assert (latest.at_utc - first.at_utc) > timedelta(days=399)
+
+
+async def _buffered(readings):
+    while len(readings):
+        yield readings.receive_nowait()
+
+
+# ---------------------------------------------------------------- identifiers
+
+
+async def test_identifiers_come_in_the_order_of_trust():
+    async with bench() as b:
+        found = await b.strip.get_device_identifiers()
+        assert [one.kind for one in found.ranked] == [
+            "cpu_id",
+            "mac",
+            "serial",
+            "address",
+        ]
+        assert found.serial == SERIAL
+        assert found.mac == b.strip.info.mac
+        assert found.host == HOST
+        assert found.server == "www.maxsmart.ch"
+        assert found.plc_mac is not None
+        assert found.plc_key is not None
+        assert found.plc_key.reveal() not in repr(found)
+
+
+@pytest.mark.parametrize("family", ["cocoso_106", "revogi_336", *V3_FAMILIES])
+async def test_identifiers_are_what_there_is_where_the_firmware_tells_less(family):
+    async with bench(family) as b:
+        found = await b.strip.get_device_identifiers()
+        assert found.cpu_id is None
+        assert found.best.kind == "mac"
+        assert found.serial == b.sim.serial
+
+
+# ---------------------------------------------------------------- health
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_healthy_strip_says_how_quick_it_is(family):
+    async with bench(family) as b:
+        b.sim.faults.delay_s = 0.25
+        health = await b.strip.health_check()
+        assert health == StripHealth(
+            is_reachable=True,
+            latency_s=health.latency_s,
+            transport="http" if FAMILIES[family].has_http else "udp_v3",
+            is_polled=False,
+            name=b.sim.name,
+            host=HOST,
+            firmware=FAMILIES[family].firmware,
+            error=None,
+        )
+        assert health.latency_s == pytest.approx(0.25, abs=0.01)
+
+
+async def test_a_strip_that_is_gone_is_told_and_not_raised():
+    async with bench() as b, b.strip.readings():
+        await anyio.sleep(1)
+        await b.sim.unplug()
+        health = await b.strip.health_check()
+        assert (health.is_reachable, health.latency_s) == (False, None)
+        assert health.is_polled
+        assert health.error
+        await b.sim.plug_in()
+        await anyio.sleep(10)
+        assert (await b.strip.health_check()).is_reachable
+
+
+async def test_another_device_in_its_place_is_not_healthy():
+    async with bench() as b:
+        await anyio.sleep(120)
+        await b.sim.unplug()
+        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+            health = await b.strip.health_check()
+            assert not health.is_reachable
+            assert "another device answers" in (health.error or "")
+
+
+async def test_nothing_is_asked_of_a_strip_whose_block_has_ended():
+    async with bench() as b:
+        strip = b.strip
+    for call in (
+        strip.get_statistics(),
+        strip.retrieve_port_names(),
+        strip.change_port_name(1, "Lamp"),
+        strip.get_device_time(),
+        strip.set_device_time(),
+        strip.get_device_identifiers(),
+        strip.health_check(),
+    ):
+        with pytest.raises(UsageError, match="closed"):
+            await call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from functools import partial
 from typing import Any
 from zlib import crc32
@@ -198,14 +198,13 @@ async def test_a_second_client_of_the_same_name_takes_over(server: Server, mine:
                 await anyio.sleep(10)
 
 
-async def test_a_killed_server_that_comes_back_finds_everything_as_it_was(
-    server: Server, mine: str
-):
+async def survive(server: Server, mine: str, end: Callable[[], None]) -> None:
+    """Subscribe, have the server end and come back, and miss nothing."""
     async with open_mqttclient(server.uri, mine, LASTING) as client:
         async with client.subscription(f"{mine}/+", qos=1) as messages:
             await client.publish(f"{mine}/1", b"before", qos=1)
             assert (await within(messages)).payload == b"before"
-            await anyio.to_thread.run_sync(server.kill)
+            await anyio.to_thread.run_sync(end)
             receipts = [
                 await client.publish_soon(f"{mine}/2", b"%d" % number, qos=1)
                 for number in range(20)
@@ -217,6 +216,15 @@ async def test_a_killed_server_that_comes_back_finds_everything_as_it_was(
             await client.publish(f"{mine}/3", b"after", qos=1)
             while (await within(messages)).payload != b"after":
                 pass
+
+
+async def test_a_restarted_server_finds_everything_as_it_was(server: Server, mine: str):
+    await survive(server, mine, server.stop)
+
+
+async def test_a_killed_nats_server_finds_everything_as_it_was(nats: Server, mine: str):
+    # A killed RabbitMQ may remember a session and not its newest subscription.
+    await survive(nats, mine, nats.kill)
 
 
 async def test_rabbitmq_without_qos_2_refuses_a_publish_once_and_goes_on(

@@ -26,6 +26,7 @@ REQUIREMENTS = {
     "mqttjs": ("mqtt@5",),
 }
 BOTH_VERSIONS = ("paho", "aiomqtt", "gmqtt", "mqttium", "mqttjs")
+WITH_WEBSOCKET = ("paho", "aiomqtt", "mqttium", "amqtt", "distmqtt", "mqttjs")
 RUNS = [
     (name, version)
     for name in REQUIREMENTS
@@ -88,8 +89,8 @@ def seen(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 @runs
-def test_it_hears_itself_at_every_qos_and_gets_what_is_retained(
-    drive: Drive, name: str, version: str
+def test_it_hears_itself_at_every_qos_gets_and_leaves_what_is_retained(
+    broker: BrokerProcess, drive: Drive, name: str, version: str
 ):
     messages = seen(drive(name, version, "echo"))
     greeting = {"topic": "interop/kept", "payload": "kept", "qos": 1, "retain": True}
@@ -104,10 +105,16 @@ def test_it_hears_itself_at_every_qos_and_gets_what_is_retained(
         }
         for qos in (0, 1, 2)
     ]
+    # What it asked the broker to retain, greets whoever comes and is erased.
+    kept = ["mqtt", "sub", f"-p{broker.port}", "-t", f"kept/{name}", "-C1", "-W5"]
+    assert subprocess.check_output(program(*kept), text=True) == f"{name}\n"
+    erase = ["mqtt", "pub", f"-p{broker.port}", "-t", f"kept/{name}", "-n", "-r", "-q1"]
+    subprocess.run(program(*erase), check=True)
 
 
-@pytest.mark.parametrize("name", ["paho", "aiomqtt", "mqttjs"])
-@pytest.mark.parametrize("version", ["4", "5"])
+@pytest.mark.parametrize(
+    ("name", "version"), [(n, v) for n, v in RUNS if n in WITH_WEBSOCKET]
+)
 def test_it_hears_itself_through_a_websocket(drive: Drive, name: str, version: str):
     messages = seen(drive(name, version, "echo", "ws"))
     assert len(messages) == 4
@@ -120,6 +127,19 @@ def test_a_hundred_messages_of_qos_2_arrive_once_and_in_order(
     messages = seen(drive(name, version, "numbers"))
     numbers = [m["payload"] for m in messages if m["topic"] == "interop/n"]
     assert numbers == [str(number) for number in range(100)]
+
+
+@runs
+def test_a_session_that_lasts_gives_it_what_it_missed(
+    broker: BrokerProcess, drive: Drive, name: str, version: str
+):
+    assert seen(drive(name, version, "sleep")) == []
+    pub = ["mqtt", "pub", f"-p{broker.port}", "-t", f"missed/{name}/x"]
+    for qos in (1, 2):
+        subprocess.run(program(*pub, "-m", f"at {qos}", f"-q{qos}"), check=True)
+    messages = seen(drive(name, version, "wake"))
+    missed = [(message["payload"], message["qos"]) for message in messages]
+    assert missed == [("at 1", 1), ("at 2", 2)]
 
 
 @runs

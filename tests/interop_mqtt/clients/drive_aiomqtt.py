@@ -5,30 +5,46 @@ from __future__ import annotations
 import asyncio
 
 import aiomqtt
-from scenario import FILTER, HOST, LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from scenario import HOST, LASTS_S, LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
+
+
+def options(job: Job) -> dict[str, object]:
+    if not job.is_v5:
+        return {
+            "protocol": aiomqtt.ProtocolVersion.V311,
+            "clean_session": not job.lasts,
+        }
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = LASTS_S if job.lasts else 0
+    return {
+        "protocol": aiomqtt.ProtocolVersion.V5,
+        "clean_start": not job.lasts,
+        "properties": properties,
+    }
 
 
 async def main() -> None:
-    job = Job()
-    version = aiomqtt.ProtocolVersion.V5 if job.is_v5 else aiomqtt.ProtocolVersion.V311
+    job = Job("aiomqtt")
     async with aiomqtt.Client(
         HOST,
         job.port,
-        identifier="aiomqtt",
-        protocol=version,
+        identifier=job.client_id,
         transport=job.transport,
         will=aiomqtt.Will(WILL_TOPIC, WILL_PAYLOAD, qos=1),
+        **options(job),
     ) as client:
-        await client.subscribe(FILTER, qos=2)
+        if job.subscribes:
+            await client.subscribe(job.filter, qos=2)
         if job.task == "vanish":
             die()
-        for topic, payload, qos in job.messages:
-            await client.publish(topic, payload, qos=qos)
+        for topic, payload, qos, retain in job.publishes:
+            await client.publish(topic, payload, qos=qos, retain=retain)
         async with asyncio.timeout(LIMIT_S):
-            async for message in client.messages:
+            while not job.is_complete:
+                message = await anext(client.messages)
                 job.take(message.topic, message.payload, message.qos, message.retain)
-                if job.is_complete:
-                    break
     job.report()
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import trio
 from distmqtt.client import open_mqttclient
-from scenario import FILTER, HOST, LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
+from scenario import LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
 
 
 async def main() -> None:
-    job = Job()
+    job = Job("distmqtt")
     will = {"topic": WILL_TOPIC, "message": WILL_PAYLOAD, "qos": 1, "retain": False}
-    async with open_mqttclient(
-        f"mqtt://{HOST}:{job.port}/", "distmqtt", {"will": will}
-    ) as client:
-        await client.subscribe([(FILTER, 2)])
+    config = {"will": will, "cleansession": not job.lasts}
+    async with open_mqttclient(job.uri, job.client_id, config) as client:
+        if job.subscribes:
+            await client.subscribe([(job.filter, 2)])
         if job.task == "vanish":
             die()
-        for topic, payload, qos in job.messages:
-            await client.publish(topic, payload, qos=qos)
+        for topic, payload, qos, retain in job.publishes:
+            await client.publish(topic, payload, qos=qos, retain=retain)
         with trio.fail_after(LIMIT_S):
             while not job.is_complete:
                 message = await client.deliver_message()

@@ -6,11 +6,11 @@ import asyncio
 
 import gmqtt
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
-from scenario import FILTER, HOST, LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
+from scenario import HOST, LASTS_S, LIMIT_S, WILL_PAYLOAD, WILL_TOPIC, Job, die
 
 
 async def main() -> None:
-    job = Job()
+    job = Job("gmqtt")
     subscribed, complete = asyncio.Event(), asyncio.Event()
 
     def on_message(client, topic, payload, qos, properties):
@@ -19,20 +19,26 @@ async def main() -> None:
             complete.set()
         return 0
 
-    will = gmqtt.Message(WILL_TOPIC, WILL_PAYLOAD, qos=1)
-    client = gmqtt.Client("gmqtt", will_message=will)
+    client = gmqtt.Client(
+        job.client_id,
+        clean_session=not job.lasts,
+        will_message=gmqtt.Message(WILL_TOPIC, WILL_PAYLOAD, qos=1),
+        session_expiry_interval=LASTS_S if job.lasts else 0,
+    )
     client.on_message = on_message
     client.on_subscribe = lambda *args: subscribed.set()
     version = MQTTv50 if job.is_v5 else MQTTv311
     await client.connect(HOST, job.port, version=version)
-    client.subscribe(FILTER, qos=2)
     async with asyncio.timeout(LIMIT_S):
-        await subscribed.wait()
+        if job.subscribes:
+            client.subscribe(job.filter, qos=2)
+            await subscribed.wait()
         if job.task == "vanish":
             die()
-        for topic, payload, qos in job.messages:
-            client.publish(topic, payload, qos=qos)
-        await complete.wait()
+        for topic, payload, qos, retain in job.publishes:
+            client.publish(topic, payload, qos=qos, retain=retain)
+        if job.expected:
+            await complete.wait()
     await client.disconnect()
     job.report()
 

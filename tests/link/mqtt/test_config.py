@@ -98,6 +98,8 @@ def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None)
         ({"session_expiry_s": -1}, "session_expiry_s is a whole number, 0 to"),
         ({"topic_alias_maximum": 65_536}, "topic_alias_maximum is .* 0 to 65535"),
         ({"reconnect_retries": -2}, "reconnect_retries .* -1 or more; -1 is for ever"),
+        ({"plugins": ["event_logger"]}, "unknown MQTT setting 'plugins'"),
+        ({"retry_refused": "yes"}, "retry_refused is true or false, not 'yes'"),
         ({"max_inflight": 0}, "max_inflight is a whole number, 1 to 65535"),
         ({"receive_maximum": 0}, "receive_maximum is a whole number, 1 to 65535"),
         ({"max_packet_bytes": 10}, "max_packet_bytes is a whole number, 64 or more"),

@@ -170,8 +170,10 @@ async def test_a_broker_that_answers_no_unsubscribe_is_waited_for_once(broker):
     assert len(broker.connection.of(Unsubscribe)) == 20
 
 
-async def test_an_unsuback_that_refuses_does_not_matter(broker):
-    code = ReasonCode.NOT_AUTHORIZED
+@pytest.mark.parametrize(
+    "code", [ReasonCode.NO_SUBSCRIPTION_EXISTED, ReasonCode.NOT_AUTHORIZED]
+)
+async def test_an_unsuback_that_refuses_does_not_matter(broker, code: ReasonCode):
     broker.answer(
         Unsubscribe,
         lambda _, packet: (Unsuback(packet_id=packet.packet_id, reasons=(code,)),),

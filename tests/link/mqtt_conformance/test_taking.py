@@ -1,4 +1,4 @@
-"""C42, C50, C80: refusing a delivery, and seeing that something is missing."""
+"""C42, C50, C53, C54, C80: refused and repeated deliveries, and gaps."""
 
 from __future__ import annotations
 
@@ -72,6 +72,32 @@ async def test_a_reason_that_no_acknowledgement_has_is_refused(broker, reason: i
                 messages.ack(message, ReasonCode(reason))
             messages.ack(message)
             assert (await broker.connection.next(Puback)).reason is ReasonCode.SUCCESS
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_qos_2_id_is_known_until_its_release_or_the_end_of_the_session(
+    broker, keeps: bool
+):
+    broker.keeps_sessions = keeps
+    broker.ignore(Pubrec)
+    async with open_client(broker, **lasting(protocol="5.0")) as client:
+        async with client.subscription("t", qos=2) as messages:
+            await broker.connection.send(Message("t", b"x", qos=2, packet_id=7))
+            await anext(messages)
+            await broker.connection.next(Pubrec)
+            broker.connection.reset()
+            second = await broker.connected(2)
+            again = Message("t", b"x", qos=2, packet_id=7, dup=True)
+            await second.send(again)
+            if not keeps:
+                # Another session, another message.
+                await anext(messages)
+            assert await second.next(Pubrec) == Pubrec(packet_id=7)
+            for reason in (ReasonCode.SUCCESS, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND):
+                await second.send(Pubrel(packet_id=7))
+                answer = await second.next(Pubcomp)
+                assert answer == Pubcomp(packet_id=7, reason=reason)
+            assert len(messages) == 0
 
 
 @pytest.mark.parametrize("keeps", [True, False])

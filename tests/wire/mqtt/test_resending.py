@@ -128,6 +128,34 @@ def test_what_was_under_way_goes_out_again_before_anything_new():
     assert sender.told() == expected
 
 
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_cut_at_every_point_of_a_hundred_messages(qos: int):
+    def serve(sender: Sender, packet_id: int) -> None:
+        if qos == 1:
+            sender.puback(packet_id)
+        else:
+            sender.pubrec(packet_id)
+            sender.pubcomp(packet_id)
+
+    for point in range(101):
+        sender = Sender(window=10)
+        flows = [sender.submit(str(number), qos) for number in range(100)]
+        for packet_id in range(1, point + 1):
+            serve(sender, packet_id)
+        under_way = range(point, min(point + 10, 100))
+        sender.sent()
+        sender.cut()
+        sender.resume(window=20)
+        repeated = [(f"{number} again", number + 1) for number in under_way]
+        new = [(str(n), n + 1) for n in range(point + 10, min(point + 20, 100))]
+        assert sender.told() == repeated + new
+        for packet_id in range(point + 1, 101):
+            serve(sender, packet_id)
+        names = [name for name, _ in sender.told() if name != "Pubrel"]
+        assert names == [str(number) for number in range(point + 20, 100)]
+        assert all(flow.is_done and flow.error is None for flow in flows)
+
+
 def test_the_session_is_lost_and_qos_1_is_sent_as_new_in_order():
     sender = Sender(window=2)
     sender.submit_all("abcd")

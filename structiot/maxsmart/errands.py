@@ -26,8 +26,7 @@ from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.identify import arp_mac_of
 from structiot.maxsmart.link.datagrams import Clock
-from structiot.maxsmart.link.strip import is_hang_up
-from structiot.maxsmart.session import COMMAND_ATTEMPTS, StripSession
+from structiot.maxsmart.session import StripSession
 from structiot.maxsmart.statistics import (
     DatedBy,
     StripStatistics,
@@ -46,7 +45,6 @@ from structiot.maxsmart.wire.codec_data import (
 from structiot.maxsmart.wire.messages import (
     ALL_PORTS,
     ReadClock,
-    ReadData,
     ReadIdentifiers,
     ReadStatistics,
     SetName,
@@ -109,31 +107,18 @@ class Errands:
         session = self._session
         check_port(session.info, port, may_be_all=True)
         async with session.commanding():
-            await session.be_sure()
-            await self._set_port(SetPort(port=port, is_on=is_on))
+            await session.ask(SetPort(port=port, is_on=is_on))
             try:
                 await self._see_that(port, is_on=is_on)
             finally:
                 session.commanded()
-
-    async def _set_port(self, command: SetPort) -> None:
-        link = self._session.link
-        try:
-            await link.ask(command, attempts=COMMAND_ATTEMPTS)
-        except TransportError as exc:
-            if not is_hang_up(exc):
-                raise
-            # So it refuses, too, if it is still there.
-            await link.ask(ReadData())
-            message = f"{self._label} hung up on SetPort"
-            raise MaxSmartRefused(message, host=self._host, command="SetPort") from exc
 
     async def _see_that(self, port: int, *, is_on: bool) -> None:
         astray: tuple[int, ...] = ()
         for pause_s in VERIFY_AFTER_S:
             await anyio.sleep(pause_s)
             try:
-                data = await self._session.refresh(attempts=COMMAND_ATTEMPTS)
+                data = await self._session.refresh(attempts=2)
             except StructiotError as exc:
                 exc.add_note("the command was accepted; reading back failed")
                 raise
@@ -142,7 +127,7 @@ class Errands:
                 return
         state = "on" if is_on else "off"
         ports = ", ".join(map(str, astray))
-        message = f"{self._label} accepted the command, but port {ports} is not {state}"
+        message = f"{self._session.info.label} accepted the command, but port {ports} is not {state}"
         raise SwitchStuck(message, host=self._host, ports=astray, is_on=is_on)
 
     # ------------------------------------------------------------ statistics
@@ -154,7 +139,9 @@ class Errands:
         wanted = period_of(period)
         for is_last in (False, True):
             asked_at = anyio.current_time()
-            reply = await session.ask_for("statistics", ReadStatistics(period=wanted))
+            reply = await session.ask(
+                ReadStatistics(period=wanted), capability="statistics"
+            )
             wire = read_statistics(reply, asked=wanted)
             rows = len(wire.energy_raw)
             if rows != session.info.port_count:
@@ -210,7 +197,7 @@ class Errands:
         async with session.commanding():
             await session.identify()
             before = self._shown_name(port)
-            await session.ask_for("rename", command, transport=transport)
+            await session.ask(command, capability="rename", transport=transport)
             return await self._read_back(port, name, before)
 
     def _checked_name(self, new_name: object) -> str:
@@ -256,7 +243,7 @@ class Errands:
             if shown == name:
                 return name
         if shown == before or shown is None:
-            message = f"{self._label} accepted the name {name!r}, but is still called {before!r}"
+            message = f"{self._session.info.label} accepted the name {name!r}, but is still called {before!r}"
             raise MaxSmartRefused(message, host=self._host, command="SetName")
         # Cut short, or in letters that the device can show.
         return shown
@@ -265,7 +252,8 @@ class Errands:
 
     async def time(self) -> datetime:
         """Read the clock; see `MaxSmartStrip.get_device_time`."""
-        return read_clock(await self._session.ask_for("clock", ReadClock())).local_time
+        reply = await self._session.ask(ReadClock(), capability="clock")
+        return read_clock(reply).local_time
 
     async def set_time(self) -> datetime | None:
         """Set the clock; see `MaxSmartStrip.set_device_time`."""
@@ -282,7 +270,7 @@ class Errands:
         session = self._session
         hardware = None
         try:
-            reply = await session.ask_for("identifiers", ReadIdentifiers())
+            reply = await session.ask(ReadIdentifiers(), capability="identifiers")
             hardware = read_identifiers(reply)
         except UnsupportedDevice as exc:
             _log.debug("%s: no identifiers of the hardware: %s", self._host, exc)
@@ -315,7 +303,3 @@ class Errands:
     @property
     def _host(self) -> str:
         return self._session.info.host
-
-    @property
-    def _label(self) -> str:
-        return f"{self._session.info.name} ({self._host})"

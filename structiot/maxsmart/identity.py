@@ -18,10 +18,15 @@ from structiot.errors import PeerError, ReplyTimeout, TransportError
 from structiot.maxsmart.link.strip import StripLink, replaced
 from structiot.maxsmart.wire.codec_data import read_identifiers
 from structiot.maxsmart.wire.codec_discovery import readable_serial
-from structiot.maxsmart.wire.messages import DiscoveryReply, ReadIdentifiers, Reply
-from structiot.maxsmart.wire.protocol import Identity
+from structiot.maxsmart.wire.messages import (
+    DiscoveryReply,
+    PortData,
+    ReadIdentifiers,
+    Reply,
+)
+from structiot.maxsmart.wire.protocol import Identity, has_jumped
 
-__all__ = ["IdentityCheck", "Strangeness"]
+__all__ = ["IdentityCheck", "Strangeness", "strangeness_of"]
 
 Strangeness: TypeAlias = Literal["not at all", "a little", "very"]
 
@@ -31,6 +36,14 @@ _POLLS_BETWEEN_CHECKS = 6
 _UNKNOWN_AGAIN_S = 10.0
 
 _log = logging.getLogger(__name__)
+
+
+def strangeness_of(before: PortData, after: PortData) -> Strangeness:
+    """Judge data from a strip that nobody here has switched."""
+    if before.switches != after.switches:
+        # Somebody pressed a button, or it is no more the same strip.
+        return "very"
+    return "a little" if has_jumped(before, after) else "not at all"
 
 
 class IdentityCheck:

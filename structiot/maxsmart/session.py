@@ -9,8 +9,8 @@ to the watchers, too.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
 from random import Random
@@ -28,8 +28,8 @@ from structiot.errors import (
     UsageError,
 )
 from structiot.maxsmart.audience import Audience
-from structiot.maxsmart.errors import DeviceReplaced
-from structiot.maxsmart.identity import IdentityCheck, Strangeness
+from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
+from structiot.maxsmart.identity import IdentityCheck, strangeness_of
 from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.values import StripData, StripInfo, data_from, info_from
@@ -48,17 +48,16 @@ from structiot.maxsmart.wire.protocol import (
     PollSchedule,
     Reachability,
     Verdict,
-    has_jumped,
     is_other_kind,
 )
 
-__all__ = ["COMMAND_ATTEMPTS", "Settings", "StripSession"]
+__all__ = ["Settings", "StripSession"]
 
 T = TypeVar("T")
 
 # A strip that was not heard of for longer than this may be another one by now.
 _FRESH_S = 60.0
-COMMAND_ATTEMPTS = 2
+_COMMAND_ATTEMPTS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +120,7 @@ class StripSession:
         self.identity.heard(first)
         self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
-        info = info_from(
-            self.identity.who,
-            host=link.host,
-            port_count=len(self._ports.switches),
-            name=settings.name,
-            device_id=settings.device_id,
-        )
+        info = self._info_now()
         self.audience: Audience = Audience(
             info, self._converted(self._ports, info.id), clock
         )
@@ -193,7 +186,10 @@ class StripSession:
         ports = read_port_data(reply, watt_unit=self._settings.watt_unit)
         is_other = is_other_kind(self._ports, ports)
         must_identify = is_other or self.reach.must_identify or self._is_stale()
-        if self.identity.is_due(self._strangeness_of(ports)) or must_identify:
+        # A command of ours makes nothing strange.
+        is_still = not self._commanding.locked()
+        strangeness = strangeness_of(self._ports, ports) if is_still else "not at all"
+        if self.identity.is_due(strangeness) or must_identify:
             await self.identity.check(is_required=must_identify)
             self.describe()
         if len(ports.switches) != self.info.port_count:
@@ -203,15 +199,6 @@ class StripSession:
             raise ProtocolViolation(f"{self.link.host}: {message}", data=reply.excerpt)
         return ports
 
-    def _strangeness_of(self, ports: PortData) -> Strangeness:
-        """Judge data from a strip that nobody here has switched."""
-        if self._commanding.locked():
-            return "not at all"
-        if self._ports.switches != ports.switches:
-            # Somebody pressed a button, or it is no more the same strip.
-            return "very"
-        return "a little" if has_jumped(self._ports, ports) else "not at all"
-
     def _accept(self, ports: PortData) -> StripData:
         self._ports = ports
         self._heard_at = anyio.current_time()
@@ -219,7 +206,7 @@ class StripSession:
         away_since = self.reach.away_since
         if self.reach.succeeded() is Verdict.CAME_BACK and away_since is not None:
             away_s = self._heard_at - away_since
-            _log.info("%s is back after %.0f s", self._label, away_s)
+            _log.info("%s is back after %.0f s", self.info.label, away_s)
             self.audience.tell_availability(is_available=True)
         data = self._converted(ports, self.info.id)
         self.audience.tell_data(data)
@@ -234,29 +221,29 @@ class StripSession:
         self._wake.set()
         is_news = is_other and self.audience.availability.reason != str(error)
         if verdict is Verdict.WENT_AWAY or is_news:
-            _log.warning("%s is away: %s; asking on", self._label, error)
+            _log.warning("%s is away: %s; asking on", self.info.label, error)
             self.audience.tell_availability(is_available=False, reason=str(error))
 
     def _converted(self, ports: PortData, device: str) -> StripData:
         return data_from(ports, device=device, at_utc=self._clock().astimezone(UTC))
 
-    @property
-    def _label(self) -> str:
-        return f"{self.info.name} ({self.link.host})"
-
     def describe(self) -> None:
         """Tell what the device says about itself, where that is new."""
         self.capabilities.has_port_names = self.identity.has_port_names
-        info = info_from(
-            self.identity.who,
-            host=self.link.host,
-            port_count=self.info.port_count,
-            name=self._settings.name,
-            device_id=self._settings.device_id,
-        )
+        info = self._info_now()
         if not self.info.is_provisional:
             info = replace(info, id=self.info.id, is_provisional=False)
         self.audience.tell_info(info)
+
+    def _info_now(self) -> StripInfo:
+        return info_from(
+            self.identity.who,
+            host=self.link.host,
+            # Data with another number of ports are never accepted.
+            port_count=len(self._ports.switches),
+            name=self._settings.name,
+            device_id=self._settings.device_id,
+        )
 
     def _is_stale(self) -> bool:
         return anyio.current_time() - self._heard_at > max(
@@ -272,12 +259,19 @@ class StripSession:
         async with self._commanding:
             try:
                 yield
-            except (TransportError, DeviceReplaced) as exc:
-                if isinstance(exc, DeviceReplaced):
-                    self._failed(exc)
+            except (TransportError, DeviceReplaced):
                 self.schedule.hurry(anyio.current_time())
                 self._wake.set()
                 raise
+
+    @contextmanager
+    def _noticing(self) -> Generator[None]:
+        """Tell who watches when another device answers."""
+        try:
+            yield
+        except DeviceReplaced as exc:
+            self._failed(exc)
+            raise
 
     def commanded(self) -> None:
         """Poll quicker for a while."""
@@ -287,7 +281,7 @@ class StripSession:
     async def be_sure(self) -> None:
         """Find out whether this is still the same strip, if it was silent for long."""
         if self.reach.must_identify or self._is_stale():
-            await self._refresh(attempts=COMMAND_ATTEMPTS)
+            await self._refresh(attempts=_COMMAND_ATTEMPTS)
 
     async def identify(self) -> None:
         """Ask the strip by discovery who it is and what it and its ports are called.
@@ -297,62 +291,80 @@ class StripSession:
             TransportError: It does not say.
         """
         self._check_open()
-        try:
-            await self.identity.ask_anew()
-        except DeviceReplaced as exc:
-            self._failed(exc)
-            raise
-        self.describe()
+        # In turn with the polls, which ask as well: no old answer comes after a new.
+        async with self._refreshing:
+            with self._noticing():
+                await self.identity.ask_anew()
+            self.describe()
 
-    async def ask_for(
+    async def ask(
         self,
-        capability: Capability,
         command: Command,
         *,
+        capability: Capability | None = None,
         transport: Transport | None = None,
     ) -> Reply:
-        """Send a command that not every firmware knows, and learn from the answer.
+        """Send a command of the user's; a lost one is sent once more.
+
+        Args:
+            command: What is asked.
+            capability: What a device needs for that, where not every one has it; the
+                answer tells whether this one has.
+            transport: How it is sent; as all are, by default.
 
         Raises:
             UnsupportedDevice: Its firmware does not know the command; nothing was
                 sent if that was known before.
-            MaxSmartRefused: The strip refused it.
+            MaxSmartRefused: The strip refused it, by code or by hanging up.
             DeviceReplaced: It is another one.
             TransportError: The strip could not be reached.
         """
         self.require(capability)
-        firmware = self.info.firmware
-        is_known = self.capabilities.of(capability, firmware) is not None
         await self.be_sure()
+        firmware = self.info.firmware
+        is_unknown = (
+            capability is not None
+            and self.capabilities.of(capability, firmware) is None
+        )
         try:
-            reply = await self.link.ask(
-                command, attempts=COMMAND_ATTEMPTS, transport=transport
-            )
+            with self._noticing():
+                reply = await self.link.ask(
+                    command, attempts=_COMMAND_ATTEMPTS, transport=transport
+                )
         except TransportError as exc:
-            is_silent = isinstance(exc, ReplyTimeout) and not is_known
+            is_silent = isinstance(exc, ReplyTimeout) and is_unknown
             if not is_hang_up(exc) and not is_silent:
                 raise
-            # So it does with what it does not know, if it is still there.
+            # So devices answer what they do not know. Or is it no longer there?
             await self.link.ask(ReadData())
-            self.capabilities.show(capability, firmware, is_supported=False)
+            if capability is None:
+                what = type(command).__name__
+                message = f"{self.info.label} hung up on {what}"
+                host = self.link.host
+                raise MaxSmartRefused(message, host=host, command=what) from exc
+            if is_unknown:
+                self.capabilities.show(capability, firmware, is_supported=False)
             raise self._missing(capability) from exc
-        self.capabilities.show(capability, firmware, is_supported=True)
+        if capability is not None:
+            self.capabilities.show(capability, firmware, is_supported=True)
         return reply
 
-    def require(self, capability: Capability) -> None:
+    def require(self, capability: Capability | None) -> None:
         """Refuse what the strip is known not to be capable of, before anything is sent.
 
         Raises:
             UnsupportedDevice: It cannot.
         """
         self._check_open()
+        if capability is None:
+            return
         if self.capabilities.of(capability, self.info.firmware) is False:
             raise self._missing(capability)
 
     def _missing(self, capability: Capability) -> UnsupportedDevice:
         info = self.info
         return self.capabilities.missing(
-            capability, device=self._label, model=info.model, firmware=info.firmware
+            capability, device=self.info.label, model=info.model, firmware=info.firmware
         )
 
     # ------------------------------------------------------------ who watches
@@ -378,5 +390,5 @@ class StripSession:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            message = f"{self._label} is closed: its `async with` block has ended"
+            message = f"{self.info.label} is closed: its `async with` block has ended"
             raise UsageError(message)

@@ -68,6 +68,11 @@ class StripInfo(DeviceInfo):
     port_count: int
     port_names: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        """Name and address, as messages give them."""
+        return f"{self.name} ({self.host})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripData:
@@ -178,7 +183,7 @@ def check_port(info: StripInfo, port: int, *, may_be_all: bool = False) -> None:
     if not first <= port <= count:
         ports = "its only port is 1" if count == 1 else f"its ports are 1 to {count}"
         hint = " (0 is all)" if may_be_all else ""
-        message = f"{info.name} ({info.host}) has no port {port}; {ports}{hint}"
+        message = f"{info.label} has no port {port}; {ports}{hint}"
         raise UsageError(message)
 
 

@@ -34,7 +34,7 @@ _WORDS: Final[Mapping[Capability, str]] = {
     "statistics": "statistics",
     "rename": "names that can be changed",
     "port_names": "names of ports",
-    "clock": "a clock that can be read",
+    "clock": "commands to read its clock",
     "identifiers": "identifiers of the hardware",
 }
 
@@ -165,8 +165,8 @@ class Capabilities:
             for (major, minor), row in _ROWS.items()
             if row.can(capability)
         )
-        message = f"{device}: firmware {firmware or '?'} has no {_WORDS[capability]}"
-        message += f"; firmware {' and '.join(able)} has"
+        message = f"{device}, firmware {firmware or '?'}, has no {_WORDS[capability]}; "
+        message += f"known to have them: firmware {', '.join(able)}"
         return UnsupportedDevice(
             message, model=model, firmware=firmware, supported=able
         )

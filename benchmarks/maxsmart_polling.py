@@ -87,6 +87,8 @@ class Simulators:
                 stdout=subprocess.PIPE,
                 text=True,
                 env=environment_of_ours(),
+                # Linux shares processors out by session: the two sides are not one.
+                start_new_session=True,
             )
             for first in range(0, strips, share)
         ]

@@ -131,8 +131,8 @@ class StripSession:
         )
         self.reach: Reachability = Reachability(offline_after=settings.offline_after)
         self._wake = anyio.Event()
-        self._refreshing = anyio.Lock()
-        self._commanding = anyio.Lock()
+        self._refreshing = anyio.Lock(fast_acquire=True)
+        self._commanding = anyio.Lock(fast_acquire=True)
         self._is_closed = False
 
     @property

@@ -96,7 +96,9 @@ class OneShotHttp:
             ) from exc
         finally:
             if stream is not None:
-                await anyio.aclose_forcefully(stream)
+                with anyio.CancelScope(shield=True):
+                    # It waits for nobody: there is no TLS, and nothing is unsent.
+                    await stream.aclose()
 
 
 class _Exchange:

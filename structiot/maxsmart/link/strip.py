@@ -87,7 +87,7 @@ class StripLink:
         self._reply_s = reply_s
         self._network = network
         self._clock = clock
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
 
     async def who_is_there(self) -> DiscoveryReply | None:
         """Ask the address who it is; None if it does not say.

@@ -53,7 +53,7 @@ class HttpSide:
         self._strip = strip
         self._faults = faults
         self._on_question = on_question
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
 
     async def serve(self, stream: ByteStream) -> None:
         """Serve one connection; returns when it is closed."""

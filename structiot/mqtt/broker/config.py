@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from structiot.errors import ConfigError
+from structiot.mqtt.wire.codec import SMALLEST_FIRST_BYTES
 
 __all__ = ["BrokerLimits"]
 
@@ -22,18 +23,24 @@ class BrokerLimits:
         connect_s: Longest time from the connection to a whole CONNECT, and from there
             to the end of an enhanced authentication.
         keep_alive_max_s: Longest keep-alive granted; a longer one is lowered in 5.0.
-        packet_bytes: Longest packet taken.
+        connect_bytes: Longest CONNECT taken, and longest packet of a client that is
+            being authenticated step by step; at least 16,386.
+        packet_bytes: Longest packet taken of a client that is connected.
         receive_maximum: Messages of QoS 2 that a client may leave open.
-        topic_alias_maximum: Topic aliases that a client may use.
+        topic_alias_maximum: Topic aliases that a client may use, and that are used
+            towards it if it takes as many.
         topic_levels: Most levels of a topic or filter.
         subscriptions: Filters of one client.
+        subscription_bytes: What they may weigh: their characters, and 400 bytes for
+            each level.
         retained: Retained messages in all.
-        retained_bytes: What they may hold.
+        retained_bytes: What they may weigh: payloads, properties, and topics as above.
         sessions: Sessions kept without a connection.
         session_expiry_max_s: Longest time a session is kept.
         inflight: Deliveries of QoS 1 and 2 under way to one client.
         queued: Deliveries of QoS 1 and 2 that wait for one client.
-        queued_bytes: What those that wait and those under way may hold.
+        queued_bytes: What those that wait and those under way may weigh: payloads,
+            topics and properties.
         queue_policy: Which message of a full queue is dropped.
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.
@@ -43,11 +50,13 @@ class BrokerLimits:
     connections: int = 10_000
     connect_s: float = 10.0
     keep_alive_max_s: int = 65_535
+    connect_bytes: int = 256 * 1024
     packet_bytes: int = 16 * 1024 * 1024
     receive_maximum: int = 1000
     topic_alias_maximum: int = 64
     topic_levels: int = 128
     subscriptions: int = 10_000
+    subscription_bytes: int = 16 * 1024 * 1024
     retained: int = 100_000
     retained_bytes: int = 256 * 1024 * 1024
     sessions: int = 10_000
@@ -77,5 +86,9 @@ class BrokerLimits:
         ):
             if getattr(self, name) > most:
                 raise ConfigError(f"the broker's limit {name} ends at {most}")
+        if self.connect_bytes < SMALLEST_FIRST_BYTES:
+            raise ConfigError(
+                f"the broker's limit connect_bytes begins at {SMALLEST_FIRST_BYTES}"
+            )
         if self.queue_policy not in {"drop_oldest", "drop_newest"}:
             raise ConfigError("queue_policy is 'drop_oldest' or 'drop_newest'")

@@ -103,6 +103,7 @@ class ClientConnection(Handle):
         limits = around.broker.limits
         protocol = ServerProtocol(
             max_packet_bytes=limits.packet_bytes,
+            max_connect_bytes=limits.connect_bytes,
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
         )

@@ -32,6 +32,7 @@ from structiot.mqtt.wire.codec import (
 from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Outgoing, Write
 from structiot.mqtt.wire.flows.writing import PublishWriter
+from structiot.mqtt.wire.greeting import answer_to_broken_connect
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -53,6 +54,10 @@ from structiot.mqtt.wire.reasons import ReasonCode
 __all__ = ["ServerProtocol", "ServerState"]
 
 QOS_2 = 0x04
+MAX_CONNECT_BYTES = 256 * 1024
+# A silent client is one that sends no packets. Only so much at once of an unfinished
+# one shows that it is alive; a byte now and then does not.
+PROGRESS_BYTES = 256
 
 
 class ServerState(Enum):
@@ -69,7 +74,8 @@ class ServerProtocol:
 
     Args:
         max_packet_bytes: Longest packet taken; a longer one is refused from its header.
-        topic_alias_maximum: Topic aliases that the client may use.
+        max_connect_bytes: Longest CONNECT, and AUTH before the CONNACK.
+        topic_alias_maximum: Topic aliases that either side may use.
         receive_maximum: QoS 2 messages that a client of 5.0 may have open.
 
     Attributes:
@@ -79,7 +85,7 @@ class ServerProtocol:
         connect: The CONNECT; None before it came.
         violation: Set when the client broke the protocol.
         write_publish: How a PUBLISH is written to this client.
-        last_received_at: When anything came, for the keep-alive.
+        last_received_at: When a packet or a good part of one came, for the keep-alive.
     """
 
     __slots__ = (
@@ -107,6 +113,7 @@ class ServerProtocol:
         self,
         *,
         max_packet_bytes: int,
+        max_connect_bytes: int = MAX_CONNECT_BYTES,
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
     ) -> None:
@@ -117,7 +124,11 @@ class ServerProtocol:
         self.violation: ProtocolViolation | None = None
         self.write_publish: Write = encode_publish_into
         self.last_received_at: float = 0.0
-        self._decoder = Decoder(role="server", max_packet_bytes=max_packet_bytes)
+        self._decoder = Decoder(
+            role="server",
+            max_packet_bytes=max_packet_bytes,
+            max_first_bytes=max_connect_bytes,
+        )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum
         self._aliases: dict[int, str] | None = None
@@ -131,9 +142,9 @@ class ServerProtocol:
         Once a CONNECT has been accepted, call it again with no data: the client may
         have sent more in one go.
         """
-        if data:
-            self.last_received_at = now
         packets = self._decoder.feed(data)
+        if packets or len(data) >= PROGRESS_BYTES:
+            self.last_received_at = now
         if self._later:
             packets, self._later = self._later + packets, []
         if self.state is ServerState.OPEN:
@@ -193,15 +204,8 @@ class ServerProtocol:
         fault = self._decoder.violation
         if fault is not None and self.state is not ServerState.CLOSING:
             if self.state is ServerState.WAITING:
-                self._refuse_connect(fault)
+                self.out += answer_to_broken_connect(fault, self._decoder.peer_level)
             self.violation = fault
-
-    def _refuse_connect(self, fault: ProtocolViolation) -> None:
-        if fault.code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
-            # Whoever speaks more than 5.0 understands 5.0's answer, others 3.1.1's.
-            version = 5 if (self._decoder.peer_level or 0) > 5 else 4
-            reason = ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
-            self.out += encode(Connack(reason=reason), version)
 
     def _is_for_broker(self, message: Message) -> bool:
         if message.properties is not None:
@@ -310,9 +314,12 @@ class ServerProtocol:
         properties = connect.properties
         if properties.topic_alias_maximum or properties.maximum_packet_bytes:
             self.write_publish = PublishWriter(
-                alias_maximum=properties.topic_alias_maximum or 0,
+                alias_maximum=min(
+                    properties.topic_alias_maximum or 0, self._alias_maximum
+                ),
                 maximum_packet_bytes=properties.maximum_packet_bytes,
             ).write
+        self._decoder.welcome()
         self._outgoing, self._received = outgoing, received
         outgoing.write = self.write_publish
         self.state = ServerState.OPEN

@@ -28,6 +28,7 @@ __all__ = [
 
 MAX_TOPIC_BYTES = 65_535
 MAX_CACHED_NAMES = 4096
+MAX_CACHED_NAME_CHARS = 256
 SHARED_PREFIX = "$share/"
 NAME_INVALID = 0x90
 FILTER_INVALID = 0x8F
@@ -147,7 +148,8 @@ class TopicTree(Generic[T]):
 
     The same value may stand under several filters and is then found once for each
     filter that matches. A lookup costs as many steps as the name has levels, times
-    the wildcards met on the way; its result is remembered until the tree changes.
+    the wildcards met on the way; its result is remembered until the tree changes,
+    unless the name is long.
     How deep a filter may be is for the caller to bound.
     """
 
@@ -225,7 +227,8 @@ class TopicTree(Generic[T]):
             found = tuple(self._search(name))
             if len(self._found) >= MAX_CACHED_NAMES:
                 self._found.clear()
-            self._found[name] = found
+            if len(name) <= MAX_CACHED_NAME_CHARS:
+                self._found[name] = found
         return found
 
     def _search(self, name: str) -> list[T]:

@@ -145,6 +145,7 @@ def test_b26_a_permission_that_is_no_filter_is_named():
         ("topic_alias_maximum", -1),
         ("receive_maximum", 65_536),
         ("packet_bytes", 268_435_461),
+        ("connect_bytes", 16_385),
         ("queue_policy", "forget"),
     ],
 )

@@ -1,4 +1,4 @@
-"""CONNECT and CONNACK: rows B1 to B6, B24 to B26 of the broker's conformance table."""
+"""CONNECT and CONNACK: rows B4, B5 and B24 to B26 of the broker's conformance table."""
 
 from __future__ import annotations
 
@@ -23,100 +23,6 @@ from structiot.mqtt.wire.serving import ServerState
 from tests.wire.broker.clients import House, ScriptedClient, lasting
 
 versions = pytest.mark.parametrize("version", [4, 5])
-
-CONNECT_4 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01c"
-CONNECT_5 = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c"
-
-
-def closed_without_a_word(client: ScriptedClient) -> bool:
-    return client.protocol.state is ServerState.CLOSING and not client.got()
-
-
-# -- B1, B2, B3: the first packet
-
-
-@versions
-def test_b1_a_packet_before_connect_closes(version: int):
-    client = ScriptedClient(House(), version)
-    client.send(Pingreq())
-    assert closed_without_a_word(client)
-
-
-@versions
-def test_b1_a_second_connect_closes(version: int):
-    client = House().client(version=version)
-    client.send(Connect(client_id="c", version=version))
-    assert client.protocol.state is ServerState.CLOSING
-    reasons = [ReasonCode.PROTOCOL_ERROR] if version == 5 else []
-    assert [p.reason for p in client.got() if isinstance(p, Disconnect)] == reasons
-
-
-@versions
-def test_b1_a_second_connect_in_the_same_write_closes_too(version: int):
-    client = ScriptedClient(House(), version)
-    client.send_bytes(2 * (CONNECT_4 if version == 4 else CONNECT_5))
-    first, *rest = client.got()
-    assert isinstance(first, Connack)
-    assert [type(packet) for packet in rest] == ([Disconnect] if version == 5 else [])
-    assert client.house.core.sessions == {}
-
-
-@pytest.mark.parametrize(
-    ("level", "code"),
-    [
-        (3, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
-        (0, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
-        (6, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION),
-    ],
-)
-def test_b2_another_level_is_refused_with_a_code_that_its_client_knows(
-    level: int, code: int
-):
-    version = 5 if level > 5 else 4
-    client = ScriptedClient(House(), version)
-    client.send_bytes(CONNECT_4[:8] + bytes((level,)) + CONNECT_4[9:])
-    assert client.got() == [Connack(reason=code)]  # type: ignore[arg-type]
-    assert client.protocol.state is ServerState.CLOSING
-
-
-def test_b2_the_name_of_mqtt_3_1_is_refused_with_its_own_code():
-    client = ScriptedClient(House(), 4)
-    client.send_bytes(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01c")
-    refusal = ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION
-    assert client.got() == [Connack(reason=refusal)]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(
-            CONNECT_4[:9] + b"\x03" + CONNECT_4[10:], id="reserved connect flag"
-        ),
-        pytest.param(CONNECT_4[:9] + b"\x0a" + CONNECT_4[10:], id="will QoS, no will"),
-        pytest.param(
-            CONNECT_4[:9] + b"\x22" + CONNECT_4[10:], id="will retain, no will"
-        ),
-        pytest.param(
-            b"\x10\x12" + CONNECT_4[2:9] + b"\x1e" + CONNECT_4[10:] + b"\0\1t\0\0",
-            id="will QoS 3",
-        ),
-        pytest.param(
-            b"\x10\x10" + CONNECT_4[2:9] + b"\x42" + CONNECT_4[10:] + b"\0\1p",
-            id="password without name",
-        ),
-        pytest.param(b"\x10\x0e" + CONNECT_4[2:] + b"\0", id="trailing byte"),
-        pytest.param(b"\x10\x0c" + CONNECT_4[2:-1], id="cut"),
-        pytest.param(b"\x11" + CONNECT_4[1:], id="flag nibble"),
-        pytest.param(CONNECT_4[:4] + b"XQTT" + CONNECT_4[8:], id="another protocol"),
-        pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="HTTP"),
-    ],
-)
-def test_b3_a_malformed_connect_closes_without_a_word(data: bytes):
-    client = ScriptedClient(House())
-    client.send_bytes(data)
-    assert closed_without_a_word(client)
-    assert client.house.core.sessions == {}
-
 
 # -- B4: client identifiers
 

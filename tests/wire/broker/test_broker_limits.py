@@ -6,6 +6,7 @@ import pytest
 
 from structiot.mqtt.wire.messages import (
     Disconnect,
+    Pubcomp,
     Pubrec,
     Subscribe,
     SubscriptionRequest,
@@ -56,6 +57,17 @@ def test_b20_topic_aliases_are_used_as_far_as_the_client_takes_them():
     aliases = [m.properties.topic_alias if m.properties else None for m in messages]
     assert [m.topic for m in messages] == ["a/long/topic", "", "another/topic"]
     assert aliases == [1, 1, None]
+
+
+def test_b20_no_more_topic_aliases_are_used_than_a_client_may_use_itself():
+    house = House(topic_alias_maximum=2)
+    properties = {"topic_alias_maximum": 65_535}
+    client = house.subscriber("#", version=5, properties=properties)
+    for _ in range(2):
+        for topic in ("first", "second", "third"):
+            house.publish(topic)
+    topics = [m.topic for m in client.got_messages()]
+    assert topics == ["first", "second", "third", "", "", "third"]
 
 
 def test_b20_the_brokers_own_limits_are_announced():
@@ -145,6 +157,19 @@ def test_b28_subscriptions_of_one_client_are_bounded():
     assert client.subscribe("c") == [0]
 
 
+def test_b28_what_the_subscriptions_of_one_client_weigh_is_bounded():
+    house = House(subscription_bytes=3000)
+    client = house.client(version=5)
+    full = ReasonCode.QUOTA_EXCEEDED
+    assert client.subscribe("x" * 2000, "a", "b/c/d/e", "b") == [0, 0, full, full]
+    assert client.subscribe("a", qos=1) == [1]
+    assert client.unsubscribe("x" * 2000) == [0]
+    assert client.subscribe("b/c/d/e", "b" * 3000) == [0, full]
+    client.unsubscribe("a", "b/c/d/e")
+    assert client.session is not None
+    assert client.session.subscribed_bytes == 0
+
+
 @versions
 def test_b28_topics_are_bounded_in_depth(version: int):
     house = House(topic_levels=3)
@@ -192,17 +217,44 @@ def test_b28_a_reader_that_takes_nothing_does_not_fill_the_memory_with_qos_1():
     assert len(stuck.protocol.out) < 1200
     outgoing = house.core.sessions["subscriber"].outgoing
     assert len(outgoing.waiting) == 20
-    assert outgoing.held_bytes == 95 * (20 + len(outgoing.inflight))
+    assert outgoing.held_bytes == 96 * (20 + len(outgoing.inflight))
 
 
 def test_b28_a_client_that_never_acknowledges_does_not_fill_the_memory():
-    house = House(queued_bytes=10_000)
+    house = House(queued_bytes=10_010)
     client = house.subscriber("a", qos=1)
     for _ in range(100):
         house.publish("a", bytes(1000), qos=1)
     assert len(client.got_messages()) == 10
-    assert house.core.sessions["subscriber"].outgoing.held_bytes == 10_000
+    assert house.core.sessions["subscriber"].outgoing.held_bytes == 10_010
     assert house.core.lost == 90
+
+
+def test_b28_properties_that_wait_are_bounded_like_payloads():
+    house = House(queued_bytes=10_000)
+    client = house.subscriber("a", qos=2, version=5, properties={"receive_maximum": 1})
+    publisher = house.client("publisher", 5)
+    properties = {"user_properties": (("key", "v" * 900),)}
+    for number in range(20):
+        publisher.publish("a", b"", qos=2, packet_id=number + 1, properties=properties)
+    outgoing = house.core.sessions["subscriber"].outgoing
+    assert len(outgoing) == 9
+    assert 9000 < outgoing.held_bytes <= 10_000
+    client.send(Pubrec(packet_id=1))
+    assert outgoing.inflight[1].properties is None
+    for packet_id in range(1, 10):
+        client.send(Pubrec(packet_id=packet_id), Pubcomp(packet_id=packet_id))
+    assert (len(outgoing), outgoing.held_bytes) == (0, 0)
+
+
+def test_b28_topics_that_nobody_will_see_again_are_not_remembered():
+    house = House()
+    house.subscriber("#", qos=1)
+    for number in range(50):
+        house.publish(f"{number}{'x' * 300}")
+        house.publish(f"{number}", qos=1)
+    assert len(house.core.tree._found) == 50
+    assert len(house.core._targets) == 50
 
 
 def test_b28_a_reader_that_takes_nothing_is_cut_off_in_time():

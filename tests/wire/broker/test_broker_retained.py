@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.broker.core.retained import RetainedStore
+from structiot.mqtt.broker.weights import LEVEL_BYTES
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.topics import matches
 from tests.wire.broker.clients import House
@@ -105,12 +108,38 @@ def test_b10_the_broker_keeps_a_bounded_number_and_counts_the_others():
 
 
 def test_b10_the_broker_keeps_a_bounded_number_of_bytes():
-    house = House(retained_bytes=100)
+    house = House(retained_bytes=100 + 2 * LEVEL_BYTES)
     house.publish("a", bytes(60), retain=True)
     house.publish("b", bytes(60), retain=True)
     house.publish("a", bytes(10), retain=True)
     house.publish("b", bytes(60), retain=True)
     assert [item.topic for item in house.core.retained] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "properties"),
+    [
+        ("a", {"user_properties": (("k", "v" * 5000),)}),
+        ("a", {"user_properties": (("", ""),) * 40}),
+        ("a", {"correlation_data": bytes(5000)}),
+        ("a", {"content_type": "t" * 5000}),
+        ("a", {"response_topic": "t" * 5000}),
+        ("a" * 5000, {}),
+        ("/" * 20, {}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_b10_topics_and_properties_of_retained_messages_weigh_too(
+    topic: str, properties: dict[str, Any]
+):
+    house = House(retained_bytes=5000)
+    publisher = house.client("publisher", 5)
+    publisher.publish("kept", retain=True)
+    publisher.publish(topic, retain=True, properties=properties)
+    assert [item.topic for item in house.core.retained] == ["kept"]
+    assert house.core.retained.refused == 1
+    assert house.core.retained.remove("kept")
+    assert house.core.retained._bytes == 0
 
 
 def test_b10_more_retained_messages_than_the_buffer_holds_all_arrive():
@@ -252,7 +281,7 @@ filters = st.builds(
 def test_b10_a_filter_finds_what_matches_it_and_nothing_else(
     kept: list[str], erased: list[str], topic_filter: str
 ):
-    store = RetainedStore(max_items=1000, max_bytes=10_000)
+    store = RetainedStore(max_items=1000, max_bytes=1_000_000)
     for name in kept:
         store.put(Message(name, b"x"), None)
     for name in erased:

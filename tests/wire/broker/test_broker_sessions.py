@@ -150,7 +150,7 @@ def test_b7_qos_0_waits_too_where_the_broker_is_told_so(version: int):
     messages = back.got_messages()
     assert [(m.payload, m.qos) for m in messages] == [(b"0", 0), (b"1", 1)]
     session = house.core.sessions["subscriber"]
-    assert (len(session.outgoing), session.outgoing.held_bytes) == (1, 1)
+    assert (len(session.outgoing), session.outgoing.held_bytes) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_b7_the_bytes_that_wait_are_bounded_too(policy: str):
     for _ in range(20):
         house.publish("a", bytes(150), qos=1)
     session = house.core.sessions["subscriber"]
-    assert session.outgoing.held_bytes == 900
+    assert session.outgoing.held_bytes == 906
     assert house.core.lost == 14
 
 
@@ -216,6 +216,29 @@ def test_b8_any_packet_keeps_a_client_alive(version: int):
     assert not client.is_ended
     assert house.wait_until_due() == pytest.approx(14)
     assert client.is_ended
+
+
+@versions
+def test_b8_a_byte_now_and_then_does_not_keep_a_client_alive(version: int):
+    house = House()
+    client = house.client(version=version, keep_alive_s=10)
+    client.send_bytes(b"\x30\xff\x7f\0\1")
+    for _ in range(15):
+        assert not client.is_ended
+        client.send_bytes(b"a")
+        house.pass_time(1)
+    assert client.is_ended
+
+
+@versions
+def test_b8_a_long_packet_on_its_way_does(version: int):
+    house = House()
+    client = house.client(version=version, keep_alive_s=10)
+    client.send_bytes(b"\x30\xff\x7f\0\1")
+    for _ in range(30):
+        client.send_bytes(bytes(300))
+        house.pass_time(10)
+    assert not client.is_ended
 
 
 @versions

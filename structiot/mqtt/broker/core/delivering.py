@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivering"]
 
 MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPIC_CHARS = 256
 
 _Found = tuple[Subscription | SharedGroup, ...]
 # One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
@@ -140,7 +141,8 @@ class Delivering:
         if is_lasting:
             if len(self._targets) >= MAX_CACHED_TOPICS:
                 self._targets.clear()
-            self._targets[topic] = (found, targets)
+            if len(topic) <= MAX_CACHED_TOPIC_CHARS:
+                self._targets[topic] = (found, targets)
         return targets
 
     def _send_plain(
@@ -230,7 +232,7 @@ class Delivering:
 
     def _queue(self, session: Session, flow: Delivery) -> None:
         outgoing = session.outgoing
-        if not self._has_room(session, len(flow.payload)):
+        if not self._has_room(session, flow.size):
             self._lose(session)
             return
         self.sent += 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from structiot.mqtt.broker.weights import message_weight, topic_weight
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -24,6 +25,12 @@ class Retained:
     qos: int
     properties: PublishProperties | None
     expires_at: float | None
+
+    @property
+    def weight(self) -> int:
+        """What it costs, its place in the tree included."""
+        weight = message_weight(self.topic, self.payload, self.properties)
+        return weight + topic_weight(self.topic)
 
 
 class _Level:
@@ -73,13 +80,12 @@ class RetainedStore:
         self.remove(topic)
         if not payload:
             return True
-        size = len(payload) + len(topic)
-        if self._count >= self._max_items or self._bytes + size > self._max_bytes:
+        item = Retained(topic, payload, message.qos, message.properties, expires_at)
+        is_full = self._count >= self._max_items
+        if is_full or self._bytes + item.weight > self._max_bytes:
             self.refused += 1
             return False
-        self.restore(
-            Retained(topic, payload, message.qos, message.properties, expires_at)
-        )
+        self.restore(item)
         return True
 
     def restore(self, item: Retained) -> None:
@@ -93,7 +99,7 @@ class RetainedStore:
             level = below
         level.item = item
         self._count += 1
-        self._bytes += len(item.payload) + len(item.topic)
+        self._bytes += item.weight
 
     def get(self, topic: str) -> Retained | None:
         """Give what a topic has."""
@@ -118,7 +124,7 @@ class RetainedStore:
         if item is None:
             return False
         self._count -= 1
-        self._bytes -= len(item.payload) + len(item.topic)
+        self._bytes -= item.weight
         for name, parent in zip(reversed(names), reversed(path[:-1]), strict=True):
             child = path.pop()
             if child.item is not None or child.below:

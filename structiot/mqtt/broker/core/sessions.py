@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.broker.weights import message_weight
 from structiot.mqtt.wire.flows.flow import DONE, Flow, PacketIds
 from structiot.mqtt.wire.flows.sending import Outgoing
 from structiot.mqtt.wire.messages import SubscriptionRequest, Will
@@ -44,6 +45,7 @@ class Delivery(Flow):
         expires_at: float | None = None,
     ) -> None:
         super().__init__(topic, payload, flags, properties)
+        self.size: int = message_weight(topic, payload, properties)
         self.expires_at: float | None = expires_at
 
 
@@ -99,6 +101,10 @@ class Deliveries(Outgoing):
         super()._send_again(flow, out, version)
         if flow.stage == DONE:
             self.lost += 1
+
+    def _forget_payload(self, flow: Flow) -> None:
+        super()._forget_payload(flow)
+        flow.properties = None
 
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""
@@ -191,6 +197,7 @@ class Session:
         outgoing: Deliveries of QoS 1 and 2.
         received: Ids of QoS 2 messages that the client has not released.
         subscriptions: By filter.
+        subscribed_bytes: What they weigh.
         backlog: Retained messages that it has still to be told; None if there are none.
         will: What to publish when the client vanishes.
         will_at: When the will is due; None when it is not.
@@ -209,6 +216,7 @@ class Session:
         "handle",
         "outgoing",
         "received",
+        "subscribed_bytes",
         "subscriptions",
         "username",
         "will",
@@ -224,6 +232,7 @@ class Session:
         self.outgoing: Deliveries = outgoing
         self.received: set[int] = set()
         self.subscriptions: dict[str, Subscription] = {}
+        self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
         self.will_at: float | None = None

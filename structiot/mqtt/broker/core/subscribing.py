@@ -8,6 +8,7 @@ from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
+from structiot.mqtt.broker.weights import topic_weight
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -72,9 +73,12 @@ class Subscribing(Delivering):
             session.username, session.client_id, name
         ):
             return ReasonCode.NOT_AUTHORIZED
+        if name in session.subscriptions:
+            return None
+        weight = session.subscribed_bytes + topic_weight(name)
         if (
-            name not in session.subscriptions
-            and len(session.subscriptions) >= self.limits.subscriptions
+            len(session.subscriptions) >= self.limits.subscriptions
+            or weight > self.limits.subscription_bytes
         ):
             return ReasonCode.QUOTA_EXCEEDED
         return None
@@ -85,6 +89,8 @@ class Subscribing(Delivering):
         old = session.subscriptions.get(name)
         if old is not None:
             self._take_out(old)
+        else:
+            session.subscribed_bytes += topic_weight(name)
         session.subscriptions[name] = subscription
         self.forget_targets()
         group, inner = parse_shared(name)
@@ -103,6 +109,7 @@ class Subscribing(Delivering):
         """Remove a subscription."""
         session, name = subscription.session, subscription.request.topic_filter
         del session.subscriptions[name]
+        session.subscribed_bytes -= topic_weight(name)
         self._take_out(subscription)
         self.forget_targets()
         if self.journal is not None:

@@ -7,7 +7,7 @@ written, what the standard does not let us send.
 
 from __future__ import annotations
 
-from structiot.mqtt.wire.codec.decoder import Decoder
+from structiot.mqtt.wire.codec.decoder import SMALLEST_FIRST_BYTES, Decoder
 from structiot.mqtt.wire.codec.encoder import encode
 from structiot.mqtt.wire.codec.quick import (
     PINGREQ,
@@ -22,6 +22,7 @@ from structiot.mqtt.wire.codec.quick import (
 __all__ = [
     "PINGREQ",
     "PINGRESP",
+    "SMALLEST_FIRST_BYTES",
     "Decoder",
     "encode",
     "encode_publish_into",

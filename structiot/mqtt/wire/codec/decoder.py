@@ -38,7 +38,7 @@ from structiot.mqtt.wire.topics import name_fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LARGEST_PACKET_BYTES", "Decoder", "Role"]
+__all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 
 Role = Literal["client", "server"]
 
@@ -47,6 +47,11 @@ MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_BYTES = 256
 MAX_CACHED_BLOCKS = 1024
 MAX_CACHED_BLOCK_BYTES = 64
+# Of these a server has as many as clients.
+MOST_TOPICS_OF_CLIENT = 256
+# The loop below decides on its way by a limit that is as large as this, or does not
+# change.
+SMALLEST_FIRST_BYTES = 16_386
 PUBLISH = 0x30
 
 MALFORMED = ReasonCode.MALFORMED_PACKET
@@ -88,7 +93,14 @@ class Decoder:
             `code` is the reason code to answer with, its `data` the head of the
             packet at fault and its `offset` a place in that packet.
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
-        max_packet_bytes: Largest packet accepted, its header included.
+        max_packet_bytes: Largest packet accepted at present, its header included.
+
+    Args:
+        role: Whose packets are received.
+        version: The protocol level.
+        max_packet_bytes: Largest packet accepted.
+        max_first_bytes: Largest one before a CONNECT without an authentication method
+            has come; at least `SMALLEST_FIRST_BYTES`.
     """
 
     def __init__(
@@ -97,10 +109,14 @@ class Decoder:
         role: Role,
         version: int = 4,
         max_packet_bytes: int = LARGEST_PACKET_BYTES,
+        max_first_bytes: int = LARGEST_PACKET_BYTES,
     ) -> None:
         self._role = role
         self.version = version
-        self.max_packet_bytes = max_packet_bytes
+        self.max_packet_bytes = min(max_packet_bytes, max_first_bytes)
+        self._max_packet_bytes = max_packet_bytes
+        is_server = role == "server"
+        self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
         self._held = bytearray()
@@ -209,7 +225,7 @@ class Decoder:
         end = len(data)
         last = end - 1
         short = min(127, self.max_packet_bytes - 2)
-        is_roomy = self.max_packet_bytes >= 16_386  # for any length of two bytes
+        is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
         find_topic = self._topics.get
         append = packets.append
@@ -284,7 +300,13 @@ class Decoder:
         packet = parse(Reader(data, start, stop), self._version)
         if type(packet) is Connect:
             self.version = packet.version
+            if packet.properties.authentication_method is None:
+                self.welcome()
         return packet
+
+    def welcome(self) -> None:
+        """The peer may send longer packets than the first."""
+        self.max_packet_bytes = self._max_packet_bytes
 
     def _topic(
         self, data: bytes, at: int, end: int, properties: PublishProperties | None
@@ -300,7 +322,7 @@ class Decoder:
         if fault is not None:
             refuse(ReasonCode.TOPIC_NAME_INVALID, f"topic name {fault}", at)
         if len(raw) <= MAX_CACHED_TOPIC_BYTES:
-            if len(self._topics) >= MAX_CACHED_TOPICS:
+            if len(self._topics) >= self._most_topics:
                 self._topics.clear()
             self._topics[raw] = topic
         return topic

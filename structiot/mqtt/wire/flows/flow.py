@@ -45,6 +45,7 @@ class Flow:
     Attributes:
         topic: Topic name.
         payload: Bytes to send; dropped once the peer owns the message.
+        size: What it counts for where the memory of flows is bounded.
         flags: QoS and retain as in the packet's first byte.
         properties: Properties of MQTT 5.0.
         packet_id: 0 before it is sent.
@@ -61,6 +62,7 @@ class Flow:
         "payload",
         "properties",
         "reason",
+        "size",
         "stage",
         "topic",
         "waiter",
@@ -75,6 +77,7 @@ class Flow:
     ) -> None:
         self.topic: str = topic
         self.payload: bytes = payload
+        self.size: int = len(payload)
         self.flags: int = flags
         self.properties: PublishProperties | None = properties
         self.packet_id: int = 0

@@ -47,7 +47,7 @@ class Outgoing:
             for the released ones, which come in the order of their PUBRECs.
         waiting: Accepted flows that have not been sent.
         window: Flows that may be under way at once on this connection.
-        held_bytes: Payloads that all flows hold.
+        held_bytes: The sizes of all flows.
         out_bytes: Nothing is added to an `out` that holds more; `pump` goes on once
             it has been written.
         unknown: Acknowledgements that belong to no flow.
@@ -78,7 +78,7 @@ class Outgoing:
 
     def submit(self, flow: Flow, out: bytearray, version: int) -> None:
         """Send a flow, or have it wait for its turn."""
-        self.held_bytes += len(flow.payload)
+        self.held_bytes += flow.size
         if self.journal is not None:
             self.journal.flow(flow)
         if (
@@ -213,7 +213,7 @@ class Outgoing:
 
     def restore(self, flow: Flow) -> None:
         """Put back a flow that a store has kept, in the order of acceptance."""
-        self.held_bytes += len(flow.payload)
+        self.held_bytes += flow.size
         if flow.stage == WAITING:
             self.waiting.append(flow)
         else:
@@ -229,13 +229,14 @@ class Outgoing:
     def _forget_payload(self, flow: Flow) -> None:
         if self.journal is not None:
             self.journal.flow(flow)
-        self.held_bytes -= len(flow.payload)
+        self.held_bytes -= flow.size
+        flow.size = 0
         flow.payload = b""
 
     def _end(self, flow: Flow, out: bytearray, version: int) -> None:
         del self.inflight[flow.packet_id]
         self.ids.free(flow.packet_id)
-        self.held_bytes -= len(flow.payload)
+        self.held_bytes -= flow.size
         if self.journal is not None:
             self.journal.flow(flow)
         # A peer may answer what it remembers before it has been sent again.

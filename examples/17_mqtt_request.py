@@ -24,14 +24,14 @@ async def serve(client: MqttClient, *, task_status: TaskStatus[None]) -> None:
     async with client.subscription("examples/17/add", qos=1, codec="json") as requests:
         task_status.started()
         async for request in requests:
-            reply_to = request.properties.response_topic
-            correlation = request.properties.correlation_data
-            if reply_to is not None:
+            asked = request.properties
+            if asked is not None and asked.response_topic is not None:
+                known_by = PublishProperties(correlation_data=asked.correlation_data)
                 await client.publish(
-                    reply_to,
+                    asked.response_topic,
                     sum(request.data),
                     codec="json",
-                    properties=PublishProperties(correlation_data=correlation),
+                    properties=known_by,
                 )
 
 

@@ -181,6 +181,7 @@ async def test_a_connection_that_is_made_in_no_time_can_be_given_up():
 async def test_a_refusal_says_what_the_system_says():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
+        host, port = bound.getsockname()
         with pytest.raises(ConnectionRefusedError) as caught:
-            await connect(*bound.getsockname(), socket.AF_INET)
+            await connect(host, port, socket.AF_INET)
     assert caught.value.errno == errno.ECONNREFUSED

@@ -6,11 +6,11 @@
 | `about` | `info`, `ids`, `health` |
 | `switch` | `on`, `off`, `state` |
 | `power` | `power` |
-| `watch` | `watch` |
-| `stats` | `stats`; `chart`, `csv_file` and `plot` are its outputs |
+| `watch` | `watch`; `watch_view` draws for it |
+| `stats` | `stats`; `chart` and `plot` draw for it |
 | `settings` | `rename`, `clock` |
 
-`device` has what all commands with a HOST share.
+`device` has what all commands with a HOST share, `complete` what shells offer for them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ _COMMANDS = {
     "state": LazyCommand(f"{_HERE}.switch", "state", "Say which ports are on."),
     "power": LazyCommand(f"{_HERE}.power", "power", "Say what ports draw."),
     "watch": LazyCommand(f"{_HERE}.watch", "watch", "Show readings as they come."),
+    "stats": LazyCommand(f"{_HERE}.stats", "stats", "Show energy by hour, day, month."),
+    "rename": LazyCommand(f"{_HERE}.settings", "rename", "Name a port or a device."),
+    "clock": LazyCommand(f"{_HERE}.settings", "clock", "Show or set a clock."),
+    "ids": LazyCommand(f"{_HERE}.about", "ids", "Show what identifies a device."),
+    "health": LazyCommand(f"{_HERE}.about", "health", "Say how a device does."),
 }
 
 

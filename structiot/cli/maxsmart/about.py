@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncclick as click
 
-from structiot.cli.maxsmart.device import Where, device_command, json_option
-from structiot.cli.output import show_json, show_pairs
+from structiot.cli.maxsmart.device import (
+    Where,
+    assume_option,
+    device_command,
+    json_option,
+)
+from structiot.cli.output import as_json, show_json, show_pairs, show_table
+from structiot.errors import PeerError, TransportError
+from structiot.maxsmart import Identifier, StripHealth
 
-__all__ = ["info"]
+__all__ = ["health", "ids", "info"]
+
+FAILED = 1
 
 
 @click.command()
 @device_command
 @json_option
 async def info(where: Where, *, wants_json: bool) -> None:
-    """Say who the device at HOST is."""
+    """Say who the device at HOST is, and what it can."""
     async with where.opened() as strip:
-        known = strip.info
+        known, can = strip.info, strip.capabilities
     if wants_json:
-        show_json(known)
+        show_json({**_members(known), "capabilities": can})
         return
+    words = {True: "yes", False: "no", None: "perhaps"}
     show_pairs(
         {
             "name": known.name,
@@ -27,12 +37,94 @@ async def info(where: Where, *, wants_json: bool) -> None:
             "model": known.model,
             "firmware": known.firmware,
             "serial": known.serial,
-            "MAC": mac_shown(known.mac),
+            "MAC": _mac_shown(known.mac),
             "ports": ", ".join(known.port_names),
+            "can": ", ".join(f"{name} {words[value]}" for name, value in can.items()),
         }
     )
 
 
-def mac_shown(mac: str | None) -> str | None:
+@click.command()
+@device_command
+@assume_option
+@json_option
+async def ids(where: Where, *, is_assumed: bool, wants_json: bool) -> None:
+    """Show all that identifies the device at HOST, the most trusted first."""
+    async with where.opened(assume=("identifiers",) if is_assumed else ()) as strip:
+        known = await strip.get_device_identifiers()
+    ranked = [_identifier(one) for one in known.ranked]
+    if wants_json:
+        show_json({**_members(known), "best": ranked[0], "ranked": ranked})
+        return
+    show_table(
+        ("identifier", "value", "said by", "as one word"),
+        [
+            (one.kind.replace("_", " "), one.value, one.source, one.text)
+            for one in known.ranked
+        ],
+    )
+    others = {"powerline MAC": _mac_shown(known.plc_mac), "reports to": known.server}
+    if any(others.values()):
+        click.echo()
+        show_pairs({name: value for name, value in others.items() if value})
+
+
+@click.command()
+@device_command
+@json_option
+async def health(where: Where, *, wants_json: bool) -> None:
+    """Ask the device at HOST for its data and tell how that went.
+
+    The status is 1 if it cannot be reached; with --json its error is in the output.
+    """
+    try:
+        async with where.opened() as strip:
+            found = await strip.health_check()
+    except (TransportError, PeerError) as exc:
+        if not wants_json:
+            raise
+        show_json(
+            dict.fromkeys(StripHealth.__dataclass_fields__) | _failure(where, exc)
+        )
+        raise SystemExit(FAILED) from exc
+    if wants_json:
+        show_json(found)
+    else:
+        latency = (
+            None if found.latency_s is None else f"{found.latency_s * 1000:.0f} ms"
+        )
+        show_pairs(
+            {
+                "name": found.name,
+                "address": found.host,
+                "firmware": found.firmware,
+                "state": found.error or "answers",
+                "latency": latency,
+                "protocol": found.transport.replace("_", " ").upper(),
+            }
+        )
+    if not found.is_reachable:
+        raise SystemExit(FAILED)
+
+
+def _failure(where: Where, error: Exception) -> dict[str, object]:
+    return {
+        "host": where.host,
+        "is_reachable": False,
+        "is_polled": False,
+        "error": str(error),
+    }
+
+
+def _identifier(one: Identifier) -> dict[str, object]:
+    return {**_members(one), "text": one.text, "is_reliable": one.is_reliable}
+
+
+def _members(value: object) -> dict[str, object]:
+    plain = as_json(value)
+    return dict(plain) if isinstance(plain, dict) else {}
+
+
+def _mac_shown(mac: str | None) -> str | None:
     """Write a hardware address as it stands on the device."""
     return mac and ":".join(mac[at : at + 2] for at in range(0, 12, 2)).upper()

@@ -13,11 +13,12 @@ import asyncclick as click
 from structiot.cli.maxsmart.complete import complete_host, complete_port
 from structiot.cli.options import common_options, configure_logging
 from structiot.errors import ConnectFailed, UsageError
-from structiot.maxsmart import MaxSmartStrip, maxsmart_device
+from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
 
 __all__ = [
     "Command",
     "Where",
+    "assume_option",
     "device_command",
     "http_port_option",
     "json_option",
@@ -29,6 +30,12 @@ __all__ = [
 
 Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
 
+assume_option = click.option(
+    "--try-anyway",
+    "is_assumed",
+    is_flag=True,
+    help="Ask it even if no device with its firmware is known to be able to.",
+)
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 udp_port_option = click.option(
     "--udp-port",
@@ -75,7 +82,7 @@ class Where:
     connect_s: float
 
     def opened(
-        self, *, poll_s: float = 5.0
+        self, *, poll_s: float = 5.0, assume: Sequence[Capability] = ()
     ) -> AbstractAsyncContextManager[MaxSmartStrip]:
         """Open the device."""
         return maxsmart_device(
@@ -84,6 +91,7 @@ class Where:
             udp_port=self.udp_port,
             poll_s=poll_s,
             connect_s=self.connect_s,
+            assume_supported=assume,
         )
 
 

@@ -12,13 +12,13 @@ from rich.live import Live
 
 from structiot._kit.tasks import service_group
 from structiot.cli.maxsmart.device import Where, device_command, json_option
-from structiot.cli.maxsmart.watch_view import Board, plain_line
+from structiot.cli.maxsmart.watch_view import Board, Event, plain_line
 from structiot.cli.output import logging_above, show_json
 from structiot.cli.signals import run_until_stopped
 from structiot.maxsmart import MaxSmartStrip
 from structiot.model import Availability, DeviceEvent, Reading
 
-__all__ = ["follow", "watch"]
+__all__ = ["follow", "follow_changes", "watch"]
 
 _REFRESH_S = 0.25
 
@@ -33,8 +33,19 @@ _REFRESH_S = 0.25
     show_default=True,
     help="Seconds between readings.",
 )
+@click.option("--changes", is_flag=True, help="Only what changes, a line each.")
+@click.option(
+    "--min-power",
+    "min_power_w",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="With --changes: power that differs by more than this, in watts.",
+)
 @json_option
-async def watch(where: Where, poll_s: float, *, wants_json: bool) -> None:
+async def watch(
+    where: Where, poll_s: float, *, changes: bool, min_power_w: float, wants_json: bool
+) -> None:
     """Show the readings of the device at HOST until Ctrl-C.
 
     On a terminal it is a live table, elsewhere a line a reading, by --json in JSON.
@@ -43,7 +54,10 @@ async def watch(where: Where, poll_s: float, *, wants_json: bool) -> None:
 
     async def show() -> None:
         async with where.opened(poll_s=poll_s) as strip:
-            if wants_json:
+            if changes:
+                tell = show_json if wants_json else _echo
+                await follow_changes(strip, tell, min_power_w=min_power_w)
+            elif wants_json:
                 await follow(strip, show_json, show_json)
             elif sys.stdout.isatty():
                 await _show_board(strip, poll_s)
@@ -53,7 +67,7 @@ async def watch(where: Where, poll_s: float, *, wants_json: bool) -> None:
     await run_until_stopped(show)
 
 
-def _echo(event: Reading | Availability) -> None:
+def _echo(event: Event) -> None:
     click.echo(plain_line(event))
 
 
@@ -102,3 +116,25 @@ async def follow(
                 away = None
                 on_availability(Availability(is_available=True, at_utc=reading.at_utc))
             on_reading(reading)
+
+
+async def follow_changes(
+    strip: MaxSmartStrip, tell: Callable[[Event], None], *, min_power_w: float
+) -> None:
+    """Tell every change, and when the device goes away and comes back."""
+
+    async def tell_absence(events: AsyncIterator[DeviceEvent]) -> None:
+        was_available = True
+        async for event in events:
+            if isinstance(event, Availability) and event.is_available != was_available:
+                was_available = event.is_available
+                tell(event)
+
+    async with (
+        strip.changes(min_power_w=min_power_w) as changes,
+        strip.events() as events,
+        service_group() as tasks,
+    ):
+        tasks.start_soon(tell_absence, events, name="structiot.cli.maxsmart.watch")
+        async for change in changes:
+            tell(change)

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from structiot.cli.output import figure, on_off, state_of
-from structiot.maxsmart import MaxSmartStrip
+from structiot.maxsmart import (
+    MaxSmartStrip,
+    PowerChanged,
+    StateChanged,
+    StripChange,
+)
 from structiot.model import Availability, Reading
 
-__all__ = ["Board", "plain_line"]
+__all__ = ["Board", "Event", "plain_line"]
 
 _BAR_CELLS = 20
 
 
-def plain_line(event: Reading | Availability) -> str:
-    """Write a reading, or that the device went or came, as one line."""
-    at = _time(event.at_utc)
-    if isinstance(event, Reading):
-        drawn = figure(event.power_w, "W") or "-"
-        return f"{at}  port {event.port}  {on_off(event.is_on) or '-':3}  {drawn}"
-    return f"{at}  back" if event.is_available else f"{at}  away: {event.reason}"
+Event: TypeAlias = Reading | StripChange | Availability
+
+
+def plain_line(event: Event) -> str:
+    """Write a reading, a change, or that the device went or came, as one line."""
+    match event:
+        case Reading(port=port):
+            drawn = figure(event.power_w, "W") or "-"
+            text = f"port {port}  {on_off(event.is_on) or '-':3}  {drawn}"
+        case StateChanged(port=port):
+            text = f"port {port}  {on_off(event.is_on)}"
+        case PowerChanged(port=port, change_w=change_w):
+            text = f"port {port}  {figure(event.power_w, 'W')}  ({change_w:+.1f} W)"
+        case _:
+            text = "back" if event.is_available else f"away: {event.reason}"
+    return f"{_time(event.at_utc)}  {text}"
 
 
 class Board:

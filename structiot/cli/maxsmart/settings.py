@@ -1,0 +1,78 @@
+"""`structiot maxsmart rename` and `clock`: what is set in a device."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import asyncclick as click
+
+from structiot.cli.maxsmart.device import (
+    Where,
+    assume_option,
+    device_command,
+    json_option,
+    one_port,
+)
+from structiot.cli.output import show_json, show_pairs
+
+__all__ = ["clock", "rename"]
+
+
+@click.command()
+@device_command
+@one_port
+@click.argument("name")
+@assume_option
+@json_option
+async def rename(
+    where: Where, port: int, name: str, *, is_assumed: bool, wants_json: bool
+) -> None:
+    """Call PORT of the device at HOST by NAME; port 0 is the device itself."""
+    async with where.opened(assume=("rename",) if is_assumed else ()) as strip:
+        shown = await strip.change_port_name(port, name)
+    if wants_json:
+        show_json({"port": port, "name": shown})
+    elif shown != name:
+        click.echo(f"the device made {shown!r} of it", err=True)
+
+
+@click.command()
+@device_command
+@click.option("--set", "sets", is_flag=True, help="Set it to this machine's time.")
+@assume_option
+@json_option
+async def clock(
+    where: Where, *, sets: bool, is_assumed: bool, wants_json: bool
+) -> None:
+    """Show the clock of the device at HOST, by which it sorts its statistics.
+
+    Most devices are set right by merely being found: the question who they are holds
+    the time, and every command asks it.
+    """
+    async with where.opened(assume=("clock",) if is_assumed else ()) as strip:
+        ask = strip.set_device_time if sets else strip.get_device_time
+        device_time = await ask()
+        now = datetime.now(UTC).astimezone()
+    offset_s = None
+    if device_time is not None:
+        offset_s = round((device_time - now.replace(tzinfo=None)).total_seconds(), 1)
+    if wants_json:
+        times = {"device_time": device_time, "local_time": now, "offset_s": offset_s}
+        show_json(times)
+        return
+    show_pairs(
+        {
+            "device": device_time or "set; it does not tell its time",
+            "this machine": now.strftime("%Y-%m-%d %H:%M:%S"),
+            "difference": _difference(offset_s),
+        }
+    )
+
+
+def _difference(offset_s: float | None) -> str | None:
+    if offset_s is None:
+        return None
+    # The device tells whole seconds, and the answer takes a moment.
+    if abs(offset_s) < 2:
+        return "none"
+    return f"{abs(offset_s):.0f} s {'fast' if offset_s > 0 else 'slow'}"

@@ -1,0 +1,126 @@
+"""`structiot maxsmart stats`: energy by hour, day and month."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+import anyio.to_thread
+import asyncclick as click
+
+from structiot.cli.maxsmart.chart import show_chart
+from structiot.cli.maxsmart.device import (
+    Where,
+    assume_option,
+    device_command,
+    json_option,
+    ports_argument,
+    ports_meant,
+)
+from structiot.cli.maxsmart.plot import check_plot, write_plot
+from structiot.cli.output import as_json, show_json
+from structiot.maxsmart import StripStatistics
+from structiot.maxsmart.statistics import PeriodName
+
+__all__ = ["stats"]
+
+_COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
+
+
+@click.command()
+@device_command
+@ports_argument
+@click.option(
+    "--period",
+    type=click.Choice(("hourly", "daily", "monthly")),
+    default="daily",
+    show_default=True,
+    help="The last 24 hours, 31 days or 12 months.",
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    help="Price of a kWh; by default the one that is set in the device.",
+)
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write the figures into this file instead; - is standard output.",
+)
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(dir_okay=False),
+    help="Draw them into this file instead: .png, .svg, .pdf (extra `plots`).",
+)
+@assume_option
+@json_option
+async def stats(
+    where: Where,
+    ports: tuple[int, ...],
+    *,
+    period: PeriodName,
+    price: float | None,
+    csv_path: str | None,
+    plot_path: str | None,
+    is_assumed: bool,
+    wants_json: bool,
+) -> None:
+    """Show what PORTs of the device at HOST used; without any, all of them together.
+
+    Hours, days and months are those of the device's own clock.
+    """
+    if plot_path is not None:
+        check_plot(plot_path)
+    async with where.opened(assume=("statistics",) if is_assumed else ()) as strip:
+        ports_meant(strip, ports)
+        # Here 0 is not each of them but their sum.
+        chosen = list(dict.fromkeys(ports)) or [0]
+        series = [await strip.get_statistics(port, period) for port in chosen]
+        device, names = strip.info.name, ("all ports", *strip.info.port_names)
+    if price is not None:
+        series = [replace(one, price_per_kwh=price) for one in series]
+    titles = {one.port: names[one.port] for one in series}
+    if csv_path is not None:
+        await _write_csv(csv_path, series, titles)
+    if plot_path is not None:
+        await anyio.to_thread.run_sync(write_plot, plot_path, device, series, titles)
+    if wants_json:
+        show_json([_shape(one) for one in series])
+    elif csv_path is None and plot_path is None:
+        for index, one in enumerate(series):
+            if index:
+                click.echo()
+            show_chart(f"{device}, {titles[one.port]}", one)
+
+
+def _shape(series: StripStatistics) -> dict[str, object]:
+    plain = as_json(series)
+    found = dict(plain) if isinstance(plain, dict) else {}
+    return {**found, "energy_wh": series.energy_wh, "cost": series.cost}
+
+
+async def _write_csv(
+    path: str, series: Sequence[StripStatistics], titles: dict[int, str]
+) -> None:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for one in series:
+        for point in one.points:
+            span = point.start.isoformat(), point.end.isoformat()
+            is_complete = "yes" if point.is_complete else "no"
+            name = titles[one.port]
+            rows.writerow((one.port, name, *span, point.energy_wh, is_complete))
+    if path == "-":
+        click.echo(text.getvalue(), nl=False)
+        return
+    try:
+        await anyio.Path(path).write_text(text.getvalue(), "utf-8", newline="")
+    except OSError as exc:
+        message = f"cannot write {path}: {exc.strerror}"
+        raise click.ClickException(message) from exc

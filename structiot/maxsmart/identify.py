@@ -16,18 +16,9 @@ from structiot.maxsmart.link.datagrams import Clock, system_clock, udp_address
 from structiot.maxsmart.link.strip import StripLink, is_hang_up, unasked_link
 from structiot.maxsmart.values import DiscoveredMaxSmart
 from structiot.maxsmart.wire.codec_data import read_identifiers
-from structiot.maxsmart.wire.messages import (
-    DiscoveryReply,
-    Identifiers,
-    ReadIdentifiers,
-)
+from structiot.maxsmart.wire.messages import Identifiers, ReadIdentifiers
 
-__all__ = [
-    "Identification",
-    "arp_mac_of",
-    "identify_maxsmart",
-    "identity_of_link",
-]
+__all__ = ["Identification", "arp_mac_of", "identify_maxsmart"]
 
 _REPLY_S = 2.0
 _AT_A_TIME = 32
@@ -104,27 +95,6 @@ async def identify_maxsmart(
     )
 
 
-async def identity_of_link(
-    link: StripLink,
-    *,
-    discovery: DiscoveryReply | None,
-    network: Network,
-    neighbourhood: Neighbourhood,
-) -> DeviceIdentifiers:
-    """Bring together what an open device says; what it does not tell is None."""
-    hardware = None
-    try:
-        hardware = await _hardware(link)
-    except TransportError as exc:
-        _log.debug("%s does not tell its CPU id: %s", link.host, exc)
-    return identifiers_from(
-        link.host,
-        discovery=discovery,
-        hardware=hardware,
-        arp_mac=await arp_mac_of(link.host, network, neighbourhood),
-    )
-
-
 class Identification:
     """Asks many discovered devices at once, so that a silent one delays nobody."""
 
@@ -169,14 +139,18 @@ class Identification:
             clock=self._clock,
         )
         link.serial = device.serial
-        learnt = await identity_of_link(
-            link,
-            discovery=None,
-            network=self._network,
-            neighbourhood=self._neighbourhood,
+        hardware = None
+        try:
+            hardware = await _hardware(link)
+        except TransportError as exc:
+            _log.debug("%s does not tell its CPU id: %s", device.host, exc)
+        identifiers = identifiers_from(
+            device.host,
+            hardware=hardware,
+            arp_mac=await arp_mac_of(device.host, self._network, self._neighbourhood),
         )
         told = device.identifiers
-        identifiers = replace(learnt, mac=told.mac, serial=told.serial)
+        identifiers = replace(identifiers, mac=told.mac, serial=told.serial)
         return replace(device, identifiers=identifiers)
 
 

@@ -93,6 +93,18 @@ async def test_a_certificate_of_a_trusted_authority_is_accepted(authority, trust
     assert await exchange(server, trusting) == b"hello"
 
 
+async def test_the_server_is_told_which_name_is_wanted(authority, trusting):
+    server = server_context(authority.issue_cert("broker"))
+    asked: list[str | None] = []
+
+    def note(_: object, name: str | None, context: ssl.SSLContext) -> None:
+        asked.append(name)
+
+    server.sni_callback = note
+    assert await exchange(server, trusting) == b"hello"
+    assert asked == ["broker"]
+
+
 @pytest.mark.parametrize(
     ("host", "options", "words"),
     [

@@ -1,0 +1,101 @@
+"""The conformance tables of the docs: each point once, and every test named there exists.
+
+A row is `| C1 | the point | statements | tests |`; the tests stand in backticks as
+`tests/path/file.py::test_name`, several of them separated by `<br>`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests._support.examples import ROOT
+
+# The page, and the numbers of its points.
+PAGES = {
+    "mqtt_conformance.md": [f"C{number}" for number in range(1, 109)],
+    "broker_conformance.md": [f"B{number}" for number in range(1, 31)],
+}
+REFERENCE = ROOT / "docs" / "reference"
+HEAD = ["#", "Point", "Statements", "Shown by"]
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+@dataclass(frozen=True)
+class Row:
+    number: str
+    point: str
+    statements: str
+    shown_by: str
+
+    @property
+    def tests(self) -> list[tuple[str, str]]:
+        return TEST.findall(self.shown_by)
+
+
+def cells(line: str) -> list[str]:
+    # A bar in a cell is written with a backslash.
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def rows(page: Path) -> Iterator[Row]:
+    """All rows of the tables with the head above."""
+    is_inside = False
+    for line in page.read_text("utf-8").splitlines():
+        if not line.startswith("|"):
+            is_inside = False
+        elif cells(line) == HEAD:
+            is_inside = True
+        elif is_inside and set(line) - set("|-: "):
+            assert len(cells(line)) == len(HEAD), line
+            yield Row(*cells(line))
+
+
+@cache
+def functions(path: Path) -> frozenset[str]:
+    """The test functions of a file."""
+    return frozenset(
+        node.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+WRITTEN = [name for name in PAGES if (REFERENCE / name).exists()]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_point_has_one_row(name: str):
+    assert [row.number for row in rows(REFERENCE / name)] == PAGES[name]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_row_says_what_the_point_is_and_which_test_shows_it(name: str):
+    for row in rows(REFERENCE / name):
+        assert row.point, row.number
+        assert row.tests, row.number
+        # Whatever stands there beside the tests would be a name that nobody checks.
+        assert not TEST.sub("", row.shown_by).replace("<br>", "").strip(), row.number
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_test_that_is_named_exists(name: str):
+    text = (REFERENCE / name).read_text("utf-8")
+    missing = [
+        f"{file}::{test}"
+        for file, test in TEST.findall(text)
+        if not (ROOT / file).exists() or test not in functions(ROOT / file)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_page_is_in_the_index(name: str):
+    index = (REFERENCE / "index.md").read_text("utf-8")
+    assert name.removesuffix(".md") in index.splitlines()

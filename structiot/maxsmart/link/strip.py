@@ -13,6 +13,7 @@ import anyio
 
 from structiot._kit.http import OneShotHttp
 from structiot._kit.network import Network
+from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
     LinkLost,
@@ -126,7 +127,8 @@ class StripLink:
                     sent_at = anyio.current_time()
                     reply = await self._exchange(command, transport or self.transport)
                     self.latency_s = anyio.current_time() - sent_at
-                    return self._checked(reply, command)
+                self._show(reply, command)
+                return self._checked(reply, command)
             except TransportError:
                 if attempt == attempts:
                     raise
@@ -139,7 +141,6 @@ class StripLink:
             return await self._exchange_v3(request)
         target = encode_http_target(request)
         answer = await self._http.get(target)
-        _log.debug("%s: GET %s: %d bytes", self.host, target, len(answer.body))
         if answer.status != CODE_OK:
             message = f"{self.host} answered with HTTP status {answer.status}"
             raise ProtocolViolation(message, data=answer.body, code=answer.status)
@@ -175,6 +176,12 @@ class StripLink:
             message = f"no reply to {what} within {wait_s:g} s"
             raise ReplyTimeout(message, request=what, after_s=wait_s)
         return reply
+
+    def _show(self, reply: Reply, command: Command) -> None:
+        # Some replies hold keys, and firmware adds the pairing key where it likes.
+        if _log.isEnabledFor(logging.DEBUG):
+            what, raw = type(command).__name__, {"data": reply.data, **reply.extra}
+            _log.debug("%s: %s: %s %s", self.host, what, reply.code, redact(raw))
 
     def _checked(self, reply: Reply, command: Command) -> Reply:
         if None not in (self.serial, reply.serial) and reply.serial != self.serial:

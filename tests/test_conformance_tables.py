@@ -21,6 +21,7 @@ from tests._support.examples import ROOT
 PAGES = {
     "mqtt_conformance.md": [f"C{number}" for number in range(1, 109)],
     "broker_conformance.md": [f"B{number}" for number in range(1, 31)],
+    "maxsmart_coverage.md": [f"M{number}" for number in range(1, 24)],
 }
 REFERENCE = ROOT / "docs" / "reference"
 HEAD = ["#", "Point", "Statements", "Shown by"]

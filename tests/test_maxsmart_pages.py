@@ -1,9 +1,7 @@
-"""The pages about MaxSmart say what is true, and each promise names its test."""
+"""The pages about MaxSmart say what is true: devices, firmware, names, examples."""
 
 from __future__ import annotations
 
-import ast
-import functools
 import inspect
 import re
 import tomllib
@@ -26,34 +24,7 @@ from structiot.maxsmart.wire.capabilities import Capabilities
 from structiot.sim import FAMILIES
 from tests._support.sources import REFERENCE, ROOT
 
-COVERAGE = REFERENCE / "maxsmart_coverage.md"
 HOW_TO = ROOT / "docs" / "how_to" / "from_maxsmart.md"
-# The README of the original, line by line: a row that is lost is a promise that is.
-PROMISES = [
-    "installation, async API, optional matplotlib",
-    "hardware table, firmware statements",
-    "data format detection",
-    "quick start, properties, port names",
-    "broadcast and targeted discovery, timeout, locale, attempts",
-    "enhanced discovery with identifiers",
-    "identifiers, unique id, all ids, priority list",
-    "port control, master port 0, state query",
-    "rename ports and strip",
-    "adaptive polling, callbacks, burst",
-    "change detection callbacks",
-    "real-time data, power of a port",
-    "hourly, daily, monthly statistics, cost, currency, plotting example",
-    "device clock",
-    "context manager, manual cleanup, health check",
-    "exception types, localised messages",
-    "retries: discovery, commands, verification, reconnect",
-    "example scripts",
-    "tuning: timeouts, retry count, intervals, connector limits",
-    "security notes",
-    "troubleshooting: targeted discovery, raw data, reachability",
-    "debug logging",
-    "performance notes",
-]
 SCRIPTS = {
     "discovery": "20_maxsmart_discovery",
     "identification": "21_maxsmart_identification",
@@ -82,33 +53,6 @@ def rows_after(text: str, heading: str) -> list[list[str]]:
 
 
 # ---------------------------------------------------------------- what was promised
-
-
-def coverage() -> dict[str, list[str]]:
-    """Give the tests that each promise names."""
-    (_, *rows) = rows_after(COVERAGE.read_text("utf-8"), "# What the original")
-    return {
-        promise: re.findall(r"`(tests/[^`]+)`", tests) for promise, _, tests in rows
-    }
-
-
-@functools.cache
-def names_of_tests(file: str) -> set[str]:
-    tree = ast.parse((ROOT / file).read_text("utf-8"))
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef
-    return {node.name for node in tree.body if isinstance(node, kinds)}
-
-
-def test_no_promise_of_the_original_is_forgotten():
-    assert list(coverage()) == PROMISES
-
-
-@pytest.mark.parametrize(("promise", "named"), coverage().items(), ids=PROMISES)
-def test_every_promise_names_tests_that_exist(promise: str, named: list[str]):
-    assert named
-    for test in named:
-        file, _, name = test.partition("::")
-        assert name in names_of_tests(file), test
 
 
 def test_every_original_script_has_its_example():

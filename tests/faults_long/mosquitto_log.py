@@ -9,7 +9,7 @@ repetition from one that is our own fault.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,16 +61,15 @@ def unexplained(
         deliveries: Number and packet identifier of each message that was handed out.
         flows: What the broker did, by packet identifier.
     """
-    known: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
+    begun: Counter[int] = Counter()
     home: dict[int, int] = {}
     left: dict[int, int] = {}
     at_fault = []
     for number, packet_id in deliveries:
         if number not in home:
             # The broker begins its flows in the order in which they reach us.
-            of_this_id = known[packet_id]
-            flow = flows[packet_id][len(of_this_id)]
-            of_this_id[number] = flow
+            flow = flows[packet_id][begun[packet_id]]
+            begun[packet_id] += 1
             home[number], left[number] = packet_id, flow.sent_after_release
         elif home[number] != packet_id or left[number] == 0:
             at_fault.append(number)

@@ -1,4 +1,4 @@
-"""The conformance tables of the docs: each point once, and every test named there exists.
+"""The conformance tables of the docs: each point once; every test that docs name exists.
 
 A row is `| C1 | the point | statements | tests |`; the tests stand in backticks as
 `tests/path/file.py::test_name`, several of them separated by `<br>`.
@@ -23,9 +23,11 @@ PAGES = {
     "broker_conformance.md": [f"B{number}" for number in range(1, 31)],
     "maxsmart_coverage.md": [f"M{number}" for number in range(1, 24)],
 }
-REFERENCE = ROOT / "docs" / "reference"
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
 HEAD = ["#", "Point", "Statements", "Shown by"]
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+PATH = re.compile(r"`(tests/[\w/.]+)`")
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,17 @@ def test_every_row_says_what_the_point_is_and_which_test_shows_it(name: str):
         assert not TEST.sub("", row.shown_by).replace("<br>", "").strip(), row.number
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_every_test_that_is_named_exists(name: str):
-    text = (REFERENCE / name).read_text("utf-8")
+@pytest.mark.parametrize(
+    "page", [str(page.relative_to(DOCS)) for page in sorted(DOCS.rglob("*.md"))]
+)
+def test_every_test_that_is_named_exists(page: str):
+    text = (DOCS / page).read_text("utf-8")
     missing = [
         f"{file}::{test}"
         for file, test in TEST.findall(text)
         if not (ROOT / file).exists() or test not in functions(ROOT / file)
     ]
+    missing += [path for path in PATH.findall(text) if not (ROOT / path).exists()]
     assert missing == []
 
 

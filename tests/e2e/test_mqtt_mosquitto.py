@@ -10,6 +10,7 @@ import pytest
 
 from structiot.errors import AuthRefused
 from structiot.mqtt import (
+    Connected,
     ConnectException,
     MqttConnectFailed,
     open_mqttclient,
@@ -155,6 +156,30 @@ async def test_a_killed_broker_that_comes_back_finds_everything_as_it_was(
                 await client.publish("u", b"after", qos=2)
                 assert (await anext(others)).payload == b"after"
         assert client.counters.connections == 2
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_what_a_sleeping_session_missed_is_delivered_at_its_return(
+    mosquitto, protocol: str, anyio_backend_name: str
+):
+    topic = f"asleep/{protocol}"
+    name = f"asleep{protocol}{anyio_backend_name}"
+    settings = {**LASTING, "protocol": protocol}
+    async with open_mqttclient(mosquitto.uri, name, settings) as client:
+        # The block of a subscription would unsubscribe at its end.
+        assert await client.subscribe([(topic, 2)]) == [2]
+    async with open_mqttclient(mosquitto.uri) as other:
+        for number in range(10):
+            await other.publish(topic, b"%d" % number, qos=1 + number % 2)
+    async with open_mqttclient(mosquitto.uri, name, settings) as client:
+        async with client.events() as events:
+            connected = await anext(events)
+            assert isinstance(connected, Connected)
+            assert connected.session_present
+        await client.subscribe([(topic, 2)])
+        got = [await client.deliver_message() for _ in range(10)]
+        assert [int(message.payload) for message in got if message] == [*range(10)]
+        await client.unsubscribe([topic])
 
 
 async def test_publishers_at_work_survive_a_killed_broker(start_mosquitto):

@@ -41,12 +41,15 @@ class Server:
     """
 
     name = ""
+    ws_path = "/"
     start_s = 10.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self.uri = f"mqtt://127.0.0.1:{self.port}"
+        self.ws_port = free_port()
+        self.ws_uri = f"ws://127.0.0.1:{self.ws_port}{self.ws_path}"
         self._log = folder / "log"
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -54,7 +57,7 @@ class Server:
         """Start it; returns when it accepts connections."""
         self.launch()
         give_up_at = time.monotonic() + self.start_s
-        while not self._accepts():
+        while not (self._accepts(self.port) and self._accepts(self.ws_port)):
             has_ended = self._processes[-1].poll() is not None
             if has_ended or time.monotonic() > give_up_at:
                 self.stop()
@@ -96,9 +99,10 @@ class Server:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def _accepts(self) -> bool:
+    @staticmethod
+    def _accepts(port: int) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             return False
         return True
@@ -108,6 +112,7 @@ class Nats(Server):
     """NATS server, MQTT 3.1.1 over JetStream."""
 
     name = "nats-server"
+    ws_path = "/mqtt"
 
     def launch(self) -> None:
         config = self.folder / "nats.conf"
@@ -116,6 +121,7 @@ class Nats(Server):
             "listen: 127.0.0.1:-1\n"
             f'jetstream {{ store_dir: "{self.folder / "store"}" }}\n'
             f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n"
+            f"websocket {{ listen: 127.0.0.1:{self.ws_port}, no_tls: true }}\n"
         )
         self.run(needed("nats-server", "nats-server"), "-c", str(config))
 
@@ -124,6 +130,8 @@ RABBITMQ_CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
 mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}
 mqtt.allow_anonymous = true
+web_mqtt.tcp.ip = 127.0.0.1
+web_mqtt.tcp.port = {ws}
 loopback_users.guest = true
 log.console = true
 log.console.level = warning
@@ -132,15 +140,18 @@ log.file = false
 
 
 class RabbitMq(Server):
-    """RabbitMQ with its plugin for MQTT 3.1.1, a node that knows no other."""
+    """RabbitMQ with its plugins for MQTT 3.1.1, a node that knows no other."""
 
     name = "rabbitmq-server"
+    ws_path = "/ws"
     start_s = 90.0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        (folder / "plugins").write_text("[rabbitmq_mqtt].\n")
-        config = RABBITMQ_CONFIG.format(amqp=free_port(), mqtt=self.port)
+        (folder / "plugins").write_text("[rabbitmq_mqtt,rabbitmq_web_mqtt].\n")
+        config = RABBITMQ_CONFIG.format(
+            amqp=free_port(), mqtt=self.port, ws=self.ws_port
+        )
         (folder / "rabbitmq.conf").write_text(config)
         self._environ = {
             "HOME": str(folder),

@@ -60,6 +60,18 @@ async def test_a_message_makes_the_round_trip(
                 assert (message.payload, message.qos) == (payload, qos)
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_a_message_makes_the_round_trip_through_a_websocket(
+    server: Server, mine: str, qos: int
+):
+    async with open_mqttclient(server.ws_uri, config=OLD) as client:
+        async with client.subscription(mine, qos=qos) as messages:
+            for payload in (b"hello", b"", bytes(range(256)) * 100):
+                await client.publish(mine, payload, qos=qos)
+                message = await within(messages)
+                assert (message.payload, message.qos) == (payload, qos)
+
+
 async def test_5_0_alone_is_refused(server: Server):
     config = {"protocol": "5.0", "reconnect_retries": 0}
     with pytest.raises(ConnectException):

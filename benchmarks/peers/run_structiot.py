@@ -9,8 +9,9 @@ from common import Job, run_async
 from structiot.mqtt import open_mqttclient
 
 
-def config_of(job: Job) -> dict[str, str | None]:
-    return {"cafile": job.cafile} if job.cafile else {}
+def config_of(job: Job) -> dict[str, str]:
+    config = {"protocol": "3.1.1"}
+    return config | {"cafile": job.cafile} if job.cafile else config
 
 
 async def receive(job: Job) -> None:

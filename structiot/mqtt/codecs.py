@@ -67,6 +67,8 @@ class NoopCodec(BaseCodec):
 
     def encode(self, value: bytes | bytearray | memoryview) -> bytes:
         """Take bytes."""
+        if type(value) is bytes:
+            return value
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(
                 f"the codec {self.name!r} takes bytes, not {type(value).__name__}"

@@ -85,7 +85,8 @@ class Publishing:
             raise UsageError(f"cannot encode the payload: {exc}") from exc
         if qos:
             flags = qos << 1 | (1 if retain else 0)
-            receipt = await self._submit(topic, payload, flags, properties)
+            flow = self._flow_of(topic, payload, flags, properties)
+            receipt = await self._link.outbox.submit(flow)
             await receipt.wait()
             return
         if properties is not None:
@@ -132,7 +133,8 @@ class Publishing:
         except (ValueError, TypeError) as exc:
             raise UsageError(f"cannot encode the payload: {exc}") from exc
         flags = qos << 1 | (1 if retain else 0)
-        return await self._submit(topic, payload, flags, properties)
+        flow = self._flow_of(topic, payload, flags, properties)
+        return await self._link.outbox.submit(flow)
 
     async def publish_many(
         self,
@@ -201,28 +203,26 @@ class Publishing:
             answer.data = answer.payload
         return answer
 
-    async def _submit(
+    def _flow_of(
         self,
         topic: str,
         payload: bytes,
         flags: int,
         properties: PublishProperties | None,
-    ) -> Receipt:
+    ) -> Flow:
         if topic not in self._checked:
             self._check_topic(topic)
         if flags > 5:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
-        if properties is not None:
-            properties = properties.end_to_end()
-            if self._link.greeting.version < 5:
-                text = "properties need MQTT 5.0; this connection speaks 3.1.1"
-                raise UsageError(text)
-        outbox = self._link.outbox
-        if properties is not None and properties.message_expiry_s is not None:
-            now = anyio.current_time()
-            flow = ExpiringFlow(topic, payload, flags, properties, now)
-            return await outbox.submit_expiring(flow)
-        return await outbox.submit(Flow(topic, payload, flags, properties))
+        if properties is None:
+            return Flow(topic, payload, flags)
+        properties = properties.end_to_end()
+        if self._link.greeting.version < 5:
+            raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
+        if properties.message_expiry_s is None:
+            return Flow(topic, payload, flags, properties)
+        now = anyio.current_time()
+        return ExpiringFlow(topic, payload, flags, properties, now)
 
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)

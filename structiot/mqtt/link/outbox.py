@@ -11,7 +11,7 @@ import anyio
 
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.wire.flows.expiring import Expiring, ExpiringFlow, expired
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.flow import DONE, Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
 
 __all__ = ["Outbox", "Receipt", "finished"]
@@ -65,9 +65,11 @@ class Receipt:
             CommandRefused: The broker refused the message.
             LinkLost: The client gave up before the broker acknowledged it.
         """
-        await finished(self._flow)
-        if self._flow.error is not None:
-            raise copy(self._flow.error)
+        flow = self._flow
+        if flow.stage != DONE:
+            await finished(flow)
+        if flow.error is not None:
+            raise copy(flow.error)
 
 
 class ExpiringReceipt(Receipt):
@@ -110,6 +112,7 @@ class Outbox:
         write_down: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
+        self._outgoing = protocol.outgoing
         self._max_items = config.outbox_items
         self._max_bytes = config.outbox_bytes
         self._check = check
@@ -123,28 +126,22 @@ class Outbox:
 
         Raises:
             StructiotError: What the link has given up with.
+            MessageExpired: It has expired before there was room for it.
         """
         self._check()
-        if self._queue or not self._has_room():
-            await self._turn_of(flow)
-        else:
+        if self._has_room() and not self._queue:
             self._protocol.submit(flow)
+        else:
+            await self._turn_of(flow)
         self._wake()
         if self._write_down is not None:
             # Accepted means safe, whether there is a connection or not.
             await self._write_down()
+        if isinstance(flow, ExpiringFlow):
+            expiring = self._protocol.expiring
+            expiring.watch(flow)
+            return ExpiringReceipt(flow, expiring, self.release)
         return Receipt(flow)
-
-    async def submit_expiring(self, flow: ExpiringFlow) -> Receipt:
-        """Accept a message that does not live for ever, as `submit` does.
-
-        Raises:
-            MessageExpired: It has expired before there was room for it.
-        """
-        await self.submit(flow)
-        expiring = self._protocol.expiring
-        expiring.watch(flow)
-        return ExpiringReceipt(flow, expiring, self.release)
 
     async def _turn_of(self, flow: Flow) -> None:
         turn = (flow, anyio.Event())
@@ -161,10 +158,10 @@ class Outbox:
         self._check()
 
     def _has_room(self) -> bool:
-        outgoing = self._protocol.outgoing
+        outgoing = self._outgoing
         return (
-            len(outgoing.waiting) < self._max_items
-            and outgoing.held_bytes < self._max_bytes
+            outgoing.held_bytes < self._max_bytes
+            and len(outgoing.waiting) < self._max_items
         )
 
     def release(self, *, everybody: bool = False) -> None:
@@ -181,5 +178,5 @@ class Outbox:
 
     async def emptied(self) -> None:
         """Wait until nothing is under way."""
-        for flow in self._protocol.outgoing.flows():
+        for flow in self._outgoing.flows():
             await finished(flow)

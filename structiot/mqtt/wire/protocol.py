@@ -41,6 +41,7 @@ from structiot.mqtt.wire.flows.sending import (
 from structiot.mqtt.wire.flows.writing import writer_for
 from structiot.mqtt.wire.keep_alive import KeepAlive
 from structiot.mqtt.wire.messages import (
+    ACKS,
     Ack,
     Auth,
     Connack,
@@ -52,7 +53,6 @@ from structiot.mqtt.wire.messages import (
     Puback,
     Pubcomp,
     Pubrec,
-    Pubrel,
     Suback,
     SubscriptionRequest,
     Unsuback,
@@ -197,8 +197,8 @@ class ClientProtocol:
         add = events.append
         is_open = self.state is State.OPEN
         for packet in packets:
-            # The two that come by the hundred thousand take a quick way: QoS 0
-            # without an alias, and the end of a QoS 1 flow.
+            # What comes by the hundred thousand takes a quick way: QoS 0 without an
+            # alias, and acknowledgements.
             if type(packet) is Message:
                 if (
                     is_open
@@ -206,11 +206,8 @@ class ClientProtocol:
                     and (packet.properties is None or not packet.properties.topic_alias)
                 ) or self._take_message(packet):
                     add(packet)
-            elif type(packet) is Puback and is_open:
-                if not self.outgoing.on_puback(
-                    packet.packet_id, packet.reason, self.out, self.version
-                ):
-                    self._misfit(packet)
+            elif is_open and isinstance(packet, ACKS):
+                self._take_ack(packet)
             else:
                 self._take(packet, events)
                 is_open = self.state is State.OPEN
@@ -233,7 +230,7 @@ class ClientProtocol:
             return False
 
     def _take(self, packet: Packet, events: list[Event]) -> None:
-        """Deal with anything but a PUBLISH; sets `violation` when the peer erred."""
+        """Deal with all other packets; sets `violation` when the peer erred."""
         event: Event | None = None
         if isinstance(packet, Auth):
             is_open = self.state is State.OPEN
@@ -247,9 +244,6 @@ class ClientProtocol:
                 event = packet
             else:
                 self._violate(f"{type(packet).__name__} came before the CONNACK")
-        elif isinstance(packet, Pubrec | Pubcomp | Pubrel):
-            if not self._take_ack(packet):
-                self._misfit(packet)
         else:
             event = self._take_answer(packet)
         if event is not None:
@@ -268,20 +262,21 @@ class ClientProtocol:
         self._violate(f"an unexpected {type(packet).__name__}")
         return None
 
-    def _misfit(self, packet: Ack) -> None:
-        name = type(packet).__name__.upper()
-        self._violate(f"{name} {packet.packet_id} does not fit the message's QoS")
-
-    def _take_ack(self, packet: Ack) -> bool:
-        packet_id = packet.packet_id
-        if isinstance(packet, Pubrec):
-            return self.outgoing.on_pubrec(
-                packet_id, packet.reason, self.out, self.version
-            )
-        if isinstance(packet, Pubcomp):
-            return self.outgoing.on_pubcomp(packet_id, self.out, self.version)
-        self.incoming.on_pubrel(packet_id, self.out, self.version)
-        return True
+    def _take_ack(self, packet: Ack) -> None:
+        packet_id, out, version = packet.packet_id, self.out, self.version
+        kind = type(packet)
+        is_fitting = True
+        if kind is Puback:
+            is_fitting = self.outgoing.on_puback(packet_id, packet.reason, out, version)
+        elif kind is Pubrec:
+            is_fitting = self.outgoing.on_pubrec(packet_id, packet.reason, out, version)
+        elif kind is Pubcomp:
+            is_fitting = self.outgoing.on_pubcomp(packet_id, out, version)
+        else:
+            self.incoming.on_pubrel(packet_id, out, version)
+        if not is_fitting:
+            name = kind.__name__.upper()
+            self._violate(f"{name} {packet_id} does not fit the message's QoS")
 
     def _take_connack(self, connack: Connack) -> None:
         if connack.reason.is_failure:

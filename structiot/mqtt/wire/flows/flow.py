@@ -112,15 +112,15 @@ class PacketIds:
     def take(self) -> int:
         """Give a free id, or 0 when all are in use."""
         used = self.used
-        if len(used) >= MAX_PACKET_ID:
-            return 0
-        packet_id = self._last
-        while True:
-            packet_id = packet_id + 1 if packet_id < MAX_PACKET_ID else 1
-            if packet_id not in used:
-                used.add(packet_id)
-                self._last = packet_id
-                return packet_id
+        packet_id = self._last + 1
+        if packet_id in used or packet_id > MAX_PACKET_ID:
+            if len(used) >= MAX_PACKET_ID:
+                return 0
+            while packet_id in used or packet_id > MAX_PACKET_ID:
+                packet_id = packet_id + 1 if packet_id < MAX_PACKET_ID else 1
+        used.add(packet_id)
+        self._last = packet_id
+        return packet_id
 
     def free(self, packet_id: int) -> None:
         """Give an id back."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from structiot.cli.main import run_program
-from structiot.mqtt.broker import Passwords
+from structiot.mqtt.broker import BrokerLimits, Passwords
 from tests._support.broker_process import BrokerProcess, program
 
 pytestmark = pytest.mark.e2e
@@ -51,6 +53,29 @@ def test_a_broker_runs_until_it_is_told_to_end(start: StartBroker, backend: str)
     broker = start(backend=backend)
     assert pub(broker, "-ta", "-mx", "-q2") == 0
     assert "Traceback" not in broker.stop()
+
+
+def test_every_limit_can_be_set(start: StartBroker):
+    settings = {"queue_policy": "drop_oldest", "queues_qos_0": "true"}
+    for field in fields(BrokerLimits):
+        settings.setdefault(field.name, str(field.default))
+    broker = start(*(f"--limit={name}={value}" for name, value in settings.items()))
+    assert pub(broker, "-ta", "-mx", "-q1") == 0
+    limited = start("--limit=topic_levels=2")
+    assert pub(limited, "-ta/b", "-mx", "-q1") == 0
+    assert pub(limited, "-ta/b/c", "-mx", "-q1") == 1
+
+
+def test_it_may_open_a_file_for_each_client(start: StartBroker):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        broker = start("--max-connections=3000")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    told = Path(f"/proc/{broker.pid}/limits").read_text()
+    _, _, line = told.partition("Max open files")
+    assert int(line.split()[0]) == min(3064, hard)
 
 
 def test_it_says_where_it_listens(start: StartBroker):
@@ -107,6 +132,11 @@ def test_a_store_keeps_retained_messages(start: StartBroker, tmp_path: Path, cap
         (["--certfile", "/nowhere"], "certificate"),
         (["--store", "/nowhere/x"], "store"),
         (["--listen", "nonsense"], "mqtt://"),
+        (["--limit", "nonsense=1"], "there are connections, connect_s, "),
+        (["--limit", "stall_s"], "'' is no value of the limit stall_s"),
+        (["--limit", "queued=1.5"], "'1.5' is no value of the limit queued"),
+        (["--limit", "queues_qos_0=yes"], "is no value of the limit queues_qos_0"),
+        (["--limit", "queue_policy=forget"], "queue_policy is"),
     ],
 )
 def test_settings_that_cannot_work_are_named(capfd, options: list[str], said: str):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ from structiot.mqtt.broker import (
 
 __all__ = ["broker"]
 
+if sys.platform != "win32":
+    import resource
+
+_OTHER_FILES = 64
 _path = click.Path(path_type=Path)
 
 
@@ -52,6 +58,13 @@ _path = click.Path(path_type=Path)
 @click.option("--max-connections", type=click.IntRange(min=1))
 @click.option("--max-packet-bytes", type=click.IntRange(min=64))
 @click.option("--max-queued", type=click.IntRange(min=1), help="For one client.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any limit of the reference page, such as stall_s=5; may be repeated.",
+)
 @click.option(
     "--sys-interval",
     type=click.FloatRange(min=0),
@@ -82,6 +95,7 @@ async def broker(
     if port is not None:
         listen = (*listen, f"mqtt://127.0.0.1:{port}")
     settings = await anyio.to_thread.run_sync(_settings, given)
+    _allow_sockets(settings["limits"].connections)
 
     async def serve() -> None:
         async with open_broker(
@@ -97,17 +111,28 @@ async def broker(
     await run_until_stopped(serve)
 
 
+def _allow_sockets(connections: int) -> None:
+    """Let the process open a file for each client, as far as the system lets it."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
     password_file, certfile = given["password_file"], given["certfile"]
-    limits = {
-        name: given[option]
-        for option, name in (
-            ("max_connections", "connections"),
-            ("max_packet_bytes", "packet_bytes"),
-            ("max_queued", "queued"),
-        )
-        if given[option] is not None
-    }
+    limits = dict(map(_limit, given["limits"]))
+    for option, name in (
+        ("max_connections", "connections"),
+        ("max_packet_bytes", "packet_bytes"),
+        ("max_queued", "queued"),
+    ):
+        if given[option] is not None:
+            limits[name] = given[option]
     return {
         "passwords": None if password_file is None else Passwords.read(password_file),
         "permissions": _permissions(given["permissions"]),
@@ -118,6 +143,19 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         else _context(certfile, given["keyfile"]),
         "store": given["store"],
     }
+
+
+def _limit(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    usual = {field.name: field.default for field in fields(BrokerLimits)}
+    if name not in usual:
+        raise ConfigError(f"no limit is called {name!r}; there are {', '.join(usual)}")
+    try:
+        if isinstance(usual[name], bool):
+            return name, {"true": True, "false": False}[value]
+        return name, type(usual[name])(value)
+    except (KeyError, ValueError):
+        raise ConfigError(f"{value!r} is no value of the limit {name}") from None
 
 
 def _context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:

@@ -49,7 +49,9 @@ def _edit(file: Path, user: str, password: str | None) -> None:
         kept.append(f"{user}:{hash_password(password)}")
     fresh = file.with_name(f"{file.name}.new")
     with os.fdopen(
-        os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w"
+        os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600),
+        "w",
+        encoding="utf-8",
     ) as out:
         out.write("".join(f"{line}\n" for line in kept))
     Passwords.read(fresh)

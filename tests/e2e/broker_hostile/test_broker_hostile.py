@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import socket
-import struct
-import threading
-import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -31,124 +26,9 @@ from structiot.mqtt.wire.messages import (
     Will,
 )
 from tests._support.broker_process import BrokerProcess
+from tests.e2e.broker_hostile.peers import MB, Peer, publish
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
-
-MB = 1024 * 1024
-PATIENCE_S = 1.5
-WITNESS = b"\x30\x0a\x00\x07witness"
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def broker(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
-    process = BrokerProcess("--sys-interval=0", backend=request.param)
-    process.start()
-    yield process
-    errors = process.stop()
-    assert "Traceback" not in errors
-
-
-class Peer:
-    """A plain socket that says what it is told to."""
-
-    def __init__(self, broker: BrokerProcess, data: bytes = b"") -> None:
-        self.socket = socket.create_connection((broker.host, broker.port), timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(data)
-
-    def connect(self, client_id: str = "", version: int = 4, **options: object) -> Peer:
-        connect = Connect(client_id=client_id, version=version, **options)  # type: ignore[arg-type]
-        self.socket.sendall(encode(connect, version))
-        assert self.read(1) == b"\x20"
-        self.read(self.read(1)[0])
-        return self
-
-    def subscribe(self, topic: str, qos: int = 0) -> Peer:
-        request = SubscriptionRequest(topic_filter=topic, qos=qos)
-        self.socket.sendall(encode(Subscribe(packet_id=1, subscriptions=(request,)), 4))
-        assert self.read(5)[:2] == b"\x90\x03"
-        return self
-
-    def read(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            chunk = self.socket.recv(size - len(data))
-            assert chunk, "the broker has hung up"
-            data += chunk
-        return data
-
-    def until_closed(self) -> bytes:
-        data = b""
-        with contextlib.suppress(ConnectionError):
-            while chunk := self.socket.recv(65_536):
-                data += chunk
-        return data
-
-    def send_while_possible(self, chunk: bytes, most: int) -> int:
-        sent = 0
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            while sent < most:
-                sent += self.socket.send(chunk)
-        return sent
-
-    def reset(self) -> None:
-        self.socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-        self.socket.close()
-
-
-class Witness:
-    """Publishes to itself, one message after the other, and remembers the worst wait."""
-
-    def __init__(self, broker: BrokerProcess) -> None:
-        self.count = 0
-        self.worst_s = 0.0
-        self.error: Exception | None = None
-        self._peer = Peer(broker).connect("witness").subscribe("witness")
-        self._is_over = False
-        self._thread = threading.Thread(target=self._run, name="witness")
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while not self._is_over:
-                begun = time.monotonic()
-                self._peer.socket.sendall(WITNESS + b"x")
-                assert self._peer.read(len(WITNESS) + 1) == WITNESS + b"x"
-                self.worst_s = max(self.worst_s, time.monotonic() - begun)
-                self.count += 1
-                time.sleep(0.001)
-        except Exception as exc:
-            self.error = exc
-
-    def finish(self) -> None:
-        self._is_over = True
-        self._thread.join()
-        self._peer.socket.close()
-
-
-@pytest.fixture
-def witness(broker: BrokerProcess) -> Iterator[Witness]:
-    one = Witness(broker)
-    yield one
-    one.finish()
-    assert one.error is None
-    assert one.count > 0
-    assert one.worst_s < PATIENCE_S
-
-
-@pytest.fixture
-def same_memory(broker: BrokerProcess) -> Iterator[None]:
-    for _ in range(20):
-        Peer(broker).connect().socket.close()
-    before = broker.memory_bytes()
-    yield
-    assert broker.memory_bytes() - before < 8 * MB
-
-
-def publish(payload: bytes = b"x" * 100, **options: object) -> bytes:
-    return encode(Message("a/b", payload, **options), 4)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("witness")

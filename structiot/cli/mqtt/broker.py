@@ -147,7 +147,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 def _limit(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
-    usual = {field.name: field.default for field in fields(BrokerLimits)}
+    usual: dict[str, Any] = {one.name: one.default for one in fields(BrokerLimits)}
     if name not in usual:
         raise ConfigError(f"no limit is called {name!r}; there are {', '.join(usual)}")
     try:

@@ -285,6 +285,17 @@ async def test_rabbitmq_greets_by_retained_messages_for_exact_topics_alone(
         await client.publish(f"{mine}/a", b"", qos=1, retain=True)
 
 
+async def test_nats_hangs_up_at_a_dot_in_a_topic(nats: Server, mine: str):
+    async with open_mqttclient(nats.uri, config=OLD) as client:
+        async with client.events() as events:
+            assert isinstance(await anext(events), Connected)
+            # At QoS 1 it would be sent again after each reconnect.
+            await client.publish(f"{mine}.x", b"", qos=0)
+            with anyio.fail_after(10):
+                assert isinstance(await anext(events), Disconnected)
+                assert isinstance(await anext(events), Connected)
+
+
 async def test_nats_greets_by_retained_messages_for_wildcards_too(
     nats: Server, mine: str
 ):

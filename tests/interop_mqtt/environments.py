@@ -9,6 +9,8 @@ import sys
 import venv
 from pathlib import Path
 
+from tests.interop_mqtt.servers import needed
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("STRUCTIOT_INTEROP", ROOT / ".nox" / "interop-clients"))
 
@@ -35,10 +37,17 @@ def node_with(name: str, script: Path, *requirements: str) -> list[str]:
     folder = FOLDER / name
     if _is_missing(folder, requirements):
         folder.mkdir(parents=True)
-        _run("npm", "install", "--silent", "--prefix", str(folder), *requirements)
+        _run(
+            needed("npm", "npm"),
+            "install",
+            "--silent",
+            "--prefix",
+            str(folder),
+            *requirements,
+        )
         _complete(folder, requirements)
     # A module is looked for beside the script that wants it.
-    return ["node", str(shutil.copy(script, folder))]
+    return [needed("node", "nodejs"), str(shutil.copy(script, folder))]
 
 
 def _is_missing(folder: Path, requirements: tuple[str, ...]) -> bool:

@@ -141,6 +141,20 @@ async def test_a_listed_strip_is_not_found_besides(network):
         assert len(keeper.kept) == 2
 
 
+async def test_a_strip_whose_serial_is_garbled_at_times_is_found_once(network):
+    async with (
+        strip(network, "10.0.0.8") as sim,
+        driving(network, discover_every_s=60) as keeper,
+    ):
+        sim.faults.is_serial_corrupted = True
+        await anyio.sleep(70)
+        sim.faults.is_serial_corrupted = False
+        await anyio.sleep(60)
+        sim.faults.is_serial_corrupted = True
+        await anyio.sleep(60)
+        assert keeper.labels == ["strip at 10.0.0.8"]
+
+
 async def test_a_strip_that_has_moved_is_opened_at_its_new_address(network):
     async with (
         strip(network, "10.0.0.8") as sim,

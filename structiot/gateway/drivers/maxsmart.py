@@ -22,10 +22,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """A strip that answered a search; its address may change."""
+    """A strip that answered a search; its address may change.
+
+    Attributes:
+        host: Where it is.
+        serial: Its serial, if it has ever told a readable one.
+        mac: Its hardware address, likewise.
+        kept: The strip in the gateway's care.
+    """
 
     host: str
+    serial: str | None = None
+    mac: str | None = None
     kept: Kept | None = field(default=None)
+
+    def is_same_as(self, device: DiscoveredMaxSmart) -> bool:
+        """Whether a device is this strip: by serial, else MAC, else address."""
+        if None not in (self.serial, device.serial):
+            return self.serial == device.serial
+        if None not in (self.mac, device.mac):
+            return self.mac == device.mac
+        return self.host == device.host
 
 
 class MaxSmartDriver:
@@ -37,7 +54,7 @@ class MaxSmartDriver:
         self._section = section
         self._network = network
         self._listed: list[Kept] = []
-        self._found: dict[str, _Found] = {}
+        self._found: list[_Found] = []
         self._trouble = ""
 
     @property
@@ -92,16 +109,20 @@ class MaxSmartDriver:
     def _take(self, device: DiscoveredMaxSmart, keeper: Keeper) -> None:
         if self._is_listed(device):
             return
-        identity = device.serial or device.mac or device.host
-        found = self._found.get(identity)
+        name = device.name or "a strip"
+        found = next((one for one in self._found if one.is_same_as(device)), None)
         if found is None:
-            _log.info("found %s at %s", device.name or "a strip", device.host)
-            found = self._found[identity] = _Found(host=device.host)
+            _log.info("found %s at %s", name, device.host)
+            found = _Found(host=device.host, serial=device.serial, mac=device.mac)
+            self._found.append(found)
             found.kept = keeper.keep(self._source_found(found))
-        elif found.host != device.host and not _is_available(found):
+            return
+        found.serial = found.serial or device.serial
+        found.mac = found.mac or device.mac
+        if found.host != device.host and not _is_available(found):
             # Another address from the router; had the old one still worked, this would
             # be a second way to the same strip.
-            _log.info("%s has moved to %s", device.name or identity, device.host)
+            _log.info("%s has moved to %s", name, device.host)
             found.host = device.host
             if found.kept is not None:
                 found.kept.reopen()

@@ -55,6 +55,8 @@ MAX_REPLY_BYTES: Final = 65536
 HUNG_UP: Final = "hung up without a reply"
 _V3_SENDS: Final = 3
 _RETRY_PAUSE_S: Final = 0.3
+# Some units tell a corrupted serial now and then, some always.
+_INTRODUCTIONS: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -270,7 +272,7 @@ async def open_link(
 
 async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]:
     try:
-        identity = await link.who_is_there()
+        identity = await _introduction(link)
     except TransportError as exc:
         # A firewall may keep UDP back; HTTP will tell whether anybody is there.
         _log.debug("%s: cannot ask who is there: %s", link.host, exc)
@@ -292,6 +294,17 @@ async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]
         # Firmware 2.11 answers so; its power is to be had by HTTP alone.
         raise http_error
     return identity, reply
+
+
+async def _introduction(link: StripLink) -> DiscoveryReply | None:
+    """Ask who is there; more than once if the serial, which is its name, is garbled."""
+    first: DiscoveryReply | None = None
+    for _ in range(_INTRODUCTIONS):
+        reply = await link.who_is_there()
+        if reply is None or reply.serial is not None:
+            return reply or first
+        first = first or reply
+    return first
 
 
 def _nobody(host: str, port: int, udp_port: int, why: str) -> ConnectFailed:

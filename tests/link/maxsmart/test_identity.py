@@ -17,7 +17,7 @@ from structiot.errors import (
 from structiot.maxsmart import DeviceReplaced, maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.model import Availability, EntitiesChanged
-from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.sim import FAMILIES, Fault, FaultKind, sim_maxsmart
 from tests.link.maxsmart.strips import HOST, SERIAL, bench, is_there, waiting
 
 pytestmark = pytest.mark.virtual_time
@@ -167,6 +167,21 @@ async def test_a_serial_that_is_garbled_at_first_is_replaced_by_the_mac():
             assert strip.info.id == strip.info.mac
             await strip.turn_off(1)
             assert sim.ports[1] is False
+
+
+async def test_a_serial_that_is_garbled_for_a_moment_is_asked_for_again():
+    network = MemoryNetwork()
+
+    def garbled(content: bytes) -> bytes:
+        return content.replace(SERIAL.encode(), rb"\u0001\u0002")
+
+    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+        sim.faults.add(
+            Fault(kind=FaultKind.CHANGE, on="discovery", change=garbled), times=2
+        )
+        async with maxsmart_device(HOST, network=network) as strip:
+            assert (strip.info.id, strip.info.serial) == (SERIAL, SERIAL)
+            assert anyio.current_time() < 0.1
 
 
 async def test_after_an_absence_data_count_only_with_a_name_to_them():

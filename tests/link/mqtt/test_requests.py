@@ -50,6 +50,21 @@ async def test_a_reply_comes_back_to_who_asked(broker):
         assert request.properties.response_topic == reply_topic
 
 
+async def test_no_request_goes_out_before_the_reply_topic_is_granted(broker):
+    broker.ignore(Subscribe)
+    answer_requests(broker)
+    async with open_client(broker, protocol="5.0") as client:
+        connection = broker.connection
+        async with anyio.create_task_group() as tg:
+            for _ in range(2):
+                tg.start_soon(client.request, "t", b"x")
+            await anyio.sleep(60)
+            assert connection.of(Message) == []
+            [subscribe] = connection.of(Subscribe)
+            await connection.send(*broker.usual(subscribe))
+        assert len(connection.of(Message)) == 2
+
+
 async def test_many_at_once_get_each_their_own(broker):
     answer_requests(broker)
     answers: dict[int, bytes] = {}

@@ -83,6 +83,11 @@ async def test_a_second_subscriber_gets_what_is_retained_and_the_first_no_duplic
                 assert len(first) == len(second) == 0
                 await broker.connection.send(Message("t/old", b"newer"))
                 assert await take(first, 1) == await take(second, 1) == [b"newer"]
+            # What was sent for the second one, and comes when he has left.
+            late = Message("t/old", b"newer", retain=True)
+            await broker.connection.send(late)
+            await exchanged(client)
+            assert len(first) == 0
 
 
 async def test_after_a_lost_session_what_is_retained_is_news_again(broker):

@@ -125,8 +125,8 @@ def test_a_store_keeps_retained_messages(start: StartBroker, tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-l", "mqtt://0.0.0.0:1883"], "passwords"),
-        (["-l", "mqtts://127.0.0.1:0"], "certificate"),
+        (["-l", "mqtt://0.0.0.0:1883"], "give --password-file"),
+        (["-l", "mqtts://127.0.0.1:0"], "needs --certfile and --keyfile"),
         (["--password-file", "/nowhere"], "password file"),
         (["--permissions", "/nowhere"], "cannot read"),
         (["--certfile", "/nowhere"], "certificate"),

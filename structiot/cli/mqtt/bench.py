@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from time import perf_counter
 
 import anyio
 import asyncclick as click
 
 from structiot._kit.tasks import service_group
-from structiot.cli.mqtt.options import Target, broker_options, quality
-from structiot.cli.output import show_json, show_table
+from structiot.cli.mqtt.options import broker_options, quality
+from structiot.cli.mqtt.properties import PropertyCommand
+from structiot.cli.mqtt.target import Target
+from structiot.cli.output import show_json, show_pairs
 from structiot.mqtt import Messages, MqttClient
 
 __all__ = ["bench"]
@@ -44,7 +47,7 @@ class _Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
-@click.command()
+@click.command(cls=PropertyCommand)
 @click.option("-t", "--topic", default="structiot/bench", show_default=True)
 @click.option(
     "--publishers", type=click.IntRange(1, 1000), default=1, show_default=True
@@ -111,7 +114,7 @@ async def bench(
     if wants_json:
         show_json(figures)
     else:
-        show_table(("what", "how much"), list(figures.items()))
+        show_pairs({name.replace("_", " "): figures[name] for name in figures})
 
 
 async def _wait_for_rest(tally: _Tally) -> None:
@@ -168,10 +171,4 @@ async def _publish_all(
 
 def _named(target: Target) -> Target:
     """The same broker for another client."""
-    return Target(
-        uri=target.uri,
-        client_id=None,
-        config=target.config,
-        topic=target.topic,
-        is_quiet=target.is_quiet,
-    )
+    return replace(target, client_id=None)

@@ -6,6 +6,8 @@ import logging
 import ssl
 import sys
 import tomllib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from structiot.cli.signals import run_until_stopped
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import (
     BrokerLimits,
+    BrokerServer,
     Passwords,
     Permission,
     open_broker,
@@ -31,6 +34,11 @@ if sys.platform != "win32":
 
 _OTHER_FILES = 64
 _path = click.Path(path_type=Path)
+# What arguments of `open_broker` are called here.
+_OPTIONS = {
+    "ssl_context= with a certificate": "--certfile and --keyfile",
+    "passwords=": "--password-file",
+}
 
 
 @click.command()
@@ -98,9 +106,7 @@ async def broker(
     _allow_sockets(settings["limits"].connections)
 
     async def serve() -> None:
-        async with open_broker(
-            *listen, sys_interval_s=sys_interval or None, **settings
-        ) as server:
+        async with _opened(listen, sys_interval, settings) as server:
             if wants_json:
                 show_json({"uris": server.uris})
             else:
@@ -121,6 +127,22 @@ def _allow_sockets(connections: int) -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@asynccontextmanager
+async def _opened(
+    listen: tuple[str, ...], sys_interval: float, settings: dict[str, Any]
+) -> AsyncGenerator[BrokerServer]:
+    try:
+        async with open_broker(
+            *listen, sys_interval_s=sys_interval or None, **settings
+        ) as server:
+            yield server
+    except ConfigError as exc:
+        text = str(exc)
+        for argument, option in _OPTIONS.items():
+            text = text.replace(argument, option)
+        raise ConfigError(text) from exc
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeAlias
+
+import asyncclick as click
 
 from structiot.mqtt import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["as_json", "formatter"]
+__all__ = ["as_json", "formatter", "writer_of"]
 
 Part: TypeAlias = Callable[[Message, datetime], bytes]
 
@@ -63,13 +65,46 @@ _FIELDS: dict[str, Part] = {
 }
 
 
-def formatter(text: str) -> Callable[[Message, datetime], bytes]:
+_PRETTY: dict[str, Part] = {
+    **_FIELDS,
+    "J": lambda message, at: as_json(message, at, parses=True, indent=2).encode(),
+    "j": lambda message, at: as_json(message, at, indent=2).encode(),
+}
+
+
+def writer_of(
+    *, pattern: str | None, verbose: bool, wants_json: bool, pretty: bool, end: bytes
+) -> Part:
+    """Make what prints messages, by the options of a command.
+
+    Args:
+        pattern: Format of `-F`.
+        verbose: Whether the topic is printed, too.
+        wants_json: Whether JSON is printed instead.
+        pretty: Whether JSON is spread over lines.
+        end: What follows each message but those in JSON, which end with their line.
+
+    Raises:
+        click.UsageError: A format that means nothing.
+    """
+    if wants_json:
+        indent = 2 if pretty else None
+        return lambda message, at: as_json(message, at, indent=indent).encode() + b"\n"
+    try:
+        write = formatter(pattern or ("%t %p" if verbose else "%p"), is_pretty=pretty)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    return lambda message, at: write(message, at) + end
+
+
+def formatter(text: str, *, is_pretty: bool = False) -> Part:
     r"""Make what prints messages by a format such as `"%t %p\n"`.
 
     Raises:
         ValueError: A `%` with a letter that means nothing.
     """
-    parts = [_part(match) for match in _TOKEN.finditer(text)]
+    fields = _PRETTY if is_pretty else _FIELDS
+    parts = [_part(match, fields) for match in _TOKEN.finditer(text)]
 
     def write(message: Message, at: datetime) -> bytes:
         return b"".join(part(message, at) for part in parts)
@@ -77,10 +112,10 @@ def formatter(text: str) -> Callable[[Message, datetime], bytes]:
     return write
 
 
-def _part(match: re.Match[str]) -> Part:
+def _part(match: re.Match[str], fields: Mapping[str, Part]) -> Part:
     flags, width, letter, stamp, escape, plain, lone = match.groups()
     if letter is not None:
-        field = _FIELDS.get(letter)
+        field = fields.get(letter)
         if field is None:
             message = f"%{letter} means nothing in a format"
             raise ValueError(message)
@@ -107,8 +142,10 @@ def _padded(field: Part, flags: str, width: int) -> Part:
     return write
 
 
-def as_json(message: Message, at: datetime, *, parses: bool = False) -> str:
-    """Write a message as one line of JSON.
+def as_json(
+    message: Message, at: datetime, *, parses: bool = False, indent: int | None = None
+) -> str:
+    """Write a message as JSON, on one line or indented.
 
     A payload that is no UTF-8 stands in `payload_hex`.
 
@@ -116,6 +153,7 @@ def as_json(message: Message, at: datetime, *, parses: bool = False) -> str:
         message: The message.
         at: When it came.
         parses: Whether a payload that is JSON is written as such, not as text.
+        indent: By how many spaces, if it is to be spread over lines.
     """
     shown: dict[str, object] = {
         "tst": at.isoformat(),
@@ -134,7 +172,7 @@ def as_json(message: Message, at: datetime, *, parses: bool = False) -> str:
         shown["payload_hex"] = message.payload.hex()
     else:
         shown["payload"] = _parsed(text) if parses else text
-    return json.dumps(shown, ensure_ascii=False)
+    return json.dumps(shown, ensure_ascii=False, indent=indent)
 
 
 def _parsed(text: str) -> object:

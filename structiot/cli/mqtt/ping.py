@@ -8,13 +8,15 @@ from time import perf_counter
 import anyio
 import asyncclick as click
 
-from structiot.cli.mqtt.options import TIMED_OUT, Target, broker_options
+from structiot.cli.mqtt.options import TIMED_OUT, broker_options
+from structiot.cli.mqtt.properties import PropertyCommand
+from structiot.cli.mqtt.target import Target
 from structiot.cli.output import show_json
 
 __all__ = ["ping"]
 
 
-@click.command()
+@click.command(cls=PropertyCommand)
 @click.option("-C", "--count", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option(
     "--interval",

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from datetime import datetime
+from random import random
 from typing import Any
 
 import anyio
 import asyncclick as click
 
-from structiot.cli.mqtt.formats import as_json, formatter
-from structiot.cli.mqtt.options import (
-    TIMED_OUT,
-    Target,
-    broker_options,
-    quality,
-    topic_of,
-)
+from structiot.cli.mqtt.formats import writer_of
+from structiot.cli.mqtt.options import TIMED_OUT, broker_options, quality
+from structiot.cli.mqtt.properties import PropertyCommand
+from structiot.cli.mqtt.target import Target, topic_of
 from structiot.cli.signals import run_until_stopped
 from structiot.errors import CommandRefused, ConnectFailed
 from structiot.mqtt import Connected, Message, MqttClient, matches
@@ -31,7 +27,7 @@ REFUSED = 0x80
 _log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(cls=PropertyCommand)
 @click.option("-t", "--topic", "topics", multiple=True, help="Filter; several may be.")
 @click.option("-T", "--filter-out", multiple=True, help="Do not print these.")
 @click.option("-U", "--unsubscribe", multiple=True, help="End a kept subscription.")
@@ -40,6 +36,14 @@ _log = logging.getLogger(__name__)
 @click.option("-F", "--format", "pattern", help="How to print, as in mosquitto_sub(1).")
 @click.option("-N", "no_newline", is_flag=True, help="No end of line.")
 @click.option("--json", "wants_json", is_flag=True, help="A line of JSON a message.")
+@click.option("--pretty", is_flag=True, help="JSON over several lines.")
+@click.option(
+    "--random-filter",
+    type=click.FloatRange(0, 100),
+    default=100.0,
+    metavar="PERCENT",
+    help="Print this share of the messages, by chance.",
+)
 @click.option("-C", "--count", type=click.IntRange(min=1), help="End after n messages.")
 @click.option(
     "-W",
@@ -101,11 +105,14 @@ async def _print_all(
         if code >= REFUSED:
             reason = ReasonCode(code).text
             raise CommandRefused(f"the broker refuses {name!r}: {reason}", code=code)
-    _log.info("subscribed to %s", ", ".join(topics))
+    granted = (f"{name} (QoS {code})" for name, code in zip(topics, codes, strict=True))
+    _log.info("subscribed to %s", ", ".join(granted))
     while not given["only_subscribes"]:
         message = await client.deliver_message()
         if message is None:
             return
+        size, name = len(message.payload), message.topic
+        _log.info("received %d bytes from %s (QoS %d)", size, name, message.qos)
         if printer.removes and message.retain:
             await client.publish(message.topic, b"", retain=True)
         if not printer.take(message):
@@ -121,7 +128,14 @@ class _Printer:
         self._filter_out: tuple[str, ...] = given["filter_out"]
         self._no_stale: bool = given["no_stale"]
         self._retained_only: bool = given["retained_only"]
-        self._write = _writer(given)
+        self._share: float = given["random_filter"] / 100
+        self._write = writer_of(
+            pattern=given["pattern"],
+            verbose=given["verbose"],
+            wants_json=given["wants_json"],
+            pretty=given["pretty"],
+            end=b"" if given["no_newline"] else b"\n",
+        )
 
     def take(self, message: Message) -> bool:
         """Print a message; False if nothing more is wanted."""
@@ -131,26 +145,11 @@ class _Printer:
             return True
         if any(matches(name, message.topic) for name in self._filter_out):
             return True
+        if random() >= self._share:  # noqa: S311 - no secret
+            return True
         out = sys.stdout.buffer
         out.write(self._write(message, datetime.now().astimezone()))
         out.flush()
         if self._left is not None:
             self._left -= 1
         return self._left != 0
-
-
-def _writer(given: dict[str, Any]) -> Callable[[Message, datetime], bytes]:
-    end = b"" if given["no_newline"] else b"\n"
-    if given["wants_json"]:
-        return lambda message, at: as_json(message, at).encode() + b"\n"
-    if given["pattern"] is not None:
-        try:
-            write = formatter(given["pattern"])
-        except ValueError as exc:
-            raise click.UsageError(str(exc)) from exc
-        return lambda message, at: write(message, at) + end
-    if given["verbose"]:
-        return lambda message, _at: (
-            message.topic.encode() + b" " + message.payload + end
-        )
-    return lambda message, _at: message.payload + end

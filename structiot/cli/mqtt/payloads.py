@@ -1,0 +1,86 @@
+"""What is sent: `-m`, `-f`, `-l`, `-s` or `-n`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import asyncclick as click
+
+__all__ = ["file_options", "payloads", "source_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LETTERS = {
+    "message": "-m",
+    "file": "-f",
+    "lines": "-l",
+    "whole": "-s",
+    "null": "-n",
+}
+
+
+def file_options(command: F) -> F:
+    """Give a command `-f`, `-s` and `-n`."""
+    for option in (
+        click.option(
+            "-n", "--null-message", "null", is_flag=True, help="An empty message."
+        ),
+        click.option(
+            "-s", "--stdin-file", "whole", is_flag=True, help="All of stdin as one."
+        ),
+        click.option(
+            "-f",
+            "--file",
+            type=click.Path(path_type=Path),
+            help="Send a file as the message.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def source_of(given: dict[str, Any]) -> str:
+    """Name the one option that says what to send.
+
+    Raises:
+        click.UsageError: There is none, or more than one.
+    """
+    known = [name for name in _LETTERS if name in given]
+    chosen = [name for name in known if given[name] not in {None, False}]
+    if len(chosen) != 1:
+        letters = " ".join(_LETTERS[name] for name in known)
+        raise click.UsageError(f"say what to send by exactly one of {letters}")
+    return chosen[0]
+
+
+async def payloads(source: str, given: dict[str, Any]) -> AsyncGenerator[bytes]:  # noqa: ASYNC900 - no scope in it
+    """Read what is to be sent.
+
+    Raises:
+        click.ClickException: The file cannot be read.
+    """
+    if source == "message":
+        yield given["message"].encode()
+    elif source == "null":
+        yield b""
+    elif source == "file":
+        try:
+            yield await anyio.Path(given["file"]).read_bytes()
+        except OSError as exc:
+            message = f"cannot read {given['file']}: {exc.strerror}"
+            raise click.ClickException(message) from exc
+    elif source == "whole":
+        yield await _in_thread(sys.stdin.buffer.read)
+    else:
+        while line := await _in_thread(sys.stdin.buffer.readline):
+            yield line.removesuffix(b"\n")
+
+
+async def _in_thread(read: Callable[[], bytes]) -> bytes:
+    # A read from a terminal cannot be interrupted, only left alone.
+    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)

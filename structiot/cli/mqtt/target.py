@@ -1,0 +1,205 @@
+"""Which broker a command is for, and as whom: the options of a connection put together."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import asyncclick as click
+
+from structiot.cli.mqtt.properties import properties_of
+from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
+from structiot.mqtt.wire.properties import WillProperties
+from structiot.mqtt.wire.uri import parse_uri
+
+__all__ = ["VERSIONS", "Target", "target_of", "topic_of"]
+
+VERSIONS = {
+    "auto": "auto",
+    "5": "5.0",
+    "5.0": "5.0",
+    "mqttv5": "5.0",
+    "311": "3.1.1",
+    "3.1.1": "3.1.1",
+    "mqttv311": "3.1.1",
+}
+_TLS_PORT = 8883
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which broker a command is for, and as whom.
+
+    Attributes:
+        uri: Address of the broker.
+        client_id: Id to use; None for one made up.
+        config: All other settings.
+        topic: Topic that stands in the URL of `-L`.
+        message_properties: Fields of `PublishProperties` that `-D publish` asks for.
+        is_quiet: Whether errors are not to be printed.
+    """
+
+    uri: str
+    client_id: str | None
+    config: MqttConfig
+    topic: str | None
+    is_quiet: bool
+    message_properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The address without credentials."""
+        return str(parse_uri(self.uri))
+
+    @asynccontextmanager
+    async def open(
+        self,
+        *,
+        wait_connected: bool = True,
+        **changes: Any,  # noqa: ANN401 - settings
+    ) -> AsyncGenerator[MqttClient]:
+        """Connect, with some settings changed."""
+        async with open_mqttclient(
+            self.uri,
+            self.client_id,
+            self.config.with_changes(**changes),
+            wait_connected=wait_connected,
+        ) as client:
+            yield client
+
+
+def topic_of(target: Target, topic: str | None) -> str:
+    """Give the topic of `-t`, or that of the URL.
+
+    Raises:
+        click.UsageError: There is neither.
+    """
+    chosen = topic or target.topic
+    if not chosen:
+        raise click.UsageError("a topic is needed: -t TOPIC, or at the end of -L")
+    return chosen
+
+
+def target_of(
+    *,
+    host: str | None,
+    port: int | None,
+    url: str | None,
+    unix: str | None,
+    client_id: str | None,
+    id_prefix: str | None,
+    username: str | None,
+    password: str | None,
+    is_quiet: bool,
+    publishes: bool,
+    properties: Sequence[tuple[str, str, str]],
+    **given: Any,  # noqa: ANN401 - values of options
+) -> Target:
+    """Put the values of the options together.
+
+    Raises:
+        click.UsageError: They do not go together.
+    """
+    if url and (host or port or unix):
+        raise click.UsageError("-L names the broker; -h, -p and --unix do so, too")
+    topic = None
+    if url:
+        uri, topic = _without_topic(url)
+    elif unix:
+        uri = f"unix://{quote(unix)}"
+    else:
+        uri = _uri(host or "localhost", port, is_tls=_wants_tls(port, given))
+    if id_prefix and not client_id:
+        client_id = f"{id_prefix}{os.getpid()}"
+    if given["is_lasting"] and not client_id:
+        raise click.UsageError("-c keeps a session under an id: give it by -i")
+    if password == "-":  # noqa: S105 - no password, but the wish to be asked
+        password = getpass.getpass()
+    by_packet = properties_of(properties, publishes=publishes)
+    return Target(
+        uri=uri,
+        client_id=client_id,
+        config=_config(username, password, given, by_packet),
+        topic=topic,
+        is_quiet=is_quiet,
+        message_properties=by_packet["publish"],
+    )
+
+
+def _wants_tls(port: int | None, given: dict[str, Any]) -> bool:
+    names = ("cafile", "capath", "cert", "tls_use_os_certs", "tls_alpn")
+    return port == _TLS_PORT or any(given[name] for name in names)
+
+
+def _uri(host: str, port: int | None, *, is_tls: bool) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    end = "" if port is None else f":{port}"
+    return f"{'mqtts' if is_tls else 'mqtt'}://{shown}{end}"
+
+
+def _without_topic(url: str) -> tuple[str, str | None]:
+    """Take the topic from a URL; the path of a websocket or a socket is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"}:
+        return url, None
+    return parts._replace(path="").geturl(), unquote(parts.path[1:]) or None
+
+
+def _config(
+    username: str | None,
+    password: str | None,
+    given: dict[str, Any],
+    properties: dict[str, dict[str, Any]],
+) -> MqttConfig:
+    is_lasting, expiry_s = given["is_lasting"], given["expiry_s"]
+    if expiry_s == -1:
+        expiry_s = 0xFFFF_FFFF
+    if given["key"] and not given["cert"]:
+        raise click.UsageError("--key goes with a certificate: --cert FILE")
+    settings = dict(properties["connect"])
+    if expiry_s is not None:
+        settings["session_expiry_s"] = expiry_s
+    if given["max_inflight"] is not None:
+        settings["max_inflight"] = given["max_inflight"]
+    if given["proxy"] is not None:
+        # Ours always leaves it to the proxy to look up names, as the h asks for.
+        settings["proxy"] = given["proxy"].replace("socks5h://", "socks5://", 1)
+    return MqttConfig.of(
+        {
+            **settings,
+            "username": username,
+            "password": password,
+            "protocol": VERSIONS[given["version"]],
+            "keep_alive": given["keepalive"],
+            "cleansession": not is_lasting,
+            "will": _will(given, properties["will"]),
+            "cafile": given["cafile"],
+            "capath": given["capath"],
+            "certfile": given["cert"],
+            "keyfile": given["key"],
+            "check_hostname": not given["insecure"],
+            "alpn": (given["tls_alpn"],) if given["tls_alpn"] else (),
+            "reconnect_retries": given["retries"],
+        }
+    )
+
+
+def _will(given: dict[str, Any], properties: dict[str, Any]) -> Will | None:
+    topic, payload = given["will_topic"], given["will_payload"]
+    if topic:
+        return Will(
+            topic=topic,
+            payload=(payload or "").encode(),
+            qos=given["will_qos"] or 0,
+            retain=given["will_retain"],
+            properties=WillProperties(**properties),
+        )
+    is_meant = payload is not None or given["will_qos"] is not None
+    if is_meant or given["will_retain"] or properties:
+        raise click.UsageError("a will needs a topic: --will-topic TOPIC")
+    return None

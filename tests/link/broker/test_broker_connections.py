@@ -9,7 +9,7 @@ import pytest
 
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
-from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,
@@ -293,6 +293,18 @@ async def test_b28_a_reader_slower_than_the_publisher_loses_nothing_if_it_is_not
 
 
 # -- the end
+
+
+@versions
+async def test_b29_an_acknowledgement_and_a_message_leave_in_one_piece(version: int):
+    """As two small writes each round would cost 40 ms where the peer acknowledges late."""
+    async with broker_place() as place:
+        client = await place.client(version=version)
+        await client.subscribe("a", qos=1)
+        await client.send(Message("a", b"x", qos=1, packet_id=7))
+        data = await client.stream.receive()
+        packets = Decoder(role="client", version=version).feed(data)
+        assert {type(packet) for packet in packets} == {Message, Puback}
 
 
 @versions

@@ -11,10 +11,16 @@ from structiot.mqtt.wire.messages import (
     Disconnect,
     Message,
     Puback,
+    Pubcomp,
     Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
     SubscriptionRequest,
+    Unsuback,
+    Unsubscribe,
 )
-from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.properties import AckProperties, PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 from tests.wire.broker.clients import House, ScriptedClient
 
@@ -282,11 +288,19 @@ def test_b23_a_publisher_of_5_0_is_told_that_nobody_listens(qos: int):
 
 
 def test_b23_acknowledgements_carry_no_reason_strings():
-    house = House()
+    house = House(topic_levels=2)
     client = house.client(version=5, properties={"request_problem_information": False})
     client.publish("nobody", qos=1)
     client.publish("$SYS/not/mine", qos=1)
-    for ack in client.got():
-        assert isinstance(ack, Puback)
-        assert ack.properties.reason_string is None
-        assert ack.properties.user_properties == ()
+    client.publish("$SYS/not/mine", qos=2)
+    request = SubscriptionRequest(topic_filter="too/many/levels")
+    client.send(
+        Subscribe(packet_id=1, subscriptions=(request,)),
+        Unsubscribe(packet_id=2, topic_filters=("none",)),
+        Pubrel(packet_id=9),
+    )
+    acks = client.got()
+    kinds = {Puback, Pubrec, Pubcomp, Suback, Unsuback}
+    assert {type(ack) for ack in acks} == kinds
+    for ack in acks:
+        assert ack.properties == AckProperties()  # type: ignore[union-attr]

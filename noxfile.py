@@ -179,6 +179,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def year(session: nox.Session) -> None:
+    """Let a year pass for a strip, and compare its account of energy with ours."""
+    install(session, "test")
+    pytest(session, "-q", "-s", "tests/year", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Let a fuzzer look for bytes that the MQTT decoder does not bear, ten minutes."""
     install(session)

@@ -154,6 +154,18 @@ class MaxSmartSim:
         """Set the strip's own clock."""
         self._strip.set_clock(local, self._strip.zone_h)
 
+    def jump_clock(self, seconds: float) -> None:
+        """Let the strip's own clock jump, ahead or back."""
+        self.set_local_time(self.local_time() + timedelta(seconds=seconds))
+
+    def forget_energy(self) -> None:
+        """Empty its statistics, as a reset to factory settings does."""
+        self._strip.forget_energy()
+
+    def become(self, serial: str) -> None:
+        """Be another device at the same address: other identifiers, factory's names."""
+        self._strip.become(serial)
+
     async def press(self, port: int) -> None:
         """Press the button of a port: on becomes off, off becomes on."""
         self.ports[port] = not self.ports[port]
@@ -180,9 +192,23 @@ class MaxSmartSim:
         await self._tasks.start(self._run, name=f"structiot.sim {self.serial}")
 
     async def reboot(self, down_s: float = 3.0) -> None:
-        """Be away for a while, then come back with every relay as it was."""
+        """Be off the network for a while, with every relay and load as it was."""
         await self.unplug()
         await anyio.sleep(down_s)
+        await self.plug_in()
+
+    async def power_cut(self, down_s: float, *, loses_clock: bool = True) -> None:
+        """Be without mains for a while: neither there nor drawing anything.
+
+        Every relay is then as it was. Whether a clock survives is not known of any
+        family; one that does not begins in the year 2000, until a discovery sets it.
+        """
+        await self.unplug()
+        self._strip.set_mains(is_on=False)
+        await anyio.sleep(down_s)
+        self._strip.set_mains(is_on=True)
+        if loses_clock:
+            self._strip.lose_clock()
         await self.plug_in()
 
     async def _run(self, *, task_status: TaskStatus[None]) -> None:

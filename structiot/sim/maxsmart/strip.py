@@ -23,7 +23,7 @@ __all__ = ["PortSwitches", "Strip"]
 _MAINS_V = 230.0
 _HOUR_S = 3600.0
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the device's wall clock knows no zone
-_AFTER_NONSENSE = datetime(2000, 1, 1)  # noqa: DTZ001
+_NEVER_SET = datetime(2000, 1, 1)  # noqa: DTZ001
 
 
 class PortSwitches(Mapping[int, bool]):
@@ -79,9 +79,7 @@ class Strip:
         self.family = family
         self.serial = serial
         self.name: str = name
-        self.port_names: list[str] = [
-            f"Port {number}" for number in range(1, family.ports + 1)
-        ]
+        self.port_names: list[str] = _factory_names(family)
         self.relays: list[bool] = [True] * family.ports
         plugged = household(family.ports, seed) if loads is None else loads
         self.loads: list[Load] = [
@@ -98,6 +96,7 @@ class Strip:
         self._clock_offset_s = utc_offset_h * _HOUR_S
         self._counted_to_s = clock.now_s() - history_s
         self._late: list[tuple[float, int, bool]] = []
+        self._has_mains = True
 
     # ------------------------------------------------------------ relays and loads
 
@@ -139,7 +138,7 @@ class Strip:
     def power_w(self, index: int) -> float:
         """Give the power at this moment; 0 while the relay is off."""
         self.settle()
-        if not self.relays[index]:
+        if not (self.relays[index] and self._has_mains):
             return 0.0
         power_w = self.loads[index].power_w(self._clock.now_s())
         return power_w if abs(power_w) >= self.family.noise_floor_w else 0.0
@@ -162,7 +161,7 @@ class Strip:
         for meter, load, is_on in zip(
             self._meters, self.loads, self.relays, strict=True
         ):
-            if is_on:
+            if is_on and self._has_mains:
                 meter.count(
                     load.energy_wh, self._counted_to_s, now_s, self._clock_offset_s
                 )
@@ -180,6 +179,17 @@ class Strip:
         self.count_energy()
         local = self.local_time()
         return [meter.newest_wh(bucket, local) for meter in self._meters]
+
+    def forget_energy(self) -> None:
+        """Empty all statistics, as a reset to factory settings does."""
+        self.count_energy()
+        self._meters = [EnergyMeter() for _ in self._meters]
+
+    def set_mains(self, *, is_on: bool) -> None:
+        """Cut it off the mains, or connect it again; relays stay as they were."""
+        self.settle()
+        self.count_energy()
+        self._has_mains = is_on
 
     # ------------------------------------------------------------ clock
 
@@ -209,9 +219,20 @@ class Strip:
     def confuse_clock(self) -> None:
         """Set the clock as a date that cannot be read does, where it does anything."""
         if self.family.is_clock_reset_by_nonsense:
-            self.set_clock(_AFTER_NONSENSE, 0)
+            self.lose_clock()
+
+    def lose_clock(self) -> None:
+        """Set the clock as of a device without a battery that was without mains."""
+        self.set_clock(_NEVER_SET, 0)
 
     # ------------------------------------------------------------ identity
+
+    def become(self, serial: str) -> None:
+        """Be another device of the same family: its names, and nothing counted yet."""
+        self.serial = serial
+        self.name = self.family.device_name
+        self.port_names[:] = _factory_names(self.family)
+        self.forget_energy()
 
     def rename(self, port: int, name: str) -> bool:
         """Name the device (port 0) or a port; False if it may not be called that."""
@@ -230,3 +251,7 @@ class Strip:
         """Invent an identifier in upper-case hex, always the same for this serial."""
         number = int(seeded_fraction(what, self.serial) * 2**48)
         return f"{number:012X}".rjust(digits, "0")[:digits]
+
+
+def _factory_names(family: Family) -> list[str]:
+    return [f"Port {number}" for number in range(1, family.ports + 1)]

@@ -1,0 +1,113 @@
+"""Energy from readings of power, for devices that count none and for checking others.
+
+    meter = EnergyMeter()
+    async with strip.readings() as readings:
+        async for reading in readings:
+            meter.add(reading)
+            print(reading.port, meter.energy_wh(port=reading.port))
+
+What happened while nothing was read is not known, and not made up: it is counted as
+time without energy, and `EnergyMeter.unknown_s` says how much of it there was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
+
+from structiot.errors import UsageError
+from structiot.model import Reading
+
+__all__ = ["EnergyMeter"]
+
+_HOUR_S = 3600.0
+
+
+@dataclass(slots=True)
+class _Outlet:
+    """What is known of one outlet."""
+
+    latest: Reading
+    energy_wh: float = 0.0
+    measured_s: float = 0.0
+    unknown_s: float = 0.0
+
+
+@final
+class EnergyMeter:
+    """Integrates power over time, outlet by outlet, of any number of devices.
+
+    Between two readings power is taken to have changed evenly; where the outlet was
+    switched between them, to have stayed as it was until the second, as commands are
+    read back at once. Energy that is fed back counts as negative.
+
+    Args:
+        max_gap_s: Readings that lie further apart leave the time between them unknown.
+            Twice the time between polls tolerates a lost one.
+
+    Raises:
+        UsageError: `max_gap_s` is not above 0.
+    """
+
+    def __init__(self, *, max_gap_s: float = 60.0) -> None:
+        if not max_gap_s > 0:
+            message = f"max_gap_s is above 0, not {max_gap_s:g}"
+            raise UsageError(message)
+        self.max_gap_s = max_gap_s
+        self._outlets: dict[tuple[str, int], _Outlet] = {}
+
+    def add(self, reading: Reading) -> float:
+        """Take the next reading of an outlet and give the energy since the last, in Wh.
+
+        A reading without power ends what is known; so does a gap. A reading that is
+        older than the last (the computer's clock was set back) begins anew and counts
+        neither as energy nor as time.
+        """
+        outlet = self._outlets.get((reading.device, reading.port))
+        if outlet is None:
+            self._outlets[reading.device, reading.port] = _Outlet(reading)
+            return 0.0
+        before, outlet.latest = outlet.latest, reading
+        elapsed_s = _seconds(before.at_utc, reading.at_utc)
+        if elapsed_s <= 0:
+            return 0.0
+        power_w = _mean_power_w(before, reading)
+        if power_w is None or elapsed_s > self.max_gap_s:
+            outlet.unknown_s += elapsed_s
+            return 0.0
+        energy_wh = power_w * elapsed_s / _HOUR_S
+        outlet.energy_wh += energy_wh
+        outlet.measured_s += elapsed_s
+        return energy_wh
+
+    def energy_wh(self, device: str | None = None, port: int | None = None) -> float:
+        """Give the energy so far, in watt-hours: of one outlet, one device, or all."""
+        return sum(outlet.energy_wh for outlet in self._matching(device, port))
+
+    def measured_s(self, device: str | None = None, port: int | None = None) -> float:
+        """Give for how long the power was known, in seconds, all outlets added up."""
+        return sum(outlet.measured_s for outlet in self._matching(device, port))
+
+    def unknown_s(self, device: str | None = None, port: int | None = None) -> float:
+        """Give for how long it was not known, in seconds, all outlets added up."""
+        return sum(outlet.unknown_s for outlet in self._matching(device, port))
+
+    def _matching(self, device: str | None, port: int | None) -> list[_Outlet]:
+        return [
+            outlet
+            for (its_device, its_port), outlet in self._outlets.items()
+            if device in {None, its_device} and port in {None, its_port}
+        ]
+
+
+def _seconds(begin: datetime, end: datetime) -> float:
+    return (end - begin).total_seconds()
+
+
+def _mean_power_w(before: Reading, after: Reading) -> float | None:
+    if before.power_w is None or after.power_w is None:
+        return None
+    if before.is_on is not after.is_on:
+        return before.power_w
+    return (before.power_w + after.power_w) / 2

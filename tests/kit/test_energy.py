@@ -1,0 +1,134 @@
+"""Power over time is energy, as far as it is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structiot.energy import EnergyMeter
+from structiot.errors import UsageError
+from structiot.model import Reading
+
+START = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def reading(
+    at_s: float,
+    power_w: float | None,
+    *,
+    is_on: bool | None = True,
+    port: int = 1,
+    device: str = "strip",
+) -> Reading:
+    at_utc = START + timedelta(seconds=at_s)
+    return Reading(
+        device=device, port=port, at_utc=at_utc, is_on=is_on, power_w=power_w
+    )
+
+
+def metered(*readings: Reading, max_gap_s: float = 60.0) -> EnergyMeter:
+    meter = EnergyMeter(max_gap_s=max_gap_s)
+    for one in readings:
+        meter.add(one)
+    return meter
+
+
+def test_an_hour_of_a_kilowatt_is_a_kilowatt_hour():
+    meter = metered(*(reading(at_s, 1000.0) for at_s in range(0, 3601, 5)))
+    assert meter.energy_wh() == pytest.approx(1000)
+    assert (meter.measured_s(), meter.unknown_s()) == (3600, 0)
+
+
+def test_one_reading_is_no_energy():
+    assert metered(reading(0, 1000.0)).energy_wh() == 0
+    assert EnergyMeter().energy_wh() == 0
+
+
+def test_power_changes_evenly_between_readings():
+    assert metered(reading(0, 0.0), reading(36, 200.0)).energy_wh() == pytest.approx(1)
+
+
+def test_an_outlet_that_was_switched_was_as_before_until_then():
+    off = metered(reading(0, 100.0), reading(36, 0.0, is_on=False))
+    assert off.energy_wh() == pytest.approx(1)
+    on = metered(reading(0, 0.0, is_on=False), reading(36, 100.0))
+    assert on.energy_wh() == 0
+
+
+def test_what_is_fed_back_counts_as_negative():
+    assert metered(reading(0, -100.0), reading(36, -100.0)).energy_wh() == (
+        pytest.approx(-1)
+    )
+
+
+def test_each_reading_gives_what_came_with_it():
+    meter = EnergyMeter()
+    assert meter.add(reading(0, 100.0)) == 0
+    assert meter.add(reading(36, 100.0)) == pytest.approx(1)
+    assert meter.add(reading(54, 100.0)) == pytest.approx(0.5)
+
+
+def test_a_gap_is_unknown_and_no_energy():
+    meter = metered(
+        reading(0, 100.0), reading(60, 100.0), reading(121, 100.0), reading(157, 100.0)
+    )
+    assert meter.energy_wh() == pytest.approx(100 * 96 / 3600)
+    assert (meter.measured_s(), meter.unknown_s()) == (96, 61)
+
+
+def test_a_reading_without_power_ends_what_is_known():
+    meter = metered(
+        reading(0, 100.0), reading(36, None), reading(50, 100.0), reading(86, 100.0)
+    )
+    assert meter.energy_wh() == pytest.approx(1)
+    assert meter.unknown_s() == 50
+
+
+def test_a_clock_that_was_set_back_begins_anew():
+    meter = metered(reading(100, 100.0), reading(10, 100.0), reading(46, 100.0))
+    assert meter.energy_wh() == pytest.approx(1)
+    assert (meter.measured_s(), meter.unknown_s()) == (36, 0)
+
+
+def test_outlets_and_devices_are_kept_apart_and_added_up():
+    meter = metered(
+        *(reading(at_s, 100.0) for at_s in (0, 36)),
+        *(reading(at_s, 200.0, port=2) for at_s in (0, 36)),
+        *(reading(at_s, 400.0, device="plug") for at_s in (0, 36)),
+        *(reading(at_s, None, device="other") for at_s in (0, 36)),
+    )
+    assert meter.energy_wh("strip", 1) == pytest.approx(1)
+    assert meter.energy_wh(device="strip") == pytest.approx(3)
+    assert meter.energy_wh(port=1) == pytest.approx(5)
+    assert meter.energy_wh() == pytest.approx(7)
+    assert meter.energy_wh("nobody") == 0
+    assert meter.measured_s("plug") == 36
+    assert meter.unknown_s("other", 1) == 36
+
+
+@pytest.mark.parametrize("max_gap_s", [0.0, -1.0, float("nan")])
+def test_a_longest_gap_that_makes_no_sense_is_refused(max_gap_s: float):
+    with pytest.raises(UsageError, match="max_gap_s is above 0"):
+        EnergyMeter(max_gap_s=max_gap_s)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-500, 500), st.none() | st.floats(-5000, 5000)), max_size=30
+    )
+)
+def test_time_is_either_measured_or_unknown_and_energy_is_bounded(steps):
+    meter = EnergyMeter()
+    at_s, forward_s, added_wh = 0.0, 0.0, 0.0
+    meter.add(reading(at_s, 0.0))
+    for step, power_w in steps:
+        step_s = round(step, 3)
+        at_s = round(at_s + step_s, 3)
+        forward_s += max(0.0, step_s)
+        added_wh += meter.add(reading(at_s, power_w))
+    assert meter.measured_s() + meter.unknown_s() == pytest.approx(forward_s)
+    assert meter.energy_wh() == pytest.approx(added_wh)
+    assert abs(meter.energy_wh()) <= 5000 * meter.measured_s() / 3600 + 1e-9

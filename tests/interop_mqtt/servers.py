@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import trustme
 
 # Debian puts servers where an ordinary user's PATH does not look.
 SEARCH_PATH = os.pathsep.join(
@@ -50,6 +51,16 @@ class Server:
         self.uri = f"mqtt://127.0.0.1:{self.port}"
         self.ws_port = free_port()
         self.ws_uri = f"ws://127.0.0.1:{self.ws_port}{self.ws_path}"
+        self.tls_port = free_port()
+        self.tls_uri = f"mqtts://127.0.0.1:{self.tls_port}"
+        authority = trustme.CA()
+        certificate = authority.issue_cert("127.0.0.1")
+        self.cafile, self.certfile, self.keyfile = (
+            str(folder / name) for name in ("ca.pem", "server.pem", "server.key")
+        )
+        authority.cert_pem.write_to_path(self.cafile)
+        certificate.cert_chain_pems[0].write_to_path(self.certfile)
+        certificate.private_key_pem.write_to_path(self.keyfile)
         self._log = folder / "log"
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -57,7 +68,8 @@ class Server:
         """Start it; returns when it accepts connections."""
         self.launch()
         give_up_at = time.monotonic() + self.start_s
-        while not (self._accepts(self.port) and self._accepts(self.ws_port)):
+        ports = (self.port, self.ws_port, self.tls_port)
+        while not all(map(self._accepts, ports)):
             has_ended = self._processes[-1].poll() is not None
             if has_ended or time.monotonic() > give_up_at:
                 self.stop()
@@ -108,30 +120,48 @@ class Server:
         return True
 
 
+NATS_CONFIG = """\
+server_name: {name}
+listen: 127.0.0.1:-1
+jetstream {{ store_dir: "{store}" }}
+"""
+
+
 class Nats(Server):
-    """NATS server, MQTT 3.1.1 over JetStream."""
+    """NATS server, MQTT 3.1.1 over JetStream; for TLS a second one."""
 
     name = "nats-server"
     ws_path = "/mqtt"
 
     def launch(self) -> None:
-        config = self.folder / "nats.conf"
-        config.write_text(
-            "server_name: interop\n"
-            "listen: 127.0.0.1:-1\n"
-            f'jetstream {{ store_dir: "{self.folder / "store"}" }}\n'
-            f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n"
-            f"websocket {{ listen: 127.0.0.1:{self.ws_port}, no_tls: true }}\n"
+        tls = f'tls {{ cert_file: "{self.certfile}", key_file: "{self.keyfile}" }}'
+        self._launch_one(
+            "tls", f"mqtt {{ listen: 127.0.0.1:{self.tls_port}, {tls} }}\n"
         )
+        self._launch_one(
+            "plain",
+            f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n"
+            f"websocket {{ listen: 127.0.0.1:{self.ws_port}, no_tls: true }}\n",
+        )
+
+    def _launch_one(self, name: str, listeners: str) -> None:
+        config = self.folder / f"{name}.conf"
+        store = self.folder / name
+        config.write_text(NATS_CONFIG.format(name=name, store=store) + listeners)
         self.run(needed("nats-server", "nats-server"), "-c", str(config))
 
 
 RABBITMQ_CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
-mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}
+mqtt.listeners.tcp.1 = 127.0.0.1:{server.port}
+mqtt.listeners.ssl.1 = 127.0.0.1:{server.tls_port}
 mqtt.allow_anonymous = true
 web_mqtt.tcp.ip = 127.0.0.1
-web_mqtt.tcp.port = {ws}
+web_mqtt.tcp.port = {server.ws_port}
+ssl_options.cacertfile = {server.cafile}
+ssl_options.certfile = {server.certfile}
+ssl_options.keyfile = {server.keyfile}
+ssl_options.verify = verify_none
 loopback_users.guest = true
 log.console = true
 log.console.level = warning
@@ -149,9 +179,7 @@ class RabbitMq(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         (folder / "plugins").write_text("[rabbitmq_mqtt,rabbitmq_web_mqtt].\n")
-        config = RABBITMQ_CONFIG.format(
-            amqp=free_port(), mqtt=self.port, ws=self.ws_port
-        )
+        config = RABBITMQ_CONFIG.format(amqp=free_port(), server=self)
         (folder / "rabbitmq.conf").write_text(config)
         self._environ = {
             "HOME": str(folder),

@@ -61,10 +61,13 @@ async def test_a_message_makes_the_round_trip(
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-async def test_a_message_makes_the_round_trip_through_a_websocket(
-    server: Server, mine: str, qos: int
+@pytest.mark.parametrize("transport", ["websocket", "tls"])
+async def test_a_message_makes_the_round_trip_over_each_transport(
+    server: Server, mine: str, qos: int, transport: str
 ):
-    async with open_mqttclient(server.ws_uri, config=OLD) as client:
+    uri = server.ws_uri if transport == "websocket" else server.tls_uri
+    config = {**OLD, "cafile": server.cafile}
+    async with open_mqttclient(uri, config=config) as client:
         async with client.subscription(mine, qos=qos) as messages:
             for payload in (b"hello", b"", bytes(range(256)) * 100):
                 await client.publish(mine, payload, qos=qos)

@@ -23,7 +23,7 @@ REQUIREMENTS = {
     "mqttium": ("mqttium==1.2.1",),
     "amqtt": ("amqtt==0.12.1",),
     "distmqtt": ("distmqtt==0.35.2", "setuptools<81", "trio", "anyio==4.16.0"),
-    "mqttjs": ("mqtt@5",),
+    "mqttjs": ("mqtt@5.16.0",),
 }
 BOTH_VERSIONS = ("paho", "aiomqtt", "gmqtt", "mqttium", "mqttjs")
 WITH_WEBSOCKET = ("paho", "aiomqtt", "mqttium", "amqtt", "distmqtt", "mqttjs")

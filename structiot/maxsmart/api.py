@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -21,7 +22,11 @@ from structiot.maxsmart.link.strip import open_link
 from structiot.maxsmart.session import Settings, StripSession
 from structiot.maxsmart.statistics import PeriodName, StripStatistics
 from structiot.maxsmart.values import StripData, StripInfo, check_port, port_of_key
-from structiot.maxsmart.wire.capabilities import CAPABILITIES, Capability
+from structiot.maxsmart.wire.capabilities import (
+    CAPABILITIES,
+    Capability,
+    capability_named,
+)
 from structiot.maxsmart.wire.messages import ALL_PORTS, WattUnit
 from structiot.model import Command, DeviceEvent, Entity, Reading
 
@@ -352,8 +357,12 @@ async def maxsmart_device(
         ...         async for reading in readings:
         ...             print(reading.port, reading.power_w)
     """
-    if min(poll_s, burst_s, connect_s, reply_s, identify_s) <= 0 or offline_after < 1:
-        message = "times are longer than 0 s, and offline_after is at least 1"
+    times = (poll_s, burst_s, connect_s, reply_s, identify_s)
+    if not all(0 < time_s < math.inf for time_s in times):
+        message = "poll_s, burst_s, connect_s, reply_s and identify_s are above 0 s"
+        raise UsageError(message)
+    if offline_after < 1 or burst_polls < 0:
+        message = "offline_after is at least 1, and burst_polls at least 0"
         raise UsageError(message)
     if watt_unit not in {None, "W", "mW"}:
         message = f"watt_unit is 'W' or 'mW', not {watt_unit!r}"
@@ -367,7 +376,7 @@ async def maxsmart_device(
         watt_unit=watt_unit,
         name=name,
         device_id=device_id,
-        assume_supported=frozenset(assume_supported),
+        assume_supported=frozenset(map(capability_named, assume_supported)),
     )
     link, who, first = await open_link(
         host,

@@ -22,7 +22,7 @@ from structiot.errors import (
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.identify import arp_mac_of
 from structiot.maxsmart.link.datagrams import Clock
@@ -34,6 +34,7 @@ from structiot.maxsmart.statistics import (
     newest_start,
     period_of,
     statistics_from,
+    was_set,
 )
 from structiot.maxsmart.values import check_port
 from structiot.maxsmart.wire.capabilities import name_limit_of, renames_by
@@ -127,7 +128,8 @@ class Errands:
                 return
         state = "on" if is_on else "off"
         ports = ", ".join(map(str, astray))
-        message = f"{self._session.info.label} accepted the command, but port {ports} is not {state}"
+        message = f"{self._session.info.label} accepted the command, "
+        message += f"but port {ports} is not {state}"
         raise SwitchStuck(message, host=self._host, ports=astray, is_on=is_on)
 
     # ------------------------------------------------------------ statistics
@@ -169,10 +171,15 @@ class Errands:
     ) -> tuple[datetime | None, DatedBy]:
         """Tell in which bucket the device was; None if the next began meanwhile."""
         dated_by: DatedBy = "device_clock"
+        shown: datetime | None
         try:
             shown = await self.time()
+        except DeviceReplaced:
+            raise
         except (TransportError, PeerError) as exc:
-            _log.debug("%s: statistics dated by our clock: %s", self._host, exc)
+            _log.debug("%s does not tell its time: %s", self._host, exc)
+            shown = None
+        if shown is None or not was_set(shown):
             shown, dated_by = self._clock(), "client_clock"
         start = bucket_start(period, shown)
         elapsed = timedelta(seconds=anyio.current_time() - asked_at)
@@ -193,10 +200,10 @@ class Errands:
         session.require("rename")
         name = self._checked_name(new_name)
         command = SetName(port=port, name=name)
-        transport = renames_by(session.info.firmware)
         async with session.commanding():
             await session.identify()
             before = self._shown_name(port)
+            transport = renames_by(session.info.firmware)
             await session.ask(command, capability="rename", transport=transport)
             return await self._read_back(port, name, before)
 
@@ -219,11 +226,11 @@ class Errands:
 
     def _shown_name(self, port: int) -> str | None:
         """Give a name as the device tells it; None if it does not."""
-        who, ports = self._session.identity.who, self._session.info.port_count
-        if port == ALL_PORTS or ports == 1:
+        identity = self._session.identity
+        if port == ALL_PORTS or self._session.info.port_count == 1:
             # A plug has one name, whichever port is given.
-            return who.name
-        names = who.port_names or ()
+            return identity.who.name
+        names = (identity.who.port_names or ()) if identity.has_port_names else ()
         return names[port - 1] if port <= len(names) else None
 
     async def _read_back(self, port: int, name: str, before: str | None) -> str:
@@ -243,7 +250,8 @@ class Errands:
             if shown == name:
                 return name
         if shown == before or shown is None:
-            message = f"{self._session.info.label} accepted the name {name!r}, but is still called {before!r}"
+            message = f"{self._session.info.label} accepted the name {name!r}, "
+            message += f"but is still called {before!r}"
             raise MaxSmartRefused(message, host=self._host, command="SetName")
         # Cut short, or in letters that the device can show.
         return shown

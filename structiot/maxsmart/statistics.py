@@ -29,6 +29,7 @@ __all__ = [
     "newest_start",
     "period_of",
     "statistics_from",
+    "was_set",
 ]
 
 PeriodName: TypeAlias = Literal["hourly", "daily", "monthly"]
@@ -158,6 +159,11 @@ def bucket_start(period: StatisticsPeriod, local: datetime) -> datetime:
     return start.replace(day=1) if period is StatisticsPeriod.MONTH else start
 
 
+def was_set(local: datetime) -> bool:
+    """Whether a device's clock shows a time that somebody can have set."""
+    return local.year in _YEARS
+
+
 def newest_start(period: StatisticsPeriod, label: str | None) -> datetime | None:
     """Read the date of the newest bucket: `2024-05-01-13`, `2024-05-01`, `2024-05`.
 
@@ -173,14 +179,15 @@ def newest_start(period: StatisticsPeriod, label: str | None) -> datetime | None
         StatisticsPeriod.MONTH: 2,
     }
     wanted = parts[: fine[period]]
-    if len(wanted) < fine[period] or wanted[0] not in _YEARS:
+    if len(wanted) < fine[period]:
         return None
     year, month, day, hour = (*wanted, *(1, 0)[len(wanted) - 2 :])
     try:
         # The device's wall clock; its zone is not part of the text.
-        return datetime(year, month, day, hour)  # noqa: DTZ001
+        start = datetime(year, month, day, hour)  # noqa: DTZ001
     except ValueError:
         return None
+    return start if was_set(start) else None
 
 
 def statistics_from(

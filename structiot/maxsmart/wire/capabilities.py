@@ -21,6 +21,7 @@ __all__ = [
     "Capabilities",
     "Capability",
     "NameLimit",
+    "capability_named",
     "name_limit_of",
     "renames_by",
 ]
@@ -130,12 +131,12 @@ class Capabilities:
     ) -> None:
         self._transport = transport
         self._shown: dict[tuple[str | None, Capability], bool] = {}
-        self._assumed = {_known(capability) for capability in assumed}
+        self._assumed = {capability_named(capability) for capability in assumed}
         self.has_port_names: bool | None = has_port_names
 
     def of(self, capability: Capability, firmware: str | None) -> bool | None:
         """Tell whether the device can; None if only trying will tell."""
-        _known(capability)
+        capability_named(capability)
         if capability in self._assumed:
             return True
         if capability == "port_names" and self.has_port_names is not None:
@@ -196,7 +197,12 @@ def _row_of(firmware: str | None) -> _Row:
     return _ROWS[newest] if is_same else _NOTHING_KNOWN
 
 
-def _known(capability: str) -> Capability:
+def capability_named(capability: str) -> Capability:
+    """Give the capability of this name.
+
+    Raises:
+        UsageError: There is none.
+    """
     for known in CAPABILITIES:
         if capability == known:
             return known

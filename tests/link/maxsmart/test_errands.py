@@ -101,6 +101,14 @@ async def test_without_any_date_the_clock_of_this_machine_has_to_do():
         assert found.points[-1].start == at(2024, 5, 1, 13)
 
 
+async def test_a_clock_that_was_never_set_dates_nothing():
+    async with bench("mh_plug_130") as b:
+        b.sim.set_local_time(at(1970, 1, 1))
+        found = await b.strip.get_statistics(1, "monthly")
+        assert found.dated_by == "client_clock"
+        assert found.points[-1].start == at(2024, 5, 1)
+
+
 async def test_statistics_read_while_the_hour_turns_are_read_again():
     async with bench("mh_plug_130") as b:
         b.sim.set_local_time(at(2024, 5, 1, 13, 59, 59, 500_000))

@@ -160,6 +160,9 @@ async def test_revogi_strips_are_renamed_by_v3(family):
         # It has the name and does not tell it: it is kept here.
         assert b.sim.port_names[1] == b.strip.info.port_names[1] == "Saw"
         assert (await b.strip.retrieve_port_names())[1] == "Saw"
+        for port, name in ((2, "Drill"), (1, "Lamp"), (2, "Saw")):
+            assert await b.strip.change_port_name(port, name) == name
+        assert b.strip.info.port_names[:3] == ("Lamp", "Saw", "Port 3")
 
 
 @pytest.mark.parametrize("family", V3_FAMILIES)

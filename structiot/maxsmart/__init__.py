@@ -9,8 +9,9 @@ switch them.
 
 from __future__ import annotations
 
-from structiot.maxsmart.api import MaxSmartStrip, maxsmart_device
+from structiot.maxsmart.api import maxsmart_device
 from structiot.maxsmart.changes import PowerChanged, StateChanged, StripChange
+from structiot.maxsmart.device import MaxSmartStrip
 from structiot.maxsmart.discovery import Discovery, discover_maxsmart
 from structiot.maxsmart.errands import StripHealth
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck

@@ -29,8 +29,8 @@ from structiot.errors import (
 )
 from structiot.maxsmart.audience import Audience
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
-from structiot.maxsmart.identity import IdentityCheck, strangeness_of
 from structiot.maxsmart.link.datagrams import Clock
+from structiot.maxsmart.link.identity import IdentityCheck, strangeness_of
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.values import StripData, StripInfo, data_from, info_from
 from structiot.maxsmart.wire.capabilities import Capabilities, Capability

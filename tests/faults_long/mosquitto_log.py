@@ -1,10 +1,9 @@
 """What Mosquitto itself says it did with each message of QoS 2.
 
 A receiver forgets a message once PUBREL has come, so a sender must not send its PUBLISH
-after that (5.0 section 4.3.3). Mosquitto 2.0 does when two connections break before it
-has sent its PUBREL again: it then takes the message for one that was never answered. Its
-log, with `log_type debug`, shows each packet and tells such a repetition from one that
-is our own fault.
+after that (5.0 section 4.3.3). Mosquitto does when a connection breaks after PUBREL and
+the next one before it has sent PUBREL again. Its log, with `log_type debug`, shows each
+packet and tells such a repetition from one that is our own fault.
 """
 
 from __future__ import annotations

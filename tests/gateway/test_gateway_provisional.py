@@ -119,3 +119,23 @@ async def test_a_found_strip_gives_way_when_a_silent_listed_one_is_the_same():
             await anyio.sleep(100)
             assert set(gateway.devices) == {"desk"}
             assert list(announced(gateway).values()) == [f"structiot_maxsmart_{SERIAL}"]
+
+
+async def test_a_silent_strip_that_turns_out_to_be_another_listed_one_is_kept_once():
+    network = MemoryNetwork()
+    listed = [{"host": HOST, "name": "Desk"}, {"host": "desk.local", "name": "Twice"}]
+    config = load_config({"maxsmart": {"discover": False, "devices": listed}})
+    async with (
+        sim_maxsmart(HOST, serial=SERIAL, network=network),
+        sim_maxsmart("desk.local", serial=SERIAL, network=network) as twice,
+    ):
+        twice.faults.always(SILENT)
+        async with open_gateway(config, network=network) as gateway:
+            await anyio.sleep(60)
+            assert len(announced(gateway)) == 1
+            twice.faults.clear()
+            await anyio.sleep(100)
+            availability = gateway.devices["twice"].availability
+            assert not availability.is_available
+            assert availability.reason.startswith("it is the same device as Desk")
+            assert len(announced(gateway)) == 1

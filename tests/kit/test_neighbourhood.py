@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import anyio
+import ifaddr
 import pytest
 
 from structiot._kit.memory_network import MemoryNetwork
@@ -18,7 +19,11 @@ from structiot._kit.neighbourhood import (
     broadcast_addresses,
     neighbourhood_of,
 )
-from structiot._kit.neighbourhood.system import mac_in_output, mac_in_table
+from structiot._kit.neighbourhood.system import (
+    interfaces_of,
+    mac_in_output,
+    mac_in_table,
+)
 from structiot._kit.network import REAL_NETWORK
 
 HOME = "127.0.0.7"  # in the one network that every machine has
@@ -80,6 +85,16 @@ def test_only_complete_entries_of_the_kernels_table_count(address: str, expected
 
 
 # ---------------------------------------------------------------- the system
+
+
+def test_addresses_that_make_no_network_are_left_out():
+    ips = [
+        ifaddr.IP("192.168.1.5", 24, "home"),
+        ifaddr.IP("169.254.7.7", 128, "no network"),
+        ifaddr.IP(("fe80::1", 0, 2), 64, "IPv6"),
+    ]
+    adapters = [ifaddr.Adapter("home", "home", ips), ifaddr.Adapter("off", "off", [])]
+    assert interfaces_of(adapters) == (IPv4Interface("192.168.1.5/24"),)
 
 
 @pytest.mark.e2e

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
 
 import anyio
 import anyio.to_thread
 import ifaddr
 
-__all__ = ["SystemNeighbourhood", "mac_in_output", "mac_in_table"]
+__all__ = [
+    "SystemNeighbourhood",
+    "interfaces_of",
+    "mac_in_output",
+    "mac_in_table",
+]
 
 _TABLE = "/proc/net/arp"
 _COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -90,12 +95,19 @@ class SystemNeighbourhood:
 
 
 def _interfaces() -> tuple[IPv4Interface, ...]:
-    return tuple(
-        IPv4Interface(f"{ip.ip}/{ip.network_prefix}")
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
-        if ip.is_IPv4
-    )
+    return interfaces_of(ifaddr.get_adapters())
+
+
+def interfaces_of(adapters: Iterable[ifaddr.Adapter]) -> tuple[IPv4Interface, ...]:
+    """Give the IPv4 addresses of adapters; what makes no network is left out."""
+    found = []
+    for ip in (ip for adapter in adapters for ip in adapter.ips if ip.is_IPv4):
+        try:
+            found.append(IPv4Interface(f"{ip.ip}/{ip.network_prefix}"))
+        except ValueError:
+            # Windows has adapters without a network: their prefix is none.
+            _log.debug("no network: %s/%s", ip.ip, ip.network_prefix)
+    return tuple(found)
 
 
 def mac_in_table(table: str, address: str) -> str | None:

@@ -92,6 +92,7 @@ class MaxSmartDriver:
 
     async def _search(self, keeper: Keeper) -> None:
         try:
+            # Not as each answers: what is listed shall be opened, and so known, first.
             devices = await discover_maxsmart(
                 broadcast=self._section.broadcast,
                 udp_port=self._section.udp_port,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,16 @@ import pytest
 
 from structiot.errors import ConfigError, LinkLost
 from structiot.mqtt import MqttClient
-from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec, Pubrel
-from tests._support.fake_broker import FakeBroker
+from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED
+from structiot.mqtt.wire.messages import (
+    Message,
+    Packet,
+    Puback,
+    Pubcomp,
+    Pubrec,
+    Pubrel,
+)
+from tests._support.fake_broker import FakeBroker, FakeConnection
 from tests.link.mqtt.opening import open_client
 
 WAIT_S = 5.0
@@ -167,6 +176,33 @@ async def test_accepted_means_written_down(broker, store: Path):
             rows = reading.execute("SELECT topic, payload FROM flows").fetchall()
         reading.close()
         assert rows == [("t", b"x")]
+
+
+async def test_the_store_has_it_before_the_broker_is_told(broker, store: Path):
+    written: list[tuple[str, list[Any]]] = []
+
+    def look(connection: FakeConnection, packet: Packet) -> Iterable[Packet]:
+        table = "received" if isinstance(packet, Pubrec) else "flows"
+        columns = "packet_id" if table == "received" else "packet_id, stage"
+        with sqlite3.connect(store) as reading:
+            rows = reading.execute(f"SELECT {columns} FROM {table}").fetchall()
+        reading.close()
+        written.append((type(packet).__name__, rows))
+        return broker.usual(packet)
+
+    for kind in (Message, Pubrel, Pubrec):
+        broker.answer(kind, look)
+    async with stored(broker, store) as client:
+        async with client.subscription("t", qos=2) as messages:
+            await client.publish("t", b"x", qos=2)
+            await broker.connection.send(Message("t", b"x", qos=2, packet_id=77))
+            await anext(messages)
+            await broker.connection.next(Pubcomp)
+    assert written == [
+        ("Message", [(2, PUBLISHED)]),
+        ("Pubrel", [(2, RELEASED)]),
+        ("Pubrec", [(77,)]),
+    ]
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "no database"])

@@ -197,6 +197,20 @@ def test_b17_what_a_member_refuses_is_not_handed_on():
     assert not any(client.got() for client in members)
 
 
+def test_b17_what_waited_for_a_member_ends_with_its_session():
+    house = House()
+    members = shared_by(house, "bc", qos=2)
+    for member in members:
+        member.lose()
+    for _ in range(4):
+        house.publish("a/x", qos=2)
+    back = house.client("b", 5, clean_start=False)
+    assert len(back.got_messages()) == 2
+    house.client("c", 5, clean_start=True)
+    house.pass_time(2000)
+    assert not back.got()
+
+
 def test_b17_a_member_that_leaves_the_group_gets_nothing_more():
     house = House()
     one, two = shared_by(house, "bc", qos=0)

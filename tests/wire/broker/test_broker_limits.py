@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from structiot.mqtt.wire.messages import (
@@ -321,6 +323,23 @@ def test_b28_patience_comes_back_slowly():
         slow.is_stuck = False
         house.core.wake(slow)
         house.pass_time(0)
+
+
+def test_b28_many_that_take_turns_are_not_waited_for_all_the_time():
+    house = House()
+    crowd = house.core.crowd
+    slow = [house.client(f"slow{number}") for number in range(30)]
+    turns, waited_s = itertools.cycle(slow), 0.0
+    present = next(turns)
+    for _ in range(6000):
+        if crowd.patient_until(house.now) is None:
+            crowd.remove(present, house.now)
+            present = next(turns)
+            crowd.add(present, house.now)
+        if (until := crowd.patient_until(house.now)) is not None:
+            waited_s += min(0.01, until - house.now)
+        house.now += 0.01
+    assert 60 * 0.15 < waited_s < 2 + 60 * 0.2
 
 
 def test_b28_a_crowded_client_that_goes_leaves_no_crowd():

@@ -4,7 +4,8 @@ A subscriber that reads more slowly than a publisher writes would lose messages 
 as soon as its buffer is full. So publishers pause while one is crowded, but no client
 may be a burden to the others: each has patience for half a second, and that comes back
 in ten times as long. A client that takes nothing at all has used it up at once; from
-then on only its own messages are lost.
+then on only its own messages are lost. Many that take turns are not waited for longer
+than two seconds at first, and a fifth of the time after that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ __all__ = ["Crowd"]
 
 PATIENCE_S = 0.5
 PATIENCE_REGAINED = 0.1
+# For all together.
+POOL_S = 2.0
+POOL_REGAINED = 0.2
 
 
 class Crowd:
@@ -31,6 +35,9 @@ class Crowd:
     def __init__(self) -> None:
         self.on_relief: Callable[[], object] = lambda: None
         self._handles: set[Handle] = set()
+        self._pool_s = POOL_S
+        self._since = 0.0  # when the pool was that full
+        self._until = 0.0  # when the present wait, if there is one, ends
 
     def __bool__(self) -> bool:
         return bool(self._handles)
@@ -47,6 +54,7 @@ class Crowd:
         handle.patience_s = min(PATIENCE_S, handle.patience_s + regained_s)
         handle.patient_until = now + handle.patience_s
         self._handles.add(handle)
+        self._settle(now)
         return True
 
     def remove(self, handle: Handle, now: float) -> None:
@@ -56,9 +64,19 @@ class Crowd:
             handle.patience_s = max(0.0, handle.patient_until - now)
             handle.calm_since = now
             self._handles.discard(handle)
+            self._settle(now)
             self.on_relief()
+
+    def _settle(self, now: float) -> None:
+        """Take from the pool what has been waited, and begin to count anew."""
+        waited_s = max(0.0, min(now, self._until) - self._since)
+        rested_s = now - self._since - waited_s
+        left_s = max(0.0, self._pool_s - waited_s)
+        self._pool_s = min(POOL_S, left_s + rested_s * POOL_REGAINED)
+        self._since = now
+        wanted = max((one.patient_until for one in self._handles), default=now)
+        self._until = min(wanted, now + self._pool_s)
 
     def patient_until(self, now: float) -> float | None:
         """Tell until when a publisher waits at most; None if it need not."""
-        ends = [one.patient_until for one in self._handles if one.patient_until > now]
-        return max(ends) if ends else None
+        return self._until if self._until > now else None

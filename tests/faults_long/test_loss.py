@@ -75,6 +75,27 @@ async def our_broker() -> AsyncGenerator[int]:
         yield int(broker.uri.rpartition(":")[2])
 
 
+async def break_connections(proxy: FaultProxy, random: Random) -> None:
+    """Cut, cut in the middle of a packet, swallow and cut, or be away for a while."""
+    kind = random.random()
+    pause_s = random.uniform(0.1, 0.6)
+    if kind < 0.55:
+        proxy.cut()
+    elif kind < 0.8:
+        proxy.cut_after(random.randrange(1, 20_000))
+        await anyio.sleep(0.05)
+    elif kind < 0.9:
+        proxy.stall()
+        await anyio.sleep(pause_s)
+        proxy.cut()
+        proxy.flow()
+    else:
+        proxy.is_refusing = True
+        proxy.cut()
+        await anyio.sleep(pause_s)
+        proxy.is_refusing = False
+
+
 async def misbehave(
     proxy: FaultProxy, ends: Ends, random: Random, folder: Path, pace: str
 ) -> None:
@@ -90,17 +111,7 @@ async def misbehave(
         if kill_at and proxy.cuts >= kill_at[0]:
             del kill_at[0]
             ends.kill(random.choice(("publisher", "subscriber")))
-        kind = random.random()
-        if kind < 0.6:
-            proxy.cut()
-        elif kind < 0.9:
-            proxy.cut_after(random.randrange(1, 20_000))
-            await anyio.sleep(0.05)
-        else:
-            proxy.stall()
-            await anyio.sleep(random.uniform(0.1, 0.6))
-            proxy.cut()
-            proxy.flow()
+        await break_connections(proxy, random)
     assert last_number(accepted) < COUNT - 1, "nothing was left to be sent"
 
 

@@ -7,7 +7,7 @@ misses what was in between, never what is.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -80,13 +80,19 @@ class Audience:
 
     @contextmanager
     def changes(
-        self, min_power_w: float, max_items: int
+        self, min_power_w: float, max_items: int, is_recent: Callable[[], bool]
     ) -> Generator[Mailbox[StripChange]]:
-        """Add a watcher of changes from the present data, or else from the next."""
+        """Add a watcher of changes from the present data, or else from the next.
+
+        Args:
+            min_power_w: Its threshold.
+            max_items: How many changes may wait.
+            is_recent: Tells whether data that nobody watched for are fresh enough.
+        """
         name = f"changes of {self.info.name}"
         box: Mailbox[StripChange] = Mailbox(max_items, name=name)
         watch = ChangeWatch(box, min_power_w)
-        if self.size and self.availability.is_available:
+        if self.availability.is_available and (self.size or is_recent()):
             watch.see(self.data)
         self._change_watches.append(watch)
         try:

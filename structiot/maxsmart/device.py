@@ -231,10 +231,11 @@ class MaxSmartStrip:
     ) -> AbstractAsyncContextManager[Mailbox[StripChange]]:
         """Iterate over what changes: states of ports, and their power.
 
-        Changes are told from the first poll that follows, which is only where they
-        start from; if the strip is being polled already, from its latest data. After
-        that, what differs from what was told last is told: all changes of power, by
-        port, then all of state. It shares the polls with `readings`.
+        Where they start from is never told: the latest data, if the strip is being
+        polled already or was asked within the last `poll_s`, else those of the first
+        poll that follows. After that, what differs from what was told last is told:
+        all changes of power, by port, then all of state. It shares the polls with
+        `readings`.
 
         A poll that fails, a figure that is missing and another device at the address
         change nothing. When the strip is back after an outage, what differs from
@@ -249,7 +250,7 @@ class MaxSmartStrip:
             UsageError: `min_power_w` is no number, or less than 0.
         """
         session = self._session
-        watch = session.audience.changes(min_power_w, max_items)
+        watch = session.audience.changes(min_power_w, max_items, session.is_recent)
         return session.watching(watch)
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:

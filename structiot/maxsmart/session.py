@@ -245,6 +245,10 @@ class StripSession:
             device_id=self._settings.device_id,
         )
 
+    def is_recent(self) -> bool:
+        """Whether the strip was heard of as lately as if it were polled."""
+        return anyio.current_time() - self._heard_at <= self._settings.poll_s
+
     def _is_stale(self) -> bool:
         return anyio.current_time() - self._heard_at > max(
             _FRESH_S, 2 * self._settings.poll_s

@@ -64,6 +64,12 @@ async def test_the_first_poll_is_the_baseline():
             assert await waiting(changes) == []
 
 
+async def test_a_command_right_after_the_strip_was_opened_is_a_change():
+    async with bench("mh_plug_130") as b, b.strip.changes() as changes:
+        await b.strip.turn_off(1)
+        assert states(await waiting(changes)) == [(1, True, False)]
+
+
 async def test_who_joins_others_starts_from_the_latest_data():
     async with bench(sim=LOADS) as b, b.strip.readings():
         await anyio.sleep(1)

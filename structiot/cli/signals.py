@@ -1,4 +1,4 @@
-"""Running until somebody says stop: SIGINT, SIGTERM, or Ctrl-C."""
+"""Running until somebody says stop (SIGINT, SIGTERM, Ctrl-C), with as many files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,23 @@ import anyio
 
 from structiot._kit.tasks import service_group
 
-__all__ = ["run_until_stopped"]
+if sys.platform != "win32":
+    import resource
+
+__all__ = ["allow_open_files", "run_until_stopped"]
 
 _SHOW_CURSOR = "\x1b[?25h"
+
+
+def allow_open_files(wanted: int) -> None:
+    """Let the process open so many files and sockets, as far as the system lets it."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:

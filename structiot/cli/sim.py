@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import anyio
+import anyio.lowlevel
 import asyncclick as click
 
+from structiot._kit.tasks import service_group
 from structiot.cli.options import common_options, configure_logging
 from structiot.cli.output import show_json, show_table
-from structiot.cli.signals import run_until_stopped
-from structiot.sim import FAMILIES, MaxSmartFleet, sim_maxsmart_fleet
+from structiot.cli.signals import allow_open_files, run_until_stopped
+from structiot.sim import (
+    FAMILIES,
+    NAMED_FAULTS,
+    MaxSmartFleet,
+    parse_fault,
+    show_fault,
+    sim_maxsmart_fleet,
+)
 
 __all__ = ["sim"]
+
+# Two sockets that listen, and one for a client.
+_FILES_A_STRIP = 3
+_OTHER_FILES = 64
 
 
 @click.group()
@@ -22,11 +38,11 @@ def sim() -> None:
 @click.option(
     "--family",
     "families",
-    type=click.Choice(tuple(FAMILIES)),
+    type=click.Choice((*FAMILIES, "all")),
     multiple=True,
     default=("mh_strip_130",),
     show_default=True,
-    help="Firmware family; several take turns.",
+    help="Firmware family; several take turns. `structiot sim families` lists them.",
 )
 @click.option(
     "--count",
@@ -58,6 +74,14 @@ def sim() -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Which households."
 )
+@click.option(
+    "--fault",
+    "fault_texts",
+    metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
+    multiple=True,
+    help="What each of them gets wrong, such as `drop*3`, `watt_null@511` or"
+    " `power_cut=60+30`. `structiot sim faults` lists them.",
+)
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
@@ -70,20 +94,34 @@ async def maxsmart(
     http_port: int,
     udp_port: int,
     seed: int,
+    fault_texts: tuple[str, ...],
     wants_json: bool,
 ) -> None:
     """Simulate MaxSmart and Revogi power strips and plugs."""
     configure_logging(ctx)
+    faults = [parse_fault(text) for text in fault_texts]
+    mix = tuple(FAMILIES) if "all" in families else families
+    strips = max(count, len(mix))
+    allow_open_files(_FILES_A_STRIP * strips + _OTHER_FILES)
 
     async def serve() -> None:
-        async with sim_maxsmart_fleet(
-            max(count, len(families)),
-            family=families,
-            first_host=host,
-            http_port=http_port,
-            udp_port=udp_port,
-            seed=seed,
-        ) as fleet:
+        async with (
+            sim_maxsmart_fleet(
+                strips,
+                family=mix,
+                first_host=host,
+                http_port=http_port,
+                udp_port=udp_port,
+                seed=seed,
+            ) as fleet,
+            service_group() as tasks,
+        ):
+            for one, fault in product(fleet.sims, faults):
+                tasks.start_soon(show_fault, one, fault)
+            # When the devices are shown, what begins at once has begun: the tasks
+            # come before this one's second turn, in whatever order.
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
             _show(fleet, wants_json=wants_json)
             await anyio.sleep_forever()
 
@@ -96,7 +134,39 @@ def _show(fleet: MaxSmartFleet, *, wants_json: bool) -> None:
         (s.host, s.http_port, s.udp_port, s.name, s.serial, s.family.name)
         for s in fleet.sims
     ]
+    titles = columns if wants_json else [name.replace("_", " ") for name in columns]
+    _list(titles, rows, wants_json=wants_json)
+
+
+@sim.command()
+@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+async def families(ctx: click.Context, *, wants_json: bool) -> None:
+    """List the firmware families that can be simulated."""
+    configure_logging(ctx)
+    columns = ("name", "model", "firmware", "ports", "http", "v3", "statistics")
+    rows = [
+        (f.name, f.model, f.firmware, f.ports, f.has_http, f.v3, f.statistics == "yes")
+        for f in FAMILIES.values()
+    ]
+    _list(columns, rows, wants_json=wants_json)
+
+
+@sim.command()
+@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+async def faults(ctx: click.Context, *, wants_json: bool) -> None:
+    """List what simulated devices can get wrong, for --fault."""
+    configure_logging(ctx)
+    _list(("name", "what"), list(NAMED_FAULTS.items()), wants_json=wants_json)
+
+
+def _list(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, wants_json: bool
+) -> None:
     if wants_json:
         show_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        show_table([column.replace("_", " ") for column in columns], rows)
+        show_table(columns, rows)

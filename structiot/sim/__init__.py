@@ -13,11 +13,15 @@ from structiot.sim._loads import CyclingLoad, Load, household, steady
 from structiot.sim._proxy import FaultProxy, fault_proxy
 from structiot.sim.maxsmart import (
     FAMILIES,
+    NAMED_FAULTS,
     Family,
     MaxSmartFaults,
     MaxSmartFleet,
     MaxSmartRequest,
     MaxSmartSim,
+    NamedFault,
+    parse_fault,
+    show_fault,
     sim_maxsmart,
     sim_maxsmart_broadcast,
     sim_maxsmart_fleet,
@@ -25,6 +29,7 @@ from structiot.sim.maxsmart import (
 
 __all__ = [
     "FAMILIES",
+    "NAMED_FAULTS",
     "CyclingLoad",
     "Family",
     "Fault",
@@ -36,9 +41,12 @@ __all__ = [
     "MaxSmartFleet",
     "MaxSmartRequest",
     "MaxSmartSim",
+    "NamedFault",
     "SimClock",
     "fault_proxy",
     "household",
+    "parse_fault",
+    "show_fault",
     "sim_maxsmart",
     "sim_maxsmart_broadcast",
     "sim_maxsmart_fleet",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import sys
 import tomllib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ import asyncclick as click
 
 from structiot.cli.options import common_options, configure_logging
 from structiot.cli.output import show_json
-from structiot.cli.signals import run_until_stopped
+from structiot.cli.signals import allow_open_files, run_until_stopped
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import (
     BrokerLimits,
@@ -29,8 +28,6 @@ from structiot.mqtt.broker import (
 
 __all__ = ["broker"]
 
-if sys.platform != "win32":
-    import resource
 
 _OTHER_FILES = 64
 _path = click.Path(path_type=Path)
@@ -103,7 +100,7 @@ async def broker(
     if port is not None:
         listen = (*listen, f"mqtt://127.0.0.1:{port}")
     settings = await anyio.to_thread.run_sync(_settings, given)
-    _allow_sockets(settings["limits"].connections)
+    allow_open_files(settings["limits"].connections + _OTHER_FILES)
 
     async def serve() -> None:
         async with _opened(listen, sys_interval, settings) as server:
@@ -115,18 +112,6 @@ async def broker(
             await anyio.sleep_forever()
 
     await run_until_stopped(serve)
-
-
-def _allow_sockets(connections: int) -> None:
-    """Let the process open a file for each client, as far as the system lets it."""
-    if sys.platform == "win32":
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @asynccontextmanager

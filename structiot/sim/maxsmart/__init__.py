@@ -6,7 +6,8 @@ async with sim_maxsmart("127.0.0.2", family="mh_strip_211") as sim:
     await sim.press(1)
 
 `families` says what there is, `strip` holds a device's state, `answers` what it says,
-`http_side` and `simulator` put that on the network, `lies` makes it wrong.
+`http_side` and `simulator` put that on the network, `lies` makes it wrong, and
+`named_faults` gives what can go wrong a name.
 """
 
 from __future__ import annotations
@@ -18,17 +19,27 @@ from structiot.sim.maxsmart.fleet import (
     sim_maxsmart_fleet,
 )
 from structiot.sim.maxsmart.lies import HTTP_FRAMES, LIES, MaxSmartFaults
+from structiot.sim.maxsmart.named_faults import (
+    NAMED_FAULTS,
+    NamedFault,
+    parse_fault,
+    show_fault,
+)
 from structiot.sim.maxsmart.simulator import MaxSmartRequest, MaxSmartSim, sim_maxsmart
 
 __all__ = [
     "FAMILIES",
     "HTTP_FRAMES",
     "LIES",
+    "NAMED_FAULTS",
     "Family",
     "MaxSmartFaults",
     "MaxSmartFleet",
     "MaxSmartRequest",
     "MaxSmartSim",
+    "NamedFault",
+    "parse_fault",
+    "show_fault",
     "sim_maxsmart",
     "sim_maxsmart_broadcast",
     "sim_maxsmart_fleet",

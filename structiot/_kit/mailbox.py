@@ -70,11 +70,11 @@ class Mailbox(Generic[T]):
         if policy not in get_args(OverflowPolicy):
             message = f"a mailbox has no overflow policy {policy!r}"
             raise UsageError(message)
-        self.max_items = max_items
+        self.max_items: int = max_items
         self.policy = policy
-        self.name = name
-        self.dropped = 0
-        self.high_water = 0
+        self.name: str = name
+        self.dropped: int = 0
+        self.high_water: int = 0
         self._items: deque[T] = deque()
         self._wakeup: anyio.Event | None = None
         self._closed = False

@@ -29,22 +29,25 @@ __all__ = [
 ]
 
 Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+Decorator: TypeAlias = Callable[[Any], Any]
 
-assume_option = click.option(
+assume_option: Decorator = click.option(
     "--try-anyway",
     "is_assumed",
     is_flag=True,
     help="Ask it even if no device with its firmware is known to be able to.",
 )
-json_option = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
-udp_port_option = click.option(
+json_option: Decorator = click.option(
+    "--json", "wants_json", is_flag=True, help="Print JSON."
+)
+udp_port_option: Decorator = click.option(
     "--udp-port",
     type=click.IntRange(1, 65535),
     default=8888,
     show_default=True,
     help="UDP port of discovery.",
 )
-http_port_option = click.option(
+http_port_option: Decorator = click.option(
     "--http-port",
     type=click.IntRange(1, 65535),
     default=80,
@@ -60,8 +63,8 @@ _timeout_option = click.option(
     help="Longest wait for the device to answer, in seconds.",
 )
 _port = click.IntRange(0, 64)
-one_port = click.argument("port", type=_port, shell_complete=complete_port)
-ports_argument = click.argument(
+one_port: Decorator = click.argument("port", type=_port, shell_complete=complete_port)
+ports_argument: Decorator = click.argument(
     "ports",
     metavar="[PORT]...",
     nargs=-1,

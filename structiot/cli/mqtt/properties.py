@@ -39,7 +39,7 @@ _PACKETS: Mapping[str, Mapping[str, Property]] = MappingProxyType(
     }
 )
 
-property_option = click.option(
+property_option: Callable[[Any], Any] = click.option(
     "-D",
     "--property",
     "properties",

@@ -110,7 +110,7 @@ class ClientProtocol:
         ping_reply_s: float = 10.0,
     ) -> None:
         self.max_packet_bytes = max_packet_bytes
-        self.send_window = min(send_window, MAX_PACKET_ID - REQUEST_IDS)
+        self.send_window: int = min(send_window, MAX_PACKET_ID - REQUEST_IDS)
         self.keep_alive: KeepAlive = KeepAlive(
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )

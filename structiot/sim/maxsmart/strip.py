@@ -77,7 +77,7 @@ class Strip:
         history_s: float,
     ) -> None:
         self.family = family
-        self.serial = serial
+        self.serial: str = serial
         self.name: str = name
         self.port_names: list[str] = _factory_names(family)
         self.relays: list[bool] = [True] * family.ports

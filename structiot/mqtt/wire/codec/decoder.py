@@ -113,7 +113,7 @@ class Decoder:
     ) -> None:
         self._role = role
         self.version = version
-        self.max_packet_bytes = min(max_packet_bytes, max_first_bytes)
+        self.max_packet_bytes: int = min(max_packet_bytes, max_first_bytes)
         self._max_packet_bytes = max_packet_bytes
         is_server = role == "server"
         self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS

@@ -178,7 +178,9 @@ async def test_accepted_means_written_down(broker, store: Path):
         assert rows == [("t", b"x")]
 
 
-async def test_the_store_has_it_before_the_broker_is_told(broker, store: Path):
+async def test_the_store_has_it_before_the_broker_is_told(
+    broker: FakeBroker, store: Path
+):
     written: list[tuple[str, list[Any]]] = []
 
     def look(connection: FakeConnection, packet: Packet) -> Iterable[Packet]:

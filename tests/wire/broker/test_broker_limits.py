@@ -301,6 +301,21 @@ def test_b28_publishers_wait_for_a_slow_reader_no_longer_than_half_a_second():
     assert crowd.patient_until(house.now) is None
 
 
+@pytest.mark.parametrize("size", [99, 100, 101])
+def test_b28_a_message_that_finds_the_buffer_just_full_is_not_forgotten(size: int):
+    house = House(write_bytes=400)
+    slow = house.subscriber("a", qos=1)
+    slow.is_stuck = True
+    house.publish("a", bytes(size - 5))
+    assert len(slow.protocol.out) == size
+    for _ in range(2):
+        house.publish("a", bytes(95), qos=1)
+    slow.is_stuck = False
+    house.core.wake(slow)
+    house.core.flush()
+    assert [m.qos for m in slow.got_messages()] == [0, 1, 1]
+
+
 def test_b28_patience_comes_back_slowly():
     house = House(write_bytes=400)
     crowd = house.core.crowd

@@ -244,7 +244,7 @@ class Delivering:
             return
         protocol = handle.protocol
         outgoing.submit(flow, protocol.out, protocol.version)
-        if len(protocol.out) > self._crowd_bytes:
+        if len(protocol.out) >= self._crowd_bytes:
             self.note_crowded(handle)
         if not handle.is_dirty:
             handle.is_dirty = True
@@ -324,7 +324,7 @@ class Delivering:
         session.outgoing.pump(protocol.out, protocol.version)
         if session.backlog is not None:
             self._send_retained(session, handle)
-        if len(protocol.out) > self._crowd_bytes:
+        if len(protocol.out) >= self._crowd_bytes:
             self.note_crowded(handle)
         elif self._is_light(session):
             self.crowd.remove(handle, self.clock.now)

@@ -280,6 +280,8 @@ class Errands:
         try:
             reply = await session.ask(ReadIdentifiers(), capability="identifiers")
             hardware = read_identifiers(reply)
+            with session.noticing():
+                session.identity.confirm(hardware.cpu_id)
         except UnsupportedDevice as exc:
             _log.debug("%s: no identifiers of the hardware: %s", self._host, exc)
         return identifiers_from(

@@ -269,7 +269,7 @@ class StripSession:
                 raise
 
     @contextmanager
-    def _noticing(self) -> Generator[None]:
+    def noticing(self) -> Generator[None]:
         """Tell who watches when another device answers."""
         try:
             yield
@@ -297,7 +297,7 @@ class StripSession:
         self._check_open()
         # In turn with the polls, which ask as well: no old answer comes after a new.
         async with self._refreshing:
-            with self._noticing():
+            with self.noticing():
                 await self.identity.ask_anew()
             self.describe()
 
@@ -331,13 +331,13 @@ class StripSession:
             and self.capabilities.of(capability, firmware) is None
         )
         try:
-            with self._noticing():
+            with self.noticing():
                 reply = await self.link.ask(
                     command, attempts=_COMMAND_ATTEMPTS, transport=transport
                 )
         except TransportError as exc:
-            is_silent = isinstance(exc, ReplyTimeout) and is_unknown
-            if not is_hang_up(exc) and not is_silent:
+            has_hung_up = is_hang_up(exc)
+            if not has_hung_up and not (is_unknown and isinstance(exc, ReplyTimeout)):
                 raise
             # So devices answer what they do not know. Or is it no longer there?
             await self.link.ask(ReadData())
@@ -346,7 +346,8 @@ class StripSession:
                 message = f"{self.info.label} hung up on {what}"
                 host = self.link.host
                 raise MaxSmartRefused(message, host=host, command=what) from exc
-            if is_unknown:
+            if has_hung_up:
+                # Silence is not remembered: requests do get lost.
                 self.capabilities.show(capability, firmware, is_supported=False)
             raise self._missing(capability) from exc
         if capability is not None:
@@ -366,10 +367,7 @@ class StripSession:
             raise self._missing(capability)
 
     def _missing(self, capability: Capability) -> UnsupportedDevice:
-        info = self.info
-        return self.capabilities.missing(
-            capability, device=self.info.label, model=info.model, firmware=info.firmware
-        )
+        return self.capabilities.missing(capability, self.info.label, self.info)
 
     # ------------------------------------------------------------ who watches
 

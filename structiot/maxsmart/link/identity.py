@@ -122,6 +122,17 @@ class IdentityCheck:
             message = f"{self._link.host} does not say who it is (UDP discovery)"
             raise ReplyTimeout(message, request="discovery")
 
+    def confirm(self, cpu_id: str | None) -> None:
+        """Hold what the device told on another occasion against what is known.
+
+        Raises:
+            DeviceReplaced: It is another one's.
+        """
+        if cpu_id is not None:
+            if self._cpu_id not in {None, cpu_id}:
+                raise replaced(self._link.host, self._name, f"CPU {cpu_id}")
+            self._cpu_id = cpu_id
+
     def remember_port_name(self, port: int, name: str) -> None:
         """Keep a name that the device was given and does not tell."""
         names = list(self.who.port_names or ())
@@ -154,12 +165,14 @@ class IdentityCheck:
             await self._fall_back_to_cpu_id()
         self._learn(reply)
         self._has_answered = True
+        self.has_port_names = bool(reply.port_names) or bool(self.has_port_names)
         await self._learn_cpu_id()
         return True
 
     async def _learn_cpu_id(self) -> None:
         if self._may_have_cpu_id:
-            self._cpu_id = await self._asked_cpu_id()
+            # One question that got no answer is no reason to forget.
+            self._cpu_id = await self._asked_cpu_id() or self._cpu_id
             self._may_have_cpu_id = self._cpu_id is not None
 
     async def _fall_back_to_cpu_id(self) -> None:
@@ -185,7 +198,6 @@ class IdentityCheck:
         if not self._identity.is_known:
             self._identity = Identity(serial=reply.serial, mac=reply.mac)
             self._link.serial = reply.serial
-        self.has_port_names = bool(reply.port_names) or bool(self.has_port_names)
         # What a reply leaves out or garbles is known from before.
         self.who = replace(
             reply,

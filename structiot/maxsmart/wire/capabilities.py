@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.maxsmart.wire.messages import Transport
+from structiot.model import DeviceInfo
 
 __all__ = [
     "CAPABILITIES",
@@ -153,12 +154,7 @@ class Capabilities:
         self._shown[firmware, capability] = is_supported
 
     def missing(
-        self,
-        capability: Capability,
-        *,
-        device: str,
-        model: str | None,
-        firmware: str | None,
+        self, capability: Capability, label: str, info: DeviceInfo
     ) -> UnsupportedDevice:
         """Make the error that says which firmware can."""
         able = tuple(
@@ -166,10 +162,11 @@ class Capabilities:
             for (major, minor), row in _ROWS.items()
             if row.can(capability)
         )
-        message = f"{device}, firmware {firmware or '?'}, has no {_WORDS[capability]}; "
+        firmware = info.firmware
+        message = f"{label}, firmware {firmware or '?'}, has no {_WORDS[capability]}; "
         message += f"known to have them: firmware {', '.join(able)}"
         return UnsupportedDevice(
-            message, model=model, firmware=firmware, supported=able
+            message, model=info.model, firmware=firmware, supported=able
         )
 
 

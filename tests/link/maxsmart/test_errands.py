@@ -213,7 +213,8 @@ async def test_a_firmware_that_says_nothing_to_unknown_commands_lacks_them_too()
         b.sim.faults.drop_next(2, on="510")
         with pytest.raises(UnsupportedDevice):
             await b.strip.get_statistics()
-        assert b.strip.supports("statistics") is False
+        # Requests do get lost: that is not remembered.
+        assert b.strip.supports("statistics") is None
 
 
 async def test_a_device_that_is_silent_altogether_lacks_nothing():
@@ -311,6 +312,19 @@ async def test_identifiers_are_what_there_is_where_the_firmware_tells_less(famil
         assert found.cpu_id is None
         assert found.best.kind == "mac"
         assert found.serial == b.sim.serial
+
+
+async def test_identifiers_of_another_device_are_not_mixed_with_those_of_the_first():
+    async with bench() as b:
+        await b.strip.get_device_identifiers()
+        await b.sim.unplug()
+        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+            with pytest.raises(DeviceReplaced, match="CPU"):
+                await b.strip.get_device_identifiers()
+            assert not is_there(b.strip)
+        await b.sim.plug_in()
+        assert (await b.strip.get_device_identifiers()).serial == SERIAL
+        assert is_there(b.strip)
 
 
 # ---------------------------------------------------------------- health

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVarTuple, Unpack
 
@@ -17,6 +18,7 @@ from structiot.errors import (
     ReplyTimeout,
     StructiotError,
 )
+from structiot.mqtt.wire.flows.receiving import Ack
 from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
 __all__ = ["Connection"]
@@ -25,6 +27,8 @@ Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 262_144
 LAST_WORDS_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class Connection:
@@ -57,6 +61,8 @@ class Connection:
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
+        self._held_up_by: Ack | None = None
+        self._has_warned = False
         self._tasks: TaskGroup | None = None
 
     async def run(self, *, connack_by: float, connect_s: float) -> StructiotError:
@@ -202,7 +208,21 @@ class Connection:
                 message = f"{self._peer} did not answer a ping for {protocol.keep_alive.reply_s:g} s"
                 self.end(LinkLost(message, reason="no PINGRESP"))
                 return
+            self._look_for_a_jam()
             self.wake()
+
+    def _look_for_a_jam(self) -> None:
+        """Say so, once, when a message that nobody takes holds up the others."""
+        before, first = self._held_up_by, self._protocol.incoming.holding_up
+        self._held_up_by = first
+        if first is not None and first is before and not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "%s: a message on %r waits to be taken, and with it the acknowledgements "
+                "of those that came later; the broker may send no more",
+                self._peer,
+                first.message.topic,
+            )
 
     def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:
         if self._opened.is_set():

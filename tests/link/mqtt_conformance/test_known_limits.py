@@ -54,6 +54,37 @@ async def test_a_subscription_that_is_not_read_stops_the_others_in_the_end(broke
             assert len(await take(busy, 15)) == 15
 
 
+@pytest.mark.parametrize("ack", ["on_take", "manual"])
+async def test_a_message_that_holds_up_others_is_pointed_out_once(
+    broker, ack: Any, caplog: pytest.LogCaptureFixture
+):
+    async with open_client(broker, keep_alive=10) as client:
+        async with (
+            client.subscription("idle", qos=1, ack=ack),
+            client.subscription("busy", qos=2) as busy,
+        ):
+            numbers = iter(range(1, 100))
+
+            async def deliver(topic: str) -> None:
+                number = next(numbers)
+                message = Message(topic, b"x", qos=2, packet_id=number)
+                await broker.connection.send(message)
+
+            # A message that waits, or some that are taken, are nothing to speak of.
+            await deliver("busy")
+            await anext(busy)
+            await anyio.sleep(60)
+            await deliver("idle")
+            await anyio.sleep(60)
+            assert caplog.records == []
+            for _ in range(3):
+                await deliver("busy")
+                await anext(busy)
+                await anyio.sleep(60)
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "a message on 'idle' waits to be taken" in warning
+
+
 @pytest.mark.parametrize("way_out", ["acknowledge on receipt", "leave"])
 async def test_there_are_ways_out_of_a_full_window(broker, way_out: str):
     ack: Any = "on_take" if way_out == "leave" else "on_receive"

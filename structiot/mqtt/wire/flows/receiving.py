@@ -119,6 +119,15 @@ class Incoming:
         self._queued_ids.add(packet_id)
         return True
 
+    @property
+    def holding_up(self) -> Ack | None:
+        """The delivery behind which others wait that were taken already, if there is one."""
+        queue = self._queue
+        # The first one is never settled, or it would have been acknowledged.
+        if any(ack.is_settled for ack in queue):
+            return queue[0]
+        return None
+
     def _enqueue(self, ack: Ack, out: bytearray) -> None:
         self._queue.append(ack)
         self._queued_ids.add(ack.packet_id)

@@ -32,8 +32,9 @@ class MaxSmartStrip:
     them. Commands take turns and return when the strip shows what was asked.
 
     Methods raise `TransportError` (the strip could not be reached; it may be back
-    soon), `PeerError` (it refused, or what it says makes no sense) and, before
-    anything is sent, `UsageError`.
+    soon), `PeerError` (it refused, what it says makes no sense, or it is another
+    one) and, before anything is sent, `UsageError`. They can be cancelled at any
+    moment; whether a command that was on its way has been obeyed, the next poll tells.
     """
 
     def __init__(self, session: StripSession, errands: Errands) -> None:
@@ -84,18 +85,24 @@ class MaxSmartStrip:
     async def check_state(
         self, port: int | None = None
     ) -> bool | list[bool | None] | None:
-        """Ask whether a port is on; without a port, for a list of all."""
+        """Ask whether a port is on; without a port, for a list of all, in order.
+
+        None stands for a state that the strip did not tell readably.
+        """
         if port is not None:
             check_port(self.info, port)
         data = await self.get_data()
         return list(data.is_on) if port is None else data.is_on[port - 1]
 
     async def get_data(self) -> StripData:
-        """Ask for states, power and current of all ports, at one instant."""
+        """Ask for states, power in watts and current in amperes of all ports, at once.
+
+        What is read is given to all who watch, too.
+        """
         return await self._session.refresh(attempts=2)
 
     async def get_power_data(self, port: int) -> Reading:
-        """Ask for state, power and current of one port."""
+        """Ask for state, power in watts and current in amperes of one port."""
         check_port(self.info, port)
         return (await self.get_data()).reading(port)
 

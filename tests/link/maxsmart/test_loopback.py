@@ -9,10 +9,16 @@ import pytest
 
 from structiot._kit.memory_network import BROADCAST
 from structiot.errors import ConnectFailed
-from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart, maxsmart_device
+from structiot.maxsmart import (
+    DiscoveredMaxSmart,
+    PowerChanged,
+    StateChanged,
+    discover_maxsmart,
+    maxsmart_device,
+)
 from structiot.maxsmart.link.lenient import mended
 from structiot.model import Availability
-from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
+from structiot.sim import FAMILIES, sim_maxsmart, sim_maxsmart_fleet
 
 pytestmark = pytest.mark.e2e
 
@@ -49,6 +55,30 @@ async def test_a_strip_is_opened_switched_and_metered(family):
             first = [await anext(readings) for _ in range(6)]
         assert [reading.is_on for reading in first] == [True, False, *[True] * 4]
         assert first[0].power_w == pytest.approx(sim.power_w(1), abs=0.5)
+
+
+@pytest.mark.parametrize("family", ["mh_strip_130", "mh_plug_130"])
+async def test_a_strip_is_renamed_asked_for_its_statistics_and_watched(family):
+    async with (
+        sim_maxsmart(
+            HOST,
+            family=family,
+            loads=[60.0] * FAMILIES[family].ports,
+            http_port=0,
+            udp_port=0,
+        ) as sim,
+        maxsmart_device(HOST, port=sim.http_port or 80, udp_port=sim.udp_port) as strip,
+    ):
+        assert await strip.change_port_name(0, "Büro & Co") == sim.name == "Büro & Co"
+        assert len((await strip.get_statistics(0, "daily")).points) == 31
+        assert await strip.set_device_time() is not None
+        assert (await strip.get_device_identifiers()).cpu_id is not None
+        assert (await strip.health_check()).is_reachable
+        async with strip.changes() as changes:
+            await strip.turn_off(1)
+            power, state = await anext(changes), await anext(changes)
+        assert isinstance(power, PowerChanged)
+        assert isinstance(state, StateChanged)
 
 
 async def test_a_strip_that_goes_is_away_and_back_when_it_comes():

@@ -1,4 +1,4 @@
-"""Which firmware can what: what the table says, and that the reference says the same."""
+"""Which firmware can what, where nobody knows, and how long a name may be."""
 
 from __future__ import annotations
 
@@ -6,41 +6,29 @@ import pytest
 
 from structiot.errors import UsageError
 from structiot.maxsmart.wire.capabilities import (
-    CAPABILITIES,
     Capabilities,
     name_limit_of,
     renames_by,
 )
 from structiot.maxsmart.wire.messages import Transport
-from tests._support.sources import ROOT
 
 
 def capabilities(transport: Transport = "http", **options) -> Capabilities:
     return Capabilities(transport=transport, **{"has_port_names": None, **options})
 
 
-def table() -> tuple[list[str], dict[str, list[str]]]:
-    """Read the table of the reference: the firmware versions, and a row a topic."""
-    text = (ROOT / "docs/reference/maxsmart.md").read_text("utf-8")
-    _, _, section = text.partition("### Which firmware can what")
-    lines = [line for line in section.split("```", 1)[0].splitlines() if "|" in line]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    head, _, *rows = cells
-    return head[1:], {row[0].split(" ")[0].strip('"`'): row[1:] for row in rows}
+@pytest.mark.parametrize("firmware", ["1.06", "1.10", "1.30", "2.11", "new", None])
+def test_names_have_21_characters_where_http_brings_them(firmware):
+    limit = name_limit_of(firmware)
+    assert (limit.most, limit.unit) == (21, "characters")
+    assert renames_by(firmware) == "http"
 
 
-def test_the_table_in_the_reference_is_the_one_that_is_obeyed():
-    heads, rows = table()
-    for column, head in enumerate(heads):
-        for firmware in head.removesuffix(" and later").split(", "):
-            for capability in CAPABILITIES:
-                can = capabilities().of(capability, firmware)
-                cell = rows[capability][column].split(",")[0]
-                assert cell == {True: "yes", False: "no", None: "?"}[can]
-            limit = name_limit_of(firmware)
-            assert rows["longest"][column] == f"{limit.most} {limit.unit}"
-            by_v3 = rows["rename"][column].endswith("by V3")
-            assert (renames_by(firmware) == "udp_v3") >= by_v3
+@pytest.mark.parametrize("firmware", ["3.36", "3.49", "5.11", "5.12"])
+def test_names_have_15_bytes_where_v3_brings_them(firmware):
+    limit = name_limit_of(firmware)
+    assert (limit.most, limit.unit) == (15, "bytes")
+    assert renames_by(firmware) == "udp_v3"
 
 
 @pytest.mark.parametrize(

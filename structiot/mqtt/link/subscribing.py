@@ -60,8 +60,9 @@ class Subscribing:
 
     def go_on(self) -> None:
         """Send what has waited for a packet id, once all answers are dealt with."""
-        while self._postponed and self._postponed[0][0]():
-            self._postponed.popleft()
+        if self._protocol.state is State.OPEN:
+            while self._postponed and self._postponed[0][0]():
+                self._postponed.popleft()
 
     def _subscribe(self, entries: list[Filter]) -> bool:
         """Write a SUBSCRIBE; False if there is no packet id for it."""

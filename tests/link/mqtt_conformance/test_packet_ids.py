@@ -12,6 +12,7 @@ from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,
+    Disconnect,
     Message,
     Puback,
     Suback,
@@ -64,6 +65,23 @@ async def test_without_a_packet_id_a_subscription_waits_for_one(broker):
             tg.cancel_scope.cancel()
     left = [packet.topic_filters for packet in broker.connection.of(Unsubscribe)]
     assert sorted(left) == [("a",), ("b",), ("c",)]
+
+
+async def test_nothing_that_waited_for_an_id_follows_a_goodbye(broker):
+    broker.ignore(Subscribe)
+    async with open_client(broker, protocol="5.0") as client:
+        use_up_ids(client, but=1)
+        first = broker.connection
+        async with anyio.create_task_group() as tg:
+            for name in ("a", "b"):
+                tg.start_soon(client.subscribe, [(name, 0)])
+                await anyio.wait_all_tasks_blocked()
+            broker.oblige()
+            granted = Suback(packet_id=1, reasons=(ReasonCode.GRANTED_QOS_0,))
+            await first.send(granted, b"\x00\x00")
+        assert type(first.packets[-1]) is Disconnect
+        assert filters(first) == [[("a", 0)]]
+        assert filters(broker.connection) == [[("a", 0)], [("b", 0)]]
 
 
 async def test_who_waits_for_an_id_and_leaves_is_not_subscribed(broker):

@@ -38,6 +38,7 @@ async def maxsmart_device(
     burst_polls: int = 4,
     connect_s: float = 5.0,
     reply_s: float = 2.0,
+    attempts: int = 2,
     identify_s: float = 300.0,
     offline_after: int = 3,
     watt_unit: WattUnit | None = None,
@@ -68,6 +69,8 @@ async def maxsmart_device(
         burst_polls: How many polls after a command come so quickly.
         connect_s: Longest time for opening, in seconds.
         reply_s: Longest wait for one reply, in seconds.
+        attempts: How often a request of yours is sent at most until it is answered,
+            0.3 s apart. A refusal is an answer; polls are made once.
         identify_s: How often the device is asked for its names while it answers
             polls; it sets its clock each time. Whether it is still the same device
             is checked more often, after each failure, and when its data look odd.
@@ -102,8 +105,8 @@ async def maxsmart_device(
     if not all(0 < time_s < math.inf for time_s in times):
         message = "poll_s, burst_s, connect_s, reply_s and identify_s are above 0 s"
         raise UsageError(message)
-    if offline_after < 1 or burst_polls < 0:
-        message = "offline_after is at least 1, and burst_polls at least 0"
+    if min(offline_after, attempts) < 1 or burst_polls < 0:
+        message = "offline_after and attempts are at least 1, and burst_polls 0"
         raise UsageError(message)
     if watt_unit not in {None, "W", "mW"}:
         message = f"watt_unit is 'W' or 'mW', not {watt_unit!r}"
@@ -116,6 +119,7 @@ async def maxsmart_device(
         offline_after=offline_after,
         watt_unit=watt_unit,
         name=name,
+        attempts=attempts,
         device_id=device_id,
         assume_supported=frozenset(map(capability_named, assume_supported)),
     )

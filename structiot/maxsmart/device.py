@@ -99,7 +99,7 @@ class MaxSmartStrip:
 
         What is read is given to all who watch, too.
         """
-        return await self._session.refresh(attempts=2)
+        return await self._session.refresh()
 
     async def get_power_data(self, port: int) -> Reading:
         """Ask for state, power in watts and current in amperes of one port."""

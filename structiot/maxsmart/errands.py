@@ -119,7 +119,7 @@ class Errands:
         for pause_s in VERIFY_AFTER_S:
             await anyio.sleep(pause_s)
             try:
-                data = await self._session.refresh(attempts=2)
+                data = await self._session.refresh()
             except StructiotError as exc:
                 exc.add_note("the command was accepted; reading back failed")
                 raise
@@ -295,7 +295,7 @@ class Errands:
         """See how the strip is; see `MaxSmartStrip.health_check`."""
         session, error = self._session, None
         try:
-            await session.refresh()
+            await session.refresh(attempts=1)
         except (TransportError, PeerError) as exc:
             error = exc
         info = session.info

@@ -57,7 +57,6 @@ T = TypeVar("T")
 
 # A strip that was not heard of for longer than this may be another one by now.
 _FRESH_S = 60.0
-_COMMAND_ATTEMPTS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +72,7 @@ class Settings:
     offline_after: int
     watt_unit: WattUnit | None
     name: str | None
+    attempts: int = 2
     device_id: str | None = None
     assume_supported: frozenset[str] = frozenset()
 
@@ -159,7 +159,7 @@ class StripSession:
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
 
-    async def refresh(self, *, attempts: int = 1) -> StripData:
+    async def refresh(self, *, attempts: int | None = None) -> StripData:
         """Read the strip's data and give them to all who watch.
 
         Raises:
@@ -167,7 +167,7 @@ class StripSession:
             PeerError: It is another device, or what it says makes no sense.
         """
         self._check_open()
-        return await self._refresh(attempts=attempts)
+        return await self._refresh(attempts=attempts or self._settings.attempts)
 
     async def _refresh(self, *, attempts: int) -> StripData:
         # Data are handed on in the order in which they were read.
@@ -285,7 +285,7 @@ class StripSession:
     async def be_sure(self) -> None:
         """Find out whether this is still the same strip, if it was silent for long."""
         if self.reach.must_identify or self._is_stale():
-            await self._refresh(attempts=_COMMAND_ATTEMPTS)
+            await self._refresh(attempts=self._settings.attempts)
 
     async def identify(self) -> None:
         """Ask the strip by discovery who it is and what it and its ports are called.
@@ -308,7 +308,7 @@ class StripSession:
         capability: Capability | None = None,
         transport: Transport | None = None,
     ) -> Reply:
-        """Send a command of the user's; a lost one is sent once more.
+        """Send a command of the user's; a lost one is sent again, see `attempts`.
 
         Args:
             command: What is asked.
@@ -333,7 +333,7 @@ class StripSession:
         try:
             with self.noticing():
                 reply = await self.link.ask(
-                    command, attempts=_COMMAND_ATTEMPTS, transport=transport
+                    command, attempts=self._settings.attempts, transport=transport
                 )
         except TransportError as exc:
             has_hung_up = is_hang_up(exc)

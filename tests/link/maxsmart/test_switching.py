@@ -194,3 +194,22 @@ async def test_commands_of_several_tasks_take_turns():
         numbers = [r.number for r in b.sim.requests if r.number in {200, 511}][1:]
         assert numbers == [HttpNumber.SET_PORT, HttpNumber.DATA] * 6
         assert set(b.sim.ports.values()) == {False}
+
+
+@pytest.mark.parametrize(("attempts", "lost"), [(1, 1), (2, 2), (4, 3), (4, 4)])
+async def test_how_often_a_request_is_sent_can_be_set(attempts, lost):
+    async with bench(attempts=attempts) as b:
+        b.sim.faults.drop_next(lost, on="200")
+        if lost < attempts:
+            await b.strip.turn_off(1)
+            assert b.sim.ports[1] is False
+        else:
+            with pytest.raises(ReplyTimeout):
+                await b.strip.turn_off(1)
+        assert len(b.asked(HttpNumber.SET_PORT)) == min(attempts, lost + 1)
+
+
+async def test_a_request_is_sent_at_least_once():
+    with pytest.raises(UsageError, match="attempts"):
+        async with bench(attempts=0):
+            pass

@@ -41,6 +41,8 @@ class BrokerLimits:
         queued: Deliveries of QoS 1 and 2 that wait for one client.
         queued_bytes: What those that wait and those under way may weigh: payloads,
             topics and properties.
+        all_queued_bytes: What they may weigh for all clients together; beyond it only
+            a client that holds less than 64 kB gets more.
         queue_policy: Which message of a full queue is dropped.
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.
@@ -64,6 +66,7 @@ class BrokerLimits:
     inflight: int = 1000
     queued: int = 10_000
     queued_bytes: int = 64 * 1024 * 1024
+    all_queued_bytes: int = 256 * 1024 * 1024
     queue_policy: Literal["drop_oldest", "drop_newest"] = "drop_newest"
     queues_qos_0: bool = False
     write_bytes: int = 1024 * 1024

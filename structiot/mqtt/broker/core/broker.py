@@ -54,6 +54,8 @@ class Broker(Ending):
                 return packet
             else:
                 self._take(handle, packet)
+        if handle.session is not None:
+            self.pool.settle(handle.session)
         if protocol.end_if_violated():
             _log.info("%s broke the protocol: %s", handle.peer, protocol.violation)
             self.left(handle, now)

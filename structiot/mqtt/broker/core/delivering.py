@@ -13,6 +13,7 @@ from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import RetainedStore
 from structiot.mqtt.broker.core.sessions import (
     Delivery,
+    Pool,
     Session,
     SharedGroup,
     Subscription,
@@ -50,6 +51,7 @@ class Delivering:
         retained: The last retained message of each topic.
         dirty: Connections with something to write.
         crowd: Connections with so much to write that publishers should pause.
+        pool: What waits and is under way in all sessions.
         received: Messages published by clients and wills.
         sent: Messages handed to connections or queues.
         dropped: Messages of QoS 0 lost because a client was away or slow.
@@ -67,6 +69,7 @@ class Delivering:
         )
         self.dirty: list[Handle] = []
         self.crowd: Crowd = Crowd()
+        self.pool: Pool = Pool(limits.all_queued_bytes)
         self.received = 0
         self.sent: int = 0
         self.dropped: int = 0
@@ -232,7 +235,7 @@ class Delivering:
 
     def _queue(self, session: Session, flow: Delivery) -> None:
         outgoing = session.outgoing
-        if not self._has_room(session, flow.size):
+        if not self.pool.has_room(session) or not self._has_room(session, flow.size):
             self._lose(session)
             return
         self.sent += 1
@@ -241,9 +244,11 @@ class Delivering:
             self.deadlines.add(session, flow.expires_at)
         if handle is None:
             outgoing.submit(flow, bytearray(), 5)
+            self.pool.settle(session)
             return
         protocol = handle.protocol
         outgoing.submit(flow, protocol.out, protocol.version)
+        self.pool.settle(session)
         if len(protocol.out) >= self._crowd_bytes:
             self.note_crowded(handle)
         if not handle.is_dirty:

@@ -78,6 +78,7 @@ class Ending(Subscribing):
         dues: list[float | None] = []
         if session.outgoing.waiting:
             dues.append(session.outgoing.drop_expired())
+            self.pool.settle(session)
         if session.handle is not None:
             dues += self._look_at_connection(session.handle)
         else:
@@ -119,6 +120,7 @@ class Ending(Subscribing):
         for subscription in list(session.subscriptions.values()):
             self.unfile(subscription)
         self.away.pop(session, None)
+        self.pool.leave(session)
         session.due_at = None
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]

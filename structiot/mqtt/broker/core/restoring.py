@@ -75,6 +75,7 @@ def restore(
     for session in sessions.values():
         # Its end counts from this start only, however many follow.
         journal.session(session)
+        broker.pool.settle(session)
         broker.look_at(session)
     return journal
 

@@ -21,6 +21,7 @@ __all__ = [
     "FOR_EVER_S",
     "Deliveries",
     "Delivery",
+    "Pool",
     "Session",
     "SharedGroup",
     "Subscription",
@@ -29,6 +30,7 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
+LITTLE_BYTES = 65_536
 
 
 class Delivery(Flow):
@@ -157,6 +159,41 @@ class Subscription:
         return () if number is None else (number,)
 
 
+class Pool:
+    """What the deliveries of all sessions weigh together.
+
+    Once it is full, only a session that holds little gets more: who hoards loses, and
+    nobody else does.
+
+    Attributes:
+        held_bytes: The weight, as of the last `settle` of each session.
+    """
+
+    __slots__ = ("_most_bytes", "held_bytes")
+
+    def __init__(self, most_bytes: int) -> None:
+        self.held_bytes: int = 0
+        self._most_bytes = most_bytes
+
+    def settle(self, session: Session) -> None:
+        """Count what a session holds now."""
+        held_bytes = session.outgoing.held_bytes
+        self.held_bytes += held_bytes - session.pooled_bytes
+        session.pooled_bytes = held_bytes
+
+    def leave(self, session: Session) -> None:
+        """Count a session no more."""
+        self.held_bytes -= session.pooled_bytes
+        session.pooled_bytes = 0
+
+    def has_room(self, session: Session) -> bool:
+        """Tell whether a session may hold more."""
+        return (
+            self.held_bytes < self._most_bytes
+            or session.outgoing.held_bytes < LITTLE_BYTES
+        )
+
+
 class SharedGroup:
     """The members of one shared subscription; each message goes to one of them."""
 
@@ -195,6 +232,7 @@ class Session:
         expiry_s: How long it is kept without a connection.
         expires_at: When it ends; None while connected or kept for ever.
         outgoing: Deliveries of QoS 1 and 2.
+        pooled_bytes: What the pool of all sessions knows of them.
         received: Ids of QoS 2 messages that the client has not released.
         subscriptions: By filter.
         subscribed_bytes: What they weigh.
@@ -215,6 +253,7 @@ class Session:
         "expiry_s",
         "handle",
         "outgoing",
+        "pooled_bytes",
         "received",
         "subscribed_bytes",
         "subscriptions",
@@ -230,6 +269,7 @@ class Session:
         self.expiry_s: int = 0
         self.expires_at: float | None = None
         self.outgoing: Deliveries = outgoing
+        self.pooled_bytes: int = 0
         self.received: set[int] = set()
         self.subscriptions: dict[str, Subscription] = {}
         self.subscribed_bytes: int = 0

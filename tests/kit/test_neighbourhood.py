@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Interface
@@ -10,6 +11,8 @@ from pathlib import Path
 import anyio
 import ifaddr
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from structiot._kit.memory_network import MemoryNetwork
 from structiot._kit.neighbourhood import (
@@ -82,6 +85,17 @@ def test_an_address_without_an_answer_has_no_hardware_address(output: str):
 )
 def test_only_complete_entries_of_the_kernels_table_count(address: str, expected: str):
     assert mac_in_table(TABLE, address) == expected
+
+
+@given(
+    text=st.text(alphabet=st.characters(codec="ascii")), address=st.ip_addresses(v=4)
+)
+def test_whatever_is_printed_is_an_address_or_nothing(text: str, address: object):
+    for found in (
+        mac_in_table(f"{address} 0x1 0x2 {text}", str(address)),
+        mac_in_output(f"{address} {text}", str(address)),
+    ):
+        assert found is None or re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", found)
 
 
 # ---------------------------------------------------------------- the system

@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
+from structiot.cli.main import run_program
 from structiot.cli.maxsmart import _COMMANDS
 
 pytestmark = pytest.mark.e2e
 
 
-def offered(words: str) -> list[str]:
-    """Ask as bash does; the last word is what stands before the cursor."""
-    done = subprocess.run(
-        [sys.executable, "-m", "structiot"],
-        env={
-            "_STRUCTIOT_COMPLETE": "zsh_complete",
-            "COMP_WORDS": f"structiot maxsmart {words}",
-            "COMP_CWORD": str(len(words.split(" ")) + 1),
-            "STRUCTIOT_MAXSMART_BROADCAST": "127.0.0.1",
-            "PATH": "/usr/bin:/bin",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == ""
-    lines = done.stdout.splitlines()
-    # Zsh takes three lines an offer: what it is, the word, the help.
-    offers = zip(lines[1::3], lines[2::3], strict=True)
-    return [f"{word} {text}" for word, text in offers]
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Ask as a shell does; the last word is what stands before the cursor."""
+
+    def ask(words: str) -> list[str]:
+        monkeypatch.setenv("_STRUCTIOT_COMPLETE", "zsh_complete")
+        monkeypatch.setenv("COMP_WORDS", f"structiot maxsmart {words}")
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) + 1))
+        monkeypatch.setenv("STRUCTIOT_MAXSMART_BROADCAST", "127.0.0.1")
+        assert run_program([]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        lines = said.out.splitlines()
+        # Zsh takes three lines an offer: what it is, the word, the help.
+        offers = zip(lines[1::3], lines[2::3], strict=True)
+        return [f"{word} {text}" for word, text in offers]
+
+    return ask
 
 
-def test_every_command_is_offered_with_its_line():
+def test_every_command_is_offered_with_its_line(offered):
     assert len(offered("")) == len(_COMMANDS)
     assert offered("di") == ["discover Find devices."]
 
 
-def test_options_are_offered():
+def test_options_are_offered(offered):
     words = [one.split()[0] for one in offered("watch --")]
     assert {"--every", "--json", "--backend", "--http-port"} <= set(words)
 
 
-def test_hosts_that_answer_are_offered(strip):
+def test_hosts_that_answer_are_offered(offered, strip):
     udp = " ".join(strip.udp)
     assert offered(f"on {udp} 127") == ["127.0.0.1 Desk"]
     assert offered(f"on {udp} 10.") == []
 
 
-def test_ports_are_offered_with_their_names(strip):
+def test_ports_are_offered_with_their_names(offered, strip):
     udp = " ".join(strip.udp)
     assert offered(f"state {udp} 127.0.0.1 ")[:2] == ["0 all ports", "1 Port 1"]
     assert offered(f"state {udp} 127.0.0.1 1 6") == ["6 Port 6"]
 
 
-def test_nobody_there_offers_nothing():
+def test_nobody_there_offers_nothing(offered):
     assert offered("on --udp-port 9 ") == []
     assert offered("on --udp-port 9 127.0.0.1 ") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import pytest
 
 from structiot.cli.main import run_program
 from structiot.cli.mqtt.options import TIMED_OUT
-from tests._support.broker_process import BrokerProcess
+from tests._support.broker_process import BrokerProcess, program
 
 pytestmark = pytest.mark.e2e
 
@@ -94,6 +95,19 @@ def test_properties_of_a_connection_and_a_will_are_taken(run):
     ]
     will = ["--will-topic", "d/will", "--will-qos", "1"]
     assert run("ping", "-C1", "-V5", *will, *properties)[0] == 0
+
+
+def test_properties_of_a_will_are_published_with_it(run, broker: BrokerProcess):
+    will = ["--will-topic", "d/gone", "--will-payload", "x", "--will-retain"]
+    why = ["-D", "will", "user-property", "why", "killed"]
+    command = program("mqtt", "sub", f"-p{broker.port}", "-td/any", "-v", *will, *why)
+    process = subprocess.Popen([*command, "-d"], stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    while b"subscribed to" not in process.stderr.readline():
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert run("sub", "-t", "d/gone", "-C1", "-F", "%p %P")[1] == "x why:killed\n"
 
 
 @pytest.mark.parametrize(

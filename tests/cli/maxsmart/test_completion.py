@@ -52,6 +52,12 @@ def test_ports_are_offered_with_their_names(offered, strip):
     assert offered(f"state {udp} 127.0.0.1 1 6") == ["6 Port 6"]
 
 
+def test_ports_without_names_are_offered_by_number(offered, simulate):
+    plug = simulate("mh_plug_130")
+    udp = " ".join(plug.udp)
+    assert offered(f"off {udp} 127.0.0.1 ") == ["0 all ports", "1 port 1"]
+
+
 def test_nobody_there_offers_nothing(offered):
     assert offered("on --udp-port 9 ") == []
     assert offered("on --udp-port 9 127.0.0.1 ") == []

@@ -132,6 +132,11 @@ def test_ill_health_is_a_failure_in_the_same_shape(strip, call, capsys, backend)
 
 
 def test_a_device_that_falls_ill_while_it_is_asked_is_a_failure(strip, capsys, backend):
+    # The first answer, by which it is opened, is a good one.
+    strip.sim.faults.delay_next(0.0, on="511")
     strip.sim.faults.lie_next("watt_short", 20, on="511")
     command = ["maxsmart", "health", *strip.where, "--backend", backend]
     assert run_program(command) == 1
+    shown = pairs(capsys.readouterr().out)
+    assert "5 elements of `watt` for 6 switches" in shown["state"]
+    assert shown["name"] == "Desk"

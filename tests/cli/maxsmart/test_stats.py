@@ -113,7 +113,7 @@ def test_a_picture_is_drawn(metered, call, tmp_path, suffix: str):
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("backend", ["asyncio"])
 def test_a_name_in_a_picture_is_no_formula(simulate, call, tmp_path):
-    strip = simulate(name="$\\frac{", history=timedelta(days=2))
+    strip = simulate(name="$\\frac{$", history=timedelta(days=2))
     path = tmp_path / "energy.png"
     assert call("stats", *strip.where, "--plot", str(path)) == ""
     assert path.read_bytes().startswith(PNG_HEAD)

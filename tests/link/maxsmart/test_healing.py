@@ -38,9 +38,14 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-async def test_an_hour_away_is_one_line_when_it_goes_and_one_when_it_is_back(caplog):
+@pytest.mark.parametrize(
+    ("family", "reason"), [("mh_strip_130", "refused"), ("revogi_511", "no reply")]
+)
+async def test_an_hour_away_is_one_line_when_it_goes_and_one_when_it_is_back(
+    caplog, family, reason
+):
     caplog.set_level(logging.INFO, logger="structiot.maxsmart")
-    async with bench(sim={"name": "Desk"}) as b, b.strip.readings() as readings:
+    async with bench(family, sim={"name": "Desk"}) as b, b.strip.readings() as readings:
         async with anyio.create_task_group() as tg:
             diary = Diary(b)
             tg.start_soon(diary.write)
@@ -59,7 +64,7 @@ async def test_an_hour_away_is_one_line_when_it_goes_and_one_when_it_is_back(cap
     _, (away, is_away, why), (back, is_back, _) = diary.entries
     assert (is_away, is_back) == (False, True)
     assert gone_at < away < gone_at + 15
-    assert "refused" in why
+    assert reason in why
     assert back_at < back < back_at + 61
     went, came = lines(caplog)
     assert went.startswith("Desk (127.0.0.2) is away: ")

@@ -1,15 +1,17 @@
-"""C42, C50, C53, C54, C80: refused and repeated deliveries, and gaps."""
+"""C42, C50, C53, C54, C59, C80: refused and repeated deliveries, order, and gaps."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 
 from structiot.errors import UsageError
-from structiot.mqtt import Connected, Disconnected
+from structiot.mqtt import Connected, Disconnected, Messages
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec, Pubrel
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.link.mqtt.opening import lasting, open_client
+from tests.link.mqtt.opening import exchanged, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time
 
@@ -72,6 +74,41 @@ async def test_a_reason_that_no_acknowledgement_has_is_refused(broker, reason: i
                 messages.ack(message, ReasonCode(reason))
             messages.ack(message)
             assert (await broker.connection.next(Puback)).reason is ReasonCode.SUCCESS
+
+
+async def iterated(messages: Messages, count: int) -> list[bytes]:
+    received: list[bytes] = []
+    async for message in messages:
+        received.append(message.payload)
+        if len(received) == count:
+            break
+    return received
+
+
+async def in_batches(messages: Messages, count: int) -> list[bytes]:
+    received: list[bytes] = []
+    async for batch in messages.batches():
+        received += [message.payload for message in batch]
+        if len(received) == count:
+            break
+    return received
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("read", [take, iterated, in_batches])
+async def test_however_it_is_read_the_order_is_that_of_arrival(
+    broker, read: Callable[[Messages, int], Awaitable[list[bytes]]], qos: int
+):
+    sent = [b"%d" % number for number in range(100)]
+    async with open_client(broker) as client:
+        async with client.subscription("t", qos=qos) as messages:
+            for number, payload in enumerate(sent, 1):
+                packet_id = number if qos else 0
+                message = Message("t", payload, qos=qos, packet_id=packet_id)
+                await broker.connection.send(message)
+                if number == 50:
+                    await exchanged(client)
+            assert await read(messages, 100) == sent
 
 
 @pytest.mark.parametrize("keeps", [True, False])

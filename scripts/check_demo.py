@@ -77,7 +77,7 @@ def problems(demo: Terminal) -> list[str]:
     found = []
     if not demo.wait_until(lambda: _has_power(demo, "kitchen", "workshop")):
         found.append("no power of both strips")
-    if switch := demo.shows(r"switch it: (mosquitto_pub [^\r\n]*)"):
+    if switch := demo.shows(r"switch it: ([^\r\n]* mqtt pub [^\r\n]*)"):
         subprocess.run(shlex.split(switch.group(1)), check=True)
         if not demo.wait_until(lambda: demo.shows(r"kitchen +port_1 .*OFF")):
             found.append("the port does not switch")

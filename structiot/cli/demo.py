@@ -12,6 +12,7 @@ import anyio
 import asyncclick as click
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from structiot.cli.broker import HOST, USUAL_PORT, DemoBroker
 from structiot.cli.demo_view import plain_line, table_of
@@ -157,10 +158,12 @@ def _this_program() -> str:
 
 async def _show_table(gateway: Gateway, broker: DemoBroker) -> None:
     console = Console()
-    hints = [*_hints(broker), "end it:    Ctrl-C"]
+    for hint in (*_hints(broker), "end it:    Ctrl-C", ""):
+        # Not broken into lines, so that it can be pasted.
+        console.print(Text(hint, style="cyan"), soft_wrap=True)
     with logging_above(console), Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(table_of(gateway, hints), refresh=True)
+            live.update(table_of(gateway), refresh=True)
             await anyio.sleep(_REFRESH_S)
 
 

@@ -24,7 +24,7 @@ from structiot.model import Availability, Sensor, StateChange, Switch
 __all__ = ["plain_line", "table_of"]
 
 
-def table_of(gateway: Gateway, hints: Iterable[str]) -> RenderableType:
+def table_of(gateway: Gateway) -> RenderableType:
     """Draw what the gateway knows of its devices now."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("device", "port", "name"):
@@ -37,8 +37,7 @@ def table_of(gateway: Gateway, hints: Iterable[str]) -> RenderableType:
             table.add_row(device if index == 0 else "", *cells, style=style)
         table.add_section()
     state = "connected" if gateway.is_connected else "no connection to the broker"
-    texts = [Text(hint, style="cyan") for hint in hints]
-    return Group(*texts, Text(""), table, Text(""), Text(state, style="dim"))
+    return Group(table, Text(""), Text(state, style="dim"))
 
 
 def _rows(gateway: Gateway) -> Iterable[tuple[str, str, str, str, str]]:

@@ -158,7 +158,7 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
         stdout=theirs,
         stderr=theirs,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "60", "LINES": "40"},
     )
     os.close(theirs)
     shown = ""
@@ -173,7 +173,9 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
     os.close(ours)
     assert process.wait(10) == 0
     last = shown.rpartition("watch it:")[2]
-    assert f"mqtt sub -p {mosquitto.port} -v" in last
+    # On one line, however narrow the terminal: it is there to be pasted.
+    watch = f"mqtt sub -p {mosquitto.port} -v -t 'structiot/#' -t 'homeassistant/#'"
+    assert watch in last
     assert "kitchen   port_1  Port 1  ON" in last
     assert "workshop  port_1  Port 1  ON" in last
     assert " W" in last

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ def run_program(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind the program's name; else those of the process.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _write_whatever_it_is()
     try:
         backend, options = backend_of(given)
         main.import_for(given)
@@ -106,6 +108,13 @@ def _lines_of(error: BaseException) -> list[str]:
         return [f"{PROGRAM}: {'; '.join([str(error), *notes])}"]
     what = f"{type(error).__name__}: {error}"
     return [f"{PROGRAM}: internal error: {what}; --debug shows where"]
+
+
+def _write_whatever_it_is() -> None:
+    """Let a name that the output's encoding cannot write be a `?`, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _say(text: str) -> None:

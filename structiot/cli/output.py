@@ -19,6 +19,7 @@ from rich.text import Text
 __all__ = [
     "as_json",
     "figure",
+    "has_blocks",
     "logging_above",
     "on_off",
     "show_json",
@@ -120,6 +121,11 @@ def on_off(state: object) -> str | None:
 def figure(value: float | None, unit: str, *, decimals: int = 1) -> str | None:
     """Write a figure with its unit."""
     return None if value is None else f"{value:.{decimals}f} {unit}"
+
+
+def has_blocks(console: Console) -> bool:
+    """Whether bars can be drawn: a terminal or a file may be in an old encoding."""
+    return console.encoding.lower().startswith("utf")
 
 
 @contextmanager

@@ -172,6 +172,21 @@ def test_json_says_what_was_published(run, monkeypatch):
     assert told == [{"topic": "said/a", "qos": 1, "retain": 1}] * 2
 
 
+@pytest.mark.parametrize("qos", ["1", "2"])
+def test_many_lines_go_in_their_order(run, monkeypatch, qos: str):
+    # More than is read at once, and the last one has no end.
+    lines = [f"{number} {'x' * 50}" for number in range(3000)]
+    kept = ["-t", "many/lines", "-q", qos, "-i", "many", "-c"]
+    assert run("sub", *kept, "-E")[0] == 0
+    data = io.BytesIO("\n".join(lines).encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data))
+    assert run("pub", "-t", "many/lines", "-l", "-q", qos, "--repeat", "2")[0] == 0
+    status, out, _ = run("sub", *kept, "-C", "6000")
+    assert status == 0
+    assert out.splitlines() == [line for line in lines for _ in range(2)]
+    run("sub", *kept, "-U", "many/lines", "-E")
+
+
 def test_debug_names_every_message(run):
     _, _, err = run("pub", "-t", "said/b", "-m", "four", "-r", "--repeat", "2", "-d")
     assert err.count("published 4 bytes to said/b (QoS 0)") == 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from structiot.cli.output import figure, show_table
+from structiot.cli.output import figure, has_blocks, show_table
 from structiot.maxsmart import EnergyPoint, StripStatistics
 
 __all__ = ["bar", "energy_shown", "label_of", "show_chart", "summary"]
@@ -23,12 +23,8 @@ def show_chart(title: str, series: StripStatistics) -> None:
     """Print what a port, or all of them, used: when, how much, and a bar."""
     console = Console()
     console.print(Text(title, style="bold"))
-    # A file may be in an encoding that has no blocks.
-    has_blocks = console.encoding.lower().startswith("utf")
-    show_table(
-        (_COLUMNS[series.period], "energy", ""),
-        _rows(series.points, series.period, has_blocks=has_blocks),
-    )
+    rows = _rows(series.points, series.period, has_blocks=has_blocks(console))
+    show_table((_COLUMNS[series.period], "energy", ""), rows)
     console.print(Text(summary(series)), soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from structiot._kit.tasks import service_group
 from structiot.cli.maxsmart.device import Where, device_command, json_option
 from structiot.cli.maxsmart.watch_view import Board, Event, plain_line
-from structiot.cli.output import logging_above, show_json
+from structiot.cli.output import has_blocks, logging_above, show_json
 from structiot.cli.signals import run_until_stopped
 from structiot.maxsmart import MaxSmartStrip
 from structiot.model import Availability, DeviceEvent, Reading
@@ -73,7 +73,7 @@ def _echo(event: Event) -> None:
 
 async def _show_board(strip: MaxSmartStrip, poll_s: float) -> None:
     console = Console()
-    board = Board(strip, poll_s=poll_s)
+    board = Board(strip, poll_s=poll_s, has_blocks=has_blocks(console))
     with logging_above(console), Live(console=console, auto_refresh=False) as live:
 
         async def draw() -> None:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from structiot.cli.maxsmart.chart import bar
 from structiot.cli.output import figure, on_off, state_of
 from structiot.maxsmart import (
     MaxSmartStrip,
@@ -44,9 +45,12 @@ def plain_line(event: Event) -> str:
 class Board:
     """The latest reading of each port, and whether the device is there."""
 
-    def __init__(self, strip: MaxSmartStrip, *, poll_s: float) -> None:
+    def __init__(
+        self, strip: MaxSmartStrip, *, poll_s: float, has_blocks: bool
+    ) -> None:
         self._strip = strip
         self._poll_s = poll_s
+        self._has_blocks = has_blocks
         self._readings: dict[int, Reading] = {}
         self._peaks_w: dict[int, float] = {}
         self._away: Availability | None = None
@@ -96,7 +100,7 @@ class Board:
             Text(figure(power_w, "W") or "-"),
             Text(figure(current_a, "A", decimals=2) or "-"),
             Text(figure(self._peaks_w.get(port), "W") or "-", style="dim"),
-            Text("━" * round(share * _BAR_CELLS), style="cyan"),
+            Text(bar(share, _BAR_CELLS, has_blocks=self._has_blocks), style="cyan"),
         ]
 
     def _foot(self) -> Text:

@@ -30,7 +30,9 @@ _OPTIONS = (
         "--url",
         help="mqtt(s)://[user[:password]@]host[:port]/topic, ws(s)://..., unix:///...",
     ),
-    click.option("--unix", metavar="PATH", help="Socket of a broker on this machine."),
+    click.option(
+        "--unix", type=click.Path(), help="Socket of a broker on this machine."
+    ),
     click.option("-i", "--id", "client_id", help="Client id."),
     click.option("-I", "--id-prefix", help="Client id: this and the process id."),
     click.option("-u", "--username", help="User name."),

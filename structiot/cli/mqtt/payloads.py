@@ -15,6 +15,7 @@ __all__ = ["file_options", "payloads", "source_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CHUNK_BYTES = 65536
 _LETTERS = {
     "message": "-m",
     "file": "-f",
@@ -58,27 +59,36 @@ def source_of(given: dict[str, Any]) -> str:
     return chosen[0]
 
 
-async def payloads(source: str, given: dict[str, Any]) -> AsyncGenerator[bytes]:  # noqa: ASYNC900 - no scope in it
-    """Read what is to be sent.
+async def payloads(source: str, given: dict[str, Any]) -> AsyncGenerator[list[bytes]]:  # noqa: ASYNC900 - no scope in it
+    """Read what is to be sent; lines come by as many as have been written meanwhile.
 
     Raises:
         click.ClickException: The file cannot be read.
     """
     if source == "message":
-        yield given["message"].encode()
+        yield [given["message"].encode()]
     elif source == "null":
-        yield b""
+        yield [b""]
     elif source == "file":
         try:
-            yield await anyio.Path(given["file"]).read_bytes()
+            yield [await anyio.Path(given["file"]).read_bytes()]
         except OSError as exc:
             message = f"cannot read {given['file']}: {exc.strerror}"
             raise click.ClickException(message) from exc
     elif source == "whole":
-        yield await _in_thread(sys.stdin.buffer.read)
+        yield [await _in_thread(sys.stdin.buffer.read)]
     else:
-        while line := await _in_thread(sys.stdin.buffer.readline):
-            yield line.removesuffix(b"\n")
+        begun = b""
+        while chunk := await _in_thread(_available):
+            *lines, begun = (begun + chunk).split(b"\n")
+            yield lines
+        if begun:
+            yield [begun]
+
+
+def _available() -> bytes:
+    read: Callable[[int], bytes] = sys.stdin.buffer.read1  # type: ignore[union-attr]
+    return read(_CHUNK_BYTES)
 
 
 async def _in_thread(read: Callable[[], bytes]) -> bytes:

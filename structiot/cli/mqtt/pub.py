@@ -14,6 +14,7 @@ from structiot.cli.mqtt.payloads import file_options, payloads, source_of
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
 from structiot.cli.output import show_json
+from structiot.mqtt import MqttClient, Receipt
 from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["pub"]
@@ -65,18 +66,61 @@ async def pub(
     properties = _properties(target, given)
 
     async with target.open() as client, aclosing(payloads(source, given)) as found:
-        async for payload in found:
-            for turn in range(repeat):
-                if turn:
-                    await anyio.sleep(repeat_delay)
-                await client.publish(
-                    name, payload, qos=qos, retain=retain, properties=properties
-                )
-                size = len(payload)
-                _log.info("published %d bytes to %s (QoS %d)", size, name, qos)
-                if wants_json:
-                    told = {"topic": name, "qos": qos, "retain": int(retain)}
-                    show_json({**told, "payloadlen": size})
+        sender = _Sender(
+            client,
+            name,
+            {"qos": qos, "retain": retain, "properties": properties},
+            wants_json=wants_json,
+        )
+        async for batch in found:
+            for payload in batch:
+                for turn in range(repeat):
+                    if turn and repeat_delay:
+                        await sender.settle()
+                        await anyio.sleep(repeat_delay)
+                    await sender.send(payload)
+            await sender.settle()
+
+
+class _Sender:
+    """Sends one message after the other before the first is acknowledged."""
+
+    def __init__(
+        self,
+        client: MqttClient,
+        topic: str,
+        options: dict[str, Any],
+        *,
+        wants_json: bool,
+    ) -> None:
+        self._client = client
+        self._topic = topic
+        self._options = options
+        self._wants_json = wants_json
+        self._sent: list[tuple[int, Receipt | None]] = []
+
+    async def send(self, payload: bytes) -> None:
+        """Send a message; what becomes of it is told by `settle`."""
+        receipt = None
+        if self._options["qos"]:
+            receipt = await self._client.publish_soon(
+                self._topic, payload, **self._options
+            )
+        else:
+            await self._client.publish(self._topic, payload, **self._options)
+        self._sent.append((len(payload), receipt))
+
+    async def settle(self) -> None:
+        """Wait until everything is acknowledged."""
+        qos, retain = self._options["qos"], int(self._options["retain"])
+        for size, receipt in self._sent:
+            if receipt is not None:
+                await receipt.wait()
+            _log.info("published %d bytes to %s (QoS %d)", size, self._topic, qos)
+            if self._wants_json:
+                told = {"topic": self._topic, "qos": qos, "retain": retain}
+                show_json({**told, "payloadlen": size})
+        self._sent.clear()
 
 
 def _properties(target: Target, given: dict[str, Any]) -> PublishProperties | None:

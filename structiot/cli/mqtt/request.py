@@ -110,7 +110,8 @@ async def _question(given: dict[str, Any]) -> bytes:
         sources["null"] = True
         sources["message"] = None
     async with aclosing(payloads(source_of(sources), given)) as found:
-        return await anext(found)
+        (question,) = await anext(found)
+        return question
 
 
 async def _speaks_5(client: MqttClient) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -62,3 +65,17 @@ def test_a_bad_network_port_is_a_wrong_use(call, option: str, port: str):
 @pytest.mark.parametrize("command", ["info", "on", "off", "state", "power", "watch"])
 def test_a_host_is_needed(call, command: str):
     assert "Missing argument 'HOST'" in call(command, status=2)
+
+
+def test_a_name_that_the_output_cannot_write_is_no_failure(simulate):
+    strip = simulate(name="Büro ☕")
+    command = [sys.executable, "-m", "structiot", "maxsmart", "info", *strip.where]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "B?ro ?" in done.stdout

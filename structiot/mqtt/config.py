@@ -83,7 +83,7 @@ class MqttConfig:
         unclaimed_s: How long a broker that remembers us has to wait for the
             acknowledgement of messages to which we have not subscribed again yet.
         store: SQLite file in which messages of QoS 1 and 2 outlive the process; needs a
-            client id and `cleansession` False.
+            client id and `cleansession` False. Each broker wants a file of its own.
         offline_qos0: What `publish` does with QoS 0 while there is no connection.
         cafile: File of accepted authorities; the system's if none is given.
         capath: Folder of accepted authorities.

@@ -70,6 +70,11 @@ class Bench:
         return sum(request.channel == "discovery" for request in self.sim.requests)
 
 
+def at(*fields: int) -> datetime:
+    """Give a time of a device's wall clock, which has no zone."""
+    return datetime(*fields)  # type: ignore[arg-type] # noqa: DTZ001
+
+
 def is_there(strip: MaxSmartStrip) -> bool:
     """Whether the strip is available; a function, so that types do not remember it."""
     return strip.is_available

@@ -326,3 +326,14 @@ async def test_one_answer_with_another_serial_is_no_proof():
         await anyio.sleep(400)
         assert b.sim.faults.shown == 1
         assert Availability not in map(type, await waiting(events))
+
+
+async def test_a_cpu_id_is_not_forgotten_for_answers_that_were_lost():
+    async with bench(identify_s=60) as b, b.strip.readings():
+        await anyio.sleep(50)
+        b.sim.faults.drop_next(2, on="124")
+        await anyio.sleep(100)
+        asked = len(b.asked(HttpNumber.IDENTIFIERS))
+        await anyio.sleep(600)
+        # Every 30 s, and with each discovery.
+        assert len(b.asked(HttpNumber.IDENTIFIERS)) - asked >= 20

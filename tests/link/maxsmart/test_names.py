@@ -106,6 +106,19 @@ async def test_null_names_of_a_plug_are_none():
         assert await b.strip.retrieve_port_names() == ("Port 1",)
 
 
+async def test_an_old_answer_never_follows_a_new_one():
+    async with bench(identify_s=20) as b, b.strip.readings():
+        await anyio.sleep(14)
+        b.sim.faults.delay_next(0.4, on="discovery")
+        await anyio.sleep(6.1)
+        # A poll has asked, and its answer with the old name is on its way.
+        assert b.questions == 2
+        b.sim._strip.rename(0, "Attic")
+        await b.strip.retrieve_port_names()
+        await anyio.sleep(1)
+        assert b.strip.info.name == "Attic"
+
+
 # ---------------------------------------------------------------- limits
 
 

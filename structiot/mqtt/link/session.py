@@ -45,7 +45,7 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
 )
 from structiot.mqtt.wire.properties import DisconnectProperties
-from structiot.mqtt.wire.protocol import ClientProtocol, Event, State
+from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.uri import BrokerUri
 
@@ -133,7 +133,7 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Whether the broker has accepted us and nothing has ended it since."""
-        return self.protocol.state is State.OPEN
+        return self.protocol.state is OPEN
 
     async def run(self) -> None:
         """Connect and stay connected, until `leave`.
@@ -317,7 +317,7 @@ class Link:
         if connack.reason.is_failure:
             connection.end(refusal(connack, self.uri, self.greeting.username))
             return
-        if self.protocol.state is not State.OPEN:
+        if self.protocol.state is not OPEN:
             return
         try:
             self.greeting.accepted(connack)

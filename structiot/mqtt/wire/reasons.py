@@ -10,10 +10,12 @@ a capture loses nothing; it is neither accepted from a peer nor written to one.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 __all__ = [
     "ALLOWED_REASONS",
     "SUBACK_CODES_3_1_1",
+    "SUCCESS",
     "ConnectReturnCode",
     "ReasonCode",
     "reason_of_return_code",
@@ -88,6 +90,10 @@ class ReasonCode(IntEnum):
     def text(self) -> str:
         """The meaning in words fit for an error message."""
         return _reason_text(self)
+
+
+SUCCESS: Final = ReasonCode.SUCCESS
+"""For what is done by the hundred thousand: the class would be asked each time."""
 
 
 class ConnectReturnCode(IntEnum):

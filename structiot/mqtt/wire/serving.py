@@ -18,6 +18,7 @@ unless it has named an authentication method (5.0 section 4.12).
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import (
@@ -67,6 +68,10 @@ class ServerState(Enum):
     DECIDING = "deciding about a CONNECT"
     OPEN = "open"
     CLOSING = "closing"
+
+
+# As in `wire.protocol`: for what is asked with each message.
+OPEN: Final = ServerState.OPEN
 
 
 class ServerProtocol:
@@ -147,10 +152,7 @@ class ServerProtocol:
             self.last_received_at = now
         if self._later:
             packets, self._later = self._later + packets, []
-        if self.state is ServerState.OPEN:
-            events = self._sort(packets)
-        else:
-            events = self._greet(packets)
+        events = self._sort(packets) if self.state is OPEN else self._greet(packets)
         if not self._later and self.violation is None:
             self._look_for_fault()
         return events
@@ -166,7 +168,7 @@ class ServerProtocol:
                     events.append(packet)
             elif self._take(packet):
                 events.append(packet)
-            if self.violation is not None or self.state is not ServerState.OPEN:
+            if self.violation is not None or self.state is not OPEN:
                 break
         return events
 
@@ -347,7 +349,7 @@ class ServerProtocol:
         has_failed = self.version >= 5 and reason.is_failure
         if is_qos_2 and has_failed:
             self._received.discard(packet_id)
-        if self.state is not ServerState.OPEN:
+        if self.state is not OPEN:
             return
         if reason and self.version >= 5:
             cls = Pubrec if is_qos_2 else Puback
@@ -372,7 +374,7 @@ class ServerProtocol:
 
     def disconnect(self, reason: ReasonCode, text: str | None = None) -> None:
         """End the connection; in 5.0 the client is told why."""
-        if self.state is ServerState.OPEN and self.version >= 5:
+        if self.state is OPEN and self.version >= 5:
             properties = DisconnectProperties(reason_string=text)
             data = encode(Disconnect(reason=reason, properties=properties), 5)
             self.out += (

@@ -26,7 +26,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.properties import ConnackProperties
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Broker"]
 
@@ -244,9 +244,7 @@ class Broker(Ending):
         )
         if reason is None:
             has_found = self.distribute(message, origin=session)
-            reason = (
-                ReasonCode.SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
-            )
+            reason = SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
         if message.flags & 6:
             handle.protocol.acknowledge(message, reason)
 

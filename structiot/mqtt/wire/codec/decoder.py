@@ -32,7 +32,7 @@ from structiot.mqtt.wire.messages import (
     Pubrel,
 )
 from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES, PublishProperties
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 from structiot.mqtt.wire.topics import name_fault
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
     def make(packet_id: int) -> Ack:
         packet = new(cls)
         set_id(packet, packet_id)
-        set_reason(packet, ReasonCode.SUCCESS)
+        set_reason(packet, SUCCESS)
         set_properties(packet, NO_ACK_PROPERTIES)
         return packet
 

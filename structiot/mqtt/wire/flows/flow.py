@@ -6,7 +6,7 @@ from typing import Protocol
 
 from structiot.errors import StructiotError
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = [
     "DONE",
@@ -83,7 +83,7 @@ class Flow:
         self.packet_id: int = 0
         self.stage: int = WAITING
         self.error: StructiotError | None = None
-        self.reason: ReasonCode = ReasonCode.SUCCESS
+        self.reason: ReasonCode = SUCCESS
         self.waiter: Waiter | None = None
 
     @property

@@ -17,7 +17,7 @@ from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubre
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Ack", "Incoming"]
 
@@ -41,7 +41,7 @@ class Ack:
         self.qos: int = qos
         self.takers: int = 1
         self.is_settled: bool = False
-        self.reason: ReasonCode = ReasonCode.SUCCESS
+        self.reason: ReasonCode = SUCCESS
         self.message: Message = message
 
 

@@ -1,4 +1,4 @@
-"""What every row has reached the last time: how many messages are worth while."""
+"""What every row has reached at best: how many messages are worth while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Rates:
         return self.known.get(row, 0.0)
 
     def put(self, row: str, rate: float) -> None:
-        self.known[row] = rate
+        """Remember a rate; a lower one says more of the machine than of the row."""
+        self.known[row] = max(rate, self.get(row))
 
     def save(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -155,6 +155,9 @@ class MaxSmartStrip:
         A port that has no name is called `Port 1` and so on, and so are all where the
         firmware does not tell names. The strip's own name is `info.name`. The
         question sets the strip's clock, see `set_device_time`.
+
+        Raises:
+            ReplyTimeout: It does not say who it is.
         """
         return await self._errands.names()
 
@@ -197,6 +200,9 @@ class MaxSmartStrip:
 
         Returns:
             What its clock shows then; None where the firmware does not tell.
+
+        Raises:
+            ReplyTimeout: It does not say who it is.
         """
         return await self._errands.set_time()
 

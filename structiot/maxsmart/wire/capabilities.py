@@ -1,8 +1,8 @@
 """Which firmware can what, as data, and what a device has shown beyond that.
 
 The rows are what is known of each firmware; None is "nobody knows", and then the
-device is asked and its answer remembered. A version is only a default: what a device
-does goes before it, and so does what its owner says (`assume_supported`).
+device is asked and its answer remembered. What its owner says (`assume_supported`)
+goes before all that, for a version is only a guess at what a device can.
 """
 
 from __future__ import annotations

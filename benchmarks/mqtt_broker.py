@@ -86,27 +86,35 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> dict[Row, list[Sample]
     bench = Bench(pin=not args.no_pin)
     rates = Rates("broker_rates.json")
     samples: dict[Row, list[Sample]] = {row: [] for row in rows}
-    for turn in range(args.rounds):
-        for row in rows:
-            library, loop, cell = row
-            name = f"{library.title}, {loop}, {cell.title}"
-            try:
-                sample = one(bench, ensure(library), row, args.seconds, rates.get(name))
-            except EnvironmentFailed as error:
-                sample = Sample(problem=f"not installed: {error}")
-            samples[row].append(sample)
-            rates.put(name, sample.rate)
-            text = sample.problem or describe(cell, sample)
-            print(f"{turn + 1}: {name}: {text}", file=sys.stderr, flush=True)
+    try:
+        for turn in range(args.rounds):
+            for row in rows:
+                sample = one(bench, row, args.seconds, rates)
+                samples[row].append(sample)
+                text = sample.problem or describe(row[2], sample)
+                note = f"{turn + 1}: {name_of(row)}: {text}"
+                print(note, file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted; the tables have what there is", file=sys.stderr)
     rates.save()
-    return samples
+    return {row: taken for row, taken in samples.items() if taken}
 
 
-def one(bench: Bench, python: Path, row: Row, seconds: float, rate: float) -> Sample:
-    """One run of about so many seconds; before the first a trial or two."""
-    cell = row[2]
+def name_of(row: Row) -> str:
+    library, loop, cell = row
+    return f"{library.title}, {loop}, {cell.title}"
+
+
+def one(bench: Bench, row: Row, seconds: float, rates: Rates) -> Sample:
+    """One run of about so many seconds, before the very first a trial or two."""
+    library, _, cell = row
+    try:
+        python = ensure(library)
+    except EnvironmentFailed as error:
+        return Sample(problem=f"not installed: {error}")
     if cell.idle:
         return bench.run(python, row, 0)
+    rate = rates.get(name_of(row))
     if not rate:
         for count in (TRIAL, 10 * TRIAL):
             trial = bench.run(python, row, published(cell, count))
@@ -116,7 +124,9 @@ def one(bench: Bench, python: Path, row: Row, seconds: float, rate: float) -> Sa
             if rate < 2 * TRIAL:
                 break
     count = max(LEAST, min(MOST, int(rate * seconds)))
-    return bench.run(python, row, published(cell, count))
+    sample = bench.run(python, row, published(cell, count))
+    rates.put(name_of(row), sample.rate)
+    return sample
 
 
 def published(cell: Cell, delivered: int) -> int:

@@ -115,27 +115,16 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
     pythons = install(rows)
     samples: dict[Row, list[Sample]] = {row: [] for row in rows}
     rates = Rates("client_rates.json")
-    for _ in range(args.rounds):
-        for row in rows:
-            library, loop, cell = row
-            python = pythons[library.name]
-            if isinstance(python, str):
-                samples[row] = [Sample(problem=python)]
-                continue
-            if any(sample.is_hopeless for sample in samples[row]):
-                continue
-            rate = rates.get(name_of(row))
-            if not rate:
-                trial = bench.calibrate(python, library, loop, cell)
-                if trial.problem:
-                    samples[row].append(trial)
-                    note(row, f"failed: {trial.problem}")
+    try:
+        for _ in range(args.rounds):
+            for row in rows:
+                if any(sample.is_hopeless for sample in samples[row]):
                     continue
-                rate = trial.rate
-            sample = bench.once(python, library, loop, cell, bench.count_for(rate))
-            samples[row].append(sample)
-            rates.put(name_of(row), sample.rate)
-            note(row, sample.problem or f"{sample.rate:,.0f}/s")
+                sample = one(bench, pythons[row[0].name], row, rates)
+                samples[row].append(sample)
+                note(row, sample.problem or f"{sample.rate:,.0f}/s")
+    except KeyboardInterrupt:
+        print("interrupted; the tables have what there is", file=sys.stderr)
     rates.save()
     return [
         Result(
@@ -146,7 +135,23 @@ def measure(args: argparse.Namespace, rows: list[Row]) -> list[Result]:
             by_cpu_time=args.cpu_time,
         )
         for (library, loop, cell), taken in samples.items()
+        if taken
     ]
+
+
+def one(bench: Bench, python: Path | str, row: Row, rates: Rates) -> Sample:
+    """One run of the wanted length, before the very first a trial."""
+    if isinstance(python, str):
+        return Sample(problem=python)
+    rate = rates.get(name_of(row))
+    if not rate:
+        trial = bench.calibrate(python, *row)
+        if trial.problem:
+            return trial
+        rate = trial.rate
+    sample = bench.once(python, *row, bench.count_for(rate))
+    rates.put(name_of(row), sample.rate)
+    return sample
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import product
 
 import anyio
@@ -75,6 +76,14 @@ def sim() -> None:
     "--seed", type=int, default=0, show_default=True, help="Which households."
 )
 @click.option(
+    "--history",
+    "history_days",
+    type=click.FloatRange(0, 3650),
+    default=0.0,
+    metavar="DAYS",
+    help="How long they have been drawing power already, for their statistics.",
+)
+@click.option(
     "--fault",
     "fault_texts",
     metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
@@ -94,6 +103,7 @@ async def maxsmart(
     http_port: int,
     udp_port: int,
     seed: int,
+    history_days: float,
     fault_texts: tuple[str, ...],
     wants_json: bool,
 ) -> None:
@@ -113,6 +123,7 @@ async def maxsmart(
                 http_port=http_port,
                 udp_port=udp_port,
                 seed=seed,
+                history=timedelta(days=history_days),
             ) as fleet,
             service_group() as tasks,
         ):

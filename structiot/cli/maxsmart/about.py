@@ -39,7 +39,10 @@ async def info(where: Where, *, wants_json: bool) -> None:
             "serial": known.serial,
             "MAC": _mac_shown(known.mac),
             "ports": ", ".join(known.port_names),
-            "can": ", ".join(f"{name} {words[value]}" for name, value in can.items()),
+            "can": ", ".join(
+                f"{name.replace('_', ' ')} {words[value]}"
+                for name, value in can.items()
+            ),
         }
     )
 

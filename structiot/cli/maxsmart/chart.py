@@ -59,7 +59,7 @@ def bar(share: float, cells: int, *, has_blocks: bool = True) -> str:
 def energy_shown(energy_wh: float | None, most_wh: float) -> str | None:
     """Write an energy in the unit that fits the largest one beside it."""
     if energy_wh is None or most_wh < _KILO_WH:
-        return figure(energy_wh, "Wh")
+        return figure(energy_wh, "Wh", decimals=1 if most_wh >= 1 else 3)
     return figure(energy_wh / 1000, "kWh", decimals=2)
 
 

@@ -89,9 +89,12 @@ def test_a_strip_says_who_it_is(strip, call):
     assert shown["firmware"] == ["1.30"]
     assert shown["serial"] == ["SWP6000000000001"]
     assert shown["ports"][:3] == ["Port", "1,", "Port"]
+    can = "statistics yes, rename yes, port names yes, clock yes, identifiers yes"
+    assert shown["can"] == can.split()
     (mac,) = shown["MAC"]
     assert mac.count(":") == 5
     told = json.loads(call("info", *strip.where, "--json"))
     assert (told["id"], told["firmware"]) == ("SWP6000000000001", "1.30")
     assert told["mac"] == mac.replace(":", "").lower()
+    assert set(told["capabilities"].values()) == {True}
     assert told["port_count"] == len(told["port_names"]) == 6

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from structiot.cli.maxsmart.chart import bar
+from structiot.cli.maxsmart.chart import bar, energy_shown
 from structiot.sim import SimClock
 
 pytestmark = pytest.mark.e2e
@@ -161,6 +161,20 @@ def test_a_plug_is_dated_by_its_clock(simulate, call):
     plug = simulate("mh_plug_130", history=timedelta(days=2), clock=SimClock())
     last = call("stats", *plug.where).splitlines()[-1]
     assert last.endswith("the device names no dates, these follow from its clock")
+
+
+@pytest.mark.parametrize(
+    ("energy_wh", "most_wh", "shown"),
+    [
+        (None, 5.0, None),
+        (0.004, 0.5, "0.004 Wh"),
+        (0.04, 5.0, "0.0 Wh"),
+        (9_999.0, 9_999.0, "9999.0 Wh"),
+        (500.0, 10_000.0, "0.50 kWh"),
+    ],
+)
+def test_an_energy_has_the_unit_of_the_largest(energy_wh, most_wh, shown):
+    assert energy_shown(energy_wh, most_wh) == shown
 
 
 def test_a_port_that_does_not_exist_is_refused(metered, call):

@@ -21,8 +21,6 @@ from structiot.mqtt.wire.topics import is_shared, parse_shared
 
 __all__ = ["Subscribing"]
 
-REFUSED_3_1_1 = ReasonCode.UNSPECIFIED_ERROR
-
 
 class Subscribing(Delivering):
     """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`.
@@ -39,12 +37,11 @@ class Subscribing(Delivering):
         self, handle: Handle, session: Session, packet: Subscribe
     ) -> None:
         """File what is allowed, answer, then send what is retained."""
-        protocol = handle.protocol
         reasons: list[ReasonCode] = []
         for request in packet.subscriptions:
             reason = self._refusal(session, request)
             if reason is not None:
-                reasons.append(reason if protocol.version >= 5 else REFUSED_3_1_1)
+                reasons.append(reason)
                 continue
             name = request.topic_filter
             is_new = name not in session.subscriptions
@@ -60,7 +57,9 @@ class Subscribing(Delivering):
                 if session.backlog is None:
                     session.backlog = Backlog()
                 session.backlog.add(subscription)
-        protocol.reply(Suback(packet_id=packet.packet_id, reasons=tuple(reasons)))
+        handle.protocol.reply(
+            Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
+        )
         self.refill(handle)
 
     def _refusal(
@@ -139,9 +138,5 @@ class Subscribing(Delivering):
             else:
                 self.unfile(subscription)
                 reasons.append(ReasonCode.SUCCESS)
-        protocol = handle.protocol
-        answer = Unsuback(
-            packet_id=packet.packet_id,
-            reasons=tuple(reasons) if protocol.version >= 5 else (),
-        )
-        protocol.reply(answer)
+        answer = Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons))
+        handle.protocol.reply(answer)

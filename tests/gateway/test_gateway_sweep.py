@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import pytest
 
 from structiot._kit.memory_network import MemoryNetwork
-from structiot.gateway import load_config, open_gateway
+from structiot.gateway import (
+    BrokerConnected,
+    GatewayConfig,
+    load_config,
+    open_gateway,
+)
 from structiot.sim import sim_maxsmart
 from tests._support.cancel_sweep import cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
 
-CONFIG = load_config(
-    {
-        "maxsmart": {
-            "devices": [{"host": "10.0.0.7", "name": "Desk"}, {"host": "10.0.0.8"}],
-        }
-    }
-)
+STRIPS = {"devices": [{"host": "10.0.0.7", "name": "Desk"}, {"host": "10.0.0.8"}]}
+EMBEDDED = load_config({"maxsmart": STRIPS})
+NO_BROKER = load_config({"mqtt": {"uri": "mqtt://10.0.0.9/"}, "maxsmart": STRIPS})
+brokers = pytest.mark.parametrize("config", [EMBEDDED, NO_BROKER], ids=["own", "none"])
 
 
-async def flow() -> None:
-    """Serve two strips, one of them away, without a broker."""
+async def flow(config: GatewayConfig) -> None:
+    """Serve two strips, one of them away, on a broker of its own or without one."""
     network = MemoryNetwork()
     async with (
         sim_maxsmart("10.0.0.7", network=network),
-        open_gateway(CONFIG, network=network) as gateway,
+        open_gateway(config, network=network) as gateway,
         gateway.events() as events,
     ):
         async for _ in events:
@@ -38,10 +42,26 @@ async def flow() -> None:
         await anyio.sleep(2)
 
 
-async def test_a_gateway_cancelled_anywhere_leaves_nothing():
-    assert await cancel_sweep(flow) > 5
+@brokers
+async def test_a_gateway_cancelled_anywhere_leaves_nothing(config: GatewayConfig):
+    assert await cancel_sweep(partial(flow, config)) > 5
 
 
 @pytest.mark.timeout(60)
 async def test_a_gateway_cancelled_in_the_middle_of_its_tasks_leaves_nothing():
-    assert await cancel_sweep(flow, steps_of="all") > 50
+    assert await cancel_sweep(partial(flow, NO_BROKER), steps_of="all") > 50
+
+
+async def embedded_alone() -> None:
+    async with (
+        open_gateway(load_config({}), network=MemoryNetwork()) as gateway,
+        gateway.events() as events,
+    ):
+        async for event in events:
+            if isinstance(event, BrokerConnected):
+                return
+
+
+@pytest.mark.timeout(60)
+async def test_an_embedded_broker_cancelled_in_the_middle_of_its_tasks_leaves_nothing():
+    assert await cancel_sweep(embedded_alone, steps_of="all") > 20

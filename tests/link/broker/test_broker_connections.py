@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import anyio
@@ -229,7 +230,11 @@ async def test_b26_an_address_that_would_be_open_to_all_is_refused(uri: str, hin
 async def test_b28_more_connections_than_allowed_are_turned_away():
     async with broker_place(connections=2) as place:
         first, _ = await place.client("a"), await place.client("b")
-        assert await (await place.raw()).closed() == []
+        third = await place.raw()
+        with contextlib.suppress(anyio.BrokenResourceError):
+            await third.send(Connect(client_id="c"))
+        assert await third.closed() == []
+        assert anyio.current_time() == 0
         await first.stream.aclose()
         await anyio.wait_all_tasks_blocked()
         assert await (await place.client("c")).is_alive()

@@ -20,6 +20,9 @@ from tests._support.mosquitto import mosquitto_program
 
 PROGRAM = [sys.executable, "-m", "structiot"]
 
+# For what has no time of its own to keep: a busy machine takes seconds to start Python.
+PATIENCE_S = 30.0
+
 
 class Running:
     """A program and the lines it has written so far."""
@@ -38,7 +41,9 @@ class Running:
             self._changed.set()
             self._changed = anyio.Event()
 
-    async def until(self, condition: Callable[[], Any], *, within_s: float = 10) -> Any:
+    async def until(
+        self, condition: Callable[[], Any], *, within_s: float = PATIENCE_S
+    ) -> Any:
         """Wait until what was written fulfils a condition; give what it gives."""
         try:
             with anyio.fail_after(within_s):
@@ -51,11 +56,11 @@ class Running:
             ) from None
         return found
 
-    async def until_line(self, line: str, *, within_s: float = 10) -> None:
+    async def until_line(self, line: str, *, within_s: float = PATIENCE_S) -> None:
         """Wait for a line after the last `forget`."""
         await self.until(lambda: line in self.lines, within_s=within_s)
 
-    async def until_begin(self, start: str, *, within_s: float = 10) -> None:
+    async def until_begin(self, start: str, *, within_s: float = PATIENCE_S) -> None:
         """Wait for a line that begins so, after the last `forget`."""
         await self.until(
             lambda: [line for line in self.lines if line.startswith(start)],
@@ -69,7 +74,7 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, *, within_s: float = 10) -> int:
+    async def ended(self, *, within_s: float = PATIENCE_S) -> int:
         """Wait for the end and give the status."""
         with anyio.fail_after(within_s):
             return await self.process.wait()

@@ -142,7 +142,7 @@ async def test_without_table_and_program_nobody_is_known(tmp_path: Path):
 async def test_a_program_that_hangs_is_ended_and_blocks_nobody(tmp_path: Path):
     hanging = [sys.executable, "-c", "import time; time.sleep(60)"]
     around = SystemNeighbourhood(
-        table=str(tmp_path / "none"), commands=[hanging], lookup_s=0.3
+        table=str(tmp_path / "none"), commands=[hanging], lookup_s=1.0
     )
     started_at = anyio.current_time()
     beats = 0
@@ -157,7 +157,7 @@ async def test_a_program_that_hangs_is_ended_and_blocks_nobody(tmp_path: Path):
         tg.start_soon(beat)
         assert await around.mac_of(HOME) is None
         tg.cancel_scope.cancel()
-    assert anyio.current_time() - started_at < 2
+    assert anyio.current_time() - started_at < 5
     assert beats > 10
 
 

@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import anyio
 import pytest
@@ -176,28 +175,6 @@ async def test_a_name_with_several_addresses_says_each_reason_once():
     text = str(caught.value)
     assert text.startswith(f"cannot connect to localhost:{port}: ")
     assert text.count("connection refused") == 1
-
-
-async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch):
-    look_up = socket.getaddrinfo
-
-    def look_up_two(host: Any, *arguments: Any, **options: Any) -> Any:
-        if host not in {"two.test", b"two.test"}:
-            return look_up(host, *arguments, **options)
-        return [
-            info
-            for address in ("127.0.0.2", "127.0.0.1")
-            for info in look_up(address, *arguments, **options)
-        ]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up_two)
-    async with served(REAL_NETWORK, "127.0.0.1") as server:
-        port = server.address[1]
-        with pytest.raises(ConnectFailed):
-            await REAL_NETWORK.connect_tcp("127.0.0.2", port)
-        async with await REAL_NETWORK.connect_tcp("two.test", port) as client:
-            await client.send(b"here")
-            assert await (await server.stream()).receive() == b"here"
 
 
 async def test_a_listener_on_no_host_listens_on_every_address():

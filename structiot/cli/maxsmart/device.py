@@ -12,8 +12,9 @@ import asyncclick as click
 
 from structiot.cli.maxsmart.complete import complete_host, complete_port
 from structiot.cli.options import common_options, configure_logging
-from structiot.errors import ConnectFailed, UsageError
+from structiot.errors import ConnectFailed
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
+from structiot.maxsmart.values import check_port
 
 __all__ = [
     "Command",
@@ -139,13 +140,8 @@ def ports_meant(strip: MaxSmartStrip, ports: Sequence[int]) -> list[int]:
     Raises:
         UsageError: One does not exist; so nothing is done to the others either.
     """
-    info = strip.info
     for port in ports:
-        if port > info.port_count:
-            has = "its only port is 1"
-            if info.port_count > 1:
-                has = f"its ports are 1 to {info.port_count} (0 is all)"
-            raise UsageError(f"{info.name} ({info.host}) has no port {port}; {has}")
+        check_port(strip.info, port, may_be_all=True)
     if not ports or 0 in ports:
-        return list(range(1, info.port_count + 1))
+        return list(range(1, strip.info.port_count + 1))
     return list(dict.fromkeys(ports))

@@ -88,7 +88,10 @@ def test_a_port_that_does_not_exist_is_refused_before_anything_is_done(
 def test_a_plug_has_one_port(simulate, call):
     plug = simulate("mh_plug_130", name="Lamp")
     said = call("on", *plug.where, "2", status=2)
-    assert said == "structiot: Lamp (127.0.0.1) has no port 2; its only port is 1\n"
+    assert (
+        said
+        == "structiot: Lamp (127.0.0.1) has no port 2; its only port is 1 (0 is all)\n"
+    )
     shown = words(call("power", *plug.where))
     assert [line[0] for line in shown] == ["port", "1"]
 

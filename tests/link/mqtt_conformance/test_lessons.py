@@ -18,7 +18,7 @@ pytestmark = pytest.mark.virtual_time
 COUNT = 20
 
 
-# -- U6, U11: reading never waits for publishing, nor the other way round ------------
+# -- reading never waits for publishing, nor the other way round ----------------------
 
 
 @pytest.mark.parametrize("ack", ["on_take", "manual", "on_receive"])

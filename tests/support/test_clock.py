@@ -58,3 +58,11 @@ async def test_a_socket_is_refused(anyio_backend_name: str):
         listener.setblocking(False)
         with pytest.raises(RealInputOutput):
             await anyio.wait_readable(listener)
+
+
+async def test_after_years_there_are_still_moments():
+    years_s = 4 * 365.25 * 86_400.0
+    await anyio.sleep(years_s)
+    for _ in range(100):
+        await anyio.sleep(0.1)
+    assert anyio.current_time() == pytest.approx(years_s + 10, abs=1e-4, rel=0)

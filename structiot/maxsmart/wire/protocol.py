@@ -88,6 +88,9 @@ class PollSchedule:
         due_at = min(self.next_at, now) + pace_s
         if due_at <= now:
             due_at += math.floor((now - due_at) / pace_s + 1) * pace_s
+            if due_at <= now:
+                # Rounded to this very tick, which is being made.
+                due_at += pace_s
         self.next_at = due_at
 
     def commanded(self, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from structiot.maxsmart.wire.messages import DiscoveryReply, PortData, WattStyle
@@ -96,6 +96,7 @@ def test_a_slow_poll_does_not_move_the_grid():
 
 
 @given(poll_s=st.floats(0.1, 100), asleep_s=st.floats(0, 1e6))
+@example(poll_s=0.10000000000000002, asleep_s=1.0)
 def test_after_a_long_sleep_missed_polls_are_left_out(poll_s, asleep_s):
     schedule = PollSchedule(poll_s=poll_s)
     schedule.begin(0.0)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from structiot.errors import ConfigError
@@ -94,6 +97,42 @@ async def test_b30_an_acknowledgement_leaves_only_after_the_commit(
         assert isinstance(await publisher.next(), Puback)
         assert isinstance(await publisher.next(), Pubrec)
         assert [row.payload for row in written[-1].messages] == [b"1", b"2"]
+        assert await subscriber.payloads(2) == [b"1", b"2"]
+
+
+async def test_b30_what_comes_during_a_commit_waits_for_the_next(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun, may_end = threading.Event(), threading.Event()
+    is_full = False
+    apply = BrokerStore.apply
+
+    def slow_apply(store: BrokerStore, batch: Batch) -> None:
+        if is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        apply(store, batch)
+        if batch.messages:
+            begun.set()
+            may_end.wait(10)
+
+    async with broker_place(store=file) as place:
+        subscriber = await lasting_client(place, "s", 4)
+        await subscriber.subscribe("a", qos=1)
+        publisher = await lasting_client(place, "p", 4)
+        monkeypatch.setattr(BrokerStore, "apply", slow_apply)
+        await publisher.send(Message("a", b"1", qos=1, packet_id=1))
+        await anyio.to_thread.run_sync(begun.wait, 10)
+        await publisher.send(Message("a", b"2", qos=1, packet_id=2))
+        while place.server.core.received < 2:
+            await anyio.lowlevel.checkpoint()
+        is_full = True
+        may_end.set()
+        assert (await publisher.expect(Puback)).packet_id == 1
+        with anyio.move_on_after(10) as scope:
+            await publisher.next()
+        assert scope.cancelled_caught
+        is_full = False
+        assert (await publisher.expect(Puback)).packet_id == 2
         assert await subscriber.payloads(2) == [b"1", b"2"]
 
 

@@ -153,7 +153,7 @@ def _show(fleet: MaxSmartFleet, *, wants_json: bool) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
-async def families(ctx: click.Context, *, wants_json: bool) -> None:
+def families(ctx: click.Context, *, wants_json: bool) -> None:
     """List the firmware families that can be simulated."""
     configure_logging(ctx)
     columns = ("name", "model", "firmware", "ports", "http", "v3", "statistics")
@@ -168,7 +168,7 @@ async def families(ctx: click.Context, *, wants_json: bool) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
-async def faults(ctx: click.Context, *, wants_json: bool) -> None:
+def faults(ctx: click.Context, *, wants_json: bool) -> None:
     """List what simulated devices can get wrong, for --fault."""
     configure_logging(ctx)
     _list(("name", "what"), list(NAMED_FAULTS.items()), wants_json=wants_json)

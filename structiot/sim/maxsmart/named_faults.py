@@ -171,15 +171,15 @@ def _ports(text: str | None) -> set[int]:
 # ---------------------------------------------------------------- of the strip itself
 
 
-async def _silent(sim: MaxSmartSim, _value: str | None) -> None:
+async def _silent(sim: MaxSmartSim, _value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.faults.is_silent = True
 
 
-async def _late_relays(sim: MaxSmartSim, value: str | None) -> None:
+async def _late_relays(sim: MaxSmartSim, value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.faults.relay_lag_s = _seconds(value or "1")
 
 
-async def _stuck_relays(sim: MaxSmartSim, value: str | None) -> None:
+async def _stuck_relays(sim: MaxSmartSim, value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     ports = _ports(value)
     if unknown := ports - set(sim.ports):
         message = f"{sim.serial} has no port {min(unknown)}"
@@ -187,11 +187,11 @@ async def _stuck_relays(sim: MaxSmartSim, value: str | None) -> None:
     sim.faults.stuck_ports |= ports
 
 
-async def _corrupt_serial(sim: MaxSmartSim, _value: str | None) -> None:
+async def _corrupt_serial(sim: MaxSmartSim, _value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.faults.is_serial_corrupted = True
 
 
-async def _reply_from(sim: MaxSmartSim, value: str | None) -> None:
+async def _reply_from(sim: MaxSmartSim, value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.faults.reply_from = value
 
 
@@ -208,16 +208,16 @@ async def _move(sim: MaxSmartSim, value: str | None) -> None:
     await sim.plug_in(value)
 
 
-async def _become(sim: MaxSmartSim, value: str | None) -> None:
+async def _become(sim: MaxSmartSim, value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     number = int(seeded_fraction("another", sim.serial) * 10**12)
     sim.become(value or f"{sim.family.serial_head}{number:012d}")
 
 
-async def _clock_jump(sim: MaxSmartSim, value: str | None) -> None:
+async def _clock_jump(sim: MaxSmartSim, value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.jump_clock(_seconds(value or "3600"))
 
 
-async def _forget_energy(sim: MaxSmartSim, _value: str | None) -> None:
+async def _forget_energy(sim: MaxSmartSim, _value: str | None) -> None:  # noqa: ASYNC124 - other deeds wait
     sim.forget_energy()
 
 

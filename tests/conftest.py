@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests._support.clock import virtual_backend
 from tests._support.leaks import (
@@ -27,10 +27,12 @@ from tests._support.leaks import (
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
 from tests._support.network_guard import GUARD
 
-# The machine's load is no property of the code: no deadlines. In CI the same examples
-# come each time, so that a change is never blamed for another's fault.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# The machine's load is no property of the code: no deadlines, nor one for how long the
+# making of examples takes. In CI the same examples come each time, so that a change is
+# never blamed for another's fault.
+AT_LEISURE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("local", AT_LEISURE)
+settings.register_profile("ci", AT_LEISURE, derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "local")
 
 Backend = tuple[str, dict[str, Any]]

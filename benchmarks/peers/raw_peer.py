@@ -66,6 +66,8 @@ class Peer:
         self.version = 4
         self.buffer = b""
         self.unsent = memoryview(b"")
+        self.batch = 1
+        self.blocks: list[memoryview] = []
         self.due = 0
         """Bytes of acknowledgements to come; what follows them is something else."""
         self.first_at = 0.0
@@ -132,6 +134,7 @@ class Peer:
         while not self.answer(self.next_packet()):
             pass
         if self.qos:
+            self.encode_all()
             self.feed_within_window()
         else:
             self.feed_freely()
@@ -146,21 +149,22 @@ class Peer:
         self.sock.sendall(block[: self.count % batch * len(packet)])
         self.last_at = time.monotonic()
 
-    def blocks(self, batch: int) -> list[memoryview]:
-        """All packet identifiers in turn, encoded, `batch` messages in each block."""
-        return [
+    def encode_all(self) -> None:
+        """All packet identifiers in turn, a quarter of the window in each block."""
+        self.batch = max(1, self.window // 4)
+        self.blocks = [
             memoryview(
                 b"".join(
                     publish_packet(self.topic, self.payload, self.qos, self.version, i)
-                    for i in range(first, first + batch)
+                    for i in range(first, first + self.batch)
                 )
             )
-            for first in range(1, 65536 - batch, batch)
+            for first in range(1, 65536 - self.batch, self.batch)
         ]
 
     def feed_within_window(self) -> None:
-        batch = max(1, self.window // 4)
-        ring = itertools.cycle(self.blocks(batch))
+        batch = self.batch
+        ring = itertools.cycle(self.blocks)
         size = len(publish_packet(self.topic, self.payload, 1, self.version, 1))
         self.due = self.count * self.qos * ACK_SIZE
         sent = done = 0

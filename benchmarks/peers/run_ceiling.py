@@ -30,6 +30,8 @@ def run(job: Job) -> None:
     end = Peer(sock, args)
     sock.sendall(CONNECT)
     end.next_packet()
+    if job.qos:
+        end.encode_all()
     job.start()
     if job.mode == "receive":
         topic = job.topic.encode()

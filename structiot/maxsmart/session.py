@@ -339,20 +339,21 @@ class StripSession:
             has_hung_up = is_hang_up(exc)
             if not has_hung_up and not (is_unknown and isinstance(exc, ReplyTimeout)):
                 raise
-            # So devices answer what they do not know. Or is it no longer there?
-            await self.link.ask(ReadData())
-            if capability is None:
-                what = type(command).__name__
-                message = f"{self.info.label} hung up on {what}"
-                host = self.link.host
-                raise MaxSmartRefused(message, host=host, command=what) from exc
-            if has_hung_up:
-                # Silence is not remembered: requests do get lost.
-                self.capabilities.show(capability, firmware, is_supported=False)
-            raise self._missing(capability) from exc
-        if capability is not None:
-            self.capabilities.show(capability, firmware, is_supported=True)
-        return reply
+            lost = exc
+        else:
+            if capability is not None:
+                self.capabilities.show(capability, firmware, is_supported=True)
+            return reply
+        # So devices answer what they do not know. Or is it no longer there?
+        await self.link.ask(ReadData())
+        if capability is None:
+            what = type(command).__name__
+            message = f"{self.info.label} hung up on {what}"
+            raise MaxSmartRefused(message, host=self.link.host, command=what) from lost
+        if has_hung_up:
+            # Silence is not remembered: requests do get lost.
+            self.capabilities.show(capability, firmware, is_supported=False)
+        raise self._missing(capability) from lost
 
     def require(self, capability: Capability | None) -> None:
         """Refuse what the strip is known not to be capable of, before anything is sent.

@@ -168,19 +168,26 @@ async def connect(host: str, port: int, family: socket.AddressFamily) -> Accepte
     connecting = socket.socket(family, socket.SOCK_STREAM)
     try:
         connecting.settimeout(0)
+        is_connected = True
         try:
             connecting.connect((host, port))
         except BlockingIOError:
-            await anyio.wait_writable(connecting)
-            if number := connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(number, os.strerror(number)) from None
-        else:
+            is_connected = False
+        if is_connected:
             await cancel_shielded_checkpoint()
+        else:
+            await anyio.wait_writable(connecting)
+            _check_connected(connecting)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         connecting.close()
         raise
     return AcceptedStream(connecting, (host, port))
+
+
+def _check_connected(connecting: socket.socket) -> None:
+    if number := connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))
 
 
 def _set_options(accepted: socket.socket) -> None:

@@ -121,7 +121,7 @@ async def start_tls(
             await anyio.aclose_forcefully(stream)
         if (error := _error_of(exc, host, port)) is None:
             raise
-        raise error from exc
+        raise error from exc  # noqa: ASYNC104 - only an error of TLS or the network has one
 
 
 def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None:

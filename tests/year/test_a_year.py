@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(1800)]
 
 FIRST_DAY = date(2024, 1, 1)
 DAYS = 366
-POLL_S = 600.0
+# No divisor of a day: else what is switched by the clock is met at the same moment each
+# day, and errs to the same side.
+POLL_S = 613.0
 
 
 class Months:
@@ -116,12 +118,14 @@ async def test_a_year_of_readings_agrees_with_a_year_of_statistics(caplog):
         for port in PORTS:
             own_wh = home.own_wh(port)
             assert home.measured_wh(port) == pytest.approx(own_wh, rel=0.005), port
-        # June's figure begins with the reset; February lacks half a day of readings.
-        assert {m for m, share in by_month.items() if abs(share) > 0.005} <= {2, 6}
-        # Known to be unknown: an outage, two power cuts, and restarts between polls.
+        # A month of boilers that come and go between polls agrees by and large. June's
+        # figure begins with the reset, and of February half a day was not read.
+        assert {m for m, share in by_month.items() if abs(share) > 0.015} <= {2, 6}
+        # Known to be unknown: an outage, two power cuts, and the polls around them.
         hours = home.meter.unknown_s(port=1) / 3600
-        assert 12 + 6 < hours < 12 + 6 + 2
-        assert home.sim.local_time() == home.calendar.now().replace(tzinfo=None)
+        assert 18 < hours < 20
+        clock_error = home.sim.local_time() - home.calendar.now().replace(tzinfo=None)
+        assert abs(clock_error.total_seconds()) < 2
     went = [r for r in caplog.records if " is away: " in r.getMessage()]
     came = [r for r in caplog.records if " is back after " in r.getMessage()]
     # The outage and the power cuts, and those restarts that a poll fell into.

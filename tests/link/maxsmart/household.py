@@ -107,8 +107,11 @@ class Household:
             day = datetime.combine(
                 first_day + timedelta(days=number), datetime.min.time()
             )
-            self.plan(day + timedelta(hours=7, minutes=1), self.turn_on)
-            self.plan(day + timedelta(hours=22, minutes=7), self.turn_off)
+            # Polls follow commands: at the same minute each day they would meet what
+            # else is switched at the same moment, and err to the same side.
+            early, late = random.randrange(60), random.randrange(60)
+            self.plan(day + timedelta(hours=6, minutes=30 + early), self.turn_on)
+            self.plan(day + timedelta(hours=22, minutes=late), self.turn_off)
             at = timedelta(hours=8 + random.randrange(12), minutes=random.randrange(60))
             self.plan(day + at, self.read)
 

@@ -102,9 +102,12 @@ def arch(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session) -> None:
-    """Run all that has no session of its own, on both cores unless told otherwise."""
+    """Run all that has no session of its own, in parallel unless told otherwise.
+
+    Four workers for two cores: many tests wait for programs and sockets.
+    """
     install(session, "test")
-    arguments = session.posargs or ["-n", "2", "--dist", "worksteal", "--uvloop"]
+    arguments = session.posargs or ["-n", "4", "--dist", "worksteal", "--uvloop"]
     pytest(
         session,
         "--ignore=tests/test_examples.py",
@@ -138,7 +141,8 @@ def docs(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run each example on both backends and compare what it prints."""
     install(session, "test")
-    pytest(session, "-q", "tests/test_examples.py", *session.posargs)
+    arguments = session.posargs or ["-n", "3"]
+    pytest(session, "-q", "tests/test_examples.py", *arguments)
 
 
 @nox.session

@@ -13,11 +13,11 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 
 from brokers.programs import BROKERS, CELLS, Cell
 from brokers.report import Report
 from brokers.running import Bench, Sample
+from peers.arguments import QUICK_ROUNDS, QUICK_SECONDS, add_measuring, words
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import Library
 from peers.rates import Rates
@@ -30,9 +30,6 @@ Row = tuple[Library, str, Cell]
 
 
 def parse_arguments() -> argparse.Namespace:
-    def words(text: str) -> list[str]:
-        return [word.strip() for word in text.split(",") if word.strip()]
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,28 +41,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cells", type=words, metavar="CELL,...", help=", ".join(cells)
     )
-    parser.add_argument("--loops", type=words, metavar="asyncio,uvloop,trio")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--seconds", type=float, default=1.5, help="how long one run should take"
-    )
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument(
-        "--no-pin", action="store_true", help="leave cores to the system"
-    )
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="messages in a second of the broker's processor time: for a busy machine",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    add_measuring(parser, measured="broker", quick="one short round")
     args = parser.parse_args()
     for given, known in ((args.only, names), (args.cells, cells)):
         for word in given or ():
             if word not in known:
                 parser.error(f"there is no {word!r}, but {', '.join(known)}")
     if args.quick:
-        args.rounds, args.seconds = 1, 0.4
+        args.rounds, args.seconds = QUICK_ROUNDS, QUICK_SECONDS
     return args
 
 

@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+from peers.arguments import QUICK_ROUNDS, QUICK_SECONDS, add_measuring, words
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import CELLS, LIBRARIES, Cell, Library
 from peers.measure import Bench, Sample
@@ -21,10 +22,6 @@ from peers.rates import Rates
 from peers.report import Report, Result, environment, print_environment
 
 Row = tuple[Library, str, Cell]
-
-
-def words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def parse_cells(text: str) -> tuple[Cell, ...]:
@@ -45,33 +42,19 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--only", type=words, metavar="LIB,...", help=", ".join(names))
     parser.add_argument("--cells", type=parse_cells, default=CELLS, metavar="CELL,...")
-    parser.add_argument("--loops", type=words, metavar="asyncio,uvloop,trio")
     parser.add_argument(
         "--tls",
         choices=("both", "with", "without"),
         default="both",
         help="whether the cells are measured through TLS, without it, or both",
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--seconds", type=float, default=1.5, help="how long one run should take"
-    )
-    parser.add_argument("--quick", action="store_true", help="one short round, asyncio")
-    parser.add_argument(
-        "--no-pin", action="store_true", help="leave cores to the system"
-    )
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="messages in a second of the client's processor time: for a busy machine",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    add_measuring(parser, measured="client", quick="one short round, asyncio")
     args = parser.parse_args(argv)
     for name in args.only or ():
         if name not in names:
             parser.error(f"no such client: {name!r}; there are {', '.join(names)}")
     if args.quick:
-        args.rounds, args.seconds = 1, 0.4
+        args.rounds, args.seconds = QUICK_ROUNDS, QUICK_SECONDS
         args.loops = args.loops or ["asyncio"]
     return args
 

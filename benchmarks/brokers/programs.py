@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from peers.libraries import ROOT, TRIO, UVLOOP, Library
-
-OURS = "structiot"
+from peers.libraries import AMQTT, DISTMQTT, OURS, ROOT, UVLOOP, Library
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,20 +53,13 @@ BROKERS = (
     Library(
         name="amqtt",
         runner="run_amqtt.py",
-        requirements=("amqtt==0.12.1", UVLOOP),
+        requirements=AMQTT,
         loops=("asyncio", "uvloop"),
     ),
     Library(
         name="distmqtt",
         runner="run_distmqtt.py",
-        requirements=(
-            "distmqtt==0.35.2",
-            "setuptools<81",
-            "asyncwebsockets==0.9.4",
-            "anyio==4.16.0",
-            TRIO,
-            UVLOOP,
-        ),
+        requirements=DISTMQTT,
         loops=("asyncio", "trio"),
     ),
     Library(

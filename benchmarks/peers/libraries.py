@@ -9,6 +9,15 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 UVLOOP = "uvloop==0.23.0"
 TRIO = "trio==0.35.0"
+AMQTT = ("amqtt==0.12.1", UVLOOP)
+DISTMQTT = (
+    "distmqtt==0.35.2",
+    "setuptools<81",
+    "asyncwebsockets==0.9.4",
+    "anyio==4.16.0",
+    TRIO,
+    UVLOOP,
+)
 OURS, BARE, CEILING = "structiot", "bare loop", "peer's ceiling"
 YARDSTICKS = (CEILING, BARE)
 
@@ -91,7 +100,7 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         name="amqtt",
         runner="run_amqtt.py",
-        requirements=("amqtt==0.12.1", UVLOOP),
+        requirements=AMQTT,
         window=100,
     ),
     Library(
@@ -120,14 +129,7 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         name="distmqtt",
         runner="run_distmqtt.py",
-        requirements=(
-            "distmqtt==0.35.2",
-            "setuptools<81",
-            "asyncwebsockets==0.9.4",
-            "anyio==4.16.0",
-            TRIO,
-            UVLOOP,
-        ),
+        requirements=DISTMQTT,
         loops=("asyncio", "uvloop", "trio"),
         window=100,
     ),

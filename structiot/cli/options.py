@@ -16,10 +16,15 @@ __all__ = [
     "backend_of",
     "common_options",
     "configure_logging",
+    "json_option",
     "wants_debug",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+json_option: Callable[[Any], Any] = click.option(
+    "--json", "wants_json", is_flag=True, help="Print JSON."
+)
 
 BACKENDS = ("asyncio", "trio", "uvloop")
 _VARIABLE = "STRUCTIOT_BACKEND"

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import asyncclick as click
 
 from structiot._kit.tasks import service_group
-from structiot.cli.options import common_options, configure_logging
+from structiot.cli.options import common_options, configure_logging, json_option
 from structiot.cli.output import show_json, show_table
 from structiot.cli.signals import allow_open_files, run_until_stopped
 from structiot.sim import (
@@ -91,7 +91,7 @@ def sim() -> None:
     help="What each of them gets wrong, such as `drop*3`, `watt_null@511` or"
     " `power_cut=60+30`. `structiot sim faults` lists them.",
 )
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@json_option
 @common_options
 @click.pass_context
 async def maxsmart(
@@ -150,7 +150,7 @@ def _show(fleet: MaxSmartFleet, *, wants_json: bool) -> None:
 
 
 @sim.command()
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@json_option
 @common_options
 @click.pass_context
 def families(ctx: click.Context, *, wants_json: bool) -> None:
@@ -165,7 +165,7 @@ def families(ctx: click.Context, *, wants_json: bool) -> None:
 
 
 @sim.command()
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@json_option
 @common_options
 @click.pass_context
 def faults(ctx: click.Context, *, wants_json: bool) -> None:

@@ -8,8 +8,8 @@ from structiot.cli.maxsmart.device import (
     Where,
     assume_option,
     device_command,
-    json_option,
 )
+from structiot.cli.options import json_option
 from structiot.cli.output import as_json, show_json, show_pairs, show_table
 from structiot.errors import PeerError, TransportError
 from structiot.maxsmart import Identifier, StripHealth

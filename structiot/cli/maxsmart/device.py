@@ -22,7 +22,6 @@ __all__ = [
     "assume_option",
     "device_command",
     "http_port_option",
-    "json_option",
     "one_port",
     "ports_argument",
     "ports_meant",
@@ -37,9 +36,6 @@ assume_option: Decorator = click.option(
     "is_assumed",
     is_flag=True,
     help="Ask it even if no device with its firmware is known to be able to.",
-)
-json_option: Decorator = click.option(
-    "--json", "wants_json", is_flag=True, help="Print JSON."
 )
 udp_port_option: Decorator = click.option(
     "--udp-port",

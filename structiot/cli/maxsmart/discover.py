@@ -15,10 +15,9 @@ from structiot._kit.tasks import service_group
 from structiot.cli.maxsmart.complete import BROADCAST
 from structiot.cli.maxsmart.device import (
     http_port_option,
-    json_option,
     udp_port_option,
 )
-from structiot.cli.options import common_options, configure_logging
+from structiot.cli.options import common_options, configure_logging, json_option
 from structiot.cli.output import logging_above, show_json, show_table, table_of
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 

@@ -7,10 +7,10 @@ import asyncclick as click
 from structiot.cli.maxsmart.device import (
     Where,
     device_command,
-    json_option,
     ports_argument,
     ports_meant,
 )
+from structiot.cli.options import json_option
 from structiot.cli.output import figure, show_json, show_table, state_of
 
 __all__ = ["power"]

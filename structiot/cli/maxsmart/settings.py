@@ -10,9 +10,9 @@ from structiot.cli.maxsmart.device import (
     Where,
     assume_option,
     device_command,
-    json_option,
     one_port,
 )
+from structiot.cli.options import json_option
 from structiot.cli.output import show_json, show_pairs
 
 __all__ = ["clock", "rename"]

@@ -16,11 +16,11 @@ from structiot.cli.maxsmart.device import (
     Where,
     assume_option,
     device_command,
-    json_option,
     ports_argument,
     ports_meant,
 )
 from structiot.cli.maxsmart.plot import check_plot, write_plot
+from structiot.cli.options import json_option
 from structiot.cli.output import as_json, show_json
 from structiot.maxsmart import StripStatistics
 from structiot.maxsmart.statistics import PeriodName

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.live import Live
 
 from structiot._kit.tasks import service_group
-from structiot.cli.maxsmart.device import Where, device_command, json_option
+from structiot.cli.maxsmart.device import Where, device_command
 from structiot.cli.maxsmart.watch_view import Board, Event, plain_line
+from structiot.cli.options import json_option
 from structiot.cli.output import has_blocks, logging_above, show_json
 from structiot.cli.signals import run_until_stopped
 from structiot.maxsmart import MaxSmartStrip

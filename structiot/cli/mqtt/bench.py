@@ -13,6 +13,7 @@ from structiot._kit.tasks import service_group
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
+from structiot.cli.options import json_option
 from structiot.cli.output import show_json, show_pairs
 from structiot.mqtt import Messages, MqttClient
 
@@ -71,7 +72,7 @@ class _Tally:
     help="Bytes of a payload.",
 )
 @click.option("-q", "--qos", type=quality, default=0, show_default=True)
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@json_option
 @broker_options()
 async def bench(
     target: Target,

@@ -11,6 +11,7 @@ import asyncclick as click
 from structiot.cli.mqtt.options import TIMED_OUT, broker_options
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
+from structiot.cli.options import json_option
 from structiot.cli.output import show_json
 
 __all__ = ["ping"]
@@ -35,7 +36,7 @@ __all__ = ["ping"]
     show_default=True,
     help=f"Longest wait for an answer; the status is {TIMED_OUT} then.",
 )
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@json_option
 @broker_options()
 async def ping(
     target: Target,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from structiot.mqtt.broker.core.crowd import PATIENCE_S
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.wire.messages import Auth
@@ -10,7 +12,7 @@ from structiot.mqtt.wire.serving import ServerProtocol
 __all__ = ["Handle"]
 
 
-class Handle:
+class Handle(ABC):
     """One connection: its protocol, its session, and a way to write or end it.
 
     Attributes:
@@ -66,14 +68,14 @@ class Handle:
         session = self.session
         return session is not None and (self.is_crowded or session.backlog is not None)
 
+    @abstractmethod
     def flush(self) -> None:
         """Write what `protocol.out` holds up to `writable`; never waits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_auth(self, packet: Auth) -> None:
         """Go on with an authentication, or begin another."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """Write what is to be written and close the connection."""
-        raise NotImplementedError

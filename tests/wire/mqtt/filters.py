@@ -1,0 +1,35 @@
+"""Topic filters, topic names, and whether the one matches the other, by the standard."""
+
+from __future__ import annotations
+
+MATCHES = [
+    ("sport/#", "sport", True),
+    ("sport/#", "sport/", True),
+    ("sport/#", "sports", False),
+    ("sport/+", "sport", False),
+    ("sport/+", "sport/", True),
+    ("+", "/finance", False),
+    ("/+", "/finance", True),
+    ("+/+", "/finance", True),
+    ("a/+/b", "a//b", True),
+    ("a/#", "a/b/c/d", True),
+    ("a/+/#", "a/b", True),
+    ("#", "/", True),
+    ("#", "$SYS/x", False),
+    ("+/x", "$SYS/x", False),
+    ("$SYS/#", "$SYS/x", True),
+    ("$SYS/+", "$SYS/x", True),
+    ("+/monitor/Clients", "$SYS/monitor/Clients", False),
+    ("$SYS/monitor/+", "$SYS/monitor/Clients", True),
+    ("a//b", "a//b", True),
+    ("a/b", "A/b", False),
+    ("$share/g/a/+", "a/1", True),
+    ("a/b", "a/b/", False),
+    ("a/b", "a/c", False),
+    ("a/+/#", "a", False),
+    ("$SYS/#", "$SYS", True),
+    ("$SYS", "$SYS", True),
+    ("$share/g/#", "$SYS/x", False),
+    ("+/+/#", "a/b/c/d", True),
+    ("a/b/#", "a/x/c", False),
+]

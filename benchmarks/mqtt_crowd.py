@@ -29,7 +29,7 @@ def memory_kb() -> int:
     return int(status.partition("VmRSS:")[2].split(maxsplit=1)[0])
 
 
-class Crowd:
+class SlowConsumers:
     """Clients that do nothing but stay."""
 
     def __init__(self, port: int) -> None:
@@ -60,7 +60,7 @@ class Crowd:
 
 async def measure(port: int, clients: int, idle_s: float) -> list[float]:
     """Give kB and ms for each client, and how busy all of them are while idle."""
-    crowd = Crowd(port)
+    crowd = SlowConsumers(port)
     async with anyio.create_task_group() as tasks:
         await crowd.grow(tasks, 1)
         gc.collect()

@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 50
 # One loop that must not call anything: each call in it would cost the decoder a
 # tenth of its rate (see the module). It is held to its present length.
 MAX_LINES_OF = {"structiot/mqtt/wire/codec/decoder.py _decode": 66}
-MAX_MODULES_A_FOLDER = 12
+MAX_MODULES_A_FOLDER = 14
 SOURCE_FOLDERS = ("structiot", "tests", "examples", "benchmarks", "docs")
 # Roots of families: what is raised is always more exact.
 ABSTRACT_ERRORS = {"StructiotError", "TransportError", "PeerError"}

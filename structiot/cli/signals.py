@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 
 if sys.platform != "win32":
     import resource

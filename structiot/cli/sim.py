@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import asyncclick as click
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.cli.options import common_options, configure_logging, json_option
 from structiot.cli.output import show_json, show_table
 from structiot.cli.signals import allow_open_files, run_until_stopped

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 
-from structiot._kit.network import Network
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import Network
 from structiot.errors import ConnectFailed
 from structiot.gateway.config import BrokerSection
 from structiot.mqtt import BrokerServer, open_broker

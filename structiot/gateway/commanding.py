@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import StructiotError
 from structiot.model import Command, Device
 

@@ -11,10 +11,11 @@ from random import Random
 
 from anyio.abc import TaskGroup
 
-from structiot._kit.backoff import Backoff
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
 from structiot.gateway.config import GatewayConfig
+from structiot.gateway.device_topics import Stage
 from structiot.gateway.drivers import Driver, Source
 from structiot.gateway.entities.topics import (
     OFFLINE,
@@ -31,9 +32,8 @@ from structiot.gateway.events import (
     DeviceUpdate,
     GatewayEvent,
 )
-from structiot.gateway.face import Stage
-from structiot.gateway.leftovers import tidy_leftovers
 from structiot.gateway.publisher import Publisher
+from structiot.gateway.stale_topics import tidy_stale_topics
 from structiot.gateway.supervisor import GatewayDevice, Site, error_payload, shown
 from structiot.model import DeviceInfo, StateChange
 from structiot.mqtt import (
@@ -278,7 +278,9 @@ class Gateway:
             self.publisher.repeat([self.topics.gateway_availability])
             if not self._was_connected:
                 self._was_connected = True
-                self._tasks.start_soon(self._tidy, name="structiot.gateway.leftovers")
+                self._tasks.start_soon(
+                    self._tidy, name="structiot.gateway.stale_topics"
+                )
         else:
             next_ = "giving up"
             if event.retry_in_s is not None:
@@ -291,7 +293,7 @@ class Gateway:
 
     async def _tidy(self) -> None:
         try:
-            await tidy_leftovers(
+            await tidy_stale_topics(
                 self._client,
                 topics=self.topics,
                 board=self.publisher,

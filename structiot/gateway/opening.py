@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 
-from structiot._kit.network import REAL_NETWORK, Network
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import drivers_of

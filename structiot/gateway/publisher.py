@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import anyio
 
-from structiot._kit.mailbox import Mailbox
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt import Connected, ConnectionEvent, Disconnected, MqttClient
 

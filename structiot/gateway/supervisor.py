@@ -19,10 +19,11 @@ from types import MappingProxyType
 
 import anyio
 
-from structiot._kit.backoff import Backoff, Schedule
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.backoff import Backoff, Schedule
+from structiot._kit.flow.tasks import service_group
 from structiot.errors import LinkLost, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.commanding import CommandRequest, CommandWorker
+from structiot.gateway.device_topics import DeviceTopics, Stage
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.commands import parse_command, takes_commands
 from structiot.gateway.events import (
@@ -31,7 +32,6 @@ from structiot.gateway.events import (
     DeviceUpdate,
     GatewayEvent,
 )
-from structiot.gateway.face import DeviceFace, Stage
 from structiot.model import (
     Availability,
     Command,
@@ -110,7 +110,7 @@ class GatewayDevice:
         self.source = source
         self.info: DeviceInfo | None = None
         self._site = site
-        self._face = DeviceFace(site.stage, self.label, slug)
+        self._face = DeviceTopics(site.stage, self.label, slug)
         self._device: Device | None = None
         self._schedule: Schedule = site.retry.start(random)
         self._life = anyio.CancelScope()

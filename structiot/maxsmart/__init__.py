@@ -9,14 +9,14 @@ switch them.
 
 from __future__ import annotations
 
-from structiot.maxsmart.api import maxsmart_device
 from structiot.maxsmart.changes import PowerChanged, StateChanged, StripChange
+from structiot.maxsmart.commands import StripHealth
 from structiot.maxsmart.device import MaxSmartStrip
 from structiot.maxsmart.discovery import Discovery, discover_maxsmart
-from structiot.maxsmart.errands import StripHealth
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, Identifier
 from structiot.maxsmart.identify import identify_maxsmart
+from structiot.maxsmart.opening import maxsmart_device
 from structiot.maxsmart.statistics import EnergyPoint, StripStatistics
 from structiot.maxsmart.values import DiscoveredMaxSmart, StripData, StripInfo
 from structiot.maxsmart.wire.capabilities import CAPABILITIES, Capability

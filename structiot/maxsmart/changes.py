@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
 from structiot.maxsmart.values import StripData
 

@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import overload
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
 from structiot.maxsmart.changes import StripChange
-from structiot.maxsmart.errands import Errands, StripHealth
+from structiot.maxsmart.commands import StripCommands, StripHealth
 from structiot.maxsmart.identifiers import DeviceIdentifiers
 from structiot.maxsmart.session import StripSession
 from structiot.maxsmart.statistics import PeriodName, StripStatistics
@@ -37,9 +37,9 @@ class MaxSmartStrip:
     moment; whether a command that was on its way has been obeyed, the next poll tells.
     """
 
-    def __init__(self, session: StripSession, errands: Errands) -> None:
+    def __init__(self, session: StripSession, commands: StripCommands) -> None:
         self._session = session
-        self._errands = errands
+        self._commands = commands
 
     def __repr__(self) -> str:
         info = self.info
@@ -57,7 +57,7 @@ class MaxSmartStrip:
     @property
     def entities(self) -> tuple[Entity, ...]:
         """A switch and a power sensor a port, current where reported, and the total."""
-        return self._session.audience.entities
+        return self._session.subscribers.entities
 
     @property
     def is_available(self) -> bool:
@@ -72,11 +72,11 @@ class MaxSmartStrip:
             MaxSmartRefused: The strip said no.
             SwitchStuck: It said yes, but the port did not follow.
         """
-        await self._errands.switch(port, is_on=True)
+        await self._commands.switch(port, is_on=True)
 
     async def turn_off(self, port: int = ALL_PORTS) -> None:
         """Turn a port off, or all of them, and see that it is; raises as `turn_on`."""
-        await self._errands.switch(port, is_on=False)
+        await self._commands.switch(port, is_on=False)
 
     @overload
     async def check_state(self, port: None = None) -> list[bool | None]: ...
@@ -147,7 +147,7 @@ class MaxSmartStrip:
             UnsupportedDevice: The firmware has no statistics.
             ProtocolViolation: What came back is none.
         """
-        return await self._errands.statistics(port, period)
+        return await self._commands.statistics(port, period)
 
     async def retrieve_port_names(self) -> tuple[str, ...]:
         """Ask for the names of the ports, in their order; `info` is renewed by it.
@@ -159,7 +159,7 @@ class MaxSmartStrip:
         Raises:
             ReplyTimeout: It does not say who it is.
         """
-        return await self._errands.names()
+        return await self._commands.names()
 
     async def change_port_name(self, port: int, new_name: str) -> str:
         """Name a port, or the strip itself with port 0, and see what it is called.
@@ -182,7 +182,7 @@ class MaxSmartStrip:
             UnsupportedDevice: The firmware cannot be told names.
             MaxSmartRefused: The strip said no, or said yes and kept the old name.
         """
-        return await self._errands.rename(port, new_name)
+        return await self._commands.rename(port, new_name)
 
     async def get_device_time(self) -> datetime:
         """Ask for the time on the strip's clock; its zone is not known.
@@ -190,7 +190,7 @@ class MaxSmartStrip:
         Raises:
             UnsupportedDevice: The firmware does not tell its time.
         """
-        return await self._errands.time()
+        return await self._commands.time()
 
     async def set_device_time(self) -> datetime | None:
         """Set the strip's clock to the local time, by asking who it is.
@@ -204,14 +204,14 @@ class MaxSmartStrip:
         Raises:
             ReplyTimeout: It does not say who it is.
         """
-        return await self._errands.set_time()
+        return await self._commands.set_time()
 
     async def get_device_identifiers(self) -> DeviceIdentifiers:
         """Ask for the CPU id and the like, and rank all that identifies the strip.
 
         Firmware without them gives what is known from elsewhere.
         """
-        return await self._errands.identifiers()
+        return await self._commands.identifiers()
 
     async def health_check(self) -> StripHealth:
         """Ask for data once and tell how that went; raises nothing while it is open.
@@ -219,7 +219,7 @@ class MaxSmartStrip:
         It is a poll like any other: who watches is given what was read, and one that
         fails counts as a failed poll.
         """
-        return await self._errands.health()
+        return await self._commands.health()
 
     # ------------------------------------------------------------ watching
 
@@ -237,7 +237,7 @@ class MaxSmartStrip:
                 and counted (`.dropped`).
         """
         session = self._session
-        return session.watching(session.audience.readings(max_items))
+        return session.watching(session.subscribers.readings(max_items))
 
     def changes(
         self, *, min_power_w: float = 1.0, max_items: int = 256
@@ -263,7 +263,7 @@ class MaxSmartStrip:
             UsageError: `min_power_w` is no number, or less than 0.
         """
         session = self._session
-        watch = session.audience.changes(min_power_w, max_items, session.is_recent)
+        watch = session.subscribers.changes(min_power_w, max_items, session.is_recent)
         return session.watching(watch)
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
@@ -273,7 +273,7 @@ class MaxSmartStrip:
         a slow consumer. While the strip is away, or another device answers at its
         address, the iterator waits; availability says why.
         """
-        return self._session.watching(self._session.audience.events())
+        return self._session.watching(self._session.subscribers.events())
 
     async def command(self, key: str, command: Command) -> None:
         """Switch the entity `key`, such as `port_1`, on (True) or off (False)."""
@@ -287,4 +287,4 @@ class MaxSmartStrip:
         if not isinstance(command, bool):
             message = f"{key} of {self.info.name} takes true or false, not {command!r}"
             raise UsageError(message)
-        await self._errands.switch(port, is_on=command)
+        await self._commands.switch(port, is_on=command)

@@ -8,14 +8,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 
-from structiot._kit.mailbox import Mailbox
-from structiot._kit.neighbourhood import Neighbourhood, neighbourhood_of
-from structiot._kit.network import REAL_NETWORK, Network, UdpSocket
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_network import HostNetwork, host_network_of
+from structiot._kit.net.network import REAL_NETWORK, Network, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart.identify import Identification
 from structiot.maxsmart.link.datagrams import Clock, system_clock
-from structiot.maxsmart.link.rollcall import Listener
+from structiot.maxsmart.link.discovery_replies import Listener
 from structiot.maxsmart.values import DiscoveredMaxSmart, discovered_from
 from structiot.maxsmart.wire.messages import DiscoveryReply
 
@@ -212,7 +212,7 @@ def discover_maxsmart(
     http_port: int = 80,
     clock: Clock = system_clock,
     network: Network = REAL_NETWORK,
-    neighbourhood: Neighbourhood | None = None,
+    host_network: HostNetwork | None = None,
 ) -> Discovery:
     """Find MaxSmart and Revogi devices, all in the network or the one at `ip`.
 
@@ -236,7 +236,7 @@ def discover_maxsmart(
         http_port: Where devices are asked for their CPU id.
         clock: Tells the local time with its zone.
         network: Where datagrams go.
-        neighbourhood: Which networks this machine is part of; the system says if None.
+        host_network: Which networks this machine is part of; the system says if None.
 
     Returns:
         A `Discovery`: await it for a list, iterate over it, or enter it as a block.
@@ -252,14 +252,14 @@ def discover_maxsmart(
     if window_s <= 0 or rounds < 1:
         message = f"a discovery takes time and a round: {window_s:g} s, {rounds} rounds"
         raise UsageError(message)
-    around = neighbourhood_of(network) if neighbourhood is None else neighbourhood
+    around = host_network_of(network) if host_network is None else host_network
     everybody = None if broadcast is None else tuple(broadcast)
     identification = Identification(
         http_port=http_port,
         udp_port=udp_port,
         clock=clock,
         network=network,
-        neighbourhood=around,
+        host_network=around,
     )
     listener = Listener(
         hosts=everybody if ip is None else (ip,),
@@ -269,7 +269,7 @@ def discover_maxsmart(
         rounds=rounds,
         spacing_s=_SPACING_S,
         network=network,
-        neighbourhood=around,
+        host_network=around,
         clock=clock,
     )
     return Discovery(

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import anyio
 
-from structiot._kit.neighbourhood import Neighbourhood, neighbourhood_of
-from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.net.host_network import HostNetwork, host_network_of
+from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import ConnectFailed, PeerError, TransportError
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.link.datagrams import Clock, system_clock, udp_address
@@ -34,7 +34,7 @@ async def identify_maxsmart(
     reply_s: float = _REPLY_S,
     clock: Clock = system_clock,
     network: Network = REAL_NETWORK,
-    neighbourhood: Neighbourhood | None = None,
+    host_network: HostNetwork | None = None,
 ) -> DeviceIdentifiers:
     """Ask one device for all that identifies it: CPU id, MAC, serial.
 
@@ -50,7 +50,7 @@ async def identify_maxsmart(
         reply_s: Longest wait for one reply, in seconds.
         clock: Tells the local time with its zone.
         network: Where connections and datagrams go.
-        neighbourhood: Where hardware addresses are looked up; the system's if None.
+        host_network: Where hardware addresses are looked up; the system's if None.
 
     Returns:
         What was learnt; `.best` is the most trusted of it, `.ranked` all in order.
@@ -63,7 +63,7 @@ async def identify_maxsmart(
         >>> identifiers.best.text
         'cpu_0123456789ABCDEF01234567'
     """
-    around = neighbourhood_of(network) if neighbourhood is None else neighbourhood
+    around = host_network_of(network) if host_network is None else host_network
     link = unasked_link(
         host,
         port=port,
@@ -105,13 +105,13 @@ class Identification:
         udp_port: int,
         clock: Clock,
         network: Network,
-        neighbourhood: Neighbourhood,
+        host_network: HostNetwork,
     ) -> None:
         self._http_port = http_port
         self._udp_port = udp_port
         self._clock = clock
         self._network = network
-        self._neighbourhood = neighbourhood
+        self._host_network = host_network
         self._turns = anyio.CapacityLimiter(_AT_A_TIME)
 
     async def identified(
@@ -147,7 +147,7 @@ class Identification:
         identifiers = identifiers_from(
             device.host,
             hardware=hardware,
-            arp_mac=await arp_mac_of(device.host, self._network, self._neighbourhood),
+            arp_mac=await arp_mac_of(device.host, self._network, self._host_network),
         )
         told = device.identifiers
         identifiers = replace(identifiers, mac=told.mac, serial=told.serial)
@@ -163,11 +163,11 @@ async def _hardware(link: StripLink) -> Identifiers | None:
 
 
 async def arp_mac_of(
-    host: str, network: Network, neighbourhood: Neighbourhood
+    host: str, network: Network, host_network: HostNetwork
 ) -> str | None:
     """Look up a host's hardware address; None if nobody here knows it."""
     try:
-        return await neighbourhood.mac_of(await udp_address(host, network))
+        return await host_network.mac_of(await udp_address(host, network))
     except TransportError as exc:
         _log.debug("%s has no address to look up: %s", host, exc)
         return None

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import anyio
 
-from structiot._kit.backoff import Backoff
+from structiot._kit.flow.backoff import Backoff
 from structiot.errors import (
     PeerError,
     ProtocolViolation,
@@ -27,11 +27,11 @@ from structiot.errors import (
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart.audience import Audience
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
 from structiot.maxsmart.link.datagrams import Clock
-from structiot.maxsmart.link.identity import IdentityCheck, strangeness_of
+from structiot.maxsmart.link.identity import IdentityCheck, suspicion_of
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
+from structiot.maxsmart.subscribers import Subscribers
 from structiot.maxsmart.values import StripData, StripInfo, data_from, info_from
 from structiot.maxsmart.wire.capabilities import Capabilities, Capability
 from structiot.maxsmart.wire.codec_data import read_port_data
@@ -84,7 +84,7 @@ class StripSession:
         link: Requests to it.
         identity: Whether it is still the same, and what it says about itself.
         capabilities: What it can, as far as that is known.
-        audience: Who watches, and what they were told last.
+        subscribers: Who watches, and what they were told last.
         schedule: When it is polled.
         reach: Whether it is there.
     """
@@ -121,7 +121,7 @@ class StripSession:
         self._heard_at = anyio.current_time()
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
         info = self._info_now()
-        self.audience: Audience = Audience(
+        self.subscribers: Subscribers = Subscribers(
             info, self._converted(self._ports, info.id), clock
         )
         self.schedule: PollSchedule = PollSchedule(
@@ -138,7 +138,7 @@ class StripSession:
     @property
     def info(self) -> StripInfo:
         """Who the strip is."""
-        return self.audience.info
+        return self.subscribers.info
 
     # ------------------------------------------------------------ polling
 
@@ -188,7 +188,7 @@ class StripSession:
         must_identify = is_other or self.reach.must_identify or self._is_stale()
         # A command of ours makes nothing strange.
         is_still = not self._commanding.locked()
-        strangeness = strangeness_of(self._ports, ports) if is_still else "not at all"
+        strangeness = suspicion_of(self._ports, ports) if is_still else "not at all"
         if self.identity.is_due(strangeness) or must_identify:
             await self.identity.check(is_required=must_identify)
             self.describe()
@@ -207,9 +207,9 @@ class StripSession:
         if self.reach.succeeded() is Verdict.CAME_BACK and away_since is not None:
             away_s = self._heard_at - away_since
             _log.info("%s is back after %.0f s", self.info.label, away_s)
-            self.audience.tell_availability(is_available=True)
+            self.subscribers.tell_availability(is_available=True)
         data = self._converted(ports, self.info.id)
-        self.audience.tell_data(data)
+        self.subscribers.tell_data(data)
         return data
 
     def _failed(self, error: TransportError | PeerError) -> None:
@@ -219,10 +219,10 @@ class StripSession:
         delay_s = self._retries.next_delay_s() or 0.0
         self.schedule.retry(now, delay_s)
         self._wake.set()
-        is_news = is_other and self.audience.availability.reason != str(error)
+        is_news = is_other and self.subscribers.availability.reason != str(error)
         if verdict is Verdict.WENT_AWAY or is_news:
             _log.warning("%s is away: %s; asking on", self.info.label, error)
-            self.audience.tell_availability(is_available=False, reason=str(error))
+            self.subscribers.tell_availability(is_available=False, reason=str(error))
 
     def _converted(self, ports: PortData, device: str) -> StripData:
         return data_from(ports, device=device, at_utc=self._clock().astimezone(UTC))
@@ -233,7 +233,7 @@ class StripSession:
         info = self._info_now()
         if not self.info.is_provisional:
             info = replace(info, id=self.info.id, is_provisional=False)
-        self.audience.tell_info(info)
+        self.subscribers.tell_info(info)
 
     def _info_now(self) -> StripInfo:
         return info_from(
@@ -376,20 +376,20 @@ class StripSession:
     async def watching(self, box: AbstractContextManager[T]) -> AsyncGenerator[T]:
         """Poll as long as a box of the audience is open."""
         self._check_open()
-        if not self.audience.size:
+        if not self.subscribers.size:
             self.schedule.begin(anyio.current_time())
             self._wake.set()
         try:
             with box as opened:
                 yield opened
         finally:
-            if not self.audience.size:
+            if not self.subscribers.size:
                 self.schedule.stop()
 
     def close(self) -> None:
         """End every iteration; what is called from now on is an error."""
         self._is_closed = True
-        self.audience.close()
+        self.subscribers.close()
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.api import open_mqttclient, subscription
 from structiot.mqtt.auth import Authentication, ScramSha256
 from structiot.mqtt.broker import BrokerServer, open_broker
 from structiot.mqtt.client import Counters, MqttClient
@@ -21,6 +20,7 @@ from structiot.mqtt.errors import (
 )
 from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
 from structiot.mqtt.link import Receipt
+from structiot.mqtt.opening import open_mqttclient, subscription
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, Will
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
@@ -68,7 +68,7 @@ class MqttClient(Publishing):
     @property
     def client_id(self) -> str:
         """The client identifier, as given or as the broker assigned it."""
-        return self._link.greeting.client_id
+        return self._link.handshake.client_id
 
     @property
     def is_connected(self) -> bool:
@@ -82,7 +82,7 @@ class MqttClient(Publishing):
 
     def events(self) -> AbstractAsyncContextManager[Mailbox[ConnectionEvent]]:
         """Iterate over `Connected` and `Disconnected`, the present state first."""
-        return self._link.news.listen()
+        return self._link.events.listen()
 
     # -- subscribing ---------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class MqttClient(Publishing):
         link = self._link
         properties = None
         if session_expiry_s is not None:
-            properties = link.greeting.goodbye_with(session_expiry_s)
+            properties = link.handshake.goodbye_with(session_expiry_s)
         await link.leave(self._config.goodbye_s, reason, properties)
         if self._inbox is not None:
             self._inbox.close()

@@ -13,7 +13,7 @@ from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
 from structiot.mqtt.auth import Authentication
 from structiot.mqtt.codecs import CodecChoice
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
 from structiot.mqtt.wire.properties import WillProperties
 from structiot.mqtt.wire.topics import name_fault

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import ByteStream
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.errors import ConfigError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.distmqtt_engine.connection import Connections

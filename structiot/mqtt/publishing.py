@@ -13,7 +13,7 @@ from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.requests import Requests
 from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired, left_of
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.topics import name_fault
@@ -217,7 +217,7 @@ class Publishing:
         if properties is None:
             return Flow(topic, payload, flags)
         properties = properties.end_to_end()
-        if self._link.greeting.version < 5:
+        if self._link.handshake.version < 5:
             raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
         if properties.message_expiry_s is None:
             return Flow(topic, payload, flags, properties)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import anyio
 
-from structiot._kit.replies import Reply, ReplyTable
+from structiot._kit.flow.replies import Reply, ReplyTable
 from structiot.errors import LinkLost, StructiotError, UsageError
 from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.link import Link
 from structiot.mqtt.subscription import Messages
-from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -97,7 +97,7 @@ class Requests:
             if self._box is None or self._box.is_closed:
                 link = self._link
                 stem = link.protocol.limits.response_information or PREFIX
-                box = _ReplyBox(f"{stem.rstrip('/')}/{link.greeting.client_id}", link)
+                box = _ReplyBox(f"{stem.rstrip('/')}/{link.handshake.client_id}", link)
                 entry = link.router.add(
                     SubscriptionRequest(topic_filter=box.topic, qos=1), box
                 )

@@ -9,7 +9,7 @@ import anyio
 
 from structiot.errors import StructiotError
 from structiot.mqtt.subscription import Messages
-from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.protocol import Event
 from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared

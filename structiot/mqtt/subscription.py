@@ -13,7 +13,7 @@ import anyio
 
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
-from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.reasons import ALLOWED_REASONS, ReasonCode
 

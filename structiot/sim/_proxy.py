@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.network import LOST, REAL_NETWORK, Address, Network
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import LOST, REAL_NETWORK, Address, Network
 from structiot.errors import TransportError
 
 __all__ = ["FaultProxy", "fault_proxy"]

@@ -20,9 +20,9 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork, MemoryStream
-from structiot._kit.network import LOST
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.memory import MemoryNetwork, MemoryStream
+from structiot._kit.net.network import LOST
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -69,7 +69,7 @@ class FakeConnection:
         self._broker = broker
         self._stream = stream
         self._decoder = Decoder(role="server")
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
         self._seen = 0
         self._one_at_a_time = anyio.Lock()
         self._may_read = anyio.Event()
@@ -100,7 +100,7 @@ class FakeConnection:
                 if isinstance(packet, kind):
                     return packet
             assert not self.ended.is_set(), f"the client left without a {kind}"
-            await self._news.wait()
+            await self._changed.wait()
 
     def of(self, kind: type[P]) -> list[P]:
         """All packets of a kind so far."""
@@ -160,8 +160,8 @@ class FakeConnection:
             assert self._decoder.violation is None, self._decoder.violation
 
     def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
+        self._changed.set()
+        self._changed = anyio.Event()
 
 
 class FakeBroker:

@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from tests._support.mosquitto import mosquitto_program
 
 PROGRAM = [sys.executable, "-m", "structiot"]

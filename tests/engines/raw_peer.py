@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import LOST, REAL_NETWORK
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import LOST, REAL_NETWORK
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import Connack, Connect, Packet
 
@@ -34,7 +34,7 @@ class RawPeer:
         self.answer: Answer = lambda packet: b""
         self.connections = 0
         self._stream: ByteStream | None = None
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
 
     async def send(self, data: bytes) -> None:
         assert self._stream is not None
@@ -46,7 +46,7 @@ class RawPeer:
     async def seen(self, kind: type[Packet], count: int = 1) -> None:
         """Wait until so many packets of a kind have come."""
         while len(self.of(kind)) < count:
-            await self._news.wait()
+            await self._changed.wait()
 
     def reset(self) -> None:
         """Break the connection as a dying machine does."""
@@ -63,8 +63,8 @@ class RawPeer:
             while True:
                 for packet in decoder.feed(await stream.receive()):
                     self.packets.append(packet)
-                    self._news.set()
-                    self._news = anyio.Event()
+                    self._changed.set()
+                    self._changed = anyio.Event()
                     is_first = isinstance(packet, Connect)
                     reply = encode(Connack(), 4) if is_first else self.answer(packet)
                     if reply is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.mqtt import Message, MqttClient, open_mqttclient
 
 _LOOK_EVERY_S = 0.05

@@ -9,14 +9,14 @@ from random import Random
 
 import anyio
 
-from structiot._kit.backoff import Backoff
-from structiot._kit.mailbox import Mailbox
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
 from structiot.errors import StructiotError
+from structiot.gateway.device_topics import Stage
 from structiot.gateway.drivers import Source
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
-from structiot.gateway.face import Stage
 from structiot.gateway.supervisor import GatewayDevice, Site
 from structiot.model import (
     Availability,
@@ -40,7 +40,7 @@ ENTITIES: tuple[Entity, ...] = (
 )
 
 
-class Board:
+class TopicSink:
     """Remembers what was published."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class ScriptedDevice:
         self.commands.append((key, command))
 
 
-def site_of(board: Board, events: list[GatewayEvent] | None = None) -> Site:
+def site_of(board: TopicSink, events: list[GatewayEvent] | None = None) -> Site:
     """Make a site that gives every device the level it wants."""
 
     def claim(device: GatewayDevice, info: DeviceInfo) -> str:

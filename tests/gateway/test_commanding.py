@@ -10,8 +10,8 @@ import pytest
 from structiot.errors import CommandRefused, ConnectFailed, LinkLost
 from structiot.gateway.supervisor import GatewayDevice
 from tests.gateway.support import (
-    Board,
     ScriptedDevice,
+    TopicSink,
     kept,
     running,
     settled,
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def board() -> TopicSink:
+    return TopicSink()
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def device() -> ScriptedDevice:
     return ScriptedDevice()
 
 
-def errors_of(board: Board) -> list[str]:
+def errors_of(board: TopicSink) -> list[str]:
     assert {topic for topic, _ in board.told} <= {"structiot/desk/error"}
     return [json.loads(payload)["error"] for _, payload in board.told]
 

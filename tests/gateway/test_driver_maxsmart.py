@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
 from structiot.gateway.config import load_config
 from structiot.gateway.drivers import Source, drivers_of

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import BrokerConnected, Gateway, load_config, open_gateway
 from structiot.gateway.broker import uri_for_us

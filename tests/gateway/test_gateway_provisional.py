@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.sim import Fault, FaultKind, MaxSmartSim, sim_maxsmart
 

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import (
     BrokerConnected,
     GatewayConfig,

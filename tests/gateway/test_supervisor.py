@@ -23,8 +23,8 @@ from structiot.model import (
 from tests.gateway.support import (
     AT,
     ENTITIES,
-    Board,
     ScriptedDevice,
+    TopicSink,
     kept,
     running,
     settled,
@@ -38,8 +38,8 @@ CONFIG = "homeassistant/device/gw_desk/config"
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def board() -> TopicSink:
+    return TopicSink()
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import functools
 
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import REAL_NETWORK, Network
 from tests.kit.ends import Ends, connected
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.network import Network, TcpListener, UdpSocket
+from structiot._kit.net.network import Network, TcpListener, UdpSocket
 
 Ends = Callable[[], AbstractAsyncContextManager[tuple[ByteStream, ByteStream]]]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.backoff import Backoff, Schedule
+from structiot._kit.flow.backoff import Backoff, Schedule
 from structiot.errors import ConfigError
 
 backoffs = st.builds(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from structiot._kit.network import REAL_NETWORK
+from structiot._kit.net.network import REAL_NETWORK
 from structiot.errors import ConnectFailed
 from tests.kit.ends import served
 

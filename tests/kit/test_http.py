@@ -10,7 +10,7 @@ import pytest
 from anyio.abc import ByteStream
 
 from structiot._kit.http import HttpReply, open_http
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, UsageError
 from tests.kit.web_site import hang_up, reply, site
 

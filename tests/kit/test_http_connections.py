@@ -7,8 +7,8 @@ import pytest
 from anyio.abc import ByteStream
 
 from structiot._kit.http import HttpClient, open_http
-from structiot._kit.memory_network import MemoryNetwork, MemoryStream
-from structiot._kit.network import REAL_NETWORK
+from structiot._kit.net.memory import MemoryNetwork, MemoryStream
+from structiot._kit.net.network import REAL_NETWORK
 from structiot.errors import ProtocolViolation
 from tests._support.cancel_sweep import cancel_sweep
 from tests.kit.web_site import reply, site

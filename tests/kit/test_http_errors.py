@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structiot._kit.http import HttpReply, open_http
-from structiot._kit.memory_network import MemoryNetwork, MemoryStream
+from structiot._kit.net.memory import MemoryNetwork, MemoryStream
 from structiot.errors import (
     ConnectFailed,
     LinkLost,

@@ -11,7 +11,7 @@ import pytest
 from anyio.abc import ByteStream
 
 from structiot._kit.http import open_http
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ProtocolViolation
 from tests.kit.web_site import reply, site
 

@@ -11,7 +11,7 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.http import open_http
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, LinkLost
 from tests.kit.web_site import reply, site
 

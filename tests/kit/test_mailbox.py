@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.mailbox import Mailbox, OverflowPolicy
+from structiot._kit.flow.mailbox import Mailbox, OverflowPolicy
 from structiot.errors import LinkLost, Overflowed, UsageError
 
 pytestmark = pytest.mark.virtual_time

@@ -7,8 +7,8 @@ import contextlib
 import anyio
 import pytest
 
-from structiot._kit.memory_network import BROADCAST, MemoryNetwork
-from structiot._kit.network import UdpSocket
+from structiot._kit.net.memory import BROADCAST, MemoryNetwork
+from structiot._kit.net.network import UdpSocket
 from structiot.errors import TransportError
 
 pytestmark = pytest.mark.virtual_time

@@ -12,12 +12,12 @@ from anyio.abc import ByteStream, SocketAttribute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.memory_network import (
+from structiot._kit.net.memory import (
     MemoryNetwork,
     MemoryStream,
     memory_pipe,
 )
-from structiot._kit.network import StreamAttribute
+from structiot._kit.net.network import StreamAttribute
 from structiot.errors import ConnectFailed
 from tests._support.cancel_sweep import cancel_sweep
 

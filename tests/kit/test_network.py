@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import LOST, Address, Network
+from structiot._kit.net.network import LOST, Address, Network
 from structiot.errors import ConnectFailed
 from tests.kit.ends import Ends, served, unused_port
 

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from structiot._kit.network import (
+from structiot._kit.net.network import (
     LOST,
     REAL_NETWORK,
     Address,

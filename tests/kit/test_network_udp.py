@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.network import Network, UdpSocket, place
+from structiot._kit.net.network import Network, UdpSocket, place
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 from tests.kit.ends import udp_pair
 

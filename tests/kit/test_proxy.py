@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import LOST
-from structiot._kit.proxy import Proxy, connect_through, parse_proxy
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import LOST
+from structiot._kit.net.proxy import Proxy, connect_through, parse_proxy
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 pytestmark = pytest.mark.virtual_time

@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from structiot._kit.replies import ReplyTable
+from structiot._kit.flow.replies import ReplyTable
 from structiot.errors import LinkLost, ProtocolViolation, StructiotError, UsageError
 
 pytestmark = pytest.mark.virtual_time

@@ -12,8 +12,8 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from structiot._kit.network import REAL_NETWORK
-from structiot._kit.sockets import AcceptedStream, accept, connect, family_of
+from structiot._kit.net.network import REAL_NETWORK
+from structiot._kit.net.sockets import AcceptedStream, accept, connect, family_of
 from tests.kit.ends import connected
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.abc import TaskStatus
 
-from structiot._kit.tasks import _one_error, service_group
+from structiot._kit.flow.tasks import _one_error, service_group
 from structiot.errors import InternalError, LinkLost
 from tests.kit.failing import Oops, fail, fail_when_cancelled
 

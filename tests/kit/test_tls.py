@@ -14,10 +14,10 @@ import trustme
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
-from structiot._kit.memory_network import memory_pipe
-from structiot._kit.network import LOST
-from structiot._kit.tasks import service_group
-from structiot._kit.tls import client_context, start_tls
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.memory import memory_pipe
+from structiot._kit.net.network import LOST
+from structiot._kit.net.tls import client_context, start_tls
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,

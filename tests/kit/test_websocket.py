@@ -6,7 +6,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from structiot._kit.memory_network import memory_pipe
+from structiot._kit.net.memory import memory_pipe
 from structiot._kit.websocket import accept_websocket, connect_websocket
 from structiot.errors import LinkLost, ProtocolViolation, UsageError
 from tests._support.cancel_sweep import cancel_sweep

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import memory_pipe
+from structiot._kit.net.memory import memory_pipe
 from structiot._kit.websocket import accept_websocket, connect_websocket
 from structiot.errors import (
     AuthRefused,

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork, MemoryStream
-from structiot._kit.network import LOST, Network, TcpListener
+from structiot._kit.net.memory import MemoryNetwork, MemoryStream
+from structiot._kit.net.network import LOST, Network, TcpListener
 
 Answer = bytes | Callable[[ByteStream], Awaitable[None]]
 Accept = Callable[[ByteStream], Awaitable[ByteStream]]

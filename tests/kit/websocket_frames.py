@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from structiot._kit.memory_network import MemoryStream, memory_pipe
+from structiot._kit.net.memory import MemoryStream, memory_pipe
 from structiot._kit.websocket import WebSocket, connect_websocket
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

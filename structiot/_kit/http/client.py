@@ -21,7 +21,7 @@ from structiot._kit.http.reply import (
     too_late,
 )
 from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
-from structiot._kit.network import REAL_NETWORK, Network
+from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import LinkLost, ProtocolViolation, UsageError
 
 __all__ = ["HttpClient", "open_http"]

@@ -22,7 +22,7 @@ from structiot._kit.http.reply import (
     default_port,
     too_late,
 )
-from structiot._kit.network import LOST, REAL_NETWORK, Network, reason_of
+from structiot._kit.net.network import LOST, REAL_NETWORK, Network, reason_of
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation
 
 __all__ = ["OneShotHttp"]

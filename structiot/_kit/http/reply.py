@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from structiot._kit.network import place
+from structiot._kit.net.network import place
 from structiot.errors import ConfigError, ConnectFailed, ReplyTimeout, UsageError
 
 __all__ = ["HttpReply", "base_url_of", "checked", "default_port", "too_late"]

@@ -14,8 +14,8 @@ import httpcore
 import httpx
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import LOST, Network, StreamAttribute, reason_of
-from structiot._kit.tls import start_tls
+from structiot._kit.net.network import LOST, Network, StreamAttribute, reason_of
+from structiot._kit.net.tls import start_tls
 
 __all__ = ["EXCHANGE", "Exchange", "Transport"]
 

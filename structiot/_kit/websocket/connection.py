@@ -31,7 +31,7 @@ from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from structiot._kit.network import LOST
+from structiot._kit.net.network import LOST
 from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,

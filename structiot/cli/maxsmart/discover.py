@@ -11,7 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.cli.maxsmart.complete import BROADCAST
 from structiot.cli.maxsmart.device import (
     http_port_option,

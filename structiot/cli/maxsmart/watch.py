@@ -10,9 +10,9 @@ import asyncclick as click
 from rich.console import Console
 from rich.live import Live
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.cli.maxsmart.device import Where, device_command
-from structiot.cli.maxsmart.watch_view import Board, Event, plain_line
+from structiot.cli.maxsmart.watch_view import Event, TopicSink, plain_line
 from structiot.cli.options import json_option
 from structiot.cli.output import has_blocks, logging_above, show_json
 from structiot.cli.signals import run_until_stopped
@@ -74,7 +74,7 @@ def _echo(event: Event) -> None:
 
 async def _show_board(strip: MaxSmartStrip, poll_s: float) -> None:
     console = Console()
-    board = Board(strip, poll_s=poll_s, has_blocks=has_blocks(console))
+    board = TopicSink(strip, poll_s=poll_s, has_blocks=has_blocks(console))
     with logging_above(console), Live(console=console, auto_refresh=False) as live:
 
         async def draw() -> None:

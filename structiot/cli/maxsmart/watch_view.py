@@ -19,7 +19,7 @@ from structiot.maxsmart import (
 )
 from structiot.model import Availability, Reading
 
-__all__ = ["Board", "Event", "plain_line"]
+__all__ = ["Event", "TopicSink", "plain_line"]
 
 _BAR_CELLS = 20
 
@@ -42,7 +42,7 @@ def plain_line(event: Event) -> str:
     return f"{_time(event.at_utc)}  {text}"
 
 
-class Board:
+class TopicSink:
     """The latest reading of each port, and whether the device is there."""
 
     def __init__(

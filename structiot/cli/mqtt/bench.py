@@ -9,7 +9,7 @@ from time import perf_counter
 import anyio
 import asyncclick as click
 
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from structiot.gateway.config.checks import findings_together
+from structiot.gateway.config.checks import cross_field_checks
 from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
     Position,
@@ -114,7 +114,7 @@ def _syntax_problem(
 def _checked(
     data: Mapping[str, Any], *, path: str, folder: FilePath, positions: Positions
 ) -> GatewayConfig:
-    findings = list(findings_together(data))
+    findings = list(cross_field_checks(data))
     data, trouble = with_files(data, folder)
     findings += trouble
     config = None

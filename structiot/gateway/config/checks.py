@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from structiot._kit.network import is_loopback
+from structiot._kit.net.network import is_loopback
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.problems import Finding
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 
-__all__ = ["findings_together"]
+__all__ = ["cross_field_checks"]
 
 _SYSTEMS = ("maxsmart",)
 
 
-def findings_together(data: Mapping[str, object]) -> Iterator[Finding]:
+def cross_field_checks(data: Mapping[str, object]) -> Iterator[Finding]:
     """Find settings that contradict each other."""
     yield from _credentials(_table(data, "mqtt"))
     yield from _encryption(_table(data, "mqtt"))

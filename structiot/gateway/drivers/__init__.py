@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structiot._kit.network import Network
+from structiot._kit.net.network import Network
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers.driver import Driver, Keeper, Kept, Source
 from structiot.gateway.drivers.maxsmart import MaxSmartDriver

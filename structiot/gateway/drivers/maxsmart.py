@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from structiot._kit.network import Network
+from structiot._kit.net.network import Network
 from structiot.errors import TransportError
 from structiot.gateway.config import MaxSmartDeviceSection, MaxSmartSection
 from structiot.gateway.drivers.driver import Keeper, Kept, Source

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import anyio
 
-from structiot._kit.network import Network, RealNetwork, UdpSocket
+from structiot._kit.net.network import Network, RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, ProtocolViolation
 from structiot.maxsmart.wire.codec_discovery import (
     decode_discovery_reply,

@@ -26,7 +26,7 @@ from structiot.maxsmart.wire.messages import (
 )
 from structiot.maxsmart.wire.protocol import Identity, has_jumped
 
-__all__ = ["IdentityCheck", "Strangeness", "strangeness_of"]
+__all__ = ["IdentityCheck", "Strangeness", "suspicion_of"]
 
 Strangeness: TypeAlias = Literal["not at all", "a little", "very"]
 
@@ -38,7 +38,7 @@ _UNKNOWN_AGAIN_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def strangeness_of(before: PortData, after: PortData) -> Strangeness:
+def suspicion_of(before: PortData, after: PortData) -> Strangeness:
     """Judge data from a strip that nobody here has switched."""
     if before.switches != after.switches:
         # Somebody pressed a button, or it is no more the same strip.

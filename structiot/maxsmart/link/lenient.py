@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.network import Network, TcpListener, UdpSocket
+from structiot._kit.net.network import Network, TcpListener, UdpSocket
 
 __all__ = ["LenientNetwork", "mended"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from structiot._kit.http import OneShotHttp
-from structiot._kit.network import Network
+from structiot._kit.net.network import Network
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,

@@ -25,14 +25,14 @@ from structiot.maxsmart.wire.messages import ALL_PORTS, DiscoveryReply, PortData
 
 __all__ = [
     "VERIFY_AFTER_S",
+    "DiscoveryDeduplicator",
     "Identity",
     "PollSchedule",
     "Reachability",
-    "Rollcall",
     "Verdict",
     "has_jumped",
     "is_other_kind",
-    "ports_astray",
+    "mismatched_ports",
 ]
 
 # When to read back after a command: at once, then as long as a relay may lag.
@@ -208,7 +208,7 @@ def has_jumped(before: PortData, after: PortData) -> bool:
     )
 
 
-def ports_astray(
+def mismatched_ports(
     switches: Sequence[bool | None], port: int, *, is_on: bool
 ) -> tuple[int, ...]:
     """Give the ports that do not show what was asked of `port` (0: of all)."""
@@ -219,7 +219,7 @@ def ports_astray(
     )
 
 
-class Rollcall:
+class DiscoveryDeduplicator:
     """Tells which answers to discovery are new: by serial, then MAC, then address.
 
     Args:

@@ -9,7 +9,7 @@ from structiot.mqtt.broker.auth import (
     hash_password,
 )
 from structiot.mqtt.broker.config import BrokerLimits
-from structiot.mqtt.broker.exchange import Authenticator, AuthExchange, Identity
+from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.server import BrokerServer, open_broker
 
 __all__ = [

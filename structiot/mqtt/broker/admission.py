@@ -13,10 +13,10 @@ from structiot.errors import AuthRefused
 from structiot.mqtt.broker.auth import Passwords
 from structiot.mqtt.broker.connection import ClientConnection
 from structiot.mqtt.broker.core import Broker
-from structiot.mqtt.broker.exchange import Authenticator, AuthExchange, Identity
+from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.serving import ServerState
+from structiot.mqtt.wire.server_protocol import ServerState
 
 __all__ = ["Admission"]
 

@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from structiot._kit.network import LOST
-from structiot._kit.sockets import AcceptedStream
+from structiot._kit.net.network import LOST
+from structiot._kit.net.sockets import AcceptedStream
 from structiot.errors import UsageError
 from structiot.mqtt.broker.core import Broker, Handle
-from structiot.mqtt.broker.exchange import AuthExchange
+from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store import StoreKeeper
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.serving import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
 __all__ = ["ClientConnection", "Surroundings"]
 
@@ -62,7 +62,7 @@ class Surroundings:
         self.flush: Callable[[], None] = broker.flush
         self.keeper: StoreKeeper | None = None
         self._relief = anyio.Event()
-        broker.crowd.on_relief = self._relieve
+        broker.slow_consumers.on_relief = self._relieve
 
     def _relieve(self) -> None:
         self._relief.set()
@@ -75,8 +75,8 @@ class Surroundings:
 
     async def calm(self) -> None:
         """Wait for slow subscribers, within their patience."""
-        crowd = self.broker.crowd
-        while (until := crowd.patient_until(anyio.current_time())) is not None:
+        slow_consumers = self.broker.slow_consumers
+        while (until := slow_consumers.patient_until(anyio.current_time())) is not None:
             with anyio.CancelScope(deadline=until):
                 await self._relief.wait()
 
@@ -155,7 +155,7 @@ class ClientConnection(Handle):
             around.flush()
             if protocol.state is ServerState.CLOSING:
                 return
-            if broker.crowd:
+            if broker.slow_consumers:
                 await around.calm()
             if around.keeper is not None and around.keeper.is_behind:
                 await around.keeper.catch_up()

@@ -13,14 +13,14 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.network import (
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import (
     LOST,
     REAL_NETWORK,
     Network,
     TcpListener,
     is_loopback,
 )
-from structiot._kit.tasks import service_group
 from structiot._kit.websocket import accept_websocket
 from structiot.errors import ConfigError, StructiotError, UsageError
 from structiot.mqtt.broker.admission import Admission
@@ -28,7 +28,7 @@ from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import ClientConnection, Surroundings
 from structiot.mqtt.broker.core import Broker
-from structiot.mqtt.broker.exchange import Authenticator
+from structiot.mqtt.broker.enhanced_auth import Authenticator
 from structiot.mqtt.broker.store import StoreKeeper, kept_in
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault

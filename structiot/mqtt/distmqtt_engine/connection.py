@@ -7,8 +7,8 @@ import ssl
 import anyio
 from anyio.abc import ByteStream, TaskGroup, TaskStatus
 
-from structiot._kit.network import place, reason_of
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import place, reason_of
 from structiot.errors import CertificateRefused, ConnectFailed, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.distmqtt_engine.package import Package, Parts

@@ -28,7 +28,7 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
     pubrel_bytes,
 )
-from structiot.mqtt.wire.flows.sending import PacketIds
+from structiot.mqtt.wire.flows.outbound import PacketIds
 from structiot.mqtt.wire.messages import (
     RETAIN,
     Ack,

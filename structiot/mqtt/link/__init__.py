@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.link.greeting import Greeting
+from structiot.mqtt.link.connect_handshake import ConnectHandshake
+from structiot.mqtt.link.link import Link
 from structiot.mqtt.link.outbox import Receipt
-from structiot.mqtt.link.session import Link
 from structiot.mqtt.link.transport import Transport
 
-__all__ = ["Greeting", "Link", "Receipt", "Transport"]
+__all__ = ["ConnectHandshake", "Link", "Receipt", "Transport"]

@@ -9,8 +9,8 @@ from typing import Any, TypeVarTuple, Unpack
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from structiot._kit.network import LOST
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import LOST
 from structiot.errors import (
     AuthRefused,
     LinkLost,
@@ -18,7 +18,7 @@ from structiot.errors import (
     ReplyTimeout,
     StructiotError,
 )
-from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
 __all__ = ["Connection"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from random import Random
 
-from structiot._kit.backoff import Backoff, Schedule
+from structiot._kit.flow.backoff import Backoff, Schedule
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
-from structiot.mqtt.link.opening.address import Address
+from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.refusals import connect_error, is_final, is_refusal
 
 __all__ = ["Retries"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import Network
-from structiot._kit.proxy import connect_through, parse_proxy
-from structiot._kit.sockets import AcceptedStream
-from structiot._kit.tls import client_context, start_tls
+from structiot._kit.net.network import Network
+from structiot._kit.net.proxy import connect_through, parse_proxy
+from structiot._kit.net.sockets import AcceptedStream
+from structiot._kit.net.tls import client_context, start_tls
 from structiot._kit.websocket import connect_websocket
 from structiot.errors import ConnectFailed
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.link.opening.address import Address
+from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Transport"]

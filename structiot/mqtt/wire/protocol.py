@@ -24,14 +24,13 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from structiot.errors import ProtocolViolation
-from structiot.mqtt.wire.asking import REQUEST_IDS, Asking
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
-from structiot.mqtt.wire.exchange import Exchange
+from structiot.mqtt.wire.enhanced_auth import Exchange
 from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.expiring import Expiring
-from structiot.mqtt.wire.flows.receiving import Ack as OwedAck
-from structiot.mqtt.wire.flows.receiving import Incoming
-from structiot.mqtt.wire.flows.sending import (
+from structiot.mqtt.wire.flows.inbound import Ack as OwedAck
+from structiot.mqtt.wire.flows.inbound import Incoming
+from structiot.mqtt.wire.flows.outbound import (
     MAX_PACKET_ID,
     Flow,
     Outgoing,
@@ -57,6 +56,7 @@ from structiot.mqtt.wire.messages import (
     SubscriptionRequest,
     Unsuback,
 )
+from structiot.mqtt.wire.pending_requests import REQUEST_IDS, Asking
 from structiot.mqtt.wire.properties import (
     ConnackProperties,
     DisconnectProperties,

@@ -18,13 +18,13 @@ from structiot.sim.maxsmart.fleet import (
     sim_maxsmart_broadcast,
     sim_maxsmart_fleet,
 )
-from structiot.sim.maxsmart.lies import HTTP_FRAMES, LIES, MaxSmartFaults
 from structiot.sim.maxsmart.named_faults import (
     NAMED_FAULTS,
     NamedFault,
     parse_fault,
     show_fault,
 )
+from structiot.sim.maxsmart.response_faults import HTTP_FRAMES, LIES, MaxSmartFaults
 from structiot.sim.maxsmart.simulator import MaxSmartRequest, MaxSmartSim, sim_maxsmart
 
 __all__ = [

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from structiot._kit.memory_network import BROADCAST
-from structiot._kit.network import REAL_NETWORK, Network, RealNetwork, UdpSocket
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.memory import BROADCAST
+from structiot._kit.net.network import REAL_NETWORK, Network, RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim._clock import SimClock
 from structiot.sim.maxsmart.families import Family

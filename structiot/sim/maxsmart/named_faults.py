@@ -23,7 +23,7 @@ import anyio
 from structiot.errors import UsageError
 from structiot.sim._faults import Fault, FaultKind
 from structiot.sim._loads import seeded_fraction
-from structiot.sim.maxsmart.lies import HTTP_FRAMES, LIES
+from structiot.sim.maxsmart.response_faults import HTTP_FRAMES, LIES
 from structiot.sim.maxsmart.simulator import MaxSmartSim
 
 __all__ = ["NAMED_FAULTS", "NamedFault", "parse_fault", "show_fault"]

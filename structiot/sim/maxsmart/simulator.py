@@ -12,29 +12,29 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from structiot._kit.network import (
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import (
     REAL_NETWORK,
     Address,
     Network,
     TcpListener,
     UdpSocket,
 )
-from structiot._kit.tasks import service_group
 from structiot.errors import TransportError, UsageError
 from structiot.maxsmart.wire.codec import V3_PREFIX
 from structiot.maxsmart.wire.messages import DiscoveryRequest, Request
 from structiot.sim._clock import SimClock
 from structiot.sim._faults import Fault, FaultKind, spoiled
 from structiot.sim._loads import Load, seeded_fraction, steady
-from structiot.sim.maxsmart.answers import (
+from structiot.sim.maxsmart.families import Family, family_named
+from structiot.sim.maxsmart.http_server import HttpSide
+from structiot.sim.maxsmart.response_faults import MaxSmartFaults
+from structiot.sim.maxsmart.responses import (
     Channel,
     Question,
     answer,
     question_of_datagram,
 )
-from structiot.sim.maxsmart.families import Family, family_named
-from structiot.sim.maxsmart.http_side import HttpSide
-from structiot.sim.maxsmart.lies import MaxSmartFaults
 from structiot.sim.maxsmart.strip import PortSwitches, Strip
 
 __all__ = ["MaxSmartRequest", "MaxSmartSim", "sim_maxsmart"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.cli.maxsmart.watch import follow, follow_changes
 from structiot.cli.maxsmart.watch_view import Event, plain_line
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import LOST
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import LOST
 from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.network import Network, UdpSocket
+from structiot._kit.net.network import Network, UdpSocket
 
 _TARGET = re.compile(r"GET /\?cmd=(\d+)(?:&json=(\S*))? HTTP/1\.1\r\n")
 _V3 = re.compile(r'V3\{.*"cmd":(\d+)')

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.energy import EnergyMeter
 from structiot.errors import TransportError
 from structiot.maxsmart import MaxSmartStrip, StripStatistics, maxsmart_device

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import Address, UdpSocket
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
 from structiot.sim import FAMILIES, sim_maxsmart_fleet
 
@@ -58,7 +58,7 @@ class _Picky:
 
 
 class Around:
-    """A neighbourhood that knows what it is told.
+    """A host_network that knows what it is told.
 
     Attributes:
         asked: The addresses whose hardware address was looked up.

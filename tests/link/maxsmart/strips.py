@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.sim import FAMILIES, Family, MaxSmartSim, sim_maxsmart

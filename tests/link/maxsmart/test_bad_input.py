@@ -19,7 +19,7 @@ from structiot.errors import (
 )
 from structiot.maxsmart import MaxSmartStrip
 from structiot.sim import FAMILIES
-from structiot.sim.maxsmart.lies import HTTP_FRAMES, LIES
+from structiot.sim.maxsmart.response_faults import HTTP_FRAMES, LIES
 from tests.link.maxsmart.strips import Bench, bench
 
 pytestmark = pytest.mark.virtual_time

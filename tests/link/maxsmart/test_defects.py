@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
     ReplyTimeout,

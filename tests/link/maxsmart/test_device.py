@@ -7,7 +7,7 @@ from datetime import datetime
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
     ProtocolViolation,

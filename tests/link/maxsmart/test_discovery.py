@@ -9,7 +9,7 @@ import anyio
 import pytest
 from _pytest.mark import ParameterSet
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart
 from structiot.sim import FAMILIES, sim_maxsmart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import BROADCAST, MemoryNetwork
+from structiot._kit.net.memory import BROADCAST, MemoryNetwork
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 from structiot.sim import sim_maxsmart
 from tests.link.maxsmart.networks import ALL_FAMILIES, Around, NoRoute, fleet, hosts
@@ -37,7 +37,7 @@ async def test_each_interface_reaches_the_devices_of_its_network():
         sim_maxsmart("192.168.1.20", serial="SWP6000000000020", network=network),
         sim_maxsmart("10.7.3.1", serial="SWP6000000000031", network=network),
     ):
-        discovery = discover_maxsmart(network=network, neighbourhood=Around(BOTH))
+        discovery = discover_maxsmart(network=network, host_network=Around(BOTH))
         assert hosts(await discovery) == ["10.7.3.1", "192.168.1.20"]
         assert list(discovery.problems) == [BROADCAST]
 
@@ -46,7 +46,7 @@ async def test_an_interface_that_cannot_send_costs_only_itself(caplog):
     caplog.set_level("DEBUG", "structiot.maxsmart")
     network = NoRoute("10.7.255.255", BROADCAST, subnets=(HOME, WORKSHOP))
     async with sim_maxsmart("192.168.1.20", network=network):
-        discovery = discover_maxsmart(network=network, neighbourhood=Around(BOTH))
+        discovery = discover_maxsmart(network=network, host_network=Around(BOTH))
         assert hosts(await discovery) == ["192.168.1.20"]
         assert "unreachable" in discovery.problems["10.7.255.255"]
         assert "cannot ask 10.7.255.255" in caplog.text
@@ -56,7 +56,7 @@ async def test_a_device_that_several_interfaces_reach_is_found_once():
     network = MemoryNetwork(subnets=(HOME,))
     around = Around(["192.168.1.5/24", "192.168.1.6/24"])
     async with sim_maxsmart("192.168.1.20", network=network) as sim:
-        assert len(await discover_maxsmart(network=network, neighbourhood=around)) == 1
+        assert len(await discover_maxsmart(network=network, host_network=around)) == 1
         # Both interfaces are in one network; and there is the general broadcast.
         assert len(sim.requests) == 4 * 2
 
@@ -111,7 +111,7 @@ async def test_enhanced_discovery_tells_what_identifies_each_device(how):
     async with fleet(len(ALL_FAMILIES)) as (network, sims):
         around = Around(macs={sims[0].host: "2:0:0:0:0:99"})
         discovery = discover_maxsmart(
-            network=network, identify=True, neighbourhood=around
+            network=network, identify=True, host_network=around
         )
         devices = {device.host: device for device in await found_by(how, discovery)}
         assert sorted(around.asked) == hosts(sims)
@@ -128,7 +128,7 @@ async def test_enhanced_discovery_tells_what_identifies_each_device(how):
 async def test_a_plain_discovery_asks_nobody_for_more_than_they_say():
     async with fleet(3) as (network, sims):
         around = Around()
-        devices = await discover_maxsmart(network=network, neighbourhood=around)
+        devices = await discover_maxsmart(network=network, host_network=around)
         assert [device.identifiers.best.kind for device in devices] == ["mac"] * 3
         assert around.asked == []
         channels = {request.channel for sim in sims for request in sim.requests}

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.maxsmart import (
     Capability,

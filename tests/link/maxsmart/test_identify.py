@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import identify_maxsmart
 from structiot.sim import FAMILIES, sim_maxsmart
@@ -24,7 +24,7 @@ async def test_each_family_tells_what_its_firmware_knows(family):
         found = await identify_maxsmart(
             HOST,
             network=network,
-            neighbourhood=Around(macs={HOST: "02:00:00:00:00:07"}),
+            host_network=Around(macs={HOST: "02:00:00:00:00:07"}),
         )
         tells_cpu_id = sim.family.identifiers == "yes"
         assert (found.cpu_id is not None) is tells_cpu_id
@@ -55,7 +55,7 @@ async def test_a_device_without_udp_and_cpu_id_has_but_its_address_and_its_neigh
     async with sim_maxsmart(HOST, family="revogi_349", network=network) as sim:
         sim.faults.drop_next(9, on="discovery")
         around = Around(macs={HOST: "00:00:00:00:00:00"})
-        found = await identify_maxsmart(HOST, network=network, neighbourhood=around)
+        found = await identify_maxsmart(HOST, network=network, host_network=around)
         assert around.asked == [HOST]
         assert [one.text for one in found.ranked] == ["ip_127_0_0_2"]
 

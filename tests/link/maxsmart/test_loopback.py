@@ -7,7 +7,7 @@ import socket
 import anyio
 import pytest
 
-from structiot._kit.memory_network import BROADCAST
+from structiot._kit.net.memory import BROADCAST
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import (
     DiscoveredMaxSmart,

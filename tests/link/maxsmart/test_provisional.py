@@ -9,7 +9,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import DeviceReplaced, maxsmart_device
 from structiot.model import EntitiesChanged
 from structiot.sim import Fault, FaultKind, sim_maxsmart

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import maxsmart_device
 from structiot.model import (
     Availability,

@@ -8,8 +8,8 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import LOST
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import LOST
 from structiot.errors import (
     AuthRefused,
     CommandRefused,

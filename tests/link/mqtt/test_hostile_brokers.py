@@ -9,7 +9,7 @@ import tracemalloc
 import anyio
 import pytest
 
-from structiot._kit.network import LOST
+from structiot._kit.net.network import LOST
 from structiot.errors import CommandRefused, ProtocolViolation
 from structiot.mqtt import Disconnected
 from structiot.mqtt.wire.codec import encode

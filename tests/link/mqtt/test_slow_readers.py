@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot.mqtt.link import session
+from structiot.mqtt.link import link
 from structiot.mqtt.wire.messages import Connect, Message, Puback
 from tests.link.mqtt.opening import exchanged, open_client, take
 
@@ -130,8 +130,8 @@ async def test_acknowledged_on_receipt_even_qos_1_is_bounded(broker):
 
 
 async def test_what_waits_is_bounded_in_bytes(broker, monkeypatch):
-    monkeypatch.setattr(session, "TRIM_EVERY_BYTES", 1000)
-    monkeypatch.setattr(session, "MAX_HELD_BYTES", 5000)
+    monkeypatch.setattr(link, "TRIM_EVERY_BYTES", 1000)
+    monkeypatch.setattr(link, "MAX_HELD_BYTES", 5000)
     async with open_client(broker) as client:
         async with client.subscription("t") as messages:
             for _ in range(100):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryStream
+from structiot._kit.net.memory import MemoryStream
 from structiot.errors import LinkLost
 from structiot.mqtt import Disconnected
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Pingreq

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.network import LOST
+from structiot._kit.net.network import LOST
 from structiot.errors import ConfigError
 from structiot.mqtt import ConnectException, MqttAuthRefused
 from structiot.mqtt.wire.messages import Message

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from structiot.mqtt import MqttClient, SubscribeRefused
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,

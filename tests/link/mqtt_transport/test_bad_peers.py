@@ -9,9 +9,9 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.network import LOST
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import LOST
 from structiot.errors import StructiotError
 from structiot.mqtt import MqttConnectFailed, open_mqttclient
 from structiot.mqtt.wire.codec import encode

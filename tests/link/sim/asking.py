@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from structiot._kit.network import Network, UdpSocket
+from structiot._kit.net.network import Network, UdpSocket
 
 
 async def ask_http(network: Network, host: str, request: str, port: int = 80) -> bytes:

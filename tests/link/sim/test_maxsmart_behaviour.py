@@ -8,7 +8,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim import FAMILIES, sim_maxsmart
 from tests.link.sim.asking import (

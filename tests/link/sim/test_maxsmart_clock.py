@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.sim import FAMILIES, CyclingLoad, SimClock, sim_maxsmart
 from tests.link.sim.asking import http_json, udp_asker
 

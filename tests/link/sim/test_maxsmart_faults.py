@@ -7,7 +7,7 @@ import json
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import Fault, FaultKind, sim_maxsmart
 from structiot.sim.maxsmart import HTTP_FRAMES, LIES

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart.wire.messages import DiscoveryRequest
 from structiot.sim import FAMILIES, SimClock, sim_maxsmart
 from tests._support.golden import GOLDEN

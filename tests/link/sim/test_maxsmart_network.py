@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.memory_network import MemoryNetwork
+from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
 from tests._support.cancel_sweep import cancel_sweep

@@ -8,7 +8,7 @@ import socket
 import anyio
 import pytest
 
-from structiot._kit.network import REAL_NETWORK
+from structiot._kit.net.network import REAL_NETWORK
 from structiot.errors import ConnectFailed
 from structiot.sim import (
     FAMILIES,

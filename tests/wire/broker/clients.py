@@ -30,7 +30,7 @@ from structiot.mqtt.wire.properties import (
     PublishProperties,
     SubscribeProperties,
 )
-from structiot.mqtt.wire.serving import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
 
 def lasting(version: int, expiry_s: int = 60) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def test_b28_a_reader_that_takes_something_is_not_cut_off():
 
 def test_b28_publishers_wait_for_a_slow_reader_no_longer_than_half_a_second():
     house = House(write_bytes=400)
-    crowd = house.core.crowd
+    crowd = house.core.slow_consumers
     slow = house.subscriber("a")
     slow.is_stuck = True
     house.publish("a", bytes(200))
@@ -212,7 +212,7 @@ def test_b28_a_message_that_finds_the_buffer_just_full_is_not_forgotten(size: in
 
 def test_b28_patience_comes_back_slowly():
     house = House(write_bytes=400)
-    crowd = house.core.crowd
+    crowd = house.core.slow_consumers
     slow = house.subscriber("a")
     for waited_s, calm_s, patience_s in ((0.4, 2.0, 0.3), (0.3, 0.5, 0.05)):
         slow.is_stuck = True
@@ -236,7 +236,7 @@ def test_b28_patience_comes_back_slowly():
 
 def test_b28_many_that_take_turns_are_not_waited_for_all_the_time():
     house = House()
-    crowd = house.core.crowd
+    crowd = house.core.slow_consumers
     slow = [house.client(f"slow{number}") for number in range(30)]
     turns, waited_s = itertools.cycle(slow), 0.0
     present = next(turns)
@@ -257,9 +257,9 @@ def test_b28_a_crowded_client_that_goes_leaves_no_crowd():
     slow.is_stuck = True
     for _ in range(3):
         house.publish("a", bytes(200))
-    assert house.core.crowd
+    assert house.core.slow_consumers
     slow.lose()
-    assert not house.core.crowd
+    assert not house.core.slow_consumers
 
 
 def test_b28_alarms_of_sessions_that_have_ended_are_cleared_away():

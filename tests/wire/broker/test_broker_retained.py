@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.broker.core.retained import RetainedStore
-from structiot.mqtt.broker.weights import LEVEL_BYTES
+from structiot.mqtt.broker.memory_accounting import LEVEL_BYTES
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.topics import matches
 from tests.wire.broker.clients import House

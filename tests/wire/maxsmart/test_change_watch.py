@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.maxsmart import PowerChanged, StripChange, StripData
 from structiot.maxsmart.changes import ChangeWatch
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from structiot.maxsmart.wire.messages import DiscoveryReply, PortData, WattStyle
 from structiot.maxsmart.wire.protocol import (
+    DiscoveryDeduplicator,
     Identity,
     PollSchedule,
     Reachability,
-    Rollcall,
     Verdict,
     has_jumped,
     is_other_kind,
-    ports_astray,
+    mismatched_ports,
 )
 
 
@@ -187,7 +187,7 @@ def test_after_any_failure_it_must_say_who_it_is():
 def test_ports_that_do_not_show_what_was_asked_are_astray(
     switches, port, is_on, astray
 ):
-    assert ports_astray(switches, port, is_on=is_on) == astray
+    assert mismatched_ports(switches, port, is_on=is_on) == astray
 
 
 def data(ports: int, style: WattStyle | None) -> PortData:
@@ -273,7 +273,7 @@ def test_the_serial_tells_devices_apart_and_else_the_mac(known, seen, is_other):
     ],
 )
 def test_each_device_answers_the_roll_once(answers, new):
-    roll = Rollcall()
+    roll = DiscoveryDeduplicator()
     assert new == [
         roll.is_new(DiscoveryReply(serial=serial, mac=mac), host)
         for serial, mac, host in answers
@@ -281,6 +281,6 @@ def test_each_device_answers_the_roll_once(answers, new):
 
 
 def test_more_devices_than_anybody_has_are_not_believed():
-    roll = Rollcall(max_devices=2)
+    roll = DiscoveryDeduplicator(max_devices=2)
     replies = [DiscoveryReply(serial=f"SWP6{n:012d}") for n in range(3)]
     assert [roll.is_new(reply, "h") for reply in replies] == [True, True, False]

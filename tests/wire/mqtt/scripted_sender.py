@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from structiot.mqtt.wire.codec import Decoder
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow, Outgoing, PacketIds
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import Message, Packet
 from structiot.mqtt.wire.reasons import ReasonCode
 

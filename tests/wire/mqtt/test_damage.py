@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.flows.sending import Flow, Outgoing, PacketIds
+from structiot.mqtt.wire.flows.outbound import Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import Connack, Connect, Packet
 from structiot.mqtt.wire.properties import ConnectProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, State
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.serving import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 from tests.wire.mqtt.vectors import VECTORS
 
 QOS_1, QOS_2 = 2, 4

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from structiot.errors import LinkLost
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.flows.receiving import Ack
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.inbound import Ack
+from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import CommandRefused
-from structiot.mqtt.wire.asking import REQUEST_IDS
 from structiot.mqtt.wire.codec import encode
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -24,6 +23,7 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
     Unsubscribe,
 )
+from structiot.mqtt.wire.pending_requests import REQUEST_IDS
 from structiot.mqtt.wire.properties import (
     AuthProperties,
     ConnectProperties,

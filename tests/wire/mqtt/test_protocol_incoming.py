@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.wire.codec import encode
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Flow
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import (
     Connack,
     Disconnect,

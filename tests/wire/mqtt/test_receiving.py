@@ -6,7 +6,7 @@ import pytest
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import Decoder
-from structiot.mqtt.wire.flows.receiving import Ack, Incoming
+from structiot.mqtt.wire.flows.inbound import Ack, Incoming
 from structiot.mqtt.wire.messages import Message, Packet, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import ReasonCode
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, UsageError
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.flows.writing import PublishWriter
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, PacketIds
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, PacketIds
 from structiot.mqtt.wire.messages import Message, Pubrel
 from structiot.mqtt.wire.reasons import ReasonCode
 from tests.wire.mqtt.scripted_sender import Bell, Sender, done

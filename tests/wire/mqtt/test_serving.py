@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.flows.sending import Flow, Outgoing, PacketIds
+from structiot.mqtt.wire.flows.outbound import Flow, Outgoing, PacketIds
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -32,7 +32,7 @@ from structiot.mqtt.wire.properties import (
     ConnectProperties,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.serving import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
 versions = pytest.mark.parametrize("version", [4, 5])
 SUBSCRIBE = Subscribe(

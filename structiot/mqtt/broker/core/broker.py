@@ -123,7 +123,7 @@ class Broker(Ending):
         self._attach(handle, session, connect)
         connack = Connack(
             session_present=is_present,
-            properties=self._greeting(handle, session, connect, authentication_data),
+            properties=self._handshake(handle, session, connect, authentication_data),
         )
         handle.protocol.accept(
             connack, session.outgoing, session.received, window=self.limits.inflight
@@ -185,7 +185,7 @@ class Broker(Ending):
             return asked_s
         return most_s
 
-    def _greeting(
+    def _handshake(
         self,
         handle: Handle,
         session: Session,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
-from structiot.mqtt.broker.core.crowd import Crowd
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
 from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import RetainedStore
@@ -19,6 +18,7 @@ from structiot.mqtt.broker.core.sessions import (
     Subscription,
     with_expiry,
 )
+from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -50,7 +50,7 @@ class Delivering:
         shared: Shared groups by their whole filter.
         retained: The last retained message of each topic.
         dirty: Connections with something to write.
-        crowd: Connections with so much to write that publishers should pause.
+        slow_consumers: Connections with so much to write that publishers should pause.
         pool: What waits and is under way in all sessions.
         received: Messages published by clients and wills.
         sent: Messages handed to connections or queues.
@@ -68,7 +68,7 @@ class Delivering:
             max_items=limits.retained, max_bytes=limits.retained_bytes
         )
         self.dirty: list[Handle] = []
-        self.crowd: Crowd = Crowd()
+        self.slow_consumers: SlowConsumers = SlowConsumers()
         self.pool: Pool = Pool(limits.all_queued_bytes)
         self.received = 0
         self.sent: int = 0
@@ -297,7 +297,7 @@ class Delivering:
 
     def note_crowded(self, handle: Handle) -> None:
         """Have publishers wait for a client, for as long as they are patient."""
-        self.crowd.add(handle, self.clock.now)
+        self.slow_consumers.add(handle, self.clock.now)
 
     def wake(self, handle: Handle) -> None:
         """Have a connection's `flush` called."""
@@ -332,7 +332,7 @@ class Delivering:
         if len(protocol.out) >= self._crowd_bytes:
             self.note_crowded(handle)
         elif self._is_light(session):
-            self.crowd.remove(handle, self.clock.now)
+            self.slow_consumers.remove(handle, self.clock.now)
         if protocol.out:
             self.wake(handle)
 

@@ -34,7 +34,7 @@ class Ending(Subscribing):
     def left(self, handle: Handle, now: float) -> None:
         """A connection is gone, whatever the reason; idempotent."""
         self.clock.now = now
-        self.crowd.remove(handle, now)
+        self.slow_consumers.remove(handle, now)
         session = handle.session
         handle.session = None
         if session is None or session.handle is not handle:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from structiot.mqtt.broker.core.crowd import PATIENCE_S
 from structiot.mqtt.broker.core.sessions import Session
+from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.wire.messages import Auth
-from structiot.mqtt.wire.serving import ServerProtocol
+from structiot.mqtt.wire.server_protocol import ServerProtocol
 
 __all__ = ["Handle"]
 

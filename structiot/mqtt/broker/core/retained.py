@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.weights import message_weight, topic_weight
+from structiot.mqtt.broker.memory_accounting import message_weight, topic_weight
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
-from structiot.mqtt.broker.weights import message_weight
+from structiot.mqtt.broker.memory_accounting import message_weight
 from structiot.mqtt.wire.flows.flow import DONE, Flow, PacketIds
-from structiot.mqtt.wire.flows.sending import Outgoing
+from structiot.mqtt.wire.flows.outbound import Outgoing
 from structiot.mqtt.wire.messages import SubscriptionRequest, Will
 from structiot.mqtt.wire.properties import PublishProperties
 

@@ -8,7 +8,7 @@ from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.weights import topic_weight
+from structiot.mqtt.broker.memory_accounting import topic_weight
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from structiot.mqtt.errors import MessageExpired
 from structiot.mqtt.wire.flows.flow import WAITING, Flow
-from structiot.mqtt.wire.flows.sending import Outgoing
+from structiot.mqtt.wire.flows.outbound import Outgoing
 from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["Expiring", "ExpiringFlow", "expired", "left_of"]

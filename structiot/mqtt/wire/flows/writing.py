@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode_publish_into
-from structiot.mqtt.wire.flows.sending import Write
+from structiot.mqtt.wire.flows.outbound import Write
 from structiot.mqtt.wire.messages import QOS_BITS, RETAIN
 from structiot.mqtt.wire.properties import ConnackProperties, PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode

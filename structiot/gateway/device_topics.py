@@ -20,14 +20,14 @@ from structiot.gateway.entities.states import state_payload
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
 from structiot.model import Availability, DeviceInfo, Entity, State, StateChange
 
-__all__ = ["Board", "DeviceFace", "Stage"]
+__all__ = ["DeviceTopics", "Stage", "TopicSink"]
 
 _KEY = re.compile(r"[A-Za-z0-9_]+")
 
 _log = logging.getLogger(__name__)
 
 
-class Board(Protocol):
+class TopicSink(Protocol):
     """Where topics are published; none of it waits."""
 
     def retain(self, topic: str, payload: str) -> None:
@@ -56,13 +56,13 @@ class Stage:
     """
 
     topics: Topics
-    board: Board
+    board: TopicSink
     version: str
     announces: bool
     clock: Callable[[], datetime]
 
 
-class DeviceFace:
+class DeviceTopics:
     """One device on the broker; nothing is published while it has no slug.
 
     Attributes:

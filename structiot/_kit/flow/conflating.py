@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 
 import anyio
 
-__all__ = ["LatestBox"]
+__all__ = ["ConflatingQueue"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class LatestBox(Generic[K, V]):
+class ConflatingQueue(Generic[K, V]):
     """Stream of values by key; a new value of a key replaces one that still waits.
 
     `put` never waits. The box holds at most one value a key, so it is bounded by
@@ -53,7 +53,7 @@ class LatestBox(Generic[K, V]):
         self._is_closed = True
         self._wakeup.set()
 
-    def __aiter__(self) -> LatestBox[K, V]:
+    def __aiter__(self) -> ConflatingQueue[K, V]:
         return self
 
     async def __anext__(self) -> V:

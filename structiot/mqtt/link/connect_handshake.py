@@ -14,13 +14,13 @@ from structiot.errors import (
 )
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import MqttConnectRefused
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Connack, Connect
 from structiot.mqtt.wire.properties import ConnectProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
 from structiot.mqtt.wire.uri import BrokerUri
 
-__all__ = ["Greeting"]
+__all__ = ["ConnectHandshake"]
 
 T = TypeVar("T", bound=str | bytes | Secret)
 
@@ -30,7 +30,7 @@ FOR_EVER_S = 0xFFFF_FFFF
 RECONNECT_SESSION_S = 600
 
 
-class Greeting:
+class ConnectHandshake:
     """Makes the CONNECT of each attempt and learns from the answers.
 
     Attributes:

@@ -16,10 +16,10 @@ from typing import Final
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.network import LOST, Address
+from structiot._kit.net.network import LOST, Address
 from structiot.sim._faults import Fault, FaultKind, spoiled
-from structiot.sim.maxsmart.answers import Question, answer, question_of_target
-from structiot.sim.maxsmart.lies import MaxSmartFaults, http_frame
+from structiot.sim.maxsmart.response_faults import MaxSmartFaults, http_frame
+from structiot.sim.maxsmart.responses import Question, answer, question_of_target
 from structiot.sim.maxsmart.strip import Strip
 
 __all__ = ["HttpSide"]

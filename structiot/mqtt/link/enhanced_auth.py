@@ -16,7 +16,7 @@ from structiot.mqtt.auth import Authentication
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.outbox import finished
-from structiot.mqtt.wire.flows.sending import Flow
+from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.protocol import ClientProtocol
 from structiot.mqtt.wire.reasons import ReasonCode

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.network import LOST, Network, place, reason_of
+from structiot._kit.net.network import LOST, Network, place, reason_of
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 __all__ = ["Proxy", "connect_through", "parse_proxy"]

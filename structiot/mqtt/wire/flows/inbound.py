@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
 from structiot.mqtt.wire.flows.journal import Journal
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 

@@ -1,4 +1,4 @@
-"""The neighbourhood as the operating system tells it, on Linux, macOS and Windows."""
+"""The host_network as the operating system tells it, on Linux, macOS and Windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio.to_thread
 import ifaddr
 
 __all__ = [
-    "SystemNeighbourhood",
+    "SystemHostNetwork",
     "interfaces_of",
     "mac_in_output",
     "mac_in_table",
@@ -33,7 +33,7 @@ _IS_COMPLETE = 0x2
 _log = logging.getLogger(__name__)
 
 
-class SystemNeighbourhood:
+class SystemHostNetwork:
     """Asks the operating system, in worker threads and processes with a deadline.
 
     Args:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot._kit.latest import LatestBox
+from structiot._kit.flow.conflating import ConflatingQueue
 
 pytestmark = pytest.mark.virtual_time
 
 
-async def taken(box: LatestBox[str, int]) -> list[int]:
+async def taken(box: ConflatingQueue[str, int]) -> list[int]:
     """Take what waits in a closed box."""
     return [value async for value in box]
 
 
 async def test_values_come_in_the_order_in_which_their_keys_last_changed():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     for key, value in (("a", 1), ("b", 2), ("a", 3)):
         box.put(key, value)
     assert len(box) == 2
@@ -25,7 +25,7 @@ async def test_values_come_in_the_order_in_which_their_keys_last_changed():
 
 
 async def test_a_new_value_replaces_one_that_still_waits_and_is_counted():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     for value in range(1000):
         box.put("a", value)
     assert (len(box), box.replaced) == (1, 999)
@@ -34,7 +34,7 @@ async def test_a_new_value_replaces_one_that_still_waits_and_is_counted():
 
 
 async def test_a_value_that_was_taken_is_not_replaced():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     box.put("a", 1)
     assert await anext(box) == 1
     box.put("a", 2)
@@ -43,7 +43,7 @@ async def test_a_value_that_was_taken_is_not_replaced():
 
 
 async def test_a_reader_waits_for_what_comes_later():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     found: list[int] = []
 
     async def read() -> None:
@@ -60,7 +60,7 @@ async def test_a_reader_waits_for_what_comes_later():
 
 
 async def test_closing_wakes_every_reader_and_twice_is_silent():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     async with anyio.create_task_group() as tg:
         for _ in range(3):
             tg.start_soon(taken, box)
@@ -72,7 +72,7 @@ async def test_closing_wakes_every_reader_and_twice_is_silent():
 
 
 async def test_each_value_goes_to_one_of_several_readers():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     found: list[int] = []
 
     async def read() -> None:
@@ -90,7 +90,7 @@ async def test_each_value_goes_to_one_of_several_readers():
 
 
 async def test_a_cancelled_reader_loses_nothing():
-    box: LatestBox[str, int] = LatestBox()
+    box: ConflatingQueue[str, int] = ConflatingQueue()
     with anyio.move_on_after(1):
         await anext(box)
     box.put("a", 1)
@@ -102,7 +102,7 @@ async def test_a_cancelled_reader_loses_nothing():
 
 
 async def test_a_value_that_is_none_waits_like_any_other():
-    box: LatestBox[str, int | None] = LatestBox()
+    box: ConflatingQueue[str, int | None] = ConflatingQueue()
     box.put("a", None)
     box.put("a", None)
     assert box.replaced == 1

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from structiot._kit.neighbourhood import Neighbourhood, neighbourhood_of
-from structiot._kit.network import Network
+from structiot._kit.net.host_network import HostNetwork, host_network_of
+from structiot._kit.net.network import Network
 from structiot.errors import (
     PeerError,
     ProtocolViolation,
@@ -53,9 +53,9 @@ from structiot.maxsmart.wire.messages import (
     StatisticsPeriod,
     Transport,
 )
-from structiot.maxsmart.wire.protocol import VERIFY_AFTER_S, ports_astray
+from structiot.maxsmart.wire.protocol import VERIFY_AFTER_S, mismatched_ports
 
-__all__ = ["Errands", "StripHealth"]
+__all__ = ["StripCommands", "StripHealth"]
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class StripHealth:
     error: str | None
 
 
-class Errands:
+class StripCommands:
     """Carries out what the strip's user asks, through its session."""
 
     def __init__(
@@ -94,12 +94,12 @@ class Errands:
         *,
         clock: Clock,
         network: Network,
-        neighbourhood: Neighbourhood | None,
+        host_network: HostNetwork | None,
     ) -> None:
         self._session = session
         self._clock = clock
         self._network = network
-        self._neighbourhood = neighbourhood or neighbourhood_of(network)
+        self._host_network = host_network or host_network_of(network)
 
     # ------------------------------------------------------------ switching
 
@@ -123,7 +123,7 @@ class Errands:
             except StructiotError as exc:
                 exc.add_note("the command was accepted; reading back failed")
                 raise
-            astray = ports_astray(data.is_on, port, is_on=is_on)
+            astray = mismatched_ports(data.is_on, port, is_on=is_on)
             if not astray:
                 return
         state = "on" if is_on else "off"
@@ -288,7 +288,7 @@ class Errands:
             self._host,
             discovery=session.identity.who,
             hardware=hardware,
-            arp_mac=await arp_mac_of(self._host, self._network, self._neighbourhood),
+            arp_mac=await arp_mac_of(self._host, self._network, self._host_network),
         )
 
     async def health(self) -> StripHealth:
@@ -303,7 +303,7 @@ class Errands:
             is_reachable=error is None,
             latency_s=None if error else session.link.latency_s,
             transport=session.link.transport,
-            is_polled=session.audience.size > 0,
+            is_polled=session.subscribers.size > 0,
             name=info.name,
             host=info.host,
             firmware=info.firmware,

@@ -10,14 +10,14 @@ from typing import Any
 
 from anyio.abc import ByteStream
 
-from structiot._kit.network import REAL_NETWORK, Network
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import ConfigError
 from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.link import Greeting, Link, Transport
-from structiot.mqtt.link.opening.address import Address, UriSource
+from structiot.mqtt.link import ConnectHandshake, Link, Transport
+from structiot.mqtt.link.broker_address import Address, UriSource
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.uri import BrokerUri
 
@@ -83,7 +83,7 @@ async def open_mqttclient(
             settings = settings.with_changes(protocol="3.1.1")
         link = Link(
             address,
-            Greeting(settings, client_id or _made_up_id(chance)),
+            ConnectHandshake(settings, client_id or _made_up_id(chance)),
             settings,
             open_stream=lambda: open_stream(link),
             random=chance,

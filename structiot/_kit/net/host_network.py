@@ -1,8 +1,8 @@
 """What this machine knows of the networks around it: a seam of its own.
 
-Sockets go through `structiot._kit.network`; which networks the machine is part of, and
+Sockets go through `structiot._kit.net.network`; which networks the machine is part of, and
 which hardware address it has seen behind an address, no socket tells. Everything that
-wants to know takes `neighbourhood: Neighbourhood | None = None`, where None is the
+wants to know takes `host_network: HostNetwork | None = None`, where None is the
 system's for real sockets and nothing for a network in memory.
 """
 
@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from ipaddress import IPv4Interface
 from typing import Protocol
 
-from structiot._kit.neighbourhood.system import SystemNeighbourhood
-from structiot._kit.network import Network, RealNetwork
+from structiot._kit.net.network import Network, RealNetwork
+from structiot._kit.net.system_host import SystemHostNetwork
 
 __all__ = [
-    "NO_NEIGHBOURHOOD",
-    "SYSTEM_NEIGHBOURHOOD",
-    "Neighbourhood",
-    "SystemNeighbourhood",
+    "NO_HOST_NETWORK",
+    "SYSTEM_HOST_NETWORK",
+    "HostNetwork",
+    "SystemHostNetwork",
     "broadcast_addresses",
-    "neighbourhood_of",
+    "host_network_of",
 ]
 
 _EVERYWHERE = "255.255.255.255"
@@ -29,7 +29,7 @@ _EVERYWHERE = "255.255.255.255"
 _LONGEST_PREFIX = 30
 
 
-class Neighbourhood(Protocol):
+class HostNetwork(Protocol):
     """The networks around this machine; nothing here blocks or raises."""
 
     async def interfaces(self) -> Sequence[IPv4Interface]:
@@ -45,7 +45,7 @@ class Neighbourhood(Protocol):
         ...
 
 
-class _NoNeighbourhood:
+class _NoHostNetwork:
     async def interfaces(self) -> Sequence[IPv4Interface]:
         return ()
 
@@ -53,17 +53,17 @@ class _NoNeighbourhood:
         return None
 
 
-NO_NEIGHBOURHOOD: Neighbourhood = _NoNeighbourhood()
-SYSTEM_NEIGHBOURHOOD: Neighbourhood = SystemNeighbourhood()
+NO_HOST_NETWORK: HostNetwork = _NoHostNetwork()
+SYSTEM_HOST_NETWORK: HostNetwork = SystemHostNetwork()
 
 
-def neighbourhood_of(network: Network) -> Neighbourhood:
+def host_network_of(network: Network) -> HostNetwork:
     """Give what is around a network: the system's if its sockets are real."""
     is_real = isinstance(network, RealNetwork)
-    return SYSTEM_NEIGHBOURHOOD if is_real else NO_NEIGHBOURHOOD
+    return SYSTEM_HOST_NETWORK if is_real else NO_HOST_NETWORK
 
 
-async def broadcast_addresses(neighbourhood: Neighbourhood) -> tuple[str, ...]:
+async def broadcast_addresses(host_network: HostNetwork) -> tuple[str, ...]:
     """Give where to ask everybody: each network's broadcast address and the general one.
 
     The general one, 255.255.255.255, leaves by one interface alone. Loopback and
@@ -71,7 +71,7 @@ async def broadcast_addresses(neighbourhood: Neighbourhood) -> tuple[str, ...]:
     """
     found = [
         str(interface.network.broadcast_address)
-        for interface in await neighbourhood.interfaces()
+        for interface in await host_network.interfaces()
         if interface.network.prefixlen <= _LONGEST_PREFIX and not interface.is_loopback
     ]
     return (*dict.fromkeys(found), _EVERYWHERE)

@@ -14,12 +14,12 @@ from collections.abc import Container
 
 import anyio
 
+from structiot.gateway.device_topics import TopicSink
 from structiot.gateway.entities.discovery import announced_topics
 from structiot.gateway.entities.topics import OFFLINE, Topics
-from structiot.gateway.face import Board
 from structiot.mqtt import Message, MqttClient
 
-__all__ = ["tidy_leftovers"]
+__all__ = ["tidy_stale_topics"]
 
 # Retained messages come right after the subscription; there is no sign of the last.
 _LISTEN_S = 2.0
@@ -27,11 +27,11 @@ _LISTEN_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-async def tidy_leftovers(
+async def tidy_stale_topics(
     client: MqttClient,
     *,
     topics: Topics,
-    board: Board,
+    board: TopicSink,
     present: Container[str],
     announces: bool,
     finds_more: bool,

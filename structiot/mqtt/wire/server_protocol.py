@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Final
 
 from structiot.errors import ProtocolViolation
+from structiot.mqtt.wire.broken_connect import answer_to_broken_connect
 from structiot.mqtt.wire.codec import (
     PINGRESP,
     Decoder,
@@ -31,9 +32,8 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
 )
 from structiot.mqtt.wire.flows.aliases import resolve_alias
-from structiot.mqtt.wire.flows.sending import MAX_PACKET_ID, Outgoing, Write
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, Write
 from structiot.mqtt.wire.flows.writing import PublishWriter
-from structiot.mqtt.wire.greeting import answer_to_broken_connect
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,

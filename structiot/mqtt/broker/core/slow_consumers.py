@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.handle import Handle
 
-__all__ = ["Crowd"]
+__all__ = ["SlowConsumers"]
 
 PATIENCE_S = 0.5
 PATIENCE_REGAINED = 0.1
@@ -25,7 +25,7 @@ POOL_S = 2.0
 POOL_REGAINED = 0.2
 
 
-class Crowd:
+class SlowConsumers:
     """The clients that publishers may have to wait for.
 
     Attributes:

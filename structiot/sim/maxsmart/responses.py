@@ -50,7 +50,7 @@ from structiot.maxsmart.wire.messages import (
 )
 from structiot.sim._energy import Bucket
 from structiot.sim.maxsmart.families import Support
-from structiot.sim.maxsmart.lies import MaxSmartFaults, corrupted
+from structiot.sim.maxsmart.response_faults import MaxSmartFaults, corrupted
 from structiot.sim.maxsmart.strip import Strip
 
 __all__ = [

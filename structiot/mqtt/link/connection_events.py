@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.mqtt.events import ConnectionEvent
 
-__all__ = ["News"]
+__all__ = ["ConnectionEvents"]
 
 
-class News:
+class ConnectionEvents:
     """Hands events to all listeners; a new one gets the present state first.
 
     Attributes:

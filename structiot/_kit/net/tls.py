@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.network import LOST, place
+from structiot._kit.net.network import LOST, place
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,

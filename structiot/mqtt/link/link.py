@@ -18,12 +18,12 @@ from anyio.abc import ByteStream
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.events import Connected, Disconnected
+from structiot.mqtt.link.broker_address import Address
+from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.greeting import Greeting
+from structiot.mqtt.link.connection_events import ConnectionEvents
+from structiot.mqtt.link.enhanced_auth import Authenticator
 from structiot.mqtt.link.memory import Memory
-from structiot.mqtt.link.news import News
-from structiot.mqtt.link.opening.address import Address
-from structiot.mqtt.link.opening.authentication import Authenticator
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
@@ -35,7 +35,7 @@ from structiot.mqtt.link.retries import Retries
 from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
-from structiot.mqtt.wire.flows.receiving import Ack
+from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -68,7 +68,7 @@ class Link:
         router: Subscriptions and the way of each message.
         protocol: The machine without I/O.
         error: Why the link has given up; None while it has not.
-        news: What happens to the connection.
+        events: What happens to the connection.
         connections: Connections that the broker has accepted.
         received_bytes: Bytes taken from the broker.
         token: What tells this client from others with its name, earlier ones too.
@@ -77,7 +77,7 @@ class Link:
     def __init__(
         self,
         address: Address,
-        greeting: Greeting,
+        handshake: ConnectHandshake,
         config: MqttConfig,
         *,
         open_stream: Callable[[], Awaitable[ByteStream]],
@@ -85,9 +85,9 @@ class Link:
     ) -> None:
         self.address = address
         self.config = config
-        self.greeting = greeting
+        self.handshake = handshake
         self.error: StructiotError | None = None
-        self.news: News = News(f"events of {address.uri}")
+        self.events: ConnectionEvents = ConnectionEvents(f"events of {address.uri}")
         self.connections: int = 0
         self.router: Router = Router(self.settle)
         self.protocol: ClientProtocol = ClientProtocol(
@@ -100,7 +100,7 @@ class Link:
         self.memory: Memory | None = None
         if config.store is not None:
             store = SqliteStore(config.store)
-            self.memory = Memory(store, greeting.client_id, self.protocol)
+            self.memory = Memory(store, handshake.client_id, self.protocol)
         self._write_down = None if self.memory is None else self.memory.write_down
         self.outbox: Outbox = Outbox(
             self.protocol,
@@ -156,7 +156,7 @@ class Link:
                 # What is under way will not be acknowledged any more.
                 self._end()
                 return
-            if self.greeting.fall_back(error):
+            if self.handshake.fall_back(error):
                 _log.info("%s; trying MQTT 3.1.1", error)
                 continue
             delay_s: float | None = 0.0
@@ -180,7 +180,7 @@ class Link:
         attempts = self._retries.attempts
         try:
             with anyio.fail_after(connect_s):
-                packet = await self.greeting.packet(await self.address.next())
+                packet = await self.handshake.packet(await self.address.next())
                 # Before the network: what cannot be encoded leaves no stream behind.
                 self.protocol.connect(packet, anyio.current_time())
                 stream = await self._open_stream()
@@ -192,7 +192,7 @@ class Link:
         except StructiotError as exc:
             self.protocol.connection_lost()
             return connect_error(
-                exc, self.uri, username=self.greeting.username, attempts=attempts
+                exc, self.uri, username=self.handshake.username, attempts=attempts
             )
         connection = Connection(
             stream,
@@ -214,7 +214,7 @@ class Link:
                 self._retries.ended(anyio.current_time() - connection.opened_at)
 
     def _tell_of(self, error: StructiotError, *, retry_in_s: float | None) -> None:
-        self.news.tell(
+        self.events.tell(
             Disconnected(
                 reason=str(error),
                 error=error,
@@ -235,7 +235,7 @@ class Link:
         self._fail_flows(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
-        self.news.end()
+        self.events.end()
 
     def _fail_flows(self, error: StructiotError) -> None:
         if self.memory is not None:
@@ -258,7 +258,7 @@ class Link:
                 if self.is_open and self._connection is not None:
                     await self.outbox.emptied()
                 if self.is_open and self._connection is not None:
-                    goodbye = properties or self.greeting.goodbye()
+                    goodbye = properties or self.handshake.goodbye()
                     self.protocol.disconnect(reason, goodbye)
                     await self._connection.flush()
             if self.memory is not None:
@@ -315,12 +315,12 @@ class Link:
 
     def _take_connack(self, connack: Connack, connection: Connection) -> None:
         if connack.reason.is_failure:
-            connection.end(refusal(connack, self.uri, self.greeting.username))
+            connection.end(refusal(connack, self.uri, self.handshake.username))
             return
         if self.protocol.state is not OPEN:
             return
         try:
-            self.greeting.accepted(connack)
+            self.handshake.accepted(connack)
         except StructiotError as exc:
             connection.end(exc)
             return
@@ -335,7 +335,7 @@ class Link:
         self.subscribing.restore(session_present=connack.session_present)
         connection.wake()
         _log.info("connected to %s", self.uri)
-        self.news.tell(
+        self.events.tell(
             Connected(
                 session_present=connack.session_present,
                 limits=connack.properties,
@@ -361,7 +361,7 @@ class Link:
         """Wait until there is a connection."""
         while not self.is_open:
             self.check()
-            await self.news.next()
+            await self.events.next()
         self.check()
 
     def wake(self) -> None:

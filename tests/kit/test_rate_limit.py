@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.ratelimit import TokenBucket
+from structiot._kit.flow.rate_limit import TokenBucket
 from structiot.errors import ConfigError
 from tests._support.cancel_sweep import cancel_sweep
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import anyio
 
-from structiot._kit.neighbourhood import Neighbourhood, broadcast_addresses
-from structiot._kit.network import Network, UdpSocket
+from structiot._kit.net.host_network import HostNetwork, broadcast_addresses
+from structiot._kit.net.network import Network, UdpSocket
 from structiot.errors import ProtocolViolation, TransportError
 from structiot.maxsmart.link.datagrams import Clock, discovery_question, udp_address
 from structiot.maxsmart.wire.codec_discovery import decode_discovery_reply
 from structiot.maxsmart.wire.messages import DiscoveryReply
-from structiot.maxsmart.wire.protocol import Rollcall
+from structiot.maxsmart.wire.protocol import DiscoveryDeduplicator
 
 __all__ = ["Listener"]
 
@@ -42,7 +42,7 @@ class Listener:
         rounds: int,
         spacing_s: float,
         network: Network,
-        neighbourhood: Neighbourhood,
+        host_network: HostNetwork,
         clock: Clock,
     ) -> None:
         self.problems: dict[str, str] = {}
@@ -54,9 +54,9 @@ class Listener:
         self._rounds_left = rounds
         self._spacing_s = spacing_s
         self._network = network
-        self._neighbourhood = neighbourhood
+        self._host_network = host_network
         self._clock = clock
-        self._roll = Rollcall()
+        self._roll = DiscoveryDeduplicator()
         self._sources: set[str] = set()
         self._ask_at = -math.inf
         self._ends_at = math.inf
@@ -92,7 +92,7 @@ class Listener:
         self._rounds_left -= 1
         self._ask_at = anyio.current_time() + self._spacing_s
         if self._hosts is None:
-            self._hosts = await broadcast_addresses(self._neighbourhood)
+            self._hosts = await broadcast_addresses(self._host_network)
         question = discovery_question(self._clock)
         for host in self._hosts:
             try:

@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.memory_network import MemoryNetwork
-from structiot._kit.neighbourhood import (
-    NO_NEIGHBOURHOOD,
-    SYSTEM_NEIGHBOURHOOD,
-    SystemNeighbourhood,
+from structiot._kit.net.host_network import (
+    NO_HOST_NETWORK,
+    SYSTEM_HOST_NETWORK,
+    SystemHostNetwork,
     broadcast_addresses,
-    neighbourhood_of,
+    host_network_of,
 )
-from structiot._kit.neighbourhood.system import (
+from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import REAL_NETWORK
+from structiot._kit.net.system_host import (
     interfaces_of,
     mac_in_output,
     mac_in_table,
 )
-from structiot._kit.network import REAL_NETWORK
 
 HOME = "127.0.0.7"  # in the one network that every machine has
 TABLE = f"""\
@@ -113,7 +113,7 @@ def test_addresses_that_make_no_network_are_left_out():
 
 @pytest.mark.e2e
 async def test_the_system_tells_its_networks():
-    interfaces = await SYSTEM_NEIGHBOURHOOD.interfaces()
+    interfaces = await SYSTEM_HOST_NETWORK.interfaces()
     assert IPv4Interface("127.0.0.1/8") in interfaces
 
 
@@ -121,27 +121,27 @@ async def test_the_system_tells_its_networks():
 async def test_the_kernels_table_is_read_where_there_is_one(tmp_path: Path):
     table = tmp_path / "arp"
     table.write_text(TABLE, "ascii")
-    around = SystemNeighbourhood(table=str(table), commands=[printing("")])
+    around = SystemHostNetwork(table=str(table), commands=[printing("")])
     assert await around.mac_of(HOME) == "02:00:00:00:00:ab"
 
 
 @pytest.mark.e2e
 async def test_elsewhere_a_program_is_asked(tmp_path: Path):
     commands = [["no-such-program"], printing(OUTPUTS["macOS"])]
-    around = SystemNeighbourhood(table=str(tmp_path / "none"), commands=commands)
+    around = SystemHostNetwork(table=str(tmp_path / "none"), commands=commands)
     assert await around.mac_of(HOME) == "02:00:00:00:00:ab"
 
 
 @pytest.mark.e2e
 async def test_without_table_and_program_nobody_is_known(tmp_path: Path):
-    around = SystemNeighbourhood(table=str(tmp_path / "none"), commands=[])
+    around = SystemHostNetwork(table=str(tmp_path / "none"), commands=[])
     assert await around.mac_of(HOME) is None
 
 
 @pytest.mark.e2e
 async def test_a_program_that_hangs_is_ended_and_blocks_nobody(tmp_path: Path):
     hanging = [sys.executable, "-c", "import time; time.sleep(60)"]
-    around = SystemNeighbourhood(
+    around = SystemHostNetwork(
         table=str(tmp_path / "none"), commands=[hanging], lookup_s=1.0
     )
     started_at = anyio.current_time()
@@ -168,7 +168,7 @@ async def test_beyond_its_own_networks_nobody_is_looked_up(
 ):
     table = tmp_path / "arp"
     table.write_text(TABLE.replace(HOME, "203.0.113.9"), "ascii")
-    around = SystemNeighbourhood(table=str(table), commands=[])
+    around = SystemHostNetwork(table=str(table), commands=[])
     assert await around.mac_of(address) is None
 
 
@@ -203,8 +203,8 @@ async def test_each_network_has_its_broadcast_address(interfaces, expected):
 
 
 async def test_around_a_network_in_memory_there_is_nothing():
-    around = neighbourhood_of(MemoryNetwork())
-    assert around is NO_NEIGHBOURHOOD
+    around = host_network_of(MemoryNetwork())
+    assert around is NO_HOST_NETWORK
     assert await broadcast_addresses(around) == ("255.255.255.255",)
     assert await around.mac_of("127.0.0.1") is None
-    assert neighbourhood_of(REAL_NETWORK) is SYSTEM_NEIGHBOURHOOD
+    assert host_network_of(REAL_NETWORK) is SYSTEM_HOST_NETWORK

@@ -29,8 +29,8 @@ from anyio.abc import (
     TaskGroup,
 )
 
-from structiot._kit.sockets import accept, connect, family_of
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.sockets import accept, connect, family_of
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [

@@ -19,9 +19,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
-from structiot._kit.mailbox import Mailbox
-from structiot._kit.network import Address, StreamAttribute, check_port, place
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import Address, StreamAttribute, check_port, place
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = ["BROADCAST", "MemoryNetwork", "memory_pipe"]

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from random import Random
 
-from structiot._kit.neighbourhood import Neighbourhood
-from structiot._kit.network import REAL_NETWORK, Network
-from structiot._kit.tasks import service_group
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_network import HostNetwork
+from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import UsageError
+from structiot.maxsmart.commands import StripCommands
 from structiot.maxsmart.device import MaxSmartStrip
-from structiot.maxsmart.errands import Errands
 from structiot.maxsmart.link.datagrams import Clock, system_clock
 from structiot.maxsmart.link.strip import open_link
 from structiot.maxsmart.session import Settings, StripSession
@@ -46,7 +46,7 @@ async def maxsmart_device(
     clock: Clock = system_clock,
     random: Random | None = None,
     network: Network = REAL_NETWORK,
-    neighbourhood: Neighbourhood | None = None,
+    host_network: HostNetwork | None = None,
 ) -> AsyncGenerator[MaxSmartStrip]:
     """Open a MaxSmart or Revogi power strip or plug in the local network.
 
@@ -82,7 +82,7 @@ async def maxsmart_device(
         clock: Tells the local time with its zone.
         random: Jitter of the delays; seeded, they repeat.
         network: Where connections and datagrams go.
-        neighbourhood: Where hardware addresses are looked up; the system's if None.
+        host_network: Where hardware addresses are looked up; the system's if None.
 
     Yields:
         The strip.
@@ -134,11 +134,11 @@ async def maxsmart_device(
     )
     async with service_group() as tg:
         session = StripSession(link, who, first, settings, clock=clock, random=random)
-        errands = Errands(
-            session, clock=clock, network=network, neighbourhood=neighbourhood
+        commands = StripCommands(
+            session, clock=clock, network=network, host_network=host_network
         )
         tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
         try:
-            yield MaxSmartStrip(session, errands)
+            yield MaxSmartStrip(session, commands)
         finally:
             session.close()

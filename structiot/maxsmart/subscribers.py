@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from structiot._kit.latest import LatestBox
-from structiot._kit.mailbox import Mailbox
+from structiot._kit.flow.conflating import ConflatingQueue
+from structiot._kit.flow.mailbox import Mailbox
 from structiot.maxsmart.changes import ChangeWatch, StripChange
 from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.values import StripData, StripInfo, entities_of, states_of
@@ -26,12 +26,12 @@ from structiot.model import (
     StateChange,
 )
 
-__all__ = ["Audience", "EventBox"]
+__all__ = ["EventBox", "Subscribers"]
 
-EventBox = LatestBox[str, DeviceEvent]
+EventBox = ConflatingQueue[str, DeviceEvent]
 
 
-class Audience:
+class Subscribers:
     """The watchers of one strip.
 
     Attributes:
@@ -104,7 +104,7 @@ class Audience:
     @contextmanager
     def events(self) -> Generator[EventBox]:
         """Add a watcher of events, told the present availability and states at once."""
-        box: EventBox = LatestBox()
+        box: EventBox = ConflatingQueue()
         box.put("availability", self.availability)
         for key, state in self._states.items():
             box.put(f"state {key}", self._state_change(key, state))

@@ -1,0 +1,1 @@
+"""Mailboxes, replies by token, waiting times, rates, and task groups."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
-from structiot import maxsmart_device
+from structiot import Environment, maxsmart_device
 from structiot.maxsmart import MaxSmartStrip, StripStatistics
 from structiot.sim import SimClock, sim_maxsmart
 
@@ -52,7 +52,9 @@ async def main() -> None:
             return await show(strip)
     clock, past = SimClock(NOON), timedelta(days=400)
     with_past = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
-    async with with_past, maxsmart_device(HOST, port=18073, clock=clock.utc) as strip:
+    then = Environment(clock=clock.utc)
+    opened = maxsmart_device(HOST, port=18073, environment=then)
+    async with with_past, opened as strip:
         return await show(strip)
 
 

@@ -30,6 +30,7 @@ from structiot.errors import (
 )
 
 if TYPE_CHECKING:
+    from structiot._kit.environment import Environment
     from structiot.gateway import load_config, open_gateway
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
     from structiot.model import Availability, Reading, StateChange
@@ -61,6 +62,8 @@ __all__ = [
     "TransportError",
     "UnsupportedDevice",
     "UsageError",
+    # Where it runs
+    "Environment",
     # What every system reports
     "Availability",
     "Reading",
@@ -68,6 +71,7 @@ __all__ = [
 ]
 
 _HOME_OF = {
+    "Environment": "structiot._kit.environment",
     "Availability": "structiot.model",
     "Reading": "structiot.model",
     "StateChange": "structiot.model",

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import Network
 from structiot.errors import ConnectFailed
 from structiot.gateway.config import BrokerSection
 from structiot.mqtt import BrokerServer, open_broker
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def embedded_broker(
-    section: BrokerSection, network: Network
+    section: BrokerSection, environment: Environment
 ) -> AsyncGenerator[BrokerServer]:
     """Run the embedded broker for the length of the block, however that ends.
 
@@ -43,7 +43,7 @@ async def embedded_broker(
 
     async def hold() -> None:
         with anyio.CancelScope(shield=True):
-            async with _opened(section, network) as broker:
+            async with _opened(section, environment) as broker:
                 held.append(broker)
                 is_ready.set()
                 await is_done.wait()
@@ -59,7 +59,7 @@ async def embedded_broker(
 
 @asynccontextmanager
 async def _opened(
-    section: BrokerSection, network: Network
+    section: BrokerSection, environment: Environment
 ) -> AsyncGenerator[BrokerServer]:
     passwords = None
     if section.password_file is not None:
@@ -68,7 +68,10 @@ async def _opened(
         )
     async with AsyncExitStack() as stack:
         opened = open_broker(
-            *section.listen, passwords=passwords, store=section.store, network=network
+            *section.listen,
+            passwords=passwords,
+            store=section.store,
+            environment=environment,
         )
         try:
             broker = await stack.enter_async_context(opened)

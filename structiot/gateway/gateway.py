@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from importlib import metadata
-from random import Random
 
 from anyio.abc import TaskGroup
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
@@ -69,17 +68,14 @@ class Gateway:
         client: MqttClient,
         topics: Topics,
         tasks: TaskGroup,
-        *,
-        clock: Callable[[], datetime],
-        random: Random | None,
+        environment: Environment,
     ) -> None:
         self.config = config
         self.topics = topics
         self.broker: BrokerServer | None = None
         self._client = client
         self._tasks = tasks
-        self._clock = clock
-        self._random = random
+        self._environment = environment
         self._by_slug: dict[str, GatewayDevice] = {}
         self._owners: dict[tuple[str, str], GatewayDevice] = {}
         self._boxes: list[Mailbox[GatewayEvent]] = []
@@ -93,7 +89,7 @@ class Gateway:
                 board=self.publisher,
                 version=VERSION,
                 announces=config.mqtt.discovery,
-                clock=clock,
+                clock=environment.now_utc,
             ),
             command_s=config.gateway.command_s,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
@@ -183,7 +179,9 @@ class Gateway:
         slug = None
         if source.name:
             slug = unique_slug(slug_of(source.name), self._by_slug)
-        device = GatewayDevice(source, self._site, slug=slug, random=self._random)
+        device = GatewayDevice(
+            source, self._site, slug=slug, random=self._environment.random
+        )
         if slug is not None:
             self._by_slug[slug] = device
         self._tasks.start_soon(
@@ -256,7 +254,7 @@ class Gateway:
                 error,
                 topic=message.topic,
                 payload=message.payload,
-                at_utc=self._clock(),
+                at_utc=self._environment.now_utc(),
             )
             self.publisher.tell(self.topics.error(target.device), text)
             self._emit(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
-from random import Random
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import drivers_of
@@ -23,17 +21,11 @@ _BROKER_RETRY_MAX_S = 30.0
 _CLIENT_GOODBYE_S = 1.0
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
 async def open_gateway(
     config: GatewayConfig,
     *,
-    network: Network = REAL_NETWORK,
-    clock: Callable[[], datetime] = _utc_now,
-    random: Random | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Gateway]:
     """Serve every configured and found device on one MQTT broker.
 
@@ -46,9 +38,8 @@ async def open_gateway(
 
     Args:
         config: Settings, from `load_config`.
-        network: Where connections and datagrams go.
-        clock: Tells the time in UTC.
-        random: Jitter of the delays; seeded, they repeat.
+        environment: Network, host network, clock and chance; the system's by default;
+            the devices are in the same.
 
     Yields:
         The gateway.
@@ -76,7 +67,7 @@ async def open_gateway(
         broker, uri = None, mqtt.uri
         if uri is None:
             broker = await stack.enter_async_context(
-                embedded_broker(config.broker, network)
+                embedded_broker(config.broker, environment)
             )
             uri = uri_for_us(broker.uri)
         # The client outlives a cancellation of the block for as long as the goodbye takes.
@@ -86,18 +77,15 @@ async def open_gateway(
                 mqtt.client_id or f"structiot-{config.gateway.id}",
                 _client_config(config, topics),
                 wait_connected=False,
-                network=network,
-                random=random,
+                environment=environment,
             )
         )
         gateway = None
         try:
             async with service_group() as tasks:
-                gateway = Gateway(
-                    config, client, topics, tasks, clock=clock, random=random
-                )
+                gateway = Gateway(config, client, topics, tasks, environment)
                 gateway.broker = broker
-                gateway.start(drivers_of(config, network))
+                gateway.start(drivers_of(config, environment))
                 yield gateway
         finally:
             if gateway is not None:

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from structiot._kit.net.host_network import HostNetwork, host_network_of
-from structiot._kit.net.network import Network
+from structiot._kit.environment import Environment
 from structiot.errors import (
     PeerError,
     ProtocolViolation,
@@ -25,7 +24,6 @@ from structiot.errors import (
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.identify import arp_mac_of
-from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.session import StripSession
 from structiot.maxsmart.statistics import (
     DatedBy,
@@ -88,18 +86,9 @@ class StripHealth:
 class StripCommands:
     """Carries out what the strip's user asks, through its session."""
 
-    def __init__(
-        self,
-        session: StripSession,
-        *,
-        clock: Clock,
-        network: Network,
-        host_network: HostNetwork | None,
-    ) -> None:
+    def __init__(self, session: StripSession, environment: Environment) -> None:
         self._session = session
-        self._clock = clock
-        self._network = network
-        self._host_network = host_network or host_network_of(network)
+        self._environment = environment
 
     # ------------------------------------------------------------ switching
 
@@ -180,7 +169,7 @@ class StripCommands:
             _log.debug("%s does not tell its time: %s", self._host, exc)
             shown = None
         if shown is None or not was_set(shown):
-            shown, dated_by = self._clock(), "client_clock"
+            shown, dated_by = self._environment.clock(), "client_clock"
         start = bucket_start(period, shown)
         elapsed = timedelta(seconds=anyio.current_time() - asked_at)
         has_turned = bucket_start(period, shown - elapsed) != start
@@ -288,7 +277,7 @@ class StripCommands:
             self._host,
             discovery=session.identity.who,
             hardware=hardware,
-            arp_mac=await arp_mac_of(self._host, self._network, self._host_network),
+            arp_mac=await arp_mac_of(self._host, self._environment),
         )
 
     async def health(self) -> StripHealth:

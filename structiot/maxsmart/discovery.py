@@ -8,13 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.host_network import HostNetwork, host_network_of
-from structiot._kit.net.network import REAL_NETWORK, Network, UdpSocket
+from structiot._kit.net.network import Network, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart.identify import Identification
-from structiot.maxsmart.link.datagrams import Clock, system_clock
 from structiot.maxsmart.link.discovery_replies import Listener
 from structiot.maxsmart.values import DiscoveredMaxSmart, discovered_from
 from structiot.maxsmart.wire.messages import DiscoveryReply
@@ -210,9 +209,7 @@ def discover_maxsmart(
     identify: bool = False,
     udp_port: int = 8888,
     http_port: int = 80,
-    clock: Clock = system_clock,
-    network: Network = REAL_NETWORK,
-    host_network: HostNetwork | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> Discovery:
     """Find MaxSmart and Revogi devices, all in the network or the one at `ip`.
 
@@ -234,9 +231,7 @@ def discover_maxsmart(
             answer that is given two seconds later.
         udp_port: Where devices listen.
         http_port: Where devices are asked for their CPU id.
-        clock: Tells the local time with its zone.
-        network: Where datagrams go.
-        host_network: Which networks this machine is part of; the system says if None.
+        environment: Network, host network, clock and chance; the system's by default.
 
     Returns:
         A `Discovery`: await it for a list, iterate over it, or enter it as a block.
@@ -252,14 +247,11 @@ def discover_maxsmart(
     if window_s <= 0 or rounds < 1:
         message = f"a discovery takes time and a round: {window_s:g} s, {rounds} rounds"
         raise UsageError(message)
-    around = host_network_of(network) if host_network is None else host_network
     everybody = None if broadcast is None else tuple(broadcast)
     identification = Identification(
         http_port=http_port,
         udp_port=udp_port,
-        clock=clock,
-        network=network,
-        host_network=around,
+        environment=environment,
     )
     listener = Listener(
         hosts=everybody if ip is None else (ip,),
@@ -268,14 +260,12 @@ def discover_maxsmart(
         window_s=window_s,
         rounds=rounds,
         spacing_s=_SPACING_S,
-        network=network,
-        host_network=around,
-        clock=clock,
+        environment=environment,
     )
     return Discovery(
         listener,
         host=ip,
         local_host=local_host,
-        network=network,
+        network=environment.network,
         identification=identification if identify else None,
     )

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import anyio
 
-from structiot._kit.net.host_network import HostNetwork, host_network_of
-from structiot._kit.net.network import REAL_NETWORK, Network
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.errors import ConnectFailed, PeerError, TransportError
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
-from structiot.maxsmart.link.datagrams import Clock, system_clock, udp_address
+from structiot.maxsmart.link.datagrams import udp_address
 from structiot.maxsmart.link.strip import StripLink, is_hang_up, unasked_link
 from structiot.maxsmart.values import DiscoveredMaxSmart
 from structiot.maxsmart.wire.codec_data import read_identifiers
@@ -32,9 +31,7 @@ async def identify_maxsmart(
     port: int = 80,
     udp_port: int = 8888,
     reply_s: float = _REPLY_S,
-    clock: Clock = system_clock,
-    network: Network = REAL_NETWORK,
-    host_network: HostNetwork | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> DeviceIdentifiers:
     """Ask one device for all that identifies it: CPU id, MAC, serial.
 
@@ -48,9 +45,7 @@ async def identify_maxsmart(
         port: Its HTTP port.
         udp_port: Its port for discovery.
         reply_s: Longest wait for one reply, in seconds.
-        clock: Tells the local time with its zone.
-        network: Where connections and datagrams go.
-        host_network: Where hardware addresses are looked up; the system's if None.
+        environment: Network, host network, clock and chance; the system's by default.
 
     Returns:
         What was learnt; `.best` is the most trusted of it, `.ranked` all in order.
@@ -63,14 +58,12 @@ async def identify_maxsmart(
         >>> identifiers.best.text
         'cpu_0123456789ABCDEF01234567'
     """
-    around = host_network_of(network) if host_network is None else host_network
     link = unasked_link(
         host,
         port=port,
         udp_port=udp_port,
         reply_s=reply_s,
-        network=network,
-        clock=clock,
+        environment=environment,
     )
     reason = "it does not say who it is"
     discovery, hardware = None, None
@@ -91,7 +84,7 @@ async def identify_maxsmart(
         host,
         discovery=discovery,
         hardware=hardware,
-        arp_mac=await arp_mac_of(host, network, around),
+        arp_mac=await arp_mac_of(host, environment),
     )
 
 
@@ -103,15 +96,11 @@ class Identification:
         *,
         http_port: int,
         udp_port: int,
-        clock: Clock,
-        network: Network,
-        host_network: HostNetwork,
+        environment: Environment,
     ) -> None:
         self._http_port = http_port
         self._udp_port = udp_port
-        self._clock = clock
-        self._network = network
-        self._host_network = host_network
+        self._environment = environment
         self._turns = anyio.CapacityLimiter(_AT_A_TIME)
 
     async def identified(
@@ -135,8 +124,7 @@ class Identification:
             port=self._http_port,
             udp_port=self._udp_port,
             reply_s=_REPLY_S,
-            network=self._network,
-            clock=self._clock,
+            environment=self._environment,
         )
         link.serial = device.serial
         hardware = None
@@ -147,7 +135,7 @@ class Identification:
         identifiers = identifiers_from(
             device.host,
             hardware=hardware,
-            arp_mac=await arp_mac_of(device.host, self._network, self._host_network),
+            arp_mac=await arp_mac_of(device.host, self._environment),
         )
         told = device.identifiers
         identifiers = replace(identifiers, mac=told.mac, serial=told.serial)
@@ -162,12 +150,11 @@ async def _hardware(link: StripLink) -> Identifiers | None:
         return None
 
 
-async def arp_mac_of(
-    host: str, network: Network, host_network: HostNetwork
-) -> str | None:
+async def arp_mac_of(host: str, environment: Environment) -> str | None:
     """Look up a host's hardware address; None if nobody here knows it."""
     try:
-        return await host_network.mac_of(await udp_address(host, network))
+        address = await udp_address(host, environment.network)
+        return await environment.host_network.mac_of(address)
     except TransportError as exc:
         _log.debug("%s has no address to look up: %s", host, exc)
         return None

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
-from random import Random
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.host_network import HostNetwork
-from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import UsageError
 from structiot.maxsmart.commands import StripCommands
 from structiot.maxsmart.device import MaxSmartStrip
-from structiot.maxsmart.link.datagrams import Clock, system_clock
 from structiot.maxsmart.link.strip import open_link
 from structiot.maxsmart.session import Settings, StripSession
 from structiot.maxsmart.wire.capabilities import (
@@ -43,10 +40,7 @@ async def maxsmart_device(
     offline_after: int = 3,
     watt_unit: WattUnit | None = None,
     assume_supported: Collection[Capability] = (),
-    clock: Clock = system_clock,
-    random: Random | None = None,
-    network: Network = REAL_NETWORK,
-    host_network: HostNetwork | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[MaxSmartStrip]:
     """Open a MaxSmart or Revogi power strip or plug in the local network.
 
@@ -79,10 +73,7 @@ async def maxsmart_device(
             them does not tell.
         assume_supported: What the strip can, whatever is known of its firmware; see
             `MaxSmartStrip.supports`.
-        clock: Tells the local time with its zone.
-        random: Jitter of the delays; seeded, they repeat.
-        network: Where connections and datagrams go.
-        host_network: Where hardware addresses are looked up; the system's if None.
+        environment: Network, host network, clock and chance; the system's by default.
 
     Yields:
         The strip.
@@ -129,14 +120,11 @@ async def maxsmart_device(
         udp_port=udp_port,
         connect_s=connect_s,
         reply_s=reply_s,
-        network=network,
-        clock=clock,
+        environment=environment,
     )
     async with service_group() as tg:
-        session = StripSession(link, who, first, settings, clock=clock, random=random)
-        commands = StripCommands(
-            session, clock=clock, network=network, host_network=host_network
-        )
+        session = StripSession(link, who, first, settings, environment)
+        commands = StripCommands(session, environment)
         tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
         try:
             yield MaxSmartStrip(session, commands)

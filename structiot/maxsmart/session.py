@@ -12,12 +12,11 @@ import logging
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
-from random import Random
 from typing import TypeVar
 
 import anyio
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot.errors import (
     PeerError,
@@ -28,7 +27,6 @@ from structiot.errors import (
     UsageError,
 )
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
-from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.link.identity import IdentityCheck, suspicion_of
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.subscribers import Subscribers
@@ -95,12 +93,10 @@ class StripSession:
         who: DiscoveryReply | None,
         first: Reply,
         settings: Settings,
-        *,
-        clock: Clock,
-        random: Random | None,
+        environment: Environment,
     ) -> None:
         self.link = link
-        self._clock = clock
+        self._environment = environment
         self._settings = settings
         self._retries = Backoff(
             first_s=min(1.0, settings.poll_s),
@@ -108,7 +104,7 @@ class StripSession:
             cap_s=60.0,
             jitter=0.2,
             stable_s=0.0,
-        ).start(random)
+        ).start(environment.random)
         self.identity: IdentityCheck = IdentityCheck(
             link, who, identify_s=settings.identify_s
         )
@@ -122,7 +118,7 @@ class StripSession:
         self._ports = read_port_data(first, watt_unit=settings.watt_unit)
         info = self._info_now()
         self.subscribers: Subscribers = Subscribers(
-            info, self._converted(self._ports, info.id), clock
+            info, self._converted(self._ports, info.id), environment
         )
         self.schedule: PollSchedule = PollSchedule(
             poll_s=settings.poll_s,
@@ -225,7 +221,7 @@ class StripSession:
             self.subscribers.tell_availability(is_available=False, reason=str(error))
 
     def _converted(self, ports: PortData, device: str) -> StripData:
-        return data_from(ports, device=device, at_utc=self._clock().astimezone(UTC))
+        return data_from(ports, device=device, at_utc=self._environment.now_utc())
 
     def describe(self) -> None:
         """Tell what the device says about itself, where that is new."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.maxsmart.changes import ChangeWatch, StripChange
-from structiot.maxsmart.link.datagrams import Clock
 from structiot.maxsmart.values import StripData, StripInfo, entities_of, states_of
 from structiot.model import (
     Availability,
@@ -41,8 +41,10 @@ class Subscribers:
         availability: Whether it is there, as told last.
     """
 
-    def __init__(self, info: StripInfo, data: StripData, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(
+        self, info: StripInfo, data: StripData, environment: Environment
+    ) -> None:
+        self._environment = environment
         self.info: StripInfo = info
         self.data: StripData = data
         self.availability: Availability = Availability(
@@ -170,7 +172,7 @@ class Subscribers:
             box.put(key, event)
 
     def _now_utc(self) -> datetime:
-        return self._clock().astimezone(UTC)
+        return self._environment.now_utc()
 
     def _state_change(self, key: str, state: State | None) -> StateChange:
         return StateChange(key=key, state=state, at_utc=self.data.at_utc)

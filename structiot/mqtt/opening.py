@@ -10,6 +10,7 @@ from typing import Any
 
 from anyio.abc import ByteStream
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import ConfigError
@@ -35,8 +36,7 @@ async def open_mqttclient(
     *,
     engine: str = "structiot",
     wait_connected: bool = True,
-    network: Network = REAL_NETWORK,
-    random: Random | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[MqttClient]:
     """Open a session with an MQTT broker for the length of the block.
 
@@ -56,8 +56,7 @@ async def open_mqttclient(
         engine: `"structiot"`, or `"distmqtt"` for the package of that name, with
             less than half of the abilities: see the guide for its users.
         wait_connected: False enters the block at once and connects in the background.
-        network: Where connections go.
-        random: Source of the made-up id and of the jitter between attempts.
+        environment: Network, host network, clock and chance; the system's by default.
 
     Yields:
         The client.
@@ -76,9 +75,11 @@ async def open_mqttclient(
     if settings.store is not None and not client_id:
         raise ConfigError("store needs a client_id, under which the session is kept")
     address = await Address.find(source, max_redirects=settings.max_redirects)
-    chance = random or Random()  # noqa: S311 - an id and jitter, no secret
+    chance = environment.random
 
-    async with _connections(engine, address.uri, settings, network) as open_stream:
+    async with _connections(
+        engine, address.uri, settings, environment.network
+    ) as open_stream:
         if engine == "distmqtt":
             settings = settings.with_changes(protocol="3.1.1")
         link = Link(

@@ -1,7 +1,7 @@
 """Simulators: devices and services that behave, and misbehave when told to.
 
 One for each system, for tests, demonstrations and development without hardware. All
-of them take `network=`, so that they run on real sockets or in memory under virtual
+of them take `environment=`, so that they run on real sockets or in memory under virtual
 time; and all have `faults`, with the vocabulary of `Faults`.
 """
 

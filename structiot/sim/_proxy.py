@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import ByteStream
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import LOST, REAL_NETWORK, Address, Network
+from structiot._kit.net.network import LOST, Address, Network
 from structiot.errors import TransportError
 
 __all__ = ["FaultProxy", "fault_proxy"]
@@ -122,7 +123,7 @@ async def fault_proxy(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    network: Network = REAL_NETWORK,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[FaultProxy]:
     """Run a proxy in front of a server for the length of the block.
 
@@ -131,7 +132,7 @@ async def fault_proxy(
         target_port: Its port.
         host: Where to listen.
         port: Port to listen at; 0 takes a free one.
-        network: Where connections come from and go to.
+        environment: Where connections come from and go to; the system's by default.
 
     Yields:
         The proxy; connect to `proxy.address`.
@@ -139,6 +140,7 @@ async def fault_proxy(
     Raises:
         ConnectFailed: The address cannot be bound.
     """
+    network = environment.network
     proxy = FaultProxy((target_host, target_port), network)
     async with network.listen_tcp(host, port) as listener, service_group() as tg:
         proxy.address = listener.address

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
@@ -53,7 +54,9 @@ def network() -> MemoryNetwork:
 
 @asynccontextmanager
 async def driving(network: Any, **section: Any) -> AsyncIterator[Keeper]:
-    (driver,) = drivers_of(load_config({"maxsmart": section}), network)
+    (driver,) = drivers_of(
+        load_config({"maxsmart": section}), Environment(network=network)
+    )
     keeper = Keeper()
     async with service_group() as tg:
         tg.start_soon(driver.run, keeper)
@@ -64,11 +67,11 @@ async def driving(network: Any, **section: Any) -> AsyncIterator[Keeper]:
 def strip(
     network: MemoryNetwork, host: str, **options: Any
 ) -> AbstractAsyncContextManager[MaxSmartSim]:
-    return sim_maxsmart(host, network=network, **options)
+    return sim_maxsmart(host, environment=Environment(network=network), **options)
 
 
 def test_no_section_means_no_driver(network):
-    assert drivers_of(load_config({}), network) == []
+    assert drivers_of(load_config({}), Environment(network=network)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,9 @@ def test_no_section_means_no_driver(network):
 def test_a_driver_says_whether_unnamed_devices_may_turn_up(
     network, section, finds_more
 ):
-    (driver,) = drivers_of(load_config({"maxsmart": section}), network)
+    (driver,) = drivers_of(
+        load_config({"maxsmart": section}), Environment(network=network)
+    )
     assert (driver.system, driver.finds_more) == ("maxsmart", finds_more)
 
 

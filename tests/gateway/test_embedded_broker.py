@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import BrokerConnected, Gateway, load_config, open_gateway
@@ -32,7 +33,10 @@ def network() -> MemoryNetwork:
 @asynccontextmanager
 async def serving(network: MemoryNetwork, **sections: Any) -> AsyncIterator[Gateway]:
     config = await anyio.to_thread.run_sync(load_config, sections)
-    async with open_gateway(config, network=network, clock=lambda: AT) as gateway:
+    async with open_gateway(
+        config,
+        environment=Environment(network=network, clock=lambda: AT),
+    ) as gateway:
         yield gateway
 
 
@@ -53,7 +57,9 @@ async def test_it_serves_others_at_the_usual_port(network):
         assert gateway.broker is not None
         assert gateway.broker.uris == ["mqtt://127.0.0.1:1883"]
         async with (
-            open_mqttclient("mqtt://127.0.0.1/", network=network) as client,
+            open_mqttclient(
+                "mqtt://127.0.0.1/", environment=Environment(network=network)
+            ) as client,
             client.subscription(AVAILABILITY, qos=1) as messages,
         ):
             assert (await told(messages)).startswith("online")
@@ -69,7 +75,9 @@ async def test_it_outlives_the_goodbye_of_the_gateway(network, is_cancelled):
                 settings = {"reconnect_retries": 0}
                 async with (
                     open_mqttclient(
-                        "mqtt://127.0.0.1/", config=settings, network=network
+                        "mqtt://127.0.0.1/",
+                        config=settings,
+                        environment=Environment(network=network),
                     ) as client,
                     client.subscription(AVAILABILITY, qos=1) as messages,
                 ):
@@ -92,7 +100,9 @@ async def test_it_outlives_the_goodbye_of_the_gateway(network, is_cancelled):
 
 async def test_another_broker_that_is_named_is_used_alone(network):
     async with (
-        open_broker("mqtt://127.0.0.1:1884", network=network) as broker,
+        open_broker(
+            "mqtt://127.0.0.1:1884", environment=Environment(network=network)
+        ) as broker,
         serving(network, mqtt={"uri": broker.uri}) as gateway,
     ):
         assert gateway.broker is None
@@ -101,7 +111,9 @@ async def test_another_broker_that_is_named_is_used_alone(network):
 
 
 async def test_a_port_that_is_taken_is_said_with_what_to_do(network):
-    async with open_broker("mqtt://127.0.0.1:1883", network=network):
+    async with open_broker(
+        "mqtt://127.0.0.1:1883", environment=Environment(network=network)
+    ):
         with pytest.raises(ConnectFailed) as caught:
             async with serving(network):
                 pass
@@ -129,12 +141,16 @@ async def test_with_a_store_retained_messages_are_there_again(network, tmp_path:
     settings = {"store": str(tmp_path / "broker.sqlite")}
     async with (
         serving(network, broker=settings),
-        open_mqttclient("mqtt://127.0.0.1/", network=network) as client,
+        open_mqttclient(
+            "mqtt://127.0.0.1/", environment=Environment(network=network)
+        ) as client,
     ):
         await client.publish("home/note", b"kept", qos=1, retain=True)
     async with (
         serving(network, broker=settings),
-        open_mqttclient("mqtt://127.0.0.1/", network=network) as client,
+        open_mqttclient(
+            "mqtt://127.0.0.1/", environment=Environment(network=network)
+        ) as client,
         client.subscription("home/note") as messages,
     ):
         assert await told(messages) == "kept (retained)"

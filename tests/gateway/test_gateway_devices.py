@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.sim import sim_maxsmart
@@ -28,7 +29,9 @@ def network() -> MemoryNetwork:
 async def serving(network: MemoryNetwork, **section: Any) -> AsyncIterator[Gateway]:
     """Serve without a broker: what devices are called does not need one."""
     config = load_config({"maxsmart": section, "gateway": {"retry_max_s": 1}})
-    async with open_gateway(config, network=network) as gateway:
+    async with open_gateway(
+        config, environment=Environment(network=network)
+    ) as gateway:
         yield gateway
 
 
@@ -37,7 +40,7 @@ def available(gateway: Gateway) -> set[str]:
 
 
 async def test_nothing_to_serve_is_said(network, caplog):
-    async with open_gateway(load_config({}), network=network):
+    async with open_gateway(load_config({}), environment=Environment(network=network)):
         await anyio.sleep(1)
     assert "no system is configured: there is nothing to serve" in caplog.messages
 
@@ -45,7 +48,9 @@ async def test_nothing_to_serve_is_said(network, caplog):
 async def test_what_is_listed_takes_over_from_what_was_found(network):
     listed = [{"host": "desk.local", "name": "Desk"}]
     async with (
-        sim_maxsmart("10.0.0.7", serial=SERIAL, network=network) as sim,
+        sim_maxsmart(
+            "10.0.0.7", serial=SERIAL, environment=Environment(network=network)
+        ) as sim,
         serving(network, discover_every_s=3600, devices=listed) as gateway,
     ):
         await anyio.sleep(30)
@@ -63,7 +68,9 @@ async def test_what_is_found_gives_way_to_what_is_listed(network):
     # The search cannot know that both are one before the listed one was opened.
     listed = [{"host": "desk.local", "name": "Desk"}]
     async with (
-        sim_maxsmart("desk.local", serial=SERIAL, network=network),
+        sim_maxsmart(
+            "desk.local", serial=SERIAL, environment=Environment(network=network)
+        ),
         serving(network, devices=listed) as gateway,
     ):
         await anyio.sleep(600)
@@ -74,11 +81,15 @@ async def test_what_is_found_gives_way_to_what_is_listed(network):
 async def test_a_strip_without_a_name_that_is_replaced_takes_another_place(network):
     listed = [{"host": "10.0.0.7"}]
     async with serving(network, discover=False, devices=listed) as gateway:
-        async with sim_maxsmart("10.0.0.7", serial=SERIAL, network=network):
+        async with sim_maxsmart(
+            "10.0.0.7", serial=SERIAL, environment=Environment(network=network)
+        ):
             await anyio.sleep(30)
             (kept,) = gateway.devices.values()
             assert kept.slug == f"maxsmart_{SERIAL.lower()}"
-        async with sim_maxsmart("10.0.0.7", serial=OTHER, network=network):
+        async with sim_maxsmart(
+            "10.0.0.7", serial=OTHER, environment=Environment(network=network)
+        ):
             kept.reopen()
             await anyio.sleep(30)
             assert available(gateway) == {f"maxsmart_{OTHER.lower()}"}
@@ -90,10 +101,14 @@ async def test_a_strip_without_a_name_that_is_replaced_takes_another_place(netwo
 async def test_a_strip_with_a_name_that_is_replaced_keeps_its_place(network):
     listed = [{"host": "10.0.0.7", "name": "Desk"}]
     async with serving(network, discover=False, devices=listed) as gateway:
-        async with sim_maxsmart("10.0.0.7", serial=SERIAL, network=network):
+        async with sim_maxsmart(
+            "10.0.0.7", serial=SERIAL, environment=Environment(network=network)
+        ):
             await anyio.sleep(30)
             assert available(gateway) == {"desk"}
-        async with sim_maxsmart("10.0.0.7", serial=OTHER, network=network):
+        async with sim_maxsmart(
+            "10.0.0.7", serial=OTHER, environment=Environment(network=network)
+        ):
             gateway.devices["desk"].reopen()
             await anyio.sleep(30)
             assert available(gateway) == {"desk"}
@@ -105,8 +120,10 @@ async def test_a_strip_with_a_name_that_is_replaced_keeps_its_place(network):
 async def test_the_same_strip_listed_twice_is_kept_once(network):
     listed = [{"host": "10.0.0.7", "name": "Desk"}, {"host": "a", "name": "Twice"}]
     async with (
-        sim_maxsmart("10.0.0.7", serial=SERIAL, network=network) as one,
-        sim_maxsmart("a", serial=SERIAL, network=network),
+        sim_maxsmart(
+            "10.0.0.7", serial=SERIAL, environment=Environment(network=network)
+        ) as one,
+        sim_maxsmart("a", serial=SERIAL, environment=Environment(network=network)),
         serving(network, discover=False, devices=listed) as gateway,
     ):
         await anyio.sleep(30)

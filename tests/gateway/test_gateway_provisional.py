@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.sim import Fault, FaultKind, MaxSmartSim, sim_maxsmart
@@ -30,9 +31,13 @@ async def serving(
     network = MemoryNetwork()
     section = {"discover": False, "devices": list(devices), **section}
     config = load_config({"maxsmart": section, "gateway": {"retry_max_s": 1}})
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         sim.faults.always(SILENT)
-        async with open_gateway(config, network=network) as gateway:
+        async with open_gateway(
+            config, environment=Environment(network=network)
+        ) as gateway:
             await anyio.sleep(60)
             yield gateway, sim
 
@@ -92,11 +97,15 @@ async def test_the_identity_is_the_same_whether_or_not_it_was_told_at_once():
     network = MemoryNetwork()
     config = load_config({"maxsmart": {"discover": False, "devices": [{"host": HOST}]}})
     identities = []
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         for is_silent in (False, True):
             if is_silent:
                 sim.faults.drop_next(6, on="discovery")
-            async with open_gateway(config, network=network) as gateway:
+            async with open_gateway(
+                config, environment=Environment(network=network)
+            ) as gateway:
                 await anyio.sleep(120)
                 identities.append(announced(gateway))
     assert identities[0] == identities[1]
@@ -108,11 +117,15 @@ async def test_a_found_strip_gives_way_when_a_silent_listed_one_is_the_same():
     listed = [{"host": "desk.local", "name": "Desk"}]
     config = load_config({"maxsmart": {"devices": listed}})
     async with (
-        sim_maxsmart("desk.local", serial=SERIAL, network=network) as by_name,
-        sim_maxsmart(HOST, serial=SERIAL, network=network),
+        sim_maxsmart(
+            "desk.local", serial=SERIAL, environment=Environment(network=network)
+        ) as by_name,
+        sim_maxsmart(HOST, serial=SERIAL, environment=Environment(network=network)),
     ):
         by_name.faults.always(SILENT)
-        async with open_gateway(config, network=network) as gateway:
+        async with open_gateway(
+            config, environment=Environment(network=network)
+        ) as gateway:
             await anyio.sleep(60)
             assert set(gateway.devices) == {"desk", SLUG}
             by_name.faults.clear()
@@ -126,11 +139,15 @@ async def test_a_silent_strip_that_turns_out_to_be_another_listed_one_is_kept_on
     listed = [{"host": HOST, "name": "Desk"}, {"host": "desk.local", "name": "Twice"}]
     config = load_config({"maxsmart": {"discover": False, "devices": listed}})
     async with (
-        sim_maxsmart(HOST, serial=SERIAL, network=network),
-        sim_maxsmart("desk.local", serial=SERIAL, network=network) as twice,
+        sim_maxsmart(HOST, serial=SERIAL, environment=Environment(network=network)),
+        sim_maxsmart(
+            "desk.local", serial=SERIAL, environment=Environment(network=network)
+        ) as twice,
     ):
         twice.faults.always(SILENT)
-        async with open_gateway(config, network=network) as gateway:
+        async with open_gateway(
+            config, environment=Environment(network=network)
+        ) as gateway:
             await anyio.sleep(60)
             assert len(announced(gateway)) == 1
             twice.faults.clear()

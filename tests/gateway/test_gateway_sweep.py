@@ -7,6 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import (
     BrokerConnected,
@@ -29,8 +30,8 @@ async def flow(config: GatewayConfig) -> None:
     """Serve two strips, one of them away, on a broker of its own or without one."""
     network = MemoryNetwork()
     async with (
-        sim_maxsmart("10.0.0.7", network=network),
-        open_gateway(config, network=network) as gateway,
+        sim_maxsmart("10.0.0.7", environment=Environment(network=network)),
+        open_gateway(config, environment=Environment(network=network)) as gateway,
         gateway.events() as events,
     ):
         async for _ in events:
@@ -54,7 +55,9 @@ async def test_a_gateway_cancelled_in_the_middle_of_its_tasks_leaves_nothing():
 
 async def embedded_alone() -> None:
     async with (
-        open_gateway(load_config({}), network=MemoryNetwork()) as gateway,
+        open_gateway(
+            load_config({}), environment=Environment(network=MemoryNetwork())
+        ) as gateway,
         gateway.events() as events,
     ):
         async for event in events:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structiot._kit.net.network import Network
+from structiot._kit.environment import Environment
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers.driver import Driver, Keeper, Kept, Source
 from structiot.gateway.drivers.maxsmart import MaxSmartDriver
@@ -10,9 +10,9 @@ from structiot.gateway.drivers.maxsmart import MaxSmartDriver
 __all__ = ["Driver", "Keeper", "Kept", "Source", "drivers_of"]
 
 
-def drivers_of(config: GatewayConfig, network: Network) -> list[Driver]:
+def drivers_of(config: GatewayConfig, environment: Environment) -> list[Driver]:
     """Make the drivers that a configuration asks for."""
     drivers: list[Driver] = []
     if config.maxsmart is not None:
-        drivers.append(MaxSmartDriver(config.maxsmart, network))
+        drivers.append(MaxSmartDriver(config.maxsmart, environment))
     return drivers

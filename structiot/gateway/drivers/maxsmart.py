@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from structiot._kit.net.network import Network
+from structiot._kit.environment import Environment
 from structiot.errors import TransportError
 from structiot.gateway.config import MaxSmartDeviceSection, MaxSmartSection
 from structiot.gateway.drivers.driver import Keeper, Kept, Source
@@ -50,9 +50,9 @@ class MaxSmartDriver:
 
     system = "maxsmart"
 
-    def __init__(self, section: MaxSmartSection, network: Network) -> None:
+    def __init__(self, section: MaxSmartSection, environment: Environment) -> None:
         self._section = section
-        self._network = network
+        self._environment = environment
         self._listed: list[Kept] = []
         self._found: list[_Found] = []
         self._trouble = ""
@@ -85,7 +85,7 @@ class MaxSmartDriver:
                 device_id=device.id,
                 poll_s=device.poll_s or section.poll_s,
                 reply_s=section.reply_s,
-                network=self._network,
+                environment=self._environment,
             )
 
         return Source(label=f"strip at {device.host}", open=open_it, name=device.name)
@@ -96,7 +96,7 @@ class MaxSmartDriver:
             devices = await discover_maxsmart(
                 broadcast=self._section.broadcast,
                 udp_port=self._section.udp_port,
-                network=self._network,
+                environment=self._environment,
             )
         except TransportError as exc:
             if self._trouble != str(exc):
@@ -146,7 +146,7 @@ class MaxSmartDriver:
                 udp_port=section.udp_port,
                 poll_s=section.poll_s,
                 reply_s=section.reply_s,
-                network=self._network,
+                environment=self._environment,
             )
 
         return Source(label=f"strip at {found.host}", open=open_it, is_found=True)

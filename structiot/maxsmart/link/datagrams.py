@@ -10,11 +10,11 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 
+from structiot._kit.environment import Clock, Environment
 from structiot._kit.net.network import Network, RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, ProtocolViolation
 from structiot.maxsmart.wire.codec_discovery import (
@@ -24,26 +24,18 @@ from structiot.maxsmart.wire.codec_discovery import (
 from structiot.maxsmart.wire.messages import DiscoveryReply, DiscoveryRequest
 
 __all__ = [
-    "Clock",
     "ask_by_udp",
     "ask_who_is_there",
     "discovery_question",
-    "system_clock",
     "udp_address",
 ]
 
 T = TypeVar("T")
-Clock: TypeAlias = Callable[[], datetime]
 
 _ASK_AGAIN_S: Final = 0.5
 _IDENTIFY_S: Final = 1.5
 
 _log = logging.getLogger(__name__)
-
-
-def system_clock() -> datetime:
-    """Give the local time with its zone."""
-    return datetime.now(tz=UTC).astimezone()
 
 
 def discovery_question(clock: Clock) -> bytes:
@@ -83,8 +75,7 @@ async def ask_who_is_there(
     host: str,
     udp_port: int,
     *,
-    network: Network,
-    clock: Clock = system_clock,
+    environment: Environment,
     wait_s: float = _IDENTIFY_S,
 ) -> DiscoveryReply | None:
     """Ask one address who it is; None if it says nothing that can be read.
@@ -92,7 +83,7 @@ async def ask_who_is_there(
     Raises:
         TransportError: The question could not be sent at all.
     """
-    question = discovery_question(clock)
+    question = discovery_question(environment.clock)
 
     def read(data: bytes) -> DiscoveryReply | None:
         try:
@@ -102,7 +93,13 @@ async def ask_who_is_there(
             return None
 
     return await ask_by_udp(
-        question, read, host, udp_port, network, wait_s=wait_s, again_s=_ASK_AGAIN_S
+        question,
+        read,
+        host,
+        udp_port,
+        environment.network,
+        wait_s=wait_s,
+        again_s=_ASK_AGAIN_S,
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import anyio
 
-from structiot._kit.net.host_network import HostNetwork, broadcast_addresses
-from structiot._kit.net.network import Network, UdpSocket
+from structiot._kit.environment import Environment
+from structiot._kit.net.host_network import broadcast_addresses
+from structiot._kit.net.network import UdpSocket
 from structiot.errors import ProtocolViolation, TransportError
-from structiot.maxsmart.link.datagrams import Clock, discovery_question, udp_address
+from structiot.maxsmart.link.datagrams import discovery_question, udp_address
 from structiot.maxsmart.wire.codec_discovery import decode_discovery_reply
 from structiot.maxsmart.wire.messages import DiscoveryReply
 from structiot.maxsmart.wire.protocol import DiscoveryDeduplicator
@@ -41,9 +42,7 @@ class Listener:
         window_s: float,
         rounds: int,
         spacing_s: float,
-        network: Network,
-        host_network: HostNetwork,
-        clock: Clock,
+        environment: Environment,
     ) -> None:
         self.problems: dict[str, str] = {}
         self.malformed: int = 0
@@ -53,9 +52,7 @@ class Listener:
         self._window_s = window_s
         self._rounds_left = rounds
         self._spacing_s = spacing_s
-        self._network = network
-        self._host_network = host_network
-        self._clock = clock
+        self._environment = environment
         self._roll = DiscoveryDeduplicator()
         self._sources: set[str] = set()
         self._ask_at = -math.inf
@@ -92,11 +89,11 @@ class Listener:
         self._rounds_left -= 1
         self._ask_at = anyio.current_time() + self._spacing_s
         if self._hosts is None:
-            self._hosts = await broadcast_addresses(self._host_network)
-        question = discovery_question(self._clock)
+            self._hosts = await broadcast_addresses(self._environment.host_network)
+        question = discovery_question(self._environment.clock)
         for host in self._hosts:
             try:
-                address = await udp_address(host, self._network)
+                address = await udp_address(host, self._environment.network)
                 self._sources.add(address)
                 await udp.send(question, address, self._udp_port)
             except TransportError as exc:

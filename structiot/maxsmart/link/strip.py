@@ -11,8 +11,8 @@ from typing import Final
 
 import anyio
 
+from structiot._kit.environment import Environment
 from structiot._kit.http import OneShotHttp
-from structiot._kit.net.network import Network
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
@@ -23,10 +23,8 @@ from structiot.errors import (
 )
 from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
 from structiot.maxsmart.link.datagrams import (
-    Clock,
     ask_by_udp,
     ask_who_is_there,
-    system_clock,
 )
 from structiot.maxsmart.link.lenient import LenientNetwork
 from structiot.maxsmart.wire.codec import (
@@ -78,8 +76,7 @@ class StripLink:
         host: str,
         udp_port: int,
         reply_s: float,
-        network: Network,
-        clock: Clock,
+        environment: Environment,
     ) -> None:
         self.host = host
         self.serial: str | None = None
@@ -88,8 +85,7 @@ class StripLink:
         self._http = http
         self._udp_port = udp_port
         self._reply_s = reply_s
-        self._network = network
-        self._clock = clock
+        self._environment = environment
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def who_is_there(self) -> DiscoveryReply | None:
@@ -99,7 +95,7 @@ class StripLink:
             TransportError: The question could not be sent.
         """
         return await ask_who_is_there(
-            self.host, self._udp_port, network=self._network, clock=self._clock
+            self.host, self._udp_port, environment=self._environment
         )
 
     async def ask(
@@ -167,7 +163,7 @@ class StripLink:
             read,
             self.host,
             self._udp_port,
-            self._network,
+            self._environment.network,
             wait_s=wait_s,
             again_s=wait_s / _V3_SENDS,
         )
@@ -209,8 +205,7 @@ def unasked_link(
     port: int,
     udp_port: int,
     reply_s: float,
-    network: Network,
-    clock: Clock,
+    environment: Environment,
 ) -> StripLink:
     """Give a link to an address at which nobody was asked anything yet."""
     base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
@@ -218,15 +213,14 @@ def unasked_link(
         base_url,
         reply_s=reply_s,
         max_body_bytes=MAX_REPLY_BYTES,
-        network=LenientNetwork(network),
+        network=LenientNetwork(environment.network),
     )
     return StripLink(
         http,
         host=host,
         udp_port=udp_port,
         reply_s=reply_s,
-        network=network,
-        clock=clock,
+        environment=environment,
     )
 
 
@@ -237,8 +231,7 @@ async def open_link(
     udp_port: int = 8888,
     connect_s: float = 5.0,
     reply_s: float = 2.0,
-    network: Network,
-    clock: Clock = system_clock,
+    environment: Environment,
 ) -> tuple[StripLink, DiscoveryReply | None, Reply]:
     """Find out who a device is and how it is spoken to.
 
@@ -257,8 +250,7 @@ async def open_link(
         port=port,
         udp_port=udp_port,
         reply_s=reply_s,
-        network=network,
-        clock=clock,
+        environment=environment,
     )
     try:
         with anyio.fail_after(connect_s):

@@ -13,11 +13,10 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSStream
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import (
     LOST,
-    REAL_NETWORK,
-    Network,
     TcpListener,
     is_loopback,
 )
@@ -224,7 +223,7 @@ async def open_broker(
     ssl_context: ssl.SSLContext | None = None,
     store: str | Path | None = None,
     sys_interval_s: float | None = 10.0,
-    network: Network = REAL_NETWORK,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[BrokerServer]:
     """Run an MQTT broker (3.1.1 and 5.0) for the length of the block.
 
@@ -244,7 +243,7 @@ async def open_broker(
         store: An SQLite file that keeps lasting sessions and retained messages beyond
             the end of the process, however it comes.
         sys_interval_s: How often `$SYS` is published; None for never.
-        network: Where to listen.
+        environment: Network, host network, clock and chance; the system's by default.
 
     Yields:
         The broker; `broker.uri` is where to connect.
@@ -271,7 +270,9 @@ async def open_broker(
         if store is not None:
             keeper = await stack.enter_async_context(kept_in(core, store))
         listeners = [
-            await stack.enter_async_context(network.listen_tcp(uri.host, uri.port or 0))
+            await stack.enter_async_context(
+                environment.network.listen_tcp(uri.host, uri.port or 0)
+            )
             for uri in uris
         ]
         tg = await stack.enter_async_context(service_group())

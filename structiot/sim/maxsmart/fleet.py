@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import BROADCAST
-from structiot._kit.net.network import REAL_NETWORK, Network, RealNetwork, UdpSocket
+from structiot._kit.net.network import RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim._clock import SimClock
 from structiot.sim.maxsmart.families import Family
@@ -40,7 +41,7 @@ async def sim_maxsmart_broadcast(
     sims: Sequence[MaxSmartSim],
     *,
     udp_port: int = 8888,
-    network: Network = REAL_NETWORK,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[None]:
     """Hand each broadcast to every one of the strips, which answer from their sockets.
 
@@ -51,7 +52,10 @@ async def sim_maxsmart_broadcast(
     Raises:
         ConnectFailed: The broadcast address cannot be bound.
     """
-    async with network.open_udp(BROADCAST, udp_port) as udp, service_group() as tasks:
+    async with (
+        environment.network.open_udp(BROADCAST, udp_port) as udp,
+        service_group() as tasks,
+    ):
         tasks.start_soon(_hand_out, udp, sims)
         yield
 
@@ -77,7 +81,7 @@ async def sim_maxsmart_fleet(
     history: timedelta = timedelta(0),
     broadcast: bool | None = None,
     requests_kept: int = 1000,
-    network: Network = REAL_NETWORK,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[MaxSmartFleet]:
     """Simulate several strips at consecutive addresses.
 
@@ -94,7 +98,7 @@ async def sim_maxsmart_fleet(
         broadcast: Whether they hear broadcasts: True insists on it, False does
             without, None tries and logs a warning if the system does not allow it.
         requests_kept: How many of its latest requests each strip holds.
-        network: Where their sockets are.
+        environment: Where their sockets are, and which time it is; the system's by default.
 
     Raises:
         ConnectFailed: An address or a port cannot be bound.
@@ -119,12 +123,12 @@ async def sim_maxsmart_fleet(
                     clock=clock,
                     history=history,
                     requests_kept=requests_kept,
-                    network=network,
+                    environment=environment,
                 )
             )
             for index in range(count)
         ]
-        hears = await _hear_broadcasts(stack, sims, udp_port, broadcast, network)
+        hears = await _hear_broadcasts(stack, sims, udp_port, broadcast, environment)
         yield MaxSmartFleet(sims=tuple(sims), hears_broadcasts=hears)
 
 
@@ -133,15 +137,15 @@ async def _hear_broadcasts(
     sims: Sequence[MaxSmartSim],
     udp_port: int,
     wanted: bool | None,  # noqa: FBT001 - three values, not a flag
-    network: Network,
+    environment: Environment,
 ) -> bool:
-    if not isinstance(network, RealNetwork):
+    if not isinstance(environment.network, RealNetwork):
         return True
     if wanted is False or udp_port == 0:
         return False
     try:
         await stack.enter_async_context(
-            sim_maxsmart_broadcast(sims, udp_port=udp_port, network=network)
+            sim_maxsmart_broadcast(sims, udp_port=udp_port, environment=environment)
         )
     except ConnectFailed as exc:
         if wanted:

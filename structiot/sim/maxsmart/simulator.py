@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import (
-    REAL_NETWORK,
     Address,
     Network,
     TcpListener,
@@ -323,7 +323,7 @@ async def sim_maxsmart(
     utc_offset_h: int = 1,
     history: timedelta = timedelta(0),
     requests_kept: int = 1000,
-    network: Network = REAL_NETWORK,
+    environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[MaxSmartSim]:
     """Simulate a MaxSmart or Revogi strip or plug for the length of the block.
 
@@ -349,14 +349,14 @@ async def sim_maxsmart(
         utc_offset_h: The time zone its own clock is set to at first, in hours.
         history: How long it has been drawing power when the block begins.
         requests_kept: How many of the latest requests `MaxSmartSim.requests` holds.
-        network: Where its sockets are.
+        environment: Where its sockets are, and which time it is; the system's by default.
 
     Raises:
         ConnectFailed: The address or a port cannot be bound.
         UsageError: No such family, or a wrong number of loads.
     """
     row = family_named(family)
-    clock = SimClock() if clock is None else clock
+    clock = SimClock(environment.now_utc()) if clock is None else clock
     number = int(seeded_fraction("serial", row.name, seed, host) * 10**12)
     strip = Strip(
         row,
@@ -376,7 +376,7 @@ async def sim_maxsmart(
             http_port=http_port if row.has_http else None,
             clock=clock,
             requests_kept=requests_kept,
-            network=network,
+            network=environment.network,
             tasks=tasks,
         )
         await sim.plug_in()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.cli.maxsmart.watch import follow, follow_changes
 from structiot.cli.maxsmart.watch_view import Event, plain_line
@@ -24,8 +25,15 @@ async def test_away_and_back_are_told_between_the_readings():
         lines.append(plain_line(event).partition("  ")[2])
 
     async with (
-        sim_maxsmart(HOST, family="mh_plug_130", loads=[5.2], network=network) as sim,
-        maxsmart_device(HOST, poll_s=5.0, network=network) as strip,
+        sim_maxsmart(
+            HOST,
+            family="mh_plug_130",
+            loads=[5.2],
+            environment=Environment(network=network),
+        ) as sim,
+        maxsmart_device(
+            HOST, poll_s=5.0, environment=Environment(network=network)
+        ) as strip,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(follow, strip, take, take)
@@ -54,8 +62,15 @@ async def test_changes_are_told_and_nothing_else():
         await follow_changes(strip, take, min_power_w=1.0)
 
     async with (
-        sim_maxsmart(HOST, family="mh_plug_130", loads=[5.0], network=network) as sim,
-        maxsmart_device(HOST, poll_s=5.0, network=network) as strip,
+        sim_maxsmart(
+            HOST,
+            family="mh_plug_130",
+            loads=[5.0],
+            environment=Environment(network=network),
+        ) as sim,
+        maxsmart_device(
+            HOST, poll_s=5.0, environment=Environment(network=network)
+        ) as strip,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(watch, strip)

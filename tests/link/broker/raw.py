@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import ByteStream
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
@@ -146,7 +147,9 @@ async def broker_place(
     names = BrokerLimits.__dataclass_fields__
     limits = BrokerLimits(**{k: options.pop(k) for k in list(options) if k in names})
     network = MemoryNetwork(host)
-    async with open_broker(listen, limits=limits, network=network, **options) as server:
+    async with open_broker(
+        listen, limits=limits, environment=Environment(network=network), **options
+    ) as server:
         place = Place(network, server)
         try:
             yield place

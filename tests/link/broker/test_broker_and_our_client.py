@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.mqtt import (
     MqttAuthRefused,
     MqttClient,
@@ -33,7 +34,7 @@ async def client_of(
         place.uri,
         client_id,
         {"protocol": protocol, **config},
-        network=place.network,
+        environment=Environment(network=place.network),
     ) as client:
         yield client
 

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
 from structiot.mqtt.wire.codec import Decoder, encode
@@ -333,7 +334,9 @@ async def test_leaving_the_block_does_not_wait_for_a_client_that_does_not_hang_u
 async def test_an_address_in_use_is_connect_failed():
     async with broker_place() as place:
         with pytest.raises(ConnectFailed):
-            async with open_broker(f"mqtt://{HOST}:1883", network=place.network):
+            async with open_broker(
+                f"mqtt://{HOST}:1883", environment=Environment(network=place.network)
+            ):
                 pass
 
 

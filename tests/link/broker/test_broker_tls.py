@@ -12,6 +12,7 @@ import anyio.streams.tls
 import pytest
 import trustme
 
+from structiot import Environment
 from structiot.mqtt import open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect
@@ -39,7 +40,9 @@ async def encrypted(
 async def serves(place: Place, authority: trustme.CA) -> bool:
     config = {"cadata": authority.cert_pem.bytes().decode(), "reconnect_retries": 0}
     async with (
-        open_mqttclient(place.uri, config=config, network=place.network) as client,
+        open_mqttclient(
+            place.uri, config=config, environment=Environment(network=place.network)
+        ) as client,
         client.subscription("a", qos=1) as messages,
     ):
         await client.publish("a", b"x" * 100_000, qos=1)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.energy import EnergyMeter
 from structiot.errors import TransportError
@@ -157,15 +158,18 @@ async def household(first_day: date, *, poll_s: float) -> AsyncGenerator[Househo
     calendar = Calendar(first_day)
     async with (
         sim_maxsmart(
-            HOST, loads=LOADS, clock=SimClock(calendar.start_utc), network=network
+            HOST,
+            loads=LOADS,
+            clock=SimClock(calendar.start_utc),
+            environment=Environment(network=network),
         ) as sim,
         maxsmart_device(
             HOST,
             poll_s=poll_s,
             identify_s=IDENTIFY_S,
-            clock=calendar.now,
-            random=Random(1),
-            network=network,
+            environment=Environment(
+                network=network, clock=calendar.now, random=Random(1)
+            ),
         ) as strip,
     ):
         home = Household(sim, strip, calendar, poll_s)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
@@ -18,7 +19,10 @@ ALL_FAMILIES = list(FAMILIES)
 async def fleet(count: int = 5, network: MemoryNetwork | None = None):
     network = network or MemoryNetwork()
     async with sim_maxsmart_fleet(
-        count, family=ALL_FAMILIES, network=network, broadcast=False
+        count,
+        family=ALL_FAMILIES,
+        environment=Environment(network=network),
+        broadcast=False,
     ) as found:
         yield network, found.sims
 

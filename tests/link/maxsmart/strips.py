@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import anyio
 
+from structiot import Environment
+from structiot._kit.environment import Clock
+from structiot._kit.net.host_network import HostNetwork
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
@@ -95,16 +98,26 @@ async def bench(
     family: Family | str = "mh_strip_130",
     *,
     sim: dict[str, Any] | None = None,
+    clock: Clock | None = None,
+    host_network: HostNetwork | None = None,
     **options: Any,
 ) -> AsyncGenerator[Bench]:
     """Simulate a strip in memory and open it."""
     network = MemoryNetwork()
     simulated = {"serial": SERIAL} if family == "mh_strip_130" else {}
-    defaults: dict[str, Any] = {"clock": WallClock(), "random": Random(1)}
+    environment = Environment(
+        network=network,
+        host_network=host_network,
+        clock=clock or WallClock(),
+        random=Random(1),
+    )
     async with (
         sim_maxsmart(
-            HOST, family=family, network=network, **{**simulated, **(sim or {})}
+            HOST,
+            family=family,
+            environment=Environment(network=network),
+            **{**simulated, **(sim or {})},
         ) as simulator,
-        maxsmart_device(HOST, network=network, **{**defaults, **options}) as strip,
+        maxsmart_device(HOST, environment=environment, **options) as strip,
     ):
         yield Bench(simulator, strip, network)

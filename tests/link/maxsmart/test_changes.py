@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import UsageError
 from structiot.maxsmart import PowerChanged, StateChanged
 from structiot.sim import FAMILIES, sim_maxsmart
@@ -186,7 +187,9 @@ async def test_another_device_at_the_address_changes_nothing():
             "serial": "SWP6000000000099",
             "loads": [1, 2, 3, 400, 500, 600],
         }
-        async with sim_maxsmart(HOST, network=b.network, **other) as impostor:
+        async with sim_maxsmart(
+            HOST, environment=Environment(network=b.network), **other
+        ) as impostor:
             impostor.ports[1] = False
             await anyio.sleep(600)
             assert not is_there(b.strip)

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
@@ -108,7 +109,9 @@ async def test_d8_a_silent_device_stops_nobody_else():
     async with anyio.create_task_group() as tg:
         tg.start_soon(tick)
         with pytest.raises(ConnectFailed):
-            async with maxsmart_device(HOST, network=network, connect_s=1.0):
+            async with maxsmart_device(
+                HOST, environment=Environment(network=network), connect_s=1.0
+            ):
                 pass
         assert ticks >= 99
         tg.cancel_scope.cancel()
@@ -117,7 +120,9 @@ async def test_d8_a_silent_device_stops_nobody_else():
 async def test_d9_nothing_is_left_of_a_device_that_did_not_open_or_was_closed():
     # That no socket and no task is left is looked at after each test of the suite.
     with pytest.raises(ConnectFailed):
-        async with maxsmart_device(HOST, network=MemoryNetwork(), connect_s=1.0):
+        async with maxsmart_device(
+            HOST, environment=Environment(network=MemoryNetwork()), connect_s=1.0
+        ):
             pass
     async with bench() as b:
         pass
@@ -152,13 +157,15 @@ async def test_d12_one_bad_responder_hides_no_device(noise):
                 await udp.send(noise, *peer)
 
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         anyio.create_task_group() as tg,
     ):
         tg.start_soon(disturb)
         await anyio.sleep(0.1)
-        async with sim_maxsmart_broadcast([sim], network=network):
-            found = await discover_maxsmart(network=network)
+        async with sim_maxsmart_broadcast(
+            [sim], environment=Environment(network=network)
+        ):
+            found = await discover_maxsmart(environment=Environment(network=network))
         assert [device.host for device in found] == [HOST]
         tg.cancel_scope.cancel()
 
@@ -191,10 +198,15 @@ async def test_d16_power_is_right_whatever_was_read_first():
     """The first reply of the strip has no figure from which a unit could be guessed."""
     network = MemoryNetwork()
     async with sim_maxsmart(
-        HOST, family="mh_strip_211", loads=[5.0] * 6, network=network
+        HOST,
+        family="mh_strip_211",
+        loads=[5.0] * 6,
+        environment=Environment(network=network),
     ) as sim:
         sim.faults.lie_next("watt_null", on="511")
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert (await strip.get_data()).power_w == (5.0,) * 6
 
 
@@ -266,11 +278,13 @@ async def test_d22_failure_is_told_to_who_watches():
 
 async def test_d23_discovery_takes_one_window_and_a_device_that_is_deaf_to_http_is_found():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.drop_next(99, on="http")
-        async with sim_maxsmart_broadcast([sim], network=network):
+        async with sim_maxsmart_broadcast(
+            [sim], environment=Environment(network=network)
+        ):
             began = anyio.current_time()
-            found = await discover_maxsmart(network=network)
+            found = await discover_maxsmart(environment=Environment(network=network))
         assert anyio.current_time() - began == pytest.approx(2.5, abs=0.1)
         assert [device.serial for device in found] == [sim.serial]
 

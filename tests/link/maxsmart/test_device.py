@@ -7,6 +7,7 @@ from datetime import datetime
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
@@ -109,54 +110,62 @@ async def test_devices_without_http_are_spoken_to_by_v3(family):
 
 async def test_v3_without_power_does_not_make_up_for_dead_http():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, family="mh_strip_211", network=network) as sim:
+    async with sim_maxsmart(
+        HOST, family="mh_strip_211", environment=Environment(network=network)
+    ) as sim:
         sim.faults.hang_up_next(9, on="http")
         with pytest.raises(ConnectFailed):
-            async with maxsmart_device(HOST, network=network):
+            async with maxsmart_device(HOST, environment=Environment(network=network)):
                 pass
 
 
 async def test_nobody_there_is_an_error_that_names_host_and_ports():
     with pytest.raises(ConnectFailed, match=r"127\.0\.0\.2 \(TCP 80, UDP 8888\)") as e:
-        async with maxsmart_device(HOST, network=MemoryNetwork()):
+        async with maxsmart_device(
+            HOST, environment=Environment(network=MemoryNetwork())
+        ):
             pass
     assert (e.value.host, e.value.port) == (HOST, 80)
 
 
 async def test_a_device_that_accepts_and_says_nothing_is_given_up_in_time():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.is_silent = True
         started_at = anyio.current_time()
         with pytest.raises(ConnectFailed):
-            async with maxsmart_device(HOST, connect_s=4.0, network=network):
+            async with maxsmart_device(
+                HOST, connect_s=4.0, environment=Environment(network=network)
+            ):
                 pass
         assert anyio.current_time() - started_at == pytest.approx(4.0)
 
 
 async def test_something_else_at_the_address_is_a_violation():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.lie_next("html", on="http")
         with pytest.raises(ProtocolViolation):
-            async with maxsmart_device(HOST, network=network):
+            async with maxsmart_device(HOST, environment=Environment(network=network)):
                 pass
 
 
 async def test_a_device_that_refuses_its_data_says_so_at_once():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.lie_next("code_400", on="http")
         with pytest.raises(MaxSmartRefused):
-            async with maxsmart_device(HOST, network=network):
+            async with maxsmart_device(HOST, environment=Environment(network=network)):
                 pass
 
 
 async def test_a_strip_is_opened_where_discovery_is_blocked():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.drop_next(99, on="discovery")
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert strip.info.serial is None
             assert strip.info.id == HOST
             await strip.turn_off(1)
@@ -169,7 +178,9 @@ async def test_a_strip_is_opened_where_discovery_is_blocked():
 )
 async def test_settings_that_cannot_work_are_refused(options):
     with pytest.raises(UsageError):
-        async with maxsmart_device(HOST, network=MemoryNetwork(), **options):
+        async with maxsmart_device(
+            HOST, environment=Environment(network=MemoryNetwork()), **options
+        ):
             pass
 
 
@@ -180,9 +191,11 @@ async def test_the_unit_of_power_can_be_overridden():
 
 async def test_a_strip_that_is_busy_for_a_moment_is_opened_all_the_same():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.hang_up_next(on="http")
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert strip.info.serial == sim.serial
 
 

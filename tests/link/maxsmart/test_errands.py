@@ -8,6 +8,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import (
     ReplyTimeout,
     UnsupportedDevice,
@@ -193,7 +194,9 @@ async def test_identifiers_of_another_device_are_not_mixed_with_those_of_the_fir
     async with bench() as b:
         await b.strip.get_device_identifiers()
         await b.sim.unplug()
-        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+        async with sim_maxsmart(
+            HOST, environment=Environment(network=b.network), serial="SWP6000000000099"
+        ):
             with pytest.raises(DeviceReplaced, match="CPU"):
                 await b.strip.get_device_identifiers()
             assert not is_there(b.strip)
@@ -240,7 +243,9 @@ async def test_another_device_in_its_place_is_not_healthy():
     async with bench() as b:
         await anyio.sleep(120)
         await b.sim.unplug()
-        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+        async with sim_maxsmart(
+            HOST, environment=Environment(network=b.network), serial="SWP6000000000099"
+        ):
             health = await b.strip.health_check()
             assert not health.is_reachable
             assert "another device answers" in (health.error or "")

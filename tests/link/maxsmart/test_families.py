@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.maxsmart import (
@@ -158,7 +159,10 @@ async def test_command(family, command):
     network = MemoryNetwork()
     async with (
         golden_strip(sample, HOST, network) as device,
-        maxsmart_device(HOST, network=network, clock=WallClock()) as strip,
+        maxsmart_device(
+            HOST,
+            environment=Environment(network=network, clock=WallClock()),
+        ) as strip,
     ):
         asked_before = len(device.sent)
         failure = FAILURES.get(expected["outcome"])
@@ -188,7 +192,10 @@ async def test_what_is_known_of_a_family_agrees_with_what_it_does(family):
     }
     async with (
         golden_strip(sample, HOST, network),
-        maxsmart_device(HOST, network=network, clock=WallClock()) as strip,
+        maxsmart_device(
+            HOST,
+            environment=Environment(network=network, clock=WallClock()),
+        ) as strip,
     ):
         for capability, command in shown.items():
             works = sample["outcomes"][command]["outcome"] == "works"

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     LinkLost,
@@ -29,14 +30,24 @@ async def test_another_device_at_the_address_is_never_taken_for_the_strip():
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            sim_maxsmart(HOST, serial=SERIAL, loads=[10.0] * 6, network=network)
+            sim_maxsmart(
+                HOST,
+                serial=SERIAL,
+                loads=[10.0] * 6,
+                environment=Environment(network=network),
+            )
         )
-        strip = await stack.enter_async_context(maxsmart_device(HOST, network=network))
+        strip = await stack.enter_async_context(
+            maxsmart_device(HOST, environment=Environment(network=network))
+        )
         readings = await stack.enter_async_context(strip.readings())
         await anyio.sleep(7)
         await first.unplug()
         async with sim_maxsmart(
-            HOST, serial=OTHER, loads=[99.0] * 6, network=network
+            HOST,
+            serial=OTHER,
+            loads=[99.0] * 6,
+            environment=Environment(network=network),
         ) as other:
             # Away for 3 s: two polls would have shown nothing.
             await anyio.sleep(200)
@@ -71,9 +82,16 @@ async def replaced_at_once(
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            sim_maxsmart(HOST, family=family, loads=[loads[0]] * 6, network=network)
+            sim_maxsmart(
+                HOST,
+                family=family,
+                loads=[loads[0]] * 6,
+                environment=Environment(network=network),
+            )
         )
-        strip = await stack.enter_async_context(maxsmart_device(HOST, network=network))
+        strip = await stack.enter_async_context(
+            maxsmart_device(HOST, environment=Environment(network=network))
+        )
         readings = await stack.enter_async_context(strip.readings())
         events = await stack.enter_async_context(strip.events())
         await anyio.sleep(7)
@@ -86,7 +104,7 @@ async def replaced_at_once(
                 family=by or family,
                 serial=OTHER,
                 loads=[loads[1]] * ports,
-                network=network,
+                environment=Environment(network=network),
             )
         )
         if presses is not None:
@@ -136,13 +154,17 @@ async def test_a_command_after_a_long_silence_asks_first_who_it_is():
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            sim_maxsmart(HOST, serial=SERIAL, network=network)
+            sim_maxsmart(HOST, serial=SERIAL, environment=Environment(network=network))
         )
-        strip = await stack.enter_async_context(maxsmart_device(HOST, network=network))
+        strip = await stack.enter_async_context(
+            maxsmart_device(HOST, environment=Environment(network=network))
+        )
         await anyio.sleep(61)
         await strip.turn_off(1)
         await first.unplug()
-        async with sim_maxsmart(HOST, serial=OTHER, network=network) as other:
+        async with sim_maxsmart(
+            HOST, serial=OTHER, environment=Environment(network=network)
+        ) as other:
             await anyio.sleep(61)
             with pytest.raises(DeviceReplaced):
                 await strip.turn_off(2)
@@ -160,9 +182,13 @@ async def test_a_serial_that_is_garbled_now_and_then_harms_nothing():
 
 async def test_a_serial_that_is_garbled_at_first_is_replaced_by_the_mac():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         sim.faults.is_serial_corrupted = True
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert strip.info.serial is None
             assert strip.info.id == strip.info.mac
             await strip.turn_off(1)
@@ -175,11 +201,15 @@ async def test_a_serial_that_is_garbled_for_a_moment_is_asked_for_again():
     def garbled(content: bytes) -> bytes:
         return content.replace(SERIAL.encode(), rb"\u0001\u0002")
 
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         sim.faults.add(
             Fault(kind=FaultKind.CHANGE, on="discovery", change=garbled), times=2
         )
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert (strip.info.id, strip.info.serial) == (SERIAL, SERIAL)
             assert anyio.current_time() < 0.1
 
@@ -202,10 +232,12 @@ async def test_after_an_absence_data_count_only_with_a_name_to_them():
 
 async def test_a_strip_that_never_said_who_it_is_is_believed():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         sim.faults.drop_next(3, on="discovery")
         async with (
-            maxsmart_device(HOST, network=network) as strip,
+            maxsmart_device(HOST, environment=Environment(network=network)) as strip,
             strip.events() as events,
         ):
             assert strip.info.id == HOST
@@ -244,14 +276,24 @@ async def test_the_cpu_id_gives_away_another_strip_whose_discovery_is_blocked():
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            sim_maxsmart(HOST, serial=SERIAL, loads=[10.0] * 6, network=network)
+            sim_maxsmart(
+                HOST,
+                serial=SERIAL,
+                loads=[10.0] * 6,
+                environment=Environment(network=network),
+            )
         )
-        strip = await stack.enter_async_context(maxsmart_device(HOST, network=network))
+        strip = await stack.enter_async_context(
+            maxsmart_device(HOST, environment=Environment(network=network))
+        )
         await stack.enter_async_context(strip.events())
         await anyio.sleep(60)
         await first.unplug()
         async with sim_maxsmart(
-            HOST, serial=OTHER, loads=[10.0] * 6, network=network
+            HOST,
+            serial=OTHER,
+            loads=[10.0] * 6,
+            environment=Environment(network=network),
         ) as other:
             other.faults.drop_next(100_000, on="discovery")
             await anyio.sleep(60)
@@ -300,13 +342,17 @@ async def test_a_strip_that_is_away_and_then_another_one_is_told_as_both():
     network = MemoryNetwork()
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            sim_maxsmart(HOST, serial=SERIAL, network=network)
+            sim_maxsmart(HOST, serial=SERIAL, environment=Environment(network=network))
         )
-        strip = await stack.enter_async_context(maxsmart_device(HOST, network=network))
+        strip = await stack.enter_async_context(
+            maxsmart_device(HOST, environment=Environment(network=network))
+        )
         events = await stack.enter_async_context(strip.events())
         await first.unplug()
         await anyio.sleep(60)
-        async with sim_maxsmart(HOST, serial=OTHER, network=network):
+        async with sim_maxsmart(
+            HOST, serial=OTHER, environment=Environment(network=network)
+        ):
             (gone,) = [e for e in await waiting(events) if isinstance(e, Availability)]
             assert "refused" in gone.reason
             await anyio.sleep(60)

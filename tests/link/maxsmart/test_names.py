@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import ReplyTimeout, UnsupportedDevice, UsageError
 from structiot.maxsmart import DeviceReplaced, MaxSmartRefused
 from structiot.maxsmart.wire.messages import Request, SetName, V3Number
@@ -251,7 +252,7 @@ async def test_another_device_is_not_renamed():
     async with bench() as b:
         await b.sim.unplug()
         async with sim_maxsmart(
-            HOST, network=b.network, serial="SWP6000000000099"
+            HOST, environment=Environment(network=b.network), serial="SWP6000000000099"
         ) as other:
             with pytest.raises(DeviceReplaced):
                 await b.strip.change_port_name(0, "Bench")

@@ -9,6 +9,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import DeviceReplaced, maxsmart_device
 from structiot.model import EntitiesChanged
@@ -24,9 +25,13 @@ SILENT = Fault(kind=FaultKind.DROP, on="discovery")
 async def silent_bench(family: str = "mh_strip_130", **options):
     """Open a strip that answers everything but the question who it is."""
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, family=family, serial=SERIAL, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, family=family, serial=SERIAL, environment=Environment(network=network)
+    ) as sim:
         sim.faults.always(SILENT)
-        async with maxsmart_device(HOST, network=network, **options) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network), **options
+        ) as strip:
             yield sim, strip
 
 
@@ -84,11 +89,16 @@ async def test_a_serial_among_the_data_is_as_good_as_one_that_is_told():
         return json.dumps({**json.loads(content), "sn": SERIAL}).encode()
 
     async with sim_maxsmart(
-        HOST, family="revogi_349", serial=SERIAL, network=network
+        HOST,
+        family="revogi_349",
+        serial=SERIAL,
+        environment=Environment(network=network),
     ) as sim:
         sim.faults.always(SILENT)
         sim.faults.always(Fault(kind=FaultKind.CHANGE, on="511", change=named))
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert (strip.info.id, strip.info.is_provisional) == (SERIAL, False)
             sim.faults.clear()
             async with strip.readings():
@@ -99,13 +109,20 @@ async def test_a_serial_among_the_data_is_as_good_as_one_that_is_told():
 
 async def test_another_device_in_the_place_of_a_silent_one_is_told_by_its_cpu():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, serial=SERIAL, network=network) as first:
+    async with sim_maxsmart(
+        HOST, serial=SERIAL, environment=Environment(network=network)
+    ) as first:
         first.faults.always(SILENT)
-        async with maxsmart_device(HOST, network=network) as strip, strip.readings():
+        async with (
+            maxsmart_device(HOST, environment=Environment(network=network)) as strip,
+            strip.readings(),
+        ):
             await anyio.sleep(30)
             await first.unplug()
             async with sim_maxsmart(
-                HOST, serial="SWP6000000000077", network=network
+                HOST,
+                serial="SWP6000000000077",
+                environment=Environment(network=network),
             ) as other:
                 await anyio.sleep(60)
                 assert not is_there(strip)

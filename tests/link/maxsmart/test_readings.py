@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import maxsmart_device
 from structiot.model import (
@@ -259,9 +260,11 @@ async def test_power_that_is_not_reported_any_more_is_none():
 
 async def test_current_that_begins_to_be_reported_adds_entities():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.lie_next("amp_missing", on="511")
-        async with maxsmart_device(HOST, network=network) as strip:
+        async with maxsmart_device(
+            HOST, environment=Environment(network=network)
+        ) as strip:
             assert not any("current" in entity.key for entity in strip.entities)
             async with strip.events() as events:
                 async for event in events:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import (
     ProtocolViolation,
     UsageError,
@@ -152,6 +153,8 @@ async def test_statistics_of_another_device_are_not_believed():
     async with bench() as b:
         await anyio.sleep(120)
         await b.sim.unplug()
-        async with sim_maxsmart(HOST, network=b.network, serial="SWP6000000000099"):
+        async with sim_maxsmart(
+            HOST, environment=Environment(network=b.network), serial="SWP6000000000099"
+        ):
             with pytest.raises(DeviceReplaced):
                 await b.strip.get_statistics()

@@ -7,6 +7,7 @@ import pytest
 from anyio.abc import ByteStream
 from anyio.streams.stapled import StapledByteStream
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ReplyTimeout,
@@ -173,8 +174,8 @@ class CountedStream(StapledByteStream):
 async def test_a_strip_never_sees_two_connections_at_once():
     network = CountingNetwork()
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
-        maxsmart_device(HOST, network=network) as strip,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
+        maxsmart_device(HOST, environment=Environment(network=network)) as strip,
         strip.readings(),
     ):
         sim.faults.delay_s = 0.1

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any
 
+from structiot import Environment
 from structiot.mqtt import Messages, MqttClient, open_mqttclient
 from structiot.mqtt.wire.messages import Subscribe
 from tests._support.fake_broker import FakeBroker, FakeConnection
@@ -26,8 +27,7 @@ def open_client(
         client_id,
         config,
         codec,
-        network=broker.network,
-        random=Random(1),
+        environment=Environment(network=broker.network, random=Random(1)),
         wait_connected=wait_connected,
     )
 

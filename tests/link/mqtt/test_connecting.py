@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.errors import (
@@ -65,7 +66,9 @@ async def test_the_connect_carries_what_was_configured(broker):
         "will": will,
         "protocol": "3.1.1",
     }
-    async with open_mqttclient(uri, "me", config, network=broker.network):
+    async with open_mqttclient(
+        uri, "me", config, environment=Environment(network=broker.network)
+    ):
         connect = broker.connection.of(Connect)[0]
     assert (connect.client_id, connect.keep_alive_s) == ("me", 60)
     assert (connect.username, connect.password) == ("user", b"p@ss")
@@ -78,7 +81,9 @@ async def test_the_connect_carries_what_was_configured(broker):
 async def test_a_made_up_id_suits_every_broker(broker):
     seen = set()
     for _ in range(5):
-        async with open_mqttclient(broker.uri, network=broker.network) as client:
+        async with open_mqttclient(
+            broker.uri, environment=Environment(network=broker.network)
+        ) as client:
             seen.add(client.client_id)
     assert len(seen) == 5
     for client_id in seen:
@@ -89,11 +94,13 @@ async def test_a_made_up_id_suits_every_broker(broker):
 
 async def test_settings_of_one_call_do_not_reach_the_next(broker):
     config: dict[str, Any] = {"uri": broker.uri}
-    async with open_mqttclient(config=config, network=broker.network):
+    async with open_mqttclient(
+        config=config, environment=Environment(network=broker.network)
+    ):
         pass
     assert config == {"uri": broker.uri}
     with pytest.raises(ConfigError, match="give a URI"):
-        async with open_mqttclient(network=broker.network):
+        async with open_mqttclient(environment=Environment(network=broker.network)):
             pass
 
 
@@ -169,7 +176,7 @@ async def test_a_network_that_swallows_the_connection_is_given_up_in_time():
         async with open_mqttclient(
             "mqtt://b",
             config={"connect_s": 3, "reconnect_retries": 0},
-            network=BlackHole(),
+            environment=Environment(network=BlackHole()),
         ):
             pytest.fail("there is no connection")
     assert anyio.current_time() == 3

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import CommandRefused, LinkLost, UsageError
 from structiot.mqtt import MqttClient, SubscribeRefused, open_mqttclient
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Suback, Subscribe
@@ -102,7 +103,10 @@ async def test_a_reply_meant_for_an_earlier_process_is_not_taken(broker):
     broker.answer(Subscribe, lambda _, packet: (*broker.usual(packet), stale))
     answer_requests(broker)
     async with open_mqttclient(
-        broker.uri, "tester", {"protocol": "5.0"}, network=broker.network
+        broker.uri,
+        "tester",
+        {"protocol": "5.0"},
+        environment=Environment(network=broker.network),
     ) as client:
         assert (await client.request("t", b"new")).payload == b"new!"
         assert client.counters.unknown_replies == 1

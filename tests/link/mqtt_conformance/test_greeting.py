@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from structiot import Environment
 from structiot.mqtt import Connected, open_mqttclient
 from structiot.mqtt.wire.messages import Connack, Connect
 from structiot.mqtt.wire.properties import ConnackProperties
@@ -76,7 +77,9 @@ async def test_the_connect_is_exactly_what_the_standard_lays_out(
     broker, config: dict[str, Any], digits: str
 ):
     expected = bytes.fromhex(digits)
-    async with open_mqttclient(broker.uri, "id", config, network=broker.network):
+    async with open_mqttclient(
+        broker.uri, "id", config, environment=Environment(network=broker.network)
+    ):
         assert broker.connection.data[: len(expected)] == expected
         assert len(broker.connection.packets) == 1
 
@@ -84,7 +87,9 @@ async def test_the_connect_is_exactly_what_the_standard_lays_out(
 async def test_made_up_ids_are_23_letters_and_digits_and_all_different(broker):
     seen: set[str] = set()
     for _ in range(50):
-        async with open_mqttclient(broker.uri, network=broker.network) as client:
+        async with open_mqttclient(
+            broker.uri, environment=Environment(network=broker.network)
+        ) as client:
             assert re.fullmatch("[0-9a-zA-Z]{1,23}", client.client_id)
             seen.add(client.client_id)
     assert len(seen) == 50

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.errors import ConfigError
 from structiot.mqtt import (
     Connected,
@@ -62,7 +63,7 @@ async def test_the_limit_of_an_attempt_names_the_step_it_was_spent_on(
             async with open_mqttclient(
                 f"{scheme}://mute:1/",
                 config={"connect_s": 5, "auto_reconnect": False},
-                network=broker.network,
+                environment=Environment(network=broker.network),
             ):
                 pytest.fail("nobody has answered")
         assert anyio.current_time() - before == pytest.approx(5)
@@ -246,7 +247,7 @@ async def test_address_and_credentials_are_asked_for_before_every_attempt(broker
     async with open_mqttclient(
         uri,
         config=lasting(username=username, password=password),
-        network=broker.network,
+        environment=Environment(network=broker.network),
     ):
         broker.connection.reset()
         await broker.connected(2)
@@ -260,7 +261,9 @@ async def test_an_address_that_becomes_none_ends_the_block(broker):
     answers = [broker.uri, "nonsense"]
     with pytest.raises(ConfigError, match="begins with mqtt://"):
         async with open_mqttclient(
-            lambda: answers.pop(0), config=lasting(), network=broker.network
+            lambda: answers.pop(0),
+            config=lasting(),
+            environment=Environment(network=broker.network),
         ):
             broker.connection.reset()
             await anyio.sleep_forever()

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
+from structiot import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
@@ -40,7 +41,9 @@ async def error_with(peer: Peer, scheme: str) -> StructiotError:
         tg.start_soon(listener.serve, handle)
         with pytest.raises(StructiotError) as caught:
             uri = f"{scheme}://b:{PORT}"
-            async with open_mqttclient(uri, config=config, network=network):
+            async with open_mqttclient(
+                uri, config=config, environment=Environment(network=network)
+            ):
                 pytest.fail("there is no connection")
         tg.cancel_scope.cancel()
     assert anyio.current_time() <= CONNECT_S + 1

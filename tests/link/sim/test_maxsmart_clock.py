@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.sim import FAMILIES, CyclingLoad, SimClock, sim_maxsmart
 from tests.link.sim.asking import http_json, udp_asker
@@ -36,7 +37,9 @@ async def statistics(
 
 async def test_the_clock_goes_by_the_time_of_the_simulation():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, clock=SimClock(NOON_UTC), network=network):
+    async with sim_maxsmart(
+        HOST, clock=SimClock(NOON_UTC), environment=Environment(network=network)
+    ):
         assert await time_of(network) == "2024-05-01,13:00:00"
         await anyio.sleep(3661)
         assert await time_of(network) == "2024-05-01,14:01:01"
@@ -73,7 +76,9 @@ async def test_without_a_start_the_clock_shows_wall_time():
 async def test_discovery_sets_the_clock(request_text, shown):
     network = MemoryNetwork()
     async with (
-        sim_maxsmart(HOST, clock=SimClock(NOON_UTC), network=network),
+        sim_maxsmart(
+            HOST, clock=SimClock(NOON_UTC), environment=Environment(network=network)
+        ),
         udp_asker(network, HOST) as asker,
     ):
         await asker.ask(request_text)
@@ -83,7 +88,9 @@ async def test_discovery_sets_the_clock(request_text, shown):
 async def test_the_zone_of_one_discovery_is_used_by_the_next():
     network = MemoryNetwork()
     async with (
-        sim_maxsmart(HOST, clock=SimClock(NOON_UTC), network=network),
+        sim_maxsmart(
+            HOST, clock=SimClock(NOON_UTC), environment=Environment(network=network)
+        ),
         udp_asker(network, HOST) as asker,
     ):
         await asker.ask("00dv=all,2024-05-01,17:00:00,17;")
@@ -94,7 +101,9 @@ async def test_the_zone_of_one_discovery_is_used_by_the_next():
 async def test_a_discovery_for_another_strip_leaves_the_clock_alone():
     network = MemoryNetwork()
     async with (
-        sim_maxsmart(HOST, clock=SimClock(NOON_UTC), network=network),
+        sim_maxsmart(
+            HOST, clock=SimClock(NOON_UTC), environment=Environment(network=network)
+        ),
         udp_asker(network, HOST) as asker,
     ):
         await asker.say("00dv=SWP6999999999999,2020-02-03,04:05:06,14;")
@@ -106,7 +115,12 @@ async def test_nonsense_resets_the_clock_where_the_row_says_so():
     network = MemoryNetwork()
     family = replace(FAMILIES["mh_strip_130"], is_clock_reset_by_nonsense=True)
     async with (
-        sim_maxsmart(HOST, family=family, clock=SimClock(NOON_UTC), network=network),
+        sim_maxsmart(
+            HOST,
+            family=family,
+            clock=SimClock(NOON_UTC),
+            environment=Environment(network=network),
+        ),
         udp_asker(network, HOST) as asker,
     ):
         await asker.ask("00dv=all,{datetime};")
@@ -114,7 +128,9 @@ async def test_nonsense_resets_the_clock_where_the_row_says_so():
 
 
 async def test_the_clock_can_be_set_by_hand():
-    async with sim_maxsmart(HOST, network=MemoryNetwork()) as sim:
+    async with sim_maxsmart(
+        HOST, environment=Environment(network=MemoryNetwork())
+    ) as sim:
         sim.set_local_time(datetime(1999, 12, 31, 23, 59))  # noqa: DTZ001
         assert sim.local_time() == datetime(1999, 12, 31, 23, 59)  # noqa: DTZ001
 
@@ -126,7 +142,10 @@ async def test_hours_hold_the_energy_that_was_drawn():
     network = MemoryNetwork()
     clock = SimClock(NOON_UTC)
     async with sim_maxsmart(
-        HOST, loads=[60, 0, 0, 0, 0, 30], clock=clock, network=network
+        HOST,
+        loads=[60, 0, 0, 0, 0, 30],
+        clock=clock,
+        environment=Environment(network=network),
     ):
         await anyio.sleep(5400)
         date, rows = await statistics(network, 0)
@@ -141,7 +160,11 @@ async def test_days_and_months_hold_the_same_energy():
     clock = SimClock(datetime(2024, 4, 30, 23, 0, tzinfo=UTC))
     loads = [100, 0, 0, 0, 0, 0]
     async with sim_maxsmart(
-        HOST, loads=loads, clock=clock, utc_offset_h=0, network=network
+        HOST,
+        loads=loads,
+        clock=clock,
+        utc_offset_h=0,
+        environment=Environment(network=network),
     ):
         await anyio.sleep(25 * 3600 + 1800)
         assert (await statistics(network, 1))[1][0] == [0.0] * 28 + [
@@ -157,7 +180,9 @@ async def test_days_and_months_hold_the_same_energy():
 async def test_nothing_is_drawn_while_a_port_is_off_or_the_load_is_gone():
     network = MemoryNetwork()
     clock = SimClock(NOON_UTC)
-    async with sim_maxsmart(HOST, loads=[60] * 6, clock=clock, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, loads=[60] * 6, clock=clock, environment=Environment(network=network)
+    ) as sim:
         await anyio.sleep(600)
         sim.ports[1] = False
         sim.set_load(2, 0)
@@ -172,7 +197,9 @@ async def test_nothing_is_drawn_while_a_port_is_off_or_the_load_is_gone():
 
 async def test_a_lagging_relay_draws_until_it_switches():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, loads=[3600] * 6, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, loads=[3600] * 6, environment=Environment(network=network)
+    ) as sim:
         sim.faults.relay_lag_s = 10
         await http_json(
             network, HOST, "/?cmd=200&json=%7B%22port%22:1,%22state%22:0%7D"
@@ -188,7 +215,12 @@ async def test_a_lagging_relay_draws_until_it_switches():
 async def test_a_clock_set_forward_goes_on_in_another_bucket():
     network = MemoryNetwork()
     async with (
-        sim_maxsmart(HOST, loads=[60] * 6, clock=SimClock(NOON_UTC), network=network),
+        sim_maxsmart(
+            HOST,
+            loads=[60] * 6,
+            clock=SimClock(NOON_UTC),
+            environment=Environment(network=network),
+        ),
         udp_asker(network, HOST) as asker,
     ):
         await anyio.sleep(1800)
@@ -207,7 +239,7 @@ async def test_a_history_fills_the_buckets_before_the_start():
         clock=SimClock(NOON_UTC),
         utc_offset_h=0,
         history=timedelta(days=400),
-        network=network,
+        environment=Environment(network=network),
     ):
         assert (await statistics(network, 0))[1][0] == [100.0] * 23 + [0.0]
         assert (await statistics(network, 1))[1][0] == [2400.0] * 30 + [1200.0]
@@ -222,7 +254,11 @@ async def test_statistics_agree_with_the_power_that_was_reported():
     network = MemoryNetwork()
     clock = SimClock(datetime(2024, 5, 1, 0, 0, tzinfo=UTC))
     async with sim_maxsmart(
-        HOST, seed=1, clock=clock, utc_offset_h=0, network=network
+        HOST,
+        seed=1,
+        clock=clock,
+        utc_offset_h=0,
+        environment=Environment(network=network),
     ) as sim:
         summed_wh = [0.0] * 6
         for _ in range(8640):
@@ -238,7 +274,9 @@ async def test_power_varies_over_time_and_is_the_same_in_every_run():
     seen = []
     for _ in range(2):
         async with sim_maxsmart(
-            HOST, clock=SimClock(NOON_UTC), network=MemoryNetwork()
+            HOST,
+            clock=SimClock(NOON_UTC),
+            environment=Environment(network=MemoryNetwork()),
         ) as sim:
             watts = []
             for _ in range(360):

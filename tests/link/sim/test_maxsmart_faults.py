@@ -7,6 +7,7 @@ import json
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import Fault, FaultKind, sim_maxsmart
@@ -25,7 +26,7 @@ def network() -> MemoryNetwork:
 
 
 async def test_a_dropped_request_is_neither_answered_nor_carried_out(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.drop_next()
         with anyio.move_on_after(10) as patience:
             await ask_http(network, HOST, OFF)
@@ -35,21 +36,21 @@ async def test_a_dropped_request_is_neither_answered_nor_carried_out(network):
 
 
 async def test_a_dropped_connection_is_let_go_after_a_minute(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.drop_next()
         assert await ask_http(network, HOST, OFF) == b""
         assert anyio.current_time() == 60
 
 
 async def test_a_lost_reply_was_carried_out(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.lose_reply_next()
         assert await ask_http(network, HOST, OFF) == b""
         assert not any(sim.ports.values())
 
 
 async def test_a_hang_up_comes_at_once_and_nothing_was_carried_out(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.hang_up_next(2)
         for _ in range(2):
             assert await ask_http(network, HOST, OFF) == b""
@@ -59,7 +60,7 @@ async def test_a_hang_up_comes_at_once_and_nothing_was_carried_out(network):
 
 
 async def test_a_refused_command_changes_nothing(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.refuse_next()
         assert body_of(await ask_http(network, HOST, OFF)) == {
             "response": 200,
@@ -69,7 +70,7 @@ async def test_a_refused_command_changes_nothing(network):
 
 
 async def test_a_garbled_reply_has_the_right_length_and_no_meaning(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         good = await ask_http(network, HOST, "/?cmd=513")
         sim.faults.garble_next()
         bad = await ask_http(network, HOST, "/?cmd=513")
@@ -80,7 +81,7 @@ async def test_a_garbled_reply_has_the_right_length_and_no_meaning(network):
 
 
 async def test_a_cut_reply_stops_in_the_middle_of_its_body(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         good = await ask_http(network, HOST, "/?cmd=513")
         sim.faults.cut_next()
         bad = await ask_http(network, HOST, "/?cmd=513")
@@ -90,7 +91,7 @@ async def test_a_cut_reply_stops_in_the_middle_of_its_body(network):
 
 async def test_a_duplicated_reply_comes_twice(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.duplicate_next(2)
@@ -103,7 +104,9 @@ async def test_a_duplicated_reply_comes_twice(network):
 
 async def test_a_late_reply_by_udp_is_overtaken_by_the_next(network):
     async with (
-        sim_maxsmart(HOST, family="revogi_511", network=network) as sim,
+        sim_maxsmart(
+            HOST, family="revogi_511", environment=Environment(network=network)
+        ) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.delay_next(0.5)
@@ -117,7 +120,7 @@ async def test_a_late_reply_by_udp_is_overtaken_by_the_next(network):
 
 async def test_every_reply_is_late_while_there_is_a_delay(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.delay_s = 0.25
@@ -128,7 +131,7 @@ async def test_every_reply_is_late_while_there_is_a_delay(network):
 
 async def test_a_silent_strip_accepts_everything_and_says_nothing(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.is_silent = True
@@ -143,7 +146,7 @@ async def test_a_silent_strip_accepts_everything_and_says_nothing(network):
 
 async def test_faults_are_met_only_by_what_they_are_meant_for(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.hang_up_next(on="502")
@@ -156,7 +159,7 @@ async def test_faults_are_met_only_by_what_they_are_meant_for(network):
 
 
 async def test_a_lasting_fault_is_met_until_it_is_cleared(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.always(Fault(kind=FaultKind.HANG_UP, on="command"))
         for _ in range(3):
             assert await ask_http(network, HOST, "/?cmd=511") == b""
@@ -165,7 +168,7 @@ async def test_a_lasting_fault_is_met_until_it_is_cleared(network):
 
 
 async def test_a_lagging_relay_is_confirmed_at_once_and_switches_later(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.relay_lag_s = 1.5
         assert body_of(await ask_http(network, HOST, OFF))["code"] == 200
         assert (await data_of(network, HOST))["switch"] == [1] * 6
@@ -177,7 +180,7 @@ async def test_a_lagging_relay_is_confirmed_at_once_and_switches_later(network):
 
 
 async def test_a_stuck_relay_is_confirmed_and_stays(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         sim.faults.stuck_ports.add(2)
         assert body_of(await ask_http(network, HOST, OFF))["code"] == 200
         assert (await data_of(network, HOST))["switch"] == [0, 1, 0, 0, 0, 0]
@@ -188,7 +191,7 @@ async def test_a_stuck_relay_is_confirmed_and_stays(network):
 
 async def test_datagrams_may_come_from_a_wrong_address(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.reply_from = "10.0.0.99"
@@ -201,8 +204,8 @@ async def test_datagrams_may_come_from_a_wrong_address(network):
 
 async def test_a_reply_that_cannot_be_sent_costs_nothing_else(network, caplog):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
-        sim_maxsmart("10.0.0.8", network=network),
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
+        sim_maxsmart("10.0.0.8", environment=Environment(network=network)),
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.reply_from = "10.0.0.8"
@@ -214,7 +217,7 @@ async def test_a_reply_that_cannot_be_sent_costs_nothing_else(network, caplog):
 
 async def test_a_corrupted_serial_cannot_be_printed(network):
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.faults.is_serial_corrupted = True
@@ -225,7 +228,9 @@ async def test_a_corrupted_serial_cannot_be_printed(network):
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_every_lie_is_told_once_in_a_right_frame(network, lie):
-    async with sim_maxsmart(HOST, network=network, loads=[1] * 6) as sim:
+    async with sim_maxsmart(
+        HOST, environment=Environment(network=network), loads=[1] * 6
+    ) as sim:
         good = await ask_http(network, HOST, "/?cmd=511")
         sim.faults.lie_next(lie, on="511")
         bad = await ask_http(network, HOST, "/?cmd=511")
@@ -238,7 +243,9 @@ async def test_every_lie_is_told_once_in_a_right_frame(network, lie):
 @pytest.mark.parametrize("lie", LIES)
 async def test_every_lie_can_be_told_by_datagram(network, lie):
     async with (
-        sim_maxsmart(HOST, family="revogi_511", network=network) as sim,
+        sim_maxsmart(
+            HOST, family="revogi_511", environment=Environment(network=network)
+        ) as sim,
         udp_asker(network, HOST) as asker,
     ):
         good = await asker.ask('V3{"cmd":90}')
@@ -251,7 +258,9 @@ async def test_every_lie_can_be_told_by_datagram(network, lie):
 
 @pytest.mark.parametrize("frame", HTTP_FRAMES)
 async def test_every_odd_frame_is_used_once(network, frame):
-    async with sim_maxsmart(HOST, network=network, loads=[1] * 6) as sim:
+    async with sim_maxsmart(
+        HOST, environment=Environment(network=network), loads=[1] * 6
+    ) as sim:
         good = await ask_http(network, HOST, "/?cmd=511")
         sim.faults.frame_next(frame)
         odd = await ask_http(network, HOST, "/?cmd=511")
@@ -262,7 +271,7 @@ async def test_every_odd_frame_is_used_once(network, frame):
 
 
 async def test_an_unknown_lie_is_refused_with_the_known_ones(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         with pytest.raises(
             UsageError, match="no fault 'watts_short'; there are code_text"
         ):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart.wire.messages import DiscoveryRequest
 from structiot.sim import FAMILIES, SimClock, sim_maxsmart
@@ -62,7 +63,12 @@ def sim_like(golden_file: dict[str, Any], network: MemoryNetwork, **more: Any) -
     family = FAMILIES[golden_file["family"]]
     loads = GOLDEN_LOADS if family.ports == 6 else None
     options = {"loads": loads, "clock": SimClock(GOLDEN_CLOCK), "utc_offset_h": 2}
-    return sim_maxsmart(HOST, family=family, network=network, **{**options, **more})
+    return sim_maxsmart(
+        HOST,
+        family=family,
+        environment=Environment(network=network),
+        **{**options, **more},
+    )
 
 
 @pytest.mark.parametrize("file", golden("discovery"))
@@ -77,7 +83,7 @@ async def test_a_discovery_reply_has_the_members_of_its_family(file):
         family=family,
         serial=told["sn"],
         name=told["name"],
-        network=network,
+        environment=Environment(network=network),
         clock=SimClock(GOLDEN_CLOCK),
         utc_offset_h=2,
     )
@@ -191,7 +197,9 @@ async def test_statistics_have_the_shape_of_the_family(file):
 async def test_golden_discovery_requests_are_answered(file):
     expected = file["expected"]
     network = MemoryNetwork()
-    sim = sim_maxsmart(HOST, serial="SWP6000000000001", network=network)
+    sim = sim_maxsmart(
+        HOST, serial="SWP6000000000001", environment=Environment(network=network)
+    )
     async with sim as strip, udp_asker(network, HOST) as asker:
         assert await asker.ask(file["bytes"]) is not None
         asked = strip.requests[-1].asked
@@ -206,7 +214,10 @@ async def test_golden_v3_requests_are_answered(file):
     expected = file["expected"]
     network = MemoryNetwork()
     sim = sim_maxsmart(
-        HOST, family="revogi_511", serial="SWW6000000000001", network=network
+        HOST,
+        family="revogi_511",
+        serial="SWW6000000000001",
+        environment=Environment(network=network),
     )
     async with sim as strip, udp_asker(network, HOST) as asker:
         strip.ports[3] = False
@@ -226,7 +237,7 @@ async def test_golden_v3_requests_are_answered(file):
 async def test_golden_http_requests_are_understood(file):
     expected = file["expected"]
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         reply = await ask_http(network, HOST, file["bytes"].decode())
         number = sim.requests[-1].number
         names = sim.port_names

@@ -7,6 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import (
@@ -87,7 +88,9 @@ def test_what_is_no_fault_is_refused(text, why):
 
 @pytest.mark.parametrize("name", OF_REQUESTS)
 async def test_faults_of_requests_are_met_as_often_as_asked(network, name):
-    async with sim_maxsmart(HOST, network=network, loads=[1] * 6) as sim:
+    async with sim_maxsmart(
+        HOST, environment=Environment(network=network), loads=[1] * 6
+    ) as sim:
         good = await ask_http(network, HOST, "/?cmd=511")
         await show_fault(sim, f"{name}@511*2")
         for _ in range(2):
@@ -98,7 +101,7 @@ async def test_faults_of_requests_are_met_as_often_as_asked(network, name):
 
 
 async def test_without_a_number_every_request_meets_it_until_cleared(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         await show_fault(sim, "hang_up")
         for _ in range(10):
             assert await ask_http(network, HOST, "/?cmd=511") == b""
@@ -107,7 +110,7 @@ async def test_without_a_number_every_request_meets_it_until_cleared(network):
 
 
 async def test_a_fault_can_begin_later(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         async with anyio.create_task_group() as tg:
             tg.start_soon(show_fault, sim, "silent+30")
             await anyio.sleep(29)
@@ -117,7 +120,7 @@ async def test_a_fault_can_begin_later(network):
 
 
 async def test_a_delay_is_of_so_many_seconds(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         await show_fault(sim, "delay=0.5*1")
         await ask_http(network, HOST, "/?cmd=511")
         assert anyio.current_time() == 0.5
@@ -125,7 +128,9 @@ async def test_a_delay_is_of_so_many_seconds(network):
 
 async def test_v3_replies_come_without_their_prefix(network):
     async with (
-        sim_maxsmart(HOST, family="revogi_511", network=network) as sim,
+        sim_maxsmart(
+            HOST, family="revogi_511", environment=Environment(network=network)
+        ) as sim,
         udp_asker(network, HOST) as asker,
     ):
         good = await asker.ask('V3{"cmd":90}')
@@ -137,7 +142,7 @@ async def test_v3_replies_come_without_their_prefix(network):
 
 
 async def test_relays_are_late_or_stuck(network):
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         await show_fault(sim, "late_relays=2")
         await http_json(network, HOST, OFF)
         assert dict(sim.ports)[1]
@@ -153,7 +158,9 @@ async def test_relays_are_late_or_stuck(network):
 
 async def test_what_happens_to_the_strip_itself(network):
     async with (
-        sim_maxsmart(HOST, network=network, loads=[60] * 6) as sim,
+        sim_maxsmart(
+            HOST, environment=Environment(network=network), loads=[60] * 6
+        ) as sim,
         udp_asker(network, HOST) as asker,
     ):
         serial, clock = sim.serial, sim.local_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
@@ -22,7 +23,7 @@ HOST = "10.0.0.7"
 async def test_an_unplugged_strip_is_gone_and_comes_back_as_it_was():
     network = MemoryNetwork()
     async with (
-        sim_maxsmart(HOST, network=network) as sim,
+        sim_maxsmart(HOST, environment=Environment(network=network)) as sim,
         udp_asker(network, HOST) as asker,
     ):
         sim.ports[2] = False
@@ -41,7 +42,7 @@ async def test_an_unplugged_strip_is_gone_and_comes_back_as_it_was():
 
 async def test_a_reboot_takes_its_time_and_cuts_connections():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         async with await network.connect_tcp(HOST, 80) as stream:
             await anyio.wait_all_tasks_blocked()
             began_at = anyio.current_time()
@@ -53,7 +54,7 @@ async def test_a_reboot_takes_its_time_and_cuts_connections():
 
 async def test_a_strip_may_come_back_at_another_address():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         await sim.unplug()
         await sim.plug_in("10.0.0.8")
         assert sim.host == "10.0.0.8"
@@ -62,15 +63,17 @@ async def test_a_strip_may_come_back_at_another_address():
 
 async def test_an_address_that_is_taken_is_said_at_once():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network):
+    async with sim_maxsmart(HOST, environment=Environment(network=network)):
         with pytest.raises(ConnectFailed, match=r"10\.0\.0\.7:8888: address already"):
-            async with sim_maxsmart(HOST, network=network):
+            async with sim_maxsmart(HOST, environment=Environment(network=network)):
                 pass
 
 
 async def test_free_ports_are_told_and_kept():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, http_port=0, udp_port=0, network=network) as sim:
+    async with sim_maxsmart(
+        HOST, http_port=0, udp_port=0, environment=Environment(network=network)
+    ) as sim:
         assert sim.http_port
         ports = (sim.http_port, sim.udp_port)
         await sim.reboot()
@@ -85,7 +88,9 @@ async def test_same_arguments_give_the_same_strip_and_others_another():
     network = MemoryNetwork()
     serials = set()
     for host, seed in [(HOST, 0), (HOST, 0), (HOST, 1), ("10.0.0.8", 0)]:
-        async with sim_maxsmart(host, seed=seed, network=network) as sim:
+        async with sim_maxsmart(
+            host, seed=seed, environment=Environment(network=network)
+        ) as sim:
             serials.add(sim.serial)
             assert sim.serial.startswith("SWP6")
             assert len(sim.serial) == 16
@@ -94,19 +99,25 @@ async def test_same_arguments_give_the_same_strip_and_others_another():
 
 async def test_an_unknown_family_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match="mh_strip_130, mh_plug_130"):
-        async with sim_maxsmart(HOST, family="mh_strip_131", network=MemoryNetwork()):
+        async with sim_maxsmart(
+            HOST,
+            family="mh_strip_131",
+            environment=Environment(network=MemoryNetwork()),
+        ):
             pass
 
 
 async def test_a_wrong_number_of_loads_is_refused():
     with pytest.raises(UsageError, match="has 6 ports, not 2"):
-        async with sim_maxsmart(HOST, loads=[1, 2], network=MemoryNetwork()):
+        async with sim_maxsmart(
+            HOST, loads=[1, 2], environment=Environment(network=MemoryNetwork())
+        ):
             pass
 
 
 async def test_requests_are_kept_with_who_and_when():
     network = MemoryNetwork()
-    async with sim_maxsmart(HOST, network=network) as sim:
+    async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
         await anyio.sleep(2)
         before = sim.clock.utc()
         await data_of(network, HOST)
@@ -128,7 +139,7 @@ async def test_a_fleet_has_consecutive_addresses_and_families_in_turn():
             family=["mh_strip_130", "revogi_511"],
             first_host="10.0.0.254",
             names=["Desk"],
-            network=network,
+            environment=Environment(network=network),
         ) as fleet,
         udp_asker(network, "255.255.255.255") as asker,
     ):
@@ -156,14 +167,16 @@ async def test_a_fleet_has_consecutive_addresses_and_families_in_turn():
 
 async def test_an_empty_fleet_is_refused():
     with pytest.raises(UsageError, match="at least one strip"):
-        async with sim_maxsmart_fleet(0, network=MemoryNetwork()):
+        async with sim_maxsmart_fleet(
+            0, environment=Environment(network=MemoryNetwork())
+        ):
             pass
 
 
 async def test_a_strip_leaves_nothing_behind_wherever_it_is_cancelled():
     async def flow() -> None:
         network = MemoryNetwork()
-        async with sim_maxsmart(HOST, network=network) as sim:
+        async with sim_maxsmart(HOST, environment=Environment(network=network)) as sim:
             await data_of(network, HOST)
             await sim.reboot(1)
             async with udp_asker(network, HOST) as asker:

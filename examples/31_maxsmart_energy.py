@@ -38,7 +38,7 @@ async def main() -> None:
         meter = EnergyMeter(max_gap_s=10)
         async for reading in readings:
             meter.add(reading)
-            if meter.energy_wh(port=1) >= 1:
+            if meter.energy_wh(channel=1) >= 1:
                 break
         print(f"a watt-hour in {meter.measured_s():.2f} s at {reading.power_w:.0f} W")
         print(f"power was unknown for {meter.unknown_s():.0f} s")

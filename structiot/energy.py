@@ -4,7 +4,7 @@
     async with strip.readings() as readings:
         async for reading in readings:
             meter.add(reading)
-            print(reading.port, meter.energy_wh(port=reading.port))
+            print(reading.channel, meter.energy_wh(channel=reading.channel))
 
 What happened while nothing was read is not known, and not made up: it is counted as
 time without energy, and `EnergyMeter.unknown_s` says how much of it there was.
@@ -25,8 +25,8 @@ _HOUR_S = 3600.0
 
 
 @dataclass(slots=True)
-class _Outlet:
-    """What is known of one outlet."""
+class _Channel:
+    """What is known of one channel."""
 
     latest: Reading
     energy_wh: float = 0.0
@@ -36,7 +36,7 @@ class _Outlet:
 
 @final
 class EnergyMeter:
-    """Integrates power over time, outlet by outlet, of any number of devices.
+    """Integrates power over time, channel by channel, of any number of devices.
 
     Between two readings power is taken to have changed evenly; where the outlet was
     switched between them, to have stayed as it was until the second, as commands are
@@ -55,18 +55,18 @@ class EnergyMeter:
             message = f"max_gap_s is above 0, not {max_gap_s:g}"
             raise UsageError(message)
         self.max_gap_s = max_gap_s
-        self._outlets: dict[tuple[str, int], _Outlet] = {}
+        self._channels: dict[tuple[str, int], _Channel] = {}
 
     def add(self, reading: Reading) -> float:
-        """Take the next reading of an outlet and give the energy since the last, in Wh.
+        """Take the next reading of a channel and give the energy since the last, in Wh.
 
         A reading without power ends what is known; so does a gap. A reading that is
         older than the last (the computer's clock was set back) begins anew and counts
         neither as energy nor as time.
         """
-        outlet = self._outlets.get((reading.device, reading.port))
+        outlet = self._channels.get((reading.device, reading.channel))
         if outlet is None:
-            self._outlets[reading.device, reading.port] = _Outlet(reading)
+            self._channels[reading.device, reading.channel] = _Channel(reading)
             return 0.0
         before, outlet.latest = outlet.latest, reading
         elapsed_s = _seconds(before.at_utc, reading.at_utc)
@@ -81,23 +81,25 @@ class EnergyMeter:
         outlet.measured_s += elapsed_s
         return energy_wh
 
-    def energy_wh(self, device: str | None = None, port: int | None = None) -> float:
-        """Give the energy so far, in watt-hours: of one outlet, one device, or all."""
-        return sum(outlet.energy_wh for outlet in self._matching(device, port))
+    def energy_wh(self, device: str | None = None, channel: int | None = None) -> float:
+        """Give the energy so far, in watt-hours: of one channel, one device, or all."""
+        return sum(outlet.energy_wh for outlet in self._matching(device, channel))
 
-    def measured_s(self, device: str | None = None, port: int | None = None) -> float:
-        """Give for how long the power was known, in seconds, all outlets added up."""
-        return sum(outlet.measured_s for outlet in self._matching(device, port))
+    def measured_s(
+        self, device: str | None = None, channel: int | None = None
+    ) -> float:
+        """Give for how long the power was known, in seconds, all channels added up."""
+        return sum(outlet.measured_s for outlet in self._matching(device, channel))
 
-    def unknown_s(self, device: str | None = None, port: int | None = None) -> float:
-        """Give for how long it was not known, in seconds, all outlets added up."""
-        return sum(outlet.unknown_s for outlet in self._matching(device, port))
+    def unknown_s(self, device: str | None = None, channel: int | None = None) -> float:
+        """Give for how long it was not known, in seconds, all channels added up."""
+        return sum(outlet.unknown_s for outlet in self._matching(device, channel))
 
-    def _matching(self, device: str | None, port: int | None) -> list[_Outlet]:
+    def _matching(self, device: str | None, channel: int | None) -> list[_Channel]:
         return [
             outlet
-            for (its_device, its_port), outlet in self._outlets.items()
-            if device in {None, its_device} and port in {None, its_port}
+            for (its_device, its_channel), outlet in self._channels.items()
+            if device in {None, its_device} and channel in {None, its_channel}
         ]
 
 

@@ -20,11 +20,13 @@ __all__ = [
     "CommandRefused",
     "ConfigError",
     "ConnectFailed",
+    "DeviceReplaced",
     "InternalError",
     "LinkLost",
     "Overflowed",
     "PeerError",
     "ProtocolViolation",
+    "RateLimited",
     "ReplyTimeout",
     "StructiotError",
     "TransportError",
@@ -220,6 +222,36 @@ class UnsupportedDevice(PeerError):
         self.model = model
         self.firmware = firmware
         self.supported = supported
+
+
+class DeviceReplaced(PeerError):
+    """Another device answers at an address; nothing it says is believed.
+
+    Attributes:
+        host: The address.
+        expected: What identifies the device that was there.
+        found: What identifies the one that answers.
+    """
+
+    def __init__(
+        self, message: str, *, host: str, expected: str = "", found: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.host = host
+        self.expected = expected
+        self.found = found
+
+
+class RateLimited(PeerError):
+    """The peer has had enough of us for a while; nothing is asked before it is over.
+
+    Attributes:
+        retry_after_s: Seconds until it may be asked again; None if it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Overflowed(StructiotError):

@@ -17,9 +17,9 @@ Every system maps onto this with nothing left over:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -40,9 +40,11 @@ __all__ = [
     "DeviceInfo",
     "EntitiesChanged",
     "Entity",
+    "Event",
     "Light",
     "LightState",
     "Number",
+    "Occurrence",
     "Reading",
     "Select",
     "Sensor",
@@ -191,6 +193,19 @@ class Button(Entity):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Entity):
+    """Something that happens: a button, a bell, a motion.
+
+    It has no state and takes no command; each time it happens is an `Occurrence`.
+
+    Attributes:
+        event_types: What can happen, such as `("single", "double", "long")`.
+    """
+
+    event_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Number(Entity):
     """A setting with a range. State and command: `float`.
 
@@ -306,13 +321,13 @@ Command: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One metered sample of one outlet; None where the device reports nothing.
+    """One metered sample of one channel; None where the device reports nothing.
 
     Attributes:
         device: `DeviceInfo.id` of the device.
-        port: Outlet number as printed on the device, from 1.
+        channel: Outlet or other part, as numbered on the device from 1; 0 is the whole.
         at_utc: When it was read.
-        is_on: Whether the outlet is on.
+        is_on: Whether it is on.
         power_w: Power in watts; negative is export.
         current_a: Current in amperes.
         voltage_v: Voltage in volts.
@@ -320,13 +335,18 @@ class Reading:
     """
 
     device: str
-    port: int
+    channel: int
     at_utc: datetime
     is_on: bool | None = None
     power_w: float | None = None
     current_a: float | None = None
     voltage_v: float | None = None
     energy_wh: float | None = None
+
+    @property
+    def port(self) -> int:
+        """The channel, in the word of power strips."""
+        return self.channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +375,26 @@ class EntitiesChanged:
     reason: str = ""
 
 
-DeviceEvent: TypeAlias = StateChange | Availability | EntitiesChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """Something that happened at one moment: a press, a ring, a motion.
+
+    It is no state: nobody who comes later is told, and two that are alike are two.
+
+    Attributes:
+        key: Key of the `Event` entity.
+        event_type: What happened, one of `Event.event_types`.
+        at_utc: When it happened, as exactly as is known.
+        data: What else is known of it; JSON values.
+    """
+
+    key: str
+    event_type: str
+    at_utc: datetime
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+DeviceEvent: TypeAlias = StateChange | Availability | EntitiesChanged | Occurrence
 
 
 @runtime_checkable
@@ -372,9 +411,20 @@ class Device(Protocol):
         """What it has; changes are told by `EntitiesChanged`."""
         ...
 
+    @property
+    def availability(self) -> Availability:
+        """Whether it can be reached, since when, and why not."""
+        ...
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity that has told one, by key."""
+        ...
+
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
         """Iterate over availability and states, beginning with the present ones.
 
+        A state is told when it differs from the one before; an `Occurrence` always.
         The iterator goes on while the device is away; leaving the block ends it.
         """
         ...

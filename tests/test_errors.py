@@ -23,7 +23,9 @@ SAMPLES: dict[str, Any] = {
     "code": 404,
     "data": b"\x00" * 300,
     "dropped": 7,
+    "expected": "SWP6000000000001",
     "firmware": "1.30",
+    "found": "SWP6000000000002",
     "host": "10.0.0.7",
     "model": "SOW323",
     "offset": 12,
@@ -31,6 +33,7 @@ SAMPLES: dict[str, Any] = {
     "port": 80,
     "reason": "it hung up",
     "request": "cmd 511",
+    "retry_after_s": 30.0,
     "since_s": 1.0,
     "supported": ("2.11", "3.36"),
 }

@@ -8,10 +8,9 @@ import tomllib
 
 import pytest
 
-from structiot.errors import UnsupportedDevice
+from structiot.errors import DeviceReplaced, UnsupportedDevice
 from structiot.maxsmart import (
     CAPABILITIES,
-    DeviceReplaced,
     DiscoveredMaxSmart,
     MaxSmartRefused,
     MaxSmartStrip,

@@ -13,7 +13,7 @@ from structiot.maxsmart.changes import PowerChanged, StateChanged, StripChange
 from structiot.maxsmart.commands import StripHealth
 from structiot.maxsmart.device import MaxSmartStrip
 from structiot.maxsmart.discovery import Discovery, discover_maxsmart
-from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, Identifier
 from structiot.maxsmart.identify import identify_maxsmart
 from structiot.maxsmart.opening import maxsmart_device
@@ -25,7 +25,6 @@ __all__ = [
     "CAPABILITIES",
     "Capability",
     "DeviceIdentifiers",
-    "DeviceReplaced",
     "DiscoveredMaxSmart",
     "Discovery",
     "EnergyPoint",

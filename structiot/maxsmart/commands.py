@@ -14,6 +14,7 @@ import anyio
 
 from structiot._kit.environment import Environment
 from structiot.errors import (
+    DeviceReplaced,
     PeerError,
     ProtocolViolation,
     StructiotError,
@@ -21,7 +22,7 @@ from structiot.errors import (
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
 from structiot.maxsmart.identifiers import DeviceIdentifiers, identifiers_from
 from structiot.maxsmart.identify import arp_mac_of
 from structiot.maxsmart.session import StripSession

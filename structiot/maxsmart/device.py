@@ -20,7 +20,14 @@ from structiot.maxsmart.wire.capabilities import (
     Capability,
 )
 from structiot.maxsmart.wire.messages import ALL_PORTS
-from structiot.model import Command, DeviceEvent, Entity, Reading
+from structiot.model import (
+    Availability,
+    Command,
+    DeviceEvent,
+    Entity,
+    Reading,
+    State,
+)
 
 __all__ = ["MaxSmartStrip"]
 
@@ -58,6 +65,16 @@ class MaxSmartStrip:
     def entities(self) -> tuple[Entity, ...]:
         """A switch and a power sensor a port, current where reported, and the total."""
         return self._session.subscribers.entities
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity, by key."""
+        return self._session.subscribers.states
+
+    @property
+    def availability(self) -> Availability:
+        """Whether the strip was there when that last changed, and why not."""
+        return self._session.subscribers.availability
 
     @property
     def is_available(self) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from structiot.errors import CommandRefused, PeerError
+from structiot.errors import CommandRefused
 
-__all__ = ["DeviceReplaced", "MaxSmartRefused", "SwitchStuck"]
+__all__ = ["MaxSmartRefused", "SwitchStuck"]
 
 
 class MaxSmartRefused(CommandRefused):
@@ -39,19 +39,3 @@ class SwitchStuck(CommandRefused):
         self.host = host
         self.ports = ports
         self.is_on = is_on
-
-
-class DeviceReplaced(PeerError):
-    """Another device answers at the address; nothing it says is believed.
-
-    Attributes:
-        host: The address.
-        expected: Serial or MAC of the device that was there.
-        found: Serial or MAC of the one that answers.
-    """
-
-    def __init__(self, message: str, *, host: str, expected: str, found: str) -> None:
-        super().__init__(message)
-        self.host = host
-        self.expected = expected
-        self.found = found

@@ -19,6 +19,7 @@ import anyio
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot.errors import (
+    DeviceReplaced,
     PeerError,
     ProtocolViolation,
     ReplyTimeout,
@@ -26,7 +27,7 @@ from structiot.errors import (
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
+from structiot.maxsmart.errors import MaxSmartRefused
 from structiot.maxsmart.link.identity import IdentityCheck, suspicion_of
 from structiot.maxsmart.link.strip import StripLink, is_hang_up
 from structiot.maxsmart.subscribers import Subscribers

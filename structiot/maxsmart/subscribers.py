@@ -39,6 +39,7 @@ class Subscribers:
         data: What it reported last.
         entities: What it has, for the common model.
         availability: Whether it is there, as told last.
+        states: The latest state of each entity, by key.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Subscribers:
         )
         self.entities: tuple[Entity, ...] = ()
         self._has_current = False
-        self._states: dict[str, State | None] = {}
+        self.states: dict[str, State | None] = {}
         self._reading_boxes: list[Mailbox[Reading]] = []
         self._event_boxes: list[EventBox] = []
         self._change_watches: list[ChangeWatch] = []
@@ -108,7 +109,7 @@ class Subscribers:
         """Add a watcher of events, told the present availability and states at once."""
         box: EventBox = ConflatingQueue()
         box.put("availability", self.availability)
-        for key, state in self._states.items():
+        for key, state in self.states.items():
             box.put(f"state {key}", self._state_change(key, state))
         self._event_boxes.append(box)
         try:
@@ -159,8 +160,8 @@ class Subscribers:
             self._describe()
             self._tell_entities("the strip reports current")
         for key, state in states_of(self.data, has_current=self._has_current):
-            if key not in self._states or self._states[key] != state:
-                self._states[key] = state
+            if key not in self.states or self.states[key] != state:
+                self.states[key] = state
                 self._tell(f"state {key}", self._state_change(key, state))
 
     def _tell_entities(self, reason: str) -> None:

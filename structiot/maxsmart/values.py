@@ -107,7 +107,7 @@ class StripData:
         """The reading of one port, from 1."""
         return Reading(
             device=self.device,
-            port=port,
+            channel=port,
             at_utc=self.at_utc,
             is_on=self.is_on[port - 1],
             power_w=self.power_w[port - 1],

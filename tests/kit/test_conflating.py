@@ -107,3 +107,27 @@ async def test_a_value_that_is_none_waits_like_any_other():
     box.put("a", None)
     assert box.replaced == 1
     assert await anext(box) is None
+
+
+async def test_what_is_appended_is_replaced_by_nothing_and_keeps_its_place():
+    queue: ConflatingQueue[str, str] = ConflatingQueue()
+    queue.append("press")
+    queue.put("state", "old")
+    queue.append("press")
+    queue.put("state", "new")
+    queue.close()
+    assert [value async for value in queue] == ["press", "press", "new"]
+    assert (queue.replaced, queue.dropped) == (1, 0)
+
+
+async def test_what_is_appended_is_bounded_and_the_oldest_is_dropped():
+    queue: ConflatingQueue[str, int] = ConflatingQueue(max_appended=3)
+    queue.put("state", 0)
+    for number in range(1, 6):
+        queue.append(number)
+    assert len(queue) == 4
+    assert [await anext(queue) for _ in range(2)] == [0, 3]
+    queue.append(6)
+    queue.close()
+    assert [value async for value in queue] == [4, 5, 6]
+    assert queue.dropped == 2

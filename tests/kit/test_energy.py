@@ -25,7 +25,7 @@ def reading(
 ) -> Reading:
     at_utc = START + timedelta(seconds=at_s)
     return Reading(
-        device=device, port=port, at_utc=at_utc, is_on=is_on, power_w=power_w
+        device=device, channel=port, at_utc=at_utc, is_on=is_on, power_w=power_w
     )
 
 
@@ -102,7 +102,7 @@ def test_outlets_and_devices_are_kept_apart_and_added_up():
     )
     assert meter.energy_wh("strip", 1) == pytest.approx(1)
     assert meter.energy_wh(device="strip") == pytest.approx(3)
-    assert meter.energy_wh(port=1) == pytest.approx(5)
+    assert meter.energy_wh(channel=1) == pytest.approx(5)
     assert meter.energy_wh() == pytest.approx(7)
     assert meter.energy_wh("nobody") == 0
     assert meter.measured_s("plug") == 36

@@ -99,7 +99,7 @@ def test_values_compare_hash_copy_and_pickle(cls: type):
 
 
 def test_what_is_not_reported_is_none():
-    reading = Reading(device="strip", port=1, at_utc=NOW)
+    reading = Reading(device="strip", channel=1, at_utc=NOW)
     assert (reading.is_on, reading.power_w, reading.current_a) == (None, None, None)
     assert (reading.voltage_v, reading.energy_wh) == (None, None)
     for state in (LightState(), CoverState(), ClimateState()):

@@ -122,7 +122,7 @@ async def test_a_year_of_readings_agrees_with_a_year_of_statistics(caplog):
         # figure begins with the reset, and of February half a day was not read.
         assert {m for m, share in by_month.items() if abs(share) > 0.015} <= {2, 6}
         # Known to be unknown: an outage, two power cuts, and the polls around them.
-        hours = home.meter.unknown_s(port=1) / 3600
+        hours = home.meter.unknown_s(channel=1) / 3600
         assert 18 < hours < 20
         clock_error = home.sim.local_time() - home.calendar.now().replace(tzinfo=None)
         assert abs(clock_error.total_seconds()) < 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 __all__ = ["ConflatingQueue"]
 
@@ -16,21 +18,39 @@ V = TypeVar("V")
 class ConflatingQueue(Generic[K, V]):
     """Stream of values by key; a new value of a key replaces one that still waits.
 
-    `put` never waits. The box holds at most one value a key, so it is bounded by
+    `put` never waits. The queue holds at most one value a key, so it is bounded by
     their number, and a slow reader misses what was in between but never what is.
-    Values come out in the order in which their keys last changed.
+    Values come out in the order in which their keys last changed. What `append` adds
+    is replaced by nothing and keeps its place; of that at most `max_appended` wait,
+    then the oldest is dropped.
 
     Closing ends the iteration after what waits. Cancelling a reader loses nothing.
 
+    Args:
+        max_appended: Most appended values that wait, at least 1.
+
     Attributes:
         replaced: Values that were replaced before they were read.
+        dropped: Appended values that were lost to overflow.
     """
 
-    __slots__ = ("_is_closed", "_values", "_wakeup", "replaced")
+    __slots__ = (
+        "_appended",
+        "_is_closed",
+        "_max_appended",
+        "_values",
+        "_wakeup",
+        "dropped",
+        "replaced",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_appended: int = 256) -> None:
         self.replaced: int = 0
-        self._values: dict[K, V] = {}
+        self.dropped: int = 0
+        self._max_appended = max_appended
+        # A key of its own for each appended value, which nobody else can have.
+        self._values: dict[K | object, V] = {}
+        self._appended: deque[object] = deque()
         self._wakeup = anyio.Event()
         self._is_closed = False
 
@@ -45,6 +65,18 @@ class ConflatingQueue(Generic[K, V]):
             # Put in anew, so that it takes its place at the end.
             del self._values[key]
             self.replaced += 1
+        self._values[key] = value
+        self._wakeup.set()
+
+    def append(self, value: V) -> None:
+        """Add a value that nothing replaces; silently nothing once closed."""
+        if self._is_closed:
+            return
+        if len(self._appended) >= self._max_appended:
+            self.dropped += 1
+            del self._values[self._appended.popleft()]
+        key = object()
+        self._appended.append(key)
         self._values[key] = value
         self._wakeup.set()
 
@@ -66,4 +98,7 @@ class ConflatingQueue(Generic[K, V]):
                 self._wakeup = anyio.Event()
             await self._wakeup.wait()
         # No checkpoint from here on: a cancelled reader must not lose the value.
-        return self._values.pop(next(iter(self._values)))
+        key = next(iter(self._values))
+        if self._appended and key is self._appended[0]:
+            self._appended.popleft()
+        return self._values.pop(key)

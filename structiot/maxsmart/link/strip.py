@@ -16,12 +16,13 @@ from structiot._kit.http import OneShotHttp
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
+    DeviceReplaced,
     LinkLost,
     ProtocolViolation,
     ReplyTimeout,
     TransportError,
 )
-from structiot.maxsmart.errors import DeviceReplaced, MaxSmartRefused
+from structiot.maxsmart.errors import MaxSmartRefused
 from structiot.maxsmart.link.datagrams import (
     ask_by_udp,
     ask_who_is_there,

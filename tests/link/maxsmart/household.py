@@ -141,7 +141,7 @@ class Household:
         await self.read()
 
     def measured_wh(self, port: int | None = None) -> float:
-        return self.meter.energy_wh(port=port)
+        return self.meter.energy_wh(channel=port)
 
     def own_wh(self, port: int | None = None) -> float:
         """Energy by the strip's own account."""

@@ -62,7 +62,7 @@ async def test_days_with_an_outage_a_power_cut_and_a_reset():
 
         home.plan("2024-05-04 14:00", forget)
         await home.live("2024-05-07 00:00")
-        lost_s = home.meter.unknown_s(port=1)
+        lost_s = home.meter.unknown_s(channel=1)
         assert 3 * 3600 < lost_s < 3 * 3600 + 2 * 2 * POLL_S
         lamp_w = 9.4
         assert home.measured_wh(1) == pytest.approx(

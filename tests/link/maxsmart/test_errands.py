@@ -10,11 +10,12 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import (
+    DeviceReplaced,
     ReplyTimeout,
     UnsupportedDevice,
     UsageError,
 )
-from structiot.maxsmart import CAPABILITIES, DeviceReplaced, StripHealth
+from structiot.maxsmart import CAPABILITIES, StripHealth
 from structiot.maxsmart.wire.messages import (
     HttpNumber,
 )

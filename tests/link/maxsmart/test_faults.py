@@ -9,6 +9,7 @@ import pytest
 
 from structiot.errors import (
     CommandRefused,
+    DeviceReplaced,
     LinkLost,
     PeerError,
     ProtocolViolation,
@@ -16,7 +17,7 @@ from structiot.errors import (
     StructiotError,
     TransportError,
 )
-from structiot.maxsmart import DeviceReplaced, MaxSmartRefused, SwitchStuck
+from structiot.maxsmart import MaxSmartRefused, SwitchStuck
 from structiot.sim.maxsmart import HTTP_FRAMES, LIES
 from tests._support.cancel_sweep import cancel_sweep
 from tests.link.maxsmart.strips import Bench, bench, is_there

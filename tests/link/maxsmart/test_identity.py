@@ -11,11 +11,12 @@ import pytest
 from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
+    DeviceReplaced,
     LinkLost,
     ProtocolViolation,
     ReplyTimeout,
 )
-from structiot.maxsmart import DeviceReplaced, maxsmart_device
+from structiot.maxsmart import maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.model import Availability, EntitiesChanged
 from structiot.sim import FAMILIES, Fault, FaultKind, sim_maxsmart

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot.maxsmart import DeviceReplaced, SwitchStuck
+from structiot.errors import DeviceReplaced
+from structiot.maxsmart import SwitchStuck
 from structiot.model import Availability
 from structiot.sim import SimClock
 from tests.link.maxsmart.strips import (

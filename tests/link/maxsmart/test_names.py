@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import ReplyTimeout, UnsupportedDevice, UsageError
-from structiot.maxsmart import DeviceReplaced, MaxSmartRefused
+from structiot.errors import DeviceReplaced, ReplyTimeout, UnsupportedDevice, UsageError
+from structiot.maxsmart import MaxSmartRefused
 from structiot.maxsmart.wire.messages import Request, SetName, V3Number
 from structiot.model import EntitiesChanged
 from structiot.sim import FAMILIES, sim_maxsmart

@@ -11,7 +11,8 @@ import pytest
 
 from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
-from structiot.maxsmart import DeviceReplaced, maxsmart_device
+from structiot.errors import DeviceReplaced
+from structiot.maxsmart import maxsmart_device
 from structiot.model import EntitiesChanged
 from structiot.sim import Fault, FaultKind, sim_maxsmart
 from tests.link.maxsmart.strips import HOST, SERIAL, bench, is_there

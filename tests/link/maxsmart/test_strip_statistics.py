@@ -11,10 +11,10 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import (
+    DeviceReplaced,
     ProtocolViolation,
     UsageError,
 )
-from structiot.maxsmart import DeviceReplaced
 from structiot.maxsmart.wire.messages import (
     HttpNumber,
     ReadStatistics,

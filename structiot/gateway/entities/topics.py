@@ -4,6 +4,7 @@
 <base>/<device>/availability         online | offline
 <base>/<device>/<entity>/state       what it is
 <base>/<device>/<entity>/set         what it shall be
+<base>/<device>/<entity>/event       what happens to it, told once and never retained
 <base>/<device>/error                why a command was not carried out
 <prefix>/device/<gateway id>_<device>/config    Home Assistant's device discovery
 <prefix>/status                      Home Assistant's own birth message
@@ -102,6 +103,10 @@ class Topics:
     def state(self, device: str, entity: str) -> str:
         """What an entity is."""
         return f"{self.base}/{device}/{entity}/state"
+
+    def event(self, device: str, entity: str) -> str:
+        """What happens to an entity."""
+        return f"{self.base}/{device}/{entity}/event"
 
     def command(self, device: str, entity: str) -> str:
         """What an entity shall be."""

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 import pytest
 
 from structiot.cli import demo
-from structiot.cli.broker import DemoBroker
-from structiot.cli.demo_view import plain_line
+from structiot.cli.demo.broker import DemoBroker
+from structiot.cli.demo.view import plain_line
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
     BrokerConnected,

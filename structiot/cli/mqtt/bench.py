@@ -10,11 +10,11 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
+from structiot.cli._common.options import json_option
+from structiot.cli._common.output import show_json, show_pairs
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json, show_pairs
 from structiot.mqtt import Messages, MqttClient
 
 __all__ = ["bench"]
@@ -48,7 +48,7 @@ class _Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Measure throughput and latency.")
 @click.option("-t", "--topic", default="structiot/bench", show_default=True)
 @click.option(
     "--publishers", type=click.IntRange(1, 1000), default=1, show_default=True

@@ -8,16 +8,16 @@ from time import perf_counter
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.options import json_option
+from structiot.cli._common.output import show_json
 from structiot.cli.mqtt.options import TIMED_OUT, broker_options
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json
 
 __all__ = ["ping"]
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Measure a round trip.")
 @click.option("-C", "--count", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option(
     "--interval",

@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.output import show_json
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.payloads import file_options, payloads, source_of
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
-from structiot.cli.output import show_json
 from structiot.mqtt import MqttClient, Receipt
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -22,7 +22,7 @@ __all__ = ["pub"]
 _log = logging.getLogger(__name__)
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Publish messages.")
 @click.option("-t", "--topic", help="Topic to publish to.")
 @click.option("-m", "--message", help="The message.")
 @click.option("-l", "--stdin-line", "lines", is_flag=True, help="A message a line.")

@@ -27,7 +27,7 @@ MQTT_5 = 5
 _log = logging.getLogger(__name__)
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Ask and print the answer.")
 @click.option("-t", "--topic", help="Topic to ask at.")
 @click.option("-m", "--message", help="The question; empty by default.")
 @file_options

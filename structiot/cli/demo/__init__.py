@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from structiot.cli.broker import HOST, USUAL_PORT, DemoBroker
-from structiot.cli.demo_view import plain_line, table_of
-from structiot.cli.options import common_options, configure_logging
-from structiot.cli.output import logging_above
-from structiot.cli.signals import run_until_stopped
+from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.output import logging_above
+from structiot.cli._common.signals import run_until_stopped
+from structiot.cli.demo.broker import HOST, USUAL_PORT, DemoBroker
+from structiot.cli.demo.view import plain_line, table_of
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
     Gateway,
@@ -37,7 +37,7 @@ _REFRESH_S = 0.5
 _POLL_S = 1.0
 
 
-@click.command()
+@click.command(short_help="Show it all: simulated strips, gateway, broker.")
 @click.option("--uri", help="Broker, such as mqtt://host:1883/; else one of its own.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after this time.")
 @click.option(

@@ -1,12 +1,13 @@
-"""`structiot demo`: everything at once, with nothing but this package."""
+"""`structiot demo`: everything at once, with nothing but what is installed.
+
+`systems` starts the simulated devices, `broker` the gateway and the broker that it
+serves them on, and `view` shows what happens.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import asyncclick as click
@@ -14,45 +15,37 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.output import logging_above
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli.demo.broker import HOST, USUAL_PORT, DemoBroker
-from structiot.cli.demo.view import plain_line, table_of
-from structiot.errors import ConnectFailed
-from structiot.gateway import (
-    Gateway,
-    GatewayConfig,
-    GatewayEvent,
-    load_config,
-    open_gateway,
-)
-from structiot.sim import MaxSmartSim, sim_maxsmart
+from structiot.cli.demo.broker import DemoBroker, open_demo_gateway
+from structiot.cli.demo.systems import simulated_systems
+from structiot.cli.demo.view import LiveTable, plain_line, switched
+from structiot.gateway import Gateway, GatewayEvent
 
 __all__ = ["demo"]
 
-NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
-FAMILIES = ("mh_strip_130", "mh_strip_211")
 _REFRESH_S = 0.5
-_POLL_S = 1.0
+_MOST_DEVICES = 6
 
 
-@click.command(short_help="Show it all: simulated strips, gateway, broker.")
+@click.command(short_help="Show it all: simulated devices, gateway, broker.")
 @click.option("--uri", help="Broker, such as mqtt://host:1883/; else one of its own.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after this time.")
 @click.option(
+    "--devices",
     "--strips",
-    type=click.IntRange(1, len(NAMES)),
-    default=2,
-    show_default=True,
-    help="How many simulated strips.",
+    "count",
+    type=click.IntRange(1, _MOST_DEVICES),
+    help="How many simulated devices of each system; by default as it thinks fit.",
 )
 @common_options
 @click.pass_context
 async def demo(
-    ctx: click.Context, uri: str | None, seconds: float | None, strips: int
+    ctx: click.Context, uri: str | None, seconds: float | None, count: int | None
 ) -> None:
-    """Simulate power strips and serve them on a broker, with live values.
+    """Simulate devices of every system and serve them on a broker, with live values.
 
     Without --uri it runs a broker of its own on this machine, at port 1883 or, if that
     is taken, at a free one. Ends on Ctrl-C, taking everything off the broker again.
@@ -61,115 +54,63 @@ async def demo(
 
     async def show() -> None:
         with anyio.move_on_after(seconds):
-            await _show(uri, strips)
+            await _show(uri, count)
 
     await run_until_stopped(show)
 
 
-async def _show(uri: str | None, strips: int) -> None:
-    async with AsyncExitStack() as stack:
-        sims = [
-            await stack.enter_async_context(
-                sim_maxsmart(
-                    HOST,
-                    family=FAMILIES[index % len(FAMILIES)],
-                    name=NAMES[index],
-                    http_port=0,
-                    udp_port=0,
-                    seed=index,
-                )
-            )
-            for index in range(strips)
-        ]
-        gateway, broker = await _opened(stack, uri, sims)
-        events = await stack.enter_async_context(gateway.events())
+async def _show(uri: str | None, count: int | None) -> None:
+    async with (
+        simulated_systems(count) as sections,
+        open_demo_gateway(uri, sections) as (gateway, broker),
+        gateway.events() as events,
+    ):
         if sys.stdout.isatty():
-            await _show_table(gateway, broker)
-        else:
-            await _print_lines(events, broker)
+            await _show_table(gateway, broker, events)
+            return
+        for hint in broker.hints:
+            click.echo(hint)
+
+        def tell(event: GatewayEvent) -> None:
+            if (line := plain_line(event)) is not None:
+                click.echo(line)
+
+        await _follow(gateway, broker, events, tell, click.echo)
 
 
-async def _opened(
-    stack: AsyncExitStack, uri: str | None, sims: list[MaxSmartSim]
-) -> tuple[Gateway, DemoBroker]:
-    """Open the gateway on the broker that is named, or on one of its own."""
-    if uri is not None:
-        config = _config(sims, mqtt={"uri": uri})
-        gateway = await stack.enter_async_context(open_gateway(config))
-        return gateway, DemoBroker(uri=uri, origin="as you named it")
-    origin = "started for this demonstration"
-    try:
-        gateway = await stack.enter_async_context(
-            open_gateway(_config(sims, broker=_listening_at(USUAL_PORT)))
-        )
-    except ConnectFailed:
-        origin += f"; port {USUAL_PORT} is taken"
-        gateway = await stack.enter_async_context(
-            open_gateway(_config(sims, broker=_listening_at(0)))
-        )
-    assert gateway.broker is not None  # noqa: S101 - no other is named
-    return gateway, DemoBroker(uri=gateway.broker.uri, origin=origin)
-
-
-def _listening_at(port: int) -> dict[str, list[str]]:
-    return {"listen": [f"mqtt://{HOST}:{port}"]}
-
-
-def _config(sims: list[MaxSmartSim], **sections: object) -> GatewayConfig:
-    return load_config(
-        {
-            **sections,
-            "gateway": {"id": "demo", "forget_on_exit": True},
-            "maxsmart": {
-                "discover": False,
-                "poll_s": _POLL_S,
-                "devices": [
-                    {
-                        "host": sim.host,
-                        "name": sim.name,
-                        "http_port": sim.http_port,
-                        "udp_port": sim.udp_port,
-                    }
-                    for sim in sims
-                ],
-            },
-        }
-    )
-
-
-def _hints(broker: DemoBroker) -> list[str]:
-    options = broker.options
-    program = _this_program()
-    return [
-        f"broker at {broker.host}:{broker.port}, {broker.origin}",
-        f"watch it:  {program} mqtt sub {options}-v -t 'structiot/#' -t 'homeassistant/#'",
-        f"switch it: {program} mqtt pub {options}-t structiot/kitchen/port_1/set -m OFF",
-    ]
-
-
-def _this_program() -> str:
-    """Say how this program is called, so that a line can be pasted."""
-    called = Path(sys.argv[0])
-    if called.name != "structiot":
-        return "python -m structiot"
-    is_found = any(Path(folder) == called.parent for folder in os.get_exec_path())
-    return called.name if is_found else str(called)
-
-
-async def _show_table(gateway: Gateway, broker: DemoBroker) -> None:
+async def _show_table(
+    gateway: Gateway, broker: DemoBroker, events: AsyncIterator[GatewayEvent]
+) -> None:
     console = Console()
-    for hint in (*_hints(broker), "end it:    Ctrl-C", ""):
+    table = LiveTable(gateway)
+
+    def say(hint: str) -> None:
         # Not broken into lines, so that it can be pasted.
         console.print(Text(hint, style="cyan"), soft_wrap=True)
+
+    for hint in (*broker.hints, "end it:    Ctrl-C"):
+        say(hint)
     with logging_above(console), Live(console=console, auto_refresh=False) as live:
-        while True:
-            live.update(table_of(gateway), refresh=True)
-            await anyio.sleep(_REFRESH_S)
+        async with service_group() as tasks:
+            tasks.start_soon(
+                _follow, gateway, broker, events, table.take, say, name="structiot.demo"
+            )
+            while True:
+                live.update(table.drawn(), refresh=True)
+                await anyio.sleep(_REFRESH_S)
 
 
-async def _print_lines(events: AsyncIterator[GatewayEvent], broker: DemoBroker) -> None:
-    for hint in _hints(broker):
-        click.echo(hint)
+async def _follow(
+    gateway: Gateway,
+    broker: DemoBroker,
+    events: AsyncIterator[GatewayEvent],
+    take: Callable[[GatewayEvent], None],
+    say: Callable[[str], None],
+) -> None:
+    """Hand on what happens; say once how the first thing that can be is switched."""
+    is_said = False
     async for event in events:
-        if (line := plain_line(event)) is not None:
-            click.echo(line)
+        take(event)
+        if not is_said and (found := switched(gateway, event)):
+            is_said = True
+            say(broker.switch_hint(*found))

@@ -12,6 +12,7 @@ import ast
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class CommandFolder(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """Name the commands, ours and strangers', by the alphabet."""
-        return sorted({**self._ours(), **self._strangers()})
+        return sorted({**self._ours, **self._strangers()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """Import a command.
@@ -69,7 +70,7 @@ class CommandFolder(click.Group):
         self, ctx: click.Context, incomplete: str
     ) -> list[CompletionItem]:
         """Offer commands and options; the shell waits, so nothing is imported."""
-        ours = self._ours()
+        ours = self._ours
         commands = [
             CompletionItem(name, help=ours.get(name))
             for name in self.list_commands(ctx)
@@ -81,7 +82,7 @@ class CommandFolder(click.Group):
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         """Write the list of commands; of a stranger's that is broken, why it is."""
-        ours = self._ours()
+        ours = self._ours
         lines = [
             (one, ours.get(one) or self._line(one)) for one in self.list_commands(ctx)
         ]
@@ -101,6 +102,7 @@ class CommandFolder(click.Group):
             self.commands[name] = next(one for one in commands if one.name == name)
         return self.commands[name]
 
+    @cached_property
     def _ours(self) -> dict[str, str]:
         return {
             name: line for _, known in self._modules() for name, line in known.items()

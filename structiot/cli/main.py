@@ -30,7 +30,12 @@ MISUSED = 2
 INTERRUPTED = 130
 
 
-@click.group(PROGRAM, cls=CommandFolder, entry_points="structiot.commands")
+@click.group(
+    PROGRAM,
+    cls=CommandFolder,
+    entry_points="structiot.commands",
+    context_settings={"show_default": True},
+)
 @click.version_option(package_name="structiot", prog_name=PROGRAM)
 @common_options
 def main() -> None:

@@ -22,7 +22,6 @@ __all__ = ["run"]
     "path",
     type=click.Path(dir_okay=False),
     default="structiot.toml",
-    show_default=True,
     help="Configuration file.",
 )
 @click.option("--check", is_flag=True, help="Check the configuration and end.")

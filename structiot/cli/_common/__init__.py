@@ -9,6 +9,5 @@
 | `output` | JSON, tables, names and values, live views |
 | `states` | any entity's state in words |
 | `following` | readings and whether the device is there, in the right order |
-| `simulator_command` | what a simulator can be and get wrong |
 | `signals` | running until somebody says stop |
 """

@@ -115,6 +115,7 @@ common_options = OptionGroup(
         count=True,
         expose_value=False,
         callback=_louder,
+        show_default=False,
         help="Say more; twice for everything.",
     ),
     click.option(
@@ -123,6 +124,7 @@ common_options = OptionGroup(
         count=True,
         expose_value=False,
         callback=_quieter,
+        show_default=False,
         help="Say errors only.",
     ),
     click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),

@@ -30,14 +30,12 @@ udp_port_option: Decorator = click.option(
     "--udp-port",
     type=click.IntRange(1, 65535),
     default=8888,
-    show_default=True,
     help="UDP port of discovery.",
 )
 http_port_option: Decorator = click.option(
     "--http-port",
     type=click.IntRange(1, 65535),
     default=80,
-    show_default=True,
     help="TCP port of commands.",
 )
 _timeout_option = click.option(
@@ -45,7 +43,6 @@ _timeout_option = click.option(
     "connect_s",
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
-    show_default=True,
     help="Longest wait for the device to answer, in seconds.",
 )
 _port = click.IntRange(0, 64)

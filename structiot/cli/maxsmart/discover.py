@@ -38,7 +38,6 @@ _NOBODY = (
     "wait_s",
     type=click.FloatRange(0.1, 60),
     default=2.5,
-    show_default=True,
     help="Seconds to listen.",
 )
 @click.option(

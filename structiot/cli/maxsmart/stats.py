@@ -35,7 +35,6 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
     "--period",
     type=click.Choice(("hourly", "daily", "monthly")),
     default="daily",
-    show_default=True,
     help="The last 24 hours, 31 days or 12 months.",
 )
 @click.option(

@@ -30,7 +30,6 @@ every_option = click.option(
     "poll_s",
     type=click.FloatRange(0.5, 3600),
     default=5.0,
-    show_default=True,
     help="Seconds between readings.",
 )
 
@@ -43,7 +42,6 @@ every_option = click.option(
     "min_power_w",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
     help="With --changes: power that differs by more than this, in watts.",
 )
 async def watch(

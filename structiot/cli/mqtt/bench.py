@@ -49,29 +49,23 @@ class _Tally:
 
 
 @click.command(cls=PropertyCommand, short_help="Measure throughput and latency.")
-@click.option("-t", "--topic", default="structiot/bench", show_default=True)
-@click.option(
-    "--publishers", type=click.IntRange(1, 1000), default=1, show_default=True
-)
-@click.option(
-    "--subscribers", type=click.IntRange(0, 1000), default=1, show_default=True
-)
+@click.option("-t", "--topic", default="structiot/bench")
+@click.option("--publishers", type=click.IntRange(1, 1000), default=1)
+@click.option("--subscribers", type=click.IntRange(0, 1000), default=1)
 @click.option(
     "-C",
     "--count",
     type=click.IntRange(min=1),
     default=10_000,
-    show_default=True,
     help="Messages of each publisher.",
 )
 @click.option(
     "--size",
     type=click.IntRange(min=_stamp.size),
     default=64,
-    show_default=True,
     help="Bytes of a payload.",
 )
-@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-q", "--qos", type=quality, default=0)
 @json_option
 @broker_options()
 async def bench(

@@ -74,7 +74,6 @@ _OPTIONS = {
     "--sys-interval",
     type=click.FloatRange(min=0),
     default=10.0,
-    show_default=True,
     help="Seconds between reports on $SYS; 0 for none.",
 )
 @click.option("--json", "wants_json", is_flag=True, help="Print the addresses as JSON.")

@@ -52,7 +52,6 @@ _OPTIONS = OptionGroup(
         "version",
         type=click.Choice(tuple(VERSIONS)),
         default="auto",
-        show_default=True,
         help="Version of MQTT; auto is 5.0 with brokers that speak it.",
     ),
     click.option(
@@ -60,7 +59,6 @@ _OPTIONS = OptionGroup(
         "--keepalive",
         type=click.IntRange(0, 65535),
         default=60,
-        show_default=True,
         help="Seconds after which a silent connection is asked for a sign of life.",
     ),
     click.option(

@@ -18,13 +18,12 @@ __all__ = ["ping"]
 
 
 @click.command(cls=PropertyCommand, short_help="Measure a round trip.")
-@click.option("-C", "--count", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option("-C", "--count", type=click.IntRange(min=1), default=4)
 @click.option(
     "--interval",
     "interval_s",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
     help="Seconds between two pings.",
 )
 @click.option(
@@ -33,7 +32,6 @@ __all__ = ["ping"]
     "timeout_s",
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
-    show_default=True,
     help=f"Longest wait for an answer; the status is {TIMED_OUT} then.",
 )
 @json_option

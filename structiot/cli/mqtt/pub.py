@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 @click.option("-m", "--message", help="The message.")
 @click.option("-l", "--stdin-line", "lines", is_flag=True, help="A message a line.")
 @file_options
-@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-q", "--qos", type=quality, default=0)
 @click.option("-r", "--retain", is_flag=True, help="Have the broker keep it.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, help="Send n times.")
 @click.option(

@@ -13,7 +13,7 @@ from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.options import common_options, configure_logging, json_option
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
-from structiot.cli._common.simulator_command import SimulatorCommand
+from structiot.cli.sim.listing import SimulatorCommand
 from structiot.sim import (
     FAMILIES,
     NAMED_FAULTS,
@@ -55,39 +55,32 @@ _FAMILY_ROWS = [
     type=click.Choice((*FAMILIES, "all")),
     multiple=True,
     default=("mh_strip_130",),
-    show_default=True,
     help="Firmware family; several take turns. `structiot sim families` lists them.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 1000),
     default=1,
-    show_default=True,
     help="How many devices.",
 )
 @click.option(
     "--host",
     default="127.0.0.2",
-    show_default=True,
     help="Address of the first; the others have those that follow.",
 )
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),
     default=80,
-    show_default=True,
     help="TCP port of commands; 0 takes free ones.",
 )
 @click.option(
     "--udp-port",
     type=click.IntRange(0, 65535),
     default=8888,
-    show_default=True,
     help="UDP port of discovery; 0 takes free ones.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Which households."
-)
+@click.option("--seed", type=int, default=0, help="Which households.")
 @click.option(
     "--history",
     "history_days",

@@ -19,7 +19,8 @@ class ProgramHelp(SphinxDirective):
         """Make a section for each command."""
         module, _, name = self.arguments[0].rpartition(".")
         program = getattr(importlib.import_module(module), name)
-        return self._sections(program, click.Context(program, info_name="structiot"))
+        settings = {"info_name": "structiot", **program.context_settings}
+        return self._sections(program, click.Context(program, **settings))
 
     def _sections(self, command: click.Command, ctx: click.Context) -> list[nodes.Node]:
         title = ctx.command_path

@@ -1,4 +1,4 @@
-"""Run `structiot demo` as a user does: watch it, switch a port, press Ctrl-C."""
+"""Run `structiot demo` as a user does: watch it, switch something, press Ctrl-C."""
 
 from __future__ import annotations
 
@@ -77,10 +77,12 @@ def problems(demo: Terminal) -> list[str]:
     found = []
     if not demo.wait_until(lambda: _has_power(demo, "kitchen", "workshop")):
         found.append("no power of both strips")
-    if switch := demo.shows(r"switch it: ([^\r\n]* mqtt pub [^\r\n]*)"):
-        subprocess.run(shlex.split(switch.group(1)), check=True)
-        if not demo.wait_until(lambda: demo.shows(r"kitchen +port_1 .*OFF")):
-            found.append("the port does not switch")
+    hint = r"switch it: ([^\r\n]* mqtt pub [^\r\n]* structiot/(\w+)/(\w+)/set [^\r\n]*)"
+    if demo.wait_until(lambda: demo.shows(hint)) and (switch := demo.shows(hint)):
+        line, device, key = switch.groups()
+        subprocess.run(shlex.split(line), check=True)
+        if not demo.wait_until(lambda: demo.shows(rf"{device} +{key} .*OFF")):
+            found.append("it does not switch")
     else:
         found.append("no hint how to switch")
     if status := demo.interrupt():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncclick as click
 
-from structiot.cli.options import common_options
+from structiot.cli._common.options import common_options
 
 __all__ = ["completion"]
 
@@ -15,7 +15,7 @@ _LINES = {
 }
 
 
-@click.command()
+@click.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(tuple(_LINES)))
 @common_options
 def completion(shell: str) -> None:

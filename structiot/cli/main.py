@@ -14,13 +14,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 import anyio
 import asyncclick as click
 
-from structiot.cli.lazy import LazyCommand, LazyGroup
-from structiot.cli.options import backend_of, common_options, wants_debug
+from structiot.cli._common.command_folder import CommandFolder
+from structiot.cli._common.options import backend_of, common_options, wants_debug
 from structiot.errors import ConfigError, StructiotError, UsageError
 
 __all__ = ["main", "run_program"]
@@ -30,26 +29,14 @@ FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 
-_COMMANDS = {
-    "run": LazyCommand("structiot.cli.run", "run", "Run the gateway."),
-    "demo": LazyCommand(
-        "structiot.cli.demo", "demo", "Show it all: simulated strips, gateway, broker."
-    ),
-    "maxsmart": LazyCommand(
-        "structiot.cli.maxsmart", "maxsmart", "Find, switch and meter power strips."
-    ),
-    "mqtt": LazyCommand(
-        "structiot.cli.mqtt", "mqtt", "Talk to any MQTT broker, or run a small one."
-    ),
-    "sim": LazyCommand("structiot.cli.sim", "sim", "Simulate devices."),
-    "completion": LazyCommand(
-        "structiot.cli.completion", "completion", "Print a shell's completion script."
-    ),
-}
 
-
-@click.group(PROGRAM, cls=LazyGroup, lazy=_COMMANDS)
-@click.version_option(metadata.version("structiot"), prog_name=PROGRAM)
+@click.group(
+    PROGRAM,
+    cls=CommandFolder,
+    entry_points="structiot.commands",
+    context_settings={"show_default": True},
+)
+@click.version_option(package_name="structiot", prog_name=PROGRAM)
 @common_options
 def main() -> None:
     """MQTT, MaxSmart and more, with structured concurrency."""

@@ -8,21 +8,20 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
-from structiot.cli.options import common_options, configure_logging
-from structiot.cli.signals import run_until_stopped
+from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.signals import run_until_stopped
 from structiot.gateway import GatewayConfig, load_config, open_gateway
 
 __all__ = ["run"]
 
 
-@click.command()
+@click.command(short_help="Run the gateway.")
 @click.option(
     "-c",
     "--config",
     "path",
     type=click.Path(dir_okay=False),
     default="structiot.toml",
-    show_default=True,
     help="Configuration file.",
 )
 @click.option("--check", is_flag=True, help="Check the configuration and end.")

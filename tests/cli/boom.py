@@ -1,11 +1,14 @@
-"""A command that ends in whatever way a test asks for."""
+"""Commands of somebody else: one ends in whatever way a test asks for, one tells its loop."""
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import asyncclick as click
+import sniffio
 
-from structiot.cli.options import common_options
+from structiot.cli._common.options import common_options
 from structiot.errors import ConfigError, ConnectFailed, UsageError
 
 ENDS: dict[str, BaseException] = {
@@ -28,3 +31,13 @@ async def boom(how: str) -> None:
         raise ENDS[how]
     loop = anyio.get_current_task().coro
     click.echo(f"{how} in {type(loop).__name__}")
+
+
+@click.command()
+@common_options
+async def which() -> None:
+    """Name the loop."""
+    name = sniffio.current_async_library()
+    if name == "asyncio":
+        name = type(asyncio.get_running_loop()).__module__.split(".")[0]
+    click.echo(name)

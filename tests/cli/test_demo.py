@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from structiot.cli import demo
-from structiot.cli.broker import DemoBroker
-from structiot.cli.demo_view import plain_line
+from structiot.cli.demo import broker as demo_broker
+from structiot.cli.demo import systems as demo_systems
+from structiot.cli.demo.broker import DemoBroker, open_demo_gateway
+from structiot.cli.demo.view import LiveTable, plain_line
+from structiot.cli.main import run_program
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
     BrokerConnected,
@@ -24,7 +32,17 @@ from structiot.gateway import (
     DeviceUpdate,
     Gateway,
 )
-from structiot.model import Availability, EntitiesChanged, StateChange
+from structiot.model import (
+    Availability,
+    Cover,
+    EntitiesChanged,
+    Event,
+    Light,
+    LightState,
+    Occurrence,
+    Sensor,
+    StateChange,
+)
 from structiot.mqtt import open_mqttclient
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
@@ -37,23 +55,22 @@ def free_port() -> int:
         return port
 
 
-async def opened(uri: str | None) -> tuple[Gateway, DemoBroker, list[str]]:
-    """Open a demonstration without strips; give what it says of its broker."""
-    async with AsyncExitStack() as stack:
-        gateway, broker = await demo._opened(stack, uri, [])
+async def opened(uri: str | None) -> tuple[Gateway, DemoBroker]:
+    """Open a demonstration without devices."""
+    async with open_demo_gateway(uri, {}) as (gateway, broker):
         if broker.origin.startswith("started"):
             async with open_mqttclient(broker.uri) as client:
                 assert client.is_connected
-        return gateway, broker, demo._hints(broker)
+        return gateway, broker
 
 
 @pytest.mark.e2e
 async def test_its_broker_lives_as_long_as_the_demonstration(monkeypatch):
     port = free_port()
-    monkeypatch.setattr(demo, "USUAL_PORT", port)
-    _, broker, hints = await opened(None)
+    monkeypatch.setattr(demo_broker, "USUAL_PORT", port)
+    _, broker = await opened(None)
     assert broker.port == port
-    assert hints[0].endswith(f":{broker.port}, started for this demonstration")
+    assert broker.hints[0].endswith(f":{broker.port}, started for this demonstration")
     with pytest.raises(ConnectFailed):
         async with open_mqttclient(broker.uri, config={"reconnect_retries": 0}):
             pass
@@ -61,15 +78,15 @@ async def test_its_broker_lives_as_long_as_the_demonstration(monkeypatch):
 
 @pytest.mark.e2e
 async def test_where_the_usual_port_is_taken_it_takes_another(mosquitto, monkeypatch):
-    monkeypatch.setattr(demo, "USUAL_PORT", mosquitto.port)
-    _, broker, hints = await opened(None)
+    monkeypatch.setattr(demo_broker, "USUAL_PORT", mosquitto.port)
+    _, broker = await opened(None)
     assert broker.port != mosquitto.port
-    assert f"port {mosquitto.port} is taken" in hints[0]
-    assert f"-p {broker.port} " in hints[1]
+    assert f"port {mosquitto.port} is taken" in broker.hints[0]
+    assert f"-p {broker.port} " in broker.hints[1]
 
 
 async def test_a_broker_that_is_named_is_taken_as_it_is():
-    gateway, broker, _ = await opened("mqtt://me:hunter2@127.0.0.1:9/")
+    gateway, broker = await opened("mqtt://me:hunter2@127.0.0.1:9/")
     assert gateway.broker is None
     assert (broker.host, broker.port) == ("127.0.0.1", 9)
     assert broker.origin == "as you named it"
@@ -89,9 +106,11 @@ def test_the_lines_to_paste_call_the_program_as_it_was_called(
     monkeypatch.setattr(sys, "argv", [called])
     monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin")
     broker = DemoBroker(uri="mqtt://127.0.0.1:1884", origin="here")
-    _, watch, switch = demo._hints(broker)
+    _, watch = broker.hints
+    switch = broker.switch_hint("kitchen", "port_1")
     assert watch.startswith(f"watch it:  {shown} mqtt sub -p 1884 -v -t ")
-    assert switch.startswith(f"switch it: {shown} mqtt pub -p 1884 -t ")
+    topic = "structiot/kitchen/port_1/set"
+    assert switch == f"switch it: {shown} mqtt pub -p 1884 -t {topic} -m OFF"
 
 
 def test_clients_are_told_only_what_they_do_not_assume():
@@ -132,6 +151,13 @@ def test_clients_are_told_only_what_they_do_not_assume():
             ),
             "desk power 5.2",
         ),
+        (
+            DeviceUpdate(
+                device="door",
+                event=Occurrence(key="bell", event_type="ring", at_utc=AT),
+            ),
+            "door bell: ring",
+        ),
         (DeviceUpdate(device="desk", event=EntitiesChanged(at_utc=AT)), None),
         (
             CommandDone(device="desk", entity="port_1", payload="ON"),
@@ -145,6 +171,75 @@ def test_clients_are_told_only_what_they_do_not_assume():
 )
 def test_an_event_is_one_line(event, line):
     assert plain_line(event) == line
+
+
+@asynccontextmanager
+async def devices(error: Exception | None = None) -> AsyncGenerator[dict[str, object]]:
+    if error is not None:
+        raise error
+    yield {"discover": False}
+
+
+async def test_a_system_whose_devices_do_not_start_is_left_out(monkeypatch, caplog):
+    systems = [("broken", devices(ZeroDivisionError("oops"))), ("maxsmart", devices())]
+    monkeypatch.setattr(demo_systems, "simulations", lambda count: systems)
+    async with demo_systems.simulated_systems() as sections:
+        assert sections == {"maxsmart": {"discover": False}}
+    assert "no simulated devices of broken: oops" in caplog.text
+
+
+def test_without_any_devices_there_is_nothing_to_show(monkeypatch, capsys):
+    monkeypatch.setattr(demo_systems, "simulations", lambda count: [])
+    assert run_program(["demo", "--seconds", "1"]) == 1
+    said = capsys.readouterr()
+    assert said == ("", "Error: no system has devices to be simulated\n")
+
+
+ENTITIES = (
+    Light(key="lamp", name="Lamp"),
+    Sensor(key="lamp_power", name="Lamp power", unit="W", decimals=1),
+    Sensor(key="lamp_voltage", name="Lamp voltage", unit="V", is_enabled=False),
+    Sensor(key="outside", name="[Outside]", unit="°C"),
+    Sensor(key="signal", name="Signal", unit="dBm", category="diagnostic"),
+    Event(key="bell", name="Bell", event_types=("ring",)),
+    Cover(key="gate", name="Gate"),
+)
+STATES = {
+    "lamp": LightState(is_on=True, brightness_percent=40.0),
+    "lamp_power": 7.25,
+    "outside": 21.5,
+    "signal": -60,
+}
+
+
+def test_the_table_shows_whatever_a_device_has():
+    there = Availability(is_available=True, at_utc=AT)
+    away = Availability(is_available=False, at_utc=AT, reason="silent")
+    entities = {entity.key: entity for entity in ENTITIES}
+    gateway: Any = SimpleNamespace(
+        is_connected=True,
+        devices={
+            "desk": SimpleNamespace(
+                is_available=True, availability=there, entities=entities, states=STATES
+            ),
+            "shed": SimpleNamespace(is_available=False, availability=away),
+        },
+    )
+    table = LiveTable(gateway)
+    ring = Occurrence(key="bell", event_type="ring", at_utc=AT)
+    table.take(DeviceUpdate(device="desk", event=ring))
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(table.drawn())
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert [line for line in lines if line] == [
+        "device entity name state measured",
+        "desk lamp Lamp ON, brightness 40 % 7.2 W",
+        "outside [Outside] 21.5 °C",
+        "bell Bell ring",
+        "gate Gate",
+        "shed silent away",
+        "connected",
+    ]
 
 
 @pytest.mark.e2e
@@ -172,12 +267,14 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
         shown += piece.decode()
     os.close(ours)
     assert process.wait(10) == 0
-    last = shown.rpartition("watch it:")[2]
+    last = re.sub(" +", " ", shown.rpartition("watch it:")[2])
     # On one line, however narrow the terminal: it is there to be pasted.
     watch = f"mqtt sub -p {mosquitto.port} -v -t 'structiot/#' -t 'homeassistant/#'"
     assert watch in last
-    assert "kitchen   port_1  Port 1  ON" in last
-    assert "workshop  port_1  Port 1  ON" in last
-    assert " W" in last
+    assert "kitchen port_1 Port 1 ON" in last
+    assert "workshop port_1 Port 1 ON" in last
+    assert re.search(r"Port 1 ON \d+\.\d\d W", last)
+    pub = f"switch it: python -m structiot mqtt pub -p {mosquitto.port} -t structiot/"
+    assert pub in last
     assert "connected" in last
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")

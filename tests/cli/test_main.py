@@ -3,55 +3,75 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import asyncclick as click
 import pytest
 
-from structiot.cli import main as program
-from structiot.cli.lazy import LazyCommand
-from structiot.cli.main import run_program
+import structiot.cli
+from structiot.cli.main import main, run_program
+
+# What stands in the folder is in the program.
+TOP_COMMANDS = {
+    module.name
+    for module in pkgutil.iter_modules(structiot.cli.__path__)
+    if module.name not in {"_common", "main"}
+}
+
+
+def commands_of(group: click.Group, before: str = "") -> Iterator[tuple[str, bool]]:
+    """Give every command by its words, and whether it is a group."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        yield f"{before}{name}", isinstance(command, click.Group)
+        if isinstance(command, click.Group):
+            yield from commands_of(command, f"{before}{name} ")
+
+
+COMMANDS = dict(commands_of(main))
+GROUPS = [words for words, is_group in COMMANDS.items() if is_group]
 
 
 @pytest.fixture(autouse=True)
-def _a_command_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def _a_command_that_fails(install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STRUCTIOT_BACKEND", raising=False)
-    lazy = LazyCommand("tests.cli.boom", "boom", "End somehow.")
-    monkeypatch.setitem(program._COMMANDS, "boom", lazy)
+    install(boom="tests.cli.boom:boom", which="tests.cli.boom:which")
 
 
 def test_help_lists_every_command_with_one_line(capsys):
     assert run_program(["--help"]) == 0
     shown = capsys.readouterr().out
-    for name in ("run", "demo", "maxsmart", "sim", "completion"):
+    for name in (*TOP_COMMANDS, "boom"):
         assert f"\n  {name} " in shown
     assert "Run the gateway." in shown
+    assert "End somehow." in shown
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "run",
-        "demo",
-        "completion",
-        "maxsmart",
-        "maxsmart discover",
-        "maxsmart info",
-        "maxsmart on",
-        "maxsmart off",
-        "maxsmart state",
-        "maxsmart power",
-        "maxsmart watch",
-        "sim",
-        "sim maxsmart",
-    ],
-)
+def test_what_stands_in_the_folder_is_what_there_is():
+    assert {words for words in COMMANDS if " " not in words} == TOP_COMMANDS
+    assert {"maxsmart on", "mqtt pub", "sim maxsmart"} < COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(capsys, command: str):
     assert run_program([*command.split(), "--help"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(f"Usage: structiot {command}")
-    if command not in {"maxsmart", "sim"}:
+    assert shown.startswith(f"Usage: structiot {command} ")
+    if command not in GROUPS:
         assert "--backend" in shown
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_lists_each_of_its_commands_with_one_line(capsys, group: str):
+    assert run_program([*group.split(), "--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    lines = dict(line.split(maxsplit=1) for line in listed if line[2] != " ")
+    inner = [one for one in COMMANDS if one.rpartition(" ")[0] == group]
+    assert [f"{group} {name}" for name in lines] == inner
 
 
 def test_the_version_is_the_packages(capsys):
@@ -121,25 +141,8 @@ def test_the_backend_may_come_from_the_environment(capsys, monkeypatch):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio", "uvloop"])
 def test_the_command_runs_on_the_backend_asked_for(backend: str):
-    code = (
-        "import sys, asyncclick as click\n"
-        "from structiot.cli import main\n"
-        "from structiot.cli.options import common_options\n"
-        "@click.command()\n"
-        "@common_options\n"
-        "async def which():\n"
-        "    import asyncio, sniffio\n"
-        "    name = sniffio.current_async_library()\n"
-        "    if name == 'asyncio':\n"
-        "        name = type(asyncio.get_running_loop()).__module__.split('.')[0]\n"
-        "    print(name)\n"
-        "main.which = which\n"
-        "from structiot.cli.lazy import LazyCommand\n"
-        "main._COMMANDS['which'] = LazyCommand('structiot.cli.main', 'which', '')\n"
-        "sys.exit(main.run_program(sys.argv[1:]))\n"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code, "which", "--backend", backend],
+        [sys.executable, "-m", "structiot", "which", "--backend", backend],
         capture_output=True,
         text=True,
         check=False,

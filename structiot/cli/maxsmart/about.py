@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import asyncclick as click
 
-from structiot.cli.maxsmart.device import (
-    Where,
-    assume_option,
-    device_command,
-)
-from structiot.cli.options import json_option
-from structiot.cli.output import as_json, show_json, show_pairs, show_table
+from structiot.cli._common.device_commands import DeviceTarget
+from structiot.cli._common.output import members, show_json, show_pairs, show_table
+from structiot.cli.maxsmart.device import strip_command, try_anyway
 from structiot.errors import PeerError, TransportError
-from structiot.maxsmart import Identifier, StripHealth
+from structiot.maxsmart import Identifier, MaxSmartStrip, StripHealth
 
 __all__ = ["health", "ids", "info"]
 
 FAILED = 1
 
 
-@click.command()
-@device_command
-@json_option
-async def info(where: Where, *, wants_json: bool) -> None:
+@click.command(short_help="Say who a device is.")
+@strip_command()
+async def info(strip: MaxSmartStrip, *, wants_json: bool) -> None:
     """Say who the device at HOST is, and what it can."""
-    async with where.opened() as strip:
-        known, can = strip.info, strip.capabilities
+    known, can = strip.info, strip.capabilities
     if wants_json:
-        show_json({**_members(known), "capabilities": can})
+        show_json({**members(known), "capabilities": can})
         return
     words = {True: "yes", False: "no", None: "perhaps"}
     show_pairs(
@@ -47,17 +41,14 @@ async def info(where: Where, *, wants_json: bool) -> None:
     )
 
 
-@click.command()
-@device_command
-@assume_option
-@json_option
-async def ids(where: Where, *, is_assumed: bool, wants_json: bool) -> None:
+@click.command(short_help="Show what identifies a device.")
+@strip_command(try_anyway("identifiers"))
+async def ids(strip: MaxSmartStrip, *, wants_json: bool) -> None:
     """Show all that identifies the device at HOST, the most trusted first."""
-    async with where.opened(assume=("identifiers",) if is_assumed else ()) as strip:
-        known = await strip.get_device_identifiers()
+    known = await strip.get_device_identifiers()
     ranked = [_identifier(one) for one in known.ranked]
     if wants_json:
-        show_json({**_members(known), "best": ranked[0], "ranked": ranked})
+        show_json({**members(known), "best": ranked[0], "ranked": ranked})
         return
     show_table(
         ("identifier", "value", "said by", "as one word"),
@@ -72,22 +63,27 @@ async def ids(where: Where, *, is_assumed: bool, wants_json: bool) -> None:
         show_pairs({name: value for name, value in others.items() if value})
 
 
-@click.command()
-@device_command
-@json_option
-async def health(where: Where, *, wants_json: bool) -> None:
+@click.command(short_help="Say how a device does.")
+@strip_command(opens=False)
+async def health(target: DeviceTarget[MaxSmartStrip], *, wants_json: bool) -> None:
     """Ask the device at HOST for its data and tell how that went.
 
     The status is 1 if it cannot be reached; with --json its error is in the output.
     """
     try:
-        async with where.opened() as strip:
+        async with target.open() as strip:
             found = await strip.health_check()
     except (TransportError, PeerError) as exc:
         if not wants_json:
             raise
         show_json(
-            dict.fromkeys(StripHealth.__dataclass_fields__) | _failure(where, exc)
+            dict.fromkeys(StripHealth.__dataclass_fields__)
+            | {
+                "host": target.place,
+                "is_reachable": False,
+                "is_polled": False,
+                "error": str(exc),
+            }
         )
         raise SystemExit(FAILED) from exc
     if wants_json:
@@ -110,22 +106,8 @@ async def health(where: Where, *, wants_json: bool) -> None:
         raise SystemExit(FAILED)
 
 
-def _failure(where: Where, error: Exception) -> dict[str, object]:
-    return {
-        "host": where.host,
-        "is_reachable": False,
-        "is_polled": False,
-        "error": str(error),
-    }
-
-
 def _identifier(one: Identifier) -> dict[str, object]:
-    return {**_members(one), "text": one.text, "is_reliable": one.is_reliable}
-
-
-def _members(value: object) -> dict[str, object]:
-    plain = as_json(value)
-    return dict(plain) if isinstance(plain, dict) else {}
+    return {**members(one), "text": one.text, "is_reliable": one.is_reliable}
 
 
 def _mac_shown(mac: str | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from structiot.cli.output import figure, has_blocks, show_table
+from structiot.cli._common.output import figure, has_blocks, show_table
 from structiot.maxsmart import EnergyPoint, StripStatistics
 
 __all__ = ["bar", "energy_shown", "label_of", "show_chart", "summary"]

@@ -1,54 +1,41 @@
-"""What all commands for one device share: its address, its ports, its errors."""
+"""What all commands for one device share: how it is opened, and its ports."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import asyncclick as click
 
+from structiot.cli._common.device_commands import DeviceCommands
+from structiot.cli._common.options import Decorator
+from structiot.cli._common.output import members
 from structiot.cli.maxsmart.complete import complete_host, complete_port
-from structiot.cli.options import common_options, configure_logging
-from structiot.errors import ConnectFailed
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.values import check_port
+from structiot.model import Reading
 
 __all__ = [
-    "Command",
-    "Where",
-    "assume_option",
-    "device_command",
+    "by_port",
     "http_port_option",
     "one_port",
     "ports_argument",
     "ports_meant",
+    "strip_command",
+    "try_anyway",
     "udp_port_option",
 ]
 
-Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
-Decorator: TypeAlias = Callable[[Any], Any]
-
-assume_option: Decorator = click.option(
-    "--try-anyway",
-    "is_assumed",
-    is_flag=True,
-    help="Ask it even if no device with its firmware is known to be able to.",
-)
 udp_port_option: Decorator = click.option(
     "--udp-port",
     type=click.IntRange(1, 65535),
     default=8888,
-    show_default=True,
     help="UDP port of discovery.",
 )
 http_port_option: Decorator = click.option(
     "--http-port",
     type=click.IntRange(1, 65535),
     default=80,
-    show_default=True,
     help="TCP port of commands.",
 )
 _timeout_option = click.option(
@@ -56,7 +43,6 @@ _timeout_option = click.option(
     "connect_s",
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
-    show_default=True,
     help="Longest wait for the device to answer, in seconds.",
 )
 _port = click.IntRange(0, 64)
@@ -69,65 +55,50 @@ ports_argument: Decorator = click.argument(
     shell_complete=complete_port,
 )
 
-_ADVICE = "is it on, and in this network? `structiot maxsmart discover` finds devices"
+
+def try_anyway(capability: Capability) -> Decorator:
+    """Make the option that has a device asked for what it may not be able to."""
+    return click.option(
+        "--try-anyway",
+        "assumed",
+        flag_value=capability,
+        help="Ask it even if no device with its firmware is known to be able to.",
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """Which device a command is for."""
-
-    host: str
-    http_port: int
-    udp_port: int
-    connect_s: float
-
-    def opened(
-        self, *, poll_s: float = 5.0, assume: Sequence[Capability] = ()
-    ) -> AbstractAsyncContextManager[MaxSmartStrip]:
-        """Open the device."""
-        return maxsmart_device(
-            self.host,
-            port=self.http_port,
-            udp_port=self.udp_port,
-            poll_s=poll_s,
-            connect_s=self.connect_s,
-            assume_supported=assume,
-        )
+def _open_strip(
+    host: str,
+    *,
+    http_port: int,
+    udp_port: int,
+    connect_s: float,
+    poll_s: float = 5.0,
+    assumed: Capability | None = None,
+) -> AbstractAsyncContextManager[MaxSmartStrip]:
+    return maxsmart_device(
+        host,
+        port=http_port,
+        udp_port=udp_port,
+        poll_s=poll_s,
+        connect_s=connect_s,
+        assume_supported=() if assumed is None else (assumed,),
+    )
 
 
-def device_command(command: Command) -> Command:
-    """Give a command HOST and the network ports of the device, as argument `where`."""
+strip_command = DeviceCommands(
+    _open_strip,
+    http_port_option,
+    udp_port_option,
+    _timeout_option,
+    complete=complete_host,
+    advice="is it on, and in this network? `structiot maxsmart discover` finds devices",
+)
 
-    @click.pass_context
-    @functools.wraps(command)
-    async def with_where(
-        ctx: click.Context,
-        /,
-        host: str,
-        http_port: int,
-        udp_port: int,
-        connect_s: float,
-        **options: object,
-    ) -> None:
-        configure_logging(ctx)
-        where = Where(
-            host=host, http_port=http_port, udp_port=udp_port, connect_s=connect_s
-        )
-        try:
-            await command(where, **options)
-        except ConnectFailed as exc:
-            exc.add_note(_ADVICE)
-            raise
 
-    for option in (
-        common_options,
-        _timeout_option,
-        udp_port_option,
-        http_port_option,
-        click.argument("host", shell_complete=complete_host),
-    ):
-        with_where = option(with_where)
-    return with_where
+def by_port(reading: Reading) -> dict[str, object]:
+    """Give the JSON of a reading, in which the channel is called a port."""
+    found = members(reading)
+    return {"port" if name == "channel" else name: found[name] for name in found}
 
 
 def ports_meant(strip: MaxSmartStrip, ports: Sequence[int]) -> list[int]:

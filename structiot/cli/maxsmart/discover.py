@@ -12,13 +12,13 @@ from rich.live import Live
 from rich.text import Text
 
 from structiot._kit.flow.tasks import service_group
+from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.output import logging_above, show_json, show_table, table_of
 from structiot.cli.maxsmart.complete import BROADCAST
 from structiot.cli.maxsmart.device import (
     http_port_option,
     udp_port_option,
 )
-from structiot.cli.options import common_options, configure_logging, json_option
-from structiot.cli.output import logging_above, show_json, show_table, table_of
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 
 __all__ = ["discover"]
@@ -31,14 +31,13 @@ _NOBODY = (
 )
 
 
-@click.command()
+@click.command(short_help="Find devices.")
 @click.argument("ip", metavar="[HOST]", required=False)
 @click.option(
     "--wait",
     "wait_s",
     type=click.FloatRange(0.1, 60),
     default=2.5,
-    show_default=True,
     help="Seconds to listen.",
 )
 @click.option(

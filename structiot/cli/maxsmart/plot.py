@@ -18,18 +18,23 @@ _WIDTH_INCHES = 9.0
 _HEIGHT_INCHES = 3.2
 
 
-def check_plot(path: str) -> None:
+def check_plot(
+    _ctx: click.Context, _option: click.Parameter, path: str | None
+) -> str | None:
     """Refuse what cannot be drawn before the device is asked for anything.
 
     Raises:
         click.UsageError: matplotlib is not installed, or draws no such files.
     """
+    if path is None:
+        return None
     if importlib.util.find_spec("matplotlib") is None:
         message = "--plot needs matplotlib; pip install 'structiot[plots]'"
         raise click.UsageError(message)
     if Path(path).suffix.lower() not in _SUFFIXES:
         message = f"--plot draws {', '.join(_SUFFIXES)} files, not {path!r}"
         raise click.UsageError(message)
+    return path
 
 
 def write_plot(

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncclick as click
 
+from structiot.cli._common.output import figure, show_json, show_table, state_of
 from structiot.cli.maxsmart.device import (
-    Where,
-    device_command,
+    by_port,
     ports_argument,
     ports_meant,
+    strip_command,
 )
-from structiot.cli.options import json_option
-from structiot.cli.output import figure, show_json, show_table, state_of
+from structiot.maxsmart import MaxSmartStrip
 
 __all__ = ["power"]
 
 
-@click.command()
-@device_command
+@click.command(short_help="Say what ports draw.")
+@strip_command()
 @ports_argument
-@json_option
-async def power(where: Where, ports: tuple[int, ...], *, wants_json: bool) -> None:
+async def power(
+    strip: MaxSmartStrip, ports: tuple[int, ...], *, wants_json: bool
+) -> None:
     """Say what PORTs of the device at HOST draw; without any, what all ports do."""
-    async with where.opened() as strip:
-        meant = ports_meant(strip, ports)
-        data = await strip.get_data()
-        names = strip.info.port_names
+    meant = ports_meant(strip, ports)
+    data = await strip.get_data()
+    names = strip.info.port_names
     readings = [data.reading(port) for port in meant]
     if wants_json:
-        show_json(readings)
+        show_json([by_port(reading) for reading in readings])
         return
     rows: list[tuple[object, ...]] = [
         (

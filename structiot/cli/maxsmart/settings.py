@@ -6,53 +6,40 @@ from datetime import UTC, datetime
 
 import asyncclick as click
 
-from structiot.cli.maxsmart.device import (
-    Where,
-    assume_option,
-    device_command,
-    one_port,
-)
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json, show_pairs
+from structiot.cli._common.output import show_json, show_pairs
+from structiot.cli.maxsmart.device import one_port, strip_command, try_anyway
+from structiot.maxsmart import MaxSmartStrip
 
 __all__ = ["clock", "rename"]
 
 
-@click.command()
-@device_command
+@click.command(short_help="Name a port or a device.")
+@strip_command(try_anyway("rename"))
 @one_port
 @click.argument("name")
-@assume_option
-@json_option
 async def rename(
-    where: Where, port: int, name: str, *, is_assumed: bool, wants_json: bool
+    strip: MaxSmartStrip, port: int, name: str, *, wants_json: bool
 ) -> None:
     """Call PORT of the device at HOST by NAME; port 0 is the device itself."""
-    async with where.opened(assume=("rename",) if is_assumed else ()) as strip:
-        shown = await strip.change_port_name(port, name)
+    shown = await strip.change_port_name(port, name)
     if wants_json:
         show_json({"port": port, "name": shown})
     elif shown != name:
         click.echo(f"the device made {shown!r} of it", err=True)
 
 
-@click.command()
-@device_command
+@click.command(short_help="Show or set a clock.")
+@strip_command(try_anyway("clock"))
 @click.option("--set", "sets", is_flag=True, help="Set it to this machine's time.")
-@assume_option
-@json_option
-async def clock(
-    where: Where, *, sets: bool, is_assumed: bool, wants_json: bool
-) -> None:
+async def clock(strip: MaxSmartStrip, *, sets: bool, wants_json: bool) -> None:
     """Show the clock of the device at HOST, by which it sorts its statistics.
 
     Most devices are set right by merely being found: the question who they are holds
     the time, and every command asks it.
     """
-    async with where.opened(assume=("clock",) if is_assumed else ()) as strip:
-        ask = strip.set_device_time if sets else strip.get_device_time
-        device_time = await ask()
-        now = datetime.now(UTC).astimezone()
+    ask = strip.set_device_time if sets else strip.get_device_time
+    device_time = await ask()
+    now = datetime.now(UTC).astimezone()
     offset_s = None
     if device_time is not None:
         offset_s = round((device_time - now.replace(tzinfo=None)).total_seconds(), 1)

@@ -11,18 +11,16 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
+from structiot.cli._common.output import members, show_json
 from structiot.cli.maxsmart.chart import show_chart
 from structiot.cli.maxsmart.device import (
-    Where,
-    assume_option,
-    device_command,
     ports_argument,
     ports_meant,
+    strip_command,
+    try_anyway,
 )
 from structiot.cli.maxsmart.plot import check_plot, write_plot
-from structiot.cli.options import json_option
-from structiot.cli.output import as_json, show_json
-from structiot.maxsmart import StripStatistics
+from structiot.maxsmart import MaxSmartStrip, StripStatistics
 from structiot.maxsmart.statistics import PeriodName
 
 __all__ = ["stats"]
@@ -30,14 +28,13 @@ __all__ = ["stats"]
 _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
 
 
-@click.command()
-@device_command
+@click.command(short_help="Show energy by hour, day, month.")
+@strip_command(try_anyway("statistics"))
 @ports_argument
 @click.option(
     "--period",
     type=click.Choice(("hourly", "daily", "monthly")),
     default="daily",
-    show_default=True,
     help="The last 24 hours, 31 days or 12 months.",
 )
 @click.option(
@@ -55,33 +52,28 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
     "--plot",
     "plot_path",
     type=click.Path(dir_okay=False),
+    callback=check_plot,
     help="Draw them into this file instead: .png, .svg, .pdf (extra `plots`).",
 )
-@assume_option
-@json_option
 async def stats(
-    where: Where,
+    strip: MaxSmartStrip,
     ports: tuple[int, ...],
     *,
     period: PeriodName,
     price: float | None,
     csv_path: str | None,
     plot_path: str | None,
-    is_assumed: bool,
     wants_json: bool,
 ) -> None:
     """Show what PORTs of the device at HOST used; without any, all of them together.
 
     Hours, days and months are those of the device's own clock.
     """
-    if plot_path is not None:
-        check_plot(plot_path)
-    async with where.opened(assume=("statistics",) if is_assumed else ()) as strip:
-        ports_meant(strip, ports)
-        # Here 0 is not each of them but their sum.
-        chosen = list(dict.fromkeys(ports)) or [0]
-        series = [await strip.get_statistics(port, period) for port in chosen]
-        device, names = strip.info.name, ("all ports", *strip.info.port_names)
+    ports_meant(strip, ports)
+    # Here 0 is not each of them but their sum.
+    chosen = list(dict.fromkeys(ports)) or [0]
+    series = [await strip.get_statistics(port, period) for port in chosen]
+    device, names = strip.info.name, ("all ports", *strip.info.port_names)
     if price is not None:
         series = [replace(one, price_per_kwh=price) for one in series]
     titles = {one.port: names[one.port] for one in series}
@@ -99,9 +91,7 @@ async def stats(
 
 
 def _shape(series: StripStatistics) -> dict[str, object]:
-    plain = as_json(series)
-    found = dict(plain) if isinstance(plain, dict) else {}
-    return {**found, "energy_wh": series.energy_wh, "cost": series.cost}
+    return {**members(series), "energy_wh": series.energy_wh, "cost": series.cost}
 
 
 async def _write_csv(

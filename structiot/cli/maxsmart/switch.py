@@ -4,59 +4,59 @@ from __future__ import annotations
 
 import asyncclick as click
 
+from structiot.cli._common.output import show_json, show_table, state_of
 from structiot.cli.maxsmart.device import (
-    Where,
-    device_command,
     ports_argument,
     ports_meant,
+    strip_command,
 )
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json, show_table, state_of
+from structiot.maxsmart import MaxSmartStrip
 
 __all__ = ["state", "turn_off", "turn_on"]
 
 
-@click.command("on")
-@device_command
+@click.command("on", short_help="Turn ports on.")
+@strip_command()
 @ports_argument
-@json_option
-async def turn_on(where: Where, ports: tuple[int, ...], *, wants_json: bool) -> None:
+async def turn_on(
+    strip: MaxSmartStrip, ports: tuple[int, ...], *, wants_json: bool
+) -> None:
     """Turn PORTs of the device at HOST on; without any, or 0, all ports."""
-    await _switch(where, ports, is_on=True, wants_json=wants_json)
+    await _switch(strip, ports, is_on=True, wants_json=wants_json)
 
 
-@click.command("off")
-@device_command
+@click.command("off", short_help="Turn ports off.")
+@strip_command()
 @ports_argument
-@json_option
-async def turn_off(where: Where, ports: tuple[int, ...], *, wants_json: bool) -> None:
+async def turn_off(
+    strip: MaxSmartStrip, ports: tuple[int, ...], *, wants_json: bool
+) -> None:
     """Turn PORTs of the device at HOST off; without any, or 0, all ports."""
-    await _switch(where, ports, is_on=False, wants_json=wants_json)
+    await _switch(strip, ports, is_on=False, wants_json=wants_json)
 
 
 async def _switch(
-    where: Where, ports: tuple[int, ...], *, is_on: bool, wants_json: bool
+    strip: MaxSmartStrip, ports: tuple[int, ...], *, is_on: bool, wants_json: bool
 ) -> None:
-    async with where.opened() as strip:
-        meant = ports_meant(strip, ports)
-        # One command for all is quicker, and no port is left behind between two.
-        for port in meant if ports and 0 not in ports else [0]:
-            await (strip.turn_on(port) if is_on else strip.turn_off(port))
+    meant = ports_meant(strip, ports)
+    # One command for all is quicker, and no port is left behind between two.
+    for port in meant if ports and 0 not in ports else [0]:
+        await (strip.turn_on(port) if is_on else strip.turn_off(port))
     if wants_json:
         # It returned, so every port has been seen to be so.
         show_json(dict.fromkeys(meant, is_on))
 
 
-@click.command()
-@device_command
+@click.command(short_help="Say which ports are on.")
+@strip_command()
 @ports_argument
-@json_option
-async def state(where: Where, ports: tuple[int, ...], *, wants_json: bool) -> None:
+async def state(
+    strip: MaxSmartStrip, ports: tuple[int, ...], *, wants_json: bool
+) -> None:
     """Say whether PORTs of the device at HOST are on; without any, of all ports."""
-    async with where.opened() as strip:
-        meant = ports_meant(strip, ports)
-        known = await strip.check_state()
-        names = strip.info.port_names
+    meant = ports_meant(strip, ports)
+    known = await strip.check_state()
+    names = strip.info.port_names
     states = {port: known[port - 1] for port in meant}
     if wants_json:
         show_json(states)

@@ -11,41 +11,45 @@ from rich.console import Console
 from rich.live import Live
 
 from structiot._kit.flow.tasks import service_group
-from structiot.cli.maxsmart.device import Where, device_command
-from structiot.cli.maxsmart.watch_view import Event, TopicSink, plain_line
-from structiot.cli.options import json_option
-from structiot.cli.output import has_blocks, logging_above, show_json
-from structiot.cli.signals import run_until_stopped
+from structiot.cli._common.device_commands import DeviceTarget
+from structiot.cli._common.following import follow
+from structiot.cli._common.output import has_blocks, logging_above, show_json
+from structiot.cli._common.signals import run_until_stopped
+from structiot.cli.maxsmart.device import by_port, strip_command
+from structiot.cli.maxsmart.watch_view import Event, LiveTable, plain_line
 from structiot.maxsmart import MaxSmartStrip
 from structiot.model import Availability, DeviceEvent, Reading
 
-__all__ = ["follow", "follow_changes", "watch"]
+__all__ = ["follow_changes", "watch"]
 
 _REFRESH_S = 0.25
 
 
-@click.command()
-@device_command
-@click.option(
+every_option = click.option(
     "--every",
     "poll_s",
     type=click.FloatRange(0.5, 3600),
     default=5.0,
-    show_default=True,
     help="Seconds between readings.",
 )
+
+
+@click.command(short_help="Show readings as they come.")
+@strip_command(every_option, opens=False)
 @click.option("--changes", is_flag=True, help="Only what changes, a line each.")
 @click.option(
     "--min-power",
     "min_power_w",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
     help="With --changes: power that differs by more than this, in watts.",
 )
-@json_option
 async def watch(
-    where: Where, poll_s: float, *, changes: bool, min_power_w: float, wants_json: bool
+    target: DeviceTarget[MaxSmartStrip],
+    *,
+    changes: bool,
+    min_power_w: float,
+    wants_json: bool,
 ) -> None:
     """Show the readings of the device at HOST until Ctrl-C.
 
@@ -54,14 +58,14 @@ async def watch(
     """
 
     async def show() -> None:
-        async with where.opened(poll_s=poll_s) as strip:
+        async with target.open() as strip:
             if changes:
                 tell = show_json if wants_json else _echo
                 await follow_changes(strip, tell, min_power_w=min_power_w)
             elif wants_json:
-                await follow(strip, show_json, show_json)
+                await follow(strip, _show_reading, show_json)
             elif sys.stdout.isatty():
-                await _show_board(strip, poll_s)
+                await _show_table(strip, target.options["poll_s"])
             else:
                 await follow(strip, _echo, _echo)
 
@@ -72,51 +76,26 @@ def _echo(event: Event) -> None:
     click.echo(plain_line(event))
 
 
-async def _show_board(strip: MaxSmartStrip, poll_s: float) -> None:
+def _show_reading(reading: Reading) -> None:
+    show_json(by_port(reading))
+
+
+async def _show_table(strip: MaxSmartStrip, poll_s: float) -> None:
     console = Console()
-    board = TopicSink(strip, poll_s=poll_s, has_blocks=has_blocks(console))
+    table = LiveTable(strip, poll_s=poll_s, has_blocks=has_blocks(console))
     with logging_above(console), Live(console=console, auto_refresh=False) as live:
 
         async def draw() -> None:
             while True:
-                live.update(board.drawn(), refresh=True)
+                live.update(table.drawn(), refresh=True)
                 await anyio.sleep(_REFRESH_S)
 
         async with service_group() as tasks:
             tasks.start_soon(draw, name="structiot.cli.maxsmart.watch draw")
             try:
-                await follow(strip, board.take_reading, board.take_availability)
+                await follow(strip, table.take_reading, table.take_availability)
             finally:
-                live.update(board.drawn(), refresh=True)
-
-
-async def follow(
-    strip: MaxSmartStrip,
-    on_reading: Callable[[Reading], None],
-    on_availability: Callable[[Availability], None],
-) -> None:
-    """Tell every reading, and when the device goes away and comes back."""
-    away: Availability | None = None
-
-    async def note_absence(events: AsyncIterator[DeviceEvent]) -> None:
-        nonlocal away
-        async for event in events:
-            # That it is back is told by its next reading, in the right order.
-            if isinstance(event, Availability) and not event.is_available:
-                away = event
-                on_availability(event)
-
-    async with (
-        strip.readings() as readings,
-        strip.events() as events,
-        service_group() as tasks,
-    ):
-        tasks.start_soon(note_absence, events, name="structiot.cli.maxsmart.watch")
-        async for reading in readings:
-            if away is not None:
-                away = None
-                on_availability(Availability(is_available=True, at_utc=reading.at_utc))
-            on_reading(reading)
+                live.update(table.drawn(), refresh=True)
 
 
 async def follow_changes(

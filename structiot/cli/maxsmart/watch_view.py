@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from structiot.cli._common.output import figure, on_off, state_of
 from structiot.cli.maxsmart.chart import bar
-from structiot.cli.output import figure, on_off, state_of
 from structiot.maxsmart import (
     MaxSmartStrip,
     PowerChanged,
@@ -19,7 +19,7 @@ from structiot.maxsmart import (
 )
 from structiot.model import Availability, Reading
 
-__all__ = ["Event", "TopicSink", "plain_line"]
+__all__ = ["Event", "LiveTable", "plain_line"]
 
 _BAR_CELLS = 20
 
@@ -42,7 +42,7 @@ def plain_line(event: Event) -> str:
     return f"{_time(event.at_utc)}  {text}"
 
 
-class TopicSink:
+class LiveTable:
     """The latest reading of each port, and whether the device is there."""
 
     def __init__(

@@ -10,11 +10,11 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
+from structiot.cli._common.options import json_option
+from structiot.cli._common.output import show_json, show_pairs
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json, show_pairs
 from structiot.mqtt import Messages, MqttClient
 
 __all__ = ["bench"]
@@ -48,30 +48,24 @@ class _Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
-@click.command(cls=PropertyCommand)
-@click.option("-t", "--topic", default="structiot/bench", show_default=True)
-@click.option(
-    "--publishers", type=click.IntRange(1, 1000), default=1, show_default=True
-)
-@click.option(
-    "--subscribers", type=click.IntRange(0, 1000), default=1, show_default=True
-)
+@click.command(cls=PropertyCommand, short_help="Measure throughput and latency.")
+@click.option("-t", "--topic", default="structiot/bench")
+@click.option("--publishers", type=click.IntRange(1, 1000), default=1)
+@click.option("--subscribers", type=click.IntRange(0, 1000), default=1)
 @click.option(
     "-C",
     "--count",
     type=click.IntRange(min=1),
     default=10_000,
-    show_default=True,
     help="Messages of each publisher.",
 )
 @click.option(
     "--size",
     type=click.IntRange(min=_stamp.size),
     default=64,
-    show_default=True,
     help="Bytes of a payload.",
 )
-@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-q", "--qos", type=quality, default=0)
 @json_option
 @broker_options()
 async def bench(

@@ -14,9 +14,9 @@ from typing import Any
 import anyio
 import asyncclick as click
 
-from structiot.cli.options import common_options, configure_logging
-from structiot.cli.output import show_json
-from structiot.cli.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.output import show_json
+from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import (
     BrokerLimits,
@@ -38,7 +38,7 @@ _OPTIONS = {
 }
 
 
-@click.command()
+@click.command(short_help="Run a broker.")
 @click.option(
     "-l",
     "--listen",
@@ -74,7 +74,6 @@ _OPTIONS = {
     "--sys-interval",
     type=click.FloatRange(min=0),
     default=10.0,
-    show_default=True,
     help="Seconds between reports on $SYS; 0 for none.",
 )
 @click.option("--json", "wants_json", is_flag=True, help="Print the addresses as JSON.")

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import asyncclick as click
 
+from structiot.cli._common.options import (
+    Command,
+    OptionGroup,
+    backend_option,
+    configure_logging,
+)
 from structiot.cli.mqtt.properties import property_option
 from structiot.cli.mqtt.target import VERSIONS, target_of
-from structiot.cli.options import BACKENDS, configure_logging
 
-__all__ = ["TIMED_OUT", "Command", "broker_options", "quality"]
-
-Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+__all__ = ["TIMED_OUT", "broker_options", "quality"]
 
 # What mosquitto_sub and mosquitto_rr end with when the time of -W is over.
 TIMED_OUT = 27
 
 quality: click.IntRange = click.IntRange(0, 2)
 
-_OPTIONS = (
+_OPTIONS = OptionGroup(
     click.option("-h", "--host", help="Host of the broker; localhost by default."),
     click.option("-p", "--port", type=click.IntRange(1, 65535), help="Its port."),
     click.option(
@@ -49,7 +52,6 @@ _OPTIONS = (
         "version",
         type=click.Choice(tuple(VERSIONS)),
         default="auto",
-        show_default=True,
         help="Version of MQTT; auto is 5.0 with brokers that speak it.",
     ),
     click.option(
@@ -57,7 +59,6 @@ _OPTIONS = (
         "--keepalive",
         type=click.IntRange(0, 65535),
         default=60,
-        show_default=True,
         help="Seconds after which a silent connection is asked for a sign of life.",
     ),
     click.option(
@@ -110,12 +111,7 @@ _OPTIONS = (
     ),
     click.option("-d", "--debug", "is_debug", is_flag=True, help="Say what happens."),
     click.option("--quiet", "is_quiet", is_flag=True, help="Do not even say errors."),
-    click.option(
-        "--backend",
-        type=click.Choice(BACKENDS),
-        expose_value=False,
-        help="Event loop; by default $STRUCTIOT_BACKEND, else asyncio.",
-    ),
+    backend_option,
 )
 
 
@@ -133,20 +129,14 @@ def broker_options(
         @click.pass_context
         @functools.wraps(command)
         async def with_target(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - values of options
-            names = {option.name for option in ctx.command.params}
-            own = {
-                name: given.pop(name)
-                for name in list(given)
-                if name in names and name not in _NAMES
-            }
-            configure_logging(
-                ctx, usual=logging.DEBUG if given["is_debug"] else logging.WARNING
-            )
-            if given["retries"] is None:
-                given["retries"] = retries
-            target = target_of(publishes=publishes, **given)
+            values = _OPTIONS.take_from(given)
+            usual = logging.DEBUG if values["is_debug"] else logging.WARNING
+            configure_logging(ctx, usual=usual)
+            if values["retries"] is None:
+                values["retries"] = retries
+            target = target_of(publishes=publishes, **values)
             try:
-                await command(target, **own)
+                await command(target, **given)
             except click.ClickException:
                 raise
             except Exception:
@@ -154,42 +144,6 @@ def broker_options(
                     raise SystemExit(1) from None
                 raise
 
-        for option in reversed(_OPTIONS):
-            with_target = option(with_target)
-        return with_target
+        return _OPTIONS(with_target)
 
     return decorate
-
-
-_NAMES = {
-    "host",
-    "port",
-    "url",
-    "unix",
-    "client_id",
-    "id_prefix",
-    "username",
-    "password",
-    "version",
-    "keepalive",
-    "is_lasting",
-    "expiry_s",
-    "will_topic",
-    "will_payload",
-    "will_qos",
-    "will_retain",
-    "cafile",
-    "capath",
-    "cert",
-    "key",
-    "insecure",
-    "tls_use_os_certs",
-    "tls_alpn",
-    "proxy",
-    "nodelay",
-    "max_inflight",
-    "properties",
-    "retries",
-    "is_debug",
-    "is_quiet",
-}

@@ -9,19 +9,21 @@ from pathlib import Path
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.options import common_options
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import Passwords, hash_password
 
 __all__ = ["passwd"]
 
 
-@click.command()
+@click.command(short_help="Edit a broker's password file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("user")
 @click.option("-D", "--delete", "deletes", is_flag=True, help="Remove the user.")
 @click.option(
     "--stdin", "from_stdin", is_flag=True, help="Read the password from stdin."
 )
+@common_options
 async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> None:
     """Set the password of USER in FILE, which is made if there is none."""
     if not user or set(user) & set(":\n\r") or user.startswith("#"):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import asyncclick as click
 
-__all__ = ["file_options", "payloads", "source_of"]
+from structiot.cli._common.options import OptionGroup
 
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["file_options", "payloads", "source_of"]
 
 _CHUNK_BYTES = 65536
 _LETTERS = {
@@ -24,25 +24,20 @@ _LETTERS = {
     "null": "-n",
 }
 
-
-def file_options(command: F) -> F:
-    """Give a command `-f`, `-s` and `-n`."""
-    for option in (
-        click.option(
-            "-n", "--null-message", "null", is_flag=True, help="An empty message."
-        ),
-        click.option(
-            "-s", "--stdin-file", "whole", is_flag=True, help="All of stdin as one."
-        ),
-        click.option(
-            "-f",
-            "--file",
-            type=click.Path(path_type=Path),
-            help="Send a file as the message.",
-        ),
-    ):
-        command = option(command)
-    return command
+file_options = OptionGroup(
+    click.option(
+        "-f",
+        "--file",
+        type=click.Path(path_type=Path),
+        help="Send a file as the message.",
+    ),
+    click.option(
+        "-s", "--stdin-file", "whole", is_flag=True, help="All of stdin as one."
+    ),
+    click.option(
+        "-n", "--null-message", "null", is_flag=True, help="An empty message."
+    ),
+)
 
 
 def source_of(given: dict[str, Any]) -> str:

@@ -8,23 +8,22 @@ from time import perf_counter
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.options import json_option
+from structiot.cli._common.output import show_json
 from structiot.cli.mqtt.options import TIMED_OUT, broker_options
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
-from structiot.cli.options import json_option
-from structiot.cli.output import show_json
 
 __all__ = ["ping"]
 
 
-@click.command(cls=PropertyCommand)
-@click.option("-C", "--count", type=click.IntRange(min=1), default=4, show_default=True)
+@click.command(cls=PropertyCommand, short_help="Measure a round trip.")
+@click.option("-C", "--count", type=click.IntRange(min=1), default=4)
 @click.option(
     "--interval",
     "interval_s",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
     help="Seconds between two pings.",
 )
 @click.option(
@@ -33,7 +32,6 @@ __all__ = ["ping"]
     "timeout_s",
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
-    show_default=True,
     help=f"Longest wait for an answer; the status is {TIMED_OUT} then.",
 )
 @json_option

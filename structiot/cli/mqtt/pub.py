@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.output import show_json
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.payloads import file_options, payloads, source_of
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
-from structiot.cli.output import show_json
 from structiot.mqtt import MqttClient, Receipt
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -22,12 +22,12 @@ __all__ = ["pub"]
 _log = logging.getLogger(__name__)
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Publish messages.")
 @click.option("-t", "--topic", help="Topic to publish to.")
 @click.option("-m", "--message", help="The message.")
 @click.option("-l", "--stdin-line", "lines", is_flag=True, help="A message a line.")
 @file_options
-@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-q", "--qos", type=quality, default=0)
 @click.option("-r", "--retain", is_flag=True, help="Have the broker keep it.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, help="Send n times.")
 @click.option(

@@ -27,7 +27,7 @@ MQTT_5 = 5
 _log = logging.getLogger(__name__)
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Ask and print the answer.")
 @click.option("-t", "--topic", help="Topic to ask at.")
 @click.option("-m", "--message", help="The question; empty by default.")
 @file_options
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
     "--response-topic",
     help="Where the answer comes; by default a topic of our own (5.0).",
 )
-@click.option("-q", "--qos", type=quality, default=1, show_default=True)
+@click.option("-q", "--qos", type=quality, default=1)
 @click.option("-F", "--format", "pattern", help="How to print, as for sub.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the topic, too.")
 @click.option("-N", "no_newline", is_flag=True, help="No end of line.")
@@ -50,7 +50,6 @@ _log = logging.getLogger(__name__)
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
-    show_default=True,
     help=f"Longest wait in seconds; the status is {TIMED_OUT} then.",
 )
 @broker_options(publishes=True)

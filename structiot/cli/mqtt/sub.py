@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.signals import run_until_stopped
 from structiot.cli.mqtt.formats import writer_of
 from structiot.cli.mqtt.options import TIMED_OUT, broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
-from structiot.cli.signals import run_until_stopped
 from structiot.errors import CommandRefused, ConnectFailed
 from structiot.mqtt import Connected, Message, MqttClient, matches
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -27,11 +27,11 @@ REFUSED = 0x80
 _log = logging.getLogger(__name__)
 
 
-@click.command(cls=PropertyCommand)
+@click.command(cls=PropertyCommand, short_help="Print messages.")
 @click.option("-t", "--topic", "topics", multiple=True, help="Filter; several may be.")
 @click.option("-T", "--filter-out", multiple=True, help="Do not print these.")
 @click.option("-U", "--unsubscribe", multiple=True, help="End a kept subscription.")
-@click.option("-q", "--qos", type=quality, default=0, show_default=True)
+@click.option("-q", "--qos", type=quality, default=0)
 @click.option("-v", "--verbose", is_flag=True, help="Print the topic, too.")
 @click.option("-F", "--format", "pattern", help="How to print, as in mosquitto_sub(1).")
 @click.option("-N", "no_newline", is_flag=True, help="No end of line.")

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
+import asyncclick as click
 import pytest
 
-from structiot.cli.main import run_program
-from structiot.cli.maxsmart import _COMMANDS
+from structiot.cli.maxsmart import maxsmart
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Ask as a shell does; the last word is what stands before the cursor."""
-
-    def ask(words: str) -> list[str]:
-        monkeypatch.setenv("_STRUCTIOT_COMPLETE", "zsh_complete")
-        monkeypatch.setenv("COMP_WORDS", f"structiot maxsmart {words}")
-        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) + 1))
-        monkeypatch.setenv("STRUCTIOT_MAXSMART_BROADCAST", "127.0.0.1")
-        assert run_program([]) == 0
-        said = capsys.readouterr()
-        assert said.err == ""
-        lines = said.out.splitlines()
-        # Zsh takes three lines an offer: what it is, the word, the help.
-        offers = zip(lines[1::3], lines[2::3], strict=True)
-        return [f"{word} {text}" for word, text in offers]
-
-    return ask
+def offered(complete, monkeypatch: pytest.MonkeyPatch):
+    """Ask as a shell does behind `structiot maxsmart`."""
+    monkeypatch.setenv("STRUCTIOT_MAXSMART_BROADCAST", "127.0.0.1")
+    return lambda words: complete(f"maxsmart {words}")
 
 
 def test_every_command_is_offered_with_its_line(offered):
-    assert len(offered("")) == len(_COMMANDS)
+    commands = maxsmart.list_commands(click.Context(maxsmart))
+    assert [one.split()[0] for one in offered("")] == commands
     assert offered("di") == ["discover Find devices."]
 
 

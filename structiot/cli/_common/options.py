@@ -6,14 +6,19 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
 import asyncclick as click
 
 __all__ = [
     "BACKENDS",
+    "Command",
+    "Decorator",
+    "OptionGroup",
     "backend_of",
+    "backend_option",
     "common_options",
     "configure_logging",
     "json_option",
@@ -21,8 +26,10 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Command: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+Decorator: TypeAlias = Callable[[Any], Any]
 
-json_option: Callable[[Any], Any] = click.option(
+json_option: Decorator = click.option(
     "--json", "wants_json", is_flag=True, help="Print JSON."
 )
 
@@ -64,40 +71,26 @@ def wants_debug(arguments: Sequence[str]) -> bool:
     return "--debug" in arguments
 
 
-def common_options(command: F) -> F:
-    """Give a command `--backend`, `--verbose`, `--quiet` and `--debug`."""
-    for option in (
-        click.option(
-            "--debug",
-            is_flag=True,
-            expose_value=False,
-            help="Show tracebacks.",
-        ),
-        click.option(
-            "-q",
-            "--quiet",
-            count=True,
-            expose_value=False,
-            callback=_quieter,
-            help="Say errors only.",
-        ),
-        click.option(
-            "-v",
-            "--verbose",
-            count=True,
-            expose_value=False,
-            callback=_louder,
-            help="Say more; twice for everything.",
-        ),
-        click.option(
-            "--backend",
-            type=click.Choice(BACKENDS),
-            expose_value=False,
-            help=f"Event loop; by default ${_VARIABLE}, else asyncio.",
-        ),
-    ):
-        command = option(command)
-    return command
+class OptionGroup:
+    """Options whose values belong together, and are not the command's own."""
+
+    def __init__(self, *options: Decorator) -> None:
+        self._options = options
+
+    def __call__(self, command: F) -> F:
+        """Give a command the options."""
+        for option in reversed(self._options):
+            command = option(command)
+        return command
+
+    def take_from(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the values of these options out of those that a command is given."""
+        return {name: given.pop(name) for name in self._names}
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        params = click.command()(self(lambda: None)).params
+        return tuple(one.name for one in params if one.name and one.expose_value)
 
 
 def _louder(ctx: click.Context, _option: click.Parameter, times: int) -> None:
@@ -106,6 +99,36 @@ def _louder(ctx: click.Context, _option: click.Parameter, times: int) -> None:
 
 def _quieter(ctx: click.Context, _option: click.Parameter, times: int) -> None:
     ctx.meta[_VERBOSITY] = ctx.meta.get(_VERBOSITY, 0) - 2 * times
+
+
+backend_option: Decorator = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    expose_value=False,
+    help=f"Event loop; by default ${_VARIABLE}, else asyncio.",
+)
+common_options = OptionGroup(
+    backend_option,
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_louder,
+        show_default=False,
+        help="Say more; twice for everything.",
+    ),
+    click.option(
+        "-q",
+        "--quiet",
+        count=True,
+        expose_value=False,
+        callback=_quieter,
+        show_default=False,
+        help="Say errors only.",
+    ),
+    click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),
+)
 
 
 class _Lines(logging.Formatter):

@@ -42,7 +42,7 @@ async def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with service_group() as tg:
             scope = anyio.CancelScope()
-            tg.start_soon(_watch, signals, scope, name="structiot.cli.signals")
+            tg.start_soon(_watch, signals, scope, name="structiot.cli._common.signals")
             with scope:
                 await work()
 

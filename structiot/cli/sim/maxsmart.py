@@ -1,8 +1,7 @@
-"""`structiot sim`: devices that are not there, for tests and for trying things out."""
+"""`structiot sim maxsmart`: strips and plugs that are not there, for tests and trials."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import product
 
@@ -11,70 +10,77 @@ import anyio.lowlevel
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
-from structiot.cli.options import common_options, configure_logging, json_option
-from structiot.cli.output import show_json, show_table
-from structiot.cli.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.output import show_rows
+from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli.sim.listing import SimulatorCommand
 from structiot.sim import (
     FAMILIES,
     NAMED_FAULTS,
-    MaxSmartFleet,
+    MaxSmartSim,
     parse_fault,
     show_fault,
     sim_maxsmart_fleet,
 )
 
-__all__ = ["sim"]
+__all__ = ["maxsmart"]
 
 # Two sockets that listen, and one for a client.
 _FILES_A_STRIP = 3
 _OTHER_FILES = 64
 
 
-@click.group()
-def sim() -> None:
-    """Simulate devices until Ctrl-C."""
+_FAMILY_ROWS = [
+    {
+        "name": one.name,
+        "model": one.model,
+        "firmware": one.firmware,
+        "ports": one.ports,
+        "http": one.has_http,
+        "v3": one.v3,
+        "statistics": one.statistics == "yes",
+    }
+    for one in FAMILIES.values()
+]
 
 
-@sim.command()
+@click.command(
+    cls=SimulatorCommand,
+    families=_FAMILY_ROWS,
+    faults=NAMED_FAULTS,
+)
 @click.option(
     "--family",
     "families",
     type=click.Choice((*FAMILIES, "all")),
     multiple=True,
     default=("mh_strip_130",),
-    show_default=True,
     help="Firmware family; several take turns. `structiot sim families` lists them.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 1000),
     default=1,
-    show_default=True,
     help="How many devices.",
 )
 @click.option(
     "--host",
     default="127.0.0.2",
-    show_default=True,
     help="Address of the first; the others have those that follow.",
 )
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),
     default=80,
-    show_default=True,
     help="TCP port of commands; 0 takes free ones.",
 )
 @click.option(
     "--udp-port",
     type=click.IntRange(0, 65535),
     default=8888,
-    show_default=True,
     help="UDP port of discovery; 0 takes free ones.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Which households."
-)
+@click.option("--seed", type=int, default=0, help="Which households.")
 @click.option(
     "--history",
     "history_days",
@@ -133,51 +139,19 @@ async def maxsmart(
             # come before this one's second turn, in whatever order.
             await anyio.lowlevel.checkpoint()
             await anyio.lowlevel.checkpoint()
-            _show(fleet, wants_json=wants_json)
+            rows = [_row(one) for one in fleet.sims]
+            show_rows(rows, wants_json=wants_json)
             await anyio.sleep_forever()
 
     await run_until_stopped(serve)
 
 
-def _show(fleet: MaxSmartFleet, *, wants_json: bool) -> None:
-    columns = ("host", "http_port", "udp_port", "name", "serial", "family")
-    rows = [
-        (s.host, s.http_port, s.udp_port, s.name, s.serial, s.family.name)
-        for s in fleet.sims
-    ]
-    titles = columns if wants_json else [name.replace("_", " ") for name in columns]
-    _list(titles, rows, wants_json=wants_json)
-
-
-@sim.command()
-@json_option
-@common_options
-@click.pass_context
-def families(ctx: click.Context, *, wants_json: bool) -> None:
-    """List the firmware families that can be simulated."""
-    configure_logging(ctx)
-    columns = ("name", "model", "firmware", "ports", "http", "v3", "statistics")
-    rows = [
-        (f.name, f.model, f.firmware, f.ports, f.has_http, f.v3, f.statistics == "yes")
-        for f in FAMILIES.values()
-    ]
-    _list(columns, rows, wants_json=wants_json)
-
-
-@sim.command()
-@json_option
-@common_options
-@click.pass_context
-def faults(ctx: click.Context, *, wants_json: bool) -> None:
-    """List what simulated devices can get wrong, for --fault."""
-    configure_logging(ctx)
-    _list(("name", "what"), list(NAMED_FAULTS.items()), wants_json=wants_json)
-
-
-def _list(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, wants_json: bool
-) -> None:
-    if wants_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        show_table(columns, rows)
+def _row(sim: MaxSmartSim) -> dict[str, object]:
+    return {
+        "host": sim.host,
+        "http_port": sim.http_port,
+        "udp_port": sim.udp_port,
+        "name": sim.name,
+        "serial": sim.serial,
+        "family": sim.family.name,
+    }

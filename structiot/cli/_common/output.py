@@ -9,21 +9,26 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = [
     "as_json",
     "figure",
     "has_blocks",
     "logging_above",
+    "members",
     "on_off",
     "show_json",
     "show_pairs",
+    "show_rows",
     "show_table",
     "state_of",
     "table_of",
@@ -37,24 +42,41 @@ def as_json(value: object) -> object:
     """Make plain JSON data of values, dataclasses included."""
     plain: object = str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [item.name for item in dataclasses.fields(value)]
-        plain = {name: as_json(getattr(value, name)) for name in names}
+        plain = members(value)
     elif isinstance(value, Mapping):
         plain = {str(key): as_json(item) for key, item in value.items()}
     elif isinstance(value, Enum):
         plain = as_json(value.value)
     elif isinstance(value, datetime):
         plain = value.isoformat()
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, set | frozenset):
+        plain = sorted(map(as_json, value), key=str)
+    elif isinstance(value, list | tuple):
         plain = [as_json(item) for item in value]
     elif value is None or isinstance(value, bool | int | float | str):
         plain = value
     return plain
 
 
+def members(value: DataclassInstance) -> dict[str, object]:
+    """Make plain JSON data of the members of a dataclass."""
+    names = [item.name for item in dataclasses.fields(value)]
+    return {name: as_json(getattr(value, name)) for name in names}
+
+
 def show_json(value: object) -> None:
     """Print a value as one line of JSON."""
     click.echo(json.dumps(as_json(value), ensure_ascii=False))
+
+
+def show_rows(rows: Sequence[Mapping[str, object]], *, wants_json: bool) -> None:
+    """Print rows of named values as JSON or as a table of all the names."""
+    if wants_json:
+        show_json(rows)
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    titles = [name.replace("_", " ") for name in columns]
+    show_table(titles, [[row.get(name) for name in columns] for row in rows])
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,0 +1,13 @@
+"""What the commands of all systems share.
+
+| file | has |
+|---|---|
+| `command_folder` | the group whose commands are what its folder holds, and strangers' |
+| `options` | options that every command has; options whose values belong together |
+| `device_commands` | commands for one device: how it is opened, its options, its errors |
+| `completing` | what shells offer for words that only the network knows |
+| `output` | JSON, tables, names and values, live views |
+| `states` | any entity's state in words |
+| `following` | readings and whether the device is there, in the right order |
+| `signals` | running until somebody says stop |
+"""

@@ -1,0 +1,131 @@
+"""How the demonstration looks: a table on a terminal, lines anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from structiot.cli._common.states import state_text
+from structiot.gateway import (
+    BrokerConnected,
+    BrokerLost,
+    CommandDone,
+    CommandFailed,
+    DeviceUpdate,
+    Gateway,
+    GatewayDevice,
+    GatewayEvent,
+)
+from structiot.model import (
+    Availability,
+    Entity,
+    Occurrence,
+    Sensor,
+    StateChange,
+    Switch,
+)
+
+__all__ = ["LiveTable", "plain_line", "switched"]
+
+
+class LiveTable:
+    """What a gateway knows of its devices, and what has happened to them last."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._happened: dict[tuple[str, str], str] = {}
+
+    def take(self, event: GatewayEvent) -> None:
+        """Note what happened; states are not noted, they are known."""
+        match event:
+            case DeviceUpdate(device=device, event=Occurrence() as occurrence):
+                self._happened[device, occurrence.key] = occurrence.event_type
+
+    def drawn(self) -> RenderableType:
+        """Draw it as it is now."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("device", "entity"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("name")
+        table.add_column("state", min_width=5)
+        table.add_column("measured", justify="right", min_width=10)
+        for slug, device in self._gateway.devices.items():
+            style = "" if device.is_available else "dim"
+            for index, cells in enumerate(self._rows(slug, device)):
+                shown = [slug if index == 0 else "", *cells]
+                # Names come from devices: brackets in them are no markup.
+                table.add_row(*map(Text, shown), style=style)
+            table.add_section()
+        is_connected = self._gateway.is_connected
+        state = "connected" if is_connected else "no connection to the broker"
+        return Group(Text(""), table, Text(""), Text(state, style="dim"))
+
+    def _rows(self, slug: str, device: GatewayDevice) -> Iterator[list[str]]:
+        if not device.is_available:
+            yield ["", device.availability.reason, "away", ""]
+            return
+        shown = {
+            key: entity
+            for key, entity in device.entities.items()
+            if entity.is_enabled and entity.category is None
+        }
+        for key, entity in shown.items():
+            if _whole_of(key, shown) is None:
+                state = state_text(device.states.get(key), entity)
+                yield [
+                    key,
+                    entity.name or "",
+                    state or self._happened.get((slug, key), ""),
+                    ", ".join(_measured(key, shown, device)),
+                ]
+
+
+def _whole_of(key: str, entities: Mapping[str, Entity]) -> str | None:
+    """Say what a sensor belongs to: `port_1_power` stands in the row of `port_1`."""
+    if not isinstance(entities[key], Sensor):
+        return None
+    return next((one for one in entities if key.startswith(f"{one}_")), None)
+
+
+def _measured(
+    key: str, entities: Mapping[str, Entity], device: GatewayDevice
+) -> Iterator[str]:
+    for other, entity in entities.items():
+        text = state_text(device.states.get(other), entity)
+        if text and _whole_of(other, entities) == key:
+            yield text
+
+
+def plain_line(event: GatewayEvent) -> str | None:
+    """Write an event as one line; None if it is not worth one."""
+    line = None
+    match event:
+        case BrokerConnected():
+            line = "connected to the broker"
+        case BrokerLost():
+            line = f"no broker: {event.reason}"
+        case DeviceUpdate(device=device, event=Availability() as now):
+            why = "" if now.is_available else f"not available: {now.reason}"
+            line = f"{device} is {why or 'available'}"
+        case DeviceUpdate(device=device, event=StateChange() as change):
+            line = f"{device} {change.key} {state_text(change.state)}"
+        case DeviceUpdate(device=device, event=Occurrence() as occurrence):
+            line = f"{device} {occurrence.key}: {occurrence.event_type}"
+        case CommandDone():
+            line = f"{event.device} {event.entity} did {event.payload}"
+        case CommandFailed():
+            line = f"{event.device} {event.entity} refused: {event.error}"
+    return line
+
+
+def switched(gateway: Gateway, event: GatewayEvent) -> tuple[str, str] | None:
+    """Give device and key if an event is about something that can be switched."""
+    match event:
+        case DeviceUpdate(device=slug, event=StateChange(key=key)):
+            device = gateway.devices.get(slug)
+            if device is not None and isinstance(device.entities.get(key), Switch):
+                return slug, key
+    return None

@@ -1,0 +1,80 @@
+"""`structiot sim families` and `faults`: what all the simulators can be and get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import asyncclick as click
+
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+)
+from structiot.cli._common.output import show_rows
+
+__all__ = ["SimulatorCommand", "families", "faults"]
+
+
+class SimulatorCommand(click.Command):
+    """The command of a simulator; `structiot sim families` and `faults` list the rest.
+
+    Attributes:
+        families: What can be simulated, a row each.
+        faults: What simulated devices can get wrong, by the name for `--fault`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - those of click.Command
+        families: Iterable[Mapping[str, object]] = (),
+        faults: Mapping[str, str] | None = None,
+        **options: Any,  # noqa: ANN401 - those of click.Command
+    ) -> None:
+        super().__init__(*args, **options)
+        self.families = tuple(families)
+        self.faults = dict(faults or {})
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_context
+def families(ctx: click.Context, *, wants_json: bool) -> None:
+    """List the firmware families that can be simulated."""
+    configure_logging(ctx)
+    rows = [
+        {"system": name, **family}
+        for name, command in _simulators(ctx)
+        for family in getattr(command, "families", ())
+    ]
+    show_rows(rows, wants_json=wants_json)
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_context
+def faults(ctx: click.Context, *, wants_json: bool) -> None:
+    """List what simulated devices can get wrong, for --fault."""
+    configure_logging(ctx)
+    rows = [
+        {"system": name, "name": fault, "what": what}
+        for name, command in _simulators(ctx)
+        for fault, what in getattr(command, "faults", {}).items()
+    ]
+    show_rows(rows, wants_json=wants_json)
+
+
+def _simulators(ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
+    group = ctx.parent and ctx.parent.command
+    assert isinstance(group, click.Group)  # noqa: S101 - `sim`
+    for name in group.list_commands(ctx):
+        try:
+            command = group.get_command(ctx, name)
+        except click.ClickException as exc:
+            click.echo(exc.format_message(), err=True)
+        else:
+            if command is not None:
+                yield name, command

@@ -1,0 +1,58 @@
+"""Any state of the model in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from structiot.cli._common.states import state_text
+from structiot.model import (
+    ClimateState,
+    CoverMotion,
+    CoverState,
+    LightState,
+    Number,
+    Sensor,
+    UpdateState,
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (None, ""),
+        (True, "ON"),
+        (False, "OFF"),
+        (5.2, "5.2"),
+        ("eco", "eco"),
+        (LightState(is_on=False), "OFF"),
+        (
+            LightState(is_on=True, color_temp_k=2700, rgb=(255, 0, 9), effect="fire"),
+            "ON, color temp 2700 K, rgb 255/0/9, effect fire",
+        ),
+        (
+            CoverState(motion=CoverMotion.OPENING, position_percent=40),
+            "motion opening, position 40 %",
+        ),
+        (
+            ClimateState(mode="heat", target_c=22.0, current_c=20.5, action="heating"),
+            "mode heat, target 22 °C, current 20.5 °C, action heating",
+        ),
+        (UpdateState(installed="1.3", latest="1.4"), "installed 1.3, latest 1.4"),
+    ],
+)
+def test_a_state_is_read_as_it_is_meant(state, text):
+    assert state_text(state) == text
+
+
+@pytest.mark.parametrize(
+    ("entity", "state", "text"),
+    [
+        (Sensor(key="p", unit="W", decimals=1), 5.26, "5.3 W"),
+        (Sensor(key="p", unit="W"), 5.26, "5.26 W"),
+        (Sensor(key="n"), 3, "3"),
+        (Sensor(key="mood", options=("fine",)), "fine", "fine"),
+        (Number(key="limit", minimum=0, maximum=9, unit="A"), 6.0, "6.0 A"),
+    ],
+)
+def test_a_figure_has_the_unit_and_decimals_of_its_entity(entity, state, text):
+    assert state_text(state, entity) == text

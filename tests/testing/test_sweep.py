@@ -8,8 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests._support import leaks
-from tests._support.cancel_sweep import SweepFailed, cancel_sweep
+from structiot.testing import SweepFailed, cancel_sweep, leaks
 
 pytestmark = pytest.mark.virtual_time
 

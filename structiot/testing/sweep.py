@@ -28,7 +28,9 @@ import anyio
 import anyio.lowlevel
 import trio
 
-from tests._support.leaks import leftovers_now, settled_leftovers
+from structiot.testing.leaks import leftovers_now, settled_leftovers
+
+__all__ = ["SweepFailed", "cancel_sweep"]
 
 Flow = Callable[[], Coroutine[Any, Any, object]]
 
@@ -60,13 +62,13 @@ class _Stepped:
             try:
                 self._on_suspend()
                 sent = yield trap
-            except BaseException as exc:  # handed on to the coroutine
+            except BaseException as exc:  # noqa: BLE001 - handed on to the coroutine
                 resume = _thrower(self._coro, exc)
             else:
                 resume = _sender(self._coro, sent)
 
 
-def _sender(coro: Coroutine[Any, Any, object], value: Any) -> Callable[[], Any]:
+def _sender(coro: Coroutine[Any, Any, object], value: object) -> Callable[[], Any]:
     return lambda: coro.send(value)
 
 
@@ -115,7 +117,7 @@ class _StepInstrument(trio.abc.Instrument):
     def __init__(self, step: Callable[[], None]) -> None:
         self._step = step
 
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+    def after_task_step(self, _task: trio.lowlevel.Task) -> None:
         self._step()
 
 
@@ -133,7 +135,9 @@ def _every_step(step: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def start_stepped(
-        loop: asyncio.AbstractEventLoop, coro: Any, **options: Any
+        loop: asyncio.AbstractEventLoop,
+        coro: Any,  # noqa: ANN401 - as asyncio has it
+        **options: Any,  # noqa: ANN401
     ) -> asyncio.Task[Any]:
         return asyncio.Task(_stepped(coro, step), loop=loop, **options)
 

@@ -103,7 +103,7 @@ class JumpLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose clock starts at 0 and moves only when all tasks wait."""
 
     def __init__(self, threads: ThreadsInFlight | None = None) -> None:
-        self.threads = threads or ThreadsInFlight()
+        self.threads: ThreadsInFlight = threads or ThreadsInFlight()
         self._now_s = 0.0
         selector = _JumpSelector()
         selector.loop = self

@@ -12,7 +12,7 @@ from structiot.testing import fixtures
 
 __all__ = ["pytest_plugins"]
 
-pytest_plugins = [
+pytest_plugins: list[str] = [
     f"{fixtures.__name__}.{module.name}"
     for module in pkgutil.iter_modules(fixtures.__path__)
 ]

@@ -6,14 +6,16 @@
                 print(event)
 
 `config/` reads the settings, `drivers/` has one file a system, `entities/` maps the
-common model to topics and payloads, and the files here keep devices and broker
-together: `supervisor` a device, `commanding` its commands, `face` its topics,
-`publisher` the broker, `gateway` all of it.
+common model to topics and payloads. A `DriverRunner` keeps a system's driver running, a
+`GatewayDevice` one device open, its `DeviceTopics` on the broker and its commands in
+turn; the `DeviceDirectory` knows which place in topics is whose, the `Publisher` what
+shall stand on the broker, and the `Gateway` puts all of it together.
 """
 
 from __future__ import annotations
 
 from structiot.gateway.config import GatewayConfig, load_config
+from structiot.gateway.device import GatewayDevice
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
 from structiot.gateway.events import (
     BrokerConnected,
@@ -21,11 +23,12 @@ from structiot.gateway.events import (
     CommandDone,
     CommandFailed,
     DeviceUpdate,
+    DriverState,
+    DriverUpdate,
     GatewayEvent,
 )
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.opening import open_gateway
-from structiot.gateway.supervisor import GatewayDevice
 
 __all__ = [
     "BrokerConnected",
@@ -34,6 +37,8 @@ __all__ = [
     "CommandFailed",
     "ConfigProblem",
     "DeviceUpdate",
+    "DriverState",
+    "DriverUpdate",
     "Gateway",
     "GatewayConfig",
     "GatewayDevice",

@@ -8,58 +8,28 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Iterable
 
 from structiot.errors import UsageError
+from structiot.gateway.context import GatewayContext
 from structiot.gateway.entities.components import component_of, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
-from structiot.gateway.entities.states import state_payload
-from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
-from structiot.model import Availability, DeviceInfo, Entity, State, StateChange
+from structiot.gateway.entities.states import occurrence_payload, state_payload
+from structiot.gateway.entities.topics import OFFLINE, ONLINE
+from structiot.model import (
+    Availability,
+    DeviceInfo,
+    Entity,
+    Event,
+    Occurrence,
+    StateChange,
+)
 
-__all__ = ["DeviceTopics", "Stage", "TopicSink"]
+__all__ = ["DeviceTopics"]
 
 _KEY = re.compile(r"[A-Za-z0-9_]+")
 
 _log = logging.getLogger(__name__)
-
-
-class TopicSink(Protocol):
-    """Where topics are published; none of it waits."""
-
-    def retain(self, topic: str, payload: str) -> None:
-        """Want a retained payload on a topic."""
-        ...
-
-    def clear(self, topic: str) -> None:
-        """Want a topic to have no retained message."""
-        ...
-
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish something once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What all devices of a gateway show themselves on.
-
-    Attributes:
-        topics: The gateway's topics.
-        board: Where they are published.
-        version: Version of structiot, for announcements.
-        announces: Whether devices announce themselves to Home Assistant.
-        clock: Tells the time in UTC.
-    """
-
-    topics: Topics
-    board: TopicSink
-    version: str
-    announces: bool
-    clock: Callable[[], datetime]
 
 
 class DeviceTopics:
@@ -68,18 +38,18 @@ class DeviceTopics:
     Attributes:
         slug: The device's level in topics; None until that is known.
         entities: What it has, by key.
-        states: The latest state of each entity that has told one, by key.
+        shown: Keys of the entities that have a state on the broker.
         availability: Whether it can be reached, and since when.
     """
 
-    def __init__(self, stage: Stage, label: str, slug: str | None) -> None:
+    def __init__(self, context: GatewayContext, label: str, slug: str | None) -> None:
         self.slug = slug
         self.entities: dict[str, Entity] = {}
-        self.states: dict[str, State | None] = {}
+        self.shown: set[str] = set()
         self.availability: Availability = Availability(
-            is_available=False, at_utc=stage.clock(), reason="not reached yet"
+            is_available=False, at_utc=context.clock(), reason="not reached yet"
         )
-        self._stage = stage
+        self._context = context
         self._label = label
         self._gone: dict[str, str] = {}
         self._nonsense: set[str] = set()
@@ -88,33 +58,34 @@ class DeviceTopics:
         """Announce what it has; take away what it no longer has."""
         if self.slug is None:
             return
-        topics, board = self._stage.topics, self._stage.board
+        topics, sink = self._context.topics, self._context.sink
         present = {e.key: e for e in entities if self._is_usable(e)}
         for key, entity in self.entities.items():
             if key not in present:
                 self._gone[key] = platform_of(entity)
-                self.states.pop(key, None)
-                board.clear(topics.state(self.slug, key))
+                if key in self.shown:
+                    self.shown.remove(key)
+                    sink.clear(topics.state(self.slug, key))
         self.entities = present
         # Home Assistant would keep what is announced under a makeshift identity.
-        if self._stage.announces and not info.is_provisional:
+        if self._context.announces and not info.is_provisional:
             payload = discovery_payload(
                 device=self.slug,
                 name=name,
                 info=info,
                 entities=present.values(),
                 topics=topics,
-                version=self._stage.version,
+                version=self._context.version,
                 gone=self._gone,
             )
-            board.retain(topics.discovery(self.slug), payload)
+            sink.retain(topics.discovery(self.slug), payload)
 
     def _is_usable(self, entity: Entity) -> bool:
         if not _KEY.fullmatch(entity.key):
             self.say_nonsense(entity.key, f"{entity.key!r} is no key of an entity")
             return False
         try:
-            component_of(entity, device="", unique_id="", topics=self._stage.topics)
+            component_of(entity, device="", unique_id="", topics=self._context.topics)
         except UsageError as exc:
             self.say_nonsense(entity.key, str(exc))
             return False
@@ -125,8 +96,8 @@ class DeviceTopics:
         self.availability = availability
         if self.slug is not None:
             payload = ONLINE if availability.is_available else OFFLINE
-            topic = self._stage.topics.availability(self.slug)
-            self._stage.board.retain(topic, payload)
+            topic = self._context.topics.availability(self.slug)
+            self._context.sink.retain(topic, payload)
 
     def show_state(self, change: StateChange) -> bool:
         """Show a state; False if it is one that cannot be."""
@@ -139,9 +110,24 @@ class DeviceTopics:
         except UsageError as exc:
             self.say_nonsense(change.key, str(exc))
             return False
-        self.states[change.key] = change.state
-        topic = self._stage.topics.state(self.slug, change.key)
-        self._stage.board.retain(topic, payload)
+        self.shown.add(change.key)
+        topic = self._context.topics.state(self.slug, change.key)
+        self._context.sink.retain(topic, payload)
+        return True
+
+    def show_occurrence(self, occurrence: Occurrence) -> bool:
+        """Tell what has happened, once; False if it is nothing that can happen."""
+        entity = self.entities.get(occurrence.key)
+        if not isinstance(entity, Event) or self.slug is None:
+            self.say_nonsense(occurrence.key, f"it has no event {occurrence.key!r}")
+            return False
+        try:
+            payload = occurrence_payload(entity, occurrence)
+        except UsageError as exc:
+            self.say_nonsense(occurrence.key, str(exc))
+            return False
+        topic = self._context.topics.event(self.slug, occurrence.key)
+        self._context.sink.tell(topic, payload)
         return True
 
     def say_nonsense(self, about: str, what: str) -> None:
@@ -156,22 +142,22 @@ class DeviceTopics:
 
     def leave(self, reason: str) -> None:
         """Leave its place as offline, to take another one."""
-        at_utc = self._stage.clock()
+        at_utc = self._context.clock()
         self.show_availability(
             Availability(is_available=False, at_utc=at_utc, reason=reason)
         )
         self.slug = None
         self.entities.clear()
-        self.states.clear()
+        self.shown.clear()
         self._gone.clear()
 
     def withdraw(self) -> None:
         """Take it off the broker for good."""
         if self.slug is None:
             return
-        topics, board = self._stage.topics, self._stage.board
-        board.clear(topics.discovery(self.slug))
-        for key in self.states:
-            board.clear(topics.state(self.slug, key))
-        board.clear(topics.availability(self.slug))
+        topics, sink = self._context.topics, self._context.sink
+        sink.clear(topics.discovery(self.slug))
+        for key in sorted(self.shown):
+            sink.clear(topics.state(self.slug, key))
+        sink.clear(topics.availability(self.slug))
         self.slug = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import datetime
+from typing import Literal, TypeAlias
 
 from structiot.model import DeviceEvent
 
@@ -13,6 +14,8 @@ __all__ = [
     "CommandDone",
     "CommandFailed",
     "DeviceUpdate",
+    "DriverState",
+    "DriverUpdate",
     "GatewayEvent",
 ]
 
@@ -48,6 +51,27 @@ class DeviceUpdate:
     event: DeviceEvent
 
 
+DriverState: TypeAlias = Literal["starting", "running", "failing", "parked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverUpdate:
+    """A system's driver does something else than before.
+
+    Attributes:
+        system: Name of the system.
+        state: `"starting"`; `"running"`; `"failing"`: it, or a connection that its devices
+            share, is tried again by itself; `"parked"`: not before a restart.
+        reason: Why it fails; empty while it does not.
+        at_utc: Since when.
+    """
+
+    system: str
+    state: DriverState
+    reason: str
+    at_utc: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDone:
     """A device has carried out a command from the broker.
@@ -81,5 +105,10 @@ class CommandFailed:
 
 
 GatewayEvent: TypeAlias = (
-    BrokerConnected | BrokerLost | DeviceUpdate | CommandDone | CommandFailed
+    BrokerConnected
+    | BrokerLost
+    | DeviceUpdate
+    | DriverUpdate
+    | CommandDone
+    | CommandFailed
 )

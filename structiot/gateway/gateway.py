@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
 
@@ -11,30 +11,26 @@ from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.errors import UsageError
 from structiot.gateway.config import GatewayConfig
-from structiot.gateway.device_topics import Stage
-from structiot.gateway.drivers import Driver, Source
-from structiot.gateway.entities.topics import (
-    OFFLINE,
-    ONLINE,
-    Topics,
-    slug_of,
-    slug_of_device,
-    unique_slug,
-)
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.device import GatewayDevice, error_payload, shown
+from structiot.gateway.directory import DeviceDirectory
+from structiot.gateway.driver_runner import DriverRunner
+from structiot.gateway.drivers import Driver
+from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
 from structiot.gateway.events import (
     BrokerConnected,
     BrokerLost,
     CommandFailed,
     DeviceUpdate,
+    DriverUpdate,
     GatewayEvent,
 )
 from structiot.gateway.publisher import Publisher
-from structiot.gateway.stale_topics import tidy_stale_topics
-from structiot.gateway.supervisor import GatewayDevice, Site, error_payload, shown
-from structiot.model import DeviceInfo, StateChange
+from structiot.gateway.stale_topics import StaleTopics
+from structiot.model import StateChange
 from structiot.mqtt import (
     BrokerServer,
     Connected,
@@ -75,26 +71,28 @@ class Gateway:
         self.broker: BrokerServer | None = None
         self._client = client
         self._tasks = tasks
-        self._environment = environment
-        self._by_slug: dict[str, GatewayDevice] = {}
-        self._owners: dict[tuple[str, str], GatewayDevice] = {}
-        self._boxes: list[Mailbox[GatewayEvent]] = []
+        self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._connection: GatewayEvent | None = None
-        self._finds_more = False
-        self._was_connected = False
+        self._has_read_stale = False
         self.publisher: Publisher = Publisher(client, self._connection_changed)
-        self._site = Site(
-            stage=Stage(
-                topics=topics,
-                board=self.publisher,
-                version=VERSION,
-                announces=config.mqtt.discovery,
-                clock=environment.now_utc,
-            ),
-            command_s=config.gateway.command_s,
+        self._context = GatewayContext(
+            topics=topics,
+            sink=self.publisher,
+            version=VERSION,
+            announces=config.mqtt.discovery,
+            clock=environment.now_utc,
+            random=environment.random,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
-            claim=self._claim,
+            command_s=config.gateway.command_s,
             emit=self._emit,
+        )
+        self._directory = DeviceDirectory(self._context)
+        self._runners: dict[str, DriverRunner] = {}
+        self._stale = StaleTopics(
+            self._context,
+            present=self._directory.by_slug,
+            systems=self._runners,
+            may_come_later=self._may_come_later,
         )
 
     # ------------------------------------------------------------ what users see
@@ -102,7 +100,12 @@ class Gateway:
     @property
     def devices(self) -> Mapping[str, GatewayDevice]:
         """The devices that have a place in the topics, by that place."""
-        return dict(self._by_slug)
+        return dict(self._directory.by_slug)
+
+    @property
+    def drivers(self) -> Mapping[str, DriverUpdate]:
+        """What the driver of each system does, by the system's name."""
+        return {name: runner.status for name, runner in self._runners.items()}
 
     @property
     def is_connected(self) -> bool:
@@ -115,44 +118,50 @@ class Gateway:
 
         When 4096 events wait, the oldest is dropped.
         """
-        with Mailbox[GatewayEvent](_MAX_EVENTS, name="gateway events") as box:
-            if self._connection is not None:
-                box.put(self._connection)
-            for slug, device in self._by_slug.items():
-                since = device.availability.at_utc
-                box.put(DeviceUpdate(device=slug, event=device.availability))
-                for key, state in device.states.items():
-                    change = StateChange(key=key, state=state, at_utc=since)
-                    box.put(DeviceUpdate(device=slug, event=change))
-            self._boxes.append(box)
-            try:
-                yield box
-            finally:
-                self._boxes.remove(box)
+        box = Mailbox[GatewayEvent](_MAX_EVENTS, name="gateway events")
+        for event in self._present():
+            box.put(event)
+        with self._listeners.listening(box):
+            yield box
+
+    def _present(self) -> Iterator[GatewayEvent]:
+        if self._connection is not None:
+            yield self._connection
+        yield from self.drivers.values()
+        for slug, device in self._directory.by_slug.items():
+            since = device.availability.at_utc
+            yield DeviceUpdate(device=slug, event=device.availability)
+            for key, state in device.states.items():
+                change = StateChange(key=key, state=state, at_utc=since)
+                yield DeviceUpdate(device=slug, event=change)
 
     # ------------------------------------------------------------ its tasks
 
-    def start(self, drivers: list[Driver]) -> None:
-        """Start everything; called once, by `open_gateway`."""
+    def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
+        """Start everything; called once, by `open_gateway`.
+
+        Args:
+            drivers: What makes the driver of each system, by the system's name.
+        """
         if not drivers:
             _log.warning("no system is configured: there is nothing to serve")
-        self._finds_more = any(driver.finds_more for driver in drivers)
         self.publisher.retain(self.topics.gateway_availability, ONLINE)
         tasks = self._tasks
+        for system, make in drivers.items():
+            self._runners[system] = DriverRunner(
+                system,
+                make,
+                self._context,
+                self._directory,
+                tasks,
+                on_started=self._stale.clear,
+            )
         tasks.start_soon(self.publisher.run, name="structiot.gateway.connection")
         tasks.start_soon(self._take_commands, name="structiot.gateway.routing")
         if self.config.mqtt.discovery:
             tasks.start_soon(self._await_births, name="structiot.gateway.births")
-        for driver in drivers:
-            name = f"structiot.gateway.driver {driver.system}"
-            tasks.start_soon(self._drive, driver, name=name)
-
-    async def _drive(self, driver: Driver) -> None:
-        try:
-            await driver.run(self)
-        # Isolation: a fault in one system's search must not end the others.
-        except Exception as exc:  # noqa: BLE001
-            _log.error("%s: internal error in the search", driver.system, exc_info=exc)
+        for system, runner in self._runners.items():
+            tasks.start_soon(runner.run, name=f"structiot.gateway.driver {system}")
 
     async def _take_commands(self) -> None:
         async with self._client.subscription(
@@ -171,64 +180,9 @@ class Gateway:
             _log.warning("Home Assistant's restarts will not be noticed: %s", exc)
 
     def _announce_again(self) -> None:
-        slugs = [slug for slug, kept in self._by_slug.items() if kept.info is not None]
+        devices = self._directory.by_slug.items()
+        slugs = [slug for slug, device in devices if device.info is not None]
         self.publisher.repeat(map(self.topics.discovery, slugs))
-
-    def keep(self, source: Source) -> GatewayDevice:
-        """Take a device into care; called by drivers."""
-        slug = None
-        if source.name:
-            slug = unique_slug(slug_of(source.name), self._by_slug)
-        device = GatewayDevice(
-            source, self._site, slug=slug, random=self._environment.random
-        )
-        if slug is not None:
-            self._by_slug[slug] = device
-        self._tasks.start_soon(
-            device.run, name=f"structiot.gateway.device {source.label}"
-        )
-        return device
-
-    # ------------------------------------------------------------ devices
-
-    def _claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
-        """Give an opened device its level in topics.
-
-        A device with a name may have it before it is known who it is.
-
-        Raises:
-            UsageError: It is in the gateway's care already, from another source.
-        """
-        if info.is_provisional and device.slug is not None:
-            return device.slug
-        identity = (info.system, info.id)
-        owner = self._owners.get(identity)
-        if owner is not None and owner is not device:
-            if device.source.is_found or not owner.source.is_found:
-                raise UsageError(f"it is the same device as {owner.label}")
-            self._drop(owner)
-        before = [key for key, kept in self._owners.items() if kept is device]
-        if before and before != [identity]:
-            self._forget(device, before)
-        self._owners[identity] = device
-        slug = device.slug
-        if slug is None:
-            slug = unique_slug(slug_of_device(info, device.source.name), self._by_slug)
-            self._by_slug[slug] = device
-        return slug
-
-    def _forget(self, device: GatewayDevice, before: list[tuple[str, str]]) -> None:
-        """Another device answers where this one was; only a given name stays."""
-        for identity in before:
-            del self._owners[identity]
-        if device.source.name is None and device.slug is not None:
-            del self._by_slug[device.slug]
-            device.forget()
-
-    def _drop(self, device: GatewayDevice) -> None:
-        if device.slug is not None:
-            self._by_slug.pop(device.slug, None)
-        device.stop()
 
     # ------------------------------------------------------------ commands
 
@@ -236,7 +190,7 @@ class Gateway:
         target = self.topics.command_of(message.topic)
         if target is None:
             return
-        device = self._by_slug.get(target.device)
+        device = self._directory.by_slug.get(target.device)
         error = None
         if message.retain:
             error = (
@@ -244,7 +198,7 @@ class Gateway:
                 "each start; publish it without retain"
             )
         elif device is None:
-            known = ", ".join(self._by_slug) or "none yet"
+            known = ", ".join(self._directory.by_slug) or "none yet"
             error = f"there is no device {target.device!r}; devices: {known}"
         else:
             device.request(target.entity, topic=message.topic, payload=message.payload)
@@ -254,7 +208,7 @@ class Gateway:
                 error,
                 topic=message.topic,
                 payload=message.payload,
-                at_utc=self._environment.now_utc(),
+                at_utc=self._context.clock(),
             )
             self.publisher.tell(self.topics.error(target.device), text)
             self._emit(
@@ -274,11 +228,10 @@ class Gateway:
             self._connection = BrokerConnected()
             # Last, so that nobody takes what an earlier run left for the present.
             self.publisher.repeat([self.topics.gateway_availability])
-            if not self._was_connected:
-                self._was_connected = True
-                self._tasks.start_soon(
-                    self._tidy, name="structiot.gateway.stale_topics"
-                )
+            if not self._has_read_stale:
+                self._has_read_stale = True
+                name = "structiot.gateway.stale_topics"
+                self._tasks.start_soon(self._read_stale, name=name)
         else:
             next_ = "giving up"
             if event.retry_in_s is not None:
@@ -289,26 +242,27 @@ class Gateway:
             )
         self._emit(self._connection)
 
-    async def _tidy(self) -> None:
+    async def _read_stale(self) -> None:
         try:
-            await tidy_stale_topics(
-                self._client,
-                topics=self.topics,
-                board=self.publisher,
-                present=self._by_slug,
-                announces=self.config.mqtt.discovery,
-                finds_more=self._finds_more,
-            )
+            await self._stale.read(self._client)
         except SubscribeRefused as exc:
             _log.warning("what an earlier run left stays as it is: %s", exc)
 
+    def _may_come_later(self, system: str) -> bool:
+        """Tell whether a device of a system may turn up; of any, if it is not known."""
+        runners = self._runners
+        wanted = [runners[system]] if system in runners else []
+        if not system:
+            wanted = list(runners.values())
+        return any(runner.may_come_later for runner in wanted)
+
     def _emit(self, event: GatewayEvent) -> None:
-        for box in self._boxes:
+        for box in self._listeners:
             box.put(event)
 
     async def say_goodbye(self) -> None:
         """Leave everything on the broker as offline; called when all tasks ended."""
-        slugs = list(self._by_slug)
+        slugs = list(self._directory.by_slug)
         last = [(self.topics.availability(slug), OFFLINE) for slug in slugs]
         last.append((self.topics.gateway_availability, OFFLINE))
         if self.config.gateway.forget_on_exit:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
-from structiot.gateway.drivers import drivers_of
+from structiot.gateway.drivers import Driver
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
+from structiot.gateway.installed import load_driver
 from structiot.mqtt import MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
@@ -85,11 +87,20 @@ async def open_gateway(
             async with service_group() as tasks:
                 gateway = Gateway(config, client, topics, tasks, environment)
                 gateway.broker = broker
-                gateway.start(drivers_of(config, environment))
+                gateway.start(_drivers_of(config, environment))
                 yield gateway
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
+
+
+def _drivers_of(
+    config: GatewayConfig, environment: Environment
+) -> dict[str, Callable[[], Driver]]:
+    return {
+        system: partial(load_driver(system), section, environment)
+        for system, section in config.systems.items()
+    }
 
 
 def _client_config(config: GatewayConfig, topics: Topics) -> MqttConfig:

@@ -3,7 +3,8 @@
 The wanted payload of every retained topic is remembered; each new connection gets all
 of it again, so a broker that forgot everything is as good as one that did not. Between
 two connections only the latest of each topic waits, which bounds memory by the number
-of topics. What is not retained waits in a small mailbox.
+of topics. What is not retained, such as the press of a button, waits in a small mailbox
+and for ten seconds at most: who hears of it later would take it for the present.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ OnConnection: TypeAlias = Callable[[ConnectionEvent], None]
 
 _QOS = 1
 _MAX_TOLD = 256
+_TELL_WITHIN_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Publisher:
         self._on_connection = on_connection
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
-        self._told: Mailbox[tuple[str, str]] = Mailbox(
+        self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
         )
         self._work = anyio.Event()
@@ -64,8 +66,8 @@ class Publisher:
         self._mark(topic)
 
     def tell(self, topic: str, payload: str) -> None:
-        """Publish something once, unless there is no connection for long."""
-        self._told.put((topic, payload))
+        """Publish something once, unless there is no connection for ten seconds."""
+        self._told.put((anyio.current_time(), topic, payload))
         self._work.set()
 
     def repeat(self, topics: Iterable[str]) -> None:
@@ -110,7 +112,10 @@ class Publisher:
     async def _send_next(self) -> None:
         publish = self._client.publish_soon
         if not self._dirty:
-            topic, payload = self._told.receive_nowait()
+            told_at, topic, payload = self._told.receive_nowait()
+            if anyio.current_time() - told_at > _TELL_WITHIN_S:
+                _log.warning("%s is not told: there was no connection", topic)
+                return
             await publish(topic, payload.encode(), qos=_QOS)
             return
         topic = next(iter(self._dirty))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import anyio
 
@@ -13,11 +14,11 @@ from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import StructiotError
-from structiot.gateway.device_topics import Stage
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.device import GatewayDevice, Places
 from structiot.gateway.drivers import Source
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
-from structiot.gateway.supervisor import GatewayDevice, Site
 from structiot.model import (
     Availability,
     Command,
@@ -70,6 +71,8 @@ class ScriptedDevice:
         self, info: DeviceInfo = INFO, entities: Sequence[Entity] = ENTITIES
     ) -> None:
         self.info = info
+        self.states: dict[str, State | None] = {}
+        self.availability = Availability(is_available=True, at_utc=AT)
         self.entities = tuple(entities)
         self.opened = 0
         self.opened_at: list[float] = []
@@ -107,6 +110,12 @@ class ScriptedDevice:
                 self._boxes.remove(box)
 
     def tell(self, *events: DeviceEvent) -> None:
+        for event in events:
+            match event:
+                case StateChange(key=key, state=state):
+                    self.states[key] = state
+                case Availability():
+                    self.availability = event
         for box in self._boxes:
             for event in events:
                 box.put(event)
@@ -125,34 +134,46 @@ class ScriptedDevice:
         self.commands.append((key, command))
 
 
-def site_of(board: TopicSink, events: list[GatewayEvent] | None = None) -> Site:
-    """Make a site that gives every device the level it wants."""
+class AnyPlace:
+    """Gives every device the place that it wants."""
 
-    def claim(device: GatewayDevice, info: DeviceInfo) -> str:
+    def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
         return device.slug or f"{info.system}_{info.id}".lower()
 
-    return Site(
-        stage=Stage(
-            topics=TOPICS,
-            board=board,
-            version="0.1.0",
-            announces=True,
-            clock=lambda: AT,
-        ),
+    def leave(self, device: GatewayDevice) -> None:
+        pass
+
+
+def context_of(
+    sink: TopicSink, events: list[GatewayEvent] | None = None
+) -> GatewayContext:
+    return GatewayContext(
+        topics=TOPICS,
+        sink=sink,
+        version="0.1.0",
+        announces=True,
+        clock=lambda: AT,
+        random=Random(1),
         command_s=15.0,
         retry=Backoff(first_s=1.0, cap_s=60.0, jitter=0.0),
-        claim=claim,
         emit=(events if events is not None else []).append,
     )
 
 
-def kept(
-    device: ScriptedDevice, site: Site, *, name: str | None = "Desk"
+def managed(
+    device: ScriptedDevice,
+    context: GatewayContext,
+    *,
+    name: str | None = "Desk",
+    places: Places | None = None,
+    **more: Any,
 ) -> GatewayDevice:
     """Put a scripted device into care; `run` is the test's to start."""
-    source = Source(label="strip at 10.0.0.7", open=device.open, name=name)
+    source = Source(
+        key="10.0.0.7", label="strip at 10.0.0.7", open=device.open, name=name, **more
+    )
     slug = None if name is None else name.lower()
-    return GatewayDevice(source, site, slug=slug, random=Random(1))
+    return GatewayDevice(source, context, places or AnyPlace(), slug=slug)
 
 
 @asynccontextmanager

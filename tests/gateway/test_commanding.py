@@ -8,14 +8,14 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, ConnectFailed, LinkLost
-from structiot.gateway.supervisor import GatewayDevice
+from structiot.gateway.device import GatewayDevice
 from tests.gateway.support import (
     ScriptedDevice,
     TopicSink,
-    kept,
+    context_of,
+    managed,
     running,
     settled,
-    site_of,
 )
 
 pytestmark = pytest.mark.virtual_time
@@ -42,7 +42,7 @@ def ask(care: GatewayDevice, entity: str, payload: bytes) -> None:
 
 
 async def test_a_command_reaches_the_device(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_1", b"ON")
         ask(care, "port_2", b"off")
@@ -52,7 +52,7 @@ async def test_a_command_reaches_the_device(board, device):
 
 
 async def test_a_port_that_does_not_exist_is_answered_with_those_that_do(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_7", b"ON")
     assert board.told == [
@@ -82,7 +82,7 @@ async def test_a_port_that_does_not_exist_is_answered_with_those_that_do(board, 
 async def test_a_command_that_cannot_be_is_answered(
     board, device, entity, payload, said
 ):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, entity, payload)
     assert errors_of(board) == [said]
@@ -90,7 +90,7 @@ async def test_a_command_that_cannot_be_is_answered(
 
 async def test_a_refusal_of_the_device_is_answered(board, device):
     device.command_error = CommandRefused("strip refused cmd 200 (code 404)")
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_1", b"ON")
         await settled()
@@ -100,7 +100,7 @@ async def test_a_refusal_of_the_device_is_answered(board, device):
 
 async def test_a_fault_while_a_command_runs_is_answered(board, device, caplog):
     device.command_error = ZeroDivisionError("oops")
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_1", b"ON")
         await settled()
@@ -109,10 +109,10 @@ async def test_a_fault_while_a_command_runs_is_answered(board, device, caplog):
 
 
 async def test_a_command_that_hangs_ends_at_its_deadline_and_delays_nobody_else(board):
-    site = site_of(board)
+    site = context_of(board)
     slow, quick = ScriptedDevice(), ScriptedDevice()
     slow.command_takes_s = 1e9
-    one, two = kept(slow, site), kept(quick, site, name="Other")
+    one, two = managed(slow, site), managed(quick, site, name="Other")
     async with running(one, two):
         ask(one, "port_1", b"ON")
         ask(one, "port_2", b"ON")
@@ -128,7 +128,7 @@ async def test_a_command_that_hangs_ends_at_its_deadline_and_delays_nobody_else(
 
 async def test_commands_do_not_pile_up(board, device):
     device.command_takes_s = 1e9
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         for _ in range(34):
             ask(care, "port_1", b"ON")
@@ -145,7 +145,7 @@ async def test_commands_do_not_pile_up(board, device):
 
 async def test_a_command_to_a_device_that_is_away_says_why(board, device):
     device.open_error = ConnectFailed("no route to host")
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_1", b"ON")
     assert errors_of(board) == [
@@ -154,7 +154,7 @@ async def test_a_command_to_a_device_that_is_away_says_why(board, device):
 
 
 async def test_a_long_payload_is_shown_in_part(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         ask(care, "port_1", b"\x00" * 5000)
     ((topic, payload),) = board.told

@@ -14,12 +14,12 @@ from structiot.gateway.config import (
     BrokerSection,
     GatewayConfig,
     GatewaySection,
-    MaxSmartDeviceSection,
-    MaxSmartSection,
     MqttSection,
     load_config,
 )
+from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
 from structiot.gateway.entities.topics import Topics
+from structiot.gateway.installed import installed_drivers
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -69,9 +69,8 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
 
 
 def test_every_section_is_described():
-    assert {"[mqtt]", "[broker]", "[gateway]", "[maxsmart]"} == {
-        f"[{name}]" for name in GatewayConfig.model_fields
-    }
+    names = [*GatewayConfig.model_fields, *installed_drivers()]
+    assert {f"[{name}]" for name in names} <= set(SECTIONS)
 
 
 def test_the_topics_of_the_page_are_those_of_the_gateway():

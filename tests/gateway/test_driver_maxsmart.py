@@ -16,7 +16,8 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
 from structiot.gateway.config import load_config
-from structiot.gateway.drivers import Source, drivers_of
+from structiot.gateway.drivers import Source
+from structiot.gateway.drivers.maxsmart import MaxSmartDriver
 from structiot.model import DeviceInfo
 from structiot.sim import MaxSmartSim, sim_maxsmart
 
@@ -24,27 +25,43 @@ pytestmark = pytest.mark.virtual_time
 
 
 @dataclass
-class Kept:
+class Managed:
     source: Source
     info: DeviceInfo | None = None
     is_available: bool = True
     reopened: int = 0
+    is_released: bool = False
 
     def reopen(self) -> None:
         self.reopened += 1
 
+    def release(self) -> None:
+        self.is_released = True
 
-class Keeper:
+
+class Registry:
     def __init__(self) -> None:
-        self.kept: list[Kept] = []
+        self.managed: list[Managed] = []
+        self.has_started = False
 
-    def keep(self, source: Source) -> Kept:
-        self.kept.append(Kept(source))
-        return self.kept[-1]
+    def add(self, source: Source) -> Managed:
+        self.managed.append(Managed(source))
+        return self.managed[-1]
+
+    def started(self) -> None:
+        self.has_started = True
+
+    def share(self, label: str, open_it: Any) -> Any:
+        raise AssertionError(f"strips hang on nothing, not even {label}: {open_it}")
 
     @property
     def labels(self) -> list[str]:
-        return [kept.source.label for kept in self.kept]
+        return [one.source.label for one in self.managed]
+
+
+def driver_for(network: Any, **section: Any) -> MaxSmartDriver:
+    config = load_config({"maxsmart": section})
+    return MaxSmartDriver(config.maxsmart, Environment(network=network))
 
 
 @pytest.fixture
@@ -53,15 +70,14 @@ def network() -> MemoryNetwork:
 
 
 @asynccontextmanager
-async def driving(network: Any, **section: Any) -> AsyncIterator[Keeper]:
-    (driver,) = drivers_of(
-        load_config({"maxsmart": section}), Environment(network=network)
-    )
-    keeper = Keeper()
+async def driving(network: Any, **section: Any) -> AsyncIterator[Registry]:
+    driver = driver_for(network, **section)
+    registry = Registry()
     async with service_group() as tg:
-        tg.start_soon(driver.run, keeper)
+        tg.start_soon(driver.run, registry)
         await anyio.wait_all_tasks_blocked()
-        yield keeper
+        assert registry.has_started
+        yield registry
 
 
 def strip(
@@ -70,8 +86,8 @@ def strip(
     return sim_maxsmart(host, environment=Environment(network=network), **options)
 
 
-def test_no_section_means_no_driver(network):
-    assert drivers_of(load_config({}), Environment(network=network)) == []
+def test_no_section_means_no_driver():
+    assert load_config({}).systems == {}
 
 
 @pytest.mark.parametrize(
@@ -86,9 +102,7 @@ def test_no_section_means_no_driver(network):
 def test_a_driver_says_whether_unnamed_devices_may_turn_up(
     network, section, finds_more
 ):
-    (driver,) = drivers_of(
-        load_config({"maxsmart": section}), Environment(network=network)
-    )
+    driver = driver_for(network, **section)
     assert (driver.system, driver.finds_more) == ("maxsmart", finds_more)
 
 
@@ -101,33 +115,33 @@ async def test_listed_strips_are_opened_as_configured(network):
             http_port=8080,
             udp_port=8890,
             devices=[{"host": "10.0.0.7", "name": "Desk", "udp_port": 8889}],
-        ) as keeper,
+        ) as registry,
     ):
-        (kept,) = keeper.kept
-        assert (kept.source.label, kept.source.name) == ("strip at 10.0.0.7", "Desk")
-        assert not kept.source.is_found
-        async with kept.source.open() as device:
+        (one,) = registry.managed
+        assert (one.source.label, one.source.name) == ("strip at 10.0.0.7", "Desk")
+        assert not one.source.is_found
+        async with one.source.open() as device:
             assert (device.info.name, device.info.system) == ("Desk", "maxsmart")
         await anyio.sleep(3600)
-        assert len(keeper.kept) == 1
+        assert len(registry.managed) == 1
 
 
 async def test_strips_that_answer_are_found_once_and_new_ones_later(network, caplog):
     caplog.set_level(logging.INFO, "structiot.gateway")
     async with (
         strip(network, "10.0.0.8"),
-        driving(network, discover_every_s=60) as keeper,
+        driving(network, discover_every_s=60) as registry,
     ):
         await anyio.sleep(10)
-        assert keeper.labels == ["strip at 10.0.0.8"]
-        assert keeper.kept[0].source.is_found
-        async with keeper.kept[0].source.open() as device:
+        assert registry.labels == ["strip at 10.0.0.8"]
+        assert registry.managed[0].source.is_found
+        async with registry.managed[0].source.open() as device:
             assert device.info.name == "STRIP"
         async with strip(network, "10.0.0.9", name="New"):
             await anyio.sleep(60)
-            assert keeper.labels == ["strip at 10.0.0.8", "strip at 10.0.0.9"]
+            assert registry.labels == ["strip at 10.0.0.8", "strip at 10.0.0.9"]
             await anyio.sleep(600)
-            assert len(keeper.kept) == 2
+            assert len(registry.managed) == 2
     assert caplog.messages == ["found STRIP at 10.0.0.8", "found New at 10.0.0.9"]
 
 
@@ -136,20 +150,20 @@ async def test_a_listed_strip_is_not_found_besides(network):
     async with (
         strip(network, "10.0.0.8"),
         strip(network, "10.0.0.9", serial="SWP6000000000009"),
-        driving(network, devices=listed) as keeper,
+        driving(network, devices=listed) as registry,
     ):
         # What is listed by a name is known by its serial once it was opened.
-        keeper.kept[1].info = DeviceInfo(
+        registry.managed[1].info = DeviceInfo(
             id="x", system="maxsmart", name="x", serial="SWP6000000000009"
         )
         await anyio.sleep(300)
-        assert len(keeper.kept) == 2
+        assert len(registry.managed) == 2
 
 
 async def test_a_strip_whose_serial_is_garbled_at_times_is_found_once(network):
     async with (
         strip(network, "10.0.0.8") as sim,
-        driving(network, discover_every_s=60) as keeper,
+        driving(network, discover_every_s=60) as registry,
     ):
         sim.faults.is_serial_corrupted = True
         await anyio.sleep(70)
@@ -157,26 +171,26 @@ async def test_a_strip_whose_serial_is_garbled_at_times_is_found_once(network):
         await anyio.sleep(60)
         sim.faults.is_serial_corrupted = True
         await anyio.sleep(60)
-        assert keeper.labels == ["strip at 10.0.0.8"]
+        assert registry.labels == ["strip at 10.0.0.8"]
 
 
 async def test_a_strip_that_has_moved_is_opened_at_its_new_address(network):
     async with (
         strip(network, "10.0.0.8") as sim,
-        driving(network, discover_every_s=60) as keeper,
+        driving(network, discover_every_s=60) as registry,
     ):
         await anyio.sleep(10)
-        (kept,) = keeper.kept
+        (one,) = registry.managed
         await sim.unplug()
         await sim.plug_in("10.0.0.20")
         await anyio.sleep(60)
-        assert kept.reopened == 0, "it still worked at the old address"
-        kept.is_available = False
+        assert one.reopened == 0, "it still worked at the old address"
+        one.is_available = False
         await anyio.sleep(60)
-        assert kept.reopened == 1
-        async with kept.source.open() as device:
+        assert one.reopened == 1
+        async with one.source.open() as device:
             assert device.info.serial == sim.serial
-        assert len(keeper.kept) == 1
+        assert len(registry.managed) == 1
 
 
 async def test_a_network_that_cannot_be_searched_is_said_once_and_tried_on(
@@ -191,7 +205,7 @@ async def test_a_network_that_cannot_be_searched_is_said_once_and_tried_on(
             return super().open_udp(*args, **options)
 
     broken = Broken()
-    async with driving(broken, discover_every_s=60) as keeper:
+    async with driving(broken, discover_every_s=60) as registry:
         await anyio.sleep(600)
         assert caplog.messages == [
             "cannot search for strips: cannot bind UDP *:0: no such device; trying on"
@@ -199,4 +213,4 @@ async def test_a_network_that_cannot_be_searched_is_said_once_and_tried_on(
         broken.is_broken = False
         async with strip(broken, "10.0.0.8"):
             await anyio.sleep(70)
-            assert keeper.labels == ["strip at 10.0.0.8"]
+            assert registry.labels == ["strip at 10.0.0.8"]

@@ -17,6 +17,7 @@ from structiot.gateway import (
     CommandDone,
     CommandFailed,
     DeviceUpdate,
+    DriverUpdate,
     GatewayEvent,
     open_gateway,
 )
@@ -326,9 +327,12 @@ async def test_the_holder_of_a_gateway_sees_what_is_and_what_happens(mosquitto, 
     ):
         first = await anext(aiter(events))
         second = await anext(aiter(events))
+        third = await anext(aiter(events))
         assert first == BrokerConnected()
-        assert isinstance(second, DeviceUpdate)
-        assert isinstance(second.event, Availability)
+        assert isinstance(second, DriverUpdate)
+        assert (second.system, second.state) == ("maxsmart", "running")
+        assert isinstance(third, DeviceUpdate)
+        assert isinstance(third.event, Availability)
         await watch.client.publish(f"{base}/kitchen/port_2/set", b"OFF", qos=1)
         await watch.client.publish(f"{base}/kitchen/port_9/set", b"OFF", qos=1)
         seen: list[GatewayEvent] = []

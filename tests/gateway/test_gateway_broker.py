@@ -144,7 +144,8 @@ async def test_a_broker_is_reached_over_tls(start_mosquitto, base, tmp_path):
     )
     async with open_gateway(trusting) as gateway, gateway.events() as events:
         with anyio.fail_after(10):
-            assert await anext(aiter(events)) == BrokerConnected()
+            while await anext(aiter(events)) != BrokerConnected():
+                pass
     with anyio.fail_after(10), pytest.raises(CertificateRefused):
         async with open_gateway(configure()):
             await anyio.sleep_forever()

@@ -35,7 +35,7 @@ async def flow(config: GatewayConfig) -> None:
         gateway.events() as events,
     ):
         async for _ in events:
-            if gateway.devices["desk"].states:
+            if "desk" in gateway.devices and gateway.devices["desk"].states:
                 break
         gateway.devices["desk"].request(
             "port_1", topic="structiot/desk/port_1/set", payload=b"OFF"

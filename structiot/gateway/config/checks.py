@@ -10,39 +10,39 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from structiot._kit.net.network import is_loopback
-from structiot.gateway.config.positions import Path
-from structiot.gateway.config.problems import Finding
+from structiot.gateway.config.fields import (
+    Finding,
+    SystemSection,
+    fields_given,
+    is_device_name,
+    models_in,
+)
+from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 
 __all__ = ["cross_field_checks"]
 
-_SYSTEMS = ("maxsmart",)
 
-
-def cross_field_checks(data: Mapping[str, object]) -> Iterator[Finding]:
-    """Find settings that contradict each other."""
+def cross_field_checks(
+    model: type[GatewayConfig], data: Mapping[str, object]
+) -> Iterator[Finding]:
+    """Find settings that contradict each other, in the gateway's sections and others."""
     yield from _credentials(_table(data, "mqtt"))
     yield from _encryption(_table(data, "mqtt"))
     yield from _embedded_broker(data)
-    yield from _names(data)
-    yield from _same_place_twice(data)
-    yield from _nowhere_to_look(_table(data, "maxsmart"))
+    yield from _names(model, data)
+    for name, info in model.model_fields.items():
+        table = _table(data, name)
+        for section, _ in models_in(info.annotation) if table else ():
+            if issubclass(section, SystemSection):
+                for finding in section.cross_checks(table):
+                    yield finding.below(name)
 
 
 def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
     table = data.get(name)
     return table if isinstance(table, Mapping) else {}
-
-
-def _devices(
-    data: Mapping[str, object], system: str
-) -> Iterator[tuple[Path, Mapping[str, object]]]:
-    devices = _table(data, system).get("devices")
-    if isinstance(devices, list | tuple):
-        for index, device in enumerate(devices):
-            if isinstance(device, Mapping):
-                yield (system, "devices", index), device
 
 
 def _credentials(mqtt: Mapping[str, object]) -> Iterator[Finding]:
@@ -132,46 +132,18 @@ def _uri_has_user(uri: object) -> bool:
         return False
 
 
-def _names(data: Mapping[str, object]) -> Iterator[Finding]:
+def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:
     first: dict[str, str] = {}
-    for system in _SYSTEMS:
-        for path, device in _devices(data, system):
-            name = device.get("name")
-            slug = slug_of(name) if isinstance(name, str) else ""
-            if not isinstance(name, str) or not slug:
-                continue
-            if slug in first:
-                as_first = "" if first[slug] == name else f" of {first[slug]!r}"
-                yield Finding(
-                    path=(*path, "name"),
-                    message=f"the name {name!r} is taken: "
-                    f"its topics would be those{as_first} above ({slug!r})",
-                )
-            else:
-                first[slug] = name
-
-
-def _same_place_twice(data: Mapping[str, object]) -> Iterator[Finding]:
-    for system in _SYSTEMS:
-        common = _table(data, system).get("http_port", 80)
-        seen: set[tuple[str, object]] = set()
-        for path, device in _devices(data, system):
-            host = device.get("host")
-            if not isinstance(host, str):
-                continue
-            place = (host.lower(), str(device.get("http_port", common)))
-            if place in seen:
-                yield Finding(
-                    path=(*path, "host"),
-                    message=f"host {host!r} is listed twice with the same http_port",
-                )
-            seen.add(place)
-
-
-def _nowhere_to_look(maxsmart: Mapping[str, object]) -> Iterator[Finding]:
-    if maxsmart.get("broadcast") == [] and maxsmart.get("discover", True) is True:
-        yield Finding(
-            path=("maxsmart", "broadcast"),
-            message="broadcast is empty although discover is true: "
-            "give an address, or set discover = false",
-        )
+    for path, info, name in fields_given(model, data):
+        slug = slug_of(name) if is_device_name(info) and isinstance(name, str) else ""
+        if not isinstance(name, str) or not slug:
+            continue
+        if slug in first:
+            as_first = "" if first[slug] == name else f" of {first[slug]!r}"
+            yield Finding(
+                path=path,
+                message=f"the name {name!r} is taken: "
+                f"its topics would be those{as_first} above ({slug!r})",
+            )
+        else:
+            first[slug] = name

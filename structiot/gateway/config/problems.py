@@ -5,34 +5,19 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
+from structiot.gateway.config.fields import Finding, models_in
 from structiot.gateway.config.positions import Path
 
-__all__ = ["Finding", "findings_of"]
+__all__ = ["findings_of"]
 
 _NEAR = 0.6
 _AS_NEAR = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One problem, before its place in the text is known.
-
-    Attributes:
-        path: Where in the settings it is.
-        message: What is wrong and what would be right.
-        is_about_key: Whether the key is the problem, not its value.
-    """
-
-    path: Path
-    message: str
-    is_about_key: bool = False
 
 
 def findings_of(error: ValidationError, root: type[BaseModel]) -> list[Finding]:
@@ -165,17 +150,6 @@ def _sections(
     """Give every section with its path; 0 stands for any item of an array."""
     yield path, model
     for name, info in model.model_fields.items():
-        for inner, is_item in _models_in(info.annotation):
+        for inner, is_item in models_in(info.annotation):
             below: Path = (*path, name, 0) if is_item else (*path, name)
             yield from _sections(inner, below)
-
-
-def _models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        if issubclass(annotation, BaseModel):
-            yield annotation, False
-        return
-    is_array = get_origin(annotation) is tuple
-    for part in get_args(annotation):
-        for inner, is_item in _models_in(part):
-            yield inner, is_item or is_array

@@ -1,70 +1,50 @@
-"""The sections of a gateway's configuration, one class each.
+"""The gateway's own sections; each system's is beside its driver.
 
-A field's name, type, range and default here are all that the reader and the
-documentation know of it. Checks that need more than one field are in `checks.py`.
-Later systems add a section class and a field of `GatewayConfig`.
+Checks that need more than one field are in `checks.py`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeAlias
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from structiot._kit.redact import Secret
-from structiot.gateway.config.values import (
-    check_any_listen_uri,
-    check_base_topic,
-    check_broker_uri,
-    check_gateway_id,
-    check_host,
-    check_listen_uri,
-    check_name,
+from structiot.errors import ConfigError
+from structiot.gateway.config.fields import (
+    DeviceId,
+    Hidden,
+    Listen,
+    NamedFile,
+    Section,
+    SystemSection,
+    Topic,
+    beside_config,
+    readable,
+    seconds,
+    secret_in,
 )
+from structiot.gateway.config.values import check_broker_uri
+from structiot.mqtt.broker import Passwords
 
 __all__ = [
     "BrokerSection",
     "GatewayConfig",
     "GatewaySection",
-    "MaxSmartDeviceSection",
-    "MaxSmartSection",
     "MqttSection",
 ]
 
 
-def _hidden(value: object) -> object:
-    return Secret(value) if isinstance(value, str) else value
+def _passwords_at(file: FilePath) -> str:
+    readable(file)
+    try:
+        Passwords.read(file)
+    except ConfigError as exc:
+        raise ValueError(f"cannot be used: {exc}") from None
+    return str(file)
 
 
-def _seconds(low: float, high: float) -> object:
-    return Field(ge=low, le=high, allow_inf_nan=False)
-
-
-Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
-Host: TypeAlias = Annotated[str, AfterValidator(check_host)]
-PollSeconds: TypeAlias = Annotated[float, _seconds(0.5, 3600)]
-# TOML has lists, frozen settings have tuples; the items stay strict.
-Hosts: TypeAlias = Annotated[tuple[Host, ...], Field(strict=False)]
-Listen: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(check_listen_uri)], ...],
-    AfterValidator(check_any_listen_uri),
-    Field(strict=False),
-]
-Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
-Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
-
-
-class _Section(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        arbitrary_types_allowed=True,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        strict=True,
-    )
-
-
-class MqttSection(_Section):
+class MqttSection(Section):
     """`[mqtt]`: the broker and the topics.
 
     Attributes:
@@ -89,10 +69,10 @@ class MqttSection(_Section):
     uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
     username: str | None = None
     password: Hidden | None = None
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
+    ca_file: Annotated[str | None, NamedFile(readable)] = None
+    cert_file: Annotated[str | None, NamedFile(readable)] = None
+    key_file: Annotated[str | None, NamedFile(readable)] = None
     client_id: Annotated[str, Field(min_length=1)] | None = None
     base_topic: Topic = "structiot"
     discovery: bool = True
@@ -100,7 +80,7 @@ class MqttSection(_Section):
     keep_alive_s: Annotated[int, Field(ge=1, le=65535)] = 15
 
 
-class BrokerSection(_Section):
+class BrokerSection(Section):
     """`[broker]`: the embedded broker, which runs where `[mqtt]` names no other.
 
     Attributes:
@@ -114,11 +94,11 @@ class BrokerSection(_Section):
     """
 
     listen: Listen = ("mqtt://127.0.0.1:1883",)
-    password_file: str | None = None
-    store: str | None = None
+    password_file: Annotated[str | None, NamedFile(_passwords_at)] = None
+    store: Annotated[str | None, NamedFile(beside_config)] = None
 
 
-class GatewaySection(_Section):
+class GatewaySection(Section):
     """`[gateway]`: the gateway itself.
 
     Attributes:
@@ -131,70 +111,39 @@ class GatewaySection(_Section):
             ends, instead of leaving it there as offline.
     """
 
-    id: Annotated[str, AfterValidator(check_gateway_id)] = "structiot"
-    command_s: Annotated[float, _seconds(0.1, 600)] = 15.0
-    goodbye_s: Annotated[float, _seconds(0.1, 60)] = 3.0
-    retry_max_s: Annotated[float, _seconds(1, 3600)] = 60.0
+    id: DeviceId = "structiot"
+    command_s: Annotated[float, seconds(0.1, 600)] = 15.0
+    goodbye_s: Annotated[float, seconds(0.1, 60)] = 3.0
+    retry_max_s: Annotated[float, seconds(1, 3600)] = 60.0
     forget_on_exit: bool = False
 
 
-class MaxSmartDeviceSection(_Section):
-    """`[[maxsmart.devices]]`: one strip or plug; what is not given is as in `[maxsmart]`.
-
-    Attributes:
-        host: Address or name of the strip.
-        name: What topics and people call it.
-        id: Its identity in Home Assistant, for a strip that does not tell its serial;
-            once given it stays, or everything is a new device there.
-        http_port: TCP port of its commands.
-        udp_port: UDP port of its discovery.
-        poll_s: Time between two readings.
-    """
-
-    host: Host
-    name: Annotated[str, AfterValidator(check_name)] | None = None
-    id: Annotated[str, AfterValidator(check_gateway_id)] | None = None
-    http_port: Port | None = None
-    udp_port: Port | None = None
-    poll_s: PollSeconds | None = None
-
-
-class MaxSmartSection(_Section):
-    """`[maxsmart]`: power strips and plugs on the local network.
-
-    Attributes:
-        discover: Whether to look for strips besides those that are listed.
-        discover_every_s: Time between two searches.
-        broadcast: Addresses that a search is sent to; by default the broadcast
-            address of each interface and 255.255.255.255.
-        poll_s: Time between two readings of a strip.
-        reply_s: Longest wait for one answer of a strip.
-        http_port: TCP port of commands.
-        udp_port: UDP port of discovery.
-        devices: The strips that are known.
-    """
-
-    discover: bool = True
-    discover_every_s: Annotated[float, _seconds(5, 86400)] = 60.0
-    broadcast: Hosts | None = None
-    poll_s: PollSeconds = 5.0
-    reply_s: Annotated[float, _seconds(0.1, 60)] = 2.0
-    http_port: Port = 80
-    udp_port: Port = 8888
-    devices: Annotated[tuple[MaxSmartDeviceSection, ...], Field(strict=False)] = ()
-
-
-class GatewayConfig(_Section):
+class GatewayConfig(Section):
     """Everything a gateway is told; made by `load_config`.
+
+    Each installed system adds a field of its name with its own section; one that is not
+    given is None, and the system is left out.
 
     Attributes:
         mqtt: The broker and the topics.
         broker: The embedded broker.
         gateway: The gateway itself.
-        maxsmart: MaxSmart strips; None leaves the system out.
     """
 
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
-    maxsmart: MaxSmartSection | None = None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - which systems there are
+            """Give the section of a system, or None."""
+
+    @property
+    def systems(self) -> dict[str, SystemSection]:
+        """The section of each system that is to be served, by the system's name."""
+        return {
+            name: section
+            for name in type(self).model_fields
+            if isinstance(section := getattr(self, name), SystemSection)
+        }

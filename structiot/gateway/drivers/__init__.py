@@ -1,18 +1,59 @@
-"""The systems that a gateway can serve, one driver each."""
+"""What a driver is made of: everything that a package with a system of its own needs.
+
+`Driver` is the class that a package names in its entry point `structiot.drivers`; its
+section is a `SystemSection`. The guide "Add a system" follows one from beginning to end.
+"""
 
 from __future__ import annotations
 
-from structiot._kit.environment import Environment
-from structiot.gateway.config import GatewayConfig
-from structiot.gateway.drivers.driver import Driver, Keeper, Kept, Source
-from structiot.gateway.drivers.maxsmart import MaxSmartDriver
+from structiot.gateway.config.fields import (
+    DeviceId,
+    DeviceName,
+    Finding,
+    Hidden,
+    Host,
+    Hosts,
+    NamedFile,
+    Port,
+    Section,
+    SystemSection,
+    beside_config,
+    readable,
+    seconds,
+    secret_in,
+)
+from structiot.gateway.drivers.driver import (
+    DeviceRegistry,
+    Driver,
+    ManagedDevice,
+    SimulatesDevices,
+    Source,
+)
+from structiot.gateway.drivers.shared_connection import SharedConnection
+from structiot.gateway.installed import installed_drivers, load_driver, with_driver
 
-__all__ = ["Driver", "Keeper", "Kept", "Source", "drivers_of"]
-
-
-def drivers_of(config: GatewayConfig, environment: Environment) -> list[Driver]:
-    """Make the drivers that a configuration asks for."""
-    drivers: list[Driver] = []
-    if config.maxsmart is not None:
-        drivers.append(MaxSmartDriver(config.maxsmart, environment))
-    return drivers
+__all__ = [
+    "DeviceId",
+    "DeviceName",
+    "DeviceRegistry",
+    "Driver",
+    "Finding",
+    "Hidden",
+    "Host",
+    "Hosts",
+    "ManagedDevice",
+    "NamedFile",
+    "Port",
+    "Section",
+    "SharedConnection",
+    "SimulatesDevices",
+    "Source",
+    "SystemSection",
+    "beside_config",
+    "installed_drivers",
+    "load_driver",
+    "readable",
+    "seconds",
+    "secret_in",
+    "with_driver",
+]

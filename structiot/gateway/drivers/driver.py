@@ -2,19 +2,29 @@
 
 A driver names devices; the gateway opens them, keeps them open, tries again when
 they are lost and shields each from the others. So a driver for a further system is
-one file: it makes a `Source` of each entry of its section, and of whatever it finds.
+one file: a class for its section, and a `Source` for each device that it lists or finds.
+
+A driver that raises is started again by a growing schedule, its reason said once and
+shown on MQTT; its devices stay in care meanwhile. What cannot succeed is not repeated:
+`AuthRefused` and `ConfigError` park whatever raised them, a driver, a device or a shared
+connection, until a restart, and `RateLimited` is obeyed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from structiot._kit.environment import Environment
+from structiot.gateway.config.fields import SystemSection
+from structiot.gateway.drivers.shared_connection import SharedConnection
 from structiot.model import Device, DeviceInfo
 
-__all__ = ["Driver", "Keeper", "Kept", "Source"]
+__all__ = ["DeviceRegistry", "Driver", "ManagedDevice", "SimulatesDevices", "Source"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,20 +32,28 @@ class Source:
     """One device that the gateway shall keep open.
 
     Attributes:
+        key: What tells it from the driver's other sources, at each start alike: its
+            address, its uuid. Adding a key again replaces the source in its place.
         label: What it is and where, for people: `"strip at 192.168.1.100"`.
         open: Opens the device; called anew for each attempt.
         name: Its configured name; decides its topics.
         is_found: Found by a search, not listed by the user; what is listed has
             precedence if both are the same device.
+        comes_by_itself: It dials in: it is opened when the driver adds it or calls
+            `ManagedDevice.reopen`, and when it leaves it is absent, which is no failure.
+        parent: The connection that it hangs on; it is opened only while that is open.
     """
 
+    key: str
     label: str
     open: Callable[[], AbstractAsyncContextManager[Device]]
     name: str | None = None
     is_found: bool = False
+    comes_by_itself: bool = False
+    parent: SharedConnection[Any] | None = None
 
 
-class Kept(Protocol):
+class ManagedDevice(Protocol):
     """A device in the gateway's care, as a driver sees it."""
 
     @property
@@ -52,28 +70,83 @@ class Kept(Protocol):
         """Close it and open it again at once, for instance at another address."""
         ...
 
+    def release(self) -> None:
+        """Give it up for good: close it and take it off the broker."""
+        ...
 
-class Keeper(Protocol):
+
+class DeviceRegistry(Protocol):
     """The gateway, as a driver sees it."""
 
-    def keep(self, source: Source) -> Kept:
-        """Take a device into care until the gateway ends."""
+    def add(self, source: Source) -> ManagedDevice:
+        """Take a device into care until it is released or the gateway ends."""
+        ...
+
+    def started(self) -> None:
+        """Tell that all devices that are known from the beginning have been added.
+
+        Called within a minute, or the driver is taken for hung and started again.
+        Devices of an earlier start that were not added again by then are released.
+        """
+        ...
+
+    def share(
+        self, label: str, open_it: Callable[[], AbstractAsyncContextManager[T]]
+    ) -> SharedConnection[T]:
+        """Keep a connection open for many devices: an account, a hub, a server.
+
+        It is opened at once and again whenever it is lost, until the driver ends; name
+        it as `Source.parent` of the devices that hang on it.
+        """
         ...
 
 
 class Driver(Protocol):
-    """One system's devices."""
+    """One system's devices.
 
-    @property
-    def system(self) -> str:
-        """Name of the system, as in `DeviceInfo.system`."""
+    Attributes:
+        system: Name of the system, as in `DeviceInfo.system` and the entry point.
+        section: Class of its section in the configuration.
+    """
+
+    system: ClassVar[str]
+    section: ClassVar[type[SystemSection]]
+
+    def __init__(self, section: Any, environment: Environment) -> None:  # noqa: ANN401 - its own class
+        """Take the settings; made anew for each start, and nothing runs yet."""
         ...
 
     @property
     def finds_more(self) -> bool:
-        """Whether devices may turn up that are not listed by name."""
+        """Whether devices may turn up that are not listed by name.
+
+        If not, what an earlier run left on the broker and is not there any more, is
+        taken off.
+        """
         ...
 
-    async def run(self, keeper: Keeper) -> None:
-        """Name the devices, and look for more as long as the gateway runs."""
+    async def run(self, registry: DeviceRegistry) -> None:
+        """Name the devices, and look for more as long as the gateway runs.
+
+        It may return when there is nothing more to do; its devices stay.
+        """
+        ...
+
+
+class SimulatesDevices(Protocol):
+    """What a driver class has, too, if its system is to be seen in the demonstration."""
+
+    @classmethod
+    def simulated(
+        cls, environment: Environment, *, count: int | None = None
+    ) -> AbstractAsyncContextManager[Mapping[str, Any]]:
+        """Simulate devices for the length of the block.
+
+        Args:
+            environment: Where they are.
+            count: How many; the driver's choice if None.
+
+        Yields:
+            The section that leads to them, as it would stand in a file.
+        """
         ...

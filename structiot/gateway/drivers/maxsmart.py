@@ -3,21 +3,115 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
 
 import anyio
+from pydantic import Field
 
 from structiot._kit.environment import Environment
 from structiot.errors import TransportError
-from structiot.gateway.config import MaxSmartDeviceSection, MaxSmartSection
-from structiot.gateway.drivers.driver import Keeper, Kept, Source
+from structiot.gateway.config.fields import (
+    DeviceId,
+    DeviceName,
+    Finding,
+    Host,
+    Hosts,
+    Port,
+    Section,
+    SystemSection,
+    seconds,
+)
+from structiot.gateway.drivers.driver import DeviceRegistry, ManagedDevice, Source
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart, maxsmart_device
 from structiot.model import Device
 
-__all__ = ["MaxSmartDriver"]
+__all__ = ["MaxSmartDeviceSection", "MaxSmartDriver", "MaxSmartSection"]
+
+_PollSeconds: TypeAlias = Annotated[float, seconds(0.5, 3600)]
+# What the demonstration shows, and how it is called.
+_SHOWN_FAMILIES = ("mh_strip_130", "mh_strip_211")
+_SHOWN_NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
 
 _log = logging.getLogger(__name__)
+
+
+class MaxSmartDeviceSection(Section):
+    """`[[maxsmart.devices]]`: one strip or plug; what is not given is as in `[maxsmart]`.
+
+    Attributes:
+        host: Address or name of the strip.
+        name: What topics and people call it.
+        id: Its identity in Home Assistant, for a strip that does not tell its serial;
+            once given it stays, or everything is a new device there.
+        http_port: TCP port of its commands.
+        udp_port: UDP port of its discovery.
+        poll_s: Time between two readings.
+    """
+
+    host: Host
+    name: DeviceName | None = None
+    id: DeviceId | None = None
+    http_port: Port | None = None
+    udp_port: Port | None = None
+    poll_s: _PollSeconds | None = None
+
+
+class MaxSmartSection(SystemSection):
+    """`[maxsmart]`: power strips and plugs on the local network.
+
+    Attributes:
+        discover: Whether to look for strips besides those that are listed.
+        discover_every_s: Time between two searches.
+        broadcast: Addresses that a search is sent to; by default the broadcast
+            address of each interface and 255.255.255.255.
+        poll_s: Time between two readings of a strip.
+        reply_s: Longest wait for one answer of a strip.
+        http_port: TCP port of commands.
+        udp_port: UDP port of discovery.
+        devices: The strips that are known.
+    """
+
+    discover: bool = True
+    discover_every_s: Annotated[float, seconds(5, 86400)] = 60.0
+    broadcast: Hosts | None = None
+    poll_s: _PollSeconds = 5.0
+    reply_s: Annotated[float, seconds(0.1, 60)] = 2.0
+    http_port: Port = 80
+    udp_port: Port = 8888
+    devices: Annotated[tuple[MaxSmartDeviceSection, ...], Field(strict=False)] = ()
+
+    @classmethod
+    def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:
+        """See that there is somewhere to look, and no place is listed twice."""
+        yield from _same_place_twice(table)
+        if table.get("broadcast") == [] and table.get("discover", True) is True:
+            yield Finding(
+                path=("broadcast",),
+                message="broadcast is empty although discover is true: "
+                "give an address, or set discover = false",
+            )
+
+
+def _same_place_twice(table: Mapping[str, object]) -> Iterator[Finding]:
+    devices = table.get("devices")
+    seen: set[tuple[str, str]] = set()
+    for index, device in enumerate(
+        devices if isinstance(devices, list | tuple) else ()
+    ):
+        host = device.get("host") if isinstance(device, Mapping) else None
+        if not isinstance(host, str):
+            continue
+        port = device.get("http_port", table.get("http_port", 80))
+        place = (host.lower(), str(port))
+        if place in seen:
+            yield Finding(
+                path=("devices", index, "host"),
+                message=f"host {host!r} is listed twice with the same http_port",
+            )
+        seen.add(place)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,13 +122,13 @@ class _Found:
         host: Where it is.
         serial: Its serial, if it has ever told a readable one.
         mac: Its hardware address, likewise.
-        kept: The strip in the gateway's care.
+        managed: The strip in the gateway's care.
     """
 
     host: str
     serial: str | None = None
     mac: str | None = None
-    kept: Kept | None = field(default=None)
+    managed: ManagedDevice | None = field(default=None)
 
     def is_same_as(self, device: DiscoveredMaxSmart) -> bool:
         """Whether a device is this strip: by serial, else MAC, else address."""
@@ -49,11 +143,12 @@ class MaxSmartDriver:
     """Names the strips of `[maxsmart]`."""
 
     system = "maxsmart"
+    section = MaxSmartSection
 
     def __init__(self, section: MaxSmartSection, environment: Environment) -> None:
         self._section = section
         self._environment = environment
-        self._listed: list[Kept] = []
+        self._listed: list[ManagedDevice] = []
         self._found: list[_Found] = []
         self._trouble = ""
 
@@ -65,13 +160,52 @@ class MaxSmartDriver:
             device.name is None for device in section.devices
         )
 
-    async def run(self, keeper: Keeper) -> None:
+    async def run(self, registry: DeviceRegistry) -> None:
         """Name the listed strips; with `discover`, search again and again."""
         for device in self._section.devices:
-            self._listed.append(keeper.keep(self._source_of(device)))
+            self._listed.append(registry.add(self._source_of(device)))
+        registry.started()
         while self._section.discover:
-            await self._search(keeper)
+            await self._search(registry)
             await anyio.sleep(self._section.discover_every_s)
+
+    @classmethod
+    @asynccontextmanager
+    async def simulated(
+        cls, environment: Environment, *, count: int | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Simulate strips on free ports of this machine, two of them by default."""
+        # Who serves real strips needs no simulator.
+        from structiot.sim import sim_maxsmart  # noqa: PLC0415
+
+        async with AsyncExitStack() as stack:
+            sims = [
+                await stack.enter_async_context(
+                    sim_maxsmart(
+                        "127.0.0.1",
+                        family=_SHOWN_FAMILIES[index % len(_SHOWN_FAMILIES)],
+                        name=name,
+                        http_port=0,
+                        udp_port=0,
+                        seed=index,
+                        environment=environment,
+                    )
+                )
+                for index, name in enumerate(_SHOWN_NAMES[: count or 2])
+            ]
+            yield {
+                "discover": False,
+                "poll_s": 1.0,
+                "devices": [
+                    {
+                        "host": sim.host,
+                        "name": sim.name,
+                        "http_port": sim.http_port,
+                        "udp_port": sim.udp_port,
+                    }
+                    for sim in sims
+                ],
+            }
 
     def _source_of(self, device: MaxSmartDeviceSection) -> Source:
         section = self._section
@@ -88,9 +222,15 @@ class MaxSmartDriver:
                 environment=self._environment,
             )
 
-        return Source(label=f"strip at {device.host}", open=open_it, name=device.name)
+        port = device.http_port or section.http_port
+        return Source(
+            key=f"listed {device.host}:{port}",
+            label=f"strip at {device.host}",
+            open=open_it,
+            name=device.name,
+        )
 
-    async def _search(self, keeper: Keeper) -> None:
+    async def _search(self, registry: DeviceRegistry) -> None:
         try:
             # Not as each answers: what is listed shall be opened, and so known, first.
             devices = await discover_maxsmart(
@@ -105,9 +245,9 @@ class MaxSmartDriver:
             return
         self._trouble = ""
         for device in devices:
-            self._take(device, keeper)
+            self._take(device, registry)
 
-    def _take(self, device: DiscoveredMaxSmart, keeper: Keeper) -> None:
+    def _take(self, device: DiscoveredMaxSmart, registry: DeviceRegistry) -> None:
         if self._is_listed(device):
             return
         name = device.name or "a strip"
@@ -116,7 +256,7 @@ class MaxSmartDriver:
             _log.info("found %s at %s", name, device.host)
             found = _Found(host=device.host, serial=device.serial, mac=device.mac)
             self._found.append(found)
-            found.kept = keeper.keep(self._source_found(found))
+            found.managed = registry.add(self._source_found(found))
             return
         found.serial = found.serial or device.serial
         found.mac = found.mac or device.mac
@@ -125,13 +265,13 @@ class MaxSmartDriver:
             # be a second way to the same strip.
             _log.info("%s has moved to %s", name, device.host)
             found.host = device.host
-            if found.kept is not None:
-                found.kept.reopen()
+            if found.managed is not None:
+                found.managed.reopen()
 
     def _is_listed(self, device: DiscoveredMaxSmart) -> bool:
         if any(entry.host == device.host for entry in self._section.devices):
             return True
-        infos = [kept.info for kept in self._listed if kept.info is not None]
+        infos = [managed.info for managed in self._listed if managed.info is not None]
         return any(
             device.serial is not None and info.serial == device.serial for info in infos
         )
@@ -149,8 +289,14 @@ class MaxSmartDriver:
                 environment=self._environment,
             )
 
-        return Source(label=f"strip at {found.host}", open=open_it, is_found=True)
+        identity = found.serial or found.mac or found.host
+        return Source(
+            key=f"found {identity}",
+            label=f"strip at {found.host}",
+            open=open_it,
+            is_found=True,
+        )
 
 
 def _is_available(found: _Found) -> bool:
-    return found.kept is not None and found.kept.is_available
+    return found.managed is not None and found.managed.is_available

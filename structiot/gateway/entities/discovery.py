@@ -15,7 +15,13 @@ from structiot.gateway.entities.components import component_of
 from structiot.gateway.entities.topics import Topics
 from structiot.model import DeviceInfo, Entity
 
-__all__ = ["ORIGIN", "announced_topics", "discovery_payload", "identifier_of"]
+__all__ = [
+    "ORIGIN",
+    "announced_system",
+    "announced_topics",
+    "discovery_payload",
+    "identifier_of",
+]
 
 ORIGIN = "structiot"
 _PAIRS = range(0, 12, 2)
@@ -109,3 +115,13 @@ def announced_topics(payload: bytes, *, device: str, topics: Topics) -> list[str
         return []
     states = [topics.state(device, key) for key in components if "/" not in key]
     return [topics.availability(device), *states]
+
+
+def announced_system(payload: bytes) -> str:
+    """Name the system of a device that this gateway once announced; empty if unclear."""
+    try:
+        identifier = json.loads(payload)["device"]["identifiers"][0]
+        origin, system, _ = identifier.split("_", 2)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return ""
+    return str(system) if origin == ORIGIN else ""

@@ -23,9 +23,11 @@ from structiot.model import (
     CoverMotion,
     CoverState,
     Entity,
+    Event,
     Light,
     LightState,
     Number,
+    Occurrence,
     Select,
     Sensor,
     State,
@@ -34,7 +36,7 @@ from structiot.model import (
     UpdateState,
 )
 
-__all__ = ["OFF", "ON", "UNKNOWN", "state_payload"]
+__all__ = ["OFF", "ON", "UNKNOWN", "occurrence_payload", "state_payload"]
 
 ON = "ON"
 OFF = "OFF"
@@ -203,3 +205,9 @@ def _update(entity: Update, given: State | None) -> str:
         shown["in_progress"] = state.progress_percent is not None
         shown["update_percentage"] = state.progress_percent
     return _json(shown)
+
+
+def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
+    if occurrence.event_type not in entity.event_types:
+        raise UsageError("no such event")
+    return _json({**occurrence.data, "event_type": occurrence.event_type})

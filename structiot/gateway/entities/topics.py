@@ -1,6 +1,7 @@
 """Which topic everything has. Pure.
 
 <base>/gateway/availability          online | offline, also the gateway's will
+<base>/gateway/drivers/<system>      whether a system is served, and why not
 <base>/<device>/availability         online | offline
 <base>/<device>/<entity>/state       what it is
 <base>/<device>/<entity>/set         what it shall be
@@ -76,6 +77,15 @@ class Topics:
         """Whether the gateway runs; also the topic of its will."""
         return f"{self.base}/{GATEWAY_LEVEL}/availability"
 
+    def driver(self, system: str) -> str:
+        """Whether a system is served, and why not."""
+        return f"{self.base}/{GATEWAY_LEVEL}/drivers/{system}"
+
+    def system_of_driver(self, topic: str) -> str | None:
+        """Give the system that a driver's topic is about, else None."""
+        head = self.driver("")
+        return topic[len(head) :] if topic.startswith(head) else None
+
     @property
     def all_commands(self) -> str:
         """The filter that matches every command."""
@@ -102,6 +112,10 @@ class Topics:
     def state(self, device: str, entity: str) -> str:
         """What an entity is."""
         return f"{self.base}/{device}/{entity}/state"
+
+    def event(self, device: str, entity: str) -> str:
+        """What happens to an entity."""
+        return f"{self.base}/{device}/{entity}/event"
 
     def command(self, device: str, entity: str) -> str:
         """What an entity shall be."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from itertools import pairwise
 
 import anyio
 import pytest
 
 from structiot.errors import ConnectFailed, LinkLost, UsageError
+from structiot.gateway.device import GatewayDevice
 from structiot.gateway.events import DeviceUpdate, GatewayEvent
-from structiot.gateway.supervisor import GatewayDevice
 from structiot.model import (
     Availability,
     DeviceInfo,
@@ -23,12 +22,13 @@ from structiot.model import (
 from tests.gateway.support import (
     AT,
     ENTITIES,
+    AnyPlace,
     ScriptedDevice,
     TopicSink,
-    kept,
+    context_of,
+    managed,
     running,
     settled,
-    site_of,
 )
 
 pytestmark = pytest.mark.virtual_time
@@ -49,7 +49,7 @@ def device() -> ScriptedDevice:
 
 async def test_a_device_is_announced_then_available_then_its_states(board, device):
     device.first.append(EntitiesChanged(at_utc=AT))
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         device.tell_state("port_1", True)
         device.tell_state("port_1_power", 5.2)
         await settled()
@@ -68,7 +68,7 @@ async def test_a_device_is_announced_then_available_then_its_states(board, devic
 
 async def test_a_device_without_a_name_shows_nothing_until_it_is_known(board, device):
     device.open_error = ConnectFailed("nobody there")
-    care = kept(device, site_of(board), name=None)
+    care = managed(device, context_of(board), name=None)
     async with running(care):
         assert (board.history, care.slug) == ([], None)
         assert care.label == care.name == "strip at 10.0.0.7"
@@ -84,7 +84,7 @@ async def test_an_unreachable_device_is_tried_with_growing_delay_and_said_once(
 ):
     caplog.set_level(logging.INFO, "structiot.gateway")
     device.open_error = ConnectFailed("cannot connect to 10.0.0.7:80: no route to host")
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         await anyio.sleep(240)
         times = device.opened_at
@@ -109,7 +109,7 @@ async def test_a_device_that_hangs_while_it_opens_is_given_up_after_a_minute(
     board, device
 ):
     device.open_takes_s = 1e9
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         await anyio.sleep(59)
         assert care.availability.reason == "not reached yet"
@@ -121,7 +121,7 @@ async def test_a_device_that_hangs_while_it_opens_is_given_up_after_a_minute(
 
 
 async def test_a_device_that_is_open_has_no_deadline(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         await anyio.sleep(86_400)
         assert (device.opened, care.is_available) == (1, True)
@@ -131,11 +131,11 @@ async def test_a_device_that_is_open_has_no_deadline(board, device):
     ("error", "reason"),
     [
         (LinkLost("it hung up"), "it hung up"),
-        (None, "it tells no more"),
+        (None, "it has left"),
     ],
 )
 async def test_a_device_whose_events_end_is_opened_again(board, device, error, reason):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         device.end_events(error)
         await settled()
@@ -148,7 +148,7 @@ async def test_a_device_whose_events_end_is_opened_again(board, device, error, r
 
 async def test_a_device_that_lived_long_is_tried_at_once_when_it_is_lost(board, device):
     device.open_error = ConnectFailed("no")
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         await anyio.sleep(40)  # the next delay would be 32 s
         device.open_error = None
         await anyio.sleep(100)
@@ -164,8 +164,8 @@ async def test_a_fault_in_a_systems_code_is_that_devices_trouble(
 ):
     device.open_error = error
     other = ScriptedDevice()
-    site = site_of(board)
-    care, neighbour = kept(device, site), kept(other, site, name="Other")
+    site = context_of(board)
+    care, neighbour = managed(device, site), managed(other, site, name="Other")
     async with running(care, neighbour):
         assert care.availability.reason.startswith("internal error: ")
         assert neighbour.is_available
@@ -176,7 +176,7 @@ async def test_a_fault_in_a_systems_code_is_that_devices_trouble(
 
 
 async def test_a_device_says_by_itself_that_it_is_away_and_back(board, device):
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         device.tell(Availability(is_available=False, at_utc=AT, reason="silent"))
         await settled()
         assert board.retained[AVAILABILITY] == "offline"
@@ -187,7 +187,7 @@ async def test_a_device_says_by_itself_that_it_is_away_and_back(board, device):
 
 
 async def test_nonsense_is_said_once_and_left_out(board, device, caplog):
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         for _ in range(3):
             device.tell_state("port_9", True)
             device.tell_state("port_1", "maybe")
@@ -212,14 +212,14 @@ async def test_an_entity_that_cannot_be_a_topic_is_left_out(board, caplog):
 
     entities = (*ENTITIES, Switch(key="a/b"), Switch(key=""), Strange(key="odd"))
     device = ScriptedDevice(entities=entities)
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         components = json.loads(board.retained[CONFIG])["components"]
         assert set(components) == {"port_1", "port_2", "port_1_power"}
     assert len(caplog.messages) == 3
 
 
 async def test_entities_that_are_gone_are_taken_away(board, device):
-    async with running(kept(device, site_of(board))):
+    async with running(managed(device, context_of(board))):
         device.tell_state("port_2", True)
         await settled()
         device.entities = (Switch(key="port_1", name="Kettle"),)
@@ -234,7 +234,7 @@ async def test_entities_that_are_gone_are_taken_away(board, device):
 
 async def test_what_happens_is_told_to_the_gateways_holder(board, device):
     events: list[GatewayEvent] = []
-    async with running(kept(device, site_of(board, events))):
+    async with running(managed(device, context_of(board, events))):
         device.tell_state("port_1", True)
         device.tell_state("port_9", True)
         await settled()
@@ -243,7 +243,7 @@ async def test_what_happens_is_told_to_the_gateways_holder(board, device):
 
 
 async def test_a_device_can_be_opened_anew_at_once(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         care.reopen()
         await settled()
@@ -259,11 +259,11 @@ async def test_a_device_can_be_opened_anew_at_once(board, device):
 
 
 async def test_a_device_that_is_given_up_leaves_the_broker(board, device):
-    care = kept(device, site_of(board))
+    care = managed(device, context_of(board))
     async with running(care):
         device.tell_state("port_1", True)
         await settled()
-        care.stop()
+        care.release()
         await settled()
         assert board.retained == {}
         assert not device.is_open
@@ -272,15 +272,15 @@ async def test_a_device_that_is_given_up_leaves_the_broker(board, device):
 
 
 async def test_a_device_that_another_one_is_already_is_tried_again_later(board, device):
-    site = site_of(board)
     is_taken = True
 
-    def claim(_device: GatewayDevice, _info: DeviceInfo) -> str:
-        if is_taken:
-            raise UsageError("it is the same device as Kitchen")
-        return "desk"
+    class Taken(AnyPlace):
+        def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
+            if is_taken:
+                raise UsageError("it is the same device as Kitchen")
+            return "desk"
 
-    care = kept(device, replace(site, claim=claim), name=None)
+    care = managed(device, context_of(board), name=None, places=Taken())
     async with running(care):
         await anyio.sleep(300)
         assert (device.is_open, board.history) == (False, [])

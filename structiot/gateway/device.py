@@ -11,27 +11,32 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from random import Random
 from types import MappingProxyType
+from typing import Protocol
 
 import anyio
 
-from structiot._kit.flow.backoff import Backoff, Schedule
 from structiot._kit.flow.tasks import service_group
-from structiot.errors import LinkLost, ReplyTimeout, StructiotError, UsageError
+from structiot.errors import (
+    InternalError,
+    LinkLost,
+    ReplyTimeout,
+    StructiotError,
+    UsageError,
+)
 from structiot.gateway.commanding import CommandRequest, CommandWorker
-from structiot.gateway.device_topics import DeviceTopics, Stage
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.commands import parse_command, takes_commands
 from structiot.gateway.events import (
     CommandDone,
     CommandFailed,
     DeviceUpdate,
-    GatewayEvent,
 )
+from structiot.gateway.retrying import when
 from structiot.model import (
     Availability,
     Command,
@@ -40,37 +45,35 @@ from structiot.model import (
     DeviceInfo,
     EntitiesChanged,
     Entity,
+    Occurrence,
     State,
     StateChange,
 )
 
-__all__ = ["GatewayDevice", "Site", "error_payload"]
+__all__ = ["GatewayDevice", "Places", "error_payload", "shown"]
 
 # Opening includes what a system retries by itself; this only ends a hang.
 _OPEN_S = 60.0
 _SHOWN_BYTES = 200
+_LEFT = "it has left"
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What all devices of one gateway have in common.
+class Places(Protocol):
+    """The levels in topics, of which each device has one."""
 
-    Attributes:
-        stage: Where they show themselves.
-        command_s: Longest time for one command.
-        retry: When a device is opened again.
-        claim: Gives a device that was opened its level in topics; raises if it is
-            in the gateway's care already.
-        emit: Tells the gateway's holder what happens.
-    """
+    def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
+        """Give a device that was opened its place.
 
-    stage: Stage
-    command_s: float
-    retry: Backoff
-    claim: Callable[[GatewayDevice, DeviceInfo], str]
-    emit: Callable[[GatewayEvent], None]
+        Raises:
+            UsageError: It is in the gateway's care already, from another source.
+        """
+        ...
+
+    def leave(self, device: GatewayDevice) -> None:
+        """Take the place of a device that is given up."""
+        ...
 
 
 def error_payload(error: str, *, topic: str, payload: bytes, at_utc: datetime) -> str:
@@ -97,28 +100,31 @@ class GatewayDevice:
     Attributes:
         source: Where it comes from.
         info: Who it is; None until it was opened once.
+        is_released: It was given up for good.
     """
 
     def __init__(
         self,
         source: Source,
-        site: Site,
+        context: GatewayContext,
+        places: Places,
         *,
         slug: str | None = None,
-        random: Random | None = None,
     ) -> None:
         self.source = source
         self.info: DeviceInfo | None = None
-        self._site = site
-        self._face = DeviceTopics(site.stage, self.label, slug)
+        self.is_released: bool = False
+        self._context = context
+        self._places = places
+        self._topics = DeviceTopics(context, self.label, slug)
         self._device: Device | None = None
-        self._schedule: Schedule = site.retry.start(random)
+        self._is_open = False
+        self._retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
-        self._wake = anyio.Event()
-        self._is_failing = False
+        self._reported = ""
         self._worker = CommandWorker(
-            self.label, command_s=site.command_s, report=self._command_ended
+            self.label, command_s=context.command_s, report=self._command_ended
         )
 
     @property
@@ -136,76 +142,98 @@ class GatewayDevice:
     @property
     def slug(self) -> str | None:
         """Its level in topics; None until that is known."""
-        return self._face.slug
+        return self._topics.slug
 
     @property
     def is_available(self) -> bool:
         """Whether it can be reached."""
-        return self._face.availability.is_available
+        return self._topics.availability.is_available
 
     @property
     def availability(self) -> Availability:
         """Whether it can be reached, since when, and why not."""
-        return self._face.availability
+        return self._topics.availability
 
     @property
     def entities(self) -> Mapping[str, Entity]:
         """What it has, by key."""
-        return MappingProxyType(self._face.entities)
+        return MappingProxyType(self._topics.entities)
 
     @property
     def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity that has told one, by key."""
-        return MappingProxyType(self._face.states)
+        """The latest state of each entity that has told one that it can have, by key."""
+        known = {} if self._device is None else self._device.states
+        return {key: known[key] for key in known if key in self._topics.shown}
 
     # ------------------------------------------------------------ its life
 
     def reopen(self) -> None:
         """Close it and open it again at once."""
-        self._schedule.attempt = 0
-        self._wake.set()
+        self._retrying.retry_now()
         if self._opening is not None:
             self._opening.cancel()
 
-    def stop(self) -> None:
-        """Give it up for good and take it off the broker."""
+    def replace_source(self, source: Source) -> None:
+        """Take another source in its place; one that is connected is opened anew."""
+        before, self.source = self.source, source
+        if source.comes_by_itself or source.parent is not before.parent:
+            self.reopen()
+
+    def release(self) -> None:
+        """Give it up for good: close it and take it off the broker."""
+        self.is_released = True
         self._life.cancel()
-        self._face.withdraw()
+        self._places.leave(self)
+        self._topics.withdraw()
 
     def forget(self) -> None:
         """Leave its place in topics as offline: another device is here now."""
-        self._face.leave("another device answers in its place")
+        self._topics.leave("another device answers in its place")
 
     async def run(self) -> None:
-        """Keep it open until cancelled or stopped."""
+        """Keep it open until cancelled or released."""
         with self._life:
             self._tell_availability(self.availability)
             while True:
-                reason = await self._open_once()
+                error = await self._open_once()
+                reason = str(error)
                 self._lost(reason)
-                delay_s = self._schedule.next_delay_s() or 0.0
-                self._say_failing(reason, delay_s)
-                with anyio.move_on_after(delay_s):
-                    await self._wake.wait()
-                self._wake = anyio.Event()
+                delay_s = self._retrying.delay_after(error)
+                if self.source.comes_by_itself:
+                    delay_s = None
+                    _log.info("%s is absent: %s", self.label, reason)
+                else:
+                    self._say_failing(f"{reason}; {when(delay_s)}", reason)
+                await self._retrying.pause(delay_s)
 
-    async def _open_once(self) -> str:
-        """Open it and follow it until it is lost; say why it was."""
-        reason = "it is opened anew"
+    async def _open_once(self) -> Exception:
+        """Open it and follow it until it is lost; give the reason why it was."""
         try:
             with anyio.CancelScope() as self._opening:
                 await self._serve()
         except StructiotError as exc:
-            reason = str(exc)
+            return exc
         # Isolation: a fault in one system's code must not end the others' devices.
         except Exception as exc:  # noqa: BLE001
             _log.error("%s: internal error", self.label, exc_info=exc)
-            reason = f"internal error: {type(exc).__name__}: {exc}"
+            return InternalError(f"internal error: {type(exc).__name__}: {exc}")
         finally:
             self._opening = None
-        return reason
+        return LinkLost("it is opened anew")
 
     async def _serve(self) -> None:
+        parent = self.source.parent
+        if parent is None:
+            await self._serve_alone()
+        else:
+            async with parent.in_use(self._wait_for_parent):
+                await self._serve_alone()
+
+    def _wait_for_parent(self, reason: str) -> None:
+        self._lost(reason)
+        self._say_failing(reason, reason)
+
+    async def _serve_alone(self) -> None:
         with anyio.move_on_after(_OPEN_S) as patience:
             async with self.source.open() as device:
                 patience.deadline = math.inf
@@ -215,7 +243,7 @@ class GatewayDevice:
                     self._opened(device)
                     await self._follow(device)
                 finally:
-                    self._schedule.succeeded(anyio.current_time() - opened_at)
+                    self._retrying.lived(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
@@ -234,44 +262,54 @@ class GatewayDevice:
             async for _ in events:
                 if not _is_provisional(device):
                     return
-        raise LinkLost("it tells no more")
+        raise LinkLost(_LEFT)
 
     async def _follow(self, device: Device) -> None:
         async with device.events() as events, service_group() as tg:
             tg.start_soon(self._worker.work, device, name="structiot.gateway.commands")
             async for event in events:
                 self._take(event)
-        raise LinkLost("it tells no more")
+        told = device.availability
+        raise LinkLost(told.reason if told.reason and not told.is_available else _LEFT)
 
     def _opened(self, device: Device) -> None:
-        slug = self._site.claim(self, device.info)
-        self._face.slug = slug
-        self._face.forgive()
+        slug = self._places.claim(self, device.info)
+        self._topics.slug = slug
+        self._topics.forgive()
         self._device = device
+        self._is_open = True
         self._describe(device)
-        what = "is reached again" if self._is_failing else "is open"
+        what = "is reached again" if self._reported else "is open"
         _log.info("%s %s as %s", self.label, what, slug)
-        self._is_failing = False
+        self._reported = ""
 
     def _lost(self, reason: str) -> None:
-        self._device = None
+        self._is_open = False
         self._worker.reject_waiting(f"{self.label} is not available: {reason}")
-        at_utc = self._site.stage.clock()
+        at_utc = self._context.clock()
         lost = Availability(is_available=False, at_utc=at_utc, reason=reason)
         if self.is_available or self.availability.reason != reason:
             self._tell_availability(lost)
 
-    def _say_failing(self, reason: str, delay_s: float) -> None:
-        level = logging.DEBUG if self._is_failing else logging.WARNING
-        self._is_failing = True
-        _log.log(level, "%s: %s; trying again in %.1f s", self.label, reason, delay_s)
+    def _say_failing(self, message: str, reason: str) -> None:
+        """Say once what is wrong, until it is another thing or over."""
+        is_said = bool(self._reported) and not self._is_final(reason)
+        level = logging.DEBUG if is_said else logging.WARNING
+        self._reported = reason
+        _log.log(level, "%s: %s", self.label, message)
+
+    def _is_final(self, reason: str) -> bool:
+        return self._retrying.is_parked and self._reported != reason
 
     # ------------------------------------------------------------ what it tells
 
     def _take(self, event: object) -> None:
         match event:
             case StateChange():
-                if self._face.show_state(event):
+                if self._topics.show_state(event):
+                    self._emit(event)
+            case Occurrence():
+                if self._topics.show_occurrence(event):
                     self._emit(event)
             case Availability():
                 self._tell_availability(event)
@@ -280,26 +318,26 @@ class GatewayDevice:
                     self._described_anew(self._device)
                 self._emit(event)
             case _:
-                self._face.say_nonsense("event", f"{event!r} is no event")
+                self._topics.say_nonsense("event", f"{event!r} is no event")
 
     def _described_anew(self, device: Device) -> None:
         was_provisional = self.info is not None and self.info.is_provisional
         if was_provisional and not device.info.is_provisional:
-            self._face.slug = self._site.claim(self, device.info)
+            self._topics.slug = self._places.claim(self, device.info)
             _log.info("%s has said who it is: %s", self.label, device.info.id)
         self._describe(device)
 
     def _describe(self, device: Device) -> None:
         self.info = device.info
-        self._face.describe(self.name, device.info, device.entities)
+        self._topics.describe(self.name, device.info, device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:
-        self._face.show_availability(availability)
+        self._topics.show_availability(availability)
         self._emit(availability)
 
     def _emit(self, event: DeviceEvent) -> None:
         if self.slug is not None:
-            self._site.emit(DeviceUpdate(device=self.slug, event=event))
+            self._context.emit(DeviceUpdate(device=self.slug, event=event))
 
     # ------------------------------------------------------------ what it is told
 
@@ -320,7 +358,7 @@ class GatewayDevice:
             self._command_ended(request, error)
 
     def _commanded(self, key: str) -> Entity:
-        if self._device is None:
+        if not self._is_open:
             reason = self.availability.reason
             raise LinkLost(f"{self.label} is not available: {reason}", reason=reason)
         entity = self.entities.get(key)
@@ -337,17 +375,17 @@ class GatewayDevice:
         if slug is None:
             return
         if error is None:
-            self._site.emit(
+            self._context.emit(
                 CommandDone(device=slug, entity=request.entity, payload=shown(payload))
             )
             return
-        stage = self._site.stage
+        context = self._context
         text = error_payload(
-            error, topic=request.topic, payload=payload, at_utc=stage.clock()
+            error, topic=request.topic, payload=payload, at_utc=context.clock()
         )
-        stage.board.tell(stage.topics.error(slug), text)
+        context.sink.tell(context.topics.error(slug), text)
         _log.warning("%s: command %s refused: %s", slug, request.entity, error)
-        self._site.emit(
+        self._context.emit(
             CommandFailed(
                 device=slug, entity=request.entity, payload=shown(payload), error=error
             )

@@ -1,0 +1,134 @@
+"""Reads a gateway's configuration and says all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from os import PathLike, fspath
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from structiot.gateway.config.assembly import config_model
+from structiot.gateway.config.checks import cross_field_checks
+from structiot.gateway.config.fields import Finding
+from structiot.gateway.config.files import with_files
+from structiot.gateway.config.positions import (
+    Position,
+    Positions,
+    find_positions,
+    position_at,
+)
+from structiot.gateway.config.problems import findings_of
+from structiot.gateway.config.sections import GatewayConfig
+from structiot.gateway.errors import ConfigProblem, InvalidConfig
+
+__all__ = ["load_config"]
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfig:
+    """Read and check the settings of a gateway.
+
+    It reads files: where a loop runs already, call it in a worker thread.
+
+    Args:
+        source: Path of a TOML file, or a mapping of what such a file holds.
+
+    Returns:
+        The settings; what was not given has its default.
+
+    Raises:
+        InvalidConfig: Everything that is wrong: a file that cannot be read or is not
+            TOML, unknown keys, wrong types, impossible values. Its `problems` have
+            file, line and column. It is a `ConfigError`.
+    """
+    if isinstance(source, Mapping):
+        return _checked(source, path="", folder=FilePath(), positions=Positions())
+    path = fspath(source)
+    text = _text_of(path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise InvalidConfig([_syntax_problem(path, text, exc)]) from exc
+    return _checked(
+        data, path=path, folder=FilePath(path).parent, positions=find_positions(text)
+    )
+
+
+def _text_of(path: str) -> str:
+    try:
+        raw = FilePath(path).read_bytes()
+    except OSError as exc:
+        message = f"cannot be read: {(exc.strerror or str(exc)).lower()}"
+        problem = ConfigProblem(path=path, line=None, column=None, message=message)
+        raise InvalidConfig([problem]) from exc
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as exc:
+        head = raw[: exc.start].decode()
+        place = position_at(head, len(head))
+        message = f"byte 0x{raw[exc.start]:02x} is no UTF-8, which TOML is written in"
+        raise InvalidConfig(
+            [
+                ConfigProblem(
+                    path=path, line=place.line, column=place.column, message=message
+                )
+            ]
+        ) from exc
+
+
+def _syntax_problem(
+    path: str, text: str, exc: tomllib.TOMLDecodeError
+) -> ConfigProblem:
+    message = str(exc)
+    place = position_at(text, len(text))
+    if match := _PLACE.search(message):
+        message = message[: match.start()]
+        if match[1]:
+            place = Position(int(match[1]), int(match[2]))
+        else:
+            message += " at the end of the file"
+    message = f"not valid TOML: {message[:1].lower()}{message[1:]}"
+    return ConfigProblem(
+        path=path, line=place.line, column=place.column, message=message
+    )
+
+
+def _checked(
+    data: Mapping[str, Any], *, path: str, folder: FilePath, positions: Positions
+) -> GatewayConfig:
+    model, findings = config_model(data)
+    findings += cross_field_checks(model, data)
+    data, trouble = with_files(model, data, folder)
+    findings += trouble
+    config = None
+    try:
+        config = model.model_validate(dict(data))
+    except ValidationError as exc:
+        everything, _ = config_model(data, is_whole=True)
+        findings += findings_of(exc, everything)
+    if findings or config is None:
+        raise InvalidConfig(_problems(path, findings, positions)) from None
+    return config
+
+
+def _problems(
+    path: str, findings: Iterable[Finding], positions: Positions
+) -> list[ConfigProblem]:
+    problems = []
+    for finding in findings:
+        find = positions.key if finding.is_about_key else positions.value
+        place = find(finding.path)
+        problems.append(
+            ConfigProblem(
+                path=path,
+                line=place.line if place else None,
+                column=place.column if place else None,
+                message=finding.message,
+            )
+        )
+    return sorted(problems, key=lambda p: (p.line or 0, p.column or 0, p.message))

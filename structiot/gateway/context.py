@@ -1,0 +1,63 @@
+"""What all devices and drivers of one gateway share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Protocol
+
+from structiot._kit.flow.backoff import Backoff
+from structiot.gateway.entities.topics import Topics
+from structiot.gateway.events import GatewayEvent
+from structiot.gateway.retrying import Retrying
+
+__all__ = ["GatewayContext", "TopicSink"]
+
+
+class TopicSink(Protocol):
+    """Where topics are published; none of it waits."""
+
+    def retain(self, topic: str, payload: str) -> None:
+        """Want a retained payload on a topic."""
+        ...
+
+    def clear(self, topic: str) -> None:
+        """Want a topic to have no retained message."""
+        ...
+
+    def tell(self, topic: str, payload: str) -> None:
+        """Publish something once, soon or not at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayContext:
+    """What all devices and drivers of one gateway share.
+
+    Attributes:
+        topics: The gateway's topics.
+        sink: Where they are published.
+        version: Version of structiot, for announcements.
+        announces: Whether devices announce themselves to Home Assistant.
+        clock: Tells the time in UTC.
+        random: Jitter of the delays.
+        retry: When something that failed is tried again.
+        command_s: Longest time for one command.
+        emit: Tells the gateway's holder what happens.
+    """
+
+    topics: Topics
+    sink: TopicSink
+    version: str
+    announces: bool
+    clock: Callable[[], datetime]
+    random: Random
+    retry: Backoff
+    command_s: float
+    emit: Callable[[GatewayEvent], None]
+
+    def retrying(self) -> Retrying:
+        """Begin a schedule of attempts."""
+        return Retrying(self.retry, self.random)

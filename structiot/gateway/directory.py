@@ -1,0 +1,87 @@
+"""Which device has which place in topics, and who is in care twice.
+
+A device is known by its system and its id. What is listed by a user has precedence over
+what was found, and a place that somebody named outlives the device behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from structiot.errors import UsageError
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.device import GatewayDevice
+from structiot.gateway.drivers.driver import Source
+from structiot.gateway.entities.topics import slug_of, slug_of_device, unique_slug
+from structiot.model import DeviceInfo
+
+__all__ = ["DeviceDirectory"]
+
+
+class DeviceDirectory:
+    """The devices of all drivers, by their level in topics and by their identity."""
+
+    def __init__(self, context: GatewayContext) -> None:
+        self._context = context
+        self._by_slug: dict[str, GatewayDevice] = {}
+        self._owners: dict[tuple[str, str], GatewayDevice] = {}
+
+    @property
+    def by_slug(self) -> Mapping[str, GatewayDevice]:
+        """The devices that have a place in the topics; a live view."""
+        return MappingProxyType(self._by_slug)
+
+    def take(self, source: Source) -> GatewayDevice:
+        """Make a device of a source; one with a name has its place at once."""
+        slug = None
+        if source.name:
+            slug = unique_slug(slug_of(source.name), self._by_slug)
+        device = GatewayDevice(source, self._context, self, slug=slug)
+        if slug is not None:
+            self._by_slug[slug] = device
+        return device
+
+    def leave(self, device: GatewayDevice) -> None:
+        """Take the place of a device that is given up."""
+        if device.slug is not None and self._by_slug.get(device.slug) is device:
+            del self._by_slug[device.slug]
+        for identity in self._identities_of(device):
+            del self._owners[identity]
+
+    def _identities_of(self, device: GatewayDevice) -> list[tuple[str, str]]:
+        return [key for key, owner in self._owners.items() if owner is device]
+
+    def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
+        """Give an opened device its level in topics.
+
+        A device with a name may have it before it is known who it is.
+
+        Raises:
+            UsageError: It is in the gateway's care already, from another source.
+        """
+        if info.is_provisional and device.slug is not None:
+            return device.slug
+        identity = (info.system, info.id)
+        owner = self._owners.get(identity)
+        if owner is not None and owner is not device:
+            if device.source.is_found or not owner.source.is_found:
+                raise UsageError(f"it is the same device as {owner.label}")
+            owner.release()
+        before = self._identities_of(device)
+        if before and before != [identity]:
+            self._forget(device, before)
+        self._owners[identity] = device
+        slug = device.slug
+        if slug is None:
+            slug = unique_slug(slug_of_device(info, device.source.name), self._by_slug)
+            self._by_slug[slug] = device
+        return slug
+
+    def _forget(self, device: GatewayDevice, before: list[tuple[str, str]]) -> None:
+        """Another device answers where this one was; only a given name stays."""
+        for identity in before:
+            del self._owners[identity]
+        if device.source.name is None and device.slug is not None:
+            del self._by_slug[device.slug]
+            device.forget()

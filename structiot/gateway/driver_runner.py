@@ -1,0 +1,209 @@
+"""Runs one system's driver, and keeps its trouble to its system.
+
+A driver is starting, running, failing or parked. Whatever it does (raises at once or
+after a while, hangs while it starts) is said once, shown on MQTT and followed by another
+start; its devices stay in care meanwhile. After a start the devices that it did not add
+again are released. The connections that its devices share end with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from structiot._kit.flow.tasks import service_group
+from structiot.errors import InternalError, ReplyTimeout, StructiotError, UsageError
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.device import GatewayDevice
+from structiot.gateway.directory import DeviceDirectory
+from structiot.gateway.drivers.driver import Driver, ManagedDevice, Source
+from structiot.gateway.drivers.shared_connection import SharedConnection
+from structiot.gateway.events import DriverState, DriverUpdate
+from structiot.gateway.retrying import when
+
+__all__ = ["DriverRunner"]
+
+_START_S = 60.0
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class DriverRunner:
+    """One driver in the gateway's care; it is the `DeviceRegistry` that the driver sees.
+
+    Attributes:
+        status: What it does, as shown on MQTT.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        make: Callable[[], Driver],
+        context: GatewayContext,
+        directory: DeviceDirectory,
+        tasks: TaskGroup,
+        *,
+        on_started: Callable[[str], None],
+    ) -> None:
+        self._make = make
+        self._context = context
+        self._directory = directory
+        self._device_tasks = tasks
+        self._on_started = on_started
+        self._retrying = context.retrying()
+        self._driver: Driver | None = None
+        self._devices: dict[str, GatewayDevice] = {}
+        self._added: set[str] = set()
+        self._connections: list[SharedConnection[Any]] = []
+        self._run_tasks: TaskGroup | None = None
+        self._patience = anyio.CancelScope()
+        self._has_started = False
+        self.status: DriverUpdate = DriverUpdate(
+            system=system, state="starting", reason="", at_utc=context.clock()
+        )
+        self._show("starting", "")
+
+    @property
+    def may_come_later(self) -> bool:
+        """Whether a device may turn up that is not known now."""
+        driver = self._driver
+        return not self._has_started or driver is None or driver.finds_more
+
+    # ------------------------------------------------------------ its life
+
+    async def run(self) -> None:
+        """Keep it running until cancelled."""
+        while True:
+            error = await self._run_once()
+            if error is None:
+                await anyio.sleep_forever()
+                return
+            delay_s = self._retrying.delay_after(error)
+            state: DriverState = "parked" if delay_s is None else "failing"
+            if self.status.reason != str(error):
+                system = self.status.system
+                _log.warning("%s: %s; %s", system, error, when(delay_s))
+            self._show(state, str(error))
+            await self._retrying.pause(delay_s)
+
+    async def _run_once(self) -> Exception | None:
+        """Run it until it ends; give the error that ended it, if one did."""
+        began_at = anyio.current_time()
+        self._added.clear()
+        self._connections.clear()
+        self._has_started = False
+        try:
+            with anyio.move_on_after(_START_S) as self._patience:
+                await self._run_driver()
+        except StructiotError as exc:
+            return exc
+        # Isolation: a fault in one system's driver must not end the others.
+        except Exception as exc:  # noqa: BLE001
+            if self.status.state != "failing":
+                _log.error("%s: internal error", self.status.system, exc_info=exc)
+            return InternalError(f"internal error: {type(exc).__name__}: {exc}")
+        finally:
+            self._retrying.lived(anyio.current_time() - began_at)
+        if self._patience.cancelled_caught:
+            message = f"its driver has not started within {_START_S:g} s"
+            return ReplyTimeout(message, request="start", after_s=_START_S)
+        return None
+
+    async def _run_driver(self) -> None:
+        async with service_group() as tasks:
+            self._run_tasks = tasks
+            try:
+                self._driver = self._make()
+                await self._driver.run(self)
+                self.started()
+                if self._connections:
+                    await anyio.sleep_forever()
+            finally:
+                self._run_tasks = None
+
+    # ------------------------------------------------------------ what it sees
+
+    def add(self, source: Source) -> ManagedDevice:
+        """Take a device into care, or another source for one that is."""
+        self._added.add(source.key)
+        device = self._devices.get(source.key)
+        if device is not None and not device.is_released:
+            device.replace_source(source)
+            return device
+        device = self._devices[source.key] = self._directory.take(source)
+        self._device_tasks.start_soon(
+            device.run, name=f"structiot.gateway.device {source.label}"
+        )
+        return device
+
+    def started(self) -> None:
+        """Tell that what is known from the beginning has been added."""
+        if self._has_started:
+            return
+        self._has_started = True
+        self._patience.deadline = math.inf
+        for key in [key for key in self._devices if key not in self._added]:
+            self._devices.pop(key).release()
+        self._show_running()
+        self._on_started(self.status.system)
+
+    def share(
+        self, label: str, open_it: Callable[[], AbstractAsyncContextManager[T]]
+    ) -> SharedConnection[T]:
+        """Keep a connection open until the driver ends.
+
+        Raises:
+            UsageError: The driver does not run.
+        """
+        if self._run_tasks is None:
+            raise UsageError(f"{label} is shared by a driver that does not run")
+        shared = SharedConnection(
+            label, open_it, self._context.retrying(), self._connection_changed
+        )
+        self._connections.append(shared)
+        name = f"structiot.gateway.connection {label}"
+        self._run_tasks.start_soon(shared.run, name=name)
+        return shared
+
+    # ------------------------------------------------------------ what it shows
+
+    def _connection_changed(self, _connection: SharedConnection[Any]) -> None:
+        if self._has_started:
+            self._show_running()
+
+    def _show_running(self) -> None:
+        """Show that it runs, or which of its connections does not."""
+        for one in self._connections:
+            if one.reason:
+                state: DriverState = "parked" if one.is_parked else "failing"
+                self._show(state, f"{one.label}: {one.reason}")
+                return
+        if self.status.reason:
+            _log.info("%s: running again", self.status.system)
+        self._show("running", "")
+
+    def _show(self, state: DriverState, reason: str) -> None:
+        context, before = self._context, self.status
+        self.status = DriverUpdate(
+            system=before.system, state=state, reason=reason, at_utc=context.clock()
+        )
+        if (before.state, before.reason) == (state, reason) and state != "starting":
+            self.status = before
+            return
+        payload = {
+            "state": state,
+            "reason": reason,
+            "since": self.status.at_utc.isoformat(timespec="milliseconds"),
+        }
+        topic = context.topics.driver(before.system)
+        context.sink.retain(topic, json.dumps(payload, ensure_ascii=False))
+        context.emit(self.status)

@@ -1,0 +1,80 @@
+"""Which systems a gateway can serve: whatever is installed, found by entry point.
+
+A package, ours like a stranger's, names the class of its driver in its pyproject.toml:
+
+    [project.entry-points."structiot.drivers"]
+    maxsmart = "structiot.gateway.drivers.maxsmart:MaxSmartDriver"
+
+The name on the left is that of the section in the configuration. Nothing is imported
+before the system is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, TypeAlias
+
+from structiot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from structiot.gateway.drivers.driver import Driver
+
+__all__ = ["ENTRY_POINTS", "installed_drivers", "load_driver", "with_driver"]
+
+ENTRY_POINTS = "structiot.drivers"
+# A name is a table in TOML and a part of identifiers: no underscore, which ends it there.
+_NAME = re.compile(r"[a-z][a-z0-9]*")
+_RESERVED = {"mqtt", "broker", "gateway"}
+
+LoadDriver: TypeAlias = Callable[[], object]
+
+# Read once, at import: it looks into files, which no event loop should wait for.
+_by_entry_point: dict[str, LoadDriver] = {
+    point.name: point.load
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    if _NAME.fullmatch(point.name) and point.name not in _RESERVED
+}
+_by_hand: dict[str, LoadDriver] = {}
+
+
+def installed_drivers() -> Mapping[str, LoadDriver]:
+    """Give what loads the driver class of each system, by the system's name."""
+    return {**_by_entry_point, **_by_hand}
+
+
+def load_driver(name: str) -> type[Driver]:
+    """Import the driver class of a system.
+
+    Raises:
+        ConfigError: There is no such system, or its package cannot be imported.
+    """
+    load = installed_drivers().get(name)
+    if load is None:
+        known = ", ".join(installed_drivers()) or "none"
+        raise ConfigError(f"no driver for {name!r} is installed; there are: {known}")
+    try:
+        driver = load()
+    # A stranger's package may fail in any way; it costs its own system.
+    except Exception as exc:
+        raise ConfigError(
+            f"the driver for {name!r} cannot be loaded: {type(exc).__name__}: {exc}"
+        ) from exc
+    if not (isinstance(driver, type) and hasattr(driver, "section")):
+        raise ConfigError(f"{driver!r} is no driver class for {name!r}")
+    return driver
+
+
+@contextmanager
+def with_driver(name: str, driver: type[Driver]) -> Generator[None]:
+    """Have a driver found by this name for the length of the block, as if installed."""
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        message = f"{name!r} is no name for a system: lower-case letters and digits"
+        raise ConfigError(message)
+    _by_hand[name] = lambda: driver
+    try:
+        yield
+    finally:
+        del _by_hand[name]

@@ -1,0 +1,66 @@
+"""When something that failed is tried again, and what is not.
+
+Devices, shared connections and drivers all live by this: growing, jittered delays for
+what a retry can cure, the peer's own delay where it named one, and none at all for what
+only a person can mend.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import anyio
+
+from structiot._kit.flow.backoff import Backoff, Schedule
+from structiot.errors import AuthRefused, ConfigError, RateLimited
+
+__all__ = ["Retrying", "when"]
+
+_MEND_IT = (AuthRefused, ConfigError)
+PARKED = "not tried again before a restart"
+
+
+class Retrying:
+    """One thing's attempts.
+
+    Attributes:
+        is_parked: The last failure was final: it waits until it is told to try again.
+    """
+
+    def __init__(self, backoff: Backoff, random: Random) -> None:
+        self.is_parked: bool = False
+        self._backoff = backoff
+        self._random = random
+        self._schedule: Schedule = backoff.start(random)
+        self._wake = anyio.Event()
+
+    def lived(self, seconds: float) -> None:
+        """Tell how long it held; after a stable time delays begin anew."""
+        self._schedule.succeeded(seconds)
+
+    def delay_after(self, error: Exception) -> float | None:
+        """Give the seconds until the next attempt; None parks it."""
+        self.is_parked = isinstance(error, _MEND_IT)
+        if self.is_parked:
+            return None
+        delay_s = self._schedule.next_delay_s() or 0.0
+        if isinstance(error, RateLimited):
+            return max(delay_s, error.retry_after_s or self._backoff.cap_s)
+        return delay_s
+
+    def retry_now(self) -> None:
+        """End the present pause, or leave out the next; delays begin anew."""
+        self._schedule = self._backoff.start(self._random)
+        self._wake.set()
+
+    async def pause(self, delay_s: float | None) -> None:
+        """Wait for the next attempt; None waits until it is called for."""
+        with anyio.move_on_after(delay_s):
+            await self._wake.wait()
+        self._wake = anyio.Event()
+        self.is_parked = False
+
+
+def when(delay_s: float | None) -> str:
+    """Say when the next attempt follows, for a log line."""
+    return PARKED if delay_s is None else f"trying again in {delay_s:.1f} s"

@@ -12,11 +12,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from structiot._kit.net.memory import MemoryNetwork
+    from structiot.testing.drivers.bench import DriverBench, open_driver_bench
+    from structiot.testing.drivers.conformance import DriverConformance
+    from structiot.testing.drivers.registry import (
+        FakeManagedDevice,
+        FakeRegistry,
+        running_driver,
+    )
     from structiot.testing.sweep import SweepFailed, cancel_sweep
 
-__all__ = ["MemoryNetwork", "SweepFailed", "cancel_sweep"]
+__all__ = [
+    # For any test
+    "MemoryNetwork",
+    "SweepFailed",
+    "cancel_sweep",
+    # For drivers
+    "DriverBench",
+    "DriverConformance",
+    "FakeManagedDevice",
+    "FakeRegistry",
+    "open_driver_bench",
+    "running_driver",
+]
 
 _HOME_OF = {
+    "DriverBench": "structiot.testing.drivers.bench",
+    "DriverConformance": "structiot.testing.drivers.conformance",
+    "FakeManagedDevice": "structiot.testing.drivers.registry",
+    "FakeRegistry": "structiot.testing.drivers.registry",
+    "open_driver_bench": "structiot.testing.drivers.bench",
+    "running_driver": "structiot.testing.drivers.registry",
     "MemoryNetwork": "structiot._kit.net.memory",
     "SweepFailed": "structiot.testing.sweep",
     "cancel_sweep": "structiot.testing.sweep",

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import pkgutil
 
+import pytest
+
 from structiot.testing import fixtures
 
 __all__ = ["pytest_plugins"]
+
+# What the tests that we lend assert is shown as in anybody's own file.
+pytest.register_assert_rewrite("structiot.testing.drivers")
 
 pytest_plugins: list[str] = [
     f"{fixtures.__name__}.{module.name}"

@@ -234,7 +234,12 @@ class DeviceReplaced(PeerError):
     """
 
     def __init__(
-        self, message: str, *, host: str, expected: str = "", found: str = ""
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        expected: str = "",
+        found: str = "",
     ) -> None:
         super().__init__(message)
         self.host = host

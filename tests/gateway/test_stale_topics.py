@@ -15,7 +15,7 @@ from structiot.errors import ConnectFailed
 from structiot.gateway import load_config, open_gateway
 from structiot.gateway.drivers import with_driver
 from structiot.mqtt import MqttClient, open_broker, open_mqttclient
-from tests.gateway.test_drivers import ScriptedDriver, scripted, stay
+from tests.gateway.scripted_driver import ScriptedDriver, scripted, stay
 
 pytestmark = pytest.mark.virtual_time
 

@@ -23,6 +23,7 @@ def test_every_topic_is_where_the_documentation_says():
     assert TOPICS.availability("desk") == "home/iot/desk/availability"
     assert TOPICS.state("desk", "port_1") == "home/iot/desk/port_1/state"
     assert TOPICS.command("desk", "port_1") == "home/iot/desk/port_1/set"
+    assert TOPICS.event("desk", "bell") == "home/iot/desk/bell/event"
     assert TOPICS.error("desk") == "home/iot/desk/error"
     assert TOPICS.all_commands == "home/iot/+/+/set"
     assert TOPICS.discovery("desk") == "homeassistant/device/g1_desk/config"
@@ -41,6 +42,7 @@ def test_a_command_topic_is_taken_apart():
     "topic",
     [
         "home/iot/desk/port_1/state",
+        "home/iot/desk/bell/event",
         "home/iot/desk/set",
         "home/iot/desk/port/1/set",
         "home/desk/port_1/set",

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import inspect
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -27,14 +27,27 @@ from structiot.model import (
     DeviceEvent,
     DeviceInfo,
     Entity,
+    Event,
+    Fan,
+    FanDirection,
+    FanState,
     LightState,
+    Lock,
+    LockAction,
+    LockState,
     Number,
+    Occurrence,
     Reading,
     Select,
     Sensor,
+    Siren,
+    SirenState,
+    State,
     StateChange,
     Switch,
+    Text,
 )
+from tests._support.entity_kinds import entity_kinds
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 VALUES = [
@@ -45,7 +58,10 @@ VALUES = [
 ]
 SAMPLES: dict[str, Any] = {
     "at_utc": NOW,
+    "channel": 1,
     "device": "strip",
+    "event_type": "single",
+    "event_types": ("single", "double"),
     "id": "strip",
     "is_available": True,
     "key": "port_1",
@@ -54,7 +70,6 @@ SAMPLES: dict[str, Any] = {
     "modes": ("off", "heat"),
     "name": "Strip",
     "options": ("one", "two"),
-    "port": 1,
     "state": True,
     "system": "maxsmart",
 }
@@ -64,7 +79,7 @@ def made(cls: type) -> Any:
     required = {
         field.name: SAMPLES[field.name]
         for field in dataclasses.fields(cls)
-        if field.default is dataclasses.MISSING
+        if field.default is field.default_factory is dataclasses.MISSING
     }
     return cls(**required)
 
@@ -73,9 +88,14 @@ def test_the_public_list_is_what_the_module_defines():
     defined = {
         name
         for name, value in vars(model).items()
-        if getattr(value, "__module__", None) == model.__name__
+        if getattr(value, "__module__", "").startswith(f"{model.__name__}.")
     }
     assert defined | {"State", "Command", "DeviceEvent"} == set(model.__all__)
+
+
+def test_every_kind_of_entity_can_be_imported():
+    assert {kind.__name__ for kind in entity_kinds()} < set(model.__all__)
+    assert {Event, Fan, Lock, Siren, Switch, Text} < entity_kinds()
 
 
 @pytest.mark.parametrize("cls", VALUES)
@@ -102,7 +122,13 @@ def test_what_is_not_reported_is_none():
     reading = Reading(device="strip", channel=1, at_utc=NOW)
     assert (reading.is_on, reading.power_w, reading.current_a) == (None, None, None)
     assert (reading.voltage_v, reading.energy_wh) == (None, None)
-    for state in (LightState(), CoverState(), ClimateState()):
+    for state in (
+        LightState(),
+        CoverState(),
+        ClimateState(),
+        FanState(),
+        SirenState(),
+    ):
         assert all(
             getattr(state, field.name) is None for field in dataclasses.fields(state)
         )
@@ -122,6 +148,17 @@ def test_texts_of_the_enumerations_are_what_home_assistant_says():
         "closing",
         "stopped",
     ]
+    assert [str(action) for action in LockAction] == ["lock", "unlock", "open"]
+    assert [str(state) for state in LockState] == [
+        "locked",
+        "unlocked",
+        "locking",
+        "unlocking",
+        "jammed",
+        "open",
+        "opening",
+    ]
+    assert [str(direction) for direction in FanDirection] == ["forward", "reverse"]
 
 
 def test_ranges_have_the_defaults_of_a_home():
@@ -129,6 +166,47 @@ def test_ranges_have_the_defaults_of_a_home():
     assert (climate.min_target_c, climate.max_target_c, climate.step_c) == (5, 35, 0.5)
     assert Number(key="limit", minimum=0, maximum=100).step == 1
     assert Select(key="spray", options=("off", "on")).options == ("off", "on")
+    assert (Text(key="sign").min_length, Text(key="sign").max_length) == (0, 255)
+
+
+def test_what_is_not_said_of_an_entity_it_cannot_do():
+    assert not Lock(key="door").can_open
+    fan = Fan(key="fan")
+    assert (fan.speed_steps, fan.presets) == (0, ())
+    assert (fan.can_oscillate, fan.has_direction) == (False, False)
+    siren = Siren(key="siren")
+    assert siren.tones == ()
+    assert (siren.has_volume, siren.has_duration) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("entity", "text", "fits"),
+    [
+        (Text(key="sign"), "", True),
+        (Text(key="sign"), "x" * 255, True),
+        (Text(key="sign"), "x" * 256, False),
+        (Text(key="pin", min_length=4, max_length=6), "123", False),
+        (Text(key="pin", min_length=4, max_length=6), "1234567", False),
+        (Text(key="pin", pattern="[0-9]+"), "1234", True),
+        (Text(key="pin", pattern="[0-9]+"), "1234x", False),
+        (Text(key="pin", pattern="[0-9]+"), "1234\n", False),
+    ],
+)
+def test_a_text_fits_by_its_length_and_as_a_whole(entity: Text, text: str, fits):
+    assert entity.fits(text) is fits
+
+
+def test_channels_are_the_ports_of_a_strip_and_0_is_the_whole():
+    assert Reading(device="strip", channel=3, at_utc=NOW).port == 3
+    assert Reading(device="plug", channel=0, at_utc=NOW).port == 0
+
+
+def test_occurrences_compare_by_all_that_they_have():
+    press = Occurrence(key="bell", event_type="ring", at_utc=NOW)
+    assert press == Occurrence(key="bell", event_type="ring", at_utc=NOW, data={})
+    again = Occurrence(key="bell", event_type="ring", at_utc=NOW, data={"n": 2})
+    assert press != again
+    assert len({press, again}) == 2
 
 
 class Lamp:
@@ -136,29 +214,32 @@ class Lamp:
 
     info = DeviceInfo(id="lamp", system="test", name="Lamp")
     entities: tuple[Entity, ...] = (Switch(key="lamp"), Sensor(key="power", unit="W"))
+    availability = Availability(is_available=True, at_utc=NOW)
 
     def __init__(self) -> None:
-        self.is_on = False
+        self.states: Mapping[str, State | None] = {"lamp": False}
 
     @asynccontextmanager
     async def events(self):
         async def present() -> AsyncIterator[DeviceEvent]:
-            yield Availability(is_available=True, at_utc=NOW)
-            yield StateChange(key="lamp", state=self.is_on, at_utc=NOW)
+            yield self.availability
+            for key, state in self.states.items():
+                yield StateChange(key=key, state=state, at_utc=NOW)
 
         yield present()
 
     async def command(self, key: str, command: Command) -> None:
         if key != "lamp" or not isinstance(command, bool):
             raise UsageError(f"{key} cannot be told {command!r}")
-        self.is_on = command
+        self.states = {"lamp": command}
 
 
-async def test_a_class_with_these_four_names_is_a_device():
+async def test_a_class_with_these_six_names_is_a_device():
     lamp: Device = Lamp()
     assert isinstance(lamp, Device)
     assert not isinstance(object(), Device)
     await lamp.command("lamp", True)
+    assert lamp.states == {"lamp": True}
     async with lamp.events() as events:
         seen = [event async for event in events]
     assert seen == [

@@ -20,11 +20,16 @@ from structiot.model import (
     Climate,
     Cover,
     Entity,
+    Event,
+    Fan,
     Light,
+    Lock,
     Number,
     Select,
     Sensor,
+    Siren,
     Switch,
+    Text,
     Update,
 )
 
@@ -36,6 +41,9 @@ _QOS = 1
 _MIN_STEP = 0.001  # Home Assistant refuses less
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # BinarySensor is binary_sensor
 _NO_PRESET = "none"  # Home Assistant adds it by itself and refuses it from others
+_NO_FAN_PRESET = "None"  # Home Assistant resets a fan's preset by it
+_MAX_SPEEDS = 100
+_MAX_TEXT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class _Place:
 
     state: str
     command: str
+    event: str
 
 
 def platform_of(entity: Entity) -> str:
@@ -61,8 +70,15 @@ def component_of(
         device: The device's level in topics.
         unique_id: Identity of the entity that outlives names and topics.
         topics: The gateway's topics.
+
+    Raises:
+        UsageError: The gateway does not know such an entity, or it cannot be.
     """
-    place = _Place(topics.state(device, entity.key), topics.command(device, entity.key))
+    place = _Place(
+        state=topics.state(device, entity.key),
+        command=topics.command(device, entity.key),
+        event=topics.event(device, entity.key),
+    )
     component: Component = {
         "platform": platform_of(entity),
         "unique_id": unique_id,
@@ -113,6 +129,40 @@ def _select(select: Select, place: _Place) -> Component:
 @_special.register
 def _button(_button: Button, place: _Place) -> Component:
     return {"command_topic": place.command, "payload_press": PRESS}
+
+
+@_special.register
+def _event(event: Event, place: _Place) -> Component:
+    return {"state_topic": place.event, "event_types": list(event.event_types)}
+
+
+@_special.register
+def _lock(lock: Lock, place: _Place) -> Component:
+    component: Component = {"state_topic": place.state, "command_topic": place.command}
+    if lock.can_open:
+        component["payload_open"] = "OPEN"
+    return component
+
+
+@_special.register
+def _text(text: Text, place: _Place) -> Component:
+    component: Component = {
+        "state_topic": place.state,
+        "value_template": "{{ value_json.text | default('', true) }}",
+        "command_topic": place.command,
+        "min": text.min_length,
+        "max": min(text.max_length, _MAX_TEXT),
+    }
+    if text.pattern is not None:
+        try:
+            re.compile(text.pattern)
+        except re.error as exc:
+            message = f"the pattern of {text.key} is no regular expression: {exc}"
+            raise UsageError(message) from None
+        component["pattern"] = text.pattern
+    if text.is_secret:
+        component["mode"] = "password"
+    return component
 
 
 @_special.register
@@ -221,11 +271,78 @@ def _climate(climate: Climate, place: _Place) -> Component:
     }
     presets = [preset for preset in climate.presets if preset != _NO_PRESET]
     if presets:
+        component |= {"preset_modes": presets, **_presets(place)}
+    return component
+
+
+def _presets(place: _Place) -> Component:
+    return {
+        "preset_mode_command_topic": place.command,
+        "preset_mode_command_template": '{"preset": {{ value | tojson }}}',
+        "preset_mode_state_topic": place.state,
+        "preset_mode_value_template": "{{ value_json.preset }}",
+    }
+
+
+@_special.register
+def _fan(fan: Fan, place: _Place) -> Component:
+    component: Component = {
+        "state_topic": place.state,
+        "state_value_template": "{{ value_json.state }}",
+        "command_topic": place.command,
+    }
+    speeds = min(fan.speed_steps, _MAX_SPEEDS)
+    if speeds > 1:
         component |= {
-            "preset_modes": presets,
-            "preset_mode_command_topic": place.command,
-            "preset_mode_command_template": '{"preset": "{{ value }}"}',
-            "preset_mode_state_topic": place.state,
-            "preset_mode_value_template": "{{ value_json.preset }}",
+            "percentage_state_topic": place.state,
+            "percentage_value_template": (
+                "{% set speed = value_json.speed_percent %}"
+                "{{ speed if speed is none"
+                f" else (speed * {speeds} / 100) | round | int }}}}"
+            ),
+            "percentage_command_topic": place.command,
+            "percentage_command_template": (
+                f'{{"speed_percent": {{{{ value * 100 / {speeds} }}}}}}'
+            ),
+            "speed_range_max": speeds,
+        }
+    presets = [preset for preset in fan.presets if preset != _NO_FAN_PRESET]
+    if presets:
+        component |= {"preset_modes": presets, **_presets(place)}
+    if fan.can_oscillate:
+        component |= {
+            "oscillation_state_topic": place.state,
+            "oscillation_value_template": "{{ value_json.is_oscillating | lower }}",
+            "oscillation_command_topic": place.command,
+            "oscillation_command_template": '{"is_oscillating": {{ value }}}',
+            "payload_oscillation_on": "true",
+            "payload_oscillation_off": "false",
+        }
+    if fan.has_direction:
+        component |= {
+            "direction_state_topic": place.state,
+            "direction_value_template": (
+                "{{ value_json.direction | default('', true) }}"
+            ),
+            "direction_command_topic": place.command,
+            "direction_command_template": '{"direction": "{{ value }}"}',
         }
     return component
+
+
+@_special.register
+def _siren(siren: Siren, place: _Place) -> Component:
+    component: Component = {
+        "state_topic": place.state,
+        "command_topic": place.command,
+        "support_volume_set": siren.has_volume,
+        "support_duration": siren.has_duration,
+    }
+    if siren.tones:
+        component["available_tones"] = [_tone(tone) for tone in siren.tones]
+    return component
+
+
+def _tone(tone: str) -> str | int:
+    # Home Assistant makes a number of a tone that looks like one, then looks for it.
+    return int(tone) if tone.isdecimal() else tone

@@ -1,19 +1,23 @@
-"""From what an entity is to what stands on its state topic. Pure.
+"""From what an entity is to what stands on its state topic; what happens to it. Pure.
 
 Simple kinds are plain text: `ON`, `5.2`, `eco`; what is not known is `None`, the
-word by which Home Assistant resets an entity. Lights, covers, climates and updates
-are JSON objects with Home Assistant's names for lights and updates, and the names
-of our own fields for the others.
+word by which Home Assistant resets an entity. Lights, covers, climates, fans, sirens,
+texts and updates are JSON objects with Home Assistant's names for lights, sirens and
+updates, and the names of our own fields for the others. A text is an object because
+MQTT does not retain what is empty.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from functools import singledispatch
 from typing import TypeVar
 
 from structiot.errors import UsageError
+from structiot.gateway.entities.commands import shown_text, text_rule
+from structiot.gateway.entities.members import members_of
 from structiot.model import (
     BinarySensor,
     Button,
@@ -24,14 +28,21 @@ from structiot.model import (
     CoverState,
     Entity,
     Event,
+    Fan,
+    FanState,
     Light,
     LightState,
+    Lock,
+    LockState,
     Number,
     Occurrence,
     Select,
     Sensor,
+    Siren,
+    SirenState,
     State,
     Switch,
+    Text,
     Update,
     UpdateState,
 )
@@ -41,8 +52,11 @@ __all__ = ["OFF", "ON", "UNKNOWN", "occurrence_payload", "state_payload"]
 ON = "ON"
 OFF = "OFF"
 UNKNOWN = "None"
+_EVENT_TYPE = "event_type"
 
-T = TypeVar("T", LightState, CoverState, ClimateState, UpdateState)
+T = TypeVar(
+    "T", LightState, CoverState, ClimateState, FanState, SirenState, UpdateState
+)
 
 
 @singledispatch
@@ -59,7 +73,33 @@ def state_payload(entity: Entity, state: State | None) -> str:
     Raises:
         UsageError: The state is none that such an entity can have.
     """
-    return _shown(entity, state)
+    return _sendable(entity, _shown(entity, state))
+
+
+def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
+    """Write what has happened as the topic of its event tells it.
+
+    Raises:
+        UsageError: It is nothing that can happen there, or its data are no JSON.
+    """
+    given, known = occurrence.event_type, entity.event_types
+    if given not in known:
+        message = f"{entity.key} has no event {given!r}; it has {', '.join(known)}"
+        raise UsageError(message)
+    if _EVENT_TYPE in occurrence.data:
+        message = f"the data of {entity.key} have a member {_EVENT_TYPE!r} of their own"
+        raise UsageError(message)
+    payload = _json(entity, {_EVENT_TYPE: given, **occurrence.data})
+    return _sendable(entity, payload)
+
+
+def _sendable(entity: Entity, payload: str) -> str:
+    try:
+        payload.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair: JSON can bring it in, and nothing can carry it on.
+        raise UsageError(f"{entity.key} tells a text that is none in UTF-8") from None
+    return payload
 
 
 @_shown.register
@@ -75,7 +115,7 @@ def _binary_sensor(entity: BinarySensor, state: State | None) -> str:
 @_shown.register
 def _sensor(entity: Sensor, state: State | None) -> str:
     if state is not None and not entity.options and not isinstance(state, str):
-        return _figure(entity, state)
+        return repr(_number_of(entity, state))
     return _text(entity, state, entity.options)
 
 
@@ -86,11 +126,20 @@ def _select(entity: Select, state: State | None) -> str:
 
 @_shown.register
 def _number(entity: Number, state: State | None) -> str:
-    return UNKNOWN if state is None else _figure(entity, state)
+    return UNKNOWN if state is None else repr(_number_of(entity, state))
 
 
 @_shown.register
-def _button(entity: Button, state: State | None) -> str:
+def _lock(entity: Lock, state: State | None) -> str:
+    if state is None:
+        return UNKNOWN
+    if not isinstance(state, LockState):
+        raise _impossible(entity, state)
+    return state.upper()
+
+
+@_shown.register
+def _stateless(entity: Button | Event, state: State | None) -> str:
     raise _impossible(entity, state)
 
 
@@ -102,13 +151,19 @@ def _as(kind: type[T], entity: Entity, state: State | None) -> T:
     return state
 
 
-def _impossible(entity: Entity, state: State | None) -> UsageError:
+def _impossible(entity: Entity, state: object) -> UsageError:
     kind = type(entity).__name__.lower()
-    return UsageError(f"{entity.key} is a {kind} and cannot be {state!r}")
+    article = "an" if kind[0] in "aeiou" else "a"
+    return UsageError(f"{entity.key} is {article} {kind} and cannot be {state!r}")
 
 
-def _json(value: dict[str, object]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _json(entity: Entity, value: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(
+            value, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise UsageError(f"{entity.key} tells what is no JSON: {exc}") from None
 
 
 def _on_off(entity: Entity, state: State | None) -> str:
@@ -130,27 +185,31 @@ def _text(entity: Entity, state: State | None, options: tuple[str, ...]) -> str:
     return state
 
 
-def _figure(entity: Entity, state: State) -> str:
-    if isinstance(state, bool) or not isinstance(state, int | float):
-        raise _impossible(entity, state)
-    if not math.isfinite(state):
-        raise _impossible(entity, state)
-    return repr(state + 0)  # minus zero becomes zero
+def _number_of(entity: Entity, value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and isinstance(value, int | float) and math.isfinite(value):
+        return value + 0  # minus zero becomes zero
+    raise _impossible(entity, value)
 
 
-def _plain(figure: float) -> float:
-    """Drop a fraction of nothing: 50, not 50.0."""
+def _plain(entity: Entity, value: float, high: float = math.inf) -> float:
+    """Check a figure and drop a fraction of nothing: 50, not 50.0."""
+    figure = _number_of(entity, value)
+    if not 0 <= figure <= high:
+        raise _impossible(entity, value)
     return int(figure) if figure == int(figure) else figure
+
+
+def _word(state: LightState | FanState | SirenState) -> str | None:
+    return None if state.is_on is None else ON if state.is_on else OFF
 
 
 @_shown.register
 def _light(entity: Light, given: State | None) -> str:
     state = _as(LightState, entity, given)
-    shown: dict[str, object] = {"state": None}
-    if state.is_on is not None:
-        shown["state"] = ON if state.is_on else OFF
+    shown: dict[str, object] = {"state": _word(state)}
     if state.brightness_percent is not None:
-        shown["brightness"] = _plain(state.brightness_percent)
+        shown["brightness"] = _plain(entity, state.brightness_percent, 100)
     modes = entity.color_modes
     if state.rgb is not None and "rgb" in modes:
         shown["color_mode"] = "rgb"
@@ -162,7 +221,7 @@ def _light(entity: Light, given: State | None) -> str:
         shown["color_mode"] = "brightness"
     if state.effect is not None:
         shown["effect"] = state.effect
-    return _json(shown)
+    return _json(entity, shown)
 
 
 @_shown.register
@@ -175,13 +234,14 @@ def _cover(entity: Cover, given: State | None) -> str:
     shown: dict[str, object] = {"state": None if motion is None else motion.value}
     if position is not None:
         shown["position"] = position
-    return _json(shown)
+    return _json(entity, shown)
 
 
 @_shown.register
 def _climate(entity: Climate, given: State | None) -> str:
     state = _as(ClimateState, entity, given)
     return _json(
+        entity,
         {
             "mode": state.mode,
             "target_c": state.target_c,
@@ -189,8 +249,47 @@ def _climate(entity: Climate, given: State | None) -> str:
             "humidity_percent": state.humidity_percent,
             "action": state.action,
             "preset": state.preset,
-        }
+        },
     )
+
+
+@_shown.register
+def _fan(entity: Fan, given: State | None) -> str:
+    state = _as(FanState, entity, given)
+    speed, preset = state.speed_percent, state.preset
+    shown = {
+        "state": _word(state),
+        "speed_percent": None if speed is None else _plain(entity, speed, 100),
+        "preset": None if preset is None else _text(entity, preset, entity.presets),
+        "is_oscillating": state.is_oscillating,
+        "direction": state.direction,
+    }
+    return _json(entity, {member: shown[member] for member in members_of(entity)})
+
+
+@_shown.register
+def _siren(entity: Siren, given: State | None) -> str:
+    state = _as(SirenState, entity, given)
+    # Home Assistant takes no null here: `None` is its word, the others are left out.
+    shown: dict[str, object] = {"state": _word(state) or UNKNOWN}
+    if state.tone is not None:
+        shown["tone"] = _text(entity, state.tone, entity.tones)
+    if state.volume_percent is not None:
+        shown["volume_level"] = _plain(entity, state.volume_percent, 100) / 100
+    if state.duration_s is not None:
+        shown["duration"] = _plain(entity, state.duration_s)
+    known = members_of(entity)
+    return _json(entity, {k: shown[k] for k in known if k in shown})
+
+
+@_shown.register
+def _text_entity(entity: Text, state: State | None) -> str:
+    if state is not None and not isinstance(state, str):
+        raise _impossible(entity, state)
+    if state is not None and not entity.fits(state):
+        shown, rule = shown_text(entity, state), text_rule(entity)
+        raise UsageError(f"{entity.key} cannot be {shown!r}; it is {rule}")
+    return _json(entity, {"text": state})
 
 
 @_shown.register
@@ -204,10 +303,4 @@ def _update(entity: Update, given: State | None) -> str:
     if shown:
         shown["in_progress"] = state.progress_percent is not None
         shown["update_percentage"] = state.progress_percent
-    return _json(shown)
-
-
-def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
-    if occurrence.event_type not in entity.event_types:
-        raise UsageError("no such event")
-    return _json({**occurrence.data, "event_type": occurrence.event_type})
+    return _json(entity, shown)

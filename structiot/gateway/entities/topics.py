@@ -5,6 +5,7 @@
 <base>/<device>/availability         online | offline
 <base>/<device>/<entity>/state       what it is
 <base>/<device>/<entity>/set         what it shall be
+<base>/<device>/<entity>/event       what happens to it, told once and never retained
 <base>/<device>/error                why a command was not carried out
 <prefix>/device/<gateway id>_<device>/config    Home Assistant's device discovery
 <prefix>/status                      Home Assistant's own birth message

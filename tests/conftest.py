@@ -1,7 +1,7 @@
 """What every test gets: both backends, a guarded network, a check for leftovers.
 
 Every `async def test_...` runs on asyncio and on trio, in real time with real sockets.
-`@pytest.mark.virtual_time` gives it a clock that jumps instead (`_support/clock.py`).
+`@pytest.mark.virtual_time` makes it use the fixture `virtual_time` of our own plugin.
 Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from tests._support.clock import virtual_backend
-from tests._support.leaks import (
+from structiot.testing import plugin
+from structiot.testing.leaks import (
     Leftovers,
     leftovers_now,
     settled_leftovers,
@@ -35,6 +36,8 @@ settings.register_profile("local", AT_LEISURE)
 settings.register_profile("ci", AT_LEISURE, derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "local")
 
+pytest_plugins = ["pytester"]
+
 Backend = tuple[str, dict[str, Any]]
 StartMosquitto = Callable[..., Mosquitto]
 
@@ -43,6 +46,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--uvloop", action="store_true", help="run the e2e tests on uvloop, too"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The plugin comes by its entry point; not so from sources that nobody installed.
+    if not config.pluginmanager.has_plugin("structiot"):
+        config.pluginmanager.register(plugin, "structiot")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> None:
+    if not (collector.istestfunction(obj, name) and iscoroutinefunction(obj)):
+        return
+    own = [mark.name for mark in getattr(obj, "pytestmark", ())]
+    if "virtual_time" in own or collector.get_closest_marker("virtual_time"):
+        pytest.mark.usefixtures("virtual_time")(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,14 +76,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def anyio_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    if request.node.get_closest_marker("virtual_time"):
-        with virtual_backend(request.param) as backend:
-            yield backend
-    elif request.param == "uvloop":
-        yield "asyncio", {"use_uvloop": True}
-    else:
-        yield request.param, {}
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    if request.param == "uvloop":
+        return "asyncio", {"use_uvloop": True}
+    return request.param, {}
 
 
 @pytest.fixture(autouse=True)
@@ -105,8 +121,10 @@ def nothing_blocks_the_loop() -> Iterator[None]:
     """Refuse blocking calls that structiot makes inside an asyncio loop.
 
     The command line may: its parser looks for translations and files while it runs.
+    So may the check for leaks: what is open is told by files of the system.
     """
-    with blockbuster_ctx("structiot", excluded_modules=["structiot.cli"]):
+    excluded = ["structiot.cli", "structiot.testing"]
+    with blockbuster_ctx("structiot", excluded_modules=excluded):
         yield
 
 

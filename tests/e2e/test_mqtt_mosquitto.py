@@ -16,8 +16,8 @@ from structiot.mqtt import (
     open_mqttclient,
     subscription,
 )
-from tests._support.cancel_sweep import cancel_sweep
-from tests._support.leaks import open_sockets
+from structiot.testing import cancel_sweep
+from structiot.testing.leaks import open_sockets
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,7 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.sim import sim_maxsmart
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
 

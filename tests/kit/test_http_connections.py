@@ -10,7 +10,7 @@ from structiot._kit.http import HttpClient, open_http
 from structiot._kit.net.memory import MemoryNetwork, MemoryStream
 from structiot._kit.net.network import REAL_NETWORK
 from structiot.errors import ProtocolViolation
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.kit.web_site import reply, site
 
 URL = "http://strip"

@@ -19,7 +19,7 @@ from structiot.errors import (
     ReplyTimeout,
     StructiotError,
 )
-from tests._support.clock import virtual_backend
+from structiot.testing.clock import virtual_backend
 from tests.kit.web_site import Answer, BlackHole, fall_silent, hang_up, reply, site
 
 pytestmark = pytest.mark.virtual_time

@@ -22,8 +22,8 @@ from structiot.errors import (
     StructiotError,
     UsageError,
 )
-from tests._support.cancel_sweep import cancel_sweep
-from tests._support.clock import virtual_backend
+from structiot.testing import cancel_sweep
+from structiot.testing.clock import virtual_backend
 from tests.kit.test_http_errors import (
     HALVES,
     VIOLATIONS,

@@ -19,7 +19,7 @@ from structiot._kit.net.memory import (
 )
 from structiot._kit.net.network import StreamAttribute
 from structiot.errors import ConnectFailed
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
 

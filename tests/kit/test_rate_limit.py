@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from structiot._kit.flow.rate_limit import TokenBucket
 from structiot.errors import ConfigError
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
 

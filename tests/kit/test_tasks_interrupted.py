@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import TaskStatus
 
 from structiot._kit.flow.tasks import _one_error, service_group
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.kit.failing import Oops, fail, fail_when_cancelled
 
 pytestmark = pytest.mark.virtual_time

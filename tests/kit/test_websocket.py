@@ -9,7 +9,7 @@ from anyio.abc import SocketAttribute
 from structiot._kit.net.memory import memory_pipe
 from structiot._kit.websocket import accept_websocket, connect_websocket
 from structiot.errors import LinkLost, ProtocolViolation, UsageError
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.kit.websocket_frames import (
     BINARY,
     CLOSE,

@@ -25,7 +25,7 @@ from structiot.mqtt.wire.messages import (
     Will,
 )
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.link.broker.raw import HOST, RawClient, broker_place, goodbye_of
 
 pytestmark = pytest.mark.virtual_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.link.maxsmart.strips import Bench, bench
 
 pytestmark = pytest.mark.virtual_time

@@ -19,7 +19,7 @@ from structiot.errors import (
 )
 from structiot.maxsmart import MaxSmartRefused, SwitchStuck
 from structiot.sim.maxsmart import HTTP_FRAMES, LIES
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.link.maxsmart.strips import Bench, bench, is_there
 
 pytestmark = pytest.mark.virtual_time

@@ -7,7 +7,7 @@ import pytest
 
 from structiot.mqtt import MqttClient
 from structiot.mqtt.wire.messages import Message, Pubcomp
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client
 

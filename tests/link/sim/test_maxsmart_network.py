@@ -9,7 +9,7 @@ from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.link.sim.asking import all_of, data_of, udp_asker
 
 pytestmark = pytest.mark.virtual_time

@@ -1,11 +1,9 @@
 """Virtual time for both backends: idle time is jumped over, never waited for.
 
-A test (or a module, by `pytestmark`) opts in with a marker and is written as if it
-ran in real time:
+A test asks for the fixture `virtual_time` (a module by `pytest.mark.usefixtures`) and is
+written as if it ran in real time:
 
-    pytestmark = pytest.mark.virtual_time
-
-    async def test_polls_for_an_hour():
+    async def test_polls_for_an_hour(virtual_time):
         started_at = anyio.current_time()      # 0.0 at the start of every test
         await anyio.sleep(3600)                # takes microseconds
         assert anyio.current_time() - started_at == 3600
@@ -31,10 +29,18 @@ import math
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import anyio.to_thread
-import trio.testing
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+__all__ = ["RealInputOutput", "is_time_virtual", "virtual_backend", "virtual_clock"]
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 RunSync = Callable[..., Awaitable[Any]]
 
@@ -52,7 +58,7 @@ class ThreadsInFlight:
 
     def counted(self, run_sync: RunSync) -> RunSync:
         @functools.wraps(run_sync)
-        async def run_counted(*args: Any, **kwargs: Any) -> Any:
+        async def run_counted(*args: object, **kwargs: object) -> object:
             self.count += 1
             self.on_change()
             try:
@@ -70,13 +76,13 @@ class _JumpSelector(selectors.DefaultSelector):
     loop: JumpLoop
 
     def register(
-        self, fileobj: Any, events: int, data: Any = None
+        self, fileobj: FileDescriptorLike, events: int, data: object = None
     ) -> selectors.SelectorKey:
         # The first descriptor is the pipe by which threads wake the loop.
         if self.get_map():
             raise RealInputOutput(
-                "sockets live in real time: use a MemoryNetwork, or mark the test "
-                "e2e instead of virtual_time"
+                "sockets live in real time: use a MemoryNetwork (the fixture "
+                "`environment` has one), or do without virtual_time"
             )
         return super().register(fileobj, events, data)
 
@@ -97,7 +103,7 @@ class JumpLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose clock starts at 0 and moves only when all tasks wait."""
 
     def __init__(self, threads: ThreadsInFlight | None = None) -> None:
-        self.threads = threads or ThreadsInFlight()
+        self.threads: ThreadsInFlight = threads or ThreadsInFlight()
         self._now_s = 0.0
         selector = _JumpSelector()
         selector.loop = self
@@ -115,13 +121,15 @@ class JumpLoop(asyncio.SelectorEventLoop):
 
 @contextmanager
 def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give what the `anyio_backend` fixture returns for a test under virtual time."""
+    """Give a backend and its options, as `anyio.run` takes them, for virtual time."""
     threads = ThreadsInFlight()
     options: dict[str, Any]
     if name == "asyncio":
         options = {"loop_factory": functools.partial(JumpLoop, threads)}
     else:
-        clock = trio.testing.MockClock(autojump_threshold=0)
+        from trio.testing import MockClock  # noqa: PLC0415 - only who uses it pays for it
+
+        clock = MockClock(autojump_threshold=0)
 
         def hold_or_go() -> None:
             clock.autojump_threshold = math.inf if threads.count else 0
@@ -134,3 +142,19 @@ def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, options
     finally:
         anyio.to_thread.run_sync = original
+
+
+def is_time_virtual() -> bool:
+    """Whether the loop that is running has a clock that jumps."""
+    try:
+        return isinstance(asyncio.get_running_loop(), JumpLoop)
+    except RuntimeError:
+        from trio.lowlevel import current_clock  # noqa: PLC0415
+        from trio.testing import MockClock  # noqa: PLC0415
+
+        return isinstance(current_clock(), MockClock)
+
+
+def virtual_clock() -> datetime:
+    """Tell the date under virtual time: each test begins as 2026 does, in UTC."""
+    return _START + timedelta(seconds=anyio.current_time())

@@ -8,8 +8,8 @@ import threading
 import anyio
 import pytest
 
-from tests._support import leaks
-from tests._support.leaks import (
+from structiot.testing import leaks
+from structiot.testing.leaks import (
     Leftovers,
     leftovers_now,
     settled_leftovers,

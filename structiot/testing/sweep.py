@@ -8,13 +8,7 @@
         await cancel_sweep(flow)
 
 Each round runs the whole flow in a fresh task and cancels its scope while it is
-suspended for the n-th time. After each round no task, thread or socket may be left
-that was not there before. The last round is the one that completes by itself.
-
-`cancel_sweep(flow)` counts the suspensions of the flow's own task.
-`cancel_sweep(flow, steps_of="all")` counts the steps of every task in the loop, so
-that the flow is also cancelled in the middle of what its background tasks do while
-it waits; rounds then number in the hundreds.
+suspended for the n-th time.
 """
 
 from __future__ import annotations
@@ -28,7 +22,9 @@ import anyio
 import anyio.lowlevel
 import trio
 
-from tests._support.leaks import leftovers_now, settled_leftovers
+from structiot.testing.leaks import leftovers_now, settled_leftovers
+
+__all__ = ["SweepFailed", "cancel_sweep"]
 
 Flow = Callable[[], Coroutine[Any, Any, object]]
 
@@ -60,13 +56,13 @@ class _Stepped:
             try:
                 self._on_suspend()
                 sent = yield trap
-            except BaseException as exc:  # handed on to the coroutine
+            except BaseException as exc:  # noqa: ASYNC103, BLE001 - goes to the coroutine
                 resume = _thrower(self._coro, exc)
             else:
                 resume = _sender(self._coro, sent)
 
 
-def _sender(coro: Coroutine[Any, Any, object], value: Any) -> Callable[[], Any]:
+def _sender(coro: Coroutine[Any, Any, object], value: object) -> Callable[[], Any]:
     return lambda: coro.send(value)
 
 
@@ -115,7 +111,7 @@ class _StepInstrument(trio.abc.Instrument):
     def __init__(self, step: Callable[[], None]) -> None:
         self._step = step
 
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+    def after_task_step(self, _task: trio.lowlevel.Task) -> None:
         self._step()
 
 
@@ -133,7 +129,9 @@ def _every_step(step: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def start_stepped(
-        loop: asyncio.AbstractEventLoop, coro: Any, **options: Any
+        loop: asyncio.AbstractEventLoop,
+        coro: Any,  # noqa: ANN401 - as asyncio has it
+        **options: Any,  # noqa: ANN401
     ) -> asyncio.Task[Any]:
         return asyncio.Task(_stepped(coro, step), loop=loop, **options)
 
@@ -158,13 +156,20 @@ async def _run_once(flow: Flow, current: _Round, *, steps_of: str) -> None:
         current.flow_suspended()
 
     async def run() -> None:
-        with current.scope:
-            await _Stepped(flow(), flow_suspended)
+        try:
+            with current.scope:
+                await _Stepped(flow(), flow_suspended)
+        except Exception as exc:  # noqa: BLE001 - raised below, outside the group
+            failures.append(exc)
 
+    failures: list[Exception] = []
     every_step = _every_step(current.step) if steps_of == "all" else nullcontext()
     with every_step:
-        async with anyio.create_task_group() as tasks:
+        # A task of its own: what it leaves behind is told from what was there.
+        async with anyio.create_task_group() as tasks:  # noqa: ASYNC112
             tasks.start_soon(run, name="swept flow")
+    if failures:
+        raise failures[0]
     current.check_punctuality()
 
 
@@ -180,11 +185,16 @@ async def cancel_sweep(
     finish_within_s: float = 5.0,
     max_rounds: int = 5000,
 ) -> int:
-    """Run `flow` again and again, cancelled one checkpoint later each time.
+    """Run a flow again and again, cancelled one checkpoint later each time.
+
+    After each round no task, thread or socket may be left that was not there before. The
+    last round is the one that completes by itself.
 
     Args:
         flow: Makes the coroutine to run; called once a round.
-        steps_of: Whose suspensions are counted, see the module's text.
+        steps_of: Whose checkpoints are counted: with `"flow"` those of the flow's own
+            task; with `"all"` those of every task in the loop, so that it is also
+            cancelled in the middle of what its background tasks do, in hundreds of rounds.
         finish_within_s: Longest time on the loop's clock from cancel to end.
         max_rounds: A flow that has not completed by then fails the sweep.
 
@@ -192,8 +202,9 @@ async def cancel_sweep(
         The number of rounds, the completed one included.
 
     Raises:
-        SweepFailed: Something was left behind, or the flow ignored its cancellation.
-            Errors of the flow itself come out in their group, with a note of the round.
+        SweepFailed: Something was left behind, the flow ignored its cancellation, or it
+            took too long to end. An error of the flow itself comes out as it is. Each
+            has a note of the round.
     """
     await anyio.lowlevel.checkpoint()
     before = leftovers_now()

@@ -15,6 +15,14 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
+__all__ = [
+    "Leftovers",
+    "leftovers_now",
+    "open_sockets",
+    "settled_leftovers",
+    "wait_for_none_since",
+]
+
 POOL_THREAD_PREFIXES = ("AnyIO worker thread", "Trio thread", "asyncio_", "ThreadPool")
 _FD_FOLDER = Path("/proc/self/fd")
 _SETTLE_PASSES = 100
@@ -54,6 +62,7 @@ class Leftovers:
     tasks: frozenset[int] = frozenset()
 
     def since(self, before: Leftovers) -> list[str]:
+        """Name the threads and sockets that were not there before."""
         threads = sorted(thread.name for thread in self.threads - before.threads)
         sockets = sorted(self.sockets - before.sockets)
         return [f"thread {name}" for name in threads] + sockets

@@ -9,7 +9,7 @@ import time
 import anyio
 import pytest
 
-from tests._support.clock import RealInputOutput
+from structiot.testing.clock import RealInputOutput
 
 pytestmark = pytest.mark.virtual_time
 

@@ -1,0 +1,145 @@
+"""The fixtures of the plugin, as this project's own tests use them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from structiot import Environment, maxsmart_device, open_mqttclient
+from structiot._kit.net.network import RealNetwork, TcpListener
+from structiot.errors import ConnectFailed
+from structiot.maxsmart import discover_maxsmart
+from structiot.mqtt.broker import BrokerServer
+from structiot.sim import FaultProxy, MaxSmartSim
+from structiot.testing import MemoryNetwork
+
+OpenProxy = Callable[..., AbstractAsyncContextManager[FaultProxy]]
+
+
+async def check_broker(broker: BrokerServer, environment: Environment) -> None:
+    async with (
+        open_mqttclient(broker.uri, environment=environment) as client,
+        client.subscription("home/#", qos=1, codec="utf8") as messages,
+    ):
+        await client.publish("home/lamp", "on", qos=1, codec="utf8")
+        assert (await anext(aiter(messages))).data == "on"
+
+
+async def check_strip(sim: MaxSmartSim, environment: Environment) -> None:
+    assert sim.http_port is not None
+    async with maxsmart_device(
+        sim.host,
+        port=sim.http_port,
+        udp_port=sim.udp_port,
+        environment=environment,
+    ) as strip:
+        await strip.turn_off(1)
+    assert not sim.ports[1]
+
+
+async def test_a_broker_in_real_time(mqtt_broker, environment):
+    await check_broker(mqtt_broker, environment)
+
+
+async def test_a_broker_in_virtual_time(virtual_time, mqtt_broker, environment):
+    assert isinstance(environment.network, MemoryNetwork)
+    await check_broker(mqtt_broker, environment)
+
+
+async def test_a_strip_in_real_time(maxsmart_sim, environment):
+    await check_strip(maxsmart_sim, environment)
+
+
+async def test_a_strip_in_virtual_time_has_the_ports_of_a_real_one(
+    virtual_time, maxsmart_sim, environment
+):
+    async with maxsmart_device(maxsmart_sim.host, environment=environment) as strip:
+        await strip.turn_off(1)
+    assert not maxsmart_sim.ports[1]
+    found = await discover_maxsmart(environment=environment)
+    assert [device.host for device in found] == [maxsmart_sim.host]
+
+
+class Unprivileged(RealNetwork):
+    """What a user has who is not the system's administrator."""
+
+    @asynccontextmanager
+    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
+        if 0 < port < 1024:
+            raise ConnectFailed("permission denied", host=host, port=port)
+        async with super().listen_tcp(host, port) as listener:
+            yield listener
+
+
+class TestWithoutPrivileges:
+    @pytest.fixture
+    def environment(self) -> Environment:
+        return Environment(network=Unprivileged())
+
+    async def test_a_strip_has_free_ports(self, maxsmart_sim, environment):
+        assert maxsmart_sim.host == "127.0.0.1"
+        assert min(maxsmart_sim.http_port, maxsmart_sim.udp_port) >= 1024
+        await check_strip(maxsmart_sim, environment)
+
+
+class TestInAnEnvironmentOfItsOwn:
+    @pytest.fixture
+    def environment(self, virtual_time) -> Environment:
+        network = MemoryNetwork(host="192.168.1.2", subnets=["192.168.1.0/24"])
+        return Environment(network=network, clock=virtual_time)
+
+    async def test_the_simulators_are_there(self, maxsmart_sim, environment):
+        await check_strip(maxsmart_sim, environment)
+        assert environment.network.datagrams
+        assert environment.now_utc().year == 2026
+
+
+async def test_a_proxy_cuts_the_connection_in_real_time(
+    mqtt_broker, fault_proxy, environment
+):
+    await check_proxy(mqtt_broker, fault_proxy, environment)
+
+
+async def test_a_proxy_cuts_the_connection_in_virtual_time(
+    fault_proxy, mqtt_broker, environment, virtual_time
+):
+    await check_proxy(mqtt_broker, fault_proxy, environment)
+
+
+async def check_proxy(
+    broker: BrokerServer, open_proxy: OpenProxy, environment: Environment
+) -> None:
+    port = int(broker.uri.rpartition(":")[2])
+    async with open_proxy("127.0.0.1", port) as proxy:
+        host, port = proxy.address
+        async with open_mqttclient(
+            f"mqtt://{host}:{port}", environment=environment
+        ) as client:
+            proxy.cut()
+            await client.publish("home/lamp", b"on", qos=1)
+        assert proxy.connections == 2
+
+
+async def test_a_day_passes_in_no_time_and_the_date_goes_with_it(
+    virtual_time, environment
+):
+    started = time.monotonic()
+    await anyio.sleep(86_400)
+    assert time.monotonic() - started < 1
+    assert virtual_time() == datetime(2026, 1, 2, tzinfo=UTC)
+    assert environment.now_utc() == virtual_time()
+
+
+async def test_chance_repeats_itself_in_virtual_time(virtual_time, environment):
+    assert environment.random.random() == pytest.approx(0.8444218515250481)
+
+
+async def test_in_real_time_the_environment_is_the_systems(environment):
+    assert isinstance(environment.network, RealNetwork)
+    age = datetime.now(UTC) - environment.now_utc()
+    assert abs(age.total_seconds()) < 10

@@ -13,14 +13,13 @@ from typing import Any, TypeAlias
 
 import asyncclick as click
 
-from structiot.sim import sim_maxsmart
+from structiot._kit.environment import SYSTEM_ENVIRONMENT
+from structiot.errors import ConfigError
+from structiot.gateway.drivers import installed_drivers, load_driver
 
 __all__ = ["simulated_systems", "simulations"]
 
 Section: TypeAlias = Mapping[str, Any]
-
-_NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
-_FAMILIES = ("mh_strip_130", "mh_strip_211")
 
 _log = logging.getLogger(__name__)
 
@@ -58,36 +57,12 @@ async def simulated_systems(
 def simulations(
     count: int | None,
 ) -> Iterator[tuple[str, AbstractAsyncContextManager[Section]]]:
-    """Give what starts the simulated devices of each system that has some."""
-    yield "maxsmart", _strips(count or 2)
-
-
-@asynccontextmanager
-async def _strips(count: int) -> AsyncGenerator[Section]:
-    async with AsyncExitStack() as stack:
-        sims = [
-            await stack.enter_async_context(
-                sim_maxsmart(
-                    "127.0.0.1",
-                    family=_FAMILIES[index % len(_FAMILIES)],
-                    name=name,
-                    http_port=0,
-                    udp_port=0,
-                    seed=index,
-                )
-            )
-            for index, name in enumerate(_NAMES[:count])
-        ]
-        yield {
-            "discover": False,
-            "poll_s": 1.0,
-            "devices": [
-                {
-                    "host": sim.host,
-                    "name": sim.name,
-                    "http_port": sim.http_port,
-                    "udp_port": sim.udp_port,
-                }
-                for sim in sims
-            ],
-        }
+    """Give what starts the simulated devices of each installed system that has some."""
+    for system in installed_drivers():
+        try:
+            simulated = getattr(load_driver(system), "simulated", None)
+        except ConfigError as exc:
+            _log.warning("no simulated devices of %s: %s", system, exc)
+            continue
+        if simulated is not None:
+            yield system, simulated(SYSTEM_ENVIRONMENT, count=count)

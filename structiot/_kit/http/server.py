@@ -150,10 +150,11 @@ async def send_raw(stream: ByteStream, reply: RawReply) -> None:
     """Send bytes as they are; that the client goes away meanwhile is no matter."""
     count = _TRICKLE_PIECES if reply.over_s else 1
     size = max(1, -(-len(reply.data) // count))
+    begins = range(0, len(reply.data), size)
     with suppress(*LOST):
-        for begin in range(0, len(reply.data), size):
+        for begin in begins:
             if reply.over_s:
-                await anyio.sleep(reply.over_s / count)
+                await anyio.sleep(reply.over_s / len(begins))
             await stream.send(reply.data[begin : begin + size])
         if reply.is_left_open:
             with anyio.move_on_after(_SILENT_S):

@@ -7,10 +7,10 @@ Errors are imported at once, everything else when it is first asked for, so that
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from structiot import errors as _errors
+from structiot._kit.lazy import lazy_exports
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -31,7 +31,7 @@ from structiot.errors import (
     UsageError,
 )
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot._kit.environment import Environment
     from structiot.gateway import load_config, open_gateway
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
@@ -73,36 +73,6 @@ __all__ = [
     "Reading",
     "StateChange",
 ]
-
-_HOME_OF = {
-    "Environment": "structiot._kit.environment",
-    "Availability": "structiot.model",
-    "Reading": "structiot.model",
-    "StateChange": "structiot.model",
-    "discover_maxsmart": "structiot.maxsmart",
-    "maxsmart_device": "structiot.maxsmart",
-    "load_config": "structiot.gateway",
-    "open_gateway": "structiot.gateway",
-    "open_mqttclient": "structiot.mqtt",
-    "subscription": "structiot.mqtt",
-}
-
-
-# Hidden from type checkers: to them, a module with `__getattr__` has every name.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
 
 # A traceback shows the name by which users know and import an error.
 for _name in _errors.__all__:

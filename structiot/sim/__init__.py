@@ -2,53 +2,18 @@
 
 One for each system, for tests, demonstrations and development without hardware. All
 of them take `environment=`, so that they run on real sockets or in memory under virtual
-time; and all have `faults`, with the vocabulary of `Faults`.
+time; and all have `faults`, with the vocabulary of `Faults`. What they are made of is in
+`shared`, and serves for simulators of one's own.
+
+A system is imported when one of its names is first asked for.
 """
 
 from __future__ import annotations
 
-from structiot.sim._clock import SimClock
-from structiot.sim._faults import Fault, FaultKind, Faults
-from structiot.sim._loads import CyclingLoad, Load, household, steady
-from structiot.sim._proxy import FaultProxy, fault_proxy
-from structiot.sim.maxsmart import (
-    FAMILIES,
-    NAMED_FAULTS,
-    Family,
-    MaxSmartFaults,
-    MaxSmartFleet,
-    MaxSmartRequest,
-    MaxSmartSim,
-    NamedFault,
-    parse_fault,
-    show_fault,
-    sim_maxsmart,
-    sim_maxsmart_broadcast,
-    sim_maxsmart_fleet,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "FAMILIES",
-    "NAMED_FAULTS",
-    "CyclingLoad",
-    "Family",
-    "Fault",
-    "FaultKind",
-    "FaultProxy",
-    "Faults",
-    "Load",
-    "MaxSmartFaults",
-    "MaxSmartFleet",
-    "MaxSmartRequest",
-    "MaxSmartSim",
-    "NamedFault",
-    "SimClock",
-    "fault_proxy",
-    "household",
-    "parse_fault",
-    "show_fault",
-    "sim_maxsmart",
-    "sim_maxsmart_broadcast",
-    "sim_maxsmart_fleet",
-    "steady",
-]
+from structiot._kit.lazy import lazy_exports
+
+if TYPE_CHECKING or not lazy_exports(globals()):
+    from structiot.sim.maxsmart import *  # noqa: F403
+    from structiot.sim.shared import *  # noqa: F403

@@ -7,10 +7,11 @@ they are, so it loads nothing before it is used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+from structiot._kit.lazy import lazy_exports
+
+if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot._kit.net.memory import MemoryNetwork
     from structiot.testing.drivers.bench import DriverBench, open_driver_bench
     from structiot.testing.drivers.conformance import DriverConformance
@@ -34,31 +35,3 @@ __all__ = [
     "open_driver_bench",
     "running_driver",
 ]
-
-_HOME_OF = {
-    "DriverBench": "structiot.testing.drivers.bench",
-    "DriverConformance": "structiot.testing.drivers.conformance",
-    "FakeManagedDevice": "structiot.testing.drivers.registry",
-    "FakeRegistry": "structiot.testing.drivers.registry",
-    "open_driver_bench": "structiot.testing.drivers.bench",
-    "running_driver": "structiot.testing.drivers.registry",
-    "MemoryNetwork": "structiot._kit.net.memory",
-    "SweepFailed": "structiot.testing.sweep",
-    "cancel_sweep": "structiot.testing.sweep",
-}
-
-
-# Hidden from type checkers: to them, a module with `__getattr__` has every name.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -9,7 +9,8 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.http import HttpReply, open_http
+from structiot._kit.http.client import open_http
+from structiot._kit.http.messages import HttpReply
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, UsageError
 from tests.kit.web_site import hang_up, reply, site

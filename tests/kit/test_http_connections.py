@@ -6,7 +6,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.http import HttpClient, open_http
+from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.net.memory import MemoryNetwork, MemoryStream
 from structiot._kit.net.network import REAL_NETWORK
 from structiot.errors import ProtocolViolation

@@ -10,7 +10,8 @@ from anyio.abc import ByteStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structiot._kit.http import HttpReply, open_http
+from structiot._kit.http.client import open_http
+from structiot._kit.http.messages import HttpReply
 from structiot._kit.net.memory import MemoryNetwork, MemoryStream
 from structiot.errors import (
     ConnectFailed,

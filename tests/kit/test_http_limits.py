@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from structiot._kit.http import open_http
+from structiot._kit.http.client import open_http
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ProtocolViolation
 from tests.kit.web_site import reply, site

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structiot._kit.http.messages import HttpReply
 from structiot._kit.http.plain import plain_reply
-from structiot._kit.http.reply import HttpReply
-from structiot.sim import FAMILIES
-from structiot.sim.maxsmart import HTTP_FRAMES
-from structiot.sim.maxsmart.response_faults import http_frame
+from structiot.sim import FAMILIES, HTTP_FRAMES
+from structiot.sim.maxsmart.http_server import http_frame
 
 
 def by_h11(data: bytes) -> HttpReply:

@@ -10,7 +10,7 @@ import trustme
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.http import open_http
+from structiot._kit.http.client import open_http
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, LinkLost
 from tests.kit.web_site import reply, site

@@ -10,13 +10,16 @@ __all__ = ["ACCEPTED_ENCODING", "BodyReader"]
 
 ACCEPTED_ENCODING = "gzip"
 _GZIP_BITS = zlib.MAX_WBITS | 16
+_SMALL_PIECES = 1000
+_BYTES_A_PIECE = 64
 
 
 class BodyReader:
     """Takes a body piece by piece and never holds more than `max_bytes` and a byte.
 
     A compressed body is unpacked no further than that, so that a small reply cannot
-    fill the memory. Gzip is understood; what was not asked for is refused.
+    fill the memory, and one in very many pieces is refused, as each costs time however
+    small it is. Gzip is understood; what was not asked for is refused.
 
     Args:
         what: What was asked, for messages.
@@ -32,6 +35,7 @@ class BodyReader:
         self._max_bytes = max_bytes
         self._body = bytearray()
         self._raw_bytes = 0
+        self._pieces = 0
         self._is_packed = encoding.lower() not in ("", "identity")
         if self._is_packed and encoding.lower() != ACCEPTED_ENCODING:
             message = f"{what}: content encoding {encoding!r} was not asked for"
@@ -55,9 +59,14 @@ class BodyReader:
         """Take the next piece as it came from the server.
 
         Raises:
-            ProtocolViolation: The body is longer than `max_bytes`, or no gzip.
+            ProtocolViolation: The body is longer than `max_bytes`, in more pieces than
+                such a body needs, or no gzip.
         """
         self._raw_bytes += len(data)
+        self._pieces += 1
+        if self._pieces > _SMALL_PIECES + self._max_bytes // _BYTES_A_PIECE:
+            message = f"{self._what}: the body comes in {self._pieces} pieces"
+            raise ProtocolViolation(message, data=bytes(self._body[:255]))
         if not self._is_packed:
             self._body += data[: self._max_bytes + 1 - len(self._body)]
         while data and self._is_packed:

@@ -6,25 +6,26 @@ import ssl
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import httpcore
 import httpx
 
 from structiot._kit.http.body import ACCEPTED_ENCODING, BodyReader
-from structiot._kit.http.reply import (
-    HttpReply,
-    base_url_of,
-    checked,
-    default_port,
-    too_late,
-)
+from structiot._kit.http.messages import HttpReply
+from structiot._kit.http.outgoing import checked_fields, outgoing, too_late
 from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
 from structiot._kit.net.network import REAL_NETWORK, Network
-from structiot.errors import LinkLost, ProtocolViolation, UsageError
+from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
 
 __all__ = ["HttpClient", "open_http"]
+
+_SCHEMES: Final = {"http": 80, "https": 443}
+# One read may hold ten thousand chunks; others have their turn in between.
+_PIECES_A_TURN: Final = 128
 
 
 class HttpClient:
@@ -44,7 +45,7 @@ class HttpClient:
     ) -> None:
         self._client = client
         self._host = base_url.host
-        self._port = default_port(base_url)
+        self._port = base_url.port or _SCHEMES[base_url.scheme]
         self._origin = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
         self._prefix = base_url.raw_path.decode("ascii").rstrip("/")
         self._reply_s = reply_s
@@ -71,25 +72,33 @@ class HttpClient:
         method: str,
         target: str,
         *,
-        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
     ) -> HttpReply:
-        """Send a request and read the whole reply; raises as `get` does."""
+        """Send a request and read the whole reply; as `DeviceHttp.request` does."""
         # The query stays out of every message: it may hold a secret.
         path = target.partition("?")[0]
         what = f"{method} {self._origin}{self._prefix}{path}"
-        checked(target, what)
-        try:
-            request = self._client.build_request(
-                method,
-                "",
-                content=body,
-                headers=headers,
-                extensions={"target": f"{self._prefix}{target}".encode("ascii")},
-            )
-        except ValueError as exc:
-            message = f"{what}: a header field that cannot be sent: {exc}"
-            raise UsageError(message) from exc
+        out = outgoing(
+            what,
+            method,
+            target,
+            query=query,
+            headers=headers,
+            body=body,
+            json=json,
+            form=form,
+        )
+        request = self._client.build_request(
+            method,
+            "",
+            content=out.body,
+            headers=out.headers,
+            extensions={"target": f"{self._prefix}{out.target}".encode("ascii")},
+        )
         exchange = Exchange()
         with self._mapped(what, exchange), anyio.fail_after(self._reply_s):
             return await self._exchange(request, what, exchange)
@@ -156,8 +165,12 @@ async def _read_whole(
     response: httpx.Response, reader: BodyReader, exchange: Exchange
 ) -> bytes:
     violation: ProtocolViolation | None = None
+    pieces = 0
     try:
         async for piece in response.aiter_raw():
+            pieces += 1
+            if pieces % _PIECES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
             if violation is None:
                 try:
                     reader.feed(piece)
@@ -204,8 +217,10 @@ async def open_http(
 
     Raises:
         ConfigError: Not a URL of http or https.
+        UsageError: Header fields that cannot be sent.
     """
-    url, auth = _split(base_url_of(base_url))
+    url, auth = _split(_base_url_of(base_url))
+    fields = checked_fields("every request", headers)
     if ssl_context is None and url.scheme == "https":
         # Reads the certificates of the authorities from a file.
         ssl_context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
@@ -215,7 +230,7 @@ async def open_http(
         headers={
             "accept-encoding": ACCEPTED_ENCODING,
             "connection": "keep-alive" if is_kept_alive else "close",
-            **(headers or {}),
+            **fields,
         },
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         transport=Transport(network, ssl_context),
@@ -224,6 +239,18 @@ async def open_http(
         follow_redirects=False,
     ) as client:
         yield HttpClient(client, url, reply_s=reply_s, max_body_bytes=max_body_bytes)
+
+
+def _base_url_of(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as exc:
+        raise ConfigError(f"not a URL: {exc}") from exc
+    # The representation hides the password.
+    if url.scheme not in _SCHEMES or not url.host or url.query or url.fragment:
+        message = f"not the base URL of a server of http or https: {url!r}"
+        raise ConfigError(message)
+    return url
 
 
 def _split(url: httpx.URL) -> tuple[httpx.URL, httpx.Auth | None]:

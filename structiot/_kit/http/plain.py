@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from structiot._kit.http.reply import HttpReply
+from structiot._kit.http.messages import HttpReply
 
 __all__ = ["plain_reply"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from structiot._kit.environment import Environment
-from structiot._kit.http import OneShotHttp
+from structiot._kit.http.device import DeviceHttp
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
@@ -72,7 +72,7 @@ class StripLink:
 
     def __init__(
         self,
-        http: OneShotHttp,
+        http: DeviceHttp,
         *,
         host: str,
         udp_port: int,
@@ -210,7 +210,7 @@ def unasked_link(
 ) -> StripLink:
     """Give a link to an address at which nobody was asked anything yet."""
     base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
-    http = OneShotHttp(
+    http = DeviceHttp(
         base_url,
         reply_s=reply_s,
         max_body_bytes=MAX_REPLY_BYTES,

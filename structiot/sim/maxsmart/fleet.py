@@ -14,9 +14,9 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import BROADCAST
 from structiot._kit.net.network import RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
-from structiot.sim._clock import SimClock
 from structiot.sim.maxsmart.families import Family
 from structiot.sim.maxsmart.simulator import MaxSmartSim, sim_maxsmart
+from structiot.sim.shared.clock import SimClock
 
 __all__ = ["MaxSmartFleet", "sim_maxsmart_broadcast", "sim_maxsmart_fleet"]
 
@@ -109,7 +109,7 @@ async def sim_maxsmart_fleet(
         raise UsageError(message)
     families = [family] if isinstance(family, Family | str) else list(family)
     first = ipaddress.ip_address(first_host)
-    clock = SimClock() if clock is None else clock
+    clock = SimClock(environment.now_utc()) if clock is None else clock
     async with AsyncExitStack() as stack:
         sims = [
             await stack.enter_async_context(

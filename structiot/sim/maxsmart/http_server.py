@@ -2,8 +2,9 @@
 
     connection -> read one head -> fault? -> carry out -> reply -> close
 
-Further connections wait their turn, as on the devices. Whatever a peer does costs
-its own connection only.
+Further connections wait their turn, as on the devices. What a device reads and writes
+is not quite HTTP, so both are done by hand here. Whatever a peer does costs its own
+connection only.
 """
 
 from __future__ import annotations
@@ -11,31 +12,31 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 
+from structiot._kit.http.messages import HttpReply
+from structiot._kit.http.server import RawReply, peer_of, send_raw
 from structiot._kit.net.network import LOST, Address
-from structiot.sim._faults import Fault, FaultKind, spoiled
-from structiot.sim.maxsmart.response_faults import MaxSmartFaults, http_frame
+from structiot.sim.maxsmart.response_faults import MaxSmartFaults
 from structiot.sim.maxsmart.responses import Question, answer, question_of_target
 from structiot.sim.maxsmart.strip import Strip
+from structiot.sim.shared.http_faults import faulty_reply
 
-__all__ = ["HttpSide"]
+__all__ = ["StripHttp", "http_frame"]
 
 _log = logging.getLogger(__name__)
 
 _HEAD_BYTES: Final = 4096
 _HEAD_S: Final = 5.0
-# A lost request leaves its connection open; a peer that waits longer is let go, as
-# it would else keep all others from the strip for ever.
-_DROPPED_S: Final = 60.0
 _MAX_WAITING: Final = 64
 _REQUEST_LINE = re.compile(rb"GET (?P<target>\S+) HTTP/1\.[01]\r?\n")
 
 
-class HttpSide:
+class StripHttp:
     """Serves the HTTP commands of one strip.
 
     Args:
@@ -72,50 +73,37 @@ class HttpSide:
         if found is None:
             return
         question = question_of_target(found["target"].decode("latin-1"))
-        self._on_question(question, head, _peer_of(stream))
-        fault = self._faults.take(question.words)
-        if fault is not None and fault.kind is FaultKind.DROP:
-            await _wait_for_end(stream)
-            return
-        if fault is not None and fault.kind is FaultKind.HANG_UP:
-            return
-        is_refused = fault is not None and fault.kind is FaultKind.REFUSE
-        content = answer(self._strip, question, self._faults, is_refused=is_refused)
-        if content is not None:
-            await self._reply(stream, question, fault, content)
+        self._on_question(question, head, peer_of(stream))
+        reply = await faulty_reply(
+            self._faults,
+            question.words,
+            partial(self._answer, question),
+            partial(self._answer, question, is_refused=True),
+            partial(self._framed, question),
+        )
+        if isinstance(reply, RawReply):
+            await send_raw(stream, reply)
             await stream.aclose()
 
-    async def _reply(
-        self,
-        stream: ByteStream,
-        question: Question,
-        fault: Fault | None,
-        content: bytes,
-    ) -> None:
-        delay_s = self._faults.delay_s + (fault.delay_s if fault is not None else 0.0)
-        if delay_s > 0:
-            await anyio.sleep(delay_s)
-        if fault is not None and fault.kind is FaultKind.LOSE_REPLY:
-            await _wait_for_end(stream)
-            return
+    async def _answer(  # noqa: ASYNC124 - other devices have to wait for something
+        self, question: Question, *, is_refused: bool = False
+    ) -> HttpReply | None:
+        content = answer(self._strip, question, self._faults, is_refused=is_refused)
+        return None if content is None else HttpReply(body=content)
+
+    def _framed(self, question: Question, _: HttpReply, content: bytes) -> bytes:
         family = self._strip.family
-        if (
-            fault is not None
-            and fault.kind is FaultKind.FRAME
-            and fault.change is not None
-        ):
-            frame = fault.change(content)
-        elif family.needs_json and not question.has_json:
-            frame = content
-        else:
-            frame = http_frame(
-                spoiled(fault, content), is_length_padded=family.is_length_padded
-            )
-        if fault is not None and fault.kind is FaultKind.CUT:
-            frame = frame[: len(frame) - len(content) // 2]
-        if fault is not None and fault.kind is FaultKind.DUPLICATE:
-            frame *= 2
-        await stream.send(frame)
+        if family.needs_json and not question.has_json:
+            return content
+        return http_frame(content, is_length_padded=family.is_length_padded)
+
+
+def http_frame(content: bytes, *, is_length_padded: bool = False) -> bytes:
+    """Put a content into the frame that the strips use."""
+    length = f":{len(content):04d}" if is_length_padded else f": {len(content)}"
+    blank = "" if is_length_padded else " "
+    head = f"HTTP/1.1 200 OK\r\nContent-Length{length}\r\nContent-Type:{blank}text/plain\r\n\r\n"
+    return head.encode() + content
 
 
 async def _read_head(stream: ByteStream) -> bytes:
@@ -126,14 +114,3 @@ async def _read_head(stream: ByteStream) -> bytes:
             head += await stream.receive(_HEAD_BYTES)
         return head
     return b""
-
-
-async def _wait_for_end(stream: ByteStream) -> None:
-    with anyio.move_on_after(_DROPPED_S):
-        while True:
-            await stream.receive(_HEAD_BYTES)
-
-
-def _peer_of(stream: ByteStream) -> Address:
-    address = stream.extra(SocketAttribute.remote_address, ("", 0))
-    return (str(address[0]), int(address[1]))

@@ -48,10 +48,10 @@ from structiot.maxsmart.wire.messages import (
     Statistics,
     StatisticsPeriod,
 )
-from structiot.sim._energy import Bucket
 from structiot.sim.maxsmart.families import Support
 from structiot.sim.maxsmart.response_faults import MaxSmartFaults, corrupted
 from structiot.sim.maxsmart.strip import Strip
+from structiot.sim.shared.energy import Bucket
 
 __all__ = [
     "Channel",
@@ -265,7 +265,7 @@ def _switch(strip: Strip, port: int, faults: MaxSmartFaults, *, is_on: bool) -> 
         return False
     for number in range(1, ports + 1) if port == 0 else (port,):
         if number not in faults.stuck_ports:
-            strip.set_relay(number - 1, is_on=is_on, after_s=faults.relay_lag_s)
+            strip.outlet(number).switch(is_on=is_on, after_s=faults.relay_lag_s)
     return True
 
 

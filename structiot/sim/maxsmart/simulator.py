@@ -8,26 +8,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
-from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import (
-    Address,
-    Network,
-    TcpListener,
-    UdpSocket,
-)
-from structiot.errors import TransportError, UsageError
+from structiot._kit.net.network import Address, UdpSocket
+from structiot.errors import TransportError
 from structiot.maxsmart.wire.codec import V3_PREFIX
 from structiot.maxsmart.wire.messages import DiscoveryRequest, Request
-from structiot.sim._clock import SimClock
-from structiot.sim._faults import Fault, FaultKind, spoiled
-from structiot.sim._loads import Load, seeded_fraction, steady
 from structiot.sim.maxsmart.families import Family, family_named
-from structiot.sim.maxsmart.http_server import HttpSide
+from structiot.sim.maxsmart.http_server import StripHttp
+from structiot.sim.maxsmart.named_faults import NAMED_FAULTS
 from structiot.sim.maxsmart.response_faults import MaxSmartFaults
 from structiot.sim.maxsmart.responses import (
     Channel,
@@ -36,6 +29,11 @@ from structiot.sim.maxsmart.responses import (
     question_of_datagram,
 )
 from structiot.sim.maxsmart.strip import PortSwitches, Strip
+from structiot.sim.shared.clock import SimClock
+from structiot.sim.shared.fault_names import FaultNames
+from structiot.sim.shared.faults import Fault, FaultKind, framed
+from structiot.sim.shared.host import SimHost, Sockets
+from structiot.sim.shared.loads import Load, seeded_fraction
 
 __all__ = ["MaxSmartRequest", "MaxSmartSim", "sim_maxsmart"]
 
@@ -65,19 +63,18 @@ class MaxSmartRequest:
     at_utc: datetime
 
 
-class MaxSmartSim:
-    """A simulated strip, for the one who tests with it.
+class MaxSmartSim(SimHost[MaxSmartFaults]):
+    """A simulated strip, for the one who tests with it; a `SimHost`.
 
     Attributes:
         family: Its firmware family.
-        host: Its address.
         udp_port: UDP port for discovery and V3.
         http_port: TCP port for HTTP; None if the family has none.
         ports: Its relays by number, from 1; setting one is pressing its button.
-        faults: What it gets wrong.
         requests: The latest requests that reached it.
-        clock: The clock it lives by.
     """
+
+    named_faults: ClassVar[FaultNames] = NAMED_FAULTS
 
     def __init__(
         self,
@@ -88,22 +85,15 @@ class MaxSmartSim:
         http_port: int | None,
         clock: SimClock,
         requests_kept: int,
-        network: Network,
-        tasks: TaskGroup,
+        environment: Environment,
     ) -> None:
+        super().__init__(host, MaxSmartFaults(), clock=clock, environment=environment)
         self.family: Family = strip.family
-        self.host: str = host
         self.udp_port: int = udp_port
-        self.http_port = http_port
+        self.http_port: int | None = http_port
         self.ports: PortSwitches = PortSwitches(strip)
-        self.faults: MaxSmartFaults = MaxSmartFaults()
         self.requests: deque[MaxSmartRequest] = deque(maxlen=requests_kept)
-        self.clock = clock
         self._strip = strip
-        self._network = network
-        self._tasks = tasks
-        self._mains: anyio.CancelScope | None = None
-        self._is_off = anyio.Event()
         self._udp: UdpSocket | None = None
         self._late: TaskGroup | None = None
 
@@ -125,22 +115,21 @@ class MaxSmartSim:
         return tuple(self._strip.port_names)
 
     @property
-    def is_plugged_in(self) -> bool:
-        """Whether it is on the network."""
-        return self._udp is not None
+    def label(self) -> str:
+        """Its serial."""
+        return self.serial
 
     def power_w(self, port: int) -> float:
         """Give the power that a port delivers at this moment, in watts."""
-        return self._strip.power_w(self._strip.index(port))
+        return self._strip.power_w(self._strip.outlet(port))
 
     def energy_wh(self, port: int) -> float:
         """Give the energy that a port has delivered so far, in watt-hours."""
-        return self._strip.energy_wh(self._strip.index(port))
+        return self._strip.outlet(port).energy_wh
 
     def set_load(self, port: int, load: Load | float) -> None:
         """Plug a load, or one of exactly so many watts, into a port."""
-        plugged = steady(load) if isinstance(load, int | float) else load
-        self._strip.set_load(self._strip.index(port), plugged)
+        self._strip.outlet(port).plug(load)
 
     def set_tariff(self, price: str, currency: int) -> None:
         """Set the price of a kilowatt-hour that statistics report."""
@@ -173,74 +162,26 @@ class MaxSmartSim:
 
     # ------------------------------------------------------------ mains and network
 
-    async def unplug(self) -> None:
-        """Take it off the network; returns when its sockets are closed."""
-        if self._mains is not None:
-            self._mains.cancel()
-            await self._is_off.wait()
+    async def start(self, sockets: Sockets) -> None:
+        """Listen for datagrams and, where the family does, for HTTP."""
+        self._udp = await sockets.open_udp(self.udp_port)
+        self.udp_port = self._udp.address[1]
+        if self.http_port is not None:
+            http = StripHttp(self._strip, self.faults, self._note)
+            self.http_port = await sockets.listen(self.http_port, http.serve)
+        self._late = sockets.tasks
+        sockets.tasks.start_soon(self._hear_all, self._udp)
 
-    async def plug_in(self, host: str | None = None) -> None:
-        """Put it back on the network, at its old ports and at this address.
+    def set_mains(self, *, is_on: bool) -> None:
+        """Be without mains, or have it again; every relay is then as it was."""
+        self._strip.set_mains(is_on=is_on)
 
-        Raises:
-            ConnectFailed: The address or a port is taken.
+    def lose_clock(self) -> None:
+        """Begin in the year 2000, until a discovery sets the clock.
+
+        Whether a clock survives a power cut is not known of any family.
         """
-        if self._mains is not None:
-            message = f"{self.serial} is plugged in"
-            raise UsageError(message)
-        self.host = self.host if host is None else host
-        await self._tasks.start(self._run, name=f"structiot.sim {self.serial}")
-
-    async def reboot(self, down_s: float = 3.0) -> None:
-        """Be off the network for a while, with every relay and load as it was."""
-        await self.unplug()
-        await anyio.sleep(down_s)
-        await self.plug_in()
-
-    async def power_cut(self, down_s: float, *, loses_clock: bool = True) -> None:
-        """Be without mains for a while: neither there nor drawing anything.
-
-        Every relay is then as it was. Whether a clock survives is not known of any
-        family; one that does not begins in the year 2000, until a discovery sets it.
-        """
-        await self.unplug()
-        self._strip.set_mains(is_on=False)
-        await anyio.sleep(down_s)
-        self._strip.set_mains(is_on=True)
-        if loses_clock:
-            self._strip.lose_clock()
-        await self.plug_in()
-
-    async def _run(self, *, task_status: TaskStatus[None]) -> None:
-        self._is_off = anyio.Event()
-        try:
-            with anyio.CancelScope() as self._mains:
-                async with AsyncExitStack() as sockets:
-                    udp = await sockets.enter_async_context(
-                        self._network.open_udp(self.host, self.udp_port)
-                    )
-                    self.udp_port = udp.address[1]
-                    listener = await self._bound_listener(sockets)
-                    async with service_group() as tasks:
-                        self._udp, self._late = udp, tasks
-                        if listener is not None:
-                            http = HttpSide(self._strip, self.faults, self._note)
-                            tasks.start_soon(listener.serve, http.serve)
-                        task_status.started()
-                        while True:
-                            await self.hear(*await udp.receive())
-        finally:
-            self._mains = self._udp = self._late = None
-            self._is_off.set()
-
-    async def _bound_listener(self, sockets: AsyncExitStack) -> TcpListener | None:
-        if self.http_port is None:
-            return None
-        listener = await sockets.enter_async_context(
-            self._network.listen_tcp(self.host, self.http_port)
-        )
-        self.http_port = listener.address[1]
-        return listener
+        self._strip.lose_clock()
 
     def _note(self, question: Question, data: bytes, peer: Address) -> None:
         self.requests.append(
@@ -256,9 +197,13 @@ class MaxSmartSim:
 
     # ------------------------------------------------------------ datagrams
 
+    async def _hear_all(self, udp: UdpSocket) -> None:
+        while True:
+            await self.hear(*await udp.receive())
+
     async def hear(self, data: bytes, peer: Address) -> None:
         """Treat a datagram as if it had reached the strip, by broadcast for instance."""
-        if self._udp is None:
+        if not self.is_plugged_in:
             return
         question = question_of_datagram(data)
         self._note(question, data, peer)
@@ -271,9 +216,9 @@ class MaxSmartSim:
             fault is not None and fault.kind is FaultKind.LOSE_REPLY
         ):
             return
-        datagram = _framed(question, fault, content)
+        datagram = _datagram(question, fault, content)
         copies = 2 if fault is not None and fault.kind is FaultKind.DUPLICATE else 1
-        delay_s = self.faults.delay_s + (fault.delay_s if fault is not None else 0.0)
+        delay_s = self.faults.delay_for(fault)
         if delay_s > 0 and self._late is not None:
             self._late.start_soon(self._send, datagram, peer, copies, delay_s)
         else:
@@ -288,7 +233,9 @@ class MaxSmartSim:
                 udp = self._udp
                 if self.faults.reply_from is not None:
                     udp = await sockets.enter_async_context(
-                        self._network.open_udp(self.faults.reply_from, self.udp_port)
+                        self.environment.network.open_udp(
+                            self.faults.reply_from, self.udp_port
+                        )
                     )
                 for _ in range(copies):
                     if udp is not None:
@@ -297,13 +244,9 @@ class MaxSmartSim:
             _log.warning("%s: reply to %s:%d lost: %s", self.serial, *peer, exc)
 
 
-def _framed(question: Question, fault: Fault | None, content: bytes) -> bytes:
-    if fault is not None and fault.kind is FaultKind.FRAME and fault.change is not None:
-        return fault.change(content)
-    content = spoiled(fault, content)
-    if fault is not None and fault.kind is FaultKind.CUT:
-        content = content[: len(content) // 2]
-    datagram = V3_PREFIX + content if question.channel == "v3" else content
+def _datagram(question: Question, fault: Fault | None, content: bytes) -> bytes:
+    prefix = V3_PREFIX if question.channel == "v3" else b""
+    datagram = framed(fault, content, lambda right: prefix + right)
     # A device has a buffer of this size; only a fault may ask for more.
     return datagram if fault is not None else datagram[:_DATAGRAM_BYTES]
 
@@ -368,16 +311,14 @@ async def sim_maxsmart(
         utc_offset_h=utc_offset_h,
         history_s=history.total_seconds(),
     )
-    async with service_group() as tasks:
-        sim = MaxSmartSim(
-            strip,
-            host=host,
-            udp_port=udp_port,
-            http_port=http_port if row.has_http else None,
-            clock=clock,
-            requests_kept=requests_kept,
-            network=environment.network,
-            tasks=tasks,
-        )
-        await sim.plug_in()
+    sim = MaxSmartSim(
+        strip,
+        host=host,
+        udp_port=udp_port,
+        http_port=http_port if row.has_http else None,
+        clock=clock,
+        requests_kept=requests_kept,
+        environment=environment,
+    )
+    async with sim:
         yield sim

@@ -1,7 +1,6 @@
 """The state of one simulated strip: relays, loads, meters, names and its clock.
 
-No input or output here. Time comes from the simulator's clock; energy is counted
-whenever something changes that it depends on, and when somebody asks for it.
+No input or output here. Time comes from the simulator's clock.
 """
 
 from __future__ import annotations
@@ -9,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-import anyio
-
 from structiot.errors import UsageError
 from structiot.maxsmart.wire.messages import PortData
-from structiot.sim._clock import SimClock
-from structiot.sim._energy import Bucket, EnergyMeter, local_time
-from structiot.sim._loads import Load, household, seeded_fraction, steady
 from structiot.sim.maxsmart.families import Family
+from structiot.sim.shared.clock import SimClock
+from structiot.sim.shared.energy import Bucket, local_time
+from structiot.sim.shared.loads import Load, household, seeded_fraction
+from structiot.sim.shared.outlet import Outlet
 
 __all__ = ["PortSwitches", "Strip"]
 
@@ -33,11 +31,10 @@ class PortSwitches(Mapping[int, bool]):
         self._strip = strip
 
     def __getitem__(self, port: int) -> bool:
-        self._strip.settle()
-        return self._strip.relays[self._strip.index(port)]
+        return self._strip.outlet(port).is_on
 
     def __setitem__(self, port: int, is_on: bool) -> None:
-        self._strip.set_relay(self._strip.index(port), is_on=is_on)
+        self._strip.outlet(port).switch(is_on=is_on)
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(1, self._strip.family.ports + 1))
@@ -57,8 +54,7 @@ class Strip:
         serial: Its serial.
         name: Its name.
         port_names: Names of its ports, in order.
-        relays: On or off, in order; change them by `set_relay` alone.
-        loads: What is plugged in, in order; change it by `set_load` alone.
+        outlets: Its relays, with what is plugged in and its meters, in order.
         zone_h: The time zone that was told it last, in hours from UTC.
         price: Price of a kilowatt-hour, as text.
         currency: Number of the currency.
@@ -80,28 +76,29 @@ class Strip:
         self.serial: str = serial
         self.name: str = name
         self.port_names: list[str] = _factory_names(family)
-        self.relays: list[bool] = [True] * family.ports
         plugged = household(family.ports, seed) if loads is None else loads
-        self.loads: list[Load] = [
-            steady(load) if isinstance(load, int | float) else load for load in plugged
-        ]
-        if len(self.loads) != family.ports:
-            message = f"{family.name} has {family.ports} ports, not {len(self.loads)}"
+        if len(plugged) != family.ports:
+            message = f"{family.name} has {family.ports} ports, not {len(plugged)}"
             raise UsageError(message)
+        self._clock = clock
+        self._clock_offset_s = utc_offset_h * _HOUR_S
+        self.outlets: list[Outlet] = [
+            Outlet(
+                load,
+                clock,
+                utc_offset_s=self._clock_offset_s,
+                history_s=history_s,
+            )
+            for load in plugged
+        ]
         self.zone_h: int = utc_offset_h
         self.price: str = "0.21"
         self.currency: int = 3
-        self._meters = [EnergyMeter() for _ in range(family.ports)]
-        self._clock = clock
-        self._clock_offset_s = utc_offset_h * _HOUR_S
-        self._counted_to_s = clock.now_s() - history_s
-        self._late: list[tuple[float, int, bool]] = []
-        self._has_mains = True
 
-    # ------------------------------------------------------------ relays and loads
+    # ------------------------------------------------------------ outlets
 
-    def index(self, port: int) -> int:
-        """Give the place of a port in the lists.
+    def outlet(self, port: int) -> Outlet:
+        """Give the outlet of a port.
 
         Raises:
             UsageError: There is no such port.
@@ -109,87 +106,36 @@ class Strip:
         if not 1 <= port <= self.family.ports:
             message = f"{self.serial} has ports 1 to {self.family.ports}, not {port}"
             raise UsageError(message)
-        return port - 1
+        return self.outlets[port - 1]
 
-    def set_relay(self, index: int, *, is_on: bool, after_s: float = 0.0) -> None:
-        """Switch a relay, now or some time later."""
-        self.settle()
-        if after_s > 0:
-            self._late.append((anyio.current_time() + after_s, index, is_on))
-            return
-        self.count_energy()
-        self.relays[index] = is_on
-
-    def settle(self) -> None:
-        """Switch the relays whose time has come; called before any look at them."""
-        now = anyio.current_time()
-        due = [late for late in self._late if late[0] <= now]
-        if due:
-            self._late = [late for late in self._late if late[0] > now]
-            self.count_energy()
-            for _, index, is_on in due:
-                self.relays[index] = is_on
-
-    def set_load(self, index: int, load: Load) -> None:
-        """Plug in something else."""
-        self.count_energy()
-        self.loads[index] = load
-
-    def power_w(self, index: int) -> float:
-        """Give the power at this moment; 0 while the relay is off."""
-        self.settle()
-        if not (self.relays[index] and self._has_mains):
-            return 0.0
-        power_w = self.loads[index].power_w(self._clock.now_s())
+    def power_w(self, outlet: Outlet) -> float:
+        """Give the power that the device sees at an outlet at this moment."""
+        power_w = outlet.power_w
         return power_w if abs(power_w) >= self.family.noise_floor_w else 0.0
 
     def port_data(self) -> PortData:
         """Give what the device reports of its ports at this moment."""
-        watts = [self.power_w(index) for index in range(self.family.ports)]
+        watts = [self.power_w(outlet) for outlet in self.outlets]
         return PortData(
-            switches=tuple(self.relays),
+            switches=tuple(outlet.is_on for outlet in self.outlets),
             power_mw=tuple(watt * 1000 for watt in watts),
             current_ma=tuple(watt / _MAINS_V * 1000 for watt in watts),
             style=self.family.watts,
         )
 
-    # ------------------------------------------------------------ energy
-
-    def count_energy(self) -> None:
-        """Count what has been drawn since the last time, in the device's calendar."""
-        now_s = self._clock.now_s()
-        for meter, load, is_on in zip(
-            self._meters, self.loads, self.relays, strict=True
-        ):
-            if is_on and self._has_mains:
-                meter.count(
-                    load.energy_wh, self._counted_to_s, now_s, self._clock_offset_s
-                )
-        self._counted_to_s = now_s
-
-    def energy_wh(self, index: int) -> float:
-        """Give all energy that an outlet has delivered."""
-        self.settle()
-        self.count_energy()
-        return self._meters[index].total_wh
-
     def statistics_wh(self, bucket: Bucket) -> list[list[float]]:
         """Give the buckets of every port up to now, oldest first."""
-        self.settle()
-        self.count_energy()
-        local = self.local_time()
-        return [meter.newest_wh(bucket, local) for meter in self._meters]
+        return [outlet.newest_wh(bucket) for outlet in self.outlets]
 
     def forget_energy(self) -> None:
         """Empty all statistics, as a reset to factory settings does."""
-        self.count_energy()
-        self._meters = [EnergyMeter() for _ in self._meters]
+        for outlet in self.outlets:
+            outlet.forget_energy()
 
     def set_mains(self, *, is_on: bool) -> None:
         """Cut it off the mains, or connect it again; relays stay as they were."""
-        self.settle()
-        self.count_energy()
-        self._has_mains = is_on
+        for outlet in self.outlets:
+            outlet.set_mains(is_on=is_on)
 
     # ------------------------------------------------------------ clock
 
@@ -208,13 +154,14 @@ class Strip:
         With a zone the time is local and the zone is kept; without one the time is
         taken for UTC and moved by the zone that was kept.
         """
-        self.count_energy()
         shown_s = (local - _EPOCH).total_seconds()
         if zone_h is None:
             shown_s += self.zone_h * _HOUR_S
         else:
             self.zone_h = zone_h
         self._clock_offset_s = shown_s - self._clock.now_s()
+        for outlet in self.outlets:
+            outlet.set_utc_offset(self._clock_offset_s)
 
     def confuse_clock(self) -> None:
         """Set the clock as a date that cannot be read does, where it does anything."""

@@ -18,8 +18,8 @@ from structiot.errors import (
     TransportError,
 )
 from structiot.maxsmart import MaxSmartStrip
-from structiot.sim import FAMILIES
-from structiot.sim.maxsmart.response_faults import HTTP_FRAMES, LIES
+from structiot.sim import FAMILIES, HTTP_FRAMES
+from structiot.sim.maxsmart.response_faults import LIES
 from tests.link.maxsmart.strips import Bench, bench
 
 pytestmark = pytest.mark.virtual_time

@@ -18,7 +18,8 @@ from structiot.errors import (
     TransportError,
 )
 from structiot.maxsmart import MaxSmartRefused, SwitchStuck
-from structiot.sim.maxsmart import HTTP_FRAMES, LIES
+from structiot.sim import HTTP_FRAMES
+from structiot.sim.maxsmart.response_faults import LIES
 from structiot.testing import cancel_sweep
 from tests.link.maxsmart.strips import Bench, bench, is_there
 
@@ -55,6 +56,7 @@ WELL_FRAMED = {
     "no_headers",
     "no_length",
     "no_reason",
+    "one_byte_chunks",
     "space_before_colon",
 }
 

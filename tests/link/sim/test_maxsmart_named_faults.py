@@ -11,13 +11,14 @@ from structiot import Environment
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import (
+    HTTP_FRAMES,
     NAMED_FAULTS,
     NamedFault,
     parse_fault,
     show_fault,
     sim_maxsmart,
 )
-from structiot.sim.maxsmart import HTTP_FRAMES, LIES
+from structiot.sim.maxsmart.response_faults import LIES
 from tests.link.sim.asking import ask_http, http_json, udp_asker
 
 pytestmark = pytest.mark.virtual_time
@@ -40,7 +41,13 @@ def network() -> MemoryNetwork:
 
 
 def test_every_fault_is_listed_and_said_what_it_is():
-    assert set(NAMED_FAULTS) == {*OF_REQUESTS, *OF_THE_STRIP, "delay", "no_prefix"}
+    assert set(NAMED_FAULTS) == {
+        *OF_REQUESTS,
+        *OF_THE_STRIP,
+        "delay",
+        "trickle",
+        "no_prefix",
+    }
     assert all(NAMED_FAULTS.values())
 
 

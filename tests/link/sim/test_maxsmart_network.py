@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import anyio
 import pytest
 
@@ -163,6 +165,13 @@ async def test_a_fleet_has_consecutive_addresses_and_families_in_turn():
             sources.add(asker.source)
         assert sources == {(sim.host, 8888) for sim in fleet.sims}
         assert len({sim.serial for sim in fleet.sims}) == 4
+
+
+async def test_a_fleet_lives_by_the_clock_of_its_environment():
+    at = datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC)
+    environment = Environment(network=MemoryNetwork(), clock=lambda: at)
+    async with sim_maxsmart_fleet(2, environment=environment) as fleet:
+        assert [sim.clock.utc() for sim in fleet.sims] == [at, at]
 
 
 async def test_an_empty_fleet_is_refused():

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = ["Change", "Fault", "FaultKind", "Faults", "garbled", "spoiled"]
+__all__ = ["Change", "Fault", "FaultKind", "Faults", "framed"]
 
 Change: TypeAlias = Callable[[bytes], bytes]
 
@@ -47,6 +47,8 @@ class FaultKind(StrEnum):
     """The reply comes late; what is asked meanwhile overtakes it where it can."""
     CHANGE = "change"
     """The content of the reply is changed: a lie in the right frame."""
+    TRICKLE = "trickle"
+    """The reply comes bit by bit, over a while; a datagram comes at the end of it."""
     FRAME = "frame"
     """The reply is framed another way, for protocols that frame their content."""
 
@@ -58,7 +60,7 @@ class Fault:
     Attributes:
         kind: What.
         on: What it is meant for; None for any request.
-        delay_s: How late, for DELAY.
+        delay_s: How late, for DELAY; how long, for TRICKLE.
         change: Makes the content (CHANGE) or the whole frame (FRAME) from the content.
     """
 
@@ -142,11 +144,22 @@ class Faults:
         """Answer the next requests late."""
         self.add(Fault(kind=FaultKind.DELAY, on=on, delay_s=delay_s), times)
 
+    def trickle_next(
+        self, over_s: float, times: int = 1, *, on: str | None = None
+    ) -> None:
+        """Let the next replies come bit by bit."""
+        self.add(Fault(kind=FaultKind.TRICKLE, on=on, delay_s=over_s), times)
+
     def change_next(
         self, change: Change, times: int = 1, *, on: str | None = None
     ) -> None:
         """Change the content of the next replies."""
         self.add(Fault(kind=FaultKind.CHANGE, on=on, change=change), times)
+
+    def delay_for(self, fault: Fault | None) -> float:
+        """Give how late the reply comes of a request that has met this fault."""
+        is_late = fault is not None and fault.kind is FaultKind.DELAY
+        return self.delay_s + (fault.delay_s if fault is not None and is_late else 0.0)
 
     def take(self, words: Collection[str]) -> Fault | None:
         """Give the fault that a request meets; for simulators.
@@ -169,17 +182,26 @@ class Faults:
         return next((fault for fault in self._lasting if fault.is_for(words)), None)
 
 
-def garbled(content: bytes) -> bytes:
-    """Give bytes of the same length that are neither JSON nor text."""
-    return bytes(byte ^ 0xA5 for byte in content)
+def framed(
+    fault: Fault | None, content: bytes, frame: Callable[[bytes], bytes]
+) -> bytes:
+    """Give what goes on the wire for a content under this fault.
 
-
-def spoiled(fault: Fault | None, content: bytes) -> bytes:
-    """Give the content that a reply has under this fault."""
-    if fault is None:
-        return content
-    if fault.kind is FaultKind.GARBLE:
-        return garbled(content)
-    if fault.kind is FaultKind.CHANGE and fault.change is not None:
-        return fault.change(content)
-    return content
+    Args:
+        fault: What the request has met.
+        content: The right content.
+        frame: Puts a content into the right frame.
+    """
+    match fault:
+        case Fault(kind=FaultKind.FRAME, change=change) if change is not None:
+            return change(content)
+        case Fault(kind=FaultKind.CHANGE, change=change) if change is not None:
+            return frame(change(content))
+        case Fault(kind=FaultKind.GARBLE):
+            # Neither JSON nor text.
+            return frame(bytes(byte ^ 0xA5 for byte in content))
+        case Fault(kind=FaultKind.CUT):
+            whole = frame(content)
+            return whole[: len(whole) - len(content) // 2]
+        case _:
+            return frame(content)

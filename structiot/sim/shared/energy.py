@@ -55,7 +55,7 @@ class EnergyMeter:
     """
 
     def __init__(self) -> None:
-        self.total_wh = 0.0
+        self.total_wh: float = 0.0
         self._energy_wh: dict[Bucket, dict[datetime, float]] = {b: {} for b in Bucket}
 
     def count(

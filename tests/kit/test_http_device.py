@@ -11,7 +11,8 @@ from anyio.abc import ByteStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structiot._kit.http import HttpReply, OneShotHttp
+from structiot._kit.http.device import DeviceHttp
+from structiot._kit.http.messages import HttpReply
 from structiot._kit.net.memory import MemoryNetwork, MemoryStream
 from structiot.errors import (
     ConfigError,
@@ -42,7 +43,7 @@ URL = "http://strip"
 async def error_of(network: MemoryNetwork, answer: Answer) -> StructiotError:
     async with site(answer, network=network) as strip:
         with pytest.raises(StructiotError) as caught:
-            await OneShotHttp(URL, network=network).get("/?cmd=511")
+            await DeviceHttp(URL, network=network).get("/?cmd=511")
         await anyio.lowlevel.checkpoint()
         assert strip.open_connections == 0
     return caught.value
@@ -50,7 +51,7 @@ async def error_of(network: MemoryNetwork, answer: Answer) -> StructiotError:
 
 async def test_each_request_is_one_write_on_a_connection_of_its_own(network):
     async with site(reply(b"one", "X-Name: a"), reply(b"two"), network=network) as s:
-        http = OneShotHttp(URL, network=network)
+        http = DeviceHttp(URL, network=network)
         first = await http.get("/?cmd=511&json=%7B%7D")
         assert first == HttpReply(
             status=200, headers={"content-length": "3", "x-name": "a"}, body=b"one"
@@ -70,7 +71,7 @@ async def test_each_request_is_one_write_on_a_connection_of_its_own(network):
 async def test_the_host_is_named_as_in_the_url(network, base, host):
     name, port = ("::1", 80) if host == "[::1]" else ("strip", 8080)
     async with site(reply(), network=network, host=name, port=port) as strip:
-        await OneShotHttp(base, network=network).get("/")
+        await DeviceHttp(base, network=network).get("/")
         assert f"Host: {host}\r\n".encode() in strip.requests[0]
 
 
@@ -79,14 +80,14 @@ async def test_the_host_is_named_as_in_the_url(network, base, host):
 )
 def test_what_is_no_url_of_a_server_of_http_is_refused(base):
     with pytest.raises(ConfigError) as caught:
-        OneShotHttp(base)
+        DeviceHttp(base)
     assert ":p@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("target", ["?cmd=511", "/a b", "/#a", "/ü", ""])
 async def test_a_target_that_cannot_be_sent_is_refused(network, target):
     with pytest.raises(UsageError, match="not a percent-encoded path"):
-        await OneShotHttp(URL, network=network).get(target)
+        await DeviceHttp(URL, network=network).get(target)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ async def test_a_target_that_cannot_be_sent_is_refused(network, target):
 )
 async def test_replies_in_other_frames(network, answer):
     async with site(answer, network=network):
-        assert (await OneShotHttp(URL, network=network).get("/")).body == b"ok"
+        assert (await DeviceHttp(URL, network=network).get("/")).body == b"ok"
 
 
 async def test_a_reply_without_a_length_ends_with_the_connection(network):
@@ -111,18 +112,18 @@ async def test_a_reply_without_a_length_ends_with_the_connection(network):
         await stream.aclose()
 
     async with site(until_the_end, network=network):
-        assert (await OneShotHttp(URL, network=network).get("/")).body == b"ok"
+        assert (await DeviceHttp(URL, network=network).get("/")).body == b"ok"
 
 
 async def test_nobody_there_is_connect_failed(network):
     with pytest.raises(ConnectFailed) as caught:
-        await OneShotHttp("http://strip:8080", network=network).get("/")
+        await DeviceHttp("http://strip:8080", network=network).get("/")
     assert str(caught.value) == "cannot connect to strip:8080: connection refused"
 
 
 async def test_no_connection_in_time_is_connect_failed_and_no_reply_timeout():
     with pytest.raises(ConnectFailed) as caught:
-        await OneShotHttp(URL, reply_s=2.5, network=BlackHole()).get("/")
+        await DeviceHttp(URL, reply_s=2.5, network=BlackHole()).get("/")
     assert anyio.current_time() == 2.5
     assert str(caught.value) == "cannot connect to strip:80: no answer within 2.5 s"
 
@@ -139,7 +140,7 @@ async def test_a_reply_that_is_not_complete_in_time_is_reply_timeout(network, an
 async def test_the_callers_own_deadline_is_the_callers(network):
     async with site(fall_silent, network=network):
         with pytest.raises(TimeoutError) as caught, anyio.fail_after(1):
-            await OneShotHttp(URL, network=network).get("/")
+            await DeviceHttp(URL, network=network).get("/")
     assert not isinstance(caught.value, StructiotError)
 
 
@@ -176,7 +177,7 @@ async def test_what_is_no_http_is_a_protocol_violation(network, answer):
     if answer == VIOLATIONS["redirect to nowhere"]:
         # A redirect is a reply like any other here.
         async with site(answer, network=network):
-            reply = await OneShotHttp(URL, network=network).get("/")
+            reply = await DeviceHttp(URL, network=network).get("/")
         assert reply.status == 302
         return
     error = await error_of(network, answer)
@@ -199,7 +200,7 @@ async def test_an_upgrade_that_was_not_asked_for_is_a_violation(network):
 )
 async def test_a_reply_that_is_too_long_is_a_violation(network, answer):
     async with site(answer, network=network):
-        http = OneShotHttp(URL, max_body_bytes=100, network=network)
+        http = DeviceHttp(URL, max_body_bytes=100, network=network)
         with pytest.raises(ProtocolViolation, match="larger than 100 bytes"):
             await http.get("/")
 
@@ -214,7 +215,7 @@ async def test_cancelled_anywhere_it_leaves_no_connection(network):
 
         async def flow() -> None:
             try:
-                await OneShotHttp(URL, network=network).get("/")
+                await DeviceHttp(URL, network=network).get("/")
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.wait_all_tasks_blocked()
@@ -236,7 +237,7 @@ def test_whatever_a_server_sends_only_errors_of_ours_come_out(backend, answer, c
         network = MemoryNetwork()
         async with site(send, network=network):
             with contextlib.suppress(StructiotError):
-                await OneShotHttp(URL, network=network).get("/")
+                await DeviceHttp(URL, network=network).get("/")
 
     with virtual_backend(backend) as (name, options):
         anyio.run(main, backend=name, backend_options=options)

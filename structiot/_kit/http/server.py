@@ -1,0 +1,293 @@
+"""The server's side of HTTP/1.1: whole requests to a handler, its replies in turn.
+
+    server = HttpServer(handle)
+    async with network.listen_tcp("127.0.0.1", 8080) as listener:
+        await listener.serve(server.serve)
+
+Of each connection one request at a time is read and answered; what a client sends
+ahead waits in the kernel. h11 reads and writes, so what is not HTTP gets a reply that
+says so, and costs its own connection. A handler may also give bytes that go out as they
+are, for servers that have to get it wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import h11
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
+
+from structiot._kit.http.body import BodyReader
+from structiot._kit.http.messages import HttpReply, HttpRequest, field_dict, phrase_of
+from structiot._kit.net.network import LOST, Address, place, reason_of
+from structiot.errors import ProtocolViolation, UsageError
+
+__all__ = ["Handler", "HttpServer", "RawReply", "peer_of", "send_raw"]
+
+_log = logging.getLogger(__name__)
+
+_READ_BYTES: Final = 16_384
+_MAX_HEAD_BYTES: Final = 8_192
+_MAX_FIELDS: Final = 100
+_EVENTS_A_TURN: Final = 256
+# A connection that is left open without an answer is let go after this.
+_SILENT_S: Final = 60.0
+# How long and how much of what a refused client still sends is thrown away: closing
+# with unread bytes would reset the connection, and the refusal with it.
+_LINGER_S: Final = 1.0
+_LINGER_BYTES: Final = 1_048_576
+_TRICKLE_PIECES: Final = 20
+_BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawReply:
+    """Bytes that go out as they are, after which the connection is closed.
+
+    Attributes:
+        data: The bytes.
+        over_s: Time over which they trickle out, in seconds.
+        is_left_open: The connection stays until the client has enough, for a minute at
+            most.
+    """
+
+    data: bytes = b""
+    over_s: float = 0.0
+    is_left_open: bool = False
+
+
+Handler: TypeAlias = Callable[[HttpRequest], Awaitable[HttpReply | RawReply | None]]
+"""Answers a request; None closes the connection without a byte."""
+
+
+class HttpServer:
+    """Serves connections; give `serve` to a listener.
+
+    A request is read up to its limits and handed over whole. What the handler raises
+    ends the server, but for `ProtocolViolation`, which is the client's fault and is
+    answered with status 400.
+
+    Args:
+        handler: Answers a request. One handler runs for each connection.
+        ssl_context: For https.
+        max_connections: More than these are closed at once.
+        max_body_bytes: Longest body of a request; a longer one gets status 413.
+        request_s: Longest time for a request to be complete, and for a TLS handshake,
+            in seconds.
+        idle_s: How long a connection may stay without a request.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        max_connections: int = 100,
+        max_body_bytes: int = 1_048_576,
+        request_s: float = 10.0,
+        idle_s: float = 60.0,
+    ) -> None:
+        self._handler = handler
+        self._ssl_context = ssl_context
+        self._max_connections = max_connections
+        self._max_body_bytes = max_body_bytes
+        self._request_s = request_s
+        self._idle_s = idle_s
+        self._connections = 0
+
+    async def serve(self, stream: ByteStream) -> None:
+        """Serve one connection; returns when it is closed."""
+        self._connections += 1
+        try:
+            if self._connections <= self._max_connections:
+                if self._ssl_context is not None:
+                    stream = await self._secured(stream, self._ssl_context)
+                await self._converse(stream)
+        except _Gone as exc:
+            _log.debug("%s: %s", place(*peer_of(stream)), exc)
+        finally:
+            self._connections -= 1
+            await anyio.aclose_forcefully(stream)
+
+    async def _secured(
+        self, stream: ByteStream, ssl_context: ssl.SSLContext
+    ) -> ByteStream:
+        with _gone(), anyio.fail_after(self._request_s):
+            return await TLSStream.wrap(
+                stream,
+                server_side=True,
+                ssl_context=ssl_context,
+                standard_compatible=False,
+            )
+
+    async def _converse(self, stream: ByteStream) -> None:
+        connection = _Connection(stream, self._max_body_bytes)
+        while request := await connection.request(self._request_s, self._idle_s):
+            reply: HttpReply | RawReply | None
+            try:
+                reply = await self._handler(request)
+            except ProtocolViolation as exc:
+                _log.debug("%s: %s", place(*request.peer), exc)
+                reply = HttpReply(status=HTTPStatus.BAD_REQUEST)
+            if isinstance(reply, HttpReply):
+                await connection.reply(reply)
+                continue
+            if reply is not None:
+                await send_raw(stream, reply)
+            return
+
+
+async def send_raw(stream: ByteStream, reply: RawReply) -> None:
+    """Send bytes as they are; that the client goes away meanwhile is no matter."""
+    count = _TRICKLE_PIECES if reply.over_s else 1
+    size = max(1, -(-len(reply.data) // count))
+    begins = range(0, len(reply.data), size)
+    with suppress(*LOST):
+        for begin in begins:
+            if reply.over_s:
+                await anyio.sleep(reply.over_s / len(begins))
+            await stream.send(reply.data[begin : begin + size])
+        if reply.is_left_open:
+            with anyio.move_on_after(_SILENT_S):
+                while True:
+                    await stream.receive(_READ_BYTES)
+
+
+def peer_of(stream: ByteStream) -> Address:
+    """Give the address of whoever is at the other end."""
+    address = stream.extra(SocketAttribute.remote_address, ("", 0))
+    return (str(address[0]), int(address[1]))
+
+
+class _Gone(Exception):
+    """The client is gone, in contrast to what a handler may have lost."""
+
+
+@contextmanager
+def _gone() -> Generator[None]:
+    try:
+        yield
+    except LOST as exc:
+        raise _Gone(reason_of(exc)) from exc
+
+
+class _Connection:
+    """What h11 knows of one connection, and the stream below."""
+
+    def __init__(self, stream: ByteStream, max_body_bytes: int) -> None:
+        self._stream = stream
+        self._max_body_bytes = max_body_bytes
+        self._http = h11.Connection(
+            h11.SERVER, max_incomplete_event_size=_MAX_HEAD_BYTES
+        )
+        self._method = b""
+        self._events = 0
+
+    async def request(self, request_s: float, idle_s: float) -> HttpRequest | None:
+        """Wait for the next request; None if there will be none."""
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+        elif self._http.our_state is not h11.IDLE:
+            return None
+        try:
+            with anyio.move_on_after(idle_s) as patience:
+                if not self._http.trailing_data[0]:
+                    await self._receive()
+                patience.deadline = anyio.current_time() + request_s
+                return await self._whole_request()
+            raise _Gone("no request in time")
+        except h11.RemoteProtocolError as exc:
+            await self._refuse(exc.error_status_hint, str(exc))
+        except ProtocolViolation as exc:
+            await self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(exc))
+        return None
+
+    async def _whole_request(self) -> HttpRequest | None:
+        head = await self._event()
+        if not isinstance(head, h11.Request):
+            return None
+        self._method = head.method
+        if len(head.headers) > _MAX_FIELDS:
+            why = f"more than {_MAX_FIELDS} header fields"
+            raise h11.RemoteProtocolError(why, error_status_hint=431)
+        fields = field_dict(head.headers)
+        reader = BodyReader("the request", "", self._max_body_bytes)
+        reader.expect(int(fields.get("content-length", "0")))
+        if self._http.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[])
+            await self._send(self._http.send(go_on))
+        while isinstance(part := await self._event(), h11.Data):
+            reader.feed(bytes(part.data))
+        return HttpRequest(
+            method=head.method.decode("ascii"),
+            target=head.target.decode("ascii"),
+            headers=fields,
+            body=reader.finish(),
+            peer=peer_of(self._stream),
+        )
+
+    async def _event(self) -> object:
+        self._events += 1
+        if self._events % _EVENTS_A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            await self._receive()
+        return event
+
+    async def _receive(self) -> None:
+        with _gone():
+            try:
+                data = await self._stream.receive(_READ_BYTES)
+            except anyio.EndOfStream:
+                data = b""
+        self._http.receive_data(data)
+
+    async def _send(self, data: bytes | None) -> None:
+        with _gone():
+            await self._stream.send(data or b"")
+
+    async def reply(self, reply: HttpReply) -> None:
+        """Send a reply to the request that was read last.
+
+        Raises:
+            UsageError: It cannot be sent.
+        """
+        fields = dict(reply.headers)
+        if reply.status != HTTPStatus.NO_CONTENT:
+            fields = {"Content-Length": str(len(reply.body)), **fields}
+        is_bare = reply.status in _BODILESS or self._method == b"HEAD"
+        try:
+            response = h11.Response(
+                status_code=reply.status,
+                reason=phrase_of(reply.status),
+                headers=list(fields.items()),
+            )
+            data = self._http.send(response) or b""
+            if not is_bare:
+                data += self._http.send(h11.Data(data=reply.body)) or b""
+            data += self._http.send(h11.EndOfMessage()) or b""
+        except (h11.LocalProtocolError, UnicodeError) as exc:
+            raise UsageError(f"a reply that cannot be sent: {exc}") from exc
+        await self._send(data)
+
+    async def _refuse(self, status: int, why: str) -> None:
+        """Say why nothing more will be read, and give the client time to hear it."""
+        _log.debug("%s: %s", place(*peer_of(self._stream)), why)
+        if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            return
+        await self.reply(HttpReply(status=status, headers={"Connection": "close"}))
+        left = _LINGER_BYTES
+        with suppress(NotImplementedError, *LOST), anyio.move_on_after(_LINGER_S):
+            # TLS has no end of one direction.
+            await self._stream.send_eof()
+            while left > 0:
+                left -= len(await self._stream.receive(_READ_BYTES))

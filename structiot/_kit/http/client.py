@@ -14,9 +14,14 @@ import anyio.to_thread
 import httpcore
 import httpx
 
+from structiot._kit.http.base_client import (
+    BaseHttpClient,
+    Outgoing,
+    checked_fields,
+    too_late,
+)
 from structiot._kit.http.body import ACCEPTED_ENCODING, BodyReader
 from structiot._kit.http.messages import HttpReply
-from structiot._kit.http.outgoing import checked_fields, outgoing, too_late
 from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
 from structiot._kit.net.network import REAL_NETWORK, Network
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
@@ -28,7 +33,7 @@ _SCHEMES: Final = {"http": 80, "https": 443}
 _PIECES_A_TURN: Final = 128
 
 
-class HttpClient:
+class HttpClient(BaseHttpClient):
     """Requests to one server; safe to use from several tasks.
 
     At most ten connections are open at a time; more requests wait for one. Redirects
@@ -43,65 +48,26 @@ class HttpClient:
         reply_s: float,
         max_body_bytes: int,
     ) -> None:
+        origin = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
+        self._prefix = base_url.raw_path.decode("ascii").rstrip("/")
+        super().__init__(f"{origin}{self._prefix}")
         self._client = client
         self._host = base_url.host
         self._port = base_url.port or _SCHEMES[base_url.scheme]
-        self._origin = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
-        self._prefix = base_url.raw_path.decode("ascii").rstrip("/")
         self._reply_s = reply_s
         self._max_body_bytes = max_body_bytes
 
-    async def get(
-        self, target: str, *, headers: Mapping[str, str] | None = None
-    ) -> HttpReply:
-        """Request `target`, a path with its query, both already percent-encoded.
-
-        It goes on the wire as it is, after the path of the base URL.
-
-        Raises:
-            UsageError: No such target, or headers that cannot be sent.
-            ConnectFailed: No connection, or none within `reply_s`.
-            ReplyTimeout: The reply was not complete within `reply_s`.
-            LinkLost: The server hung up.
-            ProtocolViolation: What came is no HTTP, or larger than allowed.
-        """
-        return await self.request("GET", target, headers=headers)
-
-    async def request(
-        self,
-        method: str,
-        target: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        json: object = None,
-        form: Mapping[str, str] | None = None,
-    ) -> HttpReply:
-        """Send a request and read the whole reply; as `DeviceHttp.request` does."""
-        # The query stays out of every message: it may hold a secret.
-        path = target.partition("?")[0]
-        what = f"{method} {self._origin}{self._prefix}{path}"
-        out = outgoing(
-            what,
-            method,
-            target,
-            query=query,
-            headers=headers,
-            body=body,
-            json=json,
-            form=form,
-        )
+    async def _send(self, out: Outgoing) -> HttpReply:
         request = self._client.build_request(
-            method,
+            out.method,
             "",
             content=out.body,
             headers=out.headers,
             extensions={"target": f"{self._prefix}{out.target}".encode("ascii")},
         )
         exchange = Exchange()
-        with self._mapped(what, exchange), anyio.fail_after(self._reply_s):
-            return await self._exchange(request, what, exchange)
+        with self._mapped(out.what, exchange), anyio.fail_after(self._reply_s):
+            return await self._exchange(request, out.what, exchange)
 
     async def _exchange(
         self, request: httpx.Request, what: str, exchange: Exchange

@@ -18,9 +18,14 @@ import anyio.lowlevel
 import h11
 from anyio.abc import ByteStream
 
+from structiot._kit.http.base_client import (
+    BaseHttpClient,
+    Outgoing,
+    checked_fields,
+    too_late,
+)
 from structiot._kit.http.body import BodyReader
 from structiot._kit.http.messages import HttpReply, field_dict
-from structiot._kit.http.outgoing import checked_fields, outgoing, too_late
 from structiot._kit.http.plain import plain_reply
 from structiot._kit.net.network import LOST, REAL_NETWORK, Network, reason_of
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation
@@ -38,7 +43,7 @@ _EVENTS_A_TURN: Final = 256
 
 
 @final
-class DeviceHttp:
+class DeviceHttp(BaseHttpClient):
     """Requests to one server without TLS; safe to use from several tasks.
 
     Each has a connection of its own and is sent in one piece. Redirects are not
@@ -67,79 +72,22 @@ class DeviceHttp:
         network: Network = REAL_NETWORK,
     ) -> None:
         self._host, self._port, shown = _server_of(base_url)
-        self._origin = f"http://{shown}"
+        super().__init__(f"http://{shown}")
         own = {"Host": shown, "Accept": "*/*", "Connection": "close"}
-        self._fields = _merged(own, checked_fields(self._origin, headers))
+        self._fields = _merged(own, checked_fields(self._base, headers))
         self._fields_text = _written(self._fields)
         self._reply_s = reply_s
         self._max_body_bytes = max_body_bytes
         self._network = network
 
-    async def get(
-        self, target: str, *, headers: Mapping[str, str] | None = None
-    ) -> HttpReply:
-        """Request `target`, a path with its query, both already percent-encoded.
-
-        Raises:
-            UsageError: No such target, or header fields that cannot be sent.
-            ConnectFailed: No connection, or none within `reply_s`.
-            ReplyTimeout: The reply was not complete within `reply_s`.
-            LinkLost: The server hung up.
-            ProtocolViolation: What came is no HTTP, or larger than allowed.
-        """
-        return await self.request("GET", target, headers=headers)
-
-    async def request(
-        self,
-        method: str,
-        target: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        json: object = None,
-        form: Mapping[str, str] | None = None,
-    ) -> HttpReply:
-        """Send a request and read the whole reply, whatever its status.
-
-        When it is cancelled the connection is closed; the server may have carried out
-        what it was asked.
-
-        Args:
-            method: Such as `POST`.
-            target: A path, with or without a query, already percent-encoded.
-            query: What is added to the query, not encoded yet.
-            headers: Header fields, before those of every request.
-            body: Bytes to send.
-            json: What to send as JSON instead.
-            form: What to send as the fields of a form instead.
-
-        Raises:
-            UsageError: Something that cannot be sent, or more than one body.
-            ConnectFailed: No connection, or none within `reply_s`.
-            ReplyTimeout: The reply was not complete within `reply_s`.
-            LinkLost: The server hung up.
-            ProtocolViolation: What came is no HTTP, or larger than allowed.
-        """
-        # The query stays out of every message: it may hold a secret.
-        what = f"{method} {self._origin}{target.partition('?')[0]}"
-        out = outgoing(
-            what,
-            method,
-            target,
-            query=query,
-            headers=headers,
-            body=body,
-            json=json,
-            form=form,
-        )
+    async def _send(self, out: Outgoing) -> HttpReply:
         fields = self._fields_text
         if out.headers:
             fields = _written(_merged(self._fields, out.headers))
         if out.body is not None:
             fields += f"Content-Length: {len(out.body)}\r\n"
-        head = f"{method} {out.target} HTTP/1.1\r\n{fields}\r\n".encode("ascii")
-        exchange = _Exchange(what, method, self._max_body_bytes)
+        head = f"{out.method} {out.target} HTTP/1.1\r\n{fields}\r\n".encode("ascii")
+        exchange = _Exchange(out.what, out.method, self._max_body_bytes)
         stream: ByteStream | None = None
         try:
             with anyio.fail_after(self._reply_s):
@@ -147,7 +95,7 @@ class DeviceHttp:
                 return await exchange.over(stream, head + (out.body or b""))
         except TimeoutError as exc:
             raise too_late(
-                what,
+                out.what,
                 self._host,
                 self._port,
                 self._reply_s,
@@ -173,7 +121,14 @@ class _Exchange:
 
     async def over(self, stream: ByteStream, request: bytes) -> HttpReply:
         try:
-            data = await self._first_of_reply(stream, request)
+            try:
+                await stream.send(request)
+            except LOST:
+                # A server that stops reading may have said why before.
+                if not (data := await self._receive(stream)):
+                    raise
+            else:
+                data = await self._receive(stream)
             reply = plain_reply(data) if self._method != "HEAD" else None
             if reply is not None and len(reply.body) <= self._max_body_bytes:
                 return reply
@@ -185,16 +140,6 @@ class _Exchange:
             reason = reason_of(exc)
             message = f"{self._what}: connection lost: {reason}"
             raise LinkLost(message, reason=reason) from exc
-
-    async def _first_of_reply(self, stream: ByteStream, request: bytes) -> bytes:
-        try:
-            await stream.send(request)
-        except LOST:
-            # A server that stops reading may have said why before.
-            if data := await self._receive(stream):
-                return data
-            raise
-        return await self._receive(stream)
 
     async def _receive(self, stream: ByteStream) -> bytes:
         try:

@@ -18,12 +18,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import anyio
 
 from structiot.errors import UsageError
-from structiot.sim.shared.faults import Change, Fault, FaultKind, Faults
+from structiot.sim.shared.faults import Change, Fault, FaultKind
+
+if TYPE_CHECKING:
+    from structiot.sim.shared.host import SimHost
 
 __all__ = [
     "HOST_FAULTS",
@@ -150,7 +153,7 @@ class FaultNames(Mapping[str, str]):
         entry.read(name, fault.value)
         return fault
 
-    async def show(self, sim: _Faulty, fault: NamedFault | str) -> None:
+    async def show(self, sim: SimHost[Any], fault: NamedFault | str) -> None:
         """Let a simulator show a fault; see `show_fault`."""
         if isinstance(fault, str):
             fault = self.parse(fault)
@@ -167,17 +170,7 @@ class FaultNames(Mapping[str, str]):
             sim.faults.add(_of_request(entry, fault), fault.times)
 
 
-class _Faulty(Protocol):
-    """What a fault can be shown by; every `SimHost` is one."""
-
-    @property
-    def faults(self) -> Faults: ...
-
-    @property
-    def named_faults(self) -> FaultNames: ...
-
-
-async def show_fault(sim: _Faulty, fault: NamedFault | str) -> None:
+async def show_fault(sim: SimHost[Any], fault: NamedFault | str) -> None:
     """Let a simulator show a fault; returns when it has begun, or is over.
 
     Faults of requests last until `sim.faults.clear()`; of what happens to the simulator

@@ -111,7 +111,7 @@ async def _refused(_: HttpRequest) -> HttpReply:  # noqa: ASYNC124 - others may 
 
 
 def _words_of(request: HttpRequest) -> Collection[str]:
-    return {"http", request.method, request.path}
+    return {"http", request.method, request.path, *request.path.split("/")}
 
 
 def faulty(
@@ -126,8 +126,8 @@ def faulty(
     Args:
         answer: Carries a request out and gives the right reply, or None to hang up.
         faults: What the simulator gets wrong.
-        words: What describes a request, for `Fault.on`; by default `"http"`, the method
-            and the path.
+        words: What describes a request, for `Fault.on`; by default `"http"`, the method,
+            the path and its parts.
         refuse: Gives the reply of a refusal; status 400 by default.
     """
 

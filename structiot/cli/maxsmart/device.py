@@ -14,7 +14,7 @@ from structiot.cli.maxsmart.complete import complete_host, complete_port
 from structiot.cli.options import common_options, configure_logging
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
-from structiot.maxsmart.values import check_port
+from structiot.maxsmart.info import check_port
 
 __all__ = [
     "Command",

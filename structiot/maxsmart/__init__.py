@@ -9,16 +9,25 @@ switch them.
 
 from __future__ import annotations
 
-from structiot.maxsmart.changes import PowerChanged, StateChanged, StripChange
-from structiot.maxsmart.commands import StripHealth
+from structiot._device.changes import Change as StripChange
+from structiot._device.changes import PowerChanged, StateChanged
 from structiot.maxsmart.device import MaxSmartStrip
-from structiot.maxsmart.discovery import Discovery, discover_maxsmart
+from structiot.maxsmart.discovery import (
+    DiscoveredMaxSmart,
+    Discovery,
+    discover_maxsmart,
+)
 from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
-from structiot.maxsmart.identifiers import DeviceIdentifiers, Identifier
-from structiot.maxsmart.identify import identify_maxsmart
+from structiot.maxsmart.health import StripHealth
+from structiot.maxsmart.identification import (
+    DeviceIdentifiers,
+    Identifier,
+    identify_maxsmart,
+)
+from structiot.maxsmart.info import StripInfo
 from structiot.maxsmart.opening import maxsmart_device
+from structiot.maxsmart.readings import StripData
 from structiot.maxsmart.statistics import EnergyPoint, StripStatistics
-from structiot.maxsmart.values import DiscoveredMaxSmart, StripData, StripInfo
 from structiot.maxsmart.wire.capabilities import CAPABILITIES, Capability
 
 __all__ = [

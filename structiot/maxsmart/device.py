@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import overload
 
-from structiot._kit.flow.mailbox import Mailbox
-from structiot.errors import UsageError
-from structiot.maxsmart.changes import StripChange
-from structiot.maxsmart.commands import StripCommands, StripHealth
-from structiot.maxsmart.identifiers import DeviceIdentifiers
-from structiot.maxsmart.session import StripSession
-from structiot.maxsmart.statistics import PeriodName, StripStatistics
-from structiot.maxsmart.values import StripData, StripInfo, check_port, port_of_key
-from structiot.maxsmart.wire.capabilities import (
-    CAPABILITIES,
-    Capability,
+import anyio
+
+from structiot.errors import (
+    DeviceReplaced,
+    PeerError,
+    ProtocolViolation,
+    StructiotError,
+    TransportError,
+    UnsupportedDevice,
 )
-from structiot.maxsmart.wire.messages import ALL_PORTS
-from structiot.model import (
-    Availability,
-    Command,
-    DeviceEvent,
-    Entity,
-    Reading,
-    State,
+from structiot.maxsmart.entities import port_of_key
+from structiot.maxsmart.errors import MaxSmartRefused, SwitchStuck
+from structiot.maxsmart.health import StripHealth
+from structiot.maxsmart.identification import DeviceIdentifiers, identifiers_of
+from structiot.maxsmart.info import check_name, check_port
+from structiot.maxsmart.polling import PolledStrip
+from structiot.maxsmart.readings import StripData
+from structiot.maxsmart.statistics import (
+    DatedBy,
+    PeriodName,
+    StripStatistics,
+    bucket_start,
+    newest_start,
+    period_of,
+    statistics_from,
+    was_set,
 )
+from structiot.maxsmart.wire.capabilities import CAPABILITIES, Capability, renames_by
+from structiot.maxsmart.wire.codec_data import (
+    read_clock,
+    read_identifiers,
+    read_statistics,
+)
+from structiot.maxsmart.wire.messages import (
+    ALL_PORTS,
+    ReadClock,
+    ReadIdentifiers,
+    ReadStatistics,
+    SetName,
+    SetPort,
+    StatisticsPeriod,
+)
+from structiot.maxsmart.wire.protocol import VERIFY_AFTER_S, mismatched_ports
+from structiot.model import Command, Reading
 
 __all__ = ["MaxSmartStrip"]
 
+_log = logging.getLogger(__name__)
 
-class MaxSmartStrip:
+
+class MaxSmartStrip(PolledStrip):
     """An open power strip or plug; safe to use from several tasks.
 
-    It is a `structiot.model.Device`. Ports are numbered from 1; port 0 is all of
-    them. Commands take turns and return when the strip shows what was asked.
+    It is a `structiot.model.Device`, with a switch and a power sensor a port, current
+    where reported, and the total. Ports are numbered from 1; port 0 is all of them.
+    Commands take turns and return when the strip shows what was asked. `info.id` never
+    changes, unless it `is_provisional`: then the strip has kept silent about who it is
+    and is known by its address until it has told.
 
     Methods raise `TransportError` (the strip could not be reached; it may be back
     soon), `PeerError` (it refused, what it says makes no sense, or it is another
@@ -44,42 +72,11 @@ class MaxSmartStrip:
     moment; whether a command that was on its way has been obeyed, the next poll tells.
     """
 
-    def __init__(self, session: StripSession, commands: StripCommands) -> None:
-        self._session = session
-        self._commands = commands
-
     def __repr__(self) -> str:
         info = self.info
         return f"<MaxSmartStrip {info.name!r} at {info.host}, {info.port_count} ports>"
 
-    @property
-    def info(self) -> StripInfo:
-        """Who the strip is; changes when it is renamed.
-
-        Its `id` never changes, unless it `is_provisional`: then the strip has kept
-        silent about who it is and is known by its address until it has told.
-        """
-        return self._session.info
-
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """A switch and a power sensor a port, current where reported, and the total."""
-        return self._session.subscribers.entities
-
-    @property
-    def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity, by key."""
-        return self._session.subscribers.states
-
-    @property
-    def availability(self) -> Availability:
-        """Whether the strip was there when that last changed, and why not."""
-        return self._session.subscribers.availability
-
-    @property
-    def is_available(self) -> bool:
-        """Whether the last polls reached the strip."""
-        return self._session.reach.is_available
+    # ------------------------------------------------------------ switching
 
     async def turn_on(self, port: int = ALL_PORTS) -> None:
         """Turn a port on, or all of them, and see that it is.
@@ -89,11 +86,43 @@ class MaxSmartStrip:
             MaxSmartRefused: The strip said no.
             SwitchStuck: It said yes, but the port did not follow.
         """
-        await self._commands.switch(port, is_on=True)
+        await self._switch(port, is_on=True)
 
     async def turn_off(self, port: int = ALL_PORTS) -> None:
         """Turn a port off, or all of them, and see that it is; raises as `turn_on`."""
-        await self._commands.switch(port, is_on=False)
+        await self._switch(port, is_on=False)
+
+    async def _command(self, key: str, command: Command) -> None:
+        await self._switch(port_of_key(key), is_on=bool(command))
+
+    async def _switch(self, port: int, *, is_on: bool) -> None:
+        check_port(self.info, port, may_be_all=True)
+        self._check_open()
+        async with self._poller.commanding():
+            await self._ask(SetPort(port=port, is_on=is_on))
+            try:
+                await self._see_that(port, is_on=is_on)
+            finally:
+                self._poller.commanded()
+
+    async def _see_that(self, port: int, *, is_on: bool) -> None:
+        astray: tuple[int, ...] = ()
+        for pause_s in VERIFY_AFTER_S:
+            await anyio.sleep(pause_s)
+            try:
+                data = await self._refreshed()
+            except StructiotError as exc:
+                exc.add_note("the command was accepted; reading back failed")
+                raise
+            astray = mismatched_ports(data.is_on, port, is_on=is_on)
+            if not astray:
+                return
+        state = "on" if is_on else "off"
+        ports = ", ".join(map(str, astray))
+        message = f"{self._label} accepted the command, but port {ports} is not {state}"
+        raise SwitchStuck(message, host=self.info.host, ports=astray, is_on=is_on)
+
+    # ------------------------------------------------------------ data
 
     @overload
     async def check_state(self, port: None = None) -> list[bool | None]: ...
@@ -116,7 +145,7 @@ class MaxSmartStrip:
 
         What is read is given to all who watch, too.
         """
-        return await self._session.refresh()
+        return await self._refreshed()
 
     async def get_power_data(self, port: int) -> Reading:
         """Ask for state, power in watts and current in amperes of one port."""
@@ -129,26 +158,6 @@ class MaxSmartStrip:
     def capabilities(self) -> Mapping[Capability, bool | None]:
         """What the strip can beyond switching and metering, see `supports`."""
         return {name: self.supports(name) for name in CAPABILITIES}
-
-    def supports(self, capability: Capability) -> bool | None:
-        """Whether the strip can do this, by its firmware and what it has shown so far.
-
-        * `"statistics"`: `get_statistics`.
-        * `"rename"`: `change_port_name`.
-        * `"port_names"`: tells the names of its ports.
-        * `"clock"`: `get_device_time`. Setting it works on every device.
-        * `"identifiers"`: tells its CPU id and server.
-
-        Returns:
-            True or False; None where nobody knows of this firmware. What is unknown
-            is tried when it is called for, and the outcome remembered. What is known
-            not to work raises `UnsupportedDevice`, and nothing is sent; see
-            `assume_supported` of `maxsmart_device`.
-
-        Raises:
-            UsageError: No such capability.
-        """
-        return self._session.capabilities.of(capability, self.info.firmware)
 
     async def get_statistics(
         self, port: int = ALL_PORTS, period: PeriodName | int = "hourly"
@@ -164,7 +173,57 @@ class MaxSmartStrip:
             UnsupportedDevice: The firmware has no statistics.
             ProtocolViolation: What came back is none.
         """
-        return await self._commands.statistics(port, period)
+        check_port(self.info, port, may_be_all=True)
+        wanted = period_of(period)
+        for is_last in (False, True):
+            asked_at = anyio.current_time()
+            reply = await self._ask(
+                ReadStatistics(period=wanted), capability="statistics"
+            )
+            wire = read_statistics(reply, asked=wanted)
+            rows, count = len(wire.energy_raw), self.info.port_count
+            if rows != count:
+                message = f"{rows} rows of statistics for {count} ports"
+                raise ProtocolViolation(
+                    f"{self.info.host}: {message}", data=reply.excerpt
+                )
+            dated_by: DatedBy = "reply"
+            newest = newest_start(wanted, wire.date)
+            if newest is None:
+                newest, dated_by = await self._newest_by_clock(
+                    wanted, asked_at, may_have_turned=not is_last
+                )
+            if newest is not None:
+                return statistics_from(
+                    wire,
+                    device=self.info.id,
+                    port=port,
+                    newest=newest,
+                    dated_by=dated_by,
+                )
+        raise AssertionError  # pragma: no cover - the last answer is always dated
+
+    async def _newest_by_clock(
+        self, period: StatisticsPeriod, asked_at: float, *, may_have_turned: bool
+    ) -> tuple[datetime | None, DatedBy]:
+        """Tell in which bucket the device was; None if the next began meanwhile."""
+        dated_by: DatedBy = "device_clock"
+        shown: datetime | None
+        try:
+            shown = await self.get_device_time()
+        except DeviceReplaced:
+            raise
+        except (TransportError, PeerError) as exc:
+            _log.debug("%s does not tell its time: %s", self.info.host, exc)
+            shown = None
+        if shown is None or not was_set(shown):
+            shown, dated_by = self._environment.clock(), "client_clock"
+        start = bucket_start(period, shown)
+        elapsed = timedelta(seconds=anyio.current_time() - asked_at)
+        has_turned = bucket_start(period, shown - elapsed) != start
+        return (None if has_turned and may_have_turned else start), dated_by
+
+    # ------------------------------------------------------------ names
 
     async def retrieve_port_names(self) -> tuple[str, ...]:
         """Ask for the names of the ports, in their order; `info` is renewed by it.
@@ -176,7 +235,8 @@ class MaxSmartStrip:
         Raises:
             ReplyTimeout: It does not say who it is.
         """
-        return await self._commands.names()
+        await self._identify()
+        return self.info.port_names
 
     async def change_port_name(self, port: int, new_name: str) -> str:
         """Name a port, or the strip itself with port 0, and see what it is called.
@@ -199,7 +259,52 @@ class MaxSmartStrip:
             UnsupportedDevice: The firmware cannot be told names.
             MaxSmartRefused: The strip said no, or said yes and kept the old name.
         """
-        return await self._commands.rename(port, new_name)
+        check_port(self.info, port, may_be_all=True)
+        self._require("rename")
+        name = check_name(self.info, new_name)
+        async with self._poller.commanding():
+            await self._identify()
+            before = self._told_name(port)
+            await self._ask(
+                SetName(port=port, name=name),
+                capability="rename",
+                transport=renames_by(self.info.firmware),
+            )
+            if before is None:
+                self._identity.remember_port_name(port, name)
+                self._describe_anew()
+                return name
+            return await self._name_read_back(port, name, before)
+
+    def _told_name(self, port: int) -> str | None:
+        """Give a name as the device tells it; None if it does not."""
+        who = self._identity.who
+        if port == ALL_PORTS or self.info.port_count == 1:
+            # A plug has one name, whichever port is given.
+            return who.name
+        names = (who.port_names or ()) if self._identity.has_port_names else ()
+        return names[port - 1] if port <= len(names) else None
+
+    async def _name_read_back(self, port: int, name: str, before: str) -> str:
+        shown: str | None = before
+        for pause_s in VERIFY_AFTER_S:
+            await anyio.sleep(pause_s)
+            try:
+                await self._identify()
+            except StructiotError as exc:
+                exc.add_note("the new name was accepted; reading it back failed")
+                raise
+            shown = self._told_name(port)
+            if shown == name:
+                return name
+        if shown == before or shown is None:
+            message = f"{self._label} accepted the name {name!r}, "
+            message += f"but is still called {before!r}"
+            raise MaxSmartRefused(message, host=self.info.host, command="SetName")
+        # Cut short, or in letters that the device can show.
+        return shown
+
+    # ------------------------------------------------------------ clock
 
     async def get_device_time(self) -> datetime:
         """Ask for the time on the strip's clock; its zone is not known.
@@ -207,7 +312,8 @@ class MaxSmartStrip:
         Raises:
             UnsupportedDevice: The firmware does not tell its time.
         """
-        return await self._commands.time()
+        reply = await self._ask(ReadClock(), capability="clock")
+        return read_clock(reply).local_time
 
     async def set_device_time(self) -> datetime | None:
         """Set the strip's clock to the local time, by asking who it is.
@@ -221,14 +327,33 @@ class MaxSmartStrip:
         Raises:
             ReplyTimeout: It does not say who it is.
         """
-        return await self._commands.set_time()
+        await self._identify()
+        try:
+            return await self.get_device_time()
+        except UnsupportedDevice:
+            return None
+
+    # ------------------------------------------------------------ identity and health
 
     async def get_device_identifiers(self) -> DeviceIdentifiers:
         """Ask for the CPU id and the like, and rank all that identifies the strip.
 
         Firmware without them gives what is known from elsewhere.
         """
-        return await self._commands.identifiers()
+        hardware = None
+        try:
+            reply = await self._ask(ReadIdentifiers(), capability="identifiers")
+            hardware = read_identifiers(reply)
+            with self._noticing():
+                self._identity.confirm(hardware.cpu_id)
+        except UnsupportedDevice as exc:
+            _log.debug("%s: no identifiers of the hardware: %s", self.info.host, exc)
+        return await identifiers_of(
+            self.info.host,
+            self._environment,
+            discovery=self._identity.who,
+            hardware=hardware,
+        )
 
     async def health_check(self) -> StripHealth:
         """Ask for data once and tell how that went; raises nothing while it is open.
@@ -236,72 +361,18 @@ class MaxSmartStrip:
         It is a poll like any other: who watches is given what was read, and one that
         fails counts as a failed poll.
         """
-        return await self._commands.health()
-
-    # ------------------------------------------------------------ watching
-
-    def readings(
-        self, *, max_items: int = 256
-    ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
-        """Iterate over the readings of each poll, one a port.
-
-        The first poll is made at once, then every `poll_s`, and quicker for a while
-        after a command. All consumers share the polls; one that joins later is given
-        the latest readings at once. While the strip is away the iterator waits.
-
-        Args:
-            max_items: Readings that wait for a slow consumer; the oldest are dropped
-                and counted (`.dropped`).
-        """
-        session = self._session
-        return session.watching(session.subscribers.readings(max_items))
-
-    def changes(
-        self, *, min_power_w: float = 1.0, max_items: int = 256
-    ) -> AbstractAsyncContextManager[Mailbox[StripChange]]:
-        """Iterate over what changes: states of ports, and their power.
-
-        Where they start from is never told: the latest data, if the strip is being
-        polled already or was asked within the last `poll_s`, else those of the first
-        poll that follows. After that, what differs from what was told last is told:
-        all changes of power, by port, then all of state. It shares the polls with
-        `readings`.
-
-        A poll that fails, a figure that is missing and another device at the address
-        change nothing. When the strip is back after an outage, what differs from
-        before is told then, once.
-
-        Args:
-            min_power_w: Power has to differ by more than this, up or down.
-            max_items: Changes that wait for a slow consumer; the oldest are dropped
-                and counted (`.dropped`).
-
-        Raises:
-            UsageError: `min_power_w` is no number, or less than 0.
-        """
-        session = self._session
-        watch = session.subscribers.changes(min_power_w, max_items, session.is_recent)
-        return session.watching(watch)
-
-    def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
-        """Iterate over availability and states, the present ones first.
-
-        It shares the polls with `readings`. Only the latest of each entity waits for
-        a slow consumer. While the strip is away, or another device answers at its
-        address, the iterator waits; availability says why.
-        """
-        return self._session.watching(self._session.subscribers.events())
-
-    async def command(self, key: str, command: Command) -> None:
-        """Switch the entity `key`, such as `port_1`, on (True) or off (False)."""
-        port = port_of_key(key)
-        if port is None or not 1 <= port <= self.info.port_count:
-            keys = ", ".join(f"port_{n}" for n in range(1, self.info.port_count + 1))
-            is_sensor = any(entity.key == key for entity in self.entities)
-            problem = "is only read" if is_sensor else "does not exist"
-            message = f"{key} of {self.info.name} {problem}; its switches are {keys}"
-            raise UsageError(message)
-        if not isinstance(command, bool):
-            message = f"{key} of {self.info.name} takes true or false, not {command!r}"
-            raise UsageError(message)
-        await self._commands.switch(port, is_on=command)
+        error = None
+        try:
+            await self._refreshed(attempts=1)
+        except (TransportError, PeerError) as exc:
+            error = exc
+        return StripHealth(
+            is_reachable=error is None,
+            latency_s=None if error else self._link.latency_s,
+            transport=self._link.transport,
+            is_polled=self._poller.is_watched,
+            name=self.info.name,
+            host=self.info.host,
+            firmware=self.info.firmware,
+            error=None if error is None else str(error),
+        )

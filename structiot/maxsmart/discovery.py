@@ -3,29 +3,89 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import anyio
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import Network, UdpSocket
-from structiot.errors import ConnectFailed, UsageError
-from structiot.maxsmart.identify import Identification
-from structiot.maxsmart.link.discovery_replies import Listener
-from structiot.maxsmart.values import DiscoveredMaxSmart, discovered_from
+from structiot._kit.net.network import UdpSocket
+from structiot.errors import ConnectFailed, TransportError, UsageError
+from structiot.maxsmart.identification import (
+    DeviceIdentifiers,
+    hardware_of,
+    identifiers_from,
+    identifiers_of,
+)
+from structiot.maxsmart.link.discovery import DiscoveryListener
+from structiot.maxsmart.link.strip import StripLink
+from structiot.maxsmart.wire.codec_discovery import ports_of_serial
 from structiot.maxsmart.wire.messages import DiscoveryReply
 
-__all__ = ["Discovery", "discover_maxsmart"]
+__all__ = ["DiscoveredMaxSmart", "Discovery", "discover_maxsmart"]
 
 _SPACING_S = 0.5
 # Devices that answer together are handed out together.
 _GRACE_S = 0.05
 _MAX_WAITING = 4096
+_IDENTIFY_REPLY_S = 2.0
+_IDENTIFIED_AT_A_TIME = 32
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveredMaxSmart:
+    """A device that answered a discovery; None for what it did not say.
+
+    Attributes:
+        host: Address that the answer came from.
+        serial: Serial number.
+        name: Name of the device.
+        firmware: Firmware version, such as `"1.30"`.
+        mac: Hardware address as 12 lower-case hex digits.
+        port_names: Names of the ports; empty where the firmware has none.
+        port_count: Number of ports as far as serial or names tell it.
+        identifiers: What tells it from others, as far as it was asked.
+    """
+
+    host: str
+    identifiers: DeviceIdentifiers
+    serial: str | None = None
+    name: str | None = None
+    firmware: str | None = None
+    mac: str | None = None
+    port_names: tuple[str, ...] = ()
+    port_count: int | None = None
+
+
+def _discovered(reply: DiscoveryReply, host: str) -> DiscoveredMaxSmart:
+    names = reply.port_names or ()
+    return DiscoveredMaxSmart(
+        host=host,
+        identifiers=identifiers_from(host, discovery=reply),
+        serial=reply.serial,
+        name=reply.name,
+        firmware=reply.firmware,
+        mac=reply.mac,
+        port_names=names,
+        port_count=ports_of_serial(reply.serial) or len(names) or None,
+    )
+
+
+_AskMore: TypeAlias = Callable[[DiscoveredMaxSmart], Awaitable[DiscoveredMaxSmart]]
 
 
 class Discovery(anyio.AsyncContextManagerMixin):
@@ -38,29 +98,33 @@ class Discovery(anyio.AsyncContextManagerMixin):
       loop's body runs, and asks again when the loop goes on.
     * `async with discover_maxsmart() as devices: async for device in devices: ...`
       goes on listening while the body runs.
-
-    Attributes:
-        found: The devices that answered so far.
     """
 
     def __init__(
         self,
-        listener: Listener,
+        listener: DiscoveryListener,
         *,
         host: str | None,
         local_host: str | None,
-        network: Network,
-        identification: Identification | None,
+        environment: Environment,
+        ask_more: _AskMore | None,
     ) -> None:
-        self.found: tuple[DiscoveredMaxSmart, ...] = ()
+        self._found: list[DiscoveredMaxSmart] = []
         self._listener = listener
-        self._identification = identification
+        self._ask_more = ask_more
+        # Many at once, so that a silent one delays nobody.
+        self._turns = anyio.CapacityLimiter(_IDENTIFIED_AT_A_TIME)
         self._host = host
         self._local_host = local_host
-        self._network = network
+        self._network = environment.network
         self._waiting: list[DiscoveredMaxSmart] = []
         self._is_used = False
         self._is_over = False
+
+    @property
+    def found(self) -> tuple[DiscoveredMaxSmart, ...]:
+        """The devices that answered so far."""
+        return tuple(self._found)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -84,14 +148,13 @@ class Discovery(anyio.AsyncContextManagerMixin):
                 if self._host is not None:
                     break
         self._finish()
-        return await self._identified(list(self.found))
+        return await self._identified(range(len(self._found)))
 
     def __aiter__(self) -> AsyncIterator[DiscoveredMaxSmart]:
         self._begin()
-        return _Steps(self)
+        return self
 
-    async def step(self) -> DiscoveredMaxSmart:
-        """Give the next device; used by the loop over the discovery itself."""
+    async def __anext__(self) -> DiscoveredMaxSmart:
         if not self._waiting and not self._is_over:
             self._waiting += await self._identified(await self._listen_for_some())
         if self._waiting:
@@ -99,24 +162,23 @@ class Discovery(anyio.AsyncContextManagerMixin):
         self._finish()
         raise StopAsyncIteration
 
-    async def _listen_for_some(self) -> list[DiscoveredMaxSmart]:
-        listener = self._listener
-        heard: list[DiscoveredMaxSmart] = []
+    async def _listen_for_some(self) -> Sequence[int]:
+        listener, first = self._listener, len(self._found)
         async with self._socket() as udp:
             listener.resume()
             try:
                 answer = await listener.next_answer(udp)
                 if answer is not None:
-                    heard.append(self._note(answer))
+                    self._note(answer)
                 if answer is None or self._host is not None:
                     self._is_over = True
-                    return heard
-                with anyio.move_on_after(_GRACE_S):
-                    while (answer := await listener.next_answer(udp)) is not None:
-                        heard.append(self._note(answer))
+                else:
+                    with anyio.move_on_after(_GRACE_S):
+                        while (answer := await listener.next_answer(udp)) is not None:
+                            self._note(answer)
             finally:
                 listener.pause()
-        return heard
+        return range(first, len(self._found))
 
     @asynccontextmanager
     async def __asynccontextmanager__(
@@ -128,9 +190,9 @@ class Discovery(anyio.AsyncContextManagerMixin):
         )
         async with self._socket() as udp, service_group() as tg:
 
-            async def hand_out(device: DiscoveredMaxSmart) -> None:
-                for identified in await self._identified([device]):
-                    box.put(identified)
+            async def hand_out(index: int) -> None:
+                for device in await self._identified([index]):
+                    box.put(device)
 
             async def listen() -> None:
                 self._listener.resume()
@@ -148,15 +210,17 @@ class Discovery(anyio.AsyncContextManagerMixin):
             tg.start_soon(listen, name="structiot.maxsmart.discovery")
             yield box
 
-    async def _identified(
-        self, devices: list[DiscoveredMaxSmart]
-    ) -> list[DiscoveredMaxSmart]:
-        if self._identification is None:
-            return devices
-        identified = await self._identification.identified(devices)
-        now = {id(old): new for old, new in zip(devices, identified, strict=True)}
-        self.found = tuple(now.get(id(device), device) for device in self.found)
-        return identified
+    async def _identified(self, indices: Sequence[int]) -> list[DiscoveredMaxSmart]:
+        """Give some of those found with all their identifiers, in the same order."""
+        if self._ask_more is not None:
+            async with anyio.create_task_group() as tg:
+                for index in indices:
+                    tg.start_soon(self._identify, index, self._ask_more)
+        return [self._found[index] for index in indices]
+
+    async def _identify(self, index: int, ask_more: _AskMore) -> None:
+        async with self._turns:
+            self._found[index] = await ask_more(self._found[index])
 
     def _socket(self) -> AbstractAsyncContextManager[UdpSocket]:
         return self._network.open_udp(
@@ -169,16 +233,16 @@ class Discovery(anyio.AsyncContextManagerMixin):
             raise UsageError(message)
         self._is_used = True
 
-    def _note(self, answer: tuple[DiscoveryReply, str]) -> DiscoveredMaxSmart:
-        device = discovered_from(*answer)
-        self.found = (*self.found, device)
+    def _note(self, answer: tuple[DiscoveryReply, str]) -> int:
+        device = _discovered(*answer)
+        self._found.append(device)
         _log.debug("discovered %s", device)
-        return device
+        return len(self._found) - 1
 
     def _finish(self) -> None:
         self._is_over = True
         reasons = "; ".join(self._listener.problems.values())
-        if self.found:
+        if self._found:
             return
         if self._host is not None:
             message = f"no MaxSmart device answers at {self._host}"
@@ -188,15 +252,34 @@ class Discovery(anyio.AsyncContextManagerMixin):
             _log.warning("discovery could not ask everywhere: %s", reasons)
 
 
-class _Steps:
-    def __init__(self, discovery: Discovery) -> None:
-        self._discovery = discovery
-
-    def __aiter__(self) -> _Steps:
-        return self
-
-    async def __anext__(self) -> DiscoveredMaxSmart:
-        return await self._discovery.step()
+async def _with_identifiers(
+    device: DiscoveredMaxSmart,
+    *,
+    http_port: int,
+    udp_port: int,
+    environment: Environment,
+) -> DiscoveredMaxSmart:
+    """Ask a device for all its identifiers; give it with those that it tells."""
+    link = StripLink(
+        device.host,
+        port=http_port,
+        udp_port=udp_port,
+        reply_s=_IDENTIFY_REPLY_S,
+        environment=environment,
+    )
+    link.serial = device.serial
+    hardware = None
+    try:
+        hardware = await hardware_of(link)
+    except TransportError as exc:
+        _log.debug("%s does not tell its CPU id: %s", device.host, exc)
+    identifiers = await identifiers_of(
+        device.host,
+        environment,
+        discovery=DiscoveryReply(serial=device.serial, mac=device.mac),
+        hardware=hardware,
+    )
+    return replace(device, identifiers=identifiers)
 
 
 def discover_maxsmart(
@@ -248,12 +331,7 @@ def discover_maxsmart(
         message = f"a discovery takes time and a round: {window_s:g} s, {rounds} rounds"
         raise UsageError(message)
     everybody = None if broadcast is None else tuple(broadcast)
-    identification = Identification(
-        http_port=http_port,
-        udp_port=udp_port,
-        environment=environment,
-    )
-    listener = Listener(
+    listener = DiscoveryListener(
         hosts=everybody if ip is None else (ip,),
         is_broadcast=ip is None,
         udp_port=udp_port,
@@ -262,10 +340,16 @@ def discover_maxsmart(
         spacing_s=_SPACING_S,
         environment=environment,
     )
+    ask_more = partial(
+        _with_identifiers,
+        http_port=http_port,
+        udp_port=udp_port,
+        environment=environment,
+    )
     return Discovery(
         listener,
         host=ip,
         local_host=local_host,
-        network=environment.network,
-        identification=identification if identify else None,
+        environment=environment,
+        ask_more=ask_more if identify else None,
     )

@@ -6,17 +6,12 @@ import math
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
+from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
-from structiot._kit.flow.tasks import service_group
 from structiot.errors import UsageError
-from structiot.maxsmart.commands import StripCommands
 from structiot.maxsmart.device import MaxSmartStrip
-from structiot.maxsmart.link.strip import open_link
-from structiot.maxsmart.session import Settings, StripSession
-from structiot.maxsmart.wire.capabilities import (
-    Capability,
-    capability_named,
-)
+from structiot.maxsmart.link.strip import StripLink, first_contact
+from structiot.maxsmart.wire.capabilities import Capability, capability_named
 from structiot.maxsmart.wire.messages import WattUnit
 
 __all__ = ["maxsmart_device"]
@@ -102,31 +97,23 @@ async def maxsmart_device(
     if watt_unit not in {None, "W", "mW"}:
         message = f"watt_unit is 'W' or 'mW', not {watt_unit!r}"
         raise UsageError(message)
-    settings = Settings(
-        poll_s=poll_s,
-        burst_s=burst_s,
-        burst_polls=burst_polls,
-        identify_s=identify_s,
+    assumed = frozenset(map(capability_named, assume_supported))
+    link = StripLink(
+        host, port=port, udp_port=udp_port, reply_s=reply_s, environment=environment
+    )
+    who, first = await first_contact(link, connect_s=connect_s)
+    async with MaxSmartStrip(
+        link,
+        who,
+        first,
+        schedule=PollSchedule(poll_s=poll_s, burst_s=burst_s, burst_polls=burst_polls),
         offline_after=offline_after,
+        attempts=attempts,
+        identify_s=identify_s,
         watt_unit=watt_unit,
         name=name,
-        attempts=attempts,
         device_id=device_id,
-        assume_supported=frozenset(map(capability_named, assume_supported)),
-    )
-    link, who, first = await open_link(
-        host,
-        port=port,
-        udp_port=udp_port,
-        connect_s=connect_s,
-        reply_s=reply_s,
+        assume_supported=assumed,
         environment=environment,
-    )
-    async with service_group() as tg:
-        session = StripSession(link, who, first, settings, environment)
-        commands = StripCommands(session, environment)
-        tg.start_soon(session.run, name=f"structiot.maxsmart.poll {host}")
-        try:
-            yield MaxSmartStrip(session, commands)
-        finally:
-            session.close()
+    ) as strip:
+        yield strip

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
+from structiot._kit.json_text import number_of
 from structiot.errors import UsageError
-from structiot.maxsmart.wire.json_text import number_of
 from structiot.maxsmart.wire.messages import ALL_PORTS, Statistics, StatisticsPeriod
 
 __all__ = [
@@ -51,10 +51,6 @@ _LABEL = re.compile(r"\d{4}(?:[-, T:]\d{1,2}){1,5}", re.ASCII)
 # A clock that shows another year has never been set; dates stay far from both ends
 # of the calendar.
 _YEARS: Final = range(1990, 2200)
-_STEP: Final = {
-    StatisticsPeriod.HOUR: timedelta(hours=1),
-    StatisticsPeriod.DAY: timedelta(days=1),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +169,11 @@ def newest_start(period: StatisticsPeriod, label: str | None) -> datetime | None
     if label is None or not _LABEL.fullmatch(label):
         return None
     parts = [int(part) for part in re.split(r"\D", label)]
-    fine = {
-        StatisticsPeriod.HOUR: 4,
-        StatisticsPeriod.DAY: 3,
-        StatisticsPeriod.MONTH: 2,
-    }
-    wanted = parts[: fine[period]]
-    if len(wanted) < fine[period]:
+    # A month has a year and a month, a day one part more, an hour two.
+    count = 4 - period
+    if len(parts) < count:
         return None
-    year, month, day, hour = (*wanted, *(1, 0)[len(wanted) - 2 :])
+    year, month, day, hour = (*parts[:count], *(1, 0)[count - 2 :])
     try:
         # The device's wall clock; its zone is not part of the text.
         start = datetime(year, month, day, hour)  # noqa: DTZ001
@@ -229,7 +221,8 @@ def statistics_from(
 
 def _moved(period: StatisticsPeriod, start: datetime, count: int) -> datetime:
     if period is not StatisticsPeriod.MONTH:
-        return start + count * _STEP[period]
+        is_hour = period is StatisticsPeriod.HOUR
+        return start + count * timedelta(hours=1 if is_hour else 24)
     months = start.year * 12 + start.month - 1 + count
     return start.replace(year=months // 12, month=months % 12 + 1)
 

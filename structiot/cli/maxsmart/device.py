@@ -12,7 +12,7 @@ from structiot.cli._common.options import Decorator
 from structiot.cli._common.output import members
 from structiot.cli.maxsmart.complete import complete_host, complete_port
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
-from structiot.maxsmart.values import check_port
+from structiot.maxsmart.info import check_port
 from structiot.model import Reading
 
 __all__ = [

@@ -13,6 +13,7 @@ import anyio
 
 from structiot._kit.environment import Environment
 from structiot._kit.http.device import DeviceHttp
+from structiot._kit.net.datagrams import ask_by_udp
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
@@ -23,11 +24,8 @@ from structiot.errors import (
     TransportError,
 )
 from structiot.maxsmart.errors import MaxSmartRefused
-from structiot.maxsmart.link.datagrams import (
-    ask_by_udp,
-    ask_who_is_there,
-)
-from structiot.maxsmart.link.lenient import LenientNetwork
+from structiot.maxsmart.link.discovery import discovery_question
+from structiot.maxsmart.link.lenient_http import LenientNetwork
 from structiot.maxsmart.wire.codec import (
     decode_reply,
     decode_v3_reply,
@@ -36,6 +34,7 @@ from structiot.maxsmart.wire.codec import (
     response_number,
 )
 from structiot.maxsmart.wire.codec_data import has_power
+from structiot.maxsmart.wire.codec_discovery import decode_discovery_reply
 from structiot.maxsmart.wire.messages import (
     CODE_OK,
     Command,
@@ -46,13 +45,15 @@ from structiot.maxsmart.wire.messages import (
     Transport,
 )
 
-__all__ = ["StripLink", "is_hang_up", "open_link", "replaced", "unasked_link"]
+__all__ = ["StripLink", "first_contact", "is_hang_up", "replaced"]
 
 # The real ones fill less than 2 KiB; anything longer is not one of them.
 MAX_REPLY_BYTES: Final = 65536
 # What `structiot._kit.http` says when a peer closes without a byte.
 HUNG_UP: Final = "hung up without a reply"
 _V3_SENDS: Final = 3
+_IDENTIFY_S: Final = 1.5
+_IDENTIFY_AGAIN_S: Final = 0.5
 _RETRY_PAUSE_S: Final = 0.3
 # Some units tell a corrupted serial now and then, some always.
 _INTRODUCTIONS: Final = 3
@@ -65,6 +66,8 @@ class StripLink:
 
     Attributes:
         host: Address or name of the device.
+        port: Its HTTP port.
+        udp_port: Its port for discovery and V3.
         serial: Serial that is sent with every request; None where it is not known.
         transport: How the device is spoken to.
         latency_s: Seconds that the last reply took; None before the first.
@@ -72,31 +75,51 @@ class StripLink:
 
     def __init__(
         self,
-        http: DeviceHttp,
-        *,
         host: str,
+        *,
+        port: int,
         udp_port: int,
         reply_s: float,
         environment: Environment,
     ) -> None:
         self.host = host
+        self.port = port
+        self.udp_port = udp_port
         self.serial: str | None = None
         self.transport: Transport = "http"
         self.latency_s: float | None = None
-        self._http = http
-        self._udp_port = udp_port
+        self._http = DeviceHttp(
+            f"http://{host}" if port == 80 else f"http://{host}:{port}",
+            reply_s=reply_s,
+            max_body_bytes=MAX_REPLY_BYTES,
+            network=LenientNetwork(environment.network),
+        )
         self._reply_s = reply_s
         self._environment = environment
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def who_is_there(self) -> DiscoveryReply | None:
-        """Ask the address who it is; None if it does not say.
+        """Ask the address who it is; None if it says nothing that can be read.
 
         Raises:
             TransportError: The question could not be sent.
         """
-        return await ask_who_is_there(
-            self.host, self._udp_port, environment=self._environment
+
+        def read(data: bytes) -> DiscoveryReply | None:
+            try:
+                return decode_discovery_reply(data)
+            except ProtocolViolation as exc:
+                _log.debug("discovery reply of %s dropped: %s", self.host, exc)
+                return None
+
+        return await ask_by_udp(
+            discovery_question(self._environment.clock),
+            read,
+            self.host,
+            self.udp_port,
+            self._environment.network,
+            wait_s=_IDENTIFY_S,
+            again_s=_IDENTIFY_AGAIN_S,
         )
 
     async def ask(
@@ -163,7 +186,7 @@ class StripLink:
             question,
             read,
             self.host,
-            self._udp_port,
+            self.udp_port,
             self._environment.network,
             wait_s=wait_s,
             again_s=wait_s / _V3_SENDS,
@@ -171,7 +194,7 @@ class StripLink:
         if reply is None and violations:
             raise violations[-1]
         if reply is None:
-            what = f"V3 command {number} to {self.host}:{self._udp_port}"
+            what = f"V3 command {number} to {self.host}:{self.udp_port}"
             message = f"no reply to {what} within {wait_s:g} s"
             raise ReplyTimeout(message, request=what, after_s=wait_s)
         return reply
@@ -200,67 +223,30 @@ def replaced(host: str, expected: str, found: str) -> DeviceReplaced:
     return DeviceReplaced(message, host=host, expected=expected, found=found)
 
 
-def unasked_link(
-    host: str,
-    *,
-    port: int,
-    udp_port: int,
-    reply_s: float,
-    environment: Environment,
-) -> StripLink:
-    """Give a link to an address at which nobody was asked anything yet."""
-    base_url = f"http://{host}" if port == 80 else f"http://{host}:{port}"
-    http = DeviceHttp(
-        base_url,
-        reply_s=reply_s,
-        max_body_bytes=MAX_REPLY_BYTES,
-        network=LenientNetwork(environment.network),
-    )
-    return StripLink(
-        http,
-        host=host,
-        udp_port=udp_port,
-        reply_s=reply_s,
-        environment=environment,
-    )
-
-
-async def open_link(
-    host: str,
-    *,
-    port: int = 80,
-    udp_port: int = 8888,
-    connect_s: float = 5.0,
-    reply_s: float = 2.0,
-    environment: Environment,
-) -> tuple[StripLink, DiscoveryReply | None, Reply]:
+async def first_contact(
+    link: StripLink, *, connect_s: float
+) -> tuple[DiscoveryReply | None, Reply]:
     """Find out who a device is and how it is spoken to.
 
     HTTP is tried first, then UDP V3; some firmware speaks only one of them, and
     some answers by V3 without power.
 
     Returns:
-        The link, who the device says it is, and its first data.
+        Who the device says it is, and its first data.
 
     Raises:
         ConnectFailed: Nobody answers in `connect_s`.
         ProtocolViolation: Something else than a MaxSmart device answers.
     """
-    link = unasked_link(
-        host,
-        port=port,
-        udp_port=udp_port,
-        reply_s=reply_s,
-        environment=environment,
-    )
     try:
         with anyio.fail_after(connect_s):
-            identity, first = await _first_contact(link)
-    except TransportError as exc:
-        raise _nobody(host, port, udp_port, str(exc)) from exc
-    except TimeoutError as exc:
-        raise _nobody(host, port, udp_port, f"silent for {connect_s:g} s") from exc
-    return link, identity, first
+            return await _first_contact(link)
+    except (TransportError, TimeoutError) as exc:
+        is_late = not isinstance(exc, TransportError)
+        why = f"silent for {connect_s:g} s" if is_late else str(exc)
+        ports = f"TCP {link.port}, UDP {link.udp_port}"
+        message = f"no MaxSmart device at {link.host} ({ports}): {why}"
+        raise ConnectFailed(message, host=link.host, port=link.port) from exc
 
 
 async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]:
@@ -298,11 +284,6 @@ async def _introduction(link: StripLink) -> DiscoveryReply | None:
             return reply or first
         first = first or reply
     return first
-
-
-def _nobody(host: str, port: int, udp_port: int, why: str) -> ConnectFailed:
-    message = f"no MaxSmart device at {host} (TCP {port}, UDP {udp_port}): {why}"
-    return ConnectFailed(message, host=host, port=port)
 
 
 def is_hang_up(error: Exception) -> bool:

@@ -13,14 +13,14 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
-from structiot.errors import UnsupportedDevice
-from structiot.maxsmart.wire.json_text import (
+from structiot._kit.json_text import (
     compact,
     integer_of,
     parse_object,
     text_of,
     violation,
 )
+from structiot.errors import UnsupportedDevice
 from structiot.maxsmart.wire.messages import (
     CODE_OK,
     Command,

@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from structiot._kit.redact import Secret
-from structiot.maxsmart.wire.json_text import (
+from structiot._kit.json_text import (
     integer_of,
     number_of,
     text_of,
     violation,
 )
+from structiot._kit.redact import Secret
 from structiot.maxsmart.wire.messages import (
     DeviceClock,
     Identifiers,

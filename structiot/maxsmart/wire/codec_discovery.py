@@ -6,20 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from structiot._kit.redact import Secret
-from structiot.maxsmart.wire.codec_data import (
-    ZONE_SHIFT_H,
-    local_time_of,
-    local_time_text,
-    normal_mac,
-)
-from structiot.maxsmart.wire.json_text import (
+from structiot._kit.json_text import (
     clean_text,
     compact,
     integer_of,
     parse_object,
     text_of,
     violation,
+)
+from structiot._kit.redact import Secret
+from structiot.maxsmart.wire.codec_data import (
+    ZONE_SHIFT_H,
+    local_time_of,
+    local_time_text,
+    normal_mac,
 )
 from structiot.maxsmart.wire.messages import DiscoveryReply, DiscoveryRequest
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING or not lazy_exports(globals()):
         request_faults,
         show_fault,
     )
-    from structiot.sim.shared.tcp_proxy import FaultProxy, fault_proxy
     from structiot.sim.shared.faults import Fault, FaultKind, Faults
     from structiot.sim.shared.host import SimHost, Sockets
     from structiot.sim.shared.http_faults import HttpFaults, faulty
@@ -29,6 +28,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.sim.shared.json_lies import JSON_LIES
     from structiot.sim.shared.loads import CyclingLoad, Load, household, steady
     from structiot.sim.shared.outlet import Outlet
+    from structiot.sim.shared.tcp_proxy import FaultProxy, fault_proxy
 
 __all__ = [
     "HOST_FAULTS",

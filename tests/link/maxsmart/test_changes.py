@@ -45,14 +45,18 @@ async def test_every_family_tells_changes_plugs_too(family):
         power, state = await waiting(changes)
         assert power == PowerChanged(
             device=b.sim.serial,
-            port=1,
+            channel=1,
             power_w=0.0,
             previous_w=5.0,
             at_utc=power.at_utc,
         )
         assert power.change_w == -5.0
         assert state == StateChanged(
-            device=b.sim.serial, port=1, is_on=False, previous=True, at_utc=power.at_utc
+            device=b.sim.serial,
+            channel=1,
+            is_on=False,
+            previous=True,
+            at_utc=power.at_utc,
         )
 
 

@@ -16,7 +16,7 @@ from structiot.maxsmart import (
     discover_maxsmart,
     maxsmart_device,
 )
-from structiot.maxsmart.link.lenient import mended
+from structiot.maxsmart.link.lenient_http import mended
 from structiot.model import Availability
 from structiot.sim import FAMILIES, sim_maxsmart, sim_maxsmart_fleet
 

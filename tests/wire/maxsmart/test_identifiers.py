@@ -6,7 +6,7 @@ import pytest
 
 from structiot._kit.redact import Secret
 from structiot.maxsmart import DeviceIdentifiers
-from structiot.maxsmart.identifiers import identifiers_from
+from structiot.maxsmart.identification import identifiers_from
 from structiot.maxsmart.wire.messages import DiscoveryReply, Identifiers
 
 CPU_ID = "0123456789ABCDEF01234567"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structiot._kit.json_text import clean_text, parse_object
 from structiot.errors import ProtocolViolation
 from structiot.maxsmart.wire.codec import (
     decode_http_target,
@@ -32,7 +33,6 @@ from structiot.maxsmart.wire.codec_discovery import (
     ports_of_serial,
     readable_serial,
 )
-from structiot.maxsmart.wire.json_text import clean_text, parse_object
 from structiot.maxsmart.wire.messages import (
     Reply,
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Literal, TypeAlias
 
 import anyio
 
@@ -18,17 +17,10 @@ from structiot.errors import PeerError, ReplyTimeout, TransportError
 from structiot.maxsmart.link.strip import StripLink, replaced
 from structiot.maxsmart.wire.codec_data import read_identifiers
 from structiot.maxsmart.wire.codec_discovery import readable_serial
-from structiot.maxsmart.wire.messages import (
-    DiscoveryReply,
-    PortData,
-    ReadIdentifiers,
-    Reply,
-)
-from structiot.maxsmart.wire.protocol import Identity, has_jumped
+from structiot.maxsmart.wire.messages import DiscoveryReply, ReadIdentifiers, Reply
+from structiot.maxsmart.wire.protocol import Identity, Suspicion
 
-__all__ = ["IdentityCheck", "Strangeness", "suspicion_of"]
-
-Strangeness: TypeAlias = Literal["not at all", "a little", "very"]
+__all__ = ["ReplacementCheck"]
 
 # At the usual pace of 5 s a twin in the strip's place is found out within 30 s.
 _POLLS_BETWEEN_CHECKS = 6
@@ -38,15 +30,7 @@ _UNKNOWN_AGAIN_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def suspicion_of(before: PortData, after: PortData) -> Strangeness:
-    """Judge data from a strip that nobody here has switched."""
-    if before.switches != after.switches:
-        # Somebody pressed a button, or it is no more the same strip.
-        return "very"
-    return "a little" if has_jumped(before, after) else "not at all"
-
-
-class IdentityCheck:
+class ReplacementCheck:
     """Asks a device who it is when it is time to.
 
     Attributes:
@@ -70,12 +54,12 @@ class IdentityCheck:
         # V3 has no such command; over HTTP it shows when it is first asked.
         self._may_have_cpu_id = link.transport == "http"
 
-    def is_due(self, strangeness: Strangeness) -> bool:
+    def is_due(self, suspicion: Suspicion) -> bool:
         """Whether it is time to ask; to be called once a poll, with how it looks."""
         self._polls += 1
-        if self._is_discovery_due() or strangeness == "very":
+        if self._is_discovery_due() or suspicion == "strong":
             return True
-        is_time = self._polls >= _POLLS_BETWEEN_CHECKS or strangeness == "a little"
+        is_time = self._polls >= _POLLS_BETWEEN_CHECKS or suspicion == "some"
         return is_time and self._may_have_cpu_id
 
     def heard(self, reply: Reply) -> bool:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot._kit.flow.mailbox import Mailbox
-from structiot.maxsmart import PowerChanged, StripChange, StripData
-from structiot.maxsmart.changes import ChangeWatch
+from structiot._device.changes import ChangeBox
+from structiot.devices import PowerChanged
+from structiot.model import Reading
 
 AT_UTC = datetime(2024, 5, 1, tzinfo=UTC)
 PORTS = 3
@@ -27,19 +27,21 @@ polls = st.lists(
 def test_who_keeps_what_was_told_knows_every_state_and_power_within_the_threshold(
     brought, min_power_w
 ):
-    box: Mailbox[StripChange] = Mailbox(10_000)
-    watch = ChangeWatch(box, min_power_w)
+    box = ChangeBox(10_000, min_power_w=min_power_w, name="changes")
     states: dict[int, bool] = {}
     powers_w: dict[int, float] = {}
     for is_on, power in brought:
-        watch.see(
-            StripData(
-                device="S",
-                at_utc=AT_UTC,
-                is_on=is_on,
-                power_w=power,
-                current_a=(None,) * PORTS,
-            )
+        box.see(
+            [
+                Reading(
+                    device="S",
+                    channel=port,
+                    at_utc=AT_UTC,
+                    is_on=is_on[port - 1],
+                    power_w=power[port - 1],
+                )
+                for port in range(1, PORTS + 1)
+            ]
         )
         for port in range(1, PORTS + 1):
             # Where it starts from is known to the watcher by other means.

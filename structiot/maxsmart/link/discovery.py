@@ -8,21 +8,36 @@ from collections.abc import Sequence
 
 import anyio
 
-from structiot._kit.environment import Environment
+from structiot._kit.environment import Clock, Environment
+from structiot._kit.net.datagrams import udp_address
 from structiot._kit.net.host_network import broadcast_addresses
 from structiot._kit.net.network import UdpSocket
 from structiot.errors import ProtocolViolation, TransportError
-from structiot.maxsmart.link.datagrams import discovery_question, udp_address
-from structiot.maxsmart.wire.codec_discovery import decode_discovery_reply
-from structiot.maxsmart.wire.messages import DiscoveryReply
+from structiot.maxsmart.wire.codec_discovery import (
+    decode_discovery_reply,
+    encode_discovery_request,
+)
+from structiot.maxsmart.wire.messages import DiscoveryReply, DiscoveryRequest
 from structiot.maxsmart.wire.protocol import DiscoveryDeduplicator
 
-__all__ = ["Listener"]
+__all__ = ["DiscoveryListener", "discovery_question"]
 
 _log = logging.getLogger(__name__)
 
 
-class Listener:
+def discovery_question(clock: Clock) -> bytes:
+    """Write the question who is there, with the full local time and its zone.
+
+    Devices set their clock by it. Without a zone some take the time as UTC.
+    """
+    now = clock()
+    offset = now.utcoffset()
+    zone_h = None if offset is None else int(offset.total_seconds() // 3600)
+    request = DiscoveryRequest(local_time=now.replace(tzinfo=None), zone_h=zone_h)
+    return encode_discovery_request(request)
+
+
+class DiscoveryListener:
     """Asks in rounds and tells each new answer; its time passes only while it listens.
 
     Without hosts it asks everybody, by every interface; those that cannot send cost

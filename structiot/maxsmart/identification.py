@@ -8,24 +8,37 @@ nothing: the router may give it to another device tomorrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.net.datagrams import udp_address
 from structiot._kit.redact import Secret
-from structiot.maxsmart.wire.codec_data import normal_mac
-from structiot.maxsmart.wire.messages import DiscoveryReply, Identifiers
+from structiot.errors import ConnectFailed, PeerError, TransportError
+from structiot.maxsmart.link.strip import StripLink, is_hang_up
+from structiot.maxsmart.wire.codec_data import normal_mac, read_identifiers
+from structiot.maxsmart.wire.messages import (
+    DiscoveryReply,
+    Identifiers,
+    ReadIdentifiers,
+)
 
 __all__ = [
     "DeviceIdentifiers",
     "Identifier",
     "IdentifierKind",
     "IdentifierSource",
+    "hardware_of",
     "identifiers_from",
+    "identifiers_of",
+    "identify_maxsmart",
 ]
 
 IdentifierKind: TypeAlias = Literal["cpu_id", "mac", "serial", "address"]
 IdentifierSource: TypeAlias = Literal["hardware", "discovery", "arp", "network"]
+
+_log = logging.getLogger(__name__)
 
 _PREFIXES: Final = {"cpu_id": "cpu", "mac": "mac", "serial": "sn", "address": "ip"}
 
@@ -88,23 +101,24 @@ class DeviceIdentifiers:
     @property
     def ranked(self) -> tuple[Identifier, ...]:
         """What is known, the most trusted first: CPU id, MAC, serial, address."""
-        return tuple(self._known())
+        arp_mac = None if self.arp_mac == self.mac else self.arp_mac
+        told: tuple[tuple[IdentifierKind, str | None, IdentifierSource], ...] = (
+            ("cpu_id", self.cpu_id, "hardware"),
+            ("mac", self.mac, "discovery"),
+            ("mac", arp_mac, "arp"),
+            ("serial", self.serial, "discovery"),
+            ("address", self.host, "network"),
+        )
+        return tuple(
+            Identifier(kind=kind, value=value, source=source)
+            for kind, value, source in told
+            if value is not None
+        )
 
     @property
     def best(self) -> Identifier:
         """The most trusted one; the address where nothing else is known."""
         return self.ranked[0]
-
-    def _known(self) -> Iterator[Identifier]:
-        if self.cpu_id is not None:
-            yield Identifier(kind="cpu_id", value=self.cpu_id, source="hardware")
-        if self.mac is not None:
-            yield Identifier(kind="mac", value=self.mac, source="discovery")
-        if self.arp_mac not in {None, self.mac}:
-            yield Identifier(kind="mac", value=str(self.arp_mac), source="arp")
-        if self.serial is not None:
-            yield Identifier(kind="serial", value=self.serial, source="discovery")
-        yield Identifier(kind="address", value=self.host, source="network")
 
 
 def identifiers_from(
@@ -139,3 +153,91 @@ def identifiers_from(
 
 def _tells_apart(cpu_id: str | None) -> bool:
     return cpu_id is not None and len(cpu_id) > 8 and len(set(cpu_id)) > 1
+
+
+async def identify_maxsmart(
+    host: str,
+    *,
+    port: int = 80,
+    udp_port: int = 8888,
+    reply_s: float = 2.0,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> DeviceIdentifiers:
+    """Ask one device for all that identifies it: CPU id, MAC, serial.
+
+    The CPU id comes from the device by HTTP (only Max Hauri's firmware tells it), the
+    serial and a MAC from its answer to a discovery, by which it sets its clock, and
+    another MAC from this machine's neighbour table, which knows devices in the
+    machine's own networks alone. Nothing of that blocks the event loop.
+
+    Args:
+        host: Address or name of the device.
+        port: Its HTTP port.
+        udp_port: Its port for discovery.
+        reply_s: Longest wait for one reply, in seconds.
+        environment: Network, host network, clock and chance; the system's by default.
+
+    Returns:
+        What was learnt; `.best` is the most trusted of it, `.ranked` all in order.
+
+    Raises:
+        ConnectFailed: Nobody answers at `host`.
+
+    Example:
+        >>> identifiers = await identify_maxsmart("192.168.1.100")
+        >>> identifiers.best.text
+        'cpu_0123456789ABCDEF01234567'
+    """
+    link = StripLink(
+        host, port=port, udp_port=udp_port, reply_s=reply_s, environment=environment
+    )
+    reason = "it does not say who it is"
+    discovery, hardware = None, None
+    is_there = True
+    try:
+        discovery = await link.who_is_there()
+    except TransportError as exc:
+        reason = str(exc)
+    try:
+        hardware = await hardware_of(link)
+    except TransportError as exc:
+        is_there = discovery is not None or is_hang_up(exc)
+        reason = f"{reason}; {exc}"
+    if not is_there:
+        message = f"no MaxSmart device answers at {host}: {reason}"
+        raise ConnectFailed(message, host=host, port=port)
+    return await identifiers_of(
+        host, environment, discovery=discovery, hardware=hardware
+    )
+
+
+async def identifiers_of(
+    host: str,
+    environment: Environment,
+    *,
+    discovery: DiscoveryReply | None,
+    hardware: Identifiers | None,
+) -> DeviceIdentifiers:
+    """Bring together what a device said and what the neighbour table says."""
+    arp_mac = None
+    try:
+        address = await udp_address(host, environment.network)
+        arp_mac = await environment.host_network.mac_of(address)
+    except TransportError as exc:
+        _log.debug("%s has no address to look up: %s", host, exc)
+    return identifiers_from(
+        host, discovery=discovery, hardware=hardware, arp_mac=arp_mac
+    )
+
+
+async def hardware_of(link: StripLink) -> Identifiers | None:
+    """Ask a device for the identifiers of its hardware; None if it tells none.
+
+    Raises:
+        TransportError: It does not answer.
+    """
+    try:
+        return read_identifiers(await link.ask(ReadIdentifiers()))
+    except PeerError as exc:
+        _log.debug("%s does not tell its CPU id: %s", link.host, exc)
+        return None

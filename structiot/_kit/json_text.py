@@ -1,4 +1,4 @@
-"""JSON as these devices write it: lenient in the text, strict in what comes out."""
+"""JSON as small devices write it: lenient in the text, strict in what comes out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import re
 
+from structiot._kit.redact import SECRET_NAMES
 from structiot.errors import ProtocolViolation
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
 _PADDING = "\ufeff\0 \t\r\n"
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
-_SECRETS = re.compile(rb'("(?:sak|regid|plcdak)"\s*:\s*")[^"]*', re.IGNORECASE)
+_SECRETS = re.compile(
+    rf'("(?:{"|".join(sorted(SECRET_NAMES))})"\s*:\s*")[^"]*'.encode(), re.IGNORECASE
+)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 

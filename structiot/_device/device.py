@@ -1,0 +1,361 @@
+"""A device that speaks by itself, and who listens to it.
+
+This is the one place that keeps what a device said last and compares what it says. Its
+readings go to each listener as they come, the oldest dropped where somebody is slow.
+Its states are told by difference, and only the latest of each waits: whoever is slow
+misses what was in between, never what is. Occurrences are moments, not states: each is
+told, alike or not, to those who listen at that moment. Nothing here waits for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
+from types import MappingProxyType
+from typing import Generic, Self, TypeAlias, TypeVar
+
+import anyio
+
+from structiot._device.changes import Change, ChangeBox
+from structiot._device.commands import check_command
+from structiot._device.poller import Poller
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.conflating import ConflatingQueue
+from structiot._kit.flow.fan_out import FanOut
+from structiot._kit.flow.mailbox import Mailbox
+from structiot.errors import UsageError
+from structiot.model import (
+    Availability,
+    Command,
+    DeviceEvent,
+    DeviceInfo,
+    EntitiesChanged,
+    Entity,
+    Occurrence,
+    Reading,
+    State,
+    StateChange,
+)
+
+__all__ = ["BaseDevice", "InfoT"]
+
+InfoT = TypeVar("InfoT", bound=DeviceInfo)
+
+_EventBox: TypeAlias = ConflatingQueue[str, DeviceEvent]
+B = TypeVar("B", Mailbox[Reading], ChangeBox, _EventBox)
+
+
+class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
+    """A `structiot.model.Device` that speaks by itself; safe to use from several tasks.
+
+    It is open for the length of its `async with` block, once. Whoever writes one calls
+    `_tell`, `_tell_occurrence`, `_tell_availability` and `_describe` as the device
+    speaks, and defines `_command`.
+
+    Args:
+        info: Who the device is.
+        entities: What it has.
+        poller: Who polls it, where it is polled. That of another device, such as a
+            hub, will do: that one is then polled while somebody watches this one.
+        is_available: Whether it is there from the start.
+        environment: Network, host network, clock and chance; the system's by default.
+    """
+
+    def __init__(
+        self,
+        info: InfoT,
+        entities: Iterable[Entity] = (),
+        *,
+        poller: Poller | None = None,
+        is_available: bool = True,
+        environment: Environment = SYSTEM_ENVIRONMENT,
+    ) -> None:
+        self._environment = environment
+        self._info: InfoT = info
+        self._entities = tuple(entities)
+        self._availability = Availability(
+            is_available=is_available, at_utc=environment.now_utc()
+        )
+        self._states: dict[str, State | None] = {}
+        self._told_at_utc: dict[str, datetime] = {}
+        self._readings: dict[int, Reading] = {}
+        self._reading_boxes: FanOut[Mailbox[Reading]] = FanOut()
+        self._event_boxes: FanOut[_EventBox] = FanOut()
+        self._change_boxes: FanOut[ChangeBox] = FanOut()
+        self._watched = poller
+        self._is_used = False
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._label}>"
+
+    @property
+    def info(self) -> InfoT:
+        """Who the device is, as told last."""
+        return self._info
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """What it has; changes are told by `EntitiesChanged`."""
+        return self._entities
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity that has told one, by key."""
+        return MappingProxyType(self._states)
+
+    @property
+    def availability(self) -> Availability:
+        """Whether the device was there when that last changed, and why not."""
+        return self._availability
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the device is there."""
+        return self._availability.is_available
+
+    # ------------------------------------------------------------ for its user
+
+    def readings(
+        self, *, max_items: int = 256
+    ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
+        """Iterate over what is metered, a reading a channel, as it comes.
+
+        A device that is polled is polled at once, then by its schedule; all consumers
+        share the polls, and one that joins others is given the latest readings first.
+        While the device is away the iterator waits.
+
+        Args:
+            max_items: Readings that wait for a slow consumer; the oldest are dropped
+                and counted (`.dropped`).
+        """
+
+        def box() -> Mailbox[Reading]:
+            name = f"readings of {self._info.name}"
+            readings: Mailbox[Reading] = Mailbox(max_items, name=name)
+            for reading in self._present(may_be_recent=False):
+                readings.put(reading)
+            return readings
+
+        return self._listening(box, self._reading_boxes)
+
+    def changes(
+        self, *, min_power_w: float = 1.0, max_items: int = 256
+    ) -> AbstractAsyncContextManager[Mailbox[Change]]:
+        """Iterate over what changes: channels that are switched, and their power.
+
+        Where they start from is never told: the latest readings, if the device is being
+        polled already or was heard of within the time from poll to poll, else the next
+        ones. After that, what differs from what was told last is told: all changes of
+        power, by channel, then all of state. It shares the polls with `readings`.
+
+        A poll that fails, a figure that is missing and another device in its place
+        change nothing. When the device is back after an outage, what differs from
+        before is told then, once.
+
+        Args:
+            min_power_w: Power has to differ by more than this, up or down.
+            max_items: Changes that wait for a slow consumer; the oldest are dropped
+                and counted (`.dropped`).
+
+        Raises:
+            UsageError: `min_power_w` is no number, or less than 0.
+        """
+
+        def box() -> ChangeBox:
+            name = f"changes of {self._info.name}"
+            changes = ChangeBox(max_items, min_power_w=min_power_w, name=name)
+            changes.see(self._present(may_be_recent=True))
+            return changes
+
+        return self._listening(box, self._change_boxes)
+
+    def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
+        """Iterate over availability, states and occurrences, present states first.
+
+        It shares the polls with `readings`. Only the latest of each state waits for a
+        slow consumer, but every occurrence, up to 256; then the oldest is dropped.
+        While the device is away the iterator waits; availability says why.
+        """
+
+        def box() -> _EventBox:
+            events: _EventBox = ConflatingQueue()
+            events.put("availability", self._availability)
+            for key, state in self._states.items():
+                at_utc = self._told_at_utc[key]
+                change = StateChange(key=key, state=state, at_utc=at_utc)
+                events.put(f"state {key}", change)
+            return events
+
+        return self._listening(box, self._event_boxes)
+
+    async def command(self, key: str, command: Command) -> None:
+        """Carry out a command on the entity `key`; return when the device has it.
+
+        Raises:
+            UsageError: No such entity, or a value it cannot take; nothing was sent.
+            PeerError: The device refused.
+            TransportError: The device could not be reached.
+        """
+        self._check_open()
+        check_command(self._entities, key, command, device=self._info.name)
+        await self._command(key, command)
+
+    # ------------------------------------------------------------ for who writes one
+
+    async def _command(self, key: str, command: Command) -> None:
+        """Carry out a command for an entity that there is, of a type it can take."""
+        raise NotImplementedError
+
+    def _tell(
+        self,
+        states: Mapping[str, State | None] | None = None,
+        readings: Sequence[Reading] = (),
+        *,
+        at_utc: datetime | None = None,
+    ) -> None:
+        """Tell what the device reports, asked or not; a poller has it heard of.
+
+        Args:
+            states: Some or all states, by the keys of their entities; None for one that
+                is not reported any more. Those that differ from before are told.
+            readings: What was metered, all of it told.
+            at_utc: When the states were so; now by default.
+        """
+        if self._watched is not None:
+            self._watched.heard()
+        for reading in readings:
+            self._readings[reading.channel] = reading
+        for box in self._reading_boxes:
+            for reading in readings:
+                box.put(reading)
+        for changes in self._change_boxes:
+            changes.see(readings)
+        if states:
+            self._tell_states(states, at_utc or self._environment.now_utc())
+
+    def _tell_states(
+        self, states: Mapping[str, State | None], at_utc: datetime
+    ) -> None:
+        known = self._states
+        for key, state in states.items():
+            if key not in known or known[key] != state:
+                known[key] = state
+                change = StateChange(key=key, state=state, at_utc=at_utc)
+                self._put(f"state {key}", change)
+        self._told_at_utc.update(dict.fromkeys(states, at_utc))
+
+    def _tell_occurrence(
+        self,
+        key: str,
+        event_type: str,
+        *,
+        data: Mapping[str, object] | None = None,
+        at_utc: datetime | None = None,
+    ) -> None:
+        """Tell that something happened, whatever happened before.
+
+        Args:
+            key: Key of the `Event` entity.
+            event_type: What happened, one of its `event_types`.
+            data: What else is known of it; JSON values.
+            at_utc: When; now by default.
+        """
+        if self._watched is not None:
+            self._watched.heard()
+        at_utc = at_utc or self._environment.now_utc()
+        occurrence = Occurrence(
+            key=key, event_type=event_type, at_utc=at_utc, data=data or {}
+        )
+        for box in self._event_boxes:
+            box.append(occurrence)
+
+    def _tell_availability(self, *, is_available: bool, reason: str = "") -> bool:
+        """Tell that the device is there, or why not; whether that was news."""
+        told = self._availability
+        if (told.is_available, told.reason) == (is_available, reason):
+            return False
+        self._availability = Availability(
+            is_available=is_available,
+            at_utc=self._environment.now_utc(),
+            reason=reason,
+        )
+        self._put("availability", self._availability)
+        return True
+
+    def _describe(
+        self, info: InfoT, entities: Iterable[Entity], *, reason: str = ""
+    ) -> None:
+        """Tell that the device is described anew, if it differs.
+
+        States of entities that it has no more are forgotten.
+        """
+        entities = tuple(entities)
+        if (info, entities) == (self._info, self._entities):
+            return
+        self._info, self._entities = info, entities
+        for key in self._states.keys() - {entity.key for entity in entities}:
+            del self._states[key]
+        at_utc = self._environment.now_utc()
+        self._put("entities", EntitiesChanged(at_utc=at_utc, reason=reason))
+
+    @property
+    def _label(self) -> str:
+        """The device in log lines and messages; its name by default."""
+        return self._info.name
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            message = f"{self._label} is closed: its `async with` block has ended"
+            raise UsageError(message)
+
+    def _running(self) -> AbstractAsyncContextManager[object]:
+        """What runs while the device is open; by default nothing."""
+        return nullcontext()
+
+    # ------------------------------------------------------------ inside
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        if self._is_used:
+            message = f"{self._label} is opened once, by one `async with` block"
+            raise UsageError(message)
+        self._is_used = True
+        try:
+            async with self._running():
+                yield self
+        finally:
+            self._is_closed = True
+            for fan_out in (self._reading_boxes, self._event_boxes, self._change_boxes):
+                fan_out.close()
+
+    @asynccontextmanager
+    async def _listening(
+        self, box: Callable[[], B], fan_out: FanOut[B]
+    ) -> AsyncGenerator[B]:
+        self._check_open()
+        opened = box()
+        polled = self._watched.watching() if self._watched else nullcontext()
+        with polled, fan_out.listening(opened):
+            yield opened
+
+    def _present(self, *, may_be_recent: bool) -> Sequence[Reading]:
+        """Give the latest readings, if they are as good as new."""
+        poller = self._watched
+        is_current = poller is None or poller.is_watched
+        if not is_current and poller is not None and may_be_recent:
+            is_current = poller.silent_s <= poller.schedule.poll_s
+        is_told = is_current and self.is_available
+        return tuple(self._readings.values()) if is_told else ()
+
+    def _put(self, key: str, event: DeviceEvent) -> None:
+        for box in self._event_boxes:
+            box.put(key, event)

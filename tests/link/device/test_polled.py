@@ -1,0 +1,396 @@
+"""A device that is polled: for all who watch it, by turns, away and back."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from structiot.devices import PolledDevice, PowerChanged, StateChanged
+from structiot.errors import (
+    AuthRefused,
+    ConnectFailed,
+    DeviceReplaced,
+    LinkLost,
+    ProtocolViolation,
+    RateLimited,
+    UsageError,
+)
+from structiot.model import (
+    Availability,
+    BinarySensor,
+    Button,
+    Command,
+    Device,
+    DeviceEvent,
+    DeviceInfo,
+    EntitiesChanged,
+    Number,
+    Select,
+    Sensor,
+    Switch,
+)
+from tests.link.device.toys import Appliance, Plug, states, surroundings, waiting
+
+pytestmark = pytest.mark.virtual_time
+
+GONE = ConnectFailed("connection refused", host="plug")
+
+
+@asynccontextmanager
+async def opened(poll_s: float = 5.0) -> AsyncGenerator[tuple[Appliance, Plug]]:
+    appliance = Appliance()
+    async with Plug(appliance, surroundings(), poll_s) as plug:
+        appliance.asked.clear()
+        yield appliance, plug
+
+
+def is_there(plug: Plug) -> bool:
+    """Whether it is available; a function, so that types do not remember it."""
+    return plug.is_available
+
+
+def availability(events: list[DeviceEvent]) -> list[tuple[bool, str]]:
+    return [(e.is_available, e.reason) for e in events if isinstance(e, Availability)]
+
+
+# ---------------------------------------------------------------- open and closed
+
+
+async def test_an_open_device_is_one_of_the_common_model_and_knows_its_states():
+    async with opened() as (_, plug):
+        assert isinstance(plug, Device)
+        assert plug.states == {"relay": True, "power": 60.0}
+        assert plug.availability.is_available
+        assert repr(plug) == "<Plug Plug>"
+
+
+async def test_a_device_that_cannot_be_reached_does_not_open():
+    appliance = Appliance()
+    appliance.trouble = GONE
+    with pytest.raises(ConnectFailed, match="refused"):
+        async with Plug(appliance, surroundings()):
+            raise AssertionError
+    assert len(appliance.asked) == 1
+
+
+async def test_a_closed_device_says_so_and_ends_every_iteration():
+    async with opened() as (_, plug):
+        readings, events, changes = plug.readings(), plug.events(), plug.changes()
+        iterators = [await block.__aenter__() for block in (readings, events, changes)]
+    for iterator in iterators:
+        assert [item async for item in iterator] == [] or iterator is iterators[1]
+    for block in (readings, events, changes):
+        await block.__aexit__(None, None, None)
+    with pytest.raises(UsageError, match="Plug is closed"):
+        async with plug.events():
+            pass
+    with pytest.raises(UsageError, match="Plug is closed"):
+        await plug.command("relay", command=True)
+    with pytest.raises(UsageError, match="opened once"):
+        async with plug:
+            pass
+
+
+# ---------------------------------------------------------------- polls
+
+
+async def test_nobody_polls_while_nobody_watches_and_one_poll_serves_all():
+    async with opened() as (appliance, plug):
+        await anyio.sleep(3600)
+        assert appliance.polls == []
+        since = anyio.current_time()
+        async with plug.readings() as first, plug.events(), plug.readings() as second:
+            await anyio.sleep(12)
+            assert [when - since for when in appliance.polls] == [0, 5, 10]
+            assert len(await waiting(first)) == 3
+            # It joined before the first poll: the readings of the opening came first.
+            assert len(await waiting(second)) == 4
+        appliance.asked.clear()
+        await anyio.sleep(3600)
+        assert appliance.polls == []
+
+
+async def test_a_slow_reader_loses_the_oldest_and_costs_nobody_anything():
+    async with (
+        opened() as (_, plug),
+        plug.readings(max_items=3) as slow,
+        plug.readings(max_items=100) as quick,
+    ):
+        await anyio.sleep(50.5)
+        everything = await waiting(quick)
+        assert len(everything) == 12
+        assert slow.dropped == 8
+        assert await waiting(slow) == everything[-3:]
+
+
+async def test_events_begin_with_what_is_and_go_on_with_what_differs():
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(20)
+        first = await waiting(events)
+        assert availability(first) == [(True, "")]
+        assert states(first) == {"relay": True, "power": 60.0}
+        appliance.power_w = 61.0
+        await anyio.sleep(5)
+        assert states(await waiting(events)) == {"power": 61.0}
+        await anyio.sleep(60)
+        assert await waiting(events) == []
+
+
+async def test_changes_are_told_by_channel_beyond_a_threshold():
+    async with opened() as (appliance, plug), plug.changes(min_power_w=2) as changes:
+        await anyio.sleep(1)
+        appliance.power_w = 61.0
+        await anyio.sleep(5)
+        assert await waiting(changes) == []
+        appliance.is_on = False
+        await anyio.sleep(5)
+        power, state = await waiting(changes)
+        assert isinstance(power, PowerChanged)
+        assert (power.channel, power.port, power.change_w) == (1, 1, -60.0)
+        assert isinstance(state, StateChanged)
+        assert (state.channel, state.port, state.is_on) == (1, 1, False)
+
+
+async def test_a_poll_that_is_cancelled_leaves_the_device_usable():
+    async with opened() as (appliance, plug):
+        appliance.takes_s = 10.0
+        with anyio.move_on_after(1.0) as scope:
+            await plug.command("relay", command=False)
+        assert scope.cancelled_caught
+        appliance.takes_s = 0.0
+        with anyio.fail_after(1.0):
+            await plug.command("relay", command=False)
+        assert plug.states["relay"] is False
+
+
+async def test_a_block_that_ends_in_the_middle_of_a_poll_ends_quietly():
+    async with opened() as (appliance, plug), plug.readings():
+        appliance.takes_s = 10.0
+        await anyio.sleep(7)
+    assert plug.is_available
+
+
+# ---------------------------------------------------------------- commands
+
+
+async def test_a_command_is_read_back_and_followed_by_quick_polls():
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(6)
+        await waiting(events)
+        since = anyio.current_time()
+        await plug.command("relay", command=False)
+        assert states(await waiting(events)) == {"relay": False, "power": 0.0}
+        await anyio.sleep(20)
+        times = [round(when - since, 3) for when in appliance.polls if when >= since]
+        assert times == [0, 2, 4, 6, 8, 13, 18]
+
+
+async def test_commands_take_turns():
+    async with opened() as (appliance, plug):
+        appliance.takes_s = 1.0
+        async with anyio.create_task_group() as tg:
+            for is_on in (True, False, True):
+                tg.start_soon(plug.command, "relay", is_on)
+        assert appliance.at_once == 1
+        asked = [what for _, what in appliance.asked]
+        assert asked[1::2] == ["status"] * 3
+        assert set(asked[::2]) == {"on", "off"}
+
+
+async def test_a_command_that_fails_is_followed_by_a_poll_at_once():
+    async with opened(poll_s=60.0) as (appliance, plug), plug.events():
+        await anyio.sleep(1)
+        appliance.trouble = LinkLost("hung up")
+        with pytest.raises(LinkLost):
+            await plug.command("relay", command=False)
+        appliance.trouble = None
+        polls = len(appliance.polls)
+        await anyio.sleep(0.1)
+        assert len(appliance.polls) == polls + 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("relay", "on", "takes true or false, not 'on'"),
+        ("dial", 11, "takes a number from 0 to 10, not 11"),
+        ("dial", True, "takes a number from 0 to 10, not True"),
+        ("mode", "slow", "takes one of eco, fast, not 'slow'"),
+        ("reset", True, "takes no value, not True"),
+        ("power", 1, "is only read; what can be told: relay, dial, mode, reset"),
+        ("leak", True, "is only read"),
+        ("lamp", True, "does not exist; what can be told: relay, dial, mode, reset"),
+    ],
+)
+async def test_what_an_entity_cannot_take_is_refused_before_anything_is_sent(
+    key, value, problem
+):
+    class Told(PolledDevice[DeviceInfo]):
+        def __init__(self) -> None:
+            entities = [
+                Switch(key="relay"),
+                Number(key="dial", minimum=0, maximum=10),
+                Select(key="mode", options=("eco", "fast")),
+                Button(key="reset"),
+                Sensor(key="power"),
+                BinarySensor(key="leak"),
+            ]
+            info = DeviceInfo(id="told", system="toy", name="Told")
+            super().__init__(info, entities, environment=surroundings())
+            self.told: list[tuple[str, object]] = []
+
+        async def _poll(self) -> None:
+            self._tell()
+
+        async def _command(self, key, command) -> None:
+            self.told.append((key, command))
+
+    async with Told() as device:
+        with pytest.raises(UsageError, match=f"{key} of Told {problem}"):
+            await device.command(key, value)
+        assert device.told == []
+        good: list[tuple[str, Command]] = [
+            ("relay", True),
+            ("dial", 10.0),
+            ("mode", "eco"),
+            ("reset", None),
+        ]
+        for told in good:
+            await device.command(*told)
+        assert device.told == good
+
+
+# ---------------------------------------------------------------- away and back
+
+
+async def test_three_failures_in_a_row_are_away_once_and_one_success_is_back_once(
+    caplog,
+):
+    caplog.set_level(logging.INFO, "structiot.toy")
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(1)
+        await waiting(events)
+        appliance.trouble = GONE
+        await anyio.sleep(5.5)
+        assert is_there(plug)
+        await anyio.sleep(3600)
+        assert availability(await waiting(events)) == [(False, "connection refused")]
+        appliance.trouble = None
+        await anyio.sleep(61)
+        assert availability(await waiting(events)) == [(True, "")]
+        polls = len(appliance.polls)
+        await anyio.sleep(20)
+        assert len(appliance.polls) - polls == 4
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    went, came = caplog.messages
+    assert went == "Plug is away: connection refused; asking on"
+    assert came.startswith("Plug is back after 3")
+
+
+async def test_a_success_in_between_begins_the_count_anew():
+    class Moody(Appliance):
+        async def ask(self, what):
+            self.trouble = GONE if len(self.asked) % 3 else None
+            return await super().ask(what)
+
+    appliance = Moody()
+    async with Plug(appliance, surroundings()) as plug, plug.events() as events:
+        await anyio.sleep(600)
+        assert len(appliance.polls) > 120
+        assert availability(await waiting(events)) == [(True, "")]
+
+
+async def test_the_delays_between_retries_grow_up_to_a_minute():
+    async with opened() as (appliance, plug), plug.events():
+        await anyio.sleep(1)
+        appliance.trouble = GONE
+        appliance.asked.clear()
+        await anyio.sleep(1800)
+        polls = appliance.polls
+        gaps = [after - before for before, after in itertools.pairwise(polls)]
+        assert 0.8 <= gaps[0] <= 1.0
+        assert 48 <= gaps[-1] <= 60
+        assert len(polls) < 45
+
+
+async def test_another_device_in_its_place_needs_no_second_failure():
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(1)
+        await waiting(events)
+        appliance.trouble = DeviceReplaced("another device answers", host="plug")
+        await anyio.sleep(5)
+        assert availability(await waiting(events)) == [
+            (False, "another device answers")
+        ]
+
+
+async def test_who_begins_to_read_while_it_is_away_is_given_nothing_old():
+    async with opened() as (appliance, plug), plug.events():
+        await anyio.sleep(1)
+        appliance.trouble = ProtocolViolation("nonsense")
+        await anyio.sleep(60)
+        async with plug.readings() as readings:
+            assert await waiting(readings) == []
+
+
+async def test_refused_credentials_are_tried_once_and_end_the_block():
+    with pytest.raises(AuthRefused, match="wrong password"):
+        async with opened() as (appliance, plug), plug.events() as events:
+            await anyio.sleep(1)
+            appliance.asked.clear()
+            appliance.trouble = AuthRefused("wrong password")
+            await anyio.sleep(3600)
+    assert len(appliance.polls) == 1
+    assert not plug.is_available
+    assert (False, "wrong password") in availability([event async for event in events])
+
+
+async def test_a_peer_that_has_had_enough_is_left_alone_even_by_newcomers():
+    async with opened() as (appliance, plug):
+        async with plug.events():
+            await anyio.sleep(1)
+            appliance.trouble = RateLimited("too many requests", retry_after_s=300)
+            with pytest.raises(RateLimited):
+                await plug.command("relay", command=False)
+            await anyio.sleep(5)
+        since = anyio.current_time()
+        appliance.trouble = None
+        appliance.asked.clear()
+        async with plug.events():
+            await anyio.sleep(400)
+        assert appliance.polls[0] - since == pytest.approx(299)
+
+
+# ---------------------------------------------------------------- described anew
+
+
+async def test_a_device_that_is_described_anew_says_so_and_forgets_old_states():
+    class Renamed(Plug):
+        def rename(self, name: str) -> None:
+            info = DeviceInfo(id=self.info.id, system="toy", name=name)
+            self._describe(info, self.entities[:1], reason="renamed")
+
+    async with (
+        Renamed(Appliance(), surroundings(), 60.0) as plug,
+        plug.events() as events,
+    ):
+        await waiting(events)
+        plug.rename("Lamp")
+        plug.rename("Lamp")
+        (change,) = await waiting(events)
+        assert isinstance(change, EntitiesChanged)
+        assert change.reason == "renamed"
+        assert plug.info.name == "Lamp"
+        assert plug.states == {"relay": True}
+
+
+@pytest.mark.parametrize("offline_after", [0, -1])
+async def test_a_device_is_away_after_a_failure_at_the_earliest(offline_after):
+    info = DeviceInfo(id="x", system="toy", name="X")
+    with pytest.raises(UsageError, match="offline_after is at least 1"):
+        PolledDevice(info, offline_after=offline_after)

@@ -1,6 +1,6 @@
 """Every check of the project; `nox` alone runs those that guard each change.
 
-nox                  lint, types, arch, tests, docs, examples, demo
+nox                  lint, types, arch, tests, docs, examples, driver_package, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed
 nox -s engines      the MQTT tests on the package distmqtt as well
@@ -39,6 +39,7 @@ nox.options.sessions = [
     "tests",
     "docs",
     "examples",
+    "driver_package",
     "demo",
 ]
 
@@ -143,6 +144,14 @@ def examples(session: nox.Session) -> None:
     install(session, "test")
     arguments = session.posargs or ["-n", "3"]
     pytest(session, "-q", "tests/test_examples.py", *arguments)
+
+
+@nox.session
+def driver_package(session: nox.Session) -> None:
+    """Install a system that is no part of the project, and run its own tests."""
+    session.install(".[testing]", "./examples/driver_package")
+    with session.chdir("examples/driver_package"):
+        pytest(session, "-q", *session.posargs)
 
 
 @nox.session

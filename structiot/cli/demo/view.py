@@ -15,6 +15,7 @@ from structiot.gateway import (
     CommandDone,
     CommandFailed,
     DeviceUpdate,
+    DriverUpdate,
     Gateway,
     GatewayDevice,
     GatewayEvent,
@@ -114,6 +115,8 @@ def plain_line(event: GatewayEvent) -> str | None:
             line = f"{device} {change.key} {state_text(change.state)}"
         case DeviceUpdate(device=device, event=Occurrence() as occurrence):
             line = f"{device} {occurrence.key}: {occurrence.event_type}"
+        case DriverUpdate(state="failing" | "parked"):
+            line = f"{event.system} is {event.state}: {event.reason}"
         case CommandDone():
             line = f"{event.device} {event.entity} did {event.payload}"
         case CommandFailed():

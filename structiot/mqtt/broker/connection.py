@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.net.network import LOST
-from structiot._kit.net.sockets import AcceptedStream
+from structiot._kit.net.sockets import SocketStream
 from structiot.errors import UsageError
 from structiot.mqtt.broker.core import Broker, Handle
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
@@ -111,7 +111,7 @@ class ClientConnection(Handle):
         self.exchange: AuthExchange | None = None
         self._auth_scope: anyio.CancelScope | None = None
         self._stream = stream
-        self._send_now = stream.send_now if isinstance(stream, AcceptedStream) else None
+        self._send_now = stream.send_now if isinstance(stream, SocketStream) else None
         self._around = around
         self._reading = anyio.CancelScope()
         self._write_scope: anyio.CancelScope | None = None

@@ -139,6 +139,9 @@ class Reconnecting(ABC):
         """
         with self._life:
             while self._farewell is None:
+                self.attempts += 1
+                self._is_urgent = False
+                self._reason = self.lived_s = None
                 error = await self._run_attempt()
                 if self._farewell is None:
                     await self._wait_after(error)
@@ -158,9 +161,6 @@ class Reconnecting(ABC):
             await self._retry_now.wait()
 
     async def _run_attempt(self) -> StructiotError:
-        self.attempts += 1
-        self._is_urgent = False
-        self._reason = self.lived_s = None
         error: StructiotError = LinkLost("the connection was ended")
         try:
             with anyio.CancelScope() as self._attempt:

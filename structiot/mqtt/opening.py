@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,11 +14,13 @@ from anyio.abc import ByteStream
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import REAL_NETWORK, Network
+from structiot._kit.net.tls import client_context
+from structiot._kit.streams import StreamOpener
 from structiot.errors import ConfigError
 from structiot.mqtt.client import MqttClient
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.link import ConnectHandshake, Link, Transport
+from structiot.mqtt.link import ConnectHandshake, Link
 from structiot.mqtt.link.broker_address import Address, UriSource
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.uri import BrokerUri
@@ -109,9 +112,21 @@ async def _connections(
 ) -> AsyncGenerator[Callable[[Link], Awaitable[ByteStream]]]:
     """Give what opens the connections of a link under this engine."""
     if engine == "structiot":
-        transport = Transport(settings, network)
-        transport.prepare(uri)
-        yield lambda link: transport.open(link.address)
+        tls = settings.ssl_context or partial(
+            client_context,
+            cafile=settings.cafile,
+            capath=settings.capath,
+            cadata=settings.cadata,
+            certfile=settings.certfile,
+            keyfile=settings.keyfile,
+            check_hostname=settings.check_hostname,
+            alpn=settings.alpn,
+        )
+        streams = StreamOpener(network, proxy=settings.proxy, tls=tls)
+        if uri.is_tls:
+            # Before the first attempt: files that cannot be read are no lost broker.
+            streams.tls_context()
+        yield lambda link: link.address.connect(streams, settings.extra_headers)
     elif engine == "distmqtt":
         # Its package is an extra, and what is not installed costs nobody anything.
         from structiot.mqtt.engine_distmqtt import open_distmqtt  # noqa: PLC0415

@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from structiot._kit.net.network import REAL_NETWORK
-from structiot._kit.net.sockets import AcceptedStream, accept, connect, family_of
+from structiot._kit.net.sockets import SocketStream, accept, connect, family_of
 from tests.kit.ends import connected
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ async def listening(kind: type[socket.socket]) -> AsyncIterator[socket.socket]:
 async def test_a_receiver_that_was_woken_for_nothing_waits_on():
     near, far = socket.socketpair()
     with near, Hesitant(fileno=far.detach()) as hesitant:
-        stream = AcceptedStream(hesitant, PEER)
+        stream = SocketStream(hesitant, PEER)
         near.send(b"at last")
         with anyio.fail_after(5):
             assert await stream.receive() == b"at last"
@@ -111,7 +111,7 @@ async def test_a_reset_wakes_the_one_who_waits():
 async def test_send_now_gives_what_the_system_took_at_once():
     near, far = socket.socketpair()
     with near:
-        stream = AcceptedStream(far, PEER)
+        stream = SocketStream(far, PEER)
         taken = 0
         while step := stream.send_now(bytes(100_000)):
             taken += step

@@ -1,1 +1,1 @@
-"""Mailboxes, replies by token, waiting times, rates, and task groups."""
+"""Mailboxes, replies by token, waiting times, reconnecting, and task groups."""

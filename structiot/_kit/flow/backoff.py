@@ -81,8 +81,10 @@ class Schedule:
         self._full_s = min(full_s * backoff.factor, backoff.cap_s)
         return full_s * (1 - backoff.jitter * self._random.random())
 
-    def succeeded(self, lived_s: float) -> None:
+    def succeeded(self, lived_s: float) -> bool:
         """Tell how long the last connection lived; a stable one resets the count."""
-        if lived_s >= self.backoff.stable_s:
+        is_stable = lived_s >= self.backoff.stable_s
+        if is_stable:
             self.attempt = 0
             self._full_s = min(self.backoff.first_s, self.backoff.cap_s)
+        return is_stable

@@ -21,14 +21,14 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
-__all__ = ["AcceptedStream", "accept", "connect", "family_of"]
+__all__ = ["SocketStream", "accept", "connect", "family_of"]
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
 
 
-class AcceptedStream(ByteStream):
-    """One connection, accepted or made; raises what anyio's streams raise."""
+class SocketStream(ByteStream):
+    """One connection; raises what anyio's streams raise."""
 
     __slots__ = ("_peer", "_socket")
 
@@ -123,7 +123,7 @@ class AcceptedStream(ByteStream):
         return anyio.BrokenResourceError()
 
 
-async def accept(listening: socket.socket) -> AcceptedStream:
+async def accept(listening: socket.socket) -> SocketStream:
     """Wait for the next connection to a listening socket that does not block.
 
     Small writes leave at once, and a peer that vanished without a word is noticed by
@@ -144,7 +144,7 @@ async def accept(listening: socket.socket) -> AcceptedStream:
         except OSError:  # some systems refuse it where the peer has gone already
             accepted.close()
             raise
-        return AcceptedStream(accepted, peer)
+        return SocketStream(accepted, peer)
 
 
 def family_of(host: str) -> socket.AddressFamily | None:
@@ -158,7 +158,7 @@ def family_of(host: str) -> socket.AddressFamily | None:
     return socket.AF_INET if version == 4 else socket.AF_INET6
 
 
-async def connect(host: str, port: int, family: socket.AddressFamily) -> AcceptedStream:
+async def connect(host: str, port: int, family: socket.AddressFamily) -> SocketStream:
     """Connect to an address of this family.
 
     Raises:
@@ -182,7 +182,7 @@ async def connect(host: str, port: int, family: socket.AddressFamily) -> Accepte
     except BaseException:
         connecting.close()
         raise
-    return AcceptedStream(connecting, (host, port))
+    return SocketStream(connecting, (host, port))
 
 
 def _check_connected(connecting: socket.socket) -> None:

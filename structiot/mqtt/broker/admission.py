@@ -160,7 +160,7 @@ class Admission:
         except Exception:  # noqa: BLE001
             _log.exception("the authenticator %r has failed", exchange.method)
             reason = ReasonCode.UNSPECIFIED_ERROR
-        client.end_exchange()
+        client.exchange = None
         session, connect = client.session, client.protocol.connect
         if not exchange.is_repeated:
             if identity is None:

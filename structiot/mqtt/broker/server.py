@@ -1,4 +1,4 @@
-"""`open_broker`: listeners, admission, the clock."""
+"""`open_broker`: who may connect where, and the broker's clock."""
 
 from __future__ import annotations
 
@@ -6,36 +6,31 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskGroup
-from anyio.streams.tls import TLSStream
+from anyio.abc import ByteStream
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import (
-    LOST,
-    TcpListener,
-    is_loopback,
-)
+from structiot._kit.net.network import is_loopback
+from structiot._kit.net.serving import Endpoint, ServingLimits, serve_clients
 from structiot._kit.websocket import accept_websocket
-from structiot.errors import ConfigError, StructiotError, UsageError
+from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.broker.admission import Admission
 from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
 from structiot.mqtt.broker.config import BrokerLimits
-from structiot.mqtt.broker.connection import ClientConnection, Surroundings
+from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
-from structiot.mqtt.broker.store import StoreKeeper, kept_in
+from structiot.mqtt.broker.store import kept_in
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
 
 __all__ = ["BrokerServer", "open_broker"]
-
-GOODBYE_S = 1.5
 
 # Read once at import: it looks into files, which no event loop should wait for.
 _VERSION = f"structiot {version_of('structiot')}"
@@ -51,23 +46,10 @@ class BrokerServer:
         core: Its logic, for programs that look inside.
     """
 
-    def __init__(
-        self,
-        core: Broker,
-        tasks: TaskGroup,
-        admission: Admission,
-        keeper: StoreKeeper | None,
-    ) -> None:
+    def __init__(self, core: Broker, context: BrokerContext) -> None:
         self.uris: list[str] = []
         self.core = core
-        self._around = Surroundings(
-            core, tasks, admit=admission.admit, take_auth=admission.take_auth
-        )
-        if keeper is not None:
-            self._around.use_store(keeper)
-        self._connections = 0
-        self._is_empty = anyio.Event()
-        self._is_open = True
+        self._context = context
         self._alarm = anyio.Event()
         core.deadlines.on_earlier = self._ring
         self._started_at = anyio.current_time()
@@ -84,7 +66,7 @@ class BrokerServer:
     def clients(self) -> list[str]:
         """The ids of the clients that are connected."""
         return [
-            name for name, one in self.core.sessions.items() if one.handle is not None
+            name for name, one in self.core.sessions.items() if one.client is not None
         ]
 
     def publish(
@@ -100,78 +82,13 @@ class BrokerServer:
             raise UsageError(f"topic name {topic[:64]!r} {fault}")
         message = Message(topic, payload, qos=qos, retain=retain)
         number = self.core.publish(message, anyio.current_time())
-        self._around.flush()
+        self._context.flush()
         return number
 
-    # -- connections ---------------------------------------------------------------
-
-    async def serve(
-        self, listener: TcpListener, uri: BrokerUri, context: ssl.SSLContext | None
-    ) -> None:
-        """Serve one listener until cancelled."""
-
-        async def handle(stream: ByteStream) -> None:
-            await self._serve_client(stream, uri, context)
-
-        await listener.serve(handle)
-
-    async def _serve_client(
-        self, stream: ByteStream, uri: BrokerUri, context: ssl.SSLContext | None
-    ) -> None:
-        host = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
-        most = self.core.limits.connections
-        if self._connections >= most or not self._is_open:
-            _log.warning("%d clients are connected, %s is turned away", most, host)
-            await anyio.aclose_forcefully(stream)
-            return
-        self._connections += 1
-        try:
-            ready = await self._prepared(stream, uri, context)
-            await ClientConnection(
-                ready, self._around, peer=host, is_local=is_loopback(host)
-            ).run()
-        except (StructiotError, TimeoutError, ssl.SSLError, *LOST) as exc:
-            _log.info("client %s: %s", host, exc)
-        # One client's trouble; everybody else goes on.
-        except Exception:  # noqa: BLE001
-            _log.exception("client %s is cut off", host)
-        finally:
-            self._connections -= 1
-            if not self._connections:
-                self._is_empty.set()
-            await anyio.aclose_forcefully(stream)
-
-    async def _prepared(
-        self, stream: ByteStream, uri: BrokerUri, context: ssl.SSLContext | None
-    ) -> ByteStream:
-        if not (uri.is_tls or uri.is_websocket):
-            return stream
-        with anyio.fail_after(self.core.limits.connect_s):
-            if uri.is_tls:
-                stream = await TLSStream.wrap(
-                    stream,
-                    server_side=True,
-                    ssl_context=context,
-                    standard_compatible=False,
-                )
-            if uri.is_websocket:
-                websocket = await accept_websocket(
-                    stream,
-                    subprotocols=["mqtt"],
-                    max_message_bytes=self.core.limits.packet_bytes,
-                )
-                stream = websocket.as_byte_stream()
-        return stream
-
-    async def say_goodbye(self) -> None:
-        """Tell the clients that the broker ends, and wait a little for them to hear."""
-        self._is_open = False
-        with anyio.move_on_after(GOODBYE_S, shield=True):
-            self.core.shut_down(anyio.current_time())
-            self._around.flush()
-            while self._connections:
-                self._is_empty = anyio.Event()
-                await self._is_empty.wait()
+    def say_goodbye(self) -> None:
+        """Tell the clients that the broker ends."""
+        self.core.shut_down(anyio.current_time())
+        self._context.flush()
 
     # -- time ----------------------------------------------------------------------
 
@@ -184,7 +101,7 @@ class BrokerServer:
             if sys_interval_s is not None and now >= report_at:
                 report_at = now + sys_interval_s
                 self._report(now)
-            self._around.flush()
+            self._context.flush()
             self._alarm = anyio.Event()
             next_at = self.core.deadlines.next_at
             wake_at = float("inf") if next_at is None else next_at
@@ -269,27 +186,52 @@ async def open_broker(
         keeper = None
         if store is not None:
             keeper = await stack.enter_async_context(kept_in(core, store))
-        listeners = [
-            await stack.enter_async_context(
-                environment.network.listen_tcp(uri.host, uri.port or 0)
-            )
-            for uri in uris
-        ]
+        context = BrokerContext(
+            core, keeper, admit=admission.admit, take_auth=admission.take_auth
+        )
+        server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())
-        server = BrokerServer(core, tg, admission, keeper)
         if keeper is not None:
             tg.start_soon(keeper.run)
-        for listener, uri in zip(listeners, uris, strict=True):
-            host, port = listener.address
-            shown = f"[{host}]" if ":" in host else host
-            server.uris.append(f"{uri.scheme}://{shown}:{port}")
-            tg.start_soon(server.serve, listener, uri, ssl_context)
+        clients = await stack.enter_async_context(
+            serve_clients(
+                environment.network,
+                [_endpoint(uri, core.limits, ssl_context) for uri in uris],
+                lambda stream: ClientConnection(stream, context).run(),
+                limits=_serving_limits(core.limits),
+                say_goodbye=server.say_goodbye,
+                log=_log,
+            )
+        )
+        for uri, (host, port) in zip(uris, clients.addresses, strict=True):
+            server.uris.append(str(replace(uri, host=host, port=port)))
         tg.start_soon(server.keep_time, sys_interval_s)
-        try:
-            yield server
-        finally:
-            # It shields itself and is bounded.
-            await server.say_goodbye()  # noqa: ASYNC102
+        yield server
+
+
+def _endpoint(
+    uri: BrokerUri, limits: BrokerLimits, context: ssl.SSLContext | None
+) -> Endpoint:
+    async def upgrade(stream: ByteStream) -> ByteStream:
+        websocket = await accept_websocket(
+            stream, subprotocols=["mqtt"], max_message_bytes=limits.packet_bytes
+        )
+        return websocket.as_byte_stream()
+
+    return Endpoint(
+        host=uri.host,
+        port=uri.port or 0,
+        ssl_context=context if uri.is_tls else None,
+        upgrade=upgrade if uri.is_websocket else None,
+    )
+
+
+def _serving_limits(limits: BrokerLimits) -> ServingLimits:
+    return ServingLimits(
+        clients=limits.connections,
+        first_words_s=limits.connect_s,
+        stall_s=limits.stall_s,
+    )
 
 
 def _addresses(

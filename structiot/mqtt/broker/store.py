@@ -21,7 +21,7 @@ from typing import TypeVar
 import anyio
 
 from structiot.errors import ConfigError
-from structiot.mqtt.broker.core import Broker, Handle
+from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import (
     Batch,
@@ -238,18 +238,17 @@ class StoreKeeper:
         else:
             self._release(self._marks())
 
-    def _marks(self) -> list[tuple[Handle, int]]:
+    def _marks(self) -> list[tuple[ConnectedClient, int]]:
         """Take the connections with something to write, and how far that goes now."""
         broker = self._broker
         dirty, broker.dirty = broker.dirty, []
-        for handle in dirty:
-            handle.is_dirty = False
-        return [(handle, handle.written + len(handle.protocol.out)) for handle in dirty]
+        for client in dirty:
+            client.is_dirty = False
+        return [(client, client.mark()) for client in dirty]
 
-    def _release(self, marks: list[tuple[Handle, int]]) -> None:
-        for handle, mark in marks:
-            handle.writable = max(handle.writable, mark)
-            handle.flush()
+    def _release(self, marks: list[tuple[ConnectedClient, int]]) -> None:
+        for client, mark in marks:
+            client.release(mark)
 
     async def run(self) -> None:
         """Commit whenever something has changed, until cancelled."""

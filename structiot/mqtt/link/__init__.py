@@ -5,6 +5,5 @@ from __future__ import annotations
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.link import Link
 from structiot.mqtt.link.outbox import Receipt
-from structiot.mqtt.link.transport import Transport
 
-__all__ = ["ConnectHandshake", "Link", "Receipt", "Transport"]
+__all__ = ["ConnectHandshake", "Link", "Receipt"]

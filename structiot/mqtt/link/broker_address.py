@@ -1,11 +1,17 @@
-"""Where the broker is: given once, asked for before every attempt, or told by a broker."""
+"""Where the broker is, and the way there.
+
+An address is given once, asked for before every attempt, or told by a broker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
+from anyio.abc import ByteStream
+
+from structiot._kit.streams import StreamOpener, open_unix
 from structiot.errors import ConfigError, StructiotError
 from structiot.mqtt.errors import MqttConnectRefused, MqttGoodbye
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -55,7 +61,7 @@ class Address:
         Raises:
             ConfigError: What was asked gave none.
         """
-        self.step = "address and credentials"
+        self.note_step("address and credentials")
         detour, self._detour = self._detour, None
         if detour is not None:
             self.uri = detour
@@ -65,6 +71,38 @@ class Address:
             self.uri = self._home
         self._is_fresh = False
         return self.uri
+
+    def note_step(self, step: str) -> None:
+        """The present attempt waits for something else."""
+        self.step = step
+
+    async def connect(
+        self, streams: StreamOpener, headers: Mapping[str, str]
+    ) -> ByteStream:
+        """Open the stream that MQTT packets travel in; the caller sets the deadline.
+
+        Raises:
+            ConnectFailed: Nobody there, refused, or TLS or websocket failed.
+            AuthRefused: A proxy or a web server wants other credentials.
+        """
+        uri = self.uri
+        if uri.port is None:
+            self.note_step("a connection")
+            return await open_unix(uri.host)
+        if not uri.is_websocket:
+            return await streams.open(
+                uri.host, uri.port, is_tls=uri.is_tls, on_step=self.note_step
+            )
+        websocket = await streams.open_websocket(
+            uri.host,
+            uri.port,
+            is_tls=uri.is_tls,
+            path=uri.path,
+            subprotocols=["mqtt"],
+            headers=headers,
+            on_step=self.note_step,
+        )
+        return websocket.as_byte_stream()
 
     def accepted(self) -> None:
         """The broker there has accepted us."""

@@ -36,7 +36,6 @@ class Connection:
 
     Attributes:
         error: Why it ended.
-        opened_at: When the CONNACK came; None before.
     """
 
     def __init__(
@@ -46,16 +45,16 @@ class Connection:
         *,
         peer: str,
         on_events: Callable[[list[Event], int], None],
+        drop: Callable[[StructiotError], None],
         write_down: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.error: StructiotError | None = None
-        self.opened_at: float | None = None
         self._stream = stream
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
+        self._drop = drop
         self._write_down = write_down
-        self._scope = anyio.CancelScope()
         self._opened = anyio.Event()
         self._wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
@@ -65,21 +64,19 @@ class Connection:
         self._has_warned = False
         self._tasks: TaskGroup | None = None
 
-    async def run(self, *, connack_by: float, connect_s: float) -> StructiotError:
-        """Serve the connection; give the reason of its end and close the stream."""
+    async def run(self, *, connack_by: float, connect_s: float) -> None:
+        """Serve the connection until `end` has it dropped, and close the stream."""
         try:
-            with self._scope:
-                async with service_group() as tg:
-                    self._tasks = tg
-                    tg.start_soon(self._write)
-                    tg.start_soon(self._keep_alive, connack_by, connect_s)
-                    await self._read()
+            async with service_group() as tg:
+                self._tasks = tg
+                tg.start_soon(self._write)
+                tg.start_soon(self._keep_alive, connack_by, connect_s)
+                await self._read()
         finally:
             # Whoever writes from now on must not wait for the writer.
             self._is_over = True
             self._release()
             await anyio.aclose_forcefully(self._stream)
-        return self.error or LinkLost(f"the connection to {self._peer} was ended")
 
     def start(
         self,
@@ -95,11 +92,10 @@ class Connection:
         if self.error is None:
             self.error = error
         self._protocol.close()
-        self._scope.cancel()
+        self._drop(error)
 
     def opened(self) -> None:
         """The broker has accepted us; the keep-alive begins."""
-        self.opened_at = anyio.current_time()
         self._opened.set()
 
     def wake(self) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import anyio
-
+from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.mqtt.events import ConnectionEvent
 
@@ -23,39 +22,23 @@ class ConnectionEvents:
     def __init__(self, name: str) -> None:
         self.latest: ConnectionEvent | None = None
         self._name = name
-        self._boxes: list[Mailbox[ConnectionEvent]] = []
-        self._is_over = False
-        self._changed = anyio.Event()
+        self._listeners: FanOut[Mailbox[ConnectionEvent]] = FanOut()
 
     def tell(self, event: ConnectionEvent) -> None:
         """Something has happened."""
         self.latest = event
-        for box in self._boxes:
+        for box in self._listeners:
             box.put(event)
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    async def next(self) -> None:
-        """Wait until anything happens."""
-        await self._changed.wait()
 
     def end(self) -> None:
         """Nothing will happen any more."""
-        self._is_over = True
-        for box in self._boxes:
-            box.close()
-        self._changed.set()
+        self._listeners.close()
 
     @asynccontextmanager
     async def listen(self) -> AsyncGenerator[Mailbox[ConnectionEvent]]:
         """Iterate over events for the length of the block."""
-        with Mailbox[ConnectionEvent](name=self._name) as box:
-            if self.latest is not None:
-                box.put(self.latest)
-            if self._is_over:
-                box.close()
-            self._boxes.append(box)
-            try:
-                yield box
-            finally:
-                self._boxes.remove(box)
+        box: Mailbox[ConnectionEvent] = Mailbox(name=self._name)
+        if self.latest is not None:
+            box.put(self.latest)
+        with self._listeners.listening(box):
+            yield box

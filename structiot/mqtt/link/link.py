@@ -1,22 +1,24 @@
 """A session with one broker, over as many connections as it takes.
 
 The session, the subscriptions and the flows under way live in `Link`; each connection
-is a `Connection`. A lost connection is replaced by a jittered schedule; when the
-schedule gives up, `run` raises and everybody who waits is told.
+is a `Connection`. `Reconnecting` replaces a lost one; when that gives up, `run` raises
+and everybody who waits is told.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from copy import copy
 from random import Random
 
 import anyio
 from anyio.abc import ByteStream
 
+from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.reconnecting import Reconnecting
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
+from structiot.mqtt.errors import ConnectException
 from structiot.mqtt.events import Connected, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
@@ -28,10 +30,11 @@ from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
     connect_error,
+    is_final,
+    is_refusal,
     refusal,
     server_goodbye,
 )
-from structiot.mqtt.link.retries import Retries
 from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.routing import Router
@@ -57,17 +60,20 @@ HIGH_WATER_BYTES = 65_536
 # a subscription may hold then.
 TRIM_EVERY_BYTES = 8 * 1024 * 1024
 MAX_HELD_BYTES = 64 * 1024 * 1024
+STABLE_S = 60.0
+# So many connections in a row that lived no longer are no chance.
+SHORT_S = 1.0
+SUSPICIOUS = 3
 
 _log = logging.getLogger(__name__)
 
 
-class Link:
+class Link(Reconnecting):
     """One client's session; all methods are for tasks of one event loop.
 
     Attributes:
         router: Subscriptions and the way of each message.
         protocol: The machine without I/O.
-        error: Why the link has given up; None while it has not.
         events: What happens to the connection.
         connections: Connections that the broker has accepted.
         received_bytes: Bytes taken from the broker.
@@ -83,10 +89,15 @@ class Link:
         open_stream: Callable[[], Awaitable[ByteStream]],
         random: Random,
     ) -> None:
+        backoff = Backoff(
+            cap_s=config.reconnect_max_interval,
+            stable_s=STABLE_S,
+            retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
+        )
+        super().__init__(backoff, random)
         self.address = address
         self.config = config
         self.handshake = handshake
-        self.error: StructiotError | None = None
         self.events: ConnectionEvents = ConnectionEvents(f"events of {address.uri}")
         self.connections: int = 0
         self.router: Router = Router(self.settle)
@@ -111,15 +122,11 @@ class Link:
         )
         self._open_stream = open_stream
         self.token: bytes = random.randbytes(6).hex().encode()
-        self._retries = Retries(address, config, random)
-        self._life = anyio.CancelScope(shield=True)
-        self._accepted = anyio.Event()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
         self._authenticator = Authenticator(config, self.protocol, str(address.uri))
-        self._is_leaving = False
-        self._is_reconnecting = False
-        self._retry_now = anyio.Event()
+        self._is_falling_back = False
+        self._short_lives = 0
         self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
 
@@ -135,112 +142,93 @@ class Link:
         """Whether the broker has accepted us and nothing has ended it since."""
         return self.protocol.state is OPEN
 
-    async def run(self) -> None:
-        """Connect and stay connected, until `leave`.
-
-        Raises:
-            StructiotError: The schedule gave up, or the broker's answer is final.
-        """
-        # Shielded: who cancels the block wants a goodbye, and that needs a connection.
-        with self._life:
-            await self._stay_connected()
-
     async def accepted(self) -> None:
         """Wait for the first CONNACK."""
-        await self._accepted.wait()
+        await self.until(lambda: self.was_connected)
 
-    async def _stay_connected(self) -> None:
-        while True:
-            error = await self._one_connection()
-            if self._is_leaving:
-                # What is under way will not be acknowledged any more.
-                self._end()
-                return
-            if self.handshake.fall_back(error):
-                _log.info("%s; trying MQTT 3.1.1", error)
-                continue
-            delay_s: float | None = 0.0
-            if not self._is_reconnecting and not self.address.follow(error):
-                delay_s = self._retries.delay_after(error)
-            self._is_reconnecting = False
-            if delay_s is None:
-                final = self._retries.final(error)
-                self._give_up(final)
-                raise final
-            self._tell_of(error, retry_in_s=delay_s)
-            _log.info("%s; next attempt in %.1f s", error, delay_s)
-            self._retry_now = anyio.Event()
-            with anyio.move_on_after(delay_s):
-                await self._retry_now.wait()
-
-    async def _one_connection(self) -> StructiotError:
+    async def run_connection(self) -> None:
+        """Connect to the broker and serve the connection until it ends."""
         connect_s = self.config.connect_s
         deadline = anyio.current_time() + connect_s
-        self._retries.begin()
-        attempts = self._retries.attempts
-        try:
-            with anyio.fail_after(connect_s):
-                packet = await self.handshake.packet(await self.address.next())
-                # Before the network: what cannot be encoded leaves no stream behind.
-                self.protocol.connect(packet, anyio.current_time())
-                stream = await self._open_stream()
-        except TimeoutError:
-            self.protocol.connection_lost()
-            message = f"cannot connect to {self.uri} within {connect_s:g} s"
-            message += f": waiting for {self.address.step}"
-            return connect_error(StructiotError(message), self.uri, attempts=attempts)
-        except StructiotError as exc:
-            self.protocol.connection_lost()
-            return connect_error(
-                exc, self.uri, username=self.handshake.username, attempts=attempts
-            )
-        connection = Connection(
-            stream,
+        self._connection = connection = Connection(
+            await self._connect(connect_s),
             self.protocol,
             peer=str(self.uri),
             on_events=self._take,
+            drop=self.drop,
             write_down=self._write_down,
         )
-        self._connection = connection
         try:
-            return await connection.run(connack_by=deadline, connect_s=connect_s)
+            await connection.run(connack_by=deadline, connect_s=connect_s)
         finally:
             self._connection = None
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
             self._pings.connection_lost()
             self._authenticator.connection_lost(connection.error)
-            if connection.opened_at is not None:
-                self._retries.ended(anyio.current_time() - connection.opened_at)
 
-    def _tell_of(self, error: StructiotError, *, retry_in_s: float | None) -> None:
+    async def _connect(self, connect_s: float) -> ByteStream:
+        username = None
+        try:
+            with anyio.fail_after(connect_s):
+                packet = await self.handshake.packet(await self.address.next())
+                # Before the network: what cannot be encoded leaves no stream behind.
+                self.protocol.connect(packet, anyio.current_time())
+                return await self._open_stream()
+        except TimeoutError:
+            message = f"cannot connect to {self.uri} within {connect_s:g} s"
+            error = StructiotError(f"{message}: waiting for {self.address.step}")
+        except StructiotError as exc:
+            error, username = exc, self.handshake.username
+        self.protocol.connection_lost()
+        raise connect_error(error, self.uri, username=username, attempts=self.attempts)
+
+    def is_final(self, error: StructiotError) -> bool:
+        """Whether another attempt could not help, or is not wanted."""
+        if self.config.retry_refused and is_refusal(error):
+            return not self.config.auto_reconnect
+        return is_final(error) or not self.config.auto_reconnect
+
+    def delay_after(self, error: StructiotError) -> float | None:
+        """Try another version or another broker at once, else wait as all links do."""
+        self._is_falling_back = self.handshake.fall_back(error)
+        if self._is_falling_back or self.address.follow(error):
+            return 0.0
+        return super().delay_after(error)
+
+    def final_error(self, error: StructiotError) -> StructiotError:
+        """Make of the last failure what the block ends with."""
+        if self.was_connected:
+            return error if is_final(error) else super().final_error(error)
+        if isinstance(error, ConnectException):
+            return error
+        return connect_error(error, self.uri, attempts=self.attempts)
+
+    def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
+        """Tell everybody what has happened to the connection."""
+        if self._is_falling_back:
+            _log.info("%s; trying MQTT 3.1.1", error)
+            return
+        if self.lived_s is not None:
+            self._short_lives = self._short_lives + 1 if self.lived_s < SHORT_S else 0
+            if retry_in_s and self._short_lives == SUSPICIOUS:
+                # In 3.1.1 a broker cannot say that another client has taken over.
+                _log.warning(
+                    "%s has ended %d connections in a row within a second; "
+                    "does another client use the same client id?",
+                    self.uri,
+                    SUSPICIOUS,
+                )
         self.events.tell(
             Disconnected(
                 reason=str(error),
                 error=error,
-                attempt=self._retries.attempts,
+                attempt=self.attempts,
                 retry_in_s=retry_in_s,
             )
         )
-
-    def _give_up(self, error: StructiotError) -> None:
-        """Tell everybody who waits for anything that it will not come."""
-        self._tell_of(error, retry_in_s=None)
-        self._release(error)
-        for messages in self.router.subscribers():
-            messages.close(error)
-
-    def _release(self, error: StructiotError) -> None:
-        self.error = error
-        self._fail_flows(error)
-        self.subscribing.fail_all(error)
-        self.outbox.release(everybody=True)
-        self.events.end()
-
-    def _fail_flows(self, error: StructiotError) -> None:
-        if self.memory is not None:
-            self.memory.freeze()
-        self.protocol.outgoing.fail_all(error)
+        if retry_in_s is not None:
+            _log.info("%s; next attempt in %.1f s", error, retry_in_s)
 
     async def leave(
         self,
@@ -249,10 +237,10 @@ class Link:
         properties: DisconnectProperties | None = None,
     ) -> None:
         """Finish what is under way, say goodbye, close; bounded and shielded."""
-        if self._is_leaving:
+        if self.is_leaving:
             return
-        self._is_leaving = True
-        self._retry_now.set()
+        closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
+        self.retry_no_more(closed)
         try:
             with anyio.move_on_after(goodbye_s, shield=True):
                 if self.is_open and self._connection is not None:
@@ -265,25 +253,31 @@ class Link:
                 with anyio.CancelScope(shield=True):
                     await self.memory.close()
         finally:
-            self._end()
+            self.end(closed)
 
-    def _end(self) -> None:
-        closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
+    def end(self, error: StructiotError) -> None:
+        """Tell everybody who waits for anything that it will not come."""
+        is_first = self.error is None
         if self._connection is not None:
-            self._connection.end(closed)
-        self._life.cancel()
-        if self.error is None:
-            self._release(closed)
-            for messages in self.router.subscribers():
-                messages.close()
+            self._connection.end(error)
+        super().end(error)
+        if not is_first:
+            return
+        if self.memory is not None:
+            self.memory.freeze()
+        self.protocol.outgoing.fail_all(error)
+        self.subscribing.fail_all(error)
+        self.outbox.release(everybody=True)
+        self.events.end()
+        for messages in self.router.subscribers():
+            messages.close(None if self.is_leaving else error)
 
     def reconnect(self) -> None:
         """End the present connection, if there is one, and open a new one at once."""
         self.check()
+        self.retry_now()
         if self._connection is not None:
-            self._is_reconnecting = True
             self._connection.end(LinkLost(f"{self.uri}: reconnecting on request"))
-        self._retry_now.set()
 
     # -- what comes from the broker ------------------------------------------------
 
@@ -329,7 +323,7 @@ class Link:
             self.router.let_go()
         elif self.router.is_holding:
             connection.start(self._let_go)
-        attempts = self._retries.succeed()
+        attempts = self.connected()
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
@@ -343,7 +337,6 @@ class Link:
                 attempts=attempts,
             )
         )
-        self._accepted.set()
 
     async def _let_go(self) -> None:
         # A timer of its own: a broker that waits for our acknowledgement may be silent.
@@ -352,17 +345,9 @@ class Link:
 
     # -- what goes to the broker ---------------------------------------------------
 
-    def check(self) -> None:
-        """Raise what the link has given up with, if it has."""
-        if self.error is not None:
-            raise copy(self.error)
-
     async def ready(self) -> None:
         """Wait until there is a connection."""
-        while not self.is_open:
-            self.check()
-            await self.events.next()
-        self.check()
+        await self.until(lambda: self.is_open)
 
     def wake(self) -> None:
         """There is something to write."""

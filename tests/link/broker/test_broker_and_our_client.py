@@ -86,9 +86,9 @@ async def test_b10_retained_messages_and_b9_wills(protocol: str):
             async with client_of(place, "c", protocol, will=will) as client:
                 await client.publish("state/c", b"online", retain=True)
                 assert (await anext(states)).payload == b"online"
-                handle = place.server.core.sessions["c"].handle
-                assert handle is not None
-                place.server.core.left(handle, anyio.current_time())
+                known = place.server.core.sessions["c"].client
+                assert known is not None
+                place.server.core.left(known, anyio.current_time())
                 raise ZeroDivisionError
         assert (await anext(states)).payload == b"offline"
         async with watcher.subscription("state/+") as again:
@@ -195,8 +195,8 @@ async def test_b9_a_delayed_will_is_cancelled_by_the_clients_return():
     ):
         await client.reconnect()
         await anyio.sleep(60)
-        handle = place.server.core.sessions["c"].handle
-        assert handle is not None
+        known = place.server.core.sessions["c"].client
+        assert known is not None
         with anyio.move_on_after(60) as scope:
             await anext(wills)
         assert scope.cancelled_caught

@@ -279,6 +279,21 @@ async def test_b28_a_reader_that_takes_nothing_is_cut_off_and_others_go_on():
         assert await healthy.is_alive()
 
 
+async def test_b28_a_reader_that_takes_something_in_time_is_not_cut_off():
+    async with broker_place(stall_s=30) as place:
+        slow = await place.subscriber("#", client_id="slow")
+        publisher = await place.client("publisher")
+        for _ in range(60):
+            await publisher.send(Message("a", bytes(10_000)))
+        for _ in range(3):
+            await anyio.sleep(29)
+            await slow.stream.receive(70_000)
+        await anyio.sleep(29)
+        assert place.server.clients == ["slow", "publisher"]
+        await anyio.sleep(2)
+        assert place.server.clients == ["publisher"]
+
+
 async def test_b28_a_reader_slower_than_the_publisher_loses_nothing_if_it_is_not_much():
     async with broker_place(write_bytes=100_000) as place:
         reader = await place.subscriber("#")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from structiot.mqtt.broker import BrokerLimits, Permission, Permissions
-from structiot.mqtt.broker.core import Broker, Handle
+from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -96,7 +96,7 @@ class House:
         return client
 
 
-class ScriptedClient(Handle):
+class ScriptedClient(ConnectedClient):
     """A connection that records what the broker writes to it."""
 
     __slots__ = (
@@ -134,13 +134,18 @@ class ScriptedClient(Handle):
 
     def flush(self) -> None:
         if self.is_stuck:
-            self.house.core.stalled(self, self.house.now)
             return
         data = bytes(self.protocol.out)
         self.protocol.out.clear()
         self.packets += self.decoder.feed(data)
         assert self.decoder.violation is None, self.decoder.violation
-        self.house.core.written(self, self.house.now)
+        self.house.core.drained(self, self.house.now)
+
+    def mark(self) -> int:
+        return 0  # there is no store
+
+    def release(self, mark: int) -> None:
+        self.flush()
 
     def end(self) -> None:
         self.is_ended = True

@@ -153,33 +153,6 @@ def test_b28_topics_that_nobody_will_see_again_are_not_remembered():
     assert len(house.core._targets) == 50
 
 
-def test_b28_a_reader_that_takes_nothing_is_cut_off_in_time():
-    house = House(write_bytes=400, stall_s=30)
-    stuck = house.subscriber("a")
-    stuck.is_stuck = True
-    house.publish("a")
-    assert house.wait_until_due() == 30
-    assert stuck.is_ended
-    assert house.core.sessions == {}
-
-
-def test_b28_a_reader_that_takes_something_is_not_cut_off():
-    house = House(stall_s=30)
-    slow = house.subscriber("a")
-    slow.is_stuck = True
-    house.publish("a")
-    house.pass_time(20)
-    slow.is_stuck = False
-    house.core.wake(slow)
-    house.core.flush()
-    slow.is_stuck = True
-    house.publish("a")
-    house.pass_time(29)
-    assert not slow.is_ended
-    assert house.wait_until_due() == 1
-    assert slow.is_ended
-
-
 def test_b28_publishers_wait_for_a_slow_reader_no_longer_than_half_a_second():
     house = House(write_bytes=400)
     crowd = house.core.slow_consumers

@@ -69,7 +69,7 @@ def test_b5_the_same_id_again_ends_the_old_connection(version: int):
     assert old.got() == (
         [Disconnect(reason=ReasonCode.SESSION_TAKEN_OVER)] if version == 5 else []
     )
-    assert house.core.sessions["same"].handle is new
+    assert house.core.sessions["same"].client is new
 
 
 @versions
@@ -81,7 +81,7 @@ def test_b5_nothing_of_the_old_connection_is_listened_to_any_more(version: int):
     old.send(Message("a", b"late"))
     assert not listener.got()
     old.lose()
-    assert house.core.sessions["same"].handle is not None
+    assert house.core.sessions["same"].client is not None
 
 
 @versions

@@ -73,7 +73,7 @@ def test_b9_a_broken_protocol_publishes_the_will(version: int):
 def test_b9_a_broker_that_ends_publishes_the_wills_of_others(version: int):
     house, listener, _ = house_with_will(version)
     house.core.cut(
-        house.core.sessions["mortal"].handle,  # type: ignore[arg-type]
+        house.core.sessions["mortal"].client,  # type: ignore[arg-type]
         ReasonCode.SERVER_SHUTTING_DOWN,
         house.now,
     )

@@ -2,12 +2,12 @@
 
 `Broker` is made of layers, each a module: `delivering` takes a message to all who get
 it, `subscribing` knows who that is, `ending` ends connections and sessions, `broker`
-begins them. `Handle` is how it sees a connection.
+begins them. `ConnectedClient` is how it sees a connection.
 """
 
 from __future__ import annotations
 
 from structiot.mqtt.broker.core.broker import Broker
-from structiot.mqtt.broker.core.handle import Handle
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 
-__all__ = ["Broker", "Handle"]
+__all__ = ["Broker", "ConnectedClient"]

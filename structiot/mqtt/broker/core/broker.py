@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ending import Ending
-from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.sessions import Deliveries, Session
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -38,7 +38,9 @@ class Broker(Ending):
 
     # -- what the shell calls ------------------------------------------------------
 
-    def receive(self, handle: Handle, data: bytes, now: float) -> Connect | None:
+    def receive(
+        self, client: ConnectedClient, data: bytes, now: float
+    ) -> Connect | None:
         """Deal with what a client has sent.
 
         Returns:
@@ -46,24 +48,24 @@ class Broker(Ending):
             again with no data, for the client may have sent more.
         """
         self.clock.now = now
-        protocol = handle.protocol
+        protocol = client.protocol
         for packet in protocol.receive(data, now):
             if type(packet) is Message:
-                self._take_message(handle, packet)
+                self._take_message(client, packet)
             elif isinstance(packet, Connect):
                 return packet
             else:
-                self._take(handle, packet)
-        if handle.session is not None:
-            self.pool.settle(handle.session)
+                self._take(client, packet)
+        if client.session is not None:
+            self.pool.settle(client.session)
         if protocol.end_if_violated():
-            _log.info("%s broke the protocol: %s", handle.peer, protocol.violation)
-            self.left(handle, now)
-            handle.end()
-        elif handle.has_more:
-            self.refill(handle)
+            _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
+            self.left(client, now)
+            client.end()
+        elif client.has_more:
+            self.refill(client)
         if protocol.out:
-            self.wake(handle)
+            self.wake(client)
         return None
 
     def publish(self, message: Message, now: float) -> int:
@@ -86,14 +88,14 @@ class Broker(Ending):
         """Have all connections written that have something to write."""
         while self.dirty:
             dirty = self.dirty
-            self.dirty: list[Handle] = []
-            for handle in dirty:
-                handle.is_dirty = False
-                handle.flush()
+            self.dirty: list[ConnectedClient] = []
+            for client in dirty:
+                client.is_dirty = False
+                client.flush()
 
     def accept(
         self,
-        handle: Handle,
+        client: ConnectedClient,
         connect: Connect,
         now: float,
         *,
@@ -106,11 +108,11 @@ class Broker(Ending):
         client_id = connect.client_id or made_up_id
         reason = self._refusal_of(connect, client_id, username)
         if reason is not None:
-            self.refuse(handle, reason)
+            self.refuse(client, reason)
             return False
         session = self.sessions.get(client_id)
-        if session is not None and session.handle is not None:
-            self.cut(session.handle, ReasonCode.SESSION_TAKEN_OVER, now)
+        if session is not None and session.client is not None:
+            self.cut(session.client, ReasonCode.SESSION_TAKEN_OVER, now)
             session = self.sessions.get(client_id)
         if session is not None and (
             connect.clean_start or session.username != username
@@ -120,16 +122,16 @@ class Broker(Ending):
         is_present = session is not None
         if session is None:
             session = self.new_session(client_id, username)
-        self._attach(handle, session, connect)
+        self._attach(client, session, connect)
         connack = Connack(
             session_present=is_present,
-            properties=self._handshake(handle, session, connect, authentication_data),
+            properties=self._handshake(client, session, connect, authentication_data),
         )
-        handle.protocol.accept(
+        client.protocol.accept(
             connack, session.outgoing, session.received, window=self.limits.inflight
         )
-        self.refill(handle)
-        self.wake(handle)
+        self.refill(client)
+        self.wake(client)
         return True
 
     def new_session(self, client_id: str, username: str | None) -> Session:
@@ -150,7 +152,7 @@ class Broker(Ending):
         if (
             session is not None
             and session.username != username
-            and (session.username is not None or session.handle is not None)
+            and (session.username is not None or session.client is not None)
         ):
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
         will = connect.will
@@ -158,7 +160,9 @@ class Broker(Ending):
             return self._refusal_to_publish(username, client_id, will.topic)
         return None
 
-    def _attach(self, handle: Handle, session: Session, connect: Connect) -> None:
+    def _attach(
+        self, client: ConnectedClient, session: Session, connect: Connect
+    ) -> None:
         limits = self.limits
         if connect.version >= 5:
             asked_s = connect.properties.session_expiry_s or 0
@@ -169,12 +173,12 @@ class Broker(Ending):
             session.expiry_s = limits.session_expiry_max_s
         session.expires_at = session.will_at = None
         session.will = connect.will
-        session.handle = handle
-        handle.session = session
+        session.client = client
+        client.session = session
         self.away.pop(session, None)
-        handle.keep_alive_s = self._keep_alive_s(connect)
-        if handle.keep_alive_s:
-            self.deadlines.add(session, self.clock.now + handle.keep_alive_s * 1.5)
+        client.keep_alive_s = self._keep_alive_s(connect)
+        if client.keep_alive_s:
+            self.deadlines.add(session, self.clock.now + client.keep_alive_s * 1.5)
         if self.journal is not None:
             self.journal.session(session)
 
@@ -187,7 +191,7 @@ class Broker(Ending):
 
     def _handshake(
         self,
-        handle: Handle,
+        client: ConnectedClient,
         session: Session,
         connect: Connect,
         authentication_data: bytes | None,
@@ -195,47 +199,47 @@ class Broker(Ending):
         if connect.version < 5:
             return ConnackProperties()
         limits, asked = self.limits, connect.properties
-        lowered = handle.keep_alive_s != connect.keep_alive_s
+        lowered = client.keep_alive_s != connect.keep_alive_s
         shortened = session.expiry_s != (asked.session_expiry_s or 0)
         return ConnackProperties(
             receive_maximum=limits.receive_maximum,
             topic_alias_maximum=limits.topic_alias_maximum,
             maximum_packet_bytes=limits.packet_bytes,
             assigned_client_id=None if connect.client_id else session.client_id,
-            server_keep_alive_s=handle.keep_alive_s if lowered else None,
+            server_keep_alive_s=client.keep_alive_s if lowered else None,
             session_expiry_s=session.expiry_s if shortened else None,
             authentication_method=asked.authentication_method,
             authentication_data=authentication_data,
         )
 
     def refuse(
-        self, handle: Handle, reason: ReasonCode, text: str | None = None
+        self, client: ConnectedClient, reason: ReasonCode, text: str | None = None
     ) -> None:
         """Turn a client away with a code that its version knows."""
         properties = ConnackProperties(
-            reason_string=text if handle.protocol.version >= 5 else None
+            reason_string=text if client.protocol.version >= 5 else None
         )
-        handle.protocol.refuse(Connack(reason=reason, properties=properties))
-        self.wake(handle)
-        handle.end()
+        client.protocol.refuse(Connack(reason=reason, properties=properties))
+        self.wake(client)
+        client.end()
 
     # -- packets -------------------------------------------------------------------
 
-    def _take(self, handle: Handle, packet: Packet) -> None:
-        session = handle.session
+    def _take(self, client: ConnectedClient, packet: Packet) -> None:
+        session = client.session
         if isinstance(packet, Auth):
-            handle.take_auth(packet)
+            client.take_auth(packet)
         elif session is None:
             return
         elif isinstance(packet, Subscribe):
-            self.take_subscribe(handle, session, packet)
+            self.take_subscribe(client, session, packet)
         elif isinstance(packet, Unsubscribe):
-            self.take_unsubscribe(handle, session, packet)
+            self.take_unsubscribe(client, session, packet)
         elif isinstance(packet, Disconnect):
-            self._take_disconnect(handle, session, packet)
+            self._take_disconnect(client, session, packet)
 
-    def _take_message(self, handle: Handle, message: Message) -> None:
-        session = handle.session
+    def _take_message(self, client: ConnectedClient, message: Message) -> None:
+        session = client.session
         if session is None:
             return
         self.received += 1
@@ -246,7 +250,7 @@ class Broker(Ending):
             has_found = self.distribute(message, origin=session)
             reason = SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
         if message.flags & 6:
-            handle.protocol.acknowledge(message, reason)
+            client.protocol.acknowledge(message, reason)
 
     def _refusal_to_publish(
         self, username: str | None, client_id: str, topic: str
@@ -260,11 +264,11 @@ class Broker(Ending):
         return None
 
     def _take_disconnect(
-        self, handle: Handle, session: Session, packet: Disconnect
+        self, client: ConnectedClient, session: Session, packet: Disconnect
     ) -> None:
         expiry_s = packet.properties.session_expiry_s
         if expiry_s is not None:
             session.expiry_s = min(expiry_s, self.limits.session_expiry_max_s)
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
             session.will = None
-        self.left(handle, self.clock.now)
+        self.left(client, self.clock.now)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
-from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import RetainedStore
 from structiot.mqtt.broker.core.sessions import (
     Delivery,
@@ -67,13 +67,13 @@ class Delivering:
         self.retained: RetainedStore = RetainedStore(
             max_items=limits.retained, max_bytes=limits.retained_bytes
         )
-        self.dirty: list[Handle] = []
+        self.dirty: list[ConnectedClient] = []
         self.slow_consumers: SlowConsumers = SlowConsumers()
         self.pool: Pool = Pool(limits.all_queued_bytes)
         self.received = 0
         self.sent: int = 0
         self.dropped: int = 0
-        self._crowd_bytes = limits.write_bytes // 4
+        self._slow_bytes = limits.write_bytes // 4
         # By topic: what the tree has found, and what was made of it.
         self._targets: dict[str, tuple[_Found, list[Target]]] = {}
 
@@ -155,16 +155,16 @@ class Delivering:
         ids: tuple[int, ...],
         encoded: dict[int, bytes],
     ) -> None:
-        handle = session.handle
-        if handle is None or ids:
+        client = session.client
+        if client is None or ids:
             self._send(session, message, 0, ids, None)
             return
-        protocol = handle.protocol
+        protocol = client.protocol
         if protocol.write_publish is not encode_publish_into:
-            self._write(session, handle, message, 0, None)
+            self._write(session, client, message, 0, None)
             return
         out = protocol.out
-        if len(out) > self._crowd_bytes and not self._has_buffer(session, handle):
+        if len(out) > self._slow_bytes and not self._has_buffer(session, client):
             return
         version = protocol.version
         data = encoded.get(version)
@@ -174,9 +174,9 @@ class Delivering:
             data = encoded[version] = bytes(made)
         out += data
         self.sent += 1
-        if not handle.is_dirty:
-            handle.is_dirty = True
-            self.dirty.append(handle)
+        if not client.is_dirty:
+            client.is_dirty = True
+            self.dirty.append(client)
 
     def _send(
         self,
@@ -186,35 +186,35 @@ class Delivering:
         ids: tuple[int, ...],
         expires_at: float | None,
     ) -> None:
-        handle = session.handle
+        client = session.client
         properties = message.properties
         if ids:
             properties = replace(
                 properties or PublishProperties(), subscription_ids=ids
             )
-        if flags >= 2 or (handle is None and self.limits.queues_qos_0):
+        if flags >= 2 or (client is None and self.limits.queues_qos_0):
             self._queue(
                 session,
                 Delivery(message.topic, message.payload, flags, properties, expires_at),
             )
-        elif handle is None:
+        elif client is None:
             self._lose(session)
         else:
-            if handle.protocol.version < 5:
+            if client.protocol.version < 5:
                 properties = None
-            self._write(session, handle, message, flags, properties)
+            self._write(session, client, message, flags, properties)
 
     def _write(
         self,
         session: Session,
-        handle: Handle,
+        client: ConnectedClient,
         message: Message,
         flags: int,
         properties: PublishProperties | None,
     ) -> None:
-        protocol = handle.protocol
+        protocol = client.protocol
         out = protocol.out
-        if len(out) > self._crowd_bytes and not self._has_buffer(session, handle):
+        if len(out) > self._slow_bytes and not self._has_buffer(session, client):
             return
         try:
             protocol.write_publish(
@@ -231,7 +231,7 @@ class Delivering:
             self._lose(session)
             return
         self.sent += 1
-        self.wake(handle)
+        self.wake(client)
 
     def _queue(self, session: Session, flow: Delivery) -> None:
         outgoing = session.outgoing
@@ -239,21 +239,21 @@ class Delivering:
             self._lose(session)
             return
         self.sent += 1
-        handle = session.handle
+        client = session.client
         if flow.expires_at is not None:
             self.deadlines.add(session, flow.expires_at)
-        if handle is None:
+        if client is None:
             outgoing.submit(flow, bytearray(), 5)
             self.pool.settle(session)
             return
-        protocol = handle.protocol
+        protocol = client.protocol
         outgoing.submit(flow, protocol.out, protocol.version)
         self.pool.settle(session)
-        if len(protocol.out) >= self._crowd_bytes:
-            self.note_crowded(handle)
-        if not handle.is_dirty:
-            handle.is_dirty = True
-            self.dirty.append(handle)
+        if len(protocol.out) >= self._slow_bytes:
+            self.note_slow(client)
+        if not client.is_dirty:
+            client.is_dirty = True
+            self.dirty.append(client)
 
     def forget_targets(self) -> None:
         """Subscriptions have changed."""
@@ -261,9 +261,9 @@ class Delivering:
 
     # -- bounds --------------------------------------------------------------------
 
-    def _has_buffer(self, session: Session, handle: Handle) -> bool:
-        self.note_crowded(handle)
-        if len(handle.protocol.out) <= self.limits.write_bytes:
+    def _has_buffer(self, session: Session, client: ConnectedClient) -> bool:
+        self.note_slow(client)
+        if len(client.protocol.out) <= self.limits.write_bytes:
             return True
         self._lose(session)
         return False
@@ -273,8 +273,8 @@ class Delivering:
             return True
         outgoing = session.outgoing
         limits = self.limits
-        if session.handle is not None:
-            self.note_crowded(session.handle)
+        if session.client is not None:
+            self.note_slow(session.client)
         while (
             len(outgoing.waiting) >= limits.queued
             or outgoing.held_bytes + size > limits.queued_bytes
@@ -295,46 +295,36 @@ class Delivering:
         self.dropped += 1
         session.dropped += 1
 
-    def note_crowded(self, handle: Handle) -> None:
+    def note_slow(self, client: ConnectedClient) -> None:
         """Have publishers wait for a client, for as long as they are patient."""
-        self.slow_consumers.add(handle, self.clock.now)
+        self.slow_consumers.add(client, self.clock.now)
 
-    def wake(self, handle: Handle) -> None:
+    def wake(self, client: ConnectedClient) -> None:
         """Have a connection's `flush` called."""
-        if not handle.is_dirty:
-            handle.is_dirty = True
-            self.dirty.append(handle)
+        if not client.is_dirty:
+            client.is_dirty = True
+            self.dirty.append(client)
 
-    def stalled(self, handle: Handle, now: float) -> None:
-        """A connection does not take what is written; look again in a while."""
-        if handle.stalled_since is None:
-            handle.stalled_since = now
-        if handle.session is not None:
-            self.deadlines.add(
-                handle.session, handle.stalled_since + self.limits.stall_s
-            )
-
-    def written(self, handle: Handle, now: float) -> None:
+    def drained(self, client: ConnectedClient, now: float) -> None:
         """A connection has taken everything: give it what has waited for that."""
-        handle.stalled_since = None
-        if handle.has_more:
+        if client.has_more:
             self.clock.now = now
-            self.refill(handle)
+            self.refill(client)
 
-    def refill(self, handle: Handle) -> None:
+    def refill(self, client: ConnectedClient) -> None:
         """Write what has waited for room in a connection's buffer or window."""
-        session, protocol = handle.session, handle.protocol
+        session, protocol = client.session, client.protocol
         if session is None:
             return
         session.outgoing.pump(protocol.out, protocol.version)
         if session.backlog is not None:
-            self._send_retained(session, handle)
-        if len(protocol.out) >= self._crowd_bytes:
-            self.note_crowded(handle)
+            self._send_retained(session, client)
+        if len(protocol.out) >= self._slow_bytes:
+            self.note_slow(client)
         elif self._is_light(session):
-            self.slow_consumers.remove(handle, self.clock.now)
+            self.slow_consumers.remove(client, self.clock.now)
         if protocol.out:
-            self.wake(handle)
+            self.wake(client)
 
     # -- retained messages ---------------------------------------------------------
 
@@ -343,11 +333,11 @@ class Delivering:
         if self.journal is not None and not message.topic.startswith("$"):
             self.journal.retained(message.topic)
 
-    def _send_retained(self, session: Session, handle: Handle) -> None:
+    def _send_retained(self, session: Session, client: ConnectedClient) -> None:
         """Go on telling new subscriptions what is retained, while there is room."""
-        out, backlog = handle.protocol.out, session.backlog
+        out, backlog = client.protocol.out, session.backlog
         while backlog is not None and not session.outgoing.waiting:
-            if len(out) > self._crowd_bytes:
+            if len(out) > self._slow_bytes:
                 return
             found = backlog.take(self.retained)
             if found is None:

@@ -6,7 +6,7 @@ import logging
 
 from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
-from structiot.mqtt.broker.core.handle import Handle
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
 from structiot.mqtt.broker.core.subscribing import Subscribing
 from structiot.mqtt.wire.messages import Message
@@ -31,15 +31,15 @@ class Ending(Subscribing):
         self.sessions: dict[str, Session] = {}
         self.away: dict[Session, None] = {}
 
-    def left(self, handle: Handle, now: float) -> None:
+    def left(self, client: ConnectedClient, now: float) -> None:
         """A connection is gone, whatever the reason; idempotent."""
         self.clock.now = now
-        self.slow_consumers.remove(handle, now)
-        session = handle.session
-        handle.session = None
-        if session is None or session.handle is not handle:
+        self.slow_consumers.remove(client, now)
+        session = client.session
+        client.session = None
+        if session is None or session.client is not client:
             return
-        session.handle = None
+        session.client = None
         session.outgoing.pause()
         self.away[session] = None
         if session.will is not None:
@@ -53,13 +53,17 @@ class Ending(Subscribing):
         self._bound_sessions()
 
     def cut(
-        self, handle: Handle, reason: ReasonCode, now: float, text: str | None = None
+        self,
+        client: ConnectedClient,
+        reason: ReasonCode,
+        now: float,
+        text: str | None = None,
     ) -> None:
         """End a connection from this side; a client of 5.0 is told why."""
-        handle.protocol.disconnect(reason, text)
-        self.left(handle, now)
-        self.wake(handle)
-        handle.end()
+        client.protocol.disconnect(reason, text)
+        self.left(client, now)
+        self.wake(client)
+        client.end()
 
     def tick(self, now: float) -> None:
         """Do what is due: wills, ends of sessions, clients that are silent or stuck."""
@@ -70,8 +74,8 @@ class Ending(Subscribing):
     def shut_down(self, now: float) -> None:
         """Say goodbye to everybody; sessions stay as they are."""
         for session in list(self.sessions.values()):
-            if session.handle is not None:
-                self.cut(session.handle, ReasonCode.SERVER_SHUTTING_DOWN, now)
+            if session.client is not None:
+                self.cut(session.client, ReasonCode.SERVER_SHUTTING_DOWN, now)
 
     def look_at(self, session: Session) -> None:
         """Do what is due for one session and say when it is to be looked at again."""
@@ -79,8 +83,8 @@ class Ending(Subscribing):
         if session.outgoing.waiting:
             dues.append(session.outgoing.drop_expired())
             self.pool.settle(session)
-        if session.handle is not None:
-            dues += self._look_at_connection(session.handle)
+        if session.client is not None:
+            dues.append(self._look_at_connection(session.client))
         else:
             now = self.clock.now
             if session.will_at is not None and session.will_at <= now:
@@ -92,22 +96,14 @@ class Ending(Subscribing):
         if next_dues := [due for due in dues if due is not None]:
             self.deadlines.add(session, min(next_dues))
 
-    def _look_at_connection(self, handle: Handle) -> list[float | None]:
-        now = self.clock.now
-        silent_until = stuck_until = None
-        if handle.keep_alive_s:
-            silent_until = handle.protocol.last_received_at + handle.keep_alive_s * 1.5
-            if silent_until <= now:
-                self.cut(handle, ReasonCode.KEEP_ALIVE_TIMEOUT, now)
-                return []
-        if handle.stalled_since is not None:
-            stuck_until = handle.stalled_since + self.limits.stall_s
-            if stuck_until <= now:
-                _log.warning("%s takes nothing, it is cut off", handle.peer)
-                self.left(handle, now)
-                handle.end()
-                return []
-        return [silent_until, stuck_until]
+    def _look_at_connection(self, client: ConnectedClient) -> float | None:
+        if not client.keep_alive_s:
+            return None
+        silent_until = client.protocol.last_received_at + client.keep_alive_s * 1.5
+        if silent_until > self.clock.now:
+            return silent_until
+        self.cut(client, ReasonCode.KEEP_ALIVE_TIMEOUT, self.clock.now)
+        return None
 
     def _bound_sessions(self) -> None:
         while len(self.away) > self.limits.sessions:

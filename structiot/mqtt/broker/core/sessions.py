@@ -15,7 +15,7 @@ from structiot.mqtt.wire.messages import SubscriptionRequest, Will
 from structiot.mqtt.wire.properties import PublishProperties
 
 if TYPE_CHECKING:
-    from structiot.mqtt.broker.core.handle import Handle
+    from structiot.mqtt.broker.core.connected_client import ConnectedClient
 
 __all__ = [
     "FOR_EVER_S",
@@ -209,13 +209,13 @@ class SharedGroup:
         start = self._turn + 1
         for turn in range(start, start + len(members)):
             member = members[turn % len(members)]
-            handle = member.session.handle
-            if handle is not None and not handle.is_crowded:
+            client = member.session.client
+            if client is not None and not client.is_slow:
                 break
         else:
             turn = start
             for other in range(start, start + len(members)):
-                if members[other % len(members)].session.handle is not None:
+                if members[other % len(members)].session.client is not None:
                     turn = other
                     break
         self._turn = turn % len(members)
@@ -228,7 +228,7 @@ class Session:
     Attributes:
         client_id: Who it belongs to.
         username: Who it was authenticated as; None for anonymous clients.
-        handle: Its connection; None while it is away.
+        client: Its connection; None while it is away.
         expiry_s: How long it is kept without a connection.
         expires_at: When it ends; None while connected or kept for ever.
         outgoing: Deliveries of QoS 1 and 2.
@@ -246,12 +246,12 @@ class Session:
 
     __slots__ = (
         "backlog",
+        "client",
         "client_id",
         "dropped",
         "due_at",
         "expires_at",
         "expiry_s",
-        "handle",
         "outgoing",
         "pooled_bytes",
         "received",
@@ -265,7 +265,7 @@ class Session:
     def __init__(self, client_id: str, outgoing: Deliveries) -> None:
         self.client_id: str = client_id
         self.username: str | None = None
-        self.handle: Handle | None = None
+        self.client: ConnectedClient | None = None
         self.expiry_s: int = 0
         self.expires_at: float | None = None
         self.outgoing: Deliveries = outgoing

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from structiot.mqtt.broker.core.handle import Handle
+    from structiot.mqtt.broker.core.connected_client import ConnectedClient
 
 __all__ = ["SlowConsumers"]
 
@@ -34,36 +34,36 @@ class SlowConsumers:
 
     def __init__(self) -> None:
         self.on_relief: Callable[[], object] = lambda: None
-        self._handles: set[Handle] = set()
+        self._clients: set[ConnectedClient] = set()
         self._pool_s = POOL_S
         self._since = 0.0  # when the pool was that full
         self._until = 0.0  # when the present wait, if there is one, ends
 
     def __bool__(self) -> bool:
-        return bool(self._handles)
+        return bool(self._clients)
 
     def __len__(self) -> int:
-        return len(self._handles)
+        return len(self._clients)
 
-    def add(self, handle: Handle, now: float) -> bool:
+    def add(self, client: ConnectedClient, now: float) -> bool:
         """Note that a client has too much to write; False if that is known."""
-        if handle.is_crowded:
+        if client.is_slow:
             return False
-        handle.is_crowded = True
-        regained_s = (now - handle.calm_since) * PATIENCE_REGAINED
-        handle.patience_s = min(PATIENCE_S, handle.patience_s + regained_s)
-        handle.patient_until = now + handle.patience_s
-        self._handles.add(handle)
+        client.is_slow = True
+        regained_s = (now - client.calm_since) * PATIENCE_REGAINED
+        client.patience_s = min(PATIENCE_S, client.patience_s + regained_s)
+        client.patient_until = now + client.patience_s
+        self._clients.add(client)
         self._settle(now)
         return True
 
-    def remove(self, handle: Handle, now: float) -> None:
+    def remove(self, client: ConnectedClient, now: float) -> None:
         """Note that a client has little to write, or has gone."""
-        if handle.is_crowded:
-            handle.is_crowded = False
-            handle.patience_s = max(0.0, handle.patient_until - now)
-            handle.calm_since = now
-            self._handles.discard(handle)
+        if client.is_slow:
+            client.is_slow = False
+            client.patience_s = max(0.0, client.patient_until - now)
+            client.calm_since = now
+            self._clients.discard(client)
             self._settle(now)
             self.on_relief()
 
@@ -74,7 +74,7 @@ class SlowConsumers:
         left_s = max(0.0, self._pool_s - waited_s)
         self._pool_s = min(POOL_S, left_s + rested_s * POOL_REGAINED)
         self._since = now
-        wanted = max((one.patient_until for one in self._handles), default=now)
+        wanted = max((one.patient_until for one in self._clients), default=now)
         self._until = min(wanted, now + self._pool_s)
 
     def patient_until(self, now: float) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import Delivering
-from structiot.mqtt.broker.core.handle import Handle
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.memory_accounting import topic_weight
@@ -34,7 +34,7 @@ class Subscribing(Delivering):
         self.permissions = permissions
 
     def take_subscribe(
-        self, handle: Handle, session: Session, packet: Subscribe
+        self, client: ConnectedClient, session: Session, packet: Subscribe
     ) -> None:
         """File what is allowed, answer, then send what is retained."""
         reasons: list[ReasonCode] = []
@@ -57,10 +57,10 @@ class Subscribing(Delivering):
                 if session.backlog is None:
                     session.backlog = Backlog()
                 session.backlog.add(subscription)
-        handle.protocol.reply(
+        client.protocol.reply(
             Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
         )
-        self.refill(handle)
+        self.refill(client)
 
     def _refusal(
         self, session: Session, request: SubscriptionRequest
@@ -127,7 +127,7 @@ class Subscribing(Delivering):
             self.tree.remove(inner, shared)
 
     def take_unsubscribe(
-        self, handle: Handle, session: Session, packet: Unsubscribe
+        self, client: ConnectedClient, session: Session, packet: Unsubscribe
     ) -> None:
         """Remove subscriptions; deliveries that are under way are completed."""
         reasons: list[ReasonCode] = []
@@ -139,4 +139,4 @@ class Subscribing(Delivering):
                 self.unfile(subscription)
                 reasons.append(ReasonCode.SUCCESS)
         answer = Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons))
-        handle.protocol.reply(answer)
+        client.protocol.reply(answer)

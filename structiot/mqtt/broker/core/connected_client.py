@@ -1,4 +1,4 @@
-"""What the broker's logic sees of a connection."""
+"""What the broker's logic sees of a client that is connected."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.server_protocol import ServerProtocol
 
-__all__ = ["Handle"]
+__all__ = ["ConnectedClient"]
 
 
-class Handle(ABC):
+class ConnectedClient(ABC):
     """One connection: its protocol, its session, and a way to write or end it.
 
     Attributes:
@@ -22,29 +22,22 @@ class Handle(ABC):
         session: The session, once the client was accepted.
         keep_alive_s: Longest silence allowed, times one and a half; 0 for none.
         is_dirty: Whether the broker will call `flush`.
-        is_crowded: Whether there is much to write; publishers wait a little.
+        is_slow: Whether there is much to write; publishers wait a little.
         patience_s: How long they would wait, after a calm since `calm_since`.
-        patient_until: Until when they wait while it is crowded.
-        stalled_since: Since when the client has taken nothing; None if it does.
-        written: Bytes that have been taken out of `protocol.out`.
-        writable: How many bytes may have been taken out; more are not safe in the
-            store yet.
+        patient_until: Until when they wait while it is slow.
     """
 
     __slots__ = (
         "calm_since",
-        "is_crowded",
         "is_dirty",
         "is_local",
+        "is_slow",
         "keep_alive_s",
         "patience_s",
         "patient_until",
         "peer",
         "protocol",
         "session",
-        "stalled_since",
-        "writable",
-        "written",
     )
 
     def __init__(self, protocol: ServerProtocol, *, peer: str, is_local: bool) -> None:
@@ -54,23 +47,28 @@ class Handle(ABC):
         self.session: Session | None = None
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
-        self.is_crowded: bool = False
+        self.is_slow: bool = False
         self.patience_s: float = PATIENCE_S
         self.calm_since: float = 0.0
         self.patient_until: float = 0.0
-        self.stalled_since: float | None = None
-        self.written: int = 0
-        self.writable: int = 0
 
     @property
     def has_more(self) -> bool:
         """Whether something waits for room in `protocol.out`."""
         session = self.session
-        return session is not None and (self.is_crowded or session.backlog is not None)
+        return session is not None and (self.is_slow or session.backlog is not None)
 
     @abstractmethod
     def flush(self) -> None:
-        """Write what `protocol.out` holds up to `writable`; never waits."""
+        """Write what `protocol.out` holds, as far as it may leave; never waits."""
+
+    @abstractmethod
+    def mark(self) -> int:
+        """Tell how many bytes will have left when what is in `protocol.out` now has."""
+
+    @abstractmethod
+    def release(self, mark: int) -> None:
+        """Write what stands before a mark: it is safe in the store."""
 
     @abstractmethod
     def take_auth(self, packet: Auth) -> None:

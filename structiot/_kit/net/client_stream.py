@@ -1,0 +1,256 @@
+"""One client that has dialled in: its stream, what is to be written to it, and its end.
+
+What is to be written collects in `out` and goes to the kernel in one piece. Only what
+that does not take at once needs a task, and a client that takes nothing is ended.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
+
+from structiot._kit.net.network import LOST
+from structiot._kit.net.sockets import SocketStream
+from structiot.errors import StructiotError, UsageError
+
+if TYPE_CHECKING:
+    from structiot._kit.net.serving import ClientServer, Endpoint
+
+__all__ = ["ClientStream"]
+
+Arguments = TypeVarTuple("Arguments")
+
+READ_BYTES = 65_536
+# A client that takes as much within `stall_s` is slow; one that does not is stuck.
+WRITE_BYTES = 65_536
+LAST_WORDS_S = 1.0
+# What a client that is to go may still say before it is reset.
+UNHEARD_BYTES = 1024 * 1024
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+class ClientStream:
+    """One client: its stream, what is to be written to it, and its end.
+
+    The handler reads `stream`; whoever likes adds to `out` and calls `flush`.
+
+    Attributes:
+        stream: Through TLS and what it was upgraded to; for reading.
+        endpoint: Where the client came in.
+        host: Its address.
+        out: What is to be written; the handler may put a buffer of its own here.
+        written: How many bytes have been taken out of it.
+        may_leave: How many may be, all together; more are kept back.
+        on_drained: Called when a task has written all there was.
+    """
+
+    __slots__ = (
+        "_drained",
+        "_handling",
+        "_is_ended",
+        "_is_writing",
+        "_scopes",
+        "_server",
+        "endpoint",
+        "host",
+        "may_leave",
+        "on_drained",
+        "out",
+        "stream",
+        "written",
+    )
+
+    def __init__(
+        self, server: ClientServer, endpoint: Endpoint, stream: ByteStream
+    ) -> None:
+        self.stream = stream
+        self.endpoint = endpoint
+        self.host = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
+        self.out: bytearray = bytearray()
+        self.written: int = 0
+        self.may_leave: int = sys.maxsize
+        self.on_drained: Callable[[], object] = _nothing
+        self._server = server
+        self._handling = anyio.CancelScope()
+        self._scopes: tuple[anyio.CancelScope, ...] = ()
+        self._drained: anyio.Event | None = None
+        self._is_writing = False
+        self._is_ended = False
+
+    # -- the client's life ---------------------------------------------------------
+
+    async def run(self, handler: Callable[[ClientStream], Awaitable[None]]) -> None:
+        """Serve the client until either side ends it, and close the stream."""
+        log, limits, endpoint = self._server.log, self._server.limits, self.endpoint
+        self._handling.deadline = anyio.current_time() + limits.first_words_s
+        try:
+            with self._handling:
+                if endpoint.ssl_context is not None:
+                    self.stream = await TLSStream.wrap(
+                        self.stream,
+                        server_side=True,
+                        ssl_context=endpoint.ssl_context,
+                        standard_compatible=False,
+                    )
+                if endpoint.upgrade is not None:
+                    self.stream = await endpoint.upgrade(self.stream)
+                await handler(self)
+            if anyio.current_time() >= self._handling.deadline:
+                log.info(
+                    "client %s did not say who it is within %g s",
+                    self.host,
+                    limits.first_words_s,
+                )
+            await self._say_goodbye()
+        except (StructiotError, *LOST) as exc:
+            log.info("client %s: %s", self.host, exc)
+        # One client's trouble; everybody else goes on.
+        except Exception:
+            log.exception("client %s is cut off", self.host)
+        finally:
+            self.abort()
+            self.on_drained = _nothing
+            await anyio.aclose_forcefully(self.stream)
+
+    def identified(self) -> None:
+        """The client has said who it is: from now on it has all the time."""
+        self._handling.deadline = float("inf")
+        self._server.unidentified.pop(self, None)
+
+    def end(self) -> None:
+        """Write what is to be written and close the connection, in bounded time.
+
+        The handler is cancelled.
+        """
+        self._is_ended = True
+        self._handling.cancel()
+
+    def abort(self) -> None:
+        """Close the connection at once; what is to be written is lost."""
+        self.out.clear()
+        self._note_drained()
+        self._handling.cancel()
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def _say_goodbye(self) -> None:
+        with anyio.move_on_after(LAST_WORDS_S):
+            self.flush()
+            while self._is_writing or self.out:
+                self._drained = anyio.Event()
+                await self._drained.wait()
+            if self._is_ended:
+                await self._linger()
+
+    async def _linger(self) -> None:
+        """Let the client read our last words.
+
+        A socket that is closed with something unread in it is reset, and the client
+        would lose what it has not read yet.
+        """
+        unheard = 0
+        try:
+            await self.stream.send_eof()
+            while unheard < UNHEARD_BYTES:
+                unheard += len(await self.stream.receive(READ_BYTES))
+        except (UsageError, NotImplementedError, *LOST):
+            return
+
+    def start(
+        self,
+        function: Callable[[Unpack[Arguments]], Coroutine[Any, Any, None]],
+        *arguments: *Arguments,
+    ) -> None:
+        """Run something beside the handler.
+
+        It ends with the client, and its failure costs the client alone.
+        """
+        scope = anyio.CancelScope()
+        self._scopes = (*self._scopes, scope)
+        self._server.tasks.start_soon(self._run_beside, scope, function, arguments)
+
+    async def _run_beside(
+        self,
+        scope: anyio.CancelScope,
+        function: Callable[[Unpack[Arguments]], Coroutine[Any, Any, None]],
+        arguments: tuple[*Arguments],
+    ) -> None:
+        try:
+            with scope:
+                await function(*arguments)
+        # One client's trouble; everybody else goes on.
+        except Exception:
+            self._server.log.exception("client %s is cut off", self.host)
+            self.abort()
+        finally:
+            self._scopes = tuple(one for one in self._scopes if one is not scope)
+
+    # -- writing -------------------------------------------------------------------
+
+    def flush(self) -> bool:
+        """Write what may be written; never waits.
+
+        Returns:
+            Whether it was all taken at once; else a task writes the rest and calls
+            `on_drained`.
+        """
+        out = self.out
+        if self._is_writing:
+            if len(out) > self._server.limits.waiting_bytes:
+                self._give_up(f"{len(out)} bytes wait for it")
+            return False
+        size = len(out)
+        size = min(size, self.may_leave - self.written)
+        if not size:
+            return False
+        if type(self.stream) is SocketStream:
+            try:
+                taken = self.stream.send_now(out if size == len(out) else out[:size])
+            except LOST:
+                self.abort()
+                return False
+            self.written += taken
+            del out[:taken]
+            if taken == size:
+                if self._drained is not None:
+                    self._drained.set()
+                return True
+        self._is_writing = True
+        self.start(self._write)
+        return False
+
+    async def _write(self) -> None:
+        out, stall_s = self.out, self._server.limits.stall_s
+        try:
+            with anyio.CancelScope() as patience:
+                while size := min(len(out), self.may_leave - self.written):
+                    data = bytes(out[: min(size, WRITE_BYTES)])
+                    del out[: len(data)]
+                    self.written += len(data)
+                    patience.deadline = anyio.current_time() + stall_s
+                    await self.stream.send(data)
+                    if not out:
+                        self.on_drained()
+            if patience.cancelled_caught:
+                self._give_up(f"it has taken nothing for {stall_s:g} s")
+        except LOST:
+            self.abort()
+        finally:
+            self._is_writing = False
+            self._note_drained()
+
+    def _note_drained(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+
+    def _give_up(self, why: str) -> None:
+        self._server.log.warning("client %s is cut off: %s", self.host, why)
+        self.abort()

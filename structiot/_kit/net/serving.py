@@ -1,0 +1,207 @@
+"""Clients that dial in: accepted, bounded, identified in time, served and seen off.
+
+    handshake --> unidentified --- identified() ---> identified
+        |              |                                 |
+        +--------------+------- end(), or its own end ---+--> goodbye --> closed
+
+Accepting waits for nobody: TLS, the handler and the goodbye have a task for each client,
+in which alone the client is read, and an idle one costs no other. What is to be written
+collects in the client's `out`. What a client does, and what a handler raises, costs
+that client, and is said once.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.client_stream import ClientStream
+from structiot._kit.net.network import Address, Network, TcpListener
+
+__all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_clients"]
+
+# How long all clients together have for their last words when the server ends.
+GOODBYE_S = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where clients dial in.
+
+    Attributes:
+        host: Address to bind.
+        port: TCP port; 0 takes a free one.
+        ssl_context: Certificate and key, where TLS is spoken.
+        upgrade: Makes another stream of a client's, such as that in a websocket.
+    """
+
+    host: str
+    port: int
+    ssl_context: ssl.SSLContext | None = None
+    upgrade: Callable[[ByteStream], Awaitable[ByteStream]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingLimits:
+    """What clients may have.
+
+    Attributes:
+        clients: Connections at once; more are turned away.
+        per_address: Connections of one address.
+        unidentified: Connections that have not been called `identified` yet, of which
+            the oldest yields to a newcomer; None for any number, and none yields.
+        first_words_s: Longest time until `identified`, TLS included.
+        waiting_bytes: What may wait for one client; with more to write it is ended.
+        stall_s: How long a client may take nothing before it is ended.
+    """
+
+    clients: int
+    per_address: int = sys.maxsize
+    unidentified: int | None = None
+    first_words_s: float = 10.0
+    waiting_bytes: int = sys.maxsize
+    stall_s: float = 30.0
+
+
+class ClientServer:
+    """All clients of a server; made by `serve_clients`.
+
+    Attributes:
+        addresses: Where it listens, in the order of the endpoints.
+        clients: How many there are.
+        unidentified: Those that have not said who they are, the oldest first.
+        limits: What clients may have.
+        log: Where their trouble is told.
+        tasks: For what runs beside a handler.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[ClientStream], Awaitable[None]],
+        limits: ServingLimits,
+        log: logging.Logger,
+        tasks: TaskGroup,
+    ) -> None:
+        self.addresses: list[Address] = []
+        self.clients: int = 0
+        self.unidentified: dict[ClientStream, None] = {}
+        self.limits = limits
+        self.log = log
+        self.tasks = tasks
+        self._handler = handler
+        self._by_address: dict[str, int] = {}
+        self._is_open = True
+        self._is_empty = anyio.Event()
+
+    async def listen(self, listener: TcpListener, endpoint: Endpoint) -> None:
+        """Serve who comes in here, until cancelled."""
+
+        # Not async: a frame that only waits would cost each client half a kilobyte.
+        def serve(stream: ByteStream) -> Coroutine[Any, Any, None]:
+            return self.serve(endpoint, stream)
+
+        await listener.serve(serve)
+
+    async def serve(self, endpoint: Endpoint, stream: ByteStream) -> None:
+        """Serve one client; raises nothing that it is to blame for."""
+        client = ClientStream(self, endpoint, stream)
+        host, by_address = client.host, self._by_address
+        if not self._has_room_for(host):
+            await anyio.aclose_forcefully(stream)
+            return
+        self.clients += 1
+        by_address[host] = by_address.get(host, 0) + 1
+        self.unidentified[client] = None
+        try:
+            await client.run(self._handler)
+        finally:
+            self.clients -= 1
+            by_address[host] -= 1
+            if not by_address[host]:
+                del by_address[host]
+            self.unidentified.pop(client, None)
+            if not self.clients:
+                self._is_empty.set()
+
+    def _has_room_for(self, host: str) -> bool:
+        limits, unidentified = self.limits, self.unidentified
+        if not self._is_open:
+            return False
+        if self._by_address.get(host, 0) >= limits.per_address:
+            self.log.warning("%s has %d connections: no more", host, limits.per_address)
+            return False
+        is_full = self.clients >= limits.clients
+        if limits.unidentified is not None and unidentified:
+            if is_full or len(unidentified) >= limits.unidentified:
+                oldest = next(iter(unidentified))
+                del unidentified[oldest]
+                self.log.info("client %s yields to a newcomer", oldest.host)
+                oldest.abort()
+        elif is_full:
+            text = "%d clients are connected, %s is turned away"
+            self.log.warning(text, limits.clients, host)
+            return False
+        return True
+
+    async def shut_down(self, say_goodbye: Callable[[], None]) -> None:
+        """Have all clients told, and wait a little for them to hear; shielded."""
+        self._is_open = False
+        with anyio.move_on_after(GOODBYE_S, shield=True):
+            say_goodbye()
+            while self.clients:
+                self._is_empty = anyio.Event()
+                await self._is_empty.wait()
+
+
+@asynccontextmanager
+async def serve_clients(
+    network: Network,
+    endpoints: Sequence[Endpoint],
+    handler: Callable[[ClientStream], Awaitable[None]],
+    *,
+    limits: ServingLimits,
+    say_goodbye: Callable[[], None],
+    log: logging.Logger,
+) -> AsyncGenerator[ClientServer]:
+    """Serve clients that dial in for the length of the block.
+
+    Args:
+        network: Where the endpoints are bound.
+        endpoints: Where clients may dial in.
+        handler: Serves one client in a task of its own, reads it, and calls
+            `identified`. What it raises costs this client; it is cancelled when the
+            client is ended, and what is in `out` then is still written.
+        limits: What clients may have.
+        say_goodbye: Is called at the end of the block, to `end` each client.
+        log: Where trouble with clients is told.
+
+    Yields:
+        The server.
+
+    Raises:
+        ConnectFailed: An address cannot be bound.
+    """
+    async with AsyncExitStack() as stack:
+        listeners = [
+            await stack.enter_async_context(network.listen_tcp(one.host, one.port))
+            for one in endpoints
+        ]
+        tasks = await stack.enter_async_context(service_group())
+        server = ClientServer(handler, limits, log, tasks)
+        for listener, endpoint in zip(listeners, endpoints, strict=True):
+            server.addresses.append(listener.address)
+            tasks.start_soon(server.listen, listener, endpoint)
+        try:
+            yield server
+        finally:
+            # It shields itself and is bounded.
+            await server.shut_down(say_goodbye)  # noqa: ASYNC102

@@ -1,0 +1,67 @@
+"""Clients that dial in over real sockets: what the kernel takes, and what it does not."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute
+
+from structiot._kit.net.network import REAL_NETWORK
+from structiot._kit.net.serving import ClientStream
+from tests.kit.dial_in import echo, hall, says
+
+
+async def test_a_client_is_answered_without_a_task_of_its_own():
+    async with hall(echo, network=REAL_NETWORK) as place:
+        stream = await place.dial()
+        assert await says(stream, b"me")
+        before = len(anyio.get_running_tasks())
+        assert await says(stream, b"hello")
+        assert len(anyio.get_running_tasks()) == before
+        await stream.aclose()
+
+
+async def test_what_the_kernel_does_not_take_at_once_is_written_by_a_task():
+    taken: list[bool] = []
+    size = 20_000_000
+
+    async def handler(client: ClientStream) -> None:
+        client.out += bytes(size)
+        taken.append(client.flush())
+        client.on_drained = lambda: taken.append(True)
+        await client.stream.receive()
+
+    async with hall(handler, network=REAL_NETWORK) as place:
+        stream, received = await place.dial(), 0
+        with anyio.fail_after(10):
+            while received < size:
+                received += len(await stream.receive(1_000_000))
+            await anyio.wait_all_tasks_blocked()
+        assert received == size
+        assert taken == [False, True]
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_client_that_has_gone_is_noticed_by_writing(is_reset: bool):
+    ended = anyio.Event()
+
+    async def handler(client: ClientStream) -> None:
+        client.identified()
+        try:
+            while True:
+                client.out += bytes(1_000_000)
+                client.flush()
+                await anyio.sleep(0.001)
+        finally:
+            ended.set()
+
+    async with hall(handler, network=REAL_NETWORK) as place:
+        stream = await place.dial()
+        await stream.receive()
+        if is_reset:
+            raw = stream.extra(SocketAttribute.raw_socket)
+            raw.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER of no time
+        await stream.aclose()
+        with anyio.fail_after(10):
+            await ended.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.auth import Authentication, ScramSha256
+from structiot.mqtt.authentication import Authentication, ScramSha256
 from structiot.mqtt.broker import BrokerServer, open_broker
 from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec

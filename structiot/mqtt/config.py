@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from structiot._kit.redact import Secret
 from structiot.errors import ConfigError
-from structiot.mqtt.auth import Authentication
+from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will

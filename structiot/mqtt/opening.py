@@ -129,7 +129,7 @@ async def _connections(
         yield lambda link: link.address.connect(streams, settings.extra_headers)
     elif engine == "distmqtt":
         # Its package is an extra, and what is not installed costs nobody anything.
-        from structiot.mqtt.engine_distmqtt import open_distmqtt  # noqa: PLC0415
+        from structiot.mqtt.link.distmqtt.engine import open_distmqtt  # noqa: PLC0415
 
         if network is not REAL_NETWORK:
             raise ConfigError("the engine 'distmqtt' opens its connections itself")

@@ -133,3 +133,48 @@ def documented_names() -> set[str]:
     directives = r"auto(?:class|exception|function|data|attribute|method)"
     entries = re.findall(rf"\.\. {directives}:: ([\w.]+)", text)
     return {entry.rpartition(".")[2] for entry in entries}
+
+
+def systems() -> list[Path]:
+    """Give the packages that speak a protocol: those with a wire layer."""
+    return sorted(path.parent for path in PACKAGE.glob("*/wire") if path.is_dir())
+
+
+def imports_among_children(package: Path) -> dict[str, set[str]]:
+    """Tell which modules and folders of a package import which others of it.
+
+    Its `__init__` is one of them, and who imports the package itself imports that.
+    """
+    name = ".".join(package.relative_to(ROOT).parts)
+    found: dict[str, set[str]] = {}
+    for path in python_files(package):
+        child = path.relative_to(package).parts[0].removesuffix(".py")
+        imported = found.setdefault(child, set())
+        for module in _imported_modules(path):
+            if module == name:
+                imported.add("__init__")
+            elif module.startswith(f"{name}."):
+                imported.add(module[len(name) + 1 :].partition(".")[0])
+        imported.discard(child)
+    return found
+
+
+def _imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.ImportFrom(module=str(module)):
+                yield module
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Give all that something imports, at first or second hand or later."""
+    found: set[str] = set()
+    pending = list(graph.get(start, ()))
+    while pending:
+        child = pending.pop()
+        if child not in found:
+            found.add(child)
+            pending += graph.get(child, ())
+    return found

@@ -12,7 +12,7 @@ from structiot.errors import (
     StructiotError,
     UsageError,
 )
-from structiot.mqtt.auth import Authentication
+from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.outbox import finished

@@ -19,11 +19,10 @@ from structiot._kit.flow.reconnecting import Reconnecting
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
-from structiot.mqtt.events import Connected, Disconnected
+from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.connection_events import ConnectionEvents
 from structiot.mqtt.link.enhanced_auth import Authenticator
 from structiot.mqtt.link.memory import Memory
 from structiot.mqtt.link.outbox import Outbox
@@ -35,9 +34,9 @@ from structiot.mqtt.link.refusals import (
     refusal,
     server_goodbye,
 )
+from structiot.mqtt.link.routing import Router
 from structiot.mqtt.link.store import SqliteStore
 from structiot.mqtt.link.subscribing import Subscribing
-from structiot.mqtt.routing import Router
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
     Auth,

@@ -13,7 +13,7 @@ import anyio
 
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import SubscribeRefused
-from structiot.mqtt.routing import Filter, Router
+from structiot.mqtt.link.routing import Filter, Router
 from structiot.mqtt.wire.messages import Suback, Unsuback
 from structiot.mqtt.wire.properties import SubscribeProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, State

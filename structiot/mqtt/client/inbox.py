@@ -10,7 +10,7 @@ from structiot.mqtt.codecs import CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import SubscribeRefused
 from structiot.mqtt.link import Link
-from structiot.mqtt.routing import Filter
+from structiot.mqtt.link.routing import Filter
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.topics import filter_fault

@@ -1,4 +1,8 @@
-"""SCRAM-SHA-256 (RFC 5802, RFC 7677): neither side learns the password of the other."""
+"""Enhanced authentication (MQTT 5.0): what a client does where a password is not enough.
+
+SCRAM-SHA-256 (RFC 5802, RFC 7677) is such a method: neither side learns the password of
+the other.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,47 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import anyio.to_thread
 
 from structiot._kit.redact import Secret
 from structiot.errors import AuthRefused, ProtocolViolation
 
-__all__ = ["ScramSha256"]
+__all__ = ["Authentication", "ScramSha256"]
 
 # No channel binding: MQTT's TLS is often ended before the broker.
 GS2_HEADER = "n,,"
 # A broker may not keep a client busy for minutes, nor make it show the password cheaply.
 MAX_ITERATIONS = 1_000_000
 MIN_ITERATIONS = 4096
+
+
+@runtime_checkable
+class Authentication(Protocol):
+    """How a client shows who it is, by a method that its broker knows; given as `auth`.
+
+    One object serves one client for all its connections. `AuthRefused`, or any other
+    error of structiot that a method raises, ends the connection; what else it raises
+    ends the client's block as itself.
+    """
+
+    @property
+    def method(self) -> str:
+        """The name of the method, as the broker knows it."""
+        ...
+
+    async def begin(self) -> bytes | None:
+        """Give the data that goes with the CONNECT, or that begins another exchange."""
+        ...
+
+    async def answer(self, data: bytes | None) -> bytes | None:
+        """Answer one challenge of the broker."""
+        ...
+
+    def finish(self, data: bytes | None) -> None:
+        """Look at what the broker gives when it accepts us; raise if it is not enough."""
+        ...
 
 
 class ScramSha256:

@@ -17,7 +17,7 @@ import logging
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from structiot.mqtt.distmqtt_engine.package import Package, PackageMessage
+from structiot.mqtt.link.distmqtt.package import Package, PackageMessage
 from structiot.mqtt.wire.codec import (
     PINGRESP,
     Decoder,

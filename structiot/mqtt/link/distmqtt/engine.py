@@ -1,6 +1,6 @@
 """The door to the package distmqtt: `open_mqttclient(..., engine="distmqtt")`.
 
-The package moves the packets, our session does the rest: see `distmqtt_engine.stream`.
+The package moves the packets, our session does the rest: see `stream`.
 It is imported when it is asked for, in a thread, for it reads many files.
 """
 
@@ -17,9 +17,9 @@ from anyio.abc import ByteStream
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import ConfigError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.distmqtt_engine.connection import Connections
-from structiot.mqtt.distmqtt_engine.package import Parts
-from structiot.mqtt.distmqtt_engine.settings import check
+from structiot.mqtt.link.distmqtt.connection import Connections
+from structiot.mqtt.link.distmqtt.package import Parts
+from structiot.mqtt.link.distmqtt.settings import check
 from structiot.mqtt.wire.protocol import ClientProtocol
 from structiot.mqtt.wire.uri import BrokerUri
 

@@ -10,12 +10,12 @@ import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
+from structiot.mqtt.client.inbox import Inbox
+from structiot.mqtt.client.publishing import Publishing
 from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.events import ConnectionEvent
-from structiot.mqtt.inbox import Inbox
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.publishing import Publishing
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.reasons import ReasonCode

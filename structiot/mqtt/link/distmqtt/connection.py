@@ -11,9 +11,9 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import place, reason_of
 from structiot.errors import CertificateRefused, ConnectFailed, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.distmqtt_engine.package import Package, Parts
-from structiot.mqtt.distmqtt_engine.settings import package_config, websocket_headers
-from structiot.mqtt.distmqtt_engine.stream import PackageStream
+from structiot.mqtt.link.distmqtt.package import Package, Parts
+from structiot.mqtt.link.distmqtt.settings import package_config, websocket_headers
+from structiot.mqtt.link.distmqtt.stream import PackageStream
 from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.messages import Connect
 from structiot.mqtt.wire.protocol import ClientProtocol

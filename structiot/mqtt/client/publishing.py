@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 
 from structiot.errors import LinkLost, UsageError
+from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.requests import Requests
 from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Message

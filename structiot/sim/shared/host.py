@@ -15,7 +15,7 @@ is unplugged: then its sockets and connections are closed and its tasks cancelle
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -77,7 +77,7 @@ class Sockets:
         )
 
 
-class SimHost(anyio.AsyncContextManagerMixin, Generic[FaultsT]):
+class SimHost(anyio.AsyncContextManagerMixin, ABC, Generic[FaultsT]):
     """A simulated device or service; an `async with` puts it on the network.
 
     Args:
@@ -116,9 +116,12 @@ class SimHost(anyio.AsyncContextManagerMixin, Generic[FaultsT]):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        async with service_group() as self._tasks:
-            await self.plug_in()
-            yield self
+        try:
+            async with service_group() as self._tasks:
+                await self.plug_in()
+                yield self
+        finally:
+            self._tasks = None
 
     @abstractmethod
     async def start(self, sockets: Sockets) -> None:

@@ -76,6 +76,8 @@ async def test_it_is_there_for_the_length_of_the_block_and_only_then(environment
         was_there = plug.is_plugged_in
         await ask(plug, "Power")
     assert (was_there, plug.is_plugged_in) == (True, False)
+    with pytest.raises(UsageError, match="is not open"):
+        await plug.plug_in()
     with pytest.raises(ConnectFailed):
         await ask(plug, "Power")
 

@@ -125,7 +125,8 @@ class _Exchange:
                 await stream.send(request)
             except LOST:
                 # A server that stops reading may have said why before.
-                if not (data := await self._receive(stream)):
+                data = await self._receive(stream)  # noqa: ASYNC120 - cancelled is cancelled
+                if not data:
                     raise
             else:
                 data = await self._receive(stream)

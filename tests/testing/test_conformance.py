@@ -7,9 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.drivers.maxsmart import MaxSmartDriver
+from structiot.sim import sim_maxsmart
 from structiot.testing import DriverConformance
 from tests.testing.faulty import FAULTY
 from tests.testing.toy import ToyDriver
+
+# The driver imports it when it simulates, in the event loop, where nothing may block.
+LOADED = (sim_maxsmart,)
 
 # The class itself is found by entry point, or not: there is no wrong way to be found.
 TESTS = {name for name in dir(DriverConformance) if name.startswith("test_")}
@@ -60,3 +65,7 @@ def test_a_driver_that_is_not_installed_is_told_so(pytester: pytest.Pytester):
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "found_by")
     result.assert_outcomes(failed=2, deselected=2 * len(TESTS) - 2)
     result.stdout.fnmatch_lines(["*no driver for 'toy' is installed*"])
+
+
+class TestMaxSmartDriver(DriverConformance):
+    driver = MaxSmartDriver

@@ -21,6 +21,7 @@ def test_every_fixture_has_an_entry_in_the_reference():
     assert fixtures == set(re.findall(r"^`(\w+)`$", page, re.MULTILINE))
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_passes_on_both_backends(path: Path, pytester: pytest.Pytester):
     pytester.makepyfile(path.read_text("utf-8"))

@@ -10,15 +10,25 @@ from collections.abc import Callable
 import pytest
 import trio.testing
 
-import structiot.maxsmart
-import structiot.mqtt.broker
-import structiot.sim
+from structiot import maxsmart_device
+from structiot.mqtt import open_broker, open_mqttclient
+from structiot.sim import fault_proxy, sim_maxsmart
+
+# A run in a process of its own imports everything anew.
+pytestmark = pytest.mark.timeout(60)
 
 RunFile = Callable[..., pytest.RunResult]
 
 # A run inside this process forgets the modules that it is the first to load. They would
 # come to life twice, with classes that are not the same.
-LOADED = (structiot.maxsmart, structiot.mqtt.broker, structiot.sim, trio.testing)
+LOADED = (
+    fault_proxy,
+    maxsmart_device,
+    open_broker,
+    open_mqttclient,
+    sim_maxsmart,
+    trio.testing,
+)
 
 
 @pytest.fixture

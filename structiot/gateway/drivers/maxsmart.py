@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import anyio
 from pydantic import Field
@@ -142,8 +142,8 @@ class _Found:
 class MaxSmartDriver:
     """Names the strips of `[maxsmart]`."""
 
-    system = "maxsmart"
-    section = MaxSmartSection
+    system: ClassVar[str] = "maxsmart"
+    section: ClassVar[type[SystemSection]] = MaxSmartSection
 
     def __init__(self, section: MaxSmartSection, environment: Environment) -> None:
         self._section = section

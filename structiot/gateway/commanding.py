@@ -6,9 +6,11 @@ commands, and its own for no longer than the deadline.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import anyio
 
@@ -16,11 +18,30 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import StructiotError
 from structiot.model import Command, Device
 
-__all__ = ["CommandRequest", "CommandWorker"]
+__all__ = ["CommandRequest", "CommandWorker", "error_payload", "shown"]
 
 _MAX_WAITING = 32
+_SHOWN_BYTES = 200
 
 _log = logging.getLogger(__name__)
+
+
+def error_payload(error: str, *, topic: str, payload: str, at_utc: datetime) -> str:
+    """Write what stands on an error topic; the payload is fit to be shown."""
+    return json.dumps(
+        {
+            "error": error,
+            "topic": topic,
+            "payload": payload,
+            "at": at_utc.isoformat(timespec="milliseconds"),
+        },
+        ensure_ascii=False,
+    )
+
+
+def shown(payload: bytes) -> str:
+    """Make a payload from anybody fit to be shown."""
+    return payload[:_SHOWN_BYTES].decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

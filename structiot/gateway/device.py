@@ -8,11 +8,9 @@ it begins and once when it is over.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
@@ -26,11 +24,20 @@ from structiot.errors import (
     StructiotError,
     UsageError,
 )
-from structiot.gateway.commanding import CommandRequest, CommandWorker
+from structiot.gateway.commanding import (
+    CommandRequest,
+    CommandWorker,
+    error_payload,
+    shown,
+)
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
-from structiot.gateway.entities.commands import parse_command, takes_commands
+from structiot.gateway.entities.commands import (
+    parse_command,
+    shown_text,
+    takes_commands,
+)
 from structiot.gateway.events import (
     CommandDone,
     CommandFailed,
@@ -48,13 +55,13 @@ from structiot.model import (
     Occurrence,
     State,
     StateChange,
+    Text,
 )
 
-__all__ = ["GatewayDevice", "Places", "error_payload", "shown"]
+__all__ = ["GatewayDevice", "Places"]
 
 # Opening includes what a system retries by itself; this only ends a hang.
 _OPEN_S = 60.0
-_SHOWN_BYTES = 200
 _LEFT = "it has left"
 
 _log = logging.getLogger(__name__)
@@ -74,24 +81,6 @@ class Places(Protocol):
     def leave(self, device: GatewayDevice) -> None:
         """Take the place of a device that is given up."""
         ...
-
-
-def error_payload(error: str, *, topic: str, payload: bytes, at_utc: datetime) -> str:
-    """Write what stands on an error topic."""
-    return json.dumps(
-        {
-            "error": error,
-            "topic": topic,
-            "payload": shown(payload),
-            "at": at_utc.isoformat(timespec="milliseconds"),
-        },
-        ensure_ascii=False,
-    )
-
-
-def shown(payload: bytes) -> str:
-    """Make a payload from anybody fit to be shown."""
-    return payload[:_SHOWN_BYTES].decode(errors="replace")
 
 
 class GatewayDevice:
@@ -371,12 +360,16 @@ class GatewayDevice:
         return entity
 
     def _command_ended(self, request: CommandRequest, error: str | None) -> None:
-        slug, payload = self.slug, request.payload
+        slug = self.slug
         if slug is None:
             return
+        payload = shown(request.payload)
+        entity = self.entities.get(request.entity)
+        if isinstance(entity, Text):
+            payload = shown_text(entity, payload)
         if error is None:
             self._context.emit(
-                CommandDone(device=slug, entity=request.entity, payload=shown(payload))
+                CommandDone(device=slug, entity=request.entity, payload=payload)
             )
             return
         context = self._context
@@ -387,7 +380,7 @@ class GatewayDevice:
         _log.warning("%s: command %s refused: %s", slug, request.entity, error)
         self._context.emit(
             CommandFailed(
-                device=slug, entity=request.entity, payload=shown(payload), error=error
+                device=slug, entity=request.entity, payload=payload, error=error
             )
         )
 

@@ -13,9 +13,10 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
+from structiot.gateway.commanding import error_payload, shown
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.context import GatewayContext
-from structiot.gateway.device import GatewayDevice, error_payload, shown
+from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
@@ -207,7 +208,7 @@ class Gateway:
             text = error_payload(
                 error,
                 topic=message.topic,
-                payload=message.payload,
+                payload=shown(message.payload),
                 at_utc=self._context.clock(),
             )
             self.publisher.tell(self.topics.error(target.device), text)

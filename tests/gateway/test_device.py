@@ -18,6 +18,7 @@ from structiot.model import (
     EntitiesChanged,
     Entity,
     Switch,
+    Text,
 )
 from tests.gateway.support import (
     AT,
@@ -288,3 +289,18 @@ async def test_a_device_that_another_one_is_already_is_tried_again_later(board, 
         is_taken = False
         await anyio.sleep(61)
         assert board.retained[AVAILABILITY] == "online"
+
+
+async def test_a_secret_that_is_refused_is_told_nowhere(board, device, caplog):
+    secret = Text(key="pin", name="PIN", is_secret=True, min_length=8)
+    device.entities = (*device.entities, secret)
+    events: list[GatewayEvent] = []
+    care = managed(device, context_of(board, events))
+    async with running(care):
+        care.request("pin", topic="structiot/desk/pin/set", payload=b"hunter2")
+        care.request("pin", topic="structiot/desk/pin/set", payload=b"hunter2-and-more")
+        await settled()
+    assert ("pin", "hunter2-and-more") in device.commands
+    told = [payload for _, payload in board.told]
+    assert json.loads(told[0])["payload"] == "***"
+    assert "hunter2" not in f"{board.told} {events} {caplog.messages}"

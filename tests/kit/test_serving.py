@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import ssl
 
@@ -12,12 +11,10 @@ import trustme
 from anyio.abc import ByteStream
 
 from structiot._kit.net.memory import MemoryNetwork
-from structiot._kit.net.network import LOST
 from structiot._kit.net.serving import ClientStream, Endpoint
 from structiot._kit.net.tls import client_context, start_tls
 from structiot._kit.websocket import accept_websocket, connect_websocket
 from structiot.errors import AuthRefused, ConnectFailed
-from structiot.testing import cancel_sweep
 from tests.kit.dial_in import HERE, echo, hall, says
 
 pytestmark = pytest.mark.virtual_time
@@ -255,158 +252,3 @@ async def test_a_full_server_has_room_as_long_as_there_is_somebody_unknown():
         assert await says(newcomer, b"me")
         assert await is_closed(await place.dial())
         assert await says(known, b"x")
-
-
-# ------------------------------------------------------------------ slow clients
-
-
-async def test_what_a_slow_client_does_not_take_at_once_waits_for_it():
-    drained: list[float] = []
-
-    async def handler(client: ClientStream) -> None:
-        client.on_drained = lambda: drained.append(anyio.current_time())
-        client.out += bytes(1_000_000)
-        client.flush()
-        client.identified()
-        await anyio.sleep_forever()
-
-    async with hall(handler, stall_s=30) as place:
-        slow, received = await place.dial(), 0
-        while received < 1_000_000:
-            await anyio.sleep(20)
-            received += len(await slow.receive(100_000))
-        await anyio.wait_all_tasks_blocked()
-        assert len(drained) == 1
-        assert place.server.clients == 1
-
-
-async def test_a_client_that_takes_nothing_is_ended(caplog: pytest.LogCaptureFixture):
-    async def handler(client: ClientStream) -> None:
-        client.identified()
-        client.out += bytes(1_000_000)
-        client.flush()
-        await anyio.sleep_forever()
-
-    async with hall(handler, stall_s=30) as place:
-        await place.dial()
-        await anyio.sleep(29)
-        assert place.server.clients == 1
-        await anyio.sleep(2)
-        assert place.server.clients == 0
-    [warning] = [record.getMessage() for record in caplog.records]
-    assert warning == "client 127.0.0.1 is cut off: it has taken nothing for 30 s"
-
-
-async def test_a_client_for_which_too_much_waits_is_ended(
-    caplog: pytest.LogCaptureFixture,
-):
-    async def handler(client: ClientStream) -> None:
-        client.identified()
-        for _ in range(20):
-            client.out += bytes(100_000)
-            client.flush()
-            await anyio.sleep(1)
-
-    async with hall(handler, waiting_bytes=1_000_000) as place:
-        await place.dial()
-        await anyio.sleep(9)
-        assert place.server.clients == 1
-        await anyio.sleep(6)
-        assert place.server.clients == 0
-    assert "bytes wait for it" in caplog.text
-
-
-async def test_what_may_not_leave_yet_is_kept_back():
-    clients: list[ClientStream] = []
-
-    async def handler(client: ClientStream) -> None:
-        client.may_leave = 3
-        client.out += b"onetwo"
-        clients.append(client)
-        client.flush()
-        await anyio.sleep_forever()
-
-    async with hall(handler) as place:
-        stream = await place.dial()
-        assert await stream.receive() == b"one"
-        [client] = clients
-        assert (client.written, bytes(client.out)) == (3, b"two")
-        client.may_leave = 6
-        client.flush()
-        assert await stream.receive() == b"two"
-
-
-# ------------------------------------------------------------------ the end
-
-
-async def test_last_words_are_heard_by_a_client_that_goes_on_talking():
-    clients: list[ClientStream] = []
-
-    async def handler(client: ClientStream) -> None:
-        clients.append(client)
-        await anyio.sleep_forever()
-
-    async with hall(handler) as place:
-        stream = await place.dial()
-        await stream.send(b"bla" * 10_000)
-        await anyio.wait_all_tasks_blocked()
-        began_at = anyio.current_time()
-        clients[0].out += b"goodbye"
-        clients[0].end()
-        assert await stream.receive() == b"goodbye"
-        assert await is_closed(stream)
-        assert anyio.current_time() == began_at
-        await stream.aclose()
-
-
-async def test_leaving_the_block_says_goodbye_to_all_and_waits_for_nobody_long():
-    clients: list[ClientStream] = []
-
-    async def handler(client: ClientStream) -> None:
-        clients.append(client)
-        await anyio.sleep_forever()
-
-    def say_goodbye() -> None:
-        for client in clients:
-            client.out += b"goodbye"
-            client.end()
-
-    async with hall(handler, say_goodbye=say_goodbye) as place:
-        streams = [await place.dial() for _ in range(10)]
-        await anyio.wait_all_tasks_blocked()
-        left_at = anyio.current_time()
-    assert anyio.current_time() <= left_at + 1.5
-    for stream in streams:
-        assert await stream.receive() == b"goodbye"
-
-
-async def test_who_comes_while_the_server_says_goodbye_is_turned_away():
-    late: list[ByteStream] = []
-    async with anyio.create_task_group() as tg:
-
-        async def come() -> None:
-            late.append(await place.dial())
-
-        async def handler(client: ClientStream) -> None:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                tg.start_soon(come)
-
-        async with hall(handler) as place:
-            stream = await place.dial()
-            await anyio.wait_all_tasks_blocked()
-            await stream.aclose()
-            await anyio.sleep(0.1)
-        for one in late:
-            assert await is_closed(one)
-
-
-async def test_a_server_cancelled_anywhere_leaves_nothing():
-    async def flow() -> None:
-        async with hall(echo) as place:
-            # The server may be cancelled first.
-            with contextlib.suppress(*LOST):
-                assert await says(await place.dial(), b"hello")
-
-    await cancel_sweep(flow)

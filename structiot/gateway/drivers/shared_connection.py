@@ -42,7 +42,8 @@ class SharedConnection(Generic[T]):
         self._open_it = open_it
         self._retrying = retrying
         self._report = report
-        self._opened: T | None = None
+        # Empty while it is not open: what was opened may be anything, None too.
+        self._opened: tuple[T] | tuple[()] = ()
         self._users: list[anyio.CancelScope] = []
         self._changed = anyio.Event()
 
@@ -58,9 +59,9 @@ class SharedConnection(Generic[T]):
         Raises:
             LinkLost: It is not open.
         """
-        if self._opened is None:
+        if not self._opened:
             raise LinkLost(f"{self.label}: {self.reason}", reason=self.reason)
-        return self._opened
+        return self._opened[0]
 
     async def run(self) -> None:
         """Keep it open until cancelled; called once, by the gateway."""
@@ -80,7 +81,7 @@ class SharedConnection(Generic[T]):
         try:
             async with self._open_it() as opened:
                 opened_at = anyio.current_time()
-                self._set(opened, "")
+                self._set((opened,), "")
                 await anyio.sleep_forever()
         except StructiotError as exc:
             return exc
@@ -93,11 +94,11 @@ class SharedConnection(Generic[T]):
         return LinkLost(f"{self.label} was closed")
 
     def _lost(self, reason: str) -> None:
-        self._set(None, reason)
+        self._set((), reason)
         for user in self._users:
             user.cancel()
 
-    def _set(self, opened: T | None, reason: str) -> None:
+    def _set(self, opened: tuple[T] | tuple[()], reason: str) -> None:
         self._opened, self.reason = opened, reason
         self._changed.set()
         self._changed = anyio.Event()
@@ -113,7 +114,7 @@ class SharedConnection(Generic[T]):
         Raises:
             LinkLost: It was lost while the block ran.
         """
-        while self._opened is None:
+        while not self._opened:
             tell(f"{self.label}: {self.reason}")
             await self._changed.wait()
         with anyio.CancelScope() as scope:

@@ -100,7 +100,7 @@ class GatewayDevice:
         *,
         slug: str | None = None,
     ) -> None:
-        self.source = source
+        self.source: Source = source
         self.info: DeviceInfo | None = None
         self.is_released: bool = False
         self._context = context

@@ -71,9 +71,9 @@ class ClientStream:
     def __init__(
         self, server: ClientServer, endpoint: Endpoint, stream: ByteStream
     ) -> None:
-        self.stream = stream
-        self.endpoint = endpoint
-        self.host = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
+        self.stream: ByteStream = stream
+        self.endpoint: Endpoint = endpoint
+        self.host: str = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
         self.out: bytearray = bytearray()
         self.written: int = 0
         self.may_leave: int = sys.maxsize

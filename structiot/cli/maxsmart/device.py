@@ -85,7 +85,7 @@ def _open_strip(
     )
 
 
-strip_command = DeviceCommands(
+strip_command: DeviceCommands[MaxSmartStrip] = DeviceCommands(
     _open_strip,
     http_port_option,
     udp_port_option,

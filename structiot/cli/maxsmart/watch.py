@@ -13,6 +13,7 @@ from rich.live import Live
 from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.following import follow
+from structiot.cli._common.options import Decorator
 from structiot.cli._common.output import has_blocks, logging_above, show_json
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli.maxsmart.device import by_port, strip_command
@@ -25,7 +26,7 @@ __all__ = ["follow_changes", "watch"]
 _REFRESH_S = 0.25
 
 
-every_option = click.option(
+every_option: Decorator = click.option(
     "--every",
     "poll_s",
     type=click.FloatRange(0.5, 3600),

@@ -24,7 +24,7 @@ _LETTERS = {
     "null": "-n",
 }
 
-file_options = OptionGroup(
+file_options: OptionGroup = OptionGroup(
     click.option(
         "-f",
         "--file",

@@ -33,8 +33,8 @@ class SimulatorCommand(click.Command):
         **options: Any,  # noqa: ANN401 - those of click.Command
     ) -> None:
         super().__init__(*args, **options)
-        self.families = tuple(families)
-        self.faults = dict(faults or {})
+        self.families: tuple[Mapping[str, object], ...] = tuple(families)
+        self.faults: dict[str, str] = dict(faults or {})
 
 
 @click.command()

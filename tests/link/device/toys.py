@@ -46,6 +46,11 @@ class Appliance:
         self.trouble: StructiotError | None = None
         self.takes_s = 0.0
         self._asking = 0
+        self._was_asked = anyio.Event()
+
+    async def next_question(self) -> None:
+        """Wait until it is asked something more."""
+        await self._was_asked.wait()
 
     @property
     def polls(self) -> list[float]:
@@ -54,6 +59,8 @@ class Appliance:
 
     async def ask(self, what: str) -> Mapping[str, float]:
         self.asked.append((anyio.current_time(), what))
+        self._was_asked.set()
+        self._was_asked = anyio.Event()
         self._asking += 1
         self.at_once = max(self.at_once, self._asking)
         try:
@@ -107,6 +114,9 @@ class PushingPlug(Plug):
     def take_report(self, relay: bool, power_w: float) -> None:
         self._tell({"relay": relay, "power": power_w})
         self._poller.pushed()
+
+    def take_press(self) -> None:
+        self._tell_occurrence("button", "press")
 
     def take_goodbye(self) -> None:
         self._lost("its hub says that it is gone")

@@ -15,7 +15,7 @@ from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
-from structiot.mqtt.broker.store import StoreKeeper
+from structiot.mqtt.broker.store import StoreWriter
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
@@ -29,7 +29,7 @@ class BrokerContext:
 
     Attributes:
         broker: The logic.
-        keeper: Writes to the store, if one is in use; bytes wait for it.
+        store_writer: Writes to the store, if one is in use; bytes wait for it.
         flush: Has everything written that may be.
         admit: Answers a CONNECT.
         take_auth: Goes on with an authentication.
@@ -38,14 +38,14 @@ class BrokerContext:
     def __init__(
         self,
         broker: Broker,
-        keeper: StoreKeeper | None,
+        store_writer: StoreWriter | None,
         *,
         admit: Callable[[ClientConnection, Connect], Awaitable[None]],
         take_auth: Callable[[ClientConnection, Auth], None],
     ) -> None:
         self.broker = broker
-        self.keeper = keeper
-        self.flush: Callable[[], None] = (keeper or broker).flush
+        self.store_writer = store_writer
+        self.flush: Callable[[], None] = (store_writer or broker).flush
         self.admit = admit
         self.take_auth = take_auth
         self._relief = anyio.Event()
@@ -83,7 +83,7 @@ class ClientConnection(ConnectedClient):
         self._stream = stream
         stream.out = protocol.out
         stream.on_drained = self._drained
-        if context.keeper is not None:
+        if context.store_writer is not None:
             stream.may_leave = 0
 
     async def run(self) -> None:
@@ -105,8 +105,8 @@ class ClientConnection(ConnectedClient):
                     return
                 if broker.slow_consumers:
                     await context.be_patient()
-                if context.keeper is not None and context.keeper.is_behind:
-                    await context.keeper.catch_up()
+                if context.store_writer is not None and context.store_writer.is_behind:
+                    await context.store_writer.catch_up()
         finally:
             broker.left(self, anyio.current_time())
             context.flush()

@@ -25,7 +25,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
-from structiot.mqtt.broker.store import kept_in
+from structiot.mqtt.broker.store import open_store
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -183,16 +183,16 @@ async def open_broker(
         allows_anonymous=allows_anonymous,
     )
     async with AsyncExitStack() as stack:
-        keeper = None
+        store_writer = None
         if store is not None:
-            keeper = await stack.enter_async_context(kept_in(core, store))
+            store_writer = await stack.enter_async_context(open_store(core, store))
         context = BrokerContext(
-            core, keeper, admit=admission.admit, take_auth=admission.take_auth
+            core, store_writer, admit=admission.admit, take_auth=admission.take_auth
         )
         server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())
-        if keeper is not None:
-            tg.start_soon(keeper.run)
+        if store_writer is not None:
+            tg.start_soon(store_writer.run)
         clients = await stack.enter_async_context(
             serve_clients(
                 environment.network,

@@ -186,9 +186,7 @@ async def open_broker(
         store_writer = None
         if store is not None:
             store_writer = await stack.enter_async_context(open_store(core, store))
-        context = BrokerContext(
-            core, store_writer, admit=admission.admit, take_auth=admission.take_auth
-        )
+        context = BrokerContext(core, admission, store_writer)
         server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())
         if store_writer is not None:
@@ -198,7 +196,11 @@ async def open_broker(
                 environment.network,
                 [_endpoint(uri, core.limits, ssl_context) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
-                limits=_serving_limits(core.limits),
+                limits=ServingLimits(
+                    clients=core.limits.connections,
+                    first_words_s=core.limits.connect_s,
+                    stall_s=core.limits.stall_s,
+                ),
                 say_goodbye=server.say_goodbye,
                 log=_log,
             )
@@ -223,14 +225,6 @@ def _endpoint(
         port=uri.port or 0,
         ssl_context=context if uri.is_tls else None,
         upgrade=upgrade if uri.is_websocket else None,
-    )
-
-
-def _serving_limits(limits: BrokerLimits) -> ServingLimits:
-    return ServingLimits(
-        clients=limits.connections,
-        first_words_s=limits.connect_s,
-        stall_s=limits.stall_s,
     )
 
 

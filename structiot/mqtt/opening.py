@@ -95,8 +95,8 @@ async def open_mqttclient(
         client = MqttClient(link, settings, codec)
         async with service_group() as tg:
             try:
-                if link.memory is not None:
-                    await link.memory.recall()
+                if link.stored_session is not None:
+                    await link.stored_session.load()
                 tg.start_soon(link.run)
                 if wait_connected:
                     await link.accepted()

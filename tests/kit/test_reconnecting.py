@@ -203,6 +203,18 @@ async def test_retry_now_holds_for_what_follows_the_present_connection():
         assert link.began_at == [0, 1, 6.2, 12.2], "once"
 
 
+async def test_retry_now_does_not_try_again_what_cannot_help():
+    class Impatient(ScriptedLink):
+        async def run_connection(self) -> None:
+            self.retry_now()
+            await super().run_connection()
+
+    link = Impatient(FAILED, AuthRefused("wrong password"))
+    with pytest.raises(AuthRefused):
+        await link.run()
+    assert link.began_at == [0, 0]
+
+
 async def test_what_is_dropped_ends_with_the_first_reason():
     async with running(ScriptedLink()) as link:
         await link.ready()

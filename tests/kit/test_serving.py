@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from functools import partial
 
 import anyio
 import pytest
@@ -99,7 +100,7 @@ async def test_what_runs_beside_a_handler_ends_with_its_client():
             ended.append(host)
 
     async def handler(client: ClientStream) -> None:
-        client.start(beside, client.host)
+        client.start(partial(beside, client.host))
         await echo(client)
 
     async with hall(handler) as place:

@@ -101,10 +101,11 @@ class Reconnecting(ABC):
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Give the time until the next attempt; None for no more."""
-        if self._is_urgent:
+        is_final = self.is_final(error)
+        if self._is_urgent and not (is_final and self.attempts):
             return 0.0
         too_many = self._max_retries is not None and self.attempts > self._max_retries
-        if self.is_final(error) or too_many:
+        if is_final or too_many:
             return None
         if self.attempts or self._has_hurried:
             delay_s = self._schedule.next_delay_s() or 0.0
@@ -155,8 +156,8 @@ class Reconnecting(ABC):
             self.lost(error, None)
             self.end(error)
             raise error
-        self.lost(error, delay_s)
         self._retry_now = anyio.Event()
+        self.lost(error, delay_s)
         with anyio.move_on_after(delay_s):
             await self._retry_now.wait()
 

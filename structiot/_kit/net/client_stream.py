@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from structiot._kit.net.serving import ClientServer, Endpoint
 
 __all__ = ["ClientStream"]
-
-Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 65_536
 # A client that takes as much within `stall_s` is slow; one that does not is stuck.
@@ -104,11 +102,8 @@ class ClientStream:
                     self.stream = await endpoint.upgrade(self.stream)
                 await handler(self)
             if anyio.current_time() >= self._handling.deadline:
-                log.info(
-                    "client %s did not say who it is within %g s",
-                    self.host,
-                    limits.first_words_s,
-                )
+                text = "client %s did not say who it is within %g s"
+                log.info(text, self.host, limits.first_words_s)
             await self._say_goodbye()
         except (StructiotError, *LOST) as exc:
             log.info("client %s: %s", self.host, exc)
@@ -164,28 +159,21 @@ class ClientStream:
         except (UsageError, NotImplementedError, *LOST):
             return
 
-    def start(
-        self,
-        function: Callable[[Unpack[Arguments]], Coroutine[Any, Any, None]],
-        *arguments: *Arguments,
-    ) -> None:
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run something beside the handler.
 
         It ends with the client, and its failure costs the client alone.
         """
         scope = anyio.CancelScope()
         self._scopes = (*self._scopes, scope)
-        self._server.tasks.start_soon(self._run_beside, scope, function, arguments)
+        self._server.tasks.start_soon(self._run_beside, work, scope)
 
     async def _run_beside(
-        self,
-        scope: anyio.CancelScope,
-        function: Callable[[Unpack[Arguments]], Coroutine[Any, Any, None]],
-        arguments: tuple[*Arguments],
+        self, work: Callable[[], Coroutine[Any, Any, None]], scope: anyio.CancelScope
     ) -> None:
         try:
             with scope:
-                await function(*arguments)
+                await work()
         # One client's trouble; everybody else goes on.
         except Exception:
             self._server.log.exception("client %s is cut off", self.host)

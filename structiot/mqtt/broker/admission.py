@@ -6,6 +6,7 @@ import logging
 import secrets
 import string
 from collections.abc import Mapping
+from functools import partial
 
 import anyio
 
@@ -141,7 +142,8 @@ class Admission:
             is_repeated=client.session is not None,
             send=send,
         )
-        client.start_exchange(exchange, self._authenticate)
+        client.exchange = exchange
+        client.start(partial(self._authenticate, client, exchange))
 
     async def _authenticate(
         self, client: ClientConnection, exchange: AuthExchange

@@ -6,8 +6,8 @@ packets that caused it have been dealt with.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -15,9 +15,12 @@ from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
-from structiot.mqtt.broker.store import StoreKeeper
-from structiot.mqtt.wire.messages import Auth, Connect
+from structiot.mqtt.broker.store import StoreWriter
+from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+
+if TYPE_CHECKING:
+    from structiot.mqtt.broker.admission import Admission
 
 __all__ = ["BrokerContext", "ClientConnection"]
 
@@ -29,25 +32,18 @@ class BrokerContext:
 
     Attributes:
         broker: The logic.
-        keeper: Writes to the store, if one is in use; bytes wait for it.
+        admission: Answers CONNECT and AUTH.
+        store_writer: Writes to the store, if one is in use; bytes wait for it.
         flush: Has everything written that may be.
-        admit: Answers a CONNECT.
-        take_auth: Goes on with an authentication.
     """
 
     def __init__(
-        self,
-        broker: Broker,
-        keeper: StoreKeeper | None,
-        *,
-        admit: Callable[[ClientConnection, Connect], Awaitable[None]],
-        take_auth: Callable[[ClientConnection, Auth], None],
+        self, broker: Broker, admission: Admission, store_writer: StoreWriter | None
     ) -> None:
         self.broker = broker
-        self.keeper = keeper
-        self.flush: Callable[[], None] = (keeper or broker).flush
-        self.admit = admit
-        self.take_auth = take_auth
+        self.admission = admission
+        self.store_writer = store_writer
+        self.flush: Callable[[], None] = (store_writer or broker).flush
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -83,7 +79,7 @@ class ClientConnection(ConnectedClient):
         self._stream = stream
         stream.out = protocol.out
         stream.on_drained = self._drained
-        if context.keeper is not None:
+        if context.store_writer is not None:
             stream.may_leave = 0
 
     async def run(self) -> None:
@@ -99,14 +95,14 @@ class ClientConnection(ConnectedClient):
                     return
                 connect = broker.receive(self, data, anyio.current_time())
                 if connect is not None:
-                    await context.admit(self, connect)
+                    await context.admission.admit(self, connect)
                 context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
                 if broker.slow_consumers:
                     await context.be_patient()
-                if context.keeper is not None and context.keeper.is_behind:
-                    await context.keeper.catch_up()
+                if context.store_writer is not None and context.store_writer.is_behind:
+                    await context.store_writer.catch_up()
         finally:
             broker.left(self, anyio.current_time())
             context.flush()
@@ -120,16 +116,11 @@ class ClientConnection(ConnectedClient):
 
     def take_auth(self, packet: Auth) -> None:
         """Go on with an authentication, or begin another."""
-        self._context.take_auth(self, packet)
+        self._context.admission.take_auth(self, packet)
 
-    def start_exchange(
-        self,
-        exchange: AuthExchange,
-        run: Callable[[ClientConnection, AuthExchange], Coroutine[Any, Any, None]],
-    ) -> None:
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run an authentication while the client is read; it ends with the client."""
-        self.exchange = exchange
-        self._stream.start(run, self, exchange)
+        self._stream.start(work)
 
     def send_soon(self) -> None:
         """Have written what stands in `protocol.out`."""

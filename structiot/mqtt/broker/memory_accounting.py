@@ -1,7 +1,7 @@
 """What things cost in memory, roughly: the limits in bytes are counted so.
 
 A client pays for all that it makes the broker keep. Without that an empty message with
-16 MB of user properties would weigh nothing, and a topic of a hundred empty levels a
+16 MB of user properties would cost nothing, and a topic of a hundred empty levels a
 hundred bytes.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["LEVEL_BYTES", "message_weight", "topic_weight"]
+__all__ = ["LEVEL_BYTES", "message_bytes", "topic_bytes"]
 
 # A level of a tree: its node, its place in the node above, its name.
 LEVEL_BYTES = 400
@@ -17,24 +17,24 @@ LEVEL_BYTES = 400
 PAIR_BYTES = 160
 
 
-def topic_weight(topic: str) -> int:
-    """Weigh a topic that stands in a tree."""
+def topic_bytes(topic: str) -> int:
+    """Count what a topic costs that stands in a tree."""
     return len(topic) + LEVEL_BYTES * (topic.count("/") + 1)
 
 
-def message_weight(
+def message_bytes(
     topic: str, payload: bytes, properties: PublishProperties | None
 ) -> int:
-    """Weigh a message that is kept."""
-    weight = len(topic) + len(payload)
+    """Count what a message costs that is kept."""
+    size = len(topic) + len(payload)
     if properties is None:
-        return weight
+        return size
     for name, value in properties.user_properties:
-        weight += len(name) + len(value) + PAIR_BYTES
+        size += len(name) + len(value) + PAIR_BYTES
     for text in (
         properties.content_type,
         properties.response_topic,
         properties.correlation_data,
     ):
-        weight += len(text or "")
-    return weight
+        size += len(text or "")
+    return size

@@ -25,7 +25,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
-from structiot.mqtt.broker.store import kept_in
+from structiot.mqtt.broker.store import open_store
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -183,22 +183,24 @@ async def open_broker(
         allows_anonymous=allows_anonymous,
     )
     async with AsyncExitStack() as stack:
-        keeper = None
+        store_writer = None
         if store is not None:
-            keeper = await stack.enter_async_context(kept_in(core, store))
-        context = BrokerContext(
-            core, keeper, admit=admission.admit, take_auth=admission.take_auth
-        )
+            store_writer = await stack.enter_async_context(open_store(core, store))
+        context = BrokerContext(core, admission, store_writer)
         server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())
-        if keeper is not None:
-            tg.start_soon(keeper.run)
+        if store_writer is not None:
+            tg.start_soon(store_writer.run)
         clients = await stack.enter_async_context(
             serve_clients(
                 environment.network,
                 [_endpoint(uri, core.limits, ssl_context) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
-                limits=_serving_limits(core.limits),
+                limits=ServingLimits(
+                    clients=core.limits.connections,
+                    first_words_s=core.limits.connect_s,
+                    stall_s=core.limits.stall_s,
+                ),
                 say_goodbye=server.say_goodbye,
                 log=_log,
             )
@@ -223,14 +225,6 @@ def _endpoint(
         port=uri.port or 0,
         ssl_context=context if uri.is_tls else None,
         upgrade=upgrade if uri.is_websocket else None,
-    )
-
-
-def _serving_limits(limits: BrokerLimits) -> ServingLimits:
-    return ServingLimits(
-        clients=limits.connections,
-        first_words_s=limits.connect_s,
-        stall_s=limits.stall_s,
     )
 
 

@@ -35,7 +35,7 @@ from structiot.mqtt.broker.core.records import (
 )
 from structiot.mqtt.broker.core.restoring import restore
 
-__all__ = ["BrokerStore", "StoreKeeper", "kept_in"]
+__all__ = ["BrokerStore", "StoreWriter", "open_store"]
 
 R = TypeVar("R")
 
@@ -205,7 +205,7 @@ class BrokerStore:
         self._connection.close()
 
 
-class StoreKeeper:
+class StoreWriter:
     """Commits what has changed, and lets the bytes leave that have waited for it."""
 
     def __init__(
@@ -308,7 +308,7 @@ class StoreKeeper:
 
 
 @asynccontextmanager
-async def kept_in(broker: Broker, path: str | Path) -> AsyncGenerator[StoreKeeper]:
+async def open_store(broker: Broker, path: str | Path) -> AsyncGenerator[StoreWriter]:
     """Go on where a store ends, and write down what changes in the block.
 
     Raises:
@@ -320,11 +320,11 @@ async def kept_in(broker: Broker, path: str | Path) -> AsyncGenerator[StoreKeepe
         snapshot = await run_sync(store.load)
         now = anyio.current_time()
         journal = restore(broker, snapshot, now, time.time() - now)
-        keeper = StoreKeeper(broker, journal, store)
+        store_writer = StoreWriter(broker, journal, store)
         try:
-            yield keeper
+            yield store_writer
         finally:
             with anyio.CancelScope(shield=True):
-                await keeper.finish()
+                await store_writer.finish()
     finally:
         store.close()

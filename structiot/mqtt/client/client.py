@@ -151,17 +151,17 @@ class MqttClient(Publishing):
         )
         entry = link.router.add(request, messages)
         try:
-            link.subscribing.ask(entry)
+            link.subscribing.subscribe(entry)
             link.wake()
-            await link.subscribing.answered(entry)
+            await link.subscribing.subscribed(entry)
             yield messages
         finally:
             # Nothing of the goodbye below may be left out; only this may be cut short.
             await messages.aclose()  # noqa: ASYNC102
             if link.router.remove(entry, messages) and link.error is None:
-                done = link.subscribing.forget(entry)
+                done = link.subscribing.unsubscribe(entry)
                 link.wake()
-                await link.subscribing.forgotten(  # noqa: ASYNC102 - bounds itself
+                await link.subscribing.unsubscribed(  # noqa: ASYNC102 - bounds itself
                     done, self._config.goodbye_s
                 )
 
@@ -226,8 +226,8 @@ class MqttClient(Publishing):
     @property
     def restored(self) -> list[Receipt]:
         """Messages that an earlier process accepted and did not finish (`store`)."""
-        memory = self._link.memory
-        return [] if memory is None else [Receipt(flow) for flow in memory.restored]
+        stored = self._link.stored_session
+        return [] if stored is None else [Receipt(flow) for flow in stored.restored]
 
     @property
     def counters(self) -> Counters:

@@ -72,13 +72,13 @@ class Inbox:
             if name in self._filters:
                 self._link.router.remove(self._filters[name], self.messages)
             entry = self._filters[name] = self._link.router.add(request, self.messages)
-            self._link.subscribing.ask(entry)
+            self._link.subscribing.subscribe(entry)
             entries.append(entry)
         self._link.wake()
         codes: list[int] = []
         for entry in entries:
             try:
-                await self._link.subscribing.answered(entry)
+                await self._link.subscribing.subscribed(entry)
                 codes.append(entry.granted or 0)
             except SubscribeRefused as exc:
                 self._drop(entry)
@@ -95,7 +95,7 @@ class Inbox:
         for name in topics:
             entry = self._filters.get(name)
             if entry is not None and self._drop(entry):
-                answers.append(self._link.subscribing.forget(entry))
+                answers.append(self._link.subscribing.unsubscribe(entry))
         self._link.wake()
         for done in answers:
             if done is not None:

@@ -102,13 +102,13 @@ class Requests:
                     SubscriptionRequest(topic_filter=box.topic, qos=1), box
                 )
                 try:
-                    link.subscribing.ask(entry)
+                    link.subscribing.subscribe(entry)
                     link.wake()
                     # The broker must know the reply topic before the request goes out.
-                    await link.subscribing.answered(entry)
+                    await link.subscribing.subscribed(entry)
                 except BaseException:
                     if link.router.remove(entry, box):
-                        link.subscribing.forget(entry)
+                        link.subscribing.unsubscribe(entry)
                         link.wake()
                     raise
                 self._box = box

@@ -46,7 +46,7 @@ class Connection:
         peer: str,
         on_events: Callable[[list[Event], int], None],
         drop: Callable[[StructiotError], None],
-        write_down: Callable[[], Awaitable[None]] | None = None,
+        save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.error: StructiotError | None = None
         self._stream = stream
@@ -54,7 +54,7 @@ class Connection:
         self._peer = peer
         self._on_events = on_events
         self._drop = drop
-        self._write_down = write_down
+        self._save = save
         self._opened = anyio.Event()
         self._wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
@@ -143,10 +143,10 @@ class Connection:
                 continue
             data = bytes(out)
             out.clear()
-            if self._write_down is not None:
+            if self._save is not None:
                 # First the store, then the peer: see wire.flows.journal.
                 try:
-                    await self._write_down()
+                    await self._save()
                 except StructiotError as exc:
                     self.end(exc)
                     return

@@ -21,10 +21,10 @@ from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.protocol import ClientProtocol
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["Authenticator"]
+__all__ = ["AuthExchanges"]
 
 
-class Authenticator:
+class AuthExchanges:
     """Does the exchanges of one link."""
 
     def __init__(self, config: MqttConfig, protocol: ClientProtocol, peer: str) -> None:

@@ -23,8 +23,7 @@ from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.enhanced_auth import Authenticator
-from structiot.mqtt.link.memory import Memory
+from structiot.mqtt.link.enhanced_auth import AuthExchanges
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
@@ -36,6 +35,7 @@ from structiot.mqtt.link.refusals import (
 )
 from structiot.mqtt.link.routing import Router
 from structiot.mqtt.link.store import SqliteStore
+from structiot.mqtt.link.stored_session import StoredSession
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
@@ -107,23 +107,25 @@ class Link(Reconnecting):
             ping_reply_s=config.connect_s,
         )
         self.subscribing: Subscribing = Subscribing(self.router, self.protocol)
-        self.memory: Memory | None = None
+        self.stored_session: StoredSession | None = None
         if config.store is not None:
             store = SqliteStore(config.store)
-            self.memory = Memory(store, handshake.client_id, self.protocol)
-        self._write_down = None if self.memory is None else self.memory.write_down
+            self.stored_session = StoredSession(
+                store, handshake.client_id, self.protocol
+            )
+        self._save = None if self.stored_session is None else self.stored_session.save
         self.outbox: Outbox = Outbox(
             self.protocol,
             config,
             check=self.check,
             wake=self.wake,
-            write_down=self._write_down,
+            save=self._save,
         )
         self._open_stream = open_stream
         self.token: bytes = random.randbytes(6).hex().encode()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
-        self._authenticator = Authenticator(config, self.protocol, str(address.uri))
+        self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
         self._is_falling_back = False
         self._short_lives = 0
         self.received_bytes: int = 0
@@ -155,7 +157,7 @@ class Link(Reconnecting):
             peer=str(self.uri),
             on_events=self._take,
             drop=self.drop,
-            write_down=self._write_down,
+            save=self._save,
         )
         try:
             await connection.run(connack_by=deadline, connect_s=connect_s)
@@ -164,7 +166,7 @@ class Link(Reconnecting):
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
             self._pings.connection_lost()
-            self._authenticator.connection_lost(connection.error)
+            self._auth_exchanges.connection_lost(connection.error)
 
     async def _connect(self, connect_s: float) -> ByteStream:
         username = None
@@ -248,9 +250,9 @@ class Link(Reconnecting):
                     goodbye = properties or self.handshake.goodbye()
                     self.protocol.disconnect(reason, goodbye)
                     await self._connection.flush()
-            if self.memory is not None:
+            if self.stored_session is not None:
                 with anyio.CancelScope(shield=True):
-                    await self.memory.close()
+                    await self.stored_session.close()
         finally:
             self.end(closed)
 
@@ -262,8 +264,8 @@ class Link(Reconnecting):
         super().end(error)
         if not is_first:
             return
-        if self.memory is not None:
-            self.memory.freeze()
+        if self.stored_session is not None:
+            self.stored_session.freeze()
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
@@ -284,7 +286,7 @@ class Link(Reconnecting):
         for event in self.router.dispatch(events):
             if self._connection is not None:
                 self._take_one(event, self._connection)
-        self.subscribing.go_on()
+        self.subscribing.send_postponed()
         self.outbox.release()
         self.received_bytes += size_bytes
         if self.received_bytes >= self._trim_at:
@@ -302,7 +304,7 @@ class Link(Reconnecting):
             case Pingresp():
                 self._pings.answered()
             case Auth():
-                self._authenticator.take(event, connection)
+                self._auth_exchanges.take(event, connection)
             case Disconnect():
                 connection.end(server_goodbye(event, str(self.uri)))
 
@@ -319,9 +321,9 @@ class Link(Reconnecting):
             return
         self.address.accepted()
         if not connack.session_present:
-            self.router.let_go()
+            self.router.release_held()
         elif self.router.is_holding:
-            connection.start(self._let_go)
+            connection.start(self._release_held)
         attempts = self.connected()
         self.connections += 1
         connection.opened()
@@ -337,10 +339,10 @@ class Link(Reconnecting):
             )
         )
 
-    async def _let_go(self) -> None:
+    async def _release_held(self) -> None:
         # A timer of its own: a broker that waits for our acknowledgement may be silent.
         await anyio.sleep(self.config.unclaimed_s)
-        self.router.let_go()
+        self.router.release_held()
 
     # -- what goes to the broker ---------------------------------------------------
 
@@ -375,7 +377,7 @@ class Link(Reconnecting):
         """Do another exchange on the present connection."""
         await self.ready()
         if self._connection is not None:
-            await self._authenticator.again(self._connection)
+            await self._auth_exchanges.again(self._connection)
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life and wait for it."""

@@ -109,7 +109,7 @@ class Outbox:
         *,
         check: Callable[[], None],
         wake: Callable[[], None],
-        write_down: Callable[[], Awaitable[None]] | None = None,
+        save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
         self._outgoing = protocol.outgoing
@@ -117,7 +117,7 @@ class Outbox:
         self._max_bytes = config.outbox_bytes
         self._check = check
         self._wake = wake
-        self._write_down = write_down
+        self._save = save
         # Who waits for room, in order of arrival.
         self._queue: deque[tuple[Flow, anyio.Event]] = deque()
 
@@ -134,9 +134,9 @@ class Outbox:
         else:
             await self._turn_of(flow)
         self._wake()
-        if self._write_down is not None:
+        if self._save is not None:
             # Accepted means safe, whether there is a connection or not.
-            await self._write_down()
+            await self._save()
         if isinstance(flow, ExpiringFlow):
             expiring = self._protocol.expiring
             expiring.watch(flow)

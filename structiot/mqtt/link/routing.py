@@ -157,7 +157,7 @@ class Router:
         for message in held:
             self._deliver(message)
 
-    def let_go(self) -> None:
+    def release_held(self) -> None:
         """Wait no longer for subscribers of what was held."""
         self.is_holding = False
         self._claim()

@@ -123,10 +123,6 @@ class SqliteStore:
             self._apply, client_id, changes, limiter=self._limiter
         )
 
-    async def forget(self, client_id: str) -> None:
-        """Erase a session."""
-        await anyio.to_thread.run_sync(self._forget, client_id, limiter=self._limiter)
-
     async def close(self) -> None:
         """Close the file; closing twice is silent."""
         connection, self._connection = self._connection, None
@@ -199,14 +195,6 @@ class SqliteStore:
                 ),
             ):
                 connection.executemany(statement, [(client_id, one) for one in numbers])
-
-    def _forget(self, client_id: str) -> None:
-        with self._transaction() as connection:
-            for table in ("flows", "received"):
-                connection.execute(
-                    f"DELETE FROM {table} WHERE client_id = ?",  # noqa: S608 - two literals
-                    (client_id,),
-                )
 
 
 def _write_properties(properties: PublishProperties | None) -> str | None:

@@ -47,24 +47,24 @@ class Subscribing:
         self._postponed: deque[tuple[Request, anyio.Event | None]] = deque()
         self._is_silent = False
 
-    def ask(self, entry: Filter) -> None:
+    def subscribe(self, entry: Filter) -> None:
         """Subscribe now if there is a connection, else at the next one."""
         entry.ask_again()
         self._unwanted.pop(entry.request.topic_filter, None)
         if self._protocol.state is State.OPEN:
-            self._do(partial(self._subscribe, [entry]))
+            self._do(partial(self._write_subscribe, [entry]))
 
     def _do(self, request: Request, done: anyio.Event | None = None) -> None:
         if self._postponed or not request():
             self._postponed.append((request, done))
 
-    def go_on(self) -> None:
+    def send_postponed(self) -> None:
         """Send what has waited for a packet id, once all answers are dealt with."""
         if self._protocol.state is State.OPEN:
             while self._postponed and self._postponed[0][0]():
                 self._postponed.popleft()
 
-    def _subscribe(self, entries: list[Filter]) -> bool:
+    def _write_subscribe(self, entries: list[Filter]) -> bool:
         """Write a SUBSCRIBE; False if there is no packet id for it."""
         entries = [entry for entry in entries if self._router.knows(entry)]
         if self._protocol.version >= 5:
@@ -110,7 +110,7 @@ class Subscribing:
         )
         return True
 
-    async def answered(self, entry: Filter) -> None:
+    async def subscribed(self, entry: Filter) -> None:
         """Wait for the broker's answer.
 
         Raises:
@@ -152,9 +152,9 @@ class Subscribing:
         for start in range(0, len(unwanted), step):
             names = unwanted[start : start + step]
             done = anyio.Event()
-            self._do(partial(self._unsubscribe, names, done), done)
+            self._do(partial(self._write_unsubscribe, names, done), done)
         for start in range(0, len(wanted), step):
-            self._do(partial(self._subscribe, wanted[start : start + step]))
+            self._do(partial(self._write_subscribe, wanted[start : start + step]))
         out += written
 
     def take_suback(self, suback: Suback) -> None:
@@ -191,7 +191,7 @@ class Subscribing:
             for messages in entry.subscribers:
                 messages.refused(error)
 
-    def forget(self, entry: Filter) -> anyio.Event | None:
+    def unsubscribe(self, entry: Filter) -> anyio.Event | None:
         """Unsubscribe, if the broker can know the filter; give the answer's event.
 
         Without a connection it is done at the next one, should the session live.
@@ -203,10 +203,10 @@ class Subscribing:
         if self._protocol.state is not State.OPEN:
             return None
         done = anyio.Event()
-        self._do(partial(self._unsubscribe, (name,), done), done)
+        self._do(partial(self._write_unsubscribe, (name,), done), done)
         return done
 
-    def _unsubscribe(self, names: tuple[str, ...], done: anyio.Event) -> bool:
+    def _write_unsubscribe(self, names: tuple[str, ...], done: anyio.Event) -> bool:
         """Write an UNSUBSCRIBE; False if there is no packet id for it."""
         try:
             packet_id = self._protocol.unsubscribe(names)
@@ -219,7 +219,7 @@ class Subscribing:
             self._unsubscribed[packet_id] = (done, names)
         return packet_id > 0
 
-    async def forgotten(self, done: anyio.Event | None, patience_s: float) -> None:
+    async def unsubscribed(self, done: anyio.Event | None, patience_s: float) -> None:
         """Wait for the answer to an UNSUBSCRIBE, shielded and bounded.
 
         A broker that was silent once is not waited for again on this connection.

@@ -11,10 +11,10 @@ from structiot.mqtt.wire.messages import Auth, Connack
 from structiot.mqtt.wire.properties import AuthProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["Exchange"]
+__all__ = ["EnhancedAuth"]
 
 
-class Exchange:
+class EnhancedAuth:
     """The exchanges of one connection.
 
     Args:

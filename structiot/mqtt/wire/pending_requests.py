@@ -9,14 +9,14 @@ from structiot.mqtt.wire.messages import Subscribe, SubscriptionRequest, Unsubsc
 from structiot.mqtt.wire.properties import SubscribeProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["REQUEST_IDS", "Asking"]
+__all__ = ["REQUEST_IDS", "PendingRequests"]
 
 # Packet ids that messages leave free: however many of them wait, a request waits for
 # other requests at most.
 REQUEST_IDS = 100
 
 
-class Asking:
+class PendingRequests:
     """The requests of one connection that wait for their answer.
 
     Args:
@@ -29,7 +29,7 @@ class Asking:
     def __init__(self, ids: PacketIds) -> None:
         self.maximum_packet_bytes: int | None = None
         self._ids = ids
-        self._asked: set[int] = set()
+        self._pending: set[int] = set()
 
     def subscribe(
         self,
@@ -67,7 +67,7 @@ class Asking:
             self._ids.free(packet.packet_id)
             raise
         out += data
-        self._asked.add(packet.packet_id)
+        self._pending.add(packet.packet_id)
 
     def _check_size(self, size: int) -> None:
         limit = self.maximum_packet_bytes
@@ -77,14 +77,14 @@ class Asking:
 
     def answered(self, packet_id: int) -> bool:
         """Take an answer; False if it belongs to nothing."""
-        if packet_id not in self._asked:
+        if packet_id not in self._pending:
             return False
-        self._asked.discard(packet_id)
+        self._pending.discard(packet_id)
         self._ids.free(packet_id)
         return True
 
     def connection_lost(self) -> None:
         """No answer will come any more."""
-        for packet_id in self._asked:
+        for packet_id in self._pending:
             self._ids.free(packet_id)
-        self._asked.clear()
+        self._pending.clear()

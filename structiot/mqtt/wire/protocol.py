@@ -25,7 +25,7 @@ from typing import Final, TypeAlias
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
-from structiot.mqtt.wire.enhanced_auth import Exchange
+from structiot.mqtt.wire.enhanced_auth import EnhancedAuth
 from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.expiring import Expiring
 from structiot.mqtt.wire.flows.inbound import Ack as OwedAck
@@ -56,7 +56,7 @@ from structiot.mqtt.wire.messages import (
     SubscriptionRequest,
     Unsuback,
 )
-from structiot.mqtt.wire.pending_requests import REQUEST_IDS, Asking
+from structiot.mqtt.wire.pending_requests import REQUEST_IDS, PendingRequests
 from structiot.mqtt.wire.properties import (
     ConnackProperties,
     DisconnectProperties,
@@ -127,9 +127,9 @@ class ClientProtocol:
         self.outgoing: Outgoing = Outgoing(self.ids, window=self.send_window)
         self.expiring: Expiring = Expiring(self.outgoing)
         self.incoming: Incoming = Incoming()
-        self._asking = Asking(self.ids)
+        self._requests = PendingRequests(self.ids)
         self._clean_start = True
-        self._exchange = Exchange(None)
+        self._enhanced_auth = EnhancedAuth(None)
         self._write_publish: Write = encode_publish_into
         self._aliases_in: dict[int, str] = {}
         self._alias_maximum_in = 0
@@ -143,7 +143,7 @@ class ClientProtocol:
         self.state = State.CONNECTING
         self.violation = None
         self._clean_start = connect.clean_start
-        self._exchange = Exchange(connect.properties.authentication_method)
+        self._enhanced_auth = EnhancedAuth(connect.properties.authentication_method)
         self._aliases_in = {}
         self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
         # A server of 3.1.1 cannot be told, so it cannot exceed it either.
@@ -183,7 +183,7 @@ class ClientProtocol:
         self.state = State.CLOSED
         self.outgoing.pause()
         self.incoming.pause()
-        self._asking.connection_lost()
+        self._requests.connection_lost()
         self.out.clear()
 
     # -- receiving ----------------------------------------------------------------
@@ -238,7 +238,7 @@ class ClientProtocol:
         event: Event | None = None
         if isinstance(packet, Auth):
             is_open = self.state is OPEN
-            if not self._object(self._exchange.take(packet, is_open=is_open)):
+            if not self._object(self._enhanced_auth.take(packet, is_open=is_open)):
                 event = packet
         elif isinstance(packet, Disconnect):
             event = packet
@@ -255,7 +255,7 @@ class ClientProtocol:
 
     def _take_answer(self, packet: Packet) -> Event | None:
         if isinstance(packet, Suback | Unsuback):
-            if not self._asking.answered(packet.packet_id):
+            if not self._requests.answered(packet.packet_id):
                 self.outgoing.unknown += 1
                 return None
             self.outgoing.pump(self.out, self.version)
@@ -288,14 +288,14 @@ class ClientProtocol:
         if connack.session_present and self._clean_start:
             self._violate("the server kept a session that was to be clean")
             return
-        if self._object(self._exchange.accepted(connack)):
+        if self._object(self._enhanced_auth.accepted(connack)):
             return
         limits = self.limits = connack.properties
         self.state = State.OPEN
         if limits.server_keep_alive_s is not None:
             self.keep_alive.agree(limits.server_keep_alive_s)
         self._write_publish = self.outgoing.write = writer_for(limits)
-        self._asking.maximum_packet_bytes = limits.maximum_packet_bytes
+        self._requests.maximum_packet_bytes = limits.maximum_packet_bytes
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
             self.outgoing.resume(self.out, self.version, window=window)
@@ -321,7 +321,7 @@ class ClientProtocol:
 
     def authenticate(self, data: bytes | None, *, again: bool = False) -> None:
         """Write an AUTH: the answer to the server's, or the first of another exchange."""
-        exchange = self._exchange
+        exchange = self._enhanced_auth
         packet = exchange.begin_again(data) if again else exchange.answer(data)
         if self.state in {State.CONNECTING, State.OPEN}:
             self.out += encode(packet, self.version)
@@ -364,11 +364,11 @@ class ClientProtocol:
             UsageError: The standard does not let us send this.
             CommandRefused: The packet is longer than the server takes.
         """
-        return self._asking.subscribe(self.out, self.version, requests, properties)
+        return self._requests.subscribe(self.out, self.version, requests, properties)
 
     def unsubscribe(self, topic_filters: tuple[str, ...]) -> int:
         """Write an UNSUBSCRIBE, as `subscribe` does."""
-        return self._asking.unsubscribe(self.out, self.version, topic_filters)
+        return self._requests.unsubscribe(self.out, self.version, topic_filters)
 
     # -- keep-alive ---------------------------------------------------------------
 

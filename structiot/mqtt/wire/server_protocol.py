@@ -152,7 +152,9 @@ class ServerProtocol:
             self.last_received_at = now
         if self._later:
             packets, self._later = self._later + packets, []
-        events = self._sort(packets) if self.state is OPEN else self._greet(packets)
+        events = (
+            self._sort(packets) if self.state is OPEN else self._take_first(packets)
+        )
         if not self._later and self.violation is None:
             self._look_for_fault()
         return events
@@ -172,7 +174,7 @@ class ServerProtocol:
                 break
         return events
 
-    def _greet(self, packets: list[Packet]) -> list[Packet]:
+    def _take_first(self, packets: list[Packet]) -> list[Packet]:
         """Give the CONNECT, or an AUTH while it is decided on; keep what is behind."""
         for index, packet in enumerate(packets):
             if self.state is ServerState.CLOSING:
@@ -321,7 +323,7 @@ class ServerProtocol:
                 ),
                 maximum_packet_bytes=properties.maximum_packet_bytes,
             ).write
-        self._decoder.welcome()
+        self._decoder.connected()
         self._outgoing, self._received = outgoing, received
         outgoing.write = self.write_publish
         self.state = ServerState.OPEN

@@ -10,10 +10,8 @@ tree takes filters as they are, so give it the inner one (`parse_shared`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Generic, TypeVar
-
-from structiot.errors import ProtocolViolation
 
 __all__ = [
     "TopicTree",
@@ -22,16 +20,12 @@ __all__ = [
     "matches",
     "name_fault",
     "parse_shared",
-    "validate_topic_filter",
-    "validate_topic_name",
 ]
 
 MAX_TOPIC_BYTES = 65_535
 MAX_CACHED_NAMES = 4096
 MAX_CACHED_NAME_CHARS = 256
 SHARED_PREFIX = "$share/"
-NAME_INVALID = 0x90
-FILTER_INVALID = 0x8F
 
 T = TypeVar("T", bound=Hashable)
 
@@ -78,28 +72,6 @@ def filter_fault(topic_filter: str) -> str | None:
         if not topic_filter:
             return "is shared without a filter behind the group name"
     return _wildcard_fault(topic_filter)
-
-
-def validate_topic_name(name: str) -> None:
-    """Refuse a topic name that a peer must not send.
-
-    Raises:
-        ProtocolViolation: Code 0x90, topic name invalid.
-    """
-    fault = name_fault(name)
-    if fault is not None:
-        raise ProtocolViolation(f"topic name {fault}", code=NAME_INVALID)
-
-
-def validate_topic_filter(topic_filter: str) -> None:
-    """Refuse a topic filter, shared or plain, that a peer must not send.
-
-    Raises:
-        ProtocolViolation: Code 0x8F, topic filter invalid.
-    """
-    fault = filter_fault(topic_filter)
-    if fault is not None:
-        raise ProtocolViolation(f"topic filter {fault}", code=FILTER_INVALID)
 
 
 def is_shared(topic_filter: str) -> bool:
@@ -198,27 +170,6 @@ class TopicTree(Generic[T]):
                 break
             del parent.children[level]
         return True
-
-    def values(self, topic_filter: str) -> tuple[T, ...]:
-        """Give what is filed under exactly this filter, in order of arrival."""
-        node = self._root
-        for level in topic_filter.split("/"):
-            child = node.children.get(level)
-            if child is None:
-                return ()
-            node = child
-        return tuple(node.values)
-
-    def items(self) -> Iterator[tuple[str, T]]:
-        """Iterate over all pairs of filter and value; do not change the tree."""
-        todo = [(self._root, "")]
-        while todo:
-            node, path = todo.pop()
-            for level, child in node.children.items():
-                topic_filter = path + level
-                for value in child.values:
-                    yield topic_filter, value
-                todo.append((child, topic_filter + "/"))
 
     def match(self, name: str) -> tuple[T, ...]:
         """Give the values of every filter that matches a valid topic name."""

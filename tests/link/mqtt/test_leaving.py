@@ -219,6 +219,6 @@ async def test_a_store_that_cannot_be_written_is_an_error_and_no_hang(broker):
     with pytest.raises(UsageError, match="the disk is full"):
         async with open_client(broker) as client:
             disk: Any = FullDisk()
-            client._link.memory = disk
+            client._link.stored_session = disk
     assert not client.is_connected
     await broker.connection.ended.wait()

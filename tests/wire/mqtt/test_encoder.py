@@ -16,8 +16,8 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
     pubrel_bytes,
 )
+from structiot.mqtt.wire.codec.fast_path import MAX_CACHED_TOPICS, _topic_fields
 from structiot.mqtt.wire.codec.fields import write_counted, write_varint
-from structiot.mqtt.wire.codec.quick import MAX_CACHED_TOPICS, _topic_fields
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,

@@ -10,8 +10,8 @@ import pytest
 from structiot.errors import UsageError
 from structiot.mqtt.wire import properties as property_module
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.codec.blocks import write_properties
 from structiot.mqtt.wire.codec.decoder import Role
+from structiot.mqtt.wire.codec.property_blocks import write_properties
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.codec.blocks import read_properties, write_properties
 from structiot.mqtt.wire.codec.fields import Reader
+from structiot.mqtt.wire.codec.property_blocks import read_properties, write_properties
 from structiot.mqtt.wire.messages import Connect, Will
 from structiot.mqtt.wire.properties import PublishProperties
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.memory_accounting import message_weight, topic_weight
+from structiot.mqtt.broker.memory_accounting import message_bytes, topic_bytes
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -27,10 +27,10 @@ class Retained:
     expires_at: float | None
 
     @property
-    def weight(self) -> int:
+    def held_bytes(self) -> int:
         """What it costs, its place in the tree included."""
-        weight = message_weight(self.topic, self.payload, self.properties)
-        return weight + topic_weight(self.topic)
+        size = message_bytes(self.topic, self.payload, self.properties)
+        return size + topic_bytes(self.topic)
 
 
 class _Level:
@@ -82,7 +82,7 @@ class RetainedStore:
             return True
         item = Retained(topic, payload, message.qos, message.properties, expires_at)
         is_full = self._count >= self._max_items
-        if is_full or self._bytes + item.weight > self._max_bytes:
+        if is_full or self._bytes + item.held_bytes > self._max_bytes:
             self.refused += 1
             return False
         self.restore(item)
@@ -99,7 +99,7 @@ class RetainedStore:
             level = below
         level.item = item
         self._count += 1
-        self._bytes += item.weight
+        self._bytes += item.held_bytes
 
     def get(self, topic: str) -> Retained | None:
         """Give what a topic has."""
@@ -124,7 +124,7 @@ class RetainedStore:
         if item is None:
             return False
         self._count -= 1
-        self._bytes -= item.weight
+        self._bytes -= item.held_bytes
         for name, parent in zip(reversed(names), reversed(path[:-1]), strict=True):
             child = path.pop()
             if child.item is not None or child.below:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
-from structiot.mqtt.broker.memory_accounting import message_weight
+from structiot.mqtt.broker.memory_accounting import message_bytes
 from structiot.mqtt.wire.flows.flow import DONE, Flow, PacketIds
 from structiot.mqtt.wire.flows.outbound import Outgoing
 from structiot.mqtt.wire.messages import SubscriptionRequest, Will
@@ -47,7 +47,7 @@ class Delivery(Flow):
         expires_at: float | None = None,
     ) -> None:
         super().__init__(topic, payload, flags, properties)
-        self.size: int = message_weight(topic, payload, properties)
+        self.size: int = message_bytes(topic, payload, properties)
         self.expires_at: float | None = expires_at
 
 
@@ -166,7 +166,7 @@ class Pool:
     nobody else does.
 
     Attributes:
-        held_bytes: The weight, as of the last `settle` of each session.
+        held_bytes: Their size, as of the last `settle` of each session.
     """
 
     __slots__ = ("_most_bytes", "held_bytes")

@@ -8,7 +8,7 @@ from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.memory_accounting import topic_weight
+from structiot.mqtt.broker.memory_accounting import topic_bytes
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -74,10 +74,10 @@ class Subscribing(Delivering):
             return ReasonCode.NOT_AUTHORIZED
         if name in session.subscriptions:
             return None
-        weight = session.subscribed_bytes + topic_weight(name)
+        size = session.subscribed_bytes + topic_bytes(name)
         if (
             len(session.subscriptions) >= self.limits.subscriptions
-            or weight > self.limits.subscription_bytes
+            or size > self.limits.subscription_bytes
         ):
             return ReasonCode.QUOTA_EXCEEDED
         return None
@@ -89,7 +89,7 @@ class Subscribing(Delivering):
         if old is not None:
             self._take_out(old)
         else:
-            session.subscribed_bytes += topic_weight(name)
+            session.subscribed_bytes += topic_bytes(name)
         session.subscriptions[name] = subscription
         self.forget_targets()
         group, inner = parse_shared(name)
@@ -108,7 +108,7 @@ class Subscribing(Delivering):
         """Remove a subscription."""
         session, name = subscription.session, subscription.request.topic_filter
         del session.subscriptions[name]
-        session.subscribed_bytes -= topic_weight(name)
+        session.subscribed_bytes -= topic_bytes(name)
         self._take_out(subscription)
         self.forget_targets()
         if self.journal is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structiot.mqtt.wire.codec.decoder import SMALLEST_FIRST_BYTES, Decoder
 from structiot.mqtt.wire.codec.encoder import encode
-from structiot.mqtt.wire.codec.quick import (
+from structiot.mqtt.wire.codec.fast_path import (
     PINGREQ,
     PINGRESP,
     encode_publish_into,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from structiot.mqtt.wire.codec.blocks import read_properties
 from structiot.mqtt.wire.codec.fields import Reader, refuse
+from structiot.mqtt.wire.codec.property_blocks import read_properties
 from structiot.mqtt.wire.messages import (
     Ack,
     Auth,

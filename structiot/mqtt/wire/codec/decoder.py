@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
-from structiot.mqtt.wire.codec.blocks import read_properties
 from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
 from structiot.mqtt.wire.codec.fields import Reader, refuse
+from structiot.mqtt.wire.codec.property_blocks import read_properties
 from structiot.mqtt.wire.messages import (
     PUBLISH_FLAGS,
     Ack,
@@ -301,11 +301,11 @@ class Decoder:
         if type(packet) is Connect:
             self.version = packet.version
             if packet.properties.authentication_method is None:
-                self.welcome()
+                self.connected()
         return packet
 
-    def welcome(self) -> None:
-        """The peer may send longer packets than the first."""
+    def connected(self) -> None:
+        """The peer may send longer packets than the first now."""
         self.max_packet_bytes = self._max_packet_bytes
 
     def _topic(

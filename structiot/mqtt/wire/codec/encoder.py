@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structiot.errors import UsageError
-from structiot.mqtt.wire.codec.blocks import write_properties
+from structiot.mqtt.wire.codec.fast_path import PINGREQ, PINGRESP, encode_publish_into
 from structiot.mqtt.wire.codec.fields import (
     write_binary,
     write_counted,
@@ -20,7 +20,7 @@ from structiot.mqtt.wire.codec.fields import (
     write_string,
     write_uint,
 )
-from structiot.mqtt.wire.codec.quick import PINGREQ, PINGRESP, encode_publish_into
+from structiot.mqtt.wire.codec.property_blocks import write_properties
 from structiot.mqtt.wire.messages import (
     Ack,
     Auth,

@@ -10,13 +10,13 @@ from struct import Struct
 from typing import NoReturn
 
 from structiot.errors import UsageError
-from structiot.mqtt.wire.codec.blocks import write_properties
 from structiot.mqtt.wire.codec.fields import (
     MAX_VARINT,
     write_packet_id,
     write_string,
     write_varint,
 )
+from structiot.mqtt.wire.codec.property_blocks import write_properties
 from structiot.mqtt.wire.messages import PUBLISH_FLAGS, RETAIN
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.topics import name_fault

@@ -12,12 +12,12 @@ from structiot.mqtt.wire.flows.flow import WAITING, Flow
 from structiot.mqtt.wire.flows.journal import Changes, Journal, StoredFlow
 from structiot.mqtt.wire.protocol import ClientProtocol
 
-__all__ = ["Memory"]
+__all__ = ["StoredSession"]
 
 _log = logging.getLogger(__name__)
 
 
-class Memory:
+class StoredSession:
     """Writes one session down, and reads it at the start.
 
     Attributes:
@@ -35,7 +35,7 @@ class Memory:
         self._frozen: Changes | None = None
         self._one_at_a_time = anyio.Lock()
 
-    async def recall(self) -> None:
+    async def load(self) -> None:
         """Read the session of an earlier process, before the first connection.
 
         Raises:
@@ -76,7 +76,7 @@ class Memory:
         flow.packet_id = stored.packet_id
         return flow
 
-    async def write_down(self) -> None:
+    async def save(self) -> None:
         """Return when everything that has changed so far is safe.
 
         Raises:
@@ -100,7 +100,7 @@ class Memory:
         """Write the rest down and close the store."""
         self.freeze()
         try:
-            await self.write_down()
+            await self.save()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._store.close()

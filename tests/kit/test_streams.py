@@ -19,7 +19,7 @@ from structiot._kit.net.tls import client_context
 from structiot._kit.streams import StreamOpener
 from structiot._kit.websocket import accept_websocket
 from structiot.errors import CertificateRefused, ConfigError, ConnectFailed
-from tests._support.cancel_sweep import cancel_sweep
+from structiot.testing import cancel_sweep
 from tests.kit.dial_in import Hall, echo, hall, says
 
 pytestmark = pytest.mark.virtual_time

@@ -17,7 +17,7 @@ FAILED = 1
 
 @click.command(short_help="Say who a device is.")
 @strip_command()
-async def info(strip: MaxSmartStrip, *, wants_json: bool) -> None:
+async def info(strip: MaxSmartStrip, *, wants_json: bool) -> None:  # noqa: ASYNC124 - awaited like the others
     """Say who the device at HOST is, and what it can."""
     known, can = strip.info, strip.capabilities
     if wants_json:

@@ -117,7 +117,7 @@ class SharedConnection(Generic[T]):
         while not self._opened:
             tell(f"{self.label}: {self.reason}")
             await self._changed.wait()
-        with anyio.CancelScope() as scope:
+        with anyio.CancelScope() as scope:  # noqa: ASYNC100 - the block has its own
             self._users.append(scope)
             try:
                 yield

@@ -11,8 +11,8 @@ is read or written any more).
 
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
-A client may send after CONNECT without waiting (3.1.1 section 3.1.4, 5.0 section 3.1.4),
-unless it has named an authentication method (5.0 section 4.12).
+After CONNECT a client need not wait (section 3.1.4 of both versions), unless it has named
+an authentication method (5.0 section 4.12).
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ class ServerProtocol:
             self.last_received_at = now
         if self._later:
             packets, self._later = self._later + packets, []
-        events = (
-            self._sort(packets) if self.state is OPEN else self._take_first(packets)
-        )
+        events = self._sort(packets) if self.state is OPEN else self._begin(packets)
         if not self._later and self.violation is None:
             self._look_for_fault()
         return events
@@ -174,7 +172,7 @@ class ServerProtocol:
                 break
         return events
 
-    def _take_first(self, packets: list[Packet]) -> list[Packet]:
+    def _begin(self, packets: list[Packet]) -> list[Packet]:
         """Give the CONNECT, or an AUTH while it is decided on; keep what is behind."""
         for index, packet in enumerate(packets):
             if self.state is ServerState.CLOSING:

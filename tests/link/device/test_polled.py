@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -12,12 +10,8 @@ import pytest
 
 from structiot.devices import PolledDevice, PowerChanged, StateChanged
 from structiot.errors import (
-    AuthRefused,
     ConnectFailed,
-    DeviceReplaced,
     LinkLost,
-    ProtocolViolation,
-    RateLimited,
     UsageError,
 )
 from structiot.model import (
@@ -28,7 +22,6 @@ from structiot.model import (
     Device,
     DeviceEvent,
     DeviceInfo,
-    EntitiesChanged,
     Number,
     Select,
     Sensor,
@@ -292,136 +285,3 @@ async def test_what_an_entity_cannot_take_is_refused_before_anything_is_sent(
         for told in good:
             await device.command(*told)
         assert device.told == good
-
-
-# ---------------------------------------------------------------- away and back
-
-
-async def test_three_failures_in_a_row_are_away_once_and_one_success_is_back_once(
-    caplog,
-):
-    caplog.set_level(logging.INFO, "structiot.toy")
-    async with opened() as (appliance, plug), plug.events() as events:
-        await anyio.sleep(1)
-        await waiting(events)
-        appliance.trouble = GONE
-        await anyio.sleep(5.5)
-        assert is_there(plug)
-        await anyio.sleep(3600)
-        assert availability(await waiting(events)) == [(False, "connection refused")]
-        appliance.trouble = None
-        await anyio.sleep(61)
-        assert availability(await waiting(events)) == [(True, "")]
-        polls = len(appliance.polls)
-        await anyio.sleep(20)
-        assert len(appliance.polls) - polls == 4
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    went, came = caplog.messages
-    assert went == "Plug is away: connection refused; asking on"
-    assert came.startswith("Plug is back after 3")
-
-
-async def test_a_success_in_between_begins_the_count_anew():
-    class Moody(Appliance):
-        async def ask(self, what):
-            self.trouble = GONE if len(self.asked) % 3 else None
-            return await super().ask(what)
-
-    appliance = Moody()
-    async with Plug(appliance, surroundings()) as plug, plug.events():
-        always = plug.availability
-        await anyio.sleep(600)
-        assert len(appliance.polls) > 120
-        assert plug.availability is always
-
-
-async def test_the_delays_between_retries_grow_up_to_a_minute():
-    async with opened() as (appliance, plug), plug.events():
-        await anyio.sleep(1)
-        appliance.trouble = GONE
-        appliance.asked.clear()
-        await anyio.sleep(1800)
-        polls = appliance.polls
-        gaps = [after - before for before, after in itertools.pairwise(polls)]
-        assert 0.8 <= gaps[0] <= 1.0
-        assert 48 <= gaps[-1] <= 60
-        assert len(polls) < 45
-
-
-async def test_another_device_in_its_place_needs_no_second_failure():
-    async with opened() as (appliance, plug), plug.events() as events:
-        await anyio.sleep(1)
-        await waiting(events)
-        appliance.trouble = DeviceReplaced("another device answers", host="plug")
-        await anyio.sleep(5)
-        assert availability(await waiting(events)) == [
-            (False, "another device answers")
-        ]
-
-
-async def test_who_begins_to_read_while_it_is_away_is_given_nothing_old():
-    async with opened() as (appliance, plug), plug.events():
-        await anyio.sleep(1)
-        appliance.trouble = ProtocolViolation("nonsense")
-        await anyio.sleep(60)
-        async with plug.readings() as readings:
-            assert await waiting(readings) == []
-
-
-async def test_refused_credentials_are_tried_once_and_end_the_block():
-    with pytest.raises(AuthRefused, match="wrong password"):
-        async with opened() as (appliance, plug), plug.events() as events:
-            await anyio.sleep(1)
-            appliance.asked.clear()
-            appliance.trouble = AuthRefused("wrong password")
-            await anyio.sleep(3600)
-    assert len(appliance.polls) == 1
-    assert not plug.is_available
-    assert (False, "wrong password") in availability([event async for event in events])
-
-
-async def test_a_peer_that_has_had_enough_is_left_alone_even_by_newcomers():
-    async with opened() as (appliance, plug):
-        async with plug.events():
-            await anyio.sleep(1)
-            appliance.trouble = RateLimited("too many requests", retry_after_s=300)
-            with pytest.raises(RateLimited):
-                await plug.command("relay", command=False)
-            await anyio.sleep(5)
-        since = anyio.current_time()
-        appliance.trouble = None
-        appliance.asked.clear()
-        async with plug.events():
-            await anyio.sleep(400)
-        assert appliance.polls[0] - since == pytest.approx(299)
-
-
-# ---------------------------------------------------------------- described anew
-
-
-async def test_a_device_that_is_described_anew_says_so_and_forgets_old_states():
-    class Renamed(Plug):
-        def rename(self, name: str) -> None:
-            info = DeviceInfo(id=self.info.id, system="toy", name=name)
-            self._describe(info, self.entities[:1], reason="renamed")
-
-    async with (
-        Renamed(Appliance(), surroundings(), 60.0) as plug,
-        plug.events() as events,
-    ):
-        await waiting(events)
-        plug.rename("Lamp")
-        (change,) = await waiting(events)
-        assert isinstance(change, EntitiesChanged)
-        assert change.reason == "renamed"
-        assert plug.info.name == "Lamp"
-        assert plug.states == {"relay": True}
-        plug.rename("Lamp")
-        assert await waiting(events) == []
-
-
-@pytest.mark.parametrize("offline_after", [0, -1])
-async def test_a_device_is_away_after_a_failure_at_the_earliest(offline_after):
-    info = DeviceInfo(id="x", system="toy", name="X")
-    with pytest.raises(UsageError, match="offline_after is at least 1"):
-        PolledDevice(info, offline_after=offline_after)

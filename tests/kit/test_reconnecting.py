@@ -183,12 +183,12 @@ async def test_what_is_no_error_of_ours_ends_the_loop_as_it_is():
 # ------------------------------------------------------------------ asked for
 
 
-async def test_retry_now_ends_a_wait():
-    async with running(ScriptedLink(FAILED, FAILED, FAILED)) as link:
+async def test_retry_now_ends_one_wait():
+    async with running(ScriptedLink(FAILED, FAILED, FAILED, FAILED)) as link:
         await anyio.sleep(3.5)
         link.retry_now()
         await link.ready()
-        assert link.began_at == [0, 1, 3, 3.5]
+        assert link.began_at == [0, 1, 3, 3.5, 11.5]
 
 
 async def test_retry_now_holds_for_what_follows_the_present_connection():

@@ -147,25 +147,24 @@ async def test_leaving_the_block_says_goodbye_to_all_and_waits_for_nobody_long()
 
 
 async def test_who_comes_while_the_server_says_goodbye_is_turned_away():
+    served: list[ClientStream] = []
+
+    async def handler(client: ClientStream) -> None:
+        served.append(client)
+        await anyio.sleep_forever()
+
+    async def come_late() -> None:
+        await anyio.sleep(1)
+        late.append(await place.dial())
+
     late: list[ByteStream] = []
     async with anyio.create_task_group() as tg:
-
-        async def come() -> None:
-            late.append(await place.dial())
-
-        async def handler(client: ClientStream) -> None:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                tg.start_soon(come)
-
         async with hall(handler) as place:
-            stream = await place.dial()
-            await anyio.wait_all_tasks_blocked()
-            await stream.aclose()
-            await anyio.sleep(0.1)
-        for one in late:
-            assert await is_closed(one)
+            await place.dial()
+            await anyio.sleep(0.5)
+            tg.start_soon(come_late)
+    assert await is_closed(late[0])
+    assert len(served) == 1
 
 
 async def test_a_server_cancelled_anywhere_leaves_nothing():

@@ -65,3 +65,21 @@ async def test_a_client_that_has_gone_is_noticed_by_writing(is_reset: bool):
         await stream.aclose()
         with anyio.fail_after(10):
             await ended.wait()
+
+
+async def test_last_words_are_heard_by_a_client_whose_own_were_not():
+    """A socket that is closed with something unread in it is reset."""
+
+    async def handler(client: ClientStream) -> None:
+        await client.stream.receive(1)
+        client.out += b"goodbye"
+        client.end()
+
+    async with hall(handler, network=REAL_NETWORK) as place:
+        stream = await place.dial()
+        await stream.send(bytes(200_000))
+        with anyio.fail_after(10):
+            await anyio.wait_readable(stream.extra(SocketAttribute.raw_socket))
+            await stream.send(bytes(10_000))
+            assert await stream.receive() == b"goodbye"
+        await stream.aclose()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 
@@ -15,40 +12,29 @@ from structiot.errors import (
     UsageError,
 )
 from structiot.model import (
-    Availability,
     BinarySensor,
     Button,
     Command,
     Device,
-    DeviceEvent,
     DeviceInfo,
     Number,
     Select,
     Sensor,
     Switch,
 )
-from tests.link.device.toys import Appliance, Plug, states, surroundings, waiting
+from tests.link.device.toys import (
+    Appliance,
+    Plug,
+    availability,
+    opened,
+    states,
+    surroundings,
+    waiting,
+)
 
 pytestmark = pytest.mark.virtual_time
 
 GONE = ConnectFailed("connection refused", host="plug")
-
-
-@asynccontextmanager
-async def opened(poll_s: float = 5.0) -> AsyncGenerator[tuple[Appliance, Plug]]:
-    appliance = Appliance()
-    async with Plug(appliance, surroundings(), poll_s) as plug:
-        appliance.asked.clear()
-        yield appliance, plug
-
-
-def is_there(plug: Plug) -> bool:
-    """Whether it is available; a function, so that types do not remember it."""
-    return plug.is_available
-
-
-def availability(events: list[DeviceEvent]) -> list[tuple[bool, str]]:
-    return [(e.is_available, e.reason) for e in events if isinstance(e, Availability)]
 
 
 # ---------------------------------------------------------------- open and closed

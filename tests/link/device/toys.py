@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import TypeVar
 
@@ -15,7 +16,9 @@ import anyio
 from structiot.devices import BaseDevice, Environment, PolledDevice, PollSchedule
 from structiot.errors import StructiotError
 from structiot.model import (
+    Availability,
     Command,
+    DeviceEvent,
     DeviceInfo,
     Event,
     Reading,
@@ -173,3 +176,20 @@ def states(events: Sequence[object]) -> dict[str, State | None]:
     return {
         event.key: event.state for event in events if isinstance(event, StateChange)
     }
+
+
+@asynccontextmanager
+async def opened(poll_s: float = 5.0) -> AsyncGenerator[tuple[Appliance, Plug]]:
+    appliance = Appliance()
+    async with Plug(appliance, surroundings(), poll_s) as plug:
+        appliance.asked.clear()
+        yield appliance, plug
+
+
+def is_there(plug: Plug) -> bool:
+    """Whether it is available; a function, so that types do not remember it."""
+    return plug.is_available
+
+
+def availability(events: list[DeviceEvent]) -> list[tuple[bool, str]]:
+    return [(e.is_available, e.reason) for e in events if isinstance(e, Availability)]

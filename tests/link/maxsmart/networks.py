@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
 from structiot.sim import FAMILIES, sim_maxsmart_fleet
+from structiot.testing import MemoryNetwork
 
 ALL_FAMILIES = list(FAMILIES)
 

@@ -10,10 +10,10 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart
 from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests._support.golden import golden_files
 from tests.link.maxsmart.networks import ALL_FAMILIES, NoRoute, fleet, hosts
 from tests.link.maxsmart.strips import HOST, SERIAL, WallClock

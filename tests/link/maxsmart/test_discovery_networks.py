@@ -6,9 +6,10 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import BROADCAST, MemoryNetwork
+from structiot._kit.net.memory import BROADCAST
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 from structiot.sim import sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.networks import ALL_FAMILIES, Around, NoRoute, fleet, hosts
 from tests.link.maxsmart.strips import HOST
 

@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     DeviceReplaced,
     LinkLost,
@@ -20,6 +19,7 @@ from structiot.maxsmart import maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.model import Availability, EntitiesChanged
 from structiot.sim import FAMILIES, Fault, FaultKind, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, SERIAL, bench, is_there, waiting
 
 pytestmark = pytest.mark.virtual_time

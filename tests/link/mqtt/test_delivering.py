@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
+from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.messages import (
     Connect,
     Message,
@@ -16,7 +17,6 @@ from structiot.mqtt.wire.messages import (
     Pubrec,
     Pubrel,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import FakeConnection
 from tests.link.mqtt.opening import lasting, open_client
 

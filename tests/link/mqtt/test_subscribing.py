@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot.errors import UsageError
-from structiot.mqtt import MqttClient, SubscribeRefused
+from structiot.mqtt import MqttClient, ReasonCode, SubscribeRefused
 from structiot.mqtt.wire.messages import (
     Message,
     Puback,
@@ -15,7 +15,6 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
     Unsubscribe,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, filters, open_client, take
 
 pytestmark = pytest.mark.virtual_time

@@ -256,7 +256,7 @@ async def test_a_strip_that_never_said_who_it_is_is_believed():
 async def test_new_names_are_told():
     async with bench() as b, b.strip.events() as events:
         await waiting(events)
-        b.sim._strip.port_names[0] = "Kettle"
+        b.sim.rename(1, "Kettle")
         await anyio.sleep(310)
         assert EntitiesChanged in map(type, await waiting(events))
         assert b.strip.info.port_names[0] == "Kettle"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -136,15 +137,15 @@ def test_what_was_removed_is_found_no_more():
 def test_filters_that_come_and_go_cost_no_memory():
     tree: TopicTree[str] = TopicTree()
 
-    def come_and_go() -> None:
-        for number in range(1000):
+    def come_and_go(numbers: Iterable[int]) -> None:
+        for number in numbers:
             tree.add(f"a/{number}/c", "x")
             tree.remove(f"a/{number}/c", "x")
 
-    come_and_go()
+    come_and_go([0])
     tracemalloc.start()
     try:
-        come_and_go()
+        come_and_go(range(1000))
         grown_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -21,8 +21,9 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.memory import MemoryNetwork, MemoryStream
+from structiot._kit.net.memory import MemoryStream
 from structiot._kit.net.network import LOST
+from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -41,7 +42,7 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
     Unsubscribe,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.testing import MemoryNetwork
 
 Answer: TypeAlias = Packet | bytes
 # Rules know which packet they are for, a checker does not.

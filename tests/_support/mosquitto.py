@@ -121,6 +121,11 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the broker, which is running."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def restart(self) -> None:
         self.stop()
         self.start()

@@ -33,17 +33,17 @@ class Tools:
     def __init__(self, server: BrokerServer, version: str) -> None:
         port = server.uri.rpartition(":")[2]
         self.server = server
-        self._common = ["-h", "127.0.0.1", "-p", port, "-V", f"mqttv{version}"]
+        self.common = ["-h", "127.0.0.1", "-p", port, "-V", f"mqttv{version}"]
 
     async def pub(self, *arguments: str, data: bytes | None = None) -> str:
-        command = [mosquitto_program("mosquitto_pub"), *self._common, *arguments]
+        command = [mosquitto_program("mosquitto_pub"), *self.common, *arguments]
         done = await anyio.run_process(command, input=data or b"", check=False)
         assert done.returncode == 0, done.stderr
         return done.stderr.decode()
 
     async def sub(self, *arguments: str) -> list[str]:
         """Subscribe and print; the messages are there already."""
-        command = [mosquitto_program("mosquitto_sub"), *self._common, "-W", "5"]
+        command = [mosquitto_program("mosquitto_sub"), *self.common, "-W", "5"]
         done = await anyio.run_process([*command, *arguments], check=False)
         assert done.returncode == 0, (done.stdout, done.stderr)
         return done.stdout.decode().splitlines()
@@ -51,7 +51,7 @@ class Tools:
     @asynccontextmanager
     async def listening(self, *arguments: str) -> AsyncGenerator[Process]:
         """Subscribe in the background, for live messages."""
-        command = [mosquitto_program("mosquitto_sub"), *self._common, "-W", "10"]
+        command = [mosquitto_program("mosquitto_sub"), *self.common, "-W", "10"]
         before = self.server.core.subscriptions
         async with await anyio.open_process([*command, *arguments]) as process:
             await self.subscribed(beyond=before)
@@ -59,7 +59,7 @@ class Tools:
 
     async def complaint(self, name: str, *arguments: str) -> str:
         """What a program says that was refused."""
-        command = [mosquitto_program(f"mosquitto_{name}"), *self._common, *arguments]
+        command = [mosquitto_program(f"mosquitto_{name}"), *self.common, *arguments]
         done = await anyio.run_process(command, check=False)
         return (done.stderr + done.stdout).decode().lower()
 
@@ -176,7 +176,7 @@ async def test_properties_of_5_0_arrive():
 async def test_a_request_is_answered():
     async with tools("5") as broker:
         server = broker.server
-        rr = [mosquitto_program("mosquitto_rr"), *broker._common, "-W", "5"]
+        rr = [mosquitto_program("mosquitto_rr"), *broker.common, "-W", "5"]
         async with await anyio.open_process(
             [*rr, "-t", "question", "-e", "answer", "-m", "why"],
             stdin=subprocess.DEVNULL,

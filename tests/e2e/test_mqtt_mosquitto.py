@@ -16,6 +16,7 @@ from structiot.mqtt import (
     open_mqttclient,
     subscription,
 )
+from structiot.sim import fault_proxy
 from structiot.testing import cancel_sweep
 from structiot.testing.leaks import open_sockets
 
@@ -76,11 +77,13 @@ async def test_every_subscriber_gets_what_is_retained(mosquitto, protocol: str):
 async def test_the_will_is_published_when_the_client_vanishes(mosquitto, protocol: str):
     topic = f"will/{protocol}"
     settings = {"protocol": protocol, "will": {"topic": topic, "message": "gone"}}
-    async with subscription(topic, uri=mosquitto.uri) as messages:
-        async with open_mqttclient(mosquitto.uri, config=settings) as client:
-            connection = client._link._connection
-            assert connection is not None
-            await connection._stream.aclose()
+    async with (
+        subscription(topic, uri=mosquitto.uri) as messages,
+        fault_proxy(mosquitto.host, mosquitto.port) as proxy,
+    ):
+        host, port = proxy.address
+        async with open_mqttclient(f"mqtt://{host}:{port}/", config=settings):
+            assert proxy.cut() == 1
             message = await anext(messages)
         assert message.payload == b"gone"
 

@@ -18,10 +18,10 @@ import trustme
 from structiot.mqtt import (
     ConnectException,
     MqttAuthRefused,
+    MqttCertificateRefused,
     MqttConnectFailed,
     open_mqttclient,
 )
-from structiot.mqtt.errors import MqttCertificateRefused
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
 
 pytestmark = pytest.mark.e2e

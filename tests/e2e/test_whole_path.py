@@ -303,13 +303,11 @@ async def test_a_strip_that_is_not_there_is_said_once(broker, backend, tmp_path)
 @asynccontextmanager
 async def frozen(broker: Mosquitto) -> AsyncIterator[None]:
     """Keep a broker from doing anything, its connections open."""
-    process = broker._process
-    assert process is not None
-    process.send_signal(signal.SIGSTOP)
+    broker.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        process.send_signal(signal.SIGCONT)
+        broker.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("signals", "status"), [(1, 0), (2, 130)])

@@ -19,7 +19,13 @@ from structiot.errors import (
     ConfigError,
     LinkLost,
 )
-from structiot.mqtt import Connected, MqttClient, ScramSha256, open_mqttclient
+from structiot.mqtt import (
+    Connected,
+    MqttClient,
+    ReasonCode,
+    ScramSha256,
+    open_mqttclient,
+)
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -31,7 +37,6 @@ from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.mosquitto import DEFAULT_CONFIG
 from tests.engines.raw_peer import RawPeer, raw_peer
 

@@ -24,10 +24,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["structiot.mqtt.wire"]):
+    from structiot.mqtt import ReasonCode
     from structiot.mqtt.wire.codec import Decoder
     from structiot.mqtt.wire.codec.decoder import Role
     from structiot.mqtt.wire.messages import Packet
-    from structiot.mqtt.wire.reasons import ReasonCode
 
 from tests.wire.mqtt.vectors import VECTORS
 

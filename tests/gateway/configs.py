@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from structiot.gateway.config import load_config
-from structiot.gateway.errors import InvalidConfig
+from structiot.gateway import InvalidConfig, load_config
 
 
 def written(folder: Path, text: str) -> Path:

@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.gateway.drivers import DeviceRegistry, Source, SystemSection, with_driver
 from structiot.model import DeviceInfo, Switch
+from structiot.testing import MemoryNetwork
 from tests.gateway.support import ScriptedDevice
 
 Run = Callable[["ScriptedDriver"], Awaitable[None]]

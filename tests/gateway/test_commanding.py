@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, ConnectFailed, LinkLost
-from structiot.gateway.device import GatewayDevice
+from structiot.gateway import GatewayDevice
 from tests.gateway.support import (
     ScriptedDevice,
     TopicSink,

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from structiot.errors import ConfigError
-from structiot.gateway.config import load_config
-from structiot.gateway.errors import ConfigProblem, InvalidConfig
+from structiot.gateway import ConfigProblem, InvalidConfig, load_config
 from structiot.mqtt.broker import hash_password
 from tests.gateway.configs import problems_of, written
 

@@ -10,8 +10,7 @@ import anyio
 import pytest
 
 from structiot.errors import ConnectFailed, LinkLost, UsageError
-from structiot.gateway.device import GatewayDevice
-from structiot.gateway.events import DeviceUpdate, GatewayEvent
+from structiot.gateway import DeviceUpdate, GatewayDevice, GatewayEvent
 from structiot.model import (
     Availability,
     DeviceInfo,

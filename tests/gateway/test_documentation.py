@@ -10,16 +10,11 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from structiot.gateway.config import (
-    BrokerSection,
-    GatewayConfig,
-    GatewaySection,
-    MqttSection,
-    load_config,
-)
+from structiot.gateway import GatewayConfig, load_config
+from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
+from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
 from structiot.gateway.entities.topics import Topics
-from structiot.gateway.installed import installed_drivers
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"

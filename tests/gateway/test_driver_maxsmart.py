@@ -13,13 +13,13 @@ import pytest
 
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
-from structiot.gateway.config import load_config
+from structiot.gateway import load_config
 from structiot.gateway.drivers import Source
 from structiot.gateway.drivers.maxsmart import MaxSmartDriver
 from structiot.model import DeviceInfo
 from structiot.sim import MaxSmartSim, sim_maxsmart
+from structiot.testing import MemoryNetwork
 
 pytestmark = pytest.mark.virtual_time
 

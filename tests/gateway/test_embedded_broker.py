@@ -12,12 +12,12 @@ import anyio.to_thread
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import BrokerConnected, Gateway, load_config, open_gateway
 from structiot.gateway.broker import uri_for_us
 from structiot.mqtt import open_broker, open_mqttclient
 from structiot.mqtt.broker import hash_password
+from structiot.testing import MemoryNetwork
 from tests.gateway.support import AT
 
 pytestmark = pytest.mark.virtual_time

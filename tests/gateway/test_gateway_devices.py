@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.sim import sim_maxsmart
+from structiot.testing import MemoryNetwork
 
 pytestmark = pytest.mark.virtual_time
 

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.gateway import (
     BrokerConnected,
     GatewayConfig,
@@ -16,7 +15,7 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.sim import sim_maxsmart
-from structiot.testing import cancel_sweep
+from structiot.testing import MemoryNetwork, cancel_sweep
 
 pytestmark = pytest.mark.virtual_time
 

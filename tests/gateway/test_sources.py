@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     AuthRefused,
     LinkLost,
@@ -20,6 +19,7 @@ from structiot.gateway import load_config, open_gateway
 from structiot.gateway.drivers import ManagedDevice, with_driver
 from structiot.model import DeviceInfo, Event, Occurrence
 from structiot.mqtt import open_mqttclient
+from structiot.testing import MemoryNetwork
 from tests.gateway.scripted_driver import (
     ScriptedDriver,
     of_gateway,

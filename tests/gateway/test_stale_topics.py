@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
 from structiot.gateway import load_config, open_gateway
 from structiot.gateway.drivers import with_driver
 from structiot.mqtt import MqttClient, open_broker, open_mqttclient
+from structiot.testing import MemoryNetwork
 from tests.gateway.scripted_driver import ScriptedDriver, scripted, stay
 
 pytestmark = pytest.mark.virtual_time

@@ -19,6 +19,7 @@ from structiot.mqtt import (
     open_mqttclient,
     subscription,
 )
+from structiot.sim import fault_proxy
 from tests.interop_mqtt.servers import Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
@@ -157,13 +158,13 @@ async def test_the_will_is_published_when_the_client_vanishes(
     server: Server, mine: str, qos: int
 ):
     will = {"topic": f"{mine}/will", "message": "gone", "qos": qos}
-    async with subscription(
-        f"{mine}/will", uri=server.uri, qos=1, config=OLD
-    ) as messages:
-        async with open_mqttclient(server.uri, config={**OLD, "will": will}) as client:
-            connection = client._link._connection
-            assert connection is not None
-            await connection._stream.aclose()
+    async with (
+        subscription(f"{mine}/will", uri=server.uri, qos=1, config=OLD) as messages,
+        fault_proxy("127.0.0.1", server.port) as proxy,
+    ):
+        uri = f"mqtt://127.0.0.1:{proxy.address[1]}"
+        async with open_mqttclient(uri, config={**OLD, "will": will}):
+            assert proxy.cut() == 1
             message = await within(messages)
         assert (message.payload, message.qos) == (b"gone", qos)
 

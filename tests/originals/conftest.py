@@ -75,6 +75,10 @@ class Original:
         self.seconds = answer["seconds"]
         return answer
 
+    async def close(self) -> None:
+        """Let the process come to its end."""
+        await self._stdin.aclose()
+
     async def do(self, do: str, *args: Any, **arguments: Any) -> Any:
         """Do it and give the result; an error is a failure of the test."""
         answer = await self.answer_to(do, *args, **arguments)
@@ -108,7 +112,7 @@ async def original(requirement: str) -> AsyncIterator[Original]:
             yield driven
         finally:
             with anyio.CancelScope(shield=True):
-                await driven._stdin.aclose()
+                await driven.close()
                 with anyio.move_on_after(5):
                     await process.wait()
 

@@ -33,6 +33,8 @@ class Counters:
         received_bytes: Bytes taken from the broker.
         waiting: Own messages of QoS 1 and 2 that wait to be sent.
         in_flight: Own messages of QoS 1 and 2 that wait to be acknowledged.
+        held_bytes: Bytes that the waiting and the in flight hold.
+        packet_ids: Packet ids in use, by messages and by requests.
         unsettled: Deliveries of QoS 1 and 2 that nobody has taken yet.
         dropped: QoS 0 messages lost in slow subscriptions that are still open.
         undecodable: Payloads that a codec of these could not decode.
@@ -46,6 +48,8 @@ class Counters:
     received_bytes: int
     waiting: int
     in_flight: int
+    held_bytes: int
+    packet_ids: int
     unsettled: int
     dropped: int
     undecodable: int
@@ -240,6 +244,8 @@ class MqttClient(Publishing):
             received_bytes=link.received_bytes,
             waiting=len(protocol.outgoing.waiting),
             in_flight=len(protocol.outgoing.inflight),
+            held_bytes=protocol.outgoing.held_bytes,
+            packet_ids=len(protocol.ids.used),
             unsettled=len(protocol.incoming),
             dropped=sum(messages.dropped for messages in subscribers),
             undecodable=sum(messages.undecodable for messages in subscribers),

@@ -151,6 +151,10 @@ class MaxSmartSim(SimHost[MaxSmartFaults]):
         """Empty its statistics, as a reset to factory settings does."""
         self._strip.forget_energy()
 
+    def rename(self, port: int, name: str) -> bool:
+        """Name the strip (port 0) or a port as another client does; False if refused."""
+        return self._strip.rename(port, name)
+
     def become(self, serial: str) -> None:
         """Be another device at the same address: other identifiers, factory's names."""
         self._strip.become(serial)

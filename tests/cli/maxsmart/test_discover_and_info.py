@@ -22,8 +22,8 @@ def test_a_device_is_asked_by_its_address(strip, call):
 
 
 def test_all_that_answer_stand_in_one_table(strip, call):
-    for port, name in enumerate(NAMES):
-        strip.sim._strip.port_names[port] = name
+    for port, name in enumerate(NAMES, start=1):
+        assert strip.sim.rename(port, name)
     where = ["--broadcast", "127.0.0.1", "--wait", "0.3"]
     lines = call("discover", *strip.udp, *where).splitlines()
     assert [line.split() for line in lines] == [

@@ -6,12 +6,12 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.cli._common.following import follow
 from structiot.cli.maxsmart.watch import follow_changes
 from structiot.cli.maxsmart.watch_view import Event, plain_line
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device
 from structiot.sim import sim_maxsmart
+from structiot.testing import MemoryNetwork
 
 pytestmark = pytest.mark.virtual_time
 

@@ -10,7 +10,6 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
 from structiot.mqtt.wire.codec import Decoder, encode
@@ -27,6 +26,7 @@ from structiot.mqtt.wire.messages import (
     SubscriptionRequest,
 )
 from structiot.mqtt.wire.properties import ConnectProperties
+from structiot.testing import MemoryNetwork
 
 P = TypeVar("P", bound=Packet)
 

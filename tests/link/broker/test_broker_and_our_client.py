@@ -13,12 +13,13 @@ from structiot import Environment
 from structiot.mqtt import (
     MqttAuthRefused,
     MqttClient,
+    PublishProperties,
     SubscribeRefused,
     Will,
+    WillProperties,
     open_mqttclient,
 )
 from structiot.mqtt.broker import Passwords, Permission, hash_password
-from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from tests.link.broker.raw import HOST, PORT, Place, broker_place
 
 pytestmark = pytest.mark.virtual_time

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from structiot.errors import AuthRefused
+from structiot.mqtt import ReasonCode
 from structiot.mqtt.broker import AuthExchange, Identity, Permission
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -19,7 +20,6 @@ from structiot.mqtt.wire.messages import (
     Pingresp,
 )
 from structiot.mqtt.wire.properties import AuthProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.broker.raw import Place, RawClient, broker_place, goodbye_of
 
 pytestmark = pytest.mark.virtual_time

@@ -7,9 +7,9 @@ import pytest
 
 from structiot._kit.websocket import WebSocket, connect_websocket
 from structiot.errors import ConnectFailed
+from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect, Disconnect, Message, Pingreq
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.broker.raw import HOST, PORT, Place, RawClient, broker_place
 
 pytestmark = pytest.mark.virtual_time

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.energy import EnergyMeter
 from structiot.errors import TransportError
 from structiot.maxsmart import MaxSmartStrip, StripStatistics, maxsmart_device
 from structiot.sim import CyclingLoad, MaxSmartSim, SimClock, sim_maxsmart
+from structiot.testing import MemoryNetwork
 
 ZONE = ZoneInfo("Europe/Zurich")
 HOST = "127.0.0.2"

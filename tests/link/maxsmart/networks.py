@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
-from structiot.sim import FAMILIES, sim_maxsmart_fleet
+from structiot.sim import FAMILIES, MaxSmartSim, sim_maxsmart_fleet
+from structiot.testing import MemoryNetwork
 
 ALL_FAMILIES = list(FAMILIES)
 
@@ -29,6 +29,18 @@ async def fleet(count: int = 5, network: MemoryNetwork | None = None):
 
 def hosts(devices) -> list[str]:
     return sorted(device.host for device in devices)
+
+
+async def nothing_is_open(
+    network: MemoryNetwork, *, but: Sequence[MaxSmartSim]
+) -> bool:
+    """Whether every place that has sent something but those can be bound anew."""
+    theirs = {(sim.host, sim.udp_port) for sim in but}
+    places = {source for _, source, _ in network.datagrams} - theirs
+    for host, port in places:
+        async with network.open_udp(host, port):
+            pass
+    return bool(places)
 
 
 class NoRoute(MemoryNetwork):

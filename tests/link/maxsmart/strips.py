@@ -14,10 +14,10 @@ import anyio
 from structiot import Environment
 from structiot._kit.environment import Clock
 from structiot._kit.net.host_network import HostNetwork
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import MaxSmartStrip, maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.sim import FAMILIES, Family, MaxSmartSim, sim_maxsmart
+from structiot.testing import MemoryNetwork
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
     ReplyTimeout,
@@ -31,6 +30,7 @@ from structiot.maxsmart import (
 from structiot.maxsmart.wire.messages import HttpNumber, V3Number
 from structiot.model import Availability
 from structiot.sim import FAMILIES, sim_maxsmart, sim_maxsmart_broadcast
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import (
     HOST,
     V3_FAMILIES,

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ConnectFailed,
     ProtocolViolation,
@@ -23,6 +22,7 @@ from structiot.maxsmart import (
 from structiot.maxsmart.wire.messages import HttpNumber, SetPort
 from structiot.model import Device, DeviceInfo, Sensor, Switch
 from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, SERIAL, V3_FAMILIES, WallClock, bench
 
 pytestmark = pytest.mark.virtual_time

@@ -10,12 +10,18 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart
 from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests._support.golden import golden_files
-from tests.link.maxsmart.networks import ALL_FAMILIES, NoRoute, fleet, hosts
+from tests.link.maxsmart.networks import (
+    ALL_FAMILIES,
+    NoRoute,
+    fleet,
+    hosts,
+    nothing_is_open,
+)
 from tests.link.maxsmart.strips import HOST, SERIAL, WallClock
 
 pytestmark = pytest.mark.virtual_time
@@ -198,16 +204,16 @@ async def test_a_loop_that_goes_on_at_the_last_moment_still_hears_who_is_left():
 
 
 async def test_leaving_the_loop_early_keeps_what_was_found_and_leaves_nothing_open():
-    async with fleet(3) as (network, _):
+    async with fleet(3) as (network, sims):
         discovery = discover_maxsmart(environment=Environment(network=network))
         async for _ in discovery:
             break
         assert discovery.found
-        assert len(network._udp) == 3
+        assert await nothing_is_open(network, but=sims)
 
 
 async def test_leaving_the_block_early_ends_the_search():
-    async with fleet(3) as (network, _):
+    async with fleet(3) as (network, sims):
         started_at = anyio.current_time()
         discovery = discover_maxsmart(environment=Environment(network=network))
         async with discovery as devices:
@@ -215,7 +221,7 @@ async def test_leaving_the_block_early_ends_the_search():
                 break
         assert anyio.current_time() - started_at < 0.1
         assert discovery.found
-        assert len(network._udp) == 3
+        assert await nothing_is_open(network, but=sims)
 
 
 # ---------------------------------------------------------------- one address

@@ -6,10 +6,18 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import BROADCAST, MemoryNetwork
+from structiot._kit.net.memory import BROADCAST
 from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 from structiot.sim import sim_maxsmart
-from tests.link.maxsmart.networks import ALL_FAMILIES, Around, NoRoute, fleet, hosts
+from structiot.testing import MemoryNetwork
+from tests.link.maxsmart.networks import (
+    ALL_FAMILIES,
+    Around,
+    NoRoute,
+    fleet,
+    hosts,
+    nothing_is_open,
+)
 from tests.link.maxsmart.strips import HOST
 
 pytestmark = pytest.mark.virtual_time
@@ -111,7 +119,7 @@ async def test_what_was_found_outlives_a_search_that_is_cancelled(how):
         with anyio.move_on_after(1.0):
             await found_by(how, discovery)
         assert hosts(discovery.found) == hosts(sims[:2])
-        assert len(network._udp) == 3
+        assert await nothing_is_open(network, but=sims)
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -13,7 +13,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.maxsmart import (
     Capability,
@@ -25,6 +24,7 @@ from structiot.maxsmart import (
     maxsmart_device,
 )
 from structiot.sim import FAMILIES
+from structiot.testing import MemoryNetwork
 from tests._support.golden import golden_json
 from tests.link.maxsmart.golden_strip import golden_strip
 from tests.link.maxsmart.strips import HOST, WallClock

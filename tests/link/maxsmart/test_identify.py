@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import identify_maxsmart
 from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.networks import Around
 from tests.link.maxsmart.strips import HOST, SERIAL
 

@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     DeviceReplaced,
     LinkLost,
@@ -20,6 +19,7 @@ from structiot.maxsmart import maxsmart_device
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.model import Availability, EntitiesChanged
 from structiot.sim import FAMILIES, Fault, FaultKind, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, SERIAL, bench, is_there, waiting
 
 pytestmark = pytest.mark.virtual_time
@@ -256,7 +256,7 @@ async def test_a_strip_that_never_said_who_it_is_is_believed():
 async def test_new_names_are_told():
     async with bench() as b, b.strip.events() as events:
         await waiting(events)
-        b.sim._strip.port_names[0] = "Kettle"
+        b.sim.rename(1, "Kettle")
         await anyio.sleep(310)
         assert EntitiesChanged in map(type, await waiting(events))
         assert b.strip.info.port_names[0] == "Kettle"

@@ -82,8 +82,8 @@ async def test_names_are_read_anew_when_another_client_has_changed_them():
         await waiting(events)
         async with bench() as _:
             pass
-        b.sim._strip.rename(2, "Lamp")
-        b.sim._strip.rename(0, "Attic")
+        b.sim.rename(2, "Lamp")
+        b.sim.rename(0, "Attic")
         assert await b.strip.retrieve_port_names() == (
             "Port 1",
             "Lamp",
@@ -114,7 +114,7 @@ async def test_an_old_answer_never_follows_a_new_one():
         await anyio.sleep(6.1)
         # A poll has asked, and its answer with the old name is on its way.
         assert b.questions == 2
-        b.sim._strip.rename(0, "Attic")
+        b.sim.rename(0, "Attic")
         await b.strip.retrieve_port_names()
         await anyio.sleep(1)
         assert b.strip.info.name == "Attic"

@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import DeviceReplaced
 from structiot.maxsmart import maxsmart_device
 from structiot.model import EntitiesChanged
 from structiot.sim import Fault, FaultKind, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, SERIAL, bench, is_there
 
 pytestmark = pytest.mark.virtual_time

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart import maxsmart_device
 from structiot.model import (
     Availability,
@@ -19,6 +18,7 @@ from structiot.model import (
     StateChange,
 )
 from structiot.sim import sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, Bench, WallClock, bench, waiting
 
 pytestmark = pytest.mark.virtual_time

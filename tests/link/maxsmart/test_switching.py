@@ -8,7 +8,6 @@ from anyio.abc import ByteStream
 from anyio.streams.stapled import StapledByteStream
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import (
     ReplyTimeout,
     UsageError,
@@ -20,6 +19,7 @@ from structiot.maxsmart import (
 )
 from structiot.maxsmart.wire.messages import HttpNumber
 from structiot.sim import FAMILIES, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.maxsmart.strips import HOST, bench
 
 pytestmark = pytest.mark.virtual_time

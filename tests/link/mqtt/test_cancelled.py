@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot.mqtt import MqttClient
-from structiot.mqtt.wire.messages import Message, Pubcomp
+from structiot.mqtt.wire.messages import Message, Pubcomp, Subscribe
 from structiot.testing import cancel_sweep
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client
@@ -135,7 +135,7 @@ async def test_cancelling_readers_anywhere_loses_and_doubles_nothing(broker):
             await cancel_sweep(flow, steps_of="all")
             assert got == [b"%d" % n for n in range(1, sent + 1)]
             await settle_down(client)
-            assert len(client._link.protocol.incoming) == 0
+            assert client.counters.unsettled == 0
     assert len(broker.connection.of(Pubcomp)) == sent
 
 
@@ -149,13 +149,18 @@ async def test_cancelling_subscribers_anywhere_leaves_no_filter_behind(broker):
 
         await cancel_sweep(flow, steps_of="all")
         await settle_down(client)
-        assert client._link.router.subscribers() == []
-        assert client._link.protocol.ids.used == set()
+        assert client.counters.unclaimed == 0
+        await broker.connection.send(Message("t"))
+        await exchanged(client)
+        assert client.counters.unclaimed == 1
+        await client.reconnect()
+        assert broker.connection.of(Subscribe) == []
+        assert client.counters.packet_ids == 0
 
 
 async def settle_down(client: MqttClient) -> None:
     await exchanged(client)
     while client.counters.in_flight or client.counters.waiting:
         await exchanged(client)
-    assert client._link.protocol.ids.used == set()
-    assert client._link.protocol.outgoing.held_bytes == 0
+    assert client.counters.packet_ids == 0
+    assert client.counters.held_bytes == 0

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.errors import ConfigError, UsageError
-from structiot.mqtt.codecs import BaseCodec, BoolCodec, JsonCodec, NoopCodec, get_codec
+from structiot.mqtt import BaseCodec, get_codec
+from structiot.mqtt.codecs import BoolCodec, JsonCodec, NoopCodec
 
 PARAMS: dict[str, dict[str, Any]] = {
     "bool": {"on": "1", "off": "0"},

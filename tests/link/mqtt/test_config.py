@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from structiot.errors import ConfigError
-from structiot.mqtt import MqttConfig, TopicDefaults, Will
-from structiot.mqtt.wire.messages import Message
+from structiot.mqtt import Message, MqttConfig, TopicDefaults, Will
 from tests.link.mqtt.opening import open_client
 
 pytestmark = pytest.mark.virtual_time

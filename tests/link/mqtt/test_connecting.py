@@ -9,7 +9,6 @@ import pytest
 from anyio.abc import ByteStream
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.errors import (
     AuthRefused,
@@ -30,6 +29,7 @@ from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connack, Connect, Disconnect, Message, Pingresp
 from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
+from structiot.testing import MemoryNetwork
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import lasting, open_client
 

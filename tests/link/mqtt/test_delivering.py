@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
+from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.messages import (
     Connect,
     Message,
@@ -16,7 +17,6 @@ from structiot.mqtt.wire.messages import (
     Pubrec,
     Pubrel,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import FakeConnection
 from tests.link.mqtt.opening import lasting, open_client
 
@@ -331,7 +331,7 @@ async def test_many_cancelled_publishers_leave_no_id_in_use(broker):
                     scope.cancel()
                 await client.publish("t", b"x", qos=1 + number % 2)
         await anyio.wait_all_tasks_blocked()
-        assert client._link.protocol.ids.used == set()
+        assert client.counters.packet_ids == 0
         assert client.counters.in_flight == client.counters.waiting == 0
     assert len(broker.connection.of(Message)) == 300
 

@@ -11,7 +11,7 @@ import pytest
 
 from structiot._kit.net.network import LOST
 from structiot.errors import CommandRefused, ProtocolViolation
-from structiot.mqtt import Disconnected
+from structiot.mqtt import Disconnected, PublishProperties, ReasonCode
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -20,8 +20,6 @@ from structiot.mqtt.wire.messages import (
     Message,
     Puback,
 )
-from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time

@@ -8,9 +8,8 @@ import anyio
 import pytest
 
 from structiot.errors import LinkLost, UsageError
-from structiot.mqtt import MqttClient
+from structiot.mqtt import MqttClient, ReasonCode
 from structiot.mqtt.wire.messages import Disconnect, Message, Puback
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import lasting, open_client
 
 pytestmark = pytest.mark.virtual_time

@@ -6,9 +6,8 @@ import anyio
 import pytest
 
 from structiot.errors import LinkLost, PeerError, UsageError
-from structiot.mqtt import QOS_0, QOS_1, QOS_2, MqttClient
+from structiot.mqtt import QOS_0, QOS_1, QOS_2, MqttClient, ReasonCode
 from structiot.mqtt.wire.messages import Message, Puback, Suback, Subscribe, Unsubscribe
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, filters, lasting, open_client
 
 pytestmark = pytest.mark.virtual_time

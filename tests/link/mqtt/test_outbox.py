@@ -128,7 +128,7 @@ async def test_a_thousand_publishers_and_random_cancels_keep_order_and_count(bro
                 if number % 50 == 0:
                     await anyio.lowlevel.checkpoint()
         assert client.counters.in_flight == client.counters.waiting == 0
-        assert client._link.protocol.outgoing.held_bytes == 0
+        assert client.counters.held_bytes == 0
         # All tasks are there at once: who is accepted is not a matter of luck.
         assert {b"%d" % n for n in finished} <= set(sent(broker))
         assert len(finished) > 700

@@ -9,10 +9,9 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import CommandRefused, LinkLost, UsageError
-from structiot.mqtt import MqttClient, SubscribeRefused, open_mqttclient
+from structiot.mqtt import MqttClient, ReasonCode, SubscribeRefused, open_mqttclient
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Suback, Subscribe
 from structiot.mqtt.wire.properties import ConnackProperties, PublishProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import FakeBroker, FakeConnection
 from tests.link.mqtt.opening import exchanged, filters, open_client
 

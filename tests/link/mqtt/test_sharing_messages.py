@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import UsageError
-from structiot.mqtt import SubscribeRefused
+from structiot.mqtt import PublishProperties, ReasonCode, SubscribeRefused
 from structiot.mqtt.wire.messages import (
     Message,
     Puback,
@@ -13,8 +13,6 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
-from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, filters, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time

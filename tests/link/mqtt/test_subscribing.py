@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot.errors import UsageError
-from structiot.mqtt import MqttClient, SubscribeRefused
+from structiot.mqtt import MqttClient, ReasonCode, SubscribeRefused
 from structiot.mqtt.wire.messages import (
     Message,
     Puback,
@@ -15,7 +15,6 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
     Unsubscribe,
 )
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, filters, open_client, take
 
 pytestmark = pytest.mark.virtual_time
@@ -133,7 +132,11 @@ async def test_a_subscriber_who_loses_patience_leaves_nothing_behind(broker):
         assert [item.topic_filters for item in broker.connection.of(Unsubscribe)] == [
             ("a",)
         ]
-        assert len(client._link.router.filters) == 0
+        await broker.connection.send(Message("a"))
+        await exchanged(client)
+        assert client.counters.unclaimed == 1
+        await client.reconnect()
+        assert broker.connection.of(Subscribe) == []
 
 
 # -- leaving -------------------------------------------------------------------------
@@ -198,4 +201,7 @@ async def test_a_codec_that_does_not_exist_costs_no_subscription(broker):
         with pytest.raises(ValueError, match="unknown codec 'yaml'"):
             async with client.subscription("t", codec="yaml"):
                 pytest.fail("there is no such codec")
-        assert client._link.router.subscribers() == []
+        assert broker.connection.of(Subscribe) == []
+        await broker.connection.send(Message("t"))
+        await exchanged(client)
+        assert client.counters.unclaimed == 1

@@ -19,6 +19,7 @@ from structiot.mqtt import (
     ConnectException,
     MqttAuthRefused,
     MqttGoodbye,
+    ReasonCode,
 )
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -29,7 +30,6 @@ from structiot.mqtt.wire.messages import (
     Packet,
 )
 from structiot.mqtt.wire.properties import AuthProperties, ConnackProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import Answer, FakeBroker
 from tests.link.mqtt.opening import lasting, open_client
 

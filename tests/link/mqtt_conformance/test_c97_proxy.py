@@ -10,8 +10,7 @@ from anyio.abc import ByteStream
 
 from structiot._kit.net.network import LOST
 from structiot.errors import ConfigError
-from structiot.mqtt import ConnectException, MqttAuthRefused
-from structiot.mqtt.wire.messages import Message
+from structiot.mqtt import ConnectException, Message, MqttAuthRefused
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import lasting, open_client
 

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from structiot.mqtt import PublishProperties
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,
@@ -17,7 +18,6 @@ from structiot.mqtt.wire.messages import (
     Puback,
     Pubrec,
 )
-from structiot.mqtt.wire.properties import PublishProperties
 from tests._support.fake_broker import FakeConnection
 from tests.link.mqtt.opening import exchanged, lasting, open_client, take
 

@@ -8,7 +8,12 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, StructiotError, UsageError
-from structiot.mqtt import PublishProperties, SubscribeRefused, WillProperties
+from structiot.mqtt import (
+    PublishProperties,
+    ReasonCode,
+    SubscribeRefused,
+    WillProperties,
+)
 from structiot.mqtt.wire.messages import (
     Connack,
     Connect,
@@ -20,7 +25,6 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
 )
 from structiot.mqtt.wire.properties import ConnackProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import Answer, FakeBroker
 from tests.link.mqtt.opening import lasting, open_client
 

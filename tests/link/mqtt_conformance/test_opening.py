@@ -17,11 +17,11 @@ from structiot.mqtt import (
     MqttConnectFailed,
     MqttConnectRefused,
     MqttGoodbye,
+    ReasonCode,
     open_mqttclient,
 )
 from structiot.mqtt.wire.messages import Connack, Connect, Disconnect, Message
 from structiot.mqtt.wire.properties import ConnackProperties, DisconnectProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import lasting, open_client
 

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from structiot.mqtt import MqttClient, SubscribeRefused
+from structiot.mqtt import MqttClient, ReasonCode, SubscribeRefused
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -20,7 +20,6 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.properties import ConnackProperties
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, filters, lasting, open_client
 

@@ -8,9 +8,8 @@ import anyio
 import pytest
 
 from structiot.errors import UsageError
-from structiot.mqtt import Connected, Disconnected, Messages
+from structiot.mqtt import Connected, Disconnected, Messages, ReasonCode
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec, Pubrel
-from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.mqtt.opening import exchanged, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time

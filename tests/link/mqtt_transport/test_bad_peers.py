@@ -11,12 +11,12 @@ from anyio.abc import ByteStream
 
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.errors import StructiotError
 from structiot.mqtt import MqttConnectFailed, open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connack, Message
+from structiot.testing import MemoryNetwork
 
 pytestmark = pytest.mark.virtual_time
 

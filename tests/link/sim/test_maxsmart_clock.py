@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.sim import FAMILIES, CyclingLoad, SimClock, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests.link.sim.asking import http_json, udp_asker
 
 pytestmark = pytest.mark.virtual_time

@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import HTTP_FRAMES, Fault, FaultKind, sim_maxsmart
 from structiot.sim.maxsmart.response_faults import LIES
+from structiot.testing import MemoryNetwork
 from tests.link.sim.asking import ask_http, body_of, data_of, udp_asker
 
 pytestmark = pytest.mark.virtual_time

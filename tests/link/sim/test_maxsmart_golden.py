@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.maxsmart.wire.messages import DiscoveryRequest
 from structiot.sim import FAMILIES, SimClock, sim_maxsmart
+from structiot.testing import MemoryNetwork
 from tests._support.golden import GOLDEN
 from tests.link.sim.asking import ask_http, body_of, udp_asker
 

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import UsageError
 from structiot.sim import (
     HTTP_FRAMES,
@@ -19,6 +18,7 @@ from structiot.sim import (
     sim_maxsmart,
 )
 from structiot.sim.maxsmart.response_faults import LIES
+from structiot.testing import MemoryNetwork
 from tests.link.sim.asking import ask_http, http_json, udp_asker
 
 pytestmark = pytest.mark.virtual_time

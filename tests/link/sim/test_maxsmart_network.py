@@ -8,10 +8,9 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, UsageError
 from structiot.sim import sim_maxsmart, sim_maxsmart_fleet
-from structiot.testing import cancel_sweep
+from structiot.testing import MemoryNetwork, cancel_sweep
 from tests.link.sim.asking import all_of, data_of, udp_asker
 
 pytestmark = pytest.mark.virtual_time

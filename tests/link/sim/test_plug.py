@@ -8,8 +8,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot._kit.http.device import DeviceHttp
-from structiot._kit.net.memory import MemoryNetwork
+from structiot.devices import DeviceHttp
 from structiot.errors import (
     ConnectFailed,
     LinkLost,
@@ -29,7 +28,7 @@ from structiot.sim import (
     SimHost,
     show_fault,
 )
-from structiot.testing import cancel_sweep
+from structiot.testing import MemoryNetwork, cancel_sweep
 from tests.link.sim.plug import PlugSim
 
 pytestmark = pytest.mark.virtual_time

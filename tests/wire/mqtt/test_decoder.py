@@ -20,6 +20,7 @@ from structiot.mqtt.wire.messages import (
     Pingresp,
     Puback,
 )
+from structiot.mqtt.wire.properties import PublishProperties
 from tests.wire.mqtt.decoding import (
     CONNECT_4,
     CONNECT_5,
@@ -196,21 +197,40 @@ def test_a_new_limit_holds_from_the_next_packet_on():
 
 def test_remembered_topics_and_property_blocks_are_bounded():
     decoder = Decoder(role="client", version=5)
-    for number in range(MAX_CACHED_TOPICS + 1):
-        [message] = decoder.feed(encode(Message(f"t/{number}"), 5))
-        assert isinstance(message, Message)
-        assert message.topic == f"t/{number}"
-    assert len(decoder._topics) == 1
-    decoder.feed(encode(Message("t" * 257), 5))
-    assert len(decoder._topics) == 1
 
-    for number in range(MAX_CACHED_BLOCKS + 1):
-        block = b"\x09\x00\x04" + number.to_bytes(4, "big")
-        decoder.feed(b"\x30\x0b\x00\x01a\x07" + block)
-    assert len(decoder._blocks) == 1
-    decoder.feed(b"\x30\x48\x00\x01a\x44\x09\x00\x41" + b"x" * 65)
-    assert decoder.violation is None
-    assert len(decoder._blocks) == 1
+    def decoded(raw: bytes) -> Message:
+        [message] = decoder.feed(raw)
+        assert isinstance(message, Message)
+        return message
+
+    def topic(name: str) -> str:
+        found = decoded(encode(Message(name), 5)).topic
+        assert found == name
+        return found
+
+    # What is remembered is the same object again.
+    first = topic("t/0")
+    for number in range(MAX_CACHED_TOPICS):
+        topic(f"t/{number}")
+    assert topic("t/0") is first
+    newest = topic("one more")
+    assert topic("t/0") is not first
+    assert topic("t" * 257) is not topic("t" * 257)
+    assert topic("one more") is newest
+
+    def block(number: int) -> PublishProperties | None:
+        raw = b"\x09\x00\x04" + number.to_bytes(4, "big")
+        return decoded(b"\x30\x0b\x00\x01a\x07" + raw).properties
+
+    first_block = block(0)
+    for number in range(MAX_CACHED_BLOCKS):
+        block(number)
+    assert block(0) is first_block
+    newest_block = block(MAX_CACHED_BLOCKS)
+    assert block(0) is not first_block
+    long = b"\x30\x48\x00\x01a\x44\x09\x00\x41" + b"x" * 65
+    assert decoded(long).properties is not decoded(long).properties
+    assert block(MAX_CACHED_BLOCKS) is newest_block
 
 
 def test_a_remembered_topic_and_block_give_the_same_message_again():

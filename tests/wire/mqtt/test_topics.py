@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,7 +118,7 @@ def test_values_of_one_filter_keep_their_order_and_come_once():
     assert len(tree) == 2
 
 
-def test_what_was_removed_is_found_no_more_and_leaves_no_nodes():
+def test_what_was_removed_is_found_no_more():
     tree: TopicTree[str] = TopicTree()
     tree.add("a/b/c", "deep")
     tree.add("a/b", "shallow")
@@ -129,7 +132,24 @@ def test_what_was_removed_is_found_no_more_and_leaves_no_nodes():
     assert tree.remove("a/b", "shallow")
 
     assert len(tree) == 0
-    assert tree._root.children == {}
+
+
+def test_filters_that_come_and_go_cost_no_memory():
+    tree: TopicTree[str] = TopicTree()
+
+    def come_and_go(numbers: Iterable[int]) -> None:
+        for number in numbers:
+            tree.add(f"a/{number}/c", "x")
+            tree.remove(f"a/{number}/c", "x")
+
+    come_and_go([0])
+    tracemalloc.start()
+    try:
+        come_and_go(range(1000))
+        grown_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown_bytes < 10_000
 
 
 def test_a_remembered_answer_is_forgotten_when_the_tree_changes():
@@ -145,10 +165,14 @@ def test_a_remembered_answer_is_forgotten_when_the_tree_changes():
 def test_the_remembered_answers_are_bounded():
     tree: TopicTree[str] = TopicTree()
     tree.add("#", "x")
-    for number in range(MAX_CACHED_NAMES + 1):
+    first = tree.match("name/0")
+    for number in range(MAX_CACHED_NAMES):
         assert tree.match(f"name/{number}") == ("x",)
+    assert tree.match("name/0") is first
+    newest = tree.match("one more")
 
-    assert len(tree._found) == 1
+    assert tree.match("name/0") is not first
+    assert tree.match("one more") is newest
 
 
 def test_a_filter_of_many_levels_costs_no_recursion():

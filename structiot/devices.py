@@ -15,6 +15,7 @@ from structiot._device.polled import PolledDevice
 from structiot._device.poller import Poller
 from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.http.device import DeviceHttp
 from structiot._kit.http.messages import HttpReply
 
@@ -30,4 +31,5 @@ __all__ = [
     "Poller",
     "PowerChanged",
     "StateChanged",
+    "service_group",
 ]

@@ -11,11 +11,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.errors import StructiotError
+from structiot._kit.text import error_text
+from structiot.errors import InternalError
+from structiot.gateway.isolation import failure_of
 from structiot.model import Command, Device
 
 __all__ = ["CommandRequest", "CommandWorker", "error_payload", "shown"]
@@ -110,16 +113,17 @@ class CommandWorker:
 
     async def _carried_out(self, device: Device, request: CommandRequest) -> str | None:
         with anyio.move_on_after(self._command_s) as patience:
-            try:
-                await device.command(request.entity, request.command)
-            except StructiotError as exc:
-                return str(exc)
-            # A fault in one system's code is that device's trouble alone.
-            except Exception as exc:  # noqa: BLE001
+            error = await failure_of(
+                partial(device.command, request.entity, request.command)
+            )
+            if isinstance(error, InternalError):
                 _log.error(
-                    "%s: command %s failed", self._label, request.entity, exc_info=exc
+                    "%s: command %s failed",
+                    self._label,
+                    request.entity,
+                    exc_info=error.__cause__,
                 )
-                return f"internal error: {type(exc).__name__}: {exc}"
+            return None if error is None else error_text(error)
         if patience.cancelled_caught:
             return f"{self._label} did not carry it out within {self._command_s:g} s"
         return None

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from structiot._kit.flow.backoff import Backoff
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
 from structiot.gateway.retrying import Retrying
+from structiot.model import DeviceInfo
 
-__all__ = ["GatewayContext", "TopicSink"]
+if TYPE_CHECKING:
+    from structiot.gateway.device import GatewayDevice
+
+__all__ = ["GatewayContext", "Places", "TopicSink"]
 
 
 class TopicSink(Protocol):
@@ -29,6 +33,22 @@ class TopicSink(Protocol):
 
     def tell(self, topic: str, payload: str) -> None:
         """Publish something once, soon or not at all."""
+        ...
+
+
+class Places(Protocol):
+    """The levels in topics, of which each device has one."""
+
+    def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
+        """Give a device that was opened its place.
+
+        Raises:
+            UsageError: It is in the gateway's care already, from another source.
+        """
+        ...
+
+    def leave(self, device: GatewayDevice) -> None:
+        """Take the place of a device that is given up."""
         ...
 
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import error_text, printable
 from structiot.errors import (
-    InternalError,
     LinkLost,
     ReplyTimeout,
     StructiotError,
+    TransportError,
     UsageError,
 )
 from structiot.gateway.commanding import (
@@ -30,7 +32,7 @@ from structiot.gateway.commanding import (
     error_payload,
     shown,
 )
-from structiot.gateway.context import GatewayContext
+from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.commands import (
@@ -43,6 +45,7 @@ from structiot.gateway.events import (
     CommandFailed,
     DeviceUpdate,
 )
+from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
 from structiot.model import (
     Availability,
@@ -58,29 +61,15 @@ from structiot.model import (
     Text,
 )
 
-__all__ = ["GatewayDevice", "Places"]
+__all__ = ["GatewayDevice"]
 
 # Opening includes what a system retries by itself; this only ends a hang.
 _OPEN_S = 60.0
 _LEFT = "it has left"
+# A device that always has something to tell lets others have their turn.
+_EVENTS_A_TURN = 16
 
 _log = logging.getLogger(__name__)
-
-
-class Places(Protocol):
-    """The levels in topics, of which each device has one."""
-
-    def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
-        """Give a device that was opened its place.
-
-        Raises:
-            UsageError: It is in the gateway's care already, from another source.
-        """
-        ...
-
-    def leave(self, device: GatewayDevice) -> None:
-        """Take the place of a device that is given up."""
-        ...
 
 
 class GatewayDevice:
@@ -88,6 +77,7 @@ class GatewayDevice:
 
     Attributes:
         source: Where it comes from.
+        system: Whose driver named it.
         info: Who it is; None until it was opened once.
         is_released: It was given up for good.
     """
@@ -97,10 +87,12 @@ class GatewayDevice:
         source: Source,
         context: GatewayContext,
         places: Places,
+        system: str,
         *,
         slug: str | None = None,
     ) -> None:
         self.source: Source = source
+        self.system = system
         self.info: DeviceInfo | None = None
         self.is_released: bool = False
         self._context = context
@@ -151,8 +143,7 @@ class GatewayDevice:
     @property
     def states(self) -> Mapping[str, State | None]:
         """The latest state of each entity that has told one that it can have, by key."""
-        known = {} if self._device is None else self._device.states
-        return {key: known[key] for key in known if key in self._topics.shown}
+        return MappingProxyType(self._topics.states)
 
     # ------------------------------------------------------------ its life
 
@@ -185,30 +176,29 @@ class GatewayDevice:
             self._tell_availability(self.availability)
             while True:
                 error = await self._open_once()
-                reason = str(error)
+                reason = error_text(error)
                 self._lost(reason)
                 delay_s = self._retrying.delay_after(error)
                 if self.source.comes_by_itself:
                     delay_s = None
+                if self.source.comes_by_itself and isinstance(error, TransportError):
                     _log.info("%s is absent: %s", self.label, reason)
                 else:
-                    self._say_failing(f"{reason}; {when(delay_s)}", reason)
+                    said = f"{reason}; {when(delay_s)}"
+                    self._say_failing(said, reason, error.__cause__)
                 await self._retrying.pause(delay_s)
 
     async def _open_once(self) -> Exception:
         """Open it and follow it until it is lost; give the reason why it was."""
         try:
-            with anyio.CancelScope() as self._opening:
-                await self._serve()
-        except StructiotError as exc:
-            return exc
-        # Isolation: a fault in one system's code must not end the others' devices.
-        except Exception as exc:  # noqa: BLE001
-            _log.error("%s: internal error", self.label, exc_info=exc)
-            return InternalError(f"internal error: {type(exc).__name__}: {exc}")
+            error = await failure_of(self._open_in_scope)
         finally:
             self._opening = None
-        return LinkLost("it is opened anew")
+        return error or LinkLost("it is opened anew")
+
+    async def _open_in_scope(self) -> None:
+        with anyio.CancelScope() as self._opening:
+            await self._serve()
 
     async def _serve(self) -> None:
         parent = self.source.parent
@@ -256,12 +246,18 @@ class GatewayDevice:
     async def _follow(self, device: Device) -> None:
         async with device.events() as events, service_group() as tg:
             tg.start_soon(self._worker.work, device, name="structiot.gateway.commands")
+            taken = 0
             async for event in events:
                 self._take(event)
+                taken += 1
+                if taken % _EVENTS_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
         told = device.availability
         raise LinkLost(told.reason if told.reason and not told.is_available else _LEFT)
 
     def _opened(self, device: Device) -> None:
+        if self.is_released:
+            raise LinkLost("it was released")
         slug = self._places.claim(self, device.info)
         self._topics.slug = slug
         self._topics.forgive()
@@ -280,12 +276,16 @@ class GatewayDevice:
         if self.is_available or self.availability.reason != reason:
             self._tell_availability(lost)
 
-    def _say_failing(self, message: str, reason: str) -> None:
+    def _say_failing(
+        self, message: str, reason: str, cause: BaseException | None = None
+    ) -> None:
         """Say once what is wrong, until it is another thing or over."""
         is_said = bool(self._reported) and not self._is_final(reason)
         level = logging.DEBUG if is_said else logging.WARNING
+        # Where it comes from is worth a traceback only if it is nobody's word.
+        trace = cause if reason.startswith("internal error") and not is_said else None
         self._reported = reason
-        _log.log(level, "%s: %s", self.label, message)
+        _log.log(level, "%s: %s", self.label, message, exc_info=trace)
 
     def _is_final(self, reason: str) -> bool:
         return self._retrying.is_parked and self._reported != reason
@@ -293,6 +293,8 @@ class GatewayDevice:
     # ------------------------------------------------------------ what it tells
 
     def _take(self, event: object) -> None:
+        if self.is_released:
+            return
         match event:
             case StateChange():
                 if self._topics.show_state(event):
@@ -301,7 +303,7 @@ class GatewayDevice:
                 if self._topics.show_occurrence(event):
                     self._emit(event)
             case Availability():
-                self._tell_availability(event)
+                self._tell_availability(replace(event, reason=printable(event.reason)))
             case EntitiesChanged():
                 if self._device is not None:
                     self._described_anew(self._device)
@@ -337,7 +339,7 @@ class GatewayDevice:
         try:
             command = parse_command(self._commanded(entity), payload)
         except StructiotError as exc:
-            error = str(exc)
+            error = error_text(exc)
         request = CommandRequest(
             entity=entity, command=command, topic=topic, payload=payload
         )

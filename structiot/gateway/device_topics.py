@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from itertools import islice
 
+from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.entities.components import component_of, platform_of
@@ -22,12 +24,15 @@ from structiot.model import (
     Entity,
     Event,
     Occurrence,
+    State,
     StateChange,
 )
 
 __all__ = ["DeviceTopics"]
 
-_KEY = re.compile(r"[A-Za-z0-9_]+")
+_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
+_MAX_ENTITIES = 512
+_MAX_SAID = 32
 
 _log = logging.getLogger(__name__)
 
@@ -38,14 +43,14 @@ class DeviceTopics:
     Attributes:
         slug: The device's level in topics; None until that is known.
         entities: What it has, by key.
-        shown: Keys of the entities that have a state on the broker.
+        states: The latest state of each entity that has told one, by key.
         availability: Whether it can be reached, and since when.
     """
 
     def __init__(self, context: GatewayContext, label: str, slug: str | None) -> None:
         self.slug = slug
         self.entities: dict[str, Entity] = {}
-        self.shown: set[str] = set()
+        self.states: dict[str, State | None] = {}
         self.availability: Availability = Availability(
             is_available=False, at_utc=context.clock(), reason="not reached yet"
         )
@@ -59,19 +64,24 @@ class DeviceTopics:
         if self.slug is None:
             return
         topics, sink = self._context.topics, self._context.sink
-        present = {e.key: e for e in entities if self._is_usable(e)}
+        given = list(islice(entities, _MAX_ENTITIES + 1))
+        if len(given) > _MAX_ENTITIES:
+            self.say_nonsense("entities", f"of over {_MAX_ENTITIES} entities, the last")
+        present = {e.key: e for e in given[:_MAX_ENTITIES] if self._is_usable(e)}
         for key, entity in self.entities.items():
             if key not in present:
                 self._gone[key] = platform_of(entity)
-                if key in self.shown:
-                    self.shown.remove(key)
+                while len(self._gone) > _MAX_ENTITIES:
+                    del self._gone[next(iter(self._gone))]
+                if key in self.states:
+                    del self.states[key]
                     sink.clear(topics.state(self.slug, key))
         self.entities = present
         # Home Assistant would keep what is announced under a makeshift identity.
         if self._context.announces and not info.is_provisional:
             payload = discovery_payload(
                 device=self.slug,
-                name=name,
+                name=printable(name, most=100),
                 info=info,
                 entities=present.values(),
                 topics=topics,
@@ -110,7 +120,7 @@ class DeviceTopics:
         except UsageError as exc:
             self.say_nonsense(change.key, str(exc))
             return False
-        self.shown.add(change.key)
+        self.states[change.key] = change.state
         topic = self._context.topics.state(self.slug, change.key)
         self._context.sink.retain(topic, payload)
         return True
@@ -132,9 +142,11 @@ class DeviceTopics:
 
     def say_nonsense(self, about: str, what: str) -> None:
         """Say what is ignored, once for each thing it is about."""
-        if about not in self._nonsense:
-            self._nonsense.add(about)
-            _log.warning("%s tells nonsense, which is ignored: %s", self._label, what)
+        if about in self._nonsense or len(self._nonsense) >= _MAX_SAID:
+            return
+        self._nonsense.add(about)
+        what = printable(what)
+        _log.warning("%s tells nonsense, which is ignored: %s", self._label, what)
 
     def forgive(self) -> None:
         """Begin anew to say what is ignored."""
@@ -148,7 +160,7 @@ class DeviceTopics:
         )
         self.slug = None
         self.entities.clear()
-        self.shown.clear()
+        self.states.clear()
         self._gone.clear()
 
     def withdraw(self) -> None:
@@ -157,7 +169,7 @@ class DeviceTopics:
             return
         topics, sink = self._context.topics, self._context.sink
         sink.clear(topics.discovery(self.slug))
-        for key in sorted(self.shown):
+        for key in self.states:
             sink.clear(topics.state(self.slug, key))
         sink.clear(topics.availability(self.slug))
         self.slug = None

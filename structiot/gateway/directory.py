@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
@@ -26,18 +27,19 @@ class DeviceDirectory:
         self._context = context
         self._by_slug: dict[str, GatewayDevice] = {}
         self._owners: dict[tuple[str, str], GatewayDevice] = {}
+        self._identities: dict[GatewayDevice, list[tuple[str, str]]] = {}
 
     @property
     def by_slug(self) -> Mapping[str, GatewayDevice]:
         """The devices that have a place in the topics; a live view."""
         return MappingProxyType(self._by_slug)
 
-    def take(self, source: Source) -> GatewayDevice:
+    def take(self, source: Source, system: str) -> GatewayDevice:
         """Make a device of a source; one with a name has its place at once."""
         slug = None
         if source.name:
             slug = unique_slug(slug_of(source.name), self._by_slug)
-        device = GatewayDevice(source, self._context, self, slug=slug)
+        device = GatewayDevice(source, self._context, self, system, slug=slug)
         if slug is not None:
             self._by_slug[slug] = device
         return device
@@ -46,11 +48,8 @@ class DeviceDirectory:
         """Take the place of a device that is given up."""
         if device.slug is not None and self._by_slug.get(device.slug) is device:
             del self._by_slug[device.slug]
-        for identity in self._identities_of(device):
+        for identity in self._identities.pop(device, ()):
             del self._owners[identity]
-
-    def _identities_of(self, device: GatewayDevice) -> list[tuple[str, str]]:
-        return [key for key, owner in self._owners.items() if owner is device]
 
     def claim(self, device: GatewayDevice, info: DeviceInfo) -> str:
         """Give an opened device its level in topics.
@@ -60,6 +59,9 @@ class DeviceDirectory:
         Raises:
             UsageError: It is in the gateway's care already, from another source.
         """
+        if info.system != device.system:
+            system = printable(info.system, most=40)
+            raise UsageError(f"it says that it is of {system}, not of {device.system}")
         if info.is_provisional and device.slug is not None:
             return device.slug
         identity = (info.system, info.id)
@@ -68,10 +70,11 @@ class DeviceDirectory:
             if device.source.is_found or not owner.source.is_found:
                 raise UsageError(f"it is the same device as {owner.label}")
             owner.release()
-        before = self._identities_of(device)
+        before = self._identities.get(device, [])
         if before and before != [identity]:
             self._forget(device, before)
         self._owners[identity] = device
+        self._identities[device] = [identity]
         slug = device.slug
         if slug is None:
             slug = unique_slug(slug_of_device(info, device.source.name), self._by_slug)

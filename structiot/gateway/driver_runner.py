@@ -19,13 +19,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot.errors import InternalError, ReplyTimeout, StructiotError, UsageError
+from structiot._kit.text import error_text
+from structiot.errors import InternalError, ReplyTimeout, UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.drivers.driver import Driver, ManagedDevice, Source
 from structiot.gateway.drivers.shared_connection import SharedConnection
 from structiot.gateway.events import DriverState, DriverUpdate
+from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
 
 __all__ = ["DriverRunner"]
@@ -66,7 +68,9 @@ class DriverRunner:
         self._connections: list[SharedConnection[Any]] = []
         self._run_tasks: TaskGroup | None = None
         self._patience = anyio.CancelScope()
-        self._has_started = False
+        self._started_at: float | None = None
+        self._finds_more = True
+        self._prune_at = 64
         self.status: DriverUpdate = DriverUpdate(
             system=system, state="starting", reason="", at_utc=context.clock()
         )
@@ -75,8 +79,7 @@ class DriverRunner:
     @property
     def may_come_later(self) -> bool:
         """Whether a device may turn up that is not known now."""
-        driver = self._driver
-        return not self._has_started or driver is None or driver.finds_more
+        return self._started_at is None or self._finds_more
 
     # ------------------------------------------------------------ its life
 
@@ -89,34 +92,40 @@ class DriverRunner:
                 return
             delay_s = self._retrying.delay_after(error)
             state: DriverState = "parked" if delay_s is None else "failing"
-            if self.status.reason != str(error):
-                system = self.status.system
-                _log.warning("%s: %s; %s", system, error, when(delay_s))
-            self._show(state, str(error))
+            reason = error_text(error)
+            if self.status.reason != reason:
+                _log.warning(
+                    "%s: %s; %s",
+                    self.status.system,
+                    reason,
+                    when(delay_s),
+                    exc_info=error.__cause__
+                    if isinstance(error, InternalError)
+                    else None,
+                )
+            self._show(state, reason)
             await self._retrying.pause(delay_s)
 
     async def _run_once(self) -> Exception | None:
         """Run it until it ends; give the error that ended it, if one did."""
-        began_at = anyio.current_time()
         self._added.clear()
         self._connections.clear()
-        self._has_started = False
-        try:
-            with anyio.move_on_after(_START_S) as self._patience:
-                await self._run_driver()
-        except StructiotError as exc:
-            return exc
-        # Isolation: a fault in one system's driver must not end the others.
-        except Exception as exc:  # noqa: BLE001
-            if self.status.state != "failing":
-                _log.error("%s: internal error", self.status.system, exc_info=exc)
-            return InternalError(f"internal error: {type(exc).__name__}: {exc}")
-        finally:
-            self._retrying.lived(anyio.current_time() - began_at)
+        self._started_at = None
+        error = await failure_of(self._run_with_patience)
+        started_at = self._when_started()
+        if started_at is not None:
+            self._retrying.lived(anyio.current_time() - started_at)
+        return error
+
+    def _when_started(self) -> float | None:
+        return self._started_at
+
+    async def _run_with_patience(self) -> None:
+        with anyio.move_on_after(_START_S) as self._patience:
+            await self._run_driver()
         if self._patience.cancelled_caught:
             message = f"its driver has not started within {_START_S:g} s"
-            return ReplyTimeout(message, request="start", after_s=_START_S)
-        return None
+            raise ReplyTimeout(message, request="start", after_s=_START_S)
 
     async def _run_driver(self) -> None:
         async with service_group() as tasks:
@@ -136,20 +145,34 @@ class DriverRunner:
         """Take a device into care, or another source for one that is."""
         self._added.add(source.key)
         device = self._devices.get(source.key)
+        if device is not None and device.source.name != source.name:
+            # Its place is that of its name: another name is another place.
+            device.release()
         if device is not None and not device.is_released:
             device.replace_source(source)
             return device
-        device = self._devices[source.key] = self._directory.take(source)
+        self._let_go_of_released()
+        device = self._directory.take(source, self.status.system)
+        self._devices[source.key] = device
         self._device_tasks.start_soon(
             device.run, name=f"structiot.gateway.device {source.label}"
         )
         return device
 
+    def _let_go_of_released(self) -> None:
+        if len(self._devices) < self._prune_at:
+            return
+        kept = {k: one for k, one in self._devices.items() if not one.is_released}
+        self._devices = kept
+        self._added &= kept.keys()
+        self._prune_at = 64 + 2 * len(kept)
+
     def started(self) -> None:
         """Tell that what is known from the beginning has been added."""
-        if self._has_started:
+        if self._started_at is not None or self._driver is None:
             return
-        self._has_started = True
+        self._finds_more = bool(self._driver.finds_more)
+        self._started_at = anyio.current_time()
         self._patience.deadline = math.inf
         for key in [key for key in self._devices if key not in self._added]:
             self._devices.pop(key).release()
@@ -177,7 +200,7 @@ class DriverRunner:
     # ------------------------------------------------------------ what it shows
 
     def _connection_changed(self, _connection: SharedConnection[Any]) -> None:
-        if self._has_started:
+        if self._started_at is not None:
             self._show_running()
 
     def _show_running(self) -> None:

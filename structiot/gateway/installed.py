@@ -64,6 +64,10 @@ def load_driver(name: str) -> type[Driver]:
         ) from exc
     if not (isinstance(driver, type) and hasattr(driver, "section")):
         raise ConfigError(f"{driver!r} is no driver class for {name!r}")
+    if getattr(driver, "system", None) != name:
+        raise ConfigError(
+            f"{driver!r} is no driver for {name!r}: its `system` is another"
+        )
     return driver
 
 

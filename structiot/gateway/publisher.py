@@ -17,7 +17,8 @@ import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot.errors import CommandRefused, LinkLost, StructiotError
+from structiot._kit.text import printable
+from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
 from structiot.mqtt import Connected, ConnectionEvent, Disconnected, MqttClient
 
 __all__ = ["Publisher"]
@@ -108,6 +109,9 @@ class Publisher:
                 await self._send_next()
             except CommandRefused as exc:
                 _log.warning("the broker refuses a message: %s", exc)
+            except UsageError as exc:
+                # What cannot be sent costs itself, and nothing else.
+                _log.warning("a message cannot be sent: %s", printable(str(exc)))
 
     async def _send_next(self) -> None:
         publish = self._client.publish_soon
@@ -116,12 +120,12 @@ class Publisher:
             if anyio.current_time() - told_at > _TELL_WITHIN_S:
                 _log.warning("%s is not told: there was no connection", topic)
                 return
-            await publish(topic, payload.encode(), qos=_QOS)
+            await publish(topic, _encoded(payload), qos=_QOS)
             return
         topic = next(iter(self._dirty))
         del self._dirty[topic]
         payload = self._wanted.get(topic, "")
-        await publish(topic, payload.encode(), qos=_QOS, retain=True)
+        await publish(topic, _encoded(payload), qos=_QOS, retain=True)
 
     async def say_goodbye(
         self, last: Iterable[tuple[str, str]], *, goodbye_s: float
@@ -137,7 +141,7 @@ class Publisher:
             try:
                 receipts = [
                     await self._client.publish_soon(
-                        topic, payload.encode(), qos=_QOS, retain=True
+                        topic, _encoded(payload), qos=_QOS, retain=True
                     )
                     for topic, payload in last
                 ]
@@ -149,3 +153,8 @@ class Publisher:
                 _log.warning("the goodbye failed: %s", exc)
         if patience.cancelled_caught:
             _log.warning("the broker did not take the goodbye within %g s", goodbye_s)
+
+
+def _encoded(payload: str) -> bytes:
+    # Half a surrogate pair, from whoever wrote it, is no reason to say nothing.
+    return payload.encode(errors="replace")

@@ -45,7 +45,8 @@ class Retrying:
             return None
         delay_s = self._schedule.next_delay_s() or 0.0
         if isinstance(error, RateLimited):
-            return max(delay_s, error.retry_after_s or self._backoff.cap_s)
+            after_s = error.retry_after_s
+            return max(delay_s, self._backoff.cap_s if after_s is None else after_s)
         return delay_s
 
     def retry_now(self) -> None:

@@ -24,6 +24,7 @@ __all__ = ["StaleTopics"]
 
 # Retained messages come right after the subscription; there is no sign of the last.
 _LISTEN_S = 2.0
+_MAX_LEFT = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class StaleTopics:
                 sink.clear(message.topic)
             return
         device = topics.device_of_discovery(message.topic)
-        if device is None:
+        if device is None or len(self._left) >= _MAX_LEFT:
             return
         retained = announced_topics(message.payload, device=device, topics=topics)
         if not retained:

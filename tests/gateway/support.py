@@ -173,7 +173,9 @@ def managed(
         key="10.0.0.7", label="strip at 10.0.0.7", open=device.open, name=name, **more
     )
     slug = None if name is None else name.lower()
-    return GatewayDevice(source, context, places or AnyPlace(), slug=slug)
+    return GatewayDevice(
+        source, context, places or AnyPlace(), device.info.system, slug=slug
+    )
 
 
 @asynccontextmanager

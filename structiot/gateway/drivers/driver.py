@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from structiot._kit.environment import Environment
+from structiot._kit.text import printable
+from structiot.errors import UsageError
 from structiot.gateway.config.fields import SystemSection
+from structiot.gateway.config.values import check_name
 from structiot.gateway.drivers.shared_connection import SharedConnection
 from structiot.model import Device, DeviceInfo
 
@@ -42,6 +45,9 @@ class Source:
         comes_by_itself: It dials in: it is opened when the driver adds it or calls
             `ManagedDevice.reopen`, and when it leaves it is absent, which is no failure.
         parent: The connection that it hangs on; it is opened only while that is open.
+
+    Raises:
+        UsageError: A name that is no name of a device.
     """
 
     key: str
@@ -51,6 +57,14 @@ class Source:
     is_found: bool = False
     comes_by_itself: bool = False
     parent: SharedConnection[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            try:
+                check_name(self.name)
+            except ValueError as exc:
+                raise UsageError(f"a device cannot be called so: {exc}") from None
+        object.__setattr__(self, "label", printable(self.label, most=100))
 
 
 class ManagedDevice(Protocol):

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, TypeVar
 
 import anyio
 
-from structiot.errors import LinkLost, StructiotError
+from structiot._kit.text import error_text, printable
+from structiot.errors import LinkLost, ReplyTimeout
+from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import Retrying, when
 
 __all__ = ["SharedConnection"]
 
 T = TypeVar("T")
+
+# Opening includes what a system retries by itself; this only ends a hang.
+_OPEN_S = 60.0
+_CLOSED = LinkLost("it was closed")
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +44,7 @@ class SharedConnection(Generic[T]):
         retrying: Retrying,
         report: Callable[[SharedConnection[T]], None],
     ) -> None:
-        self.label = label
+        self.label: str = printable(label, most=100)
         self.reason: str = "not open yet"
         self._open_it = open_it
         self._retrying = retrying
@@ -67,31 +74,29 @@ class SharedConnection(Generic[T]):
         """Keep it open until cancelled; called once, by the gateway."""
         try:
             while True:
-                error = await self._open_once()
-                delay_s = self._retrying.delay_after(error)
-                if self.reason != str(error):
-                    _log.warning("%s: %s; %s", self.label, error, when(delay_s))
-                self._lost(str(error))
+                error = await failure_of(self._hold_open)
+                delay_s = self._retrying.delay_after(error or _CLOSED)
+                reason = error_text(error or _CLOSED)
+                if self.reason != reason:
+                    _log.warning("%s: %s; %s", self.label, reason, when(delay_s))
+                self._lost(reason)
                 await self._retrying.pause(delay_s)
         finally:
             self._lost("its driver has ended")
 
-    async def _open_once(self) -> Exception:
-        opened_at = anyio.current_time()
-        try:
+    async def _hold_open(self) -> None:
+        with anyio.move_on_after(_OPEN_S) as patience:
             async with self._open_it() as opened:
+                patience.deadline = math.inf
                 opened_at = anyio.current_time()
                 self._set((opened,), "")
-                await anyio.sleep_forever()
-        except StructiotError as exc:
-            return exc
-        # Isolation: a fault in one system's code must not end the others' devices.
-        except Exception as exc:  # noqa: BLE001
-            _log.error("%s: internal error", self.label, exc_info=exc)
-            return exc
-        finally:
-            self._retrying.lived(anyio.current_time() - opened_at)
-        return LinkLost(f"{self.label} was closed")
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._retrying.lived(anyio.current_time() - opened_at)
+        if patience.cancelled_caught:
+            message = f"it was not open after {_OPEN_S:g} s"
+            raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
 
     def _lost(self, reason: str) -> None:
         self._set((), reason)

@@ -8,7 +8,9 @@ is available when both the gateway and the device say so.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from structiot.gateway.entities.components import component_of
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 ORIGIN = "structiot"
+_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
+_MAX_COMPONENTS = 512
 _PAIRS = range(0, 12, 2)
 _WEB = ("http://", "https://")
 
@@ -108,12 +112,13 @@ def announced_topics(payload: bytes, *, device: str, topics: Topics) -> list[str
             announcement["origin"]["name"] == ORIGIN
             and announcement["availability"][0]["topic"] == topics.gateway_availability
         )
-        components = dict(announcement["components"])
+        components = list(islice(announcement["components"], _MAX_COMPONENTS))
+        keys = [key for key in components if _KEY.fullmatch(key)]
     except (ValueError, TypeError, LookupError, RecursionError):
         return []
     if not is_ours:
         return []
-    states = [topics.state(device, key) for key in components if "/" not in key]
+    states = [topics.state(device, key) for key in keys]
     return [topics.availability(device), *states]
 
 

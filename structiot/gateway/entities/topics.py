@@ -34,6 +34,8 @@ __all__ = [
 ONLINE = "online"
 OFFLINE = "offline"
 GATEWAY_LEVEL = "gateway"
+_LONGEST_SLUG = 100
+_LONGEST_NAME = 1000
 _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 # Letters that Unicode does not take apart into a plain one and an accent.
 _PLAIN_FOR = str.maketrans(
@@ -142,14 +144,17 @@ class Topics:
         if not (topic.startswith(head) and topic.endswith(tail)):
             return None
         device = topic[len(head) : -len(tail)]
-        return device if device and device == slug_of(device) else None
+        is_one = bool(device) and device == slug_of(device) and device != GATEWAY_LEVEL
+        return device if is_one else None
 
 
 def slug_of(name: str) -> str:
     """Make a topic level of a name: lower-case letters, digits and `_`; may be empty."""
-    folded = unicodedata.normalize("NFKD", name.casefold().translate(_PLAIN_FOR))
+    folded = unicodedata.normalize(
+        "NFKD", name[:_LONGEST_NAME].casefold().translate(_PLAIN_FOR)
+    )
     plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return _NOT_PLAIN.sub("_", plain).strip("_")
+    return _NOT_PLAIN.sub("_", plain)[:_LONGEST_SLUG].strip("_")
 
 
 def slug_of_device(info: DeviceInfo, name: str | None = None) -> str:

@@ -123,7 +123,7 @@ async def test_nothing_is_never_written(broker, monkeypatch):
     connect = broker.network.connect_tcp
 
     async def recorded(host: str, port: int) -> ByteStream:
-        stream = await connect(host, port)
+        stream: ByteStream = await connect(host, port)
         send = stream.send
 
         async def record(item: bytes) -> None:

@@ -1,0 +1,66 @@
+"""Somebody else's code, run so that its faults cost only itself.
+
+A driver or a device may raise anything: groups, errors that cannot be printed, a
+cancellation that nobody asked for. All of that is an error of its own and comes back as
+one. What passes are the orders to stop: ours to cancel, Ctrl-C and the program's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import anyio
+
+from structiot._kit.text import error_text
+from structiot.errors import (
+    AuthRefused,
+    ConfigError,
+    InternalError,
+    RateLimited,
+    StructiotError,
+)
+
+__all__ = ["failure_of"]
+
+# What of several errors decides what follows.
+_TELLING = (AuthRefused, ConfigError, RateLimited, StructiotError)
+
+
+async def failure_of(work: Callable[[], Awaitable[object]]) -> StructiotError | None:
+    """Run `work`; give what it failed with, None if it did not.
+
+    An error that is none of ours comes back as `InternalError` with it as the cause.
+    """
+    try:
+        await work()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:
+        # Cancelled by a scope of ours, whatever else was raised on the way out.
+        if anyio.current_effective_deadline() == float("-inf"):
+            raise
+        return _as_ours(exc)
+    return None
+
+
+def _as_ours(error: BaseException) -> StructiotError:
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, KeyboardInterrupt | SystemExit):
+            raise leaf
+    for kind in _TELLING:
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    leaf = leaves[0] if leaves else error
+    ours = InternalError(f"internal error: {type(leaf).__name__}: {error_text(leaf)}")
+    ours.__cause__ = error
+    return ours
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from _leaves(member)
+    else:
+        yield error

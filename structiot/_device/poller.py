@@ -27,11 +27,14 @@ from structiot.errors import (
     DeviceReplaced,
     PeerError,
     RateLimited,
+    ReplyTimeout,
     TransportError,
     UsageError,
 )
 
-__all__ = ["Poller"]
+__all__ = ["POLL_WITHIN_S", "Poller"]
+
+POLL_WITHIN_S = 60.0
 
 T = TypeVar("T")
 
@@ -42,6 +45,7 @@ class Poller:
     Args:
         schedule: When to poll.
         offline_after: Failures in a row that make the device away.
+        poll_within_s: How long a poll may take; one that takes longer has failed.
         tell_availability: Called with `is_available` and `reason` when the device went
             away or is back; says whether that was news.
         label: Gives the name of the device for log lines.
@@ -59,6 +63,7 @@ class Poller:
         schedule: PollSchedule,
         *,
         offline_after: int,
+        poll_within_s: float = POLL_WITHIN_S,
         tell_availability: Callable[..., bool],
         label: Callable[[], str],
         log: logging.Logger,
@@ -67,10 +72,14 @@ class Poller:
         if offline_after < 1:
             message = f"offline_after is at least 1, not {offline_after}"
             raise UsageError(message)
+        if not poll_within_s > 0:
+            message = f"poll_within_s is above 0 s, not {poll_within_s}"
+            raise UsageError(message)
         self.schedule = schedule
         self.turn: anyio.Lock = anyio.Lock(fast_acquire=True)
         self.heard_at: float = anyio.current_time()
         self._offline_after = offline_after
+        self._poll_within_s = poll_within_s
         self._failures = 0
         self._away_since: float | None = None
         self._retries = Backoff(
@@ -142,15 +151,28 @@ class Poller:
         Raises:
             TransportError: As `poll` did.
             PeerError: Likewise.
+            ReplyTimeout: It took too long.
         """
         async with self.turn:
             try:
-                result = await poll()
+                result = await self.within(poll)
             except (TransportError, PeerError) as exc:
                 self.failed(exc)
                 raise
             self.heard()
             return result
+
+    async def within(self, poll: Callable[[], Awaitable[T]]) -> T:
+        """Poll, for so long and no longer; nobody is judged by it.
+
+        Raises:
+            ReplyTimeout: It took too long, and was cancelled.
+        """
+        limit_s = self._poll_within_s
+        with anyio.move_on_after(limit_s):
+            return await poll()
+        message = f"{self._label()} was polled for {limit_s:g} s without an end"
+        raise ReplyTimeout(message, request="poll", after_s=limit_s)
 
     @contextmanager
     def watching(self) -> Generator[None]:

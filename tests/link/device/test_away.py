@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ from structiot.errors import (
     DeviceReplaced,
     ProtocolViolation,
     RateLimited,
+    ReplyTimeout,
     UsageError,
 )
 from structiot.model import (
@@ -136,6 +138,36 @@ async def test_a_peer_that_has_had_enough_is_left_alone_even_by_newcomers():
         async with plug.events():
             await anyio.sleep(400)
         assert appliance.polls[0] - since == pytest.approx(299)
+
+
+async def test_a_poll_that_never_ends_is_a_failure_and_hands_on_its_turn():
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(1)
+        await waiting(events)
+        appliance.takes_s = math.inf
+        await anyio.sleep(200)
+        assert not is_there(plug)
+        reason = "Plug was polled for 60 s without an end"
+        assert availability(await waiting(events)) == [(False, reason)]
+        appliance.takes_s = 0.0
+        await anyio.sleep(120)
+        assert is_there(plug)
+
+
+async def test_a_device_that_never_answers_does_not_open():
+    appliance = Appliance()
+    appliance.takes_s = math.inf
+    with pytest.raises(ReplyTimeout, match="60 s without an end") as caught:
+        async with Plug(appliance, surroundings()):
+            pytest.fail("it has not answered")
+    assert caught.value.after_s == 60
+
+
+@pytest.mark.parametrize("poll_within_s", [0, -1, math.nan])
+async def test_a_poll_has_some_time(poll_within_s):
+    info = DeviceInfo(id="x", system="toy", name="X")
+    with pytest.raises(UsageError, match="poll_within_s is above 0 s"):
+        PolledDevice(info, poll_within_s=poll_within_s)
 
 
 # ---------------------------------------------------------------- described anew

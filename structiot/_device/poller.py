@@ -95,6 +95,8 @@ class Poller:
         self._watchers = 0
         self._wake = anyio.Event()
         self._quiet_until = -math.inf
+        # What bounds a newcomer's first poll.
+        self._retry_at = self._polled_at = -math.inf
         self._commanding = anyio.Lock(fast_acquire=True)
 
     @property
@@ -128,7 +130,8 @@ class Poller:
         """
         while True:
             await self._until_due()
-            self.schedule.tick(anyio.current_time())
+            self._polled_at = anyio.current_time()
+            self.schedule.tick(self._polled_at)
             try:
                 await self.refresh(poll)
             except AuthRefused:
@@ -176,9 +179,15 @@ class Poller:
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Have the device polled for the length of the block, at first at once."""
+        """Have the device polled for the length of the block, at first at once.
+
+        That many begin and end costs the device nothing: the first poll waits for the
+        retry that is due, and comes a second (or `poll_s`) after the last one.
+        """
         if not self._watchers:
-            self.schedule.begin(anyio.current_time())
+            spaced_at = self._polled_at + min(1.0, self.schedule.poll_s)
+            now = anyio.current_time()
+            self.schedule.begin(max(now, self._retry_at, spaced_at))
             self._wake.set()
         self._watchers += 1
         try:
@@ -196,6 +205,7 @@ class Poller:
         if not self._failures:
             return
         self._failures = 0
+        self._retry_at = -math.inf
         self._retries.succeeded(0.0)
         away_since, self._away_since = self._away_since, None
         if away_since is not None:
@@ -223,7 +233,9 @@ class Poller:
         self._failures += 1
         is_away = is_certain or self._failures >= self._offline_after
         is_news = is_certain or self._away_since is None
-        self.schedule.retry(now, self._retries.next_delay_s() or 0.0)
+        delay_s = self._retries.next_delay_s() or 0.0
+        self._retry_at = now + delay_s
+        self.schedule.retry(now, delay_s)
         if isinstance(error, RateLimited):
             # Not even for a newcomer.
             self._quiet_until = now + (error.retry_after_s or 0.0)

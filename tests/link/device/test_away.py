@@ -170,6 +170,38 @@ async def test_a_poll_has_some_time(poll_within_s):
         PolledDevice(info, poll_within_s=poll_within_s)
 
 
+async def come_and_go(plug: Plug, for_s: float) -> None:
+    for _ in range(round(for_s / 0.01)):
+        async with plug.events():
+            await anyio.sleep(0.01)
+
+
+async def test_who_comes_and_goes_while_it_fails_does_not_hurry_the_retries():
+    async with opened() as (appliance, plug):
+        appliance.trouble = GONE
+        await come_and_go(plug, 60)
+        gaps = [after - before for before, after in itertools.pairwise(appliance.polls)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > 5
+        await anyio.sleep(60)
+        since = anyio.current_time()
+        appliance.trouble = None
+        async with plug.events():
+            await anyio.sleep(1)
+        assert appliance.polls[-1] == pytest.approx(since)
+
+
+@pytest.mark.parametrize(("poll_s", "polls"), [(5.0, 10), (0.25, 40)])
+async def test_who_comes_and_goes_while_it_works_has_it_polled_once_a_second(
+    poll_s, polls
+):
+    async with opened(poll_s) as (appliance, plug):
+        since = round(anyio.current_time(), 6)
+        await come_and_go(plug, 10)
+        assert appliance.polls[0] == since
+        assert polls - 2 <= len(appliance.polls) <= polls + 1
+
+
 # ---------------------------------------------------------------- described anew
 
 

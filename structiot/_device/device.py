@@ -129,8 +129,9 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
         """Iterate over what is metered, a reading a channel, as it comes.
 
-        A device that is polled is polled at once, then by its schedule; all consumers
-        share the polls, and one that joins others is given the latest readings first.
+        A device that is polled is polled at once (while it fails, when its next retry
+        is due; at most once a second), then by its schedule; all consumers share the
+        polls, and one that joins others is given the latest readings first.
         While the device is away the iterator waits.
 
         Args:
@@ -182,12 +183,13 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         """Iterate over availability, states and occurrences, present states first.
 
         It shares the polls with `readings`. Only the latest of each state waits for a
-        slow consumer, but every occurrence, up to 256; then the oldest is dropped.
+        slow consumer, but every occurrence, up to 256; then the oldest is dropped,
+        which is logged.
         While the device is away the iterator waits; availability says why.
         """
 
         def box() -> _EventBox:
-            events: _EventBox = ConflatingQueue()
+            events: _EventBox = ConflatingQueue(name=f"events of {self._info.name}")
             events.put("availability", self._availability)
             for key, state in self._states.items():
                 at_utc = self._told_at_utc[key]

@@ -47,6 +47,8 @@ from structiot.model import (
 
 __all__ = ["BaseDevice", "InfoT"]
 
+_MAX_DATA_CHARS = 16_384
+
 InfoT = TypeVar("InfoT", bound=DeviceInfo)
 
 _EventBox: TypeAlias = ConflatingQueue[str, DeviceEvent]
@@ -268,14 +270,21 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         Args:
             key: Key of the `Event` entity.
             event_type: What happened, one of its `event_types`.
-            data: What else is known of it; JSON values.
+            data: What else is known of it; JSON values, of 16,384 characters at most.
             at_utc: When; now by default.
+
+        Raises:
+            UsageError: `data` is larger than that; nothing was told.
         """
+        data = data or {}
+        if (size := len(repr(data))) > _MAX_DATA_CHARS:
+            message = f"{key} of {self._label}: {size} characters of data are too many"
+            raise UsageError(message)
         if self._watched is not None:
             self._watched.heard()
         at_utc = at_utc or self._environment.now_utc()
         occurrence = Occurrence(
-            key=key, event_type=event_type, at_utc=at_utc, data=data or {}
+            key=key, event_type=event_type, at_utc=at_utc, data=data
         )
         for box in self._event_boxes:
             box.append(occurrence)
@@ -305,7 +314,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
             return
         self._info, self._entities = info, entities
         for key in self._states.keys() - {entity.key for entity in entities}:
-            del self._states[key]
+            del self._states[key], self._told_at_utc[key]
         at_utc = self._environment.now_utc()
         self._put("entities", EntitiesChanged(at_utc=at_utc, reason=reason))
 

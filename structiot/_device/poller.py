@@ -236,9 +236,9 @@ class Poller:
         delay_s = self._retries.next_delay_s() or 0.0
         self._retry_at = now + delay_s
         self.schedule.retry(now, delay_s)
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
             # Not even for a newcomer.
-            self._quiet_until = now + (error.retry_after_s or 0.0)
+            self._quiet_until = now + error.retry_after_s
         self._wake.set()
         if is_away and is_news:
             if self._away_since is None:

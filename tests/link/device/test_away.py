@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import math
+import weakref
 
 import anyio
 import pytest
 
-from structiot.devices import PolledDevice
+from structiot.devices import BaseDevice, PolledDevice
 from structiot.errors import (
     AuthRefused,
     ConnectFailed,
@@ -22,6 +24,7 @@ from structiot.errors import (
 from structiot.model import (
     DeviceInfo,
     EntitiesChanged,
+    Sensor,
 )
 from tests.link.device.toys import (
     Appliance,
@@ -170,6 +173,25 @@ async def test_a_poll_has_some_time(poll_within_s):
         PolledDevice(info, poll_within_s=poll_within_s)
 
 
+async def test_what_says_no_time_does_not_shorten_the_time_that_was_said():
+    class Readable(Plug):
+        async def read(self) -> None:
+            await self._refresh()
+
+    appliance = Appliance()
+    async with Readable(appliance, surroundings()) as plug, plug.events():
+        await anyio.sleep(1)
+        for retry_after_s in (300, None):
+            appliance.trouble = RateLimited("enough", retry_after_s=retry_after_s)
+            with pytest.raises(RateLimited):
+                await plug.read()
+        since = anyio.current_time()
+        appliance.trouble = None
+        appliance.asked.clear()
+        await anyio.sleep(400)
+        assert appliance.polls[0] - since == pytest.approx(300)
+
+
 async def come_and_go(plug: Plug, for_s: float) -> None:
     for _ in range(round(for_s / 0.01)):
         async with plug.events():
@@ -224,6 +246,27 @@ async def test_a_device_that_is_described_anew_says_so_and_forgets_old_states():
         assert plug.states == {"relay": True}
         plug.rename("Lamp")
         assert await waiting(events) == []
+
+
+class Key(str):
+    """A key that tells whether anybody still holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_nothing_is_kept_of_an_entity_that_is_gone():
+    class Changing(BaseDevice[DeviceInfo]):
+        def change(self) -> weakref.ref[Key]:
+            key = Key("power")
+            self._tell({key: 1.0})
+            self._describe(self.info, [], reason="it has no meter any more")
+            return weakref.ref(key)
+
+    info = DeviceInfo(id="x", system="toy", name="X")
+    device = Changing(info, [Sensor(key="power")])
+    held = device.change()
+    gc.collect()
+    assert held() is None
 
 
 @pytest.mark.parametrize("offline_after", [0, -1])

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 DATA_HEAD_BYTES = 255
+LONGEST_RETRY_AFTER_S = 86_400.0
 
 E = TypeVar("E", bound="StructiotError")
 
@@ -251,12 +252,21 @@ class RateLimited(PeerError):
     """The peer has had enough of us for a while; nothing is asked before it is over.
 
     Attributes:
-        retry_after_s: Seconds until it may be asked again; None if it did not say.
+        retry_after_s: Seconds until it may be asked again, 0 (now) to 86,400: a day
+            stands for more. None if it did not say, or nothing that makes sense: what
+            is no number, or less than 0.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s: float | None = _retry_after_s(retry_after_s)
+
+
+def _retry_after_s(said: object) -> float | None:
+    # It often comes from a peer as it stands; NaN is not at least 0 either.
+    if isinstance(said, bool) or not isinstance(said, int | float) or not said >= 0:
+        return None
+    return float(min(said, LONGEST_RETRY_AFTER_S))
 
 
 class Overflowed(StructiotError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import pickle
 from typing import Any
 
@@ -112,3 +113,24 @@ def test_errors_are_caught_where_users_look_for_the_builtin():
     assert issubclass(structiot.errors.ConfigError, ValueError)
     assert issubclass(structiot.errors.ConnectFailed, OSError)
     assert issubclass(structiot.errors.ReplyTimeout, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (None, None),
+        (0, 0.0),
+        (2.5, 2.5),
+        (86_401, 86_400.0),
+        (10**400, 86_400.0),
+        (math.inf, 86_400.0),
+        (-1, None),
+        (-math.inf, None),
+        (math.nan, None),
+        (True, None),
+        ("soon", None),
+    ],
+)
+def test_a_peer_that_has_had_enough_says_for_how_long_or_nothing(said: Any, kept: Any):
+    error = structiot.errors.RateLimited("too many", retry_after_s=said)
+    assert error.retry_after_s == kept

@@ -47,6 +47,8 @@ from structiot.model import (
 
 __all__ = ["BaseDevice", "InfoT"]
 
+_MAX_DATA_CHARS = 16_384
+
 InfoT = TypeVar("InfoT", bound=DeviceInfo)
 
 _EventBox: TypeAlias = ConflatingQueue[str, DeviceEvent]
@@ -129,8 +131,9 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
         """Iterate over what is metered, a reading a channel, as it comes.
 
-        A device that is polled is polled at once, then by its schedule; all consumers
-        share the polls, and one that joins others is given the latest readings first.
+        A device that is polled is polled at once (while it fails, when its next retry
+        is due; at most once a second), then by its schedule; all consumers share the
+        polls, and one that joins others is given the latest readings first.
         While the device is away the iterator waits.
 
         Args:
@@ -182,12 +185,13 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         """Iterate over availability, states and occurrences, present states first.
 
         It shares the polls with `readings`. Only the latest of each state waits for a
-        slow consumer, but every occurrence, up to 256; then the oldest is dropped.
+        slow consumer, but every occurrence, up to 256; then the oldest is dropped,
+        which is logged.
         While the device is away the iterator waits; availability says why.
         """
 
         def box() -> _EventBox:
-            events: _EventBox = ConflatingQueue()
+            events: _EventBox = ConflatingQueue(name=f"events of {self._info.name}")
             events.put("availability", self._availability)
             for key, state in self._states.items():
                 at_utc = self._told_at_utc[key]
@@ -266,14 +270,21 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         Args:
             key: Key of the `Event` entity.
             event_type: What happened, one of its `event_types`.
-            data: What else is known of it; JSON values.
+            data: What else is known of it; JSON values, of 16,384 characters at most.
             at_utc: When; now by default.
+
+        Raises:
+            UsageError: `data` is larger than that; nothing was told.
         """
+        data = data or {}
+        if (size := len(repr(data))) > _MAX_DATA_CHARS:
+            message = f"{key} of {self._label}: {size} characters of data are too many"
+            raise UsageError(message)
         if self._watched is not None:
             self._watched.heard()
         at_utc = at_utc or self._environment.now_utc()
         occurrence = Occurrence(
-            key=key, event_type=event_type, at_utc=at_utc, data=data or {}
+            key=key, event_type=event_type, at_utc=at_utc, data=data
         )
         for box in self._event_boxes:
             box.append(occurrence)
@@ -303,7 +314,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
             return
         self._info, self._entities = info, entities
         for key in self._states.keys() - {entity.key for entity in entities}:
-            del self._states[key]
+            del self._states[key], self._told_at_utc[key]
         at_utc = self._environment.now_utc()
         self._put("entities", EntitiesChanged(at_utc=at_utc, reason=reason))
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from structiot._device.device import BaseDevice, InfoT
-from structiot._device.poller import Poller
+from structiot._device.poller import POLL_WITHIN_S, Poller
 from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
@@ -30,10 +30,12 @@ class PolledDevice(BaseDevice[InfoT]):
         entities: What it has.
         schedule: When it is polled; every 5 s by default.
         offline_after: Failures in a row that make it unavailable, at least 1.
+        poll_within_s: How long a poll may take, that of the opening too; one that takes
+            longer is cancelled and has failed with `ReplyTimeout`.
         environment: Network, host network, clock and chance; the system's by default.
 
     Raises:
-        UsageError: `offline_after` is less than 1.
+        UsageError: `offline_after` is less than 1, or `poll_within_s` not above 0 s.
         AuthRefused: At the end of the block, when the device refuses the credentials
             while it is polled.
     """
@@ -45,11 +47,13 @@ class PolledDevice(BaseDevice[InfoT]):
         *,
         schedule: PollSchedule | None = None,
         offline_after: int = 3,
+        poll_within_s: float = POLL_WITHIN_S,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
         self._poller: Poller = Poller(
             schedule or PollSchedule(),
             offline_after=offline_after,
+            poll_within_s=poll_within_s,
             tell_availability=self._tell_availability,
             label=lambda: self._label,
             log=logging.getLogger(f"structiot.{info.system}"),
@@ -87,7 +91,7 @@ class PolledDevice(BaseDevice[InfoT]):
 
     async def _opening(self) -> None:
         """What is done before anybody holds the device: it is polled once."""
-        await self._poll()
+        await self._poller.within(self._poll)
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:

@@ -27,11 +27,14 @@ from structiot.errors import (
     DeviceReplaced,
     PeerError,
     RateLimited,
+    ReplyTimeout,
     TransportError,
     UsageError,
 )
 
-__all__ = ["Poller"]
+__all__ = ["POLL_WITHIN_S", "Poller"]
+
+POLL_WITHIN_S = 60.0
 
 T = TypeVar("T")
 
@@ -42,6 +45,7 @@ class Poller:
     Args:
         schedule: When to poll.
         offline_after: Failures in a row that make the device away.
+        poll_within_s: How long a poll may take; one that takes longer has failed.
         tell_availability: Called with `is_available` and `reason` when the device went
             away or is back; says whether that was news.
         label: Gives the name of the device for log lines.
@@ -59,6 +63,7 @@ class Poller:
         schedule: PollSchedule,
         *,
         offline_after: int,
+        poll_within_s: float = POLL_WITHIN_S,
         tell_availability: Callable[..., bool],
         label: Callable[[], str],
         log: logging.Logger,
@@ -67,10 +72,14 @@ class Poller:
         if offline_after < 1:
             message = f"offline_after is at least 1, not {offline_after}"
             raise UsageError(message)
+        if not poll_within_s > 0:
+            message = f"poll_within_s is above 0 s, not {poll_within_s}"
+            raise UsageError(message)
         self.schedule = schedule
         self.turn: anyio.Lock = anyio.Lock(fast_acquire=True)
         self.heard_at: float = anyio.current_time()
         self._offline_after = offline_after
+        self._poll_within_s = poll_within_s
         self._failures = 0
         self._away_since: float | None = None
         self._retries = Backoff(
@@ -86,6 +95,8 @@ class Poller:
         self._watchers = 0
         self._wake = anyio.Event()
         self._quiet_until = -math.inf
+        # What bounds a newcomer's first poll.
+        self._retry_at = self._polled_at = -math.inf
         self._commanding = anyio.Lock(fast_acquire=True)
 
     @property
@@ -119,7 +130,8 @@ class Poller:
         """
         while True:
             await self._until_due()
-            self.schedule.tick(anyio.current_time())
+            self._polled_at = anyio.current_time()
+            self.schedule.tick(self._polled_at)
             try:
                 await self.refresh(poll)
             except AuthRefused:
@@ -142,21 +154,40 @@ class Poller:
         Raises:
             TransportError: As `poll` did.
             PeerError: Likewise.
+            ReplyTimeout: It took too long.
         """
         async with self.turn:
             try:
-                result = await poll()
+                result = await self.within(poll)
             except (TransportError, PeerError) as exc:
                 self.failed(exc)
                 raise
             self.heard()
             return result
 
+    async def within(self, poll: Callable[[], Awaitable[T]]) -> T:
+        """Poll, for so long and no longer; nobody is judged by it.
+
+        Raises:
+            ReplyTimeout: It took too long, and was cancelled.
+        """
+        limit_s = self._poll_within_s
+        with anyio.move_on_after(limit_s):
+            return await poll()
+        message = f"{self._label()} was polled for {limit_s:g} s without an end"
+        raise ReplyTimeout(message, request="poll", after_s=limit_s)
+
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Have the device polled for the length of the block, at first at once."""
+        """Have the device polled for the length of the block, at first at once.
+
+        That many begin and end costs the device nothing: the first poll waits for the
+        retry that is due, and comes a second (or `poll_s`) after the last one.
+        """
         if not self._watchers:
-            self.schedule.begin(anyio.current_time())
+            spaced_at = self._polled_at + min(1.0, self.schedule.poll_s)
+            now = anyio.current_time()
+            self.schedule.begin(max(now, self._retry_at, spaced_at))
             self._wake.set()
         self._watchers += 1
         try:
@@ -174,6 +205,7 @@ class Poller:
         if not self._failures:
             return
         self._failures = 0
+        self._retry_at = -math.inf
         self._retries.succeeded(0.0)
         away_since, self._away_since = self._away_since, None
         if away_since is not None:
@@ -201,10 +233,12 @@ class Poller:
         self._failures += 1
         is_away = is_certain or self._failures >= self._offline_after
         is_news = is_certain or self._away_since is None
-        self.schedule.retry(now, self._retries.next_delay_s() or 0.0)
-        if isinstance(error, RateLimited):
+        delay_s = self._retries.next_delay_s() or 0.0
+        self._retry_at = now + delay_s
+        self.schedule.retry(now, delay_s)
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
             # Not even for a newcomer.
-            self._quiet_until = now + (error.retry_after_s or 0.0)
+            self._quiet_until = now + error.retry_after_s
         self._wake.set()
         if is_away and is_news:
             if self._away_since is None:

@@ -56,9 +56,9 @@ class PollSchedule:
         """Whether the next tick is one of those after a command."""
         return self._burst_left > 0
 
-    def begin(self, now: float) -> None:
-        """Poll at once, then steadily."""
-        self.next_at = now
+    def begin(self, at: float) -> None:
+        """Poll at this time first, then steadily."""
+        self.next_at = at
         self._burst_left = 0
         self._is_stopped = False
 

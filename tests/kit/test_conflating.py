@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 import pytest
 
 from structiot._kit.flow.conflating import ConflatingQueue
+from structiot.errors import UsageError
 
 pytestmark = pytest.mark.virtual_time
 
@@ -131,3 +134,47 @@ async def test_what_is_appended_is_bounded_and_the_oldest_is_dropped():
     queue.close()
     assert [value async for value in queue] == [4, 5, 6]
     assert queue.dropped == 2
+
+
+async def test_a_burst_of_what_is_dropped_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.WARNING, "structiot")
+    queue: ConflatingQueue[str, int] = ConflatingQueue(max_appended=2, name="events")
+    said = "events is full at 2 appended; the oldest goes, {} lost so far"
+    for number in range(10):
+        queue.append(number)
+    assert caplog.messages == [said.format(1)]
+    await anext(queue)
+    for number in range(10):
+        queue.append(number)
+    assert len(caplog.messages) == 1
+    await anext(queue)
+    await anext(queue)
+    for number in range(3):
+        queue.append(number)
+    assert caplog.messages[1:] == [said.format(18)]
+    assert queue.dropped == 18
+
+
+@pytest.mark.parametrize("max_appended", [0, -1])
+async def test_a_queue_that_could_hold_nothing_is_refused(max_appended):
+    with pytest.raises(UsageError, match=f"at least one appended.*{max_appended}"):
+        ConflatingQueue(max_appended=max_appended)
+
+
+async def test_a_reader_of_a_queue_that_is_never_empty_lets_others_run():
+    queue: ConflatingQueue[str, int] = ConflatingQueue()
+    queue.put("a", 0)
+    read = 0
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(close_later, queue)
+        async for value in queue:
+            read += 1
+            if read < 10_000:
+                queue.put("a", value + 1)
+    assert read < 1000
+
+
+async def close_later(queue: ConflatingQueue[str, int]) -> None:
+    queue.close()

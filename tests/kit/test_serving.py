@@ -221,6 +221,25 @@ async def test_more_clients_than_allowed_are_turned_away(
     assert "2 clients are connected, 127.0.0.1 is turned away" in caplog.text
 
 
+async def test_a_storm_of_those_turned_away_is_said_once_and_counted(
+    caplog: pytest.LogCaptureFixture,
+):
+    async with hall(echo, clients=1) as place:
+        client = await place.dial()
+        assert await says(client, b"x")
+        for _ in range(500):
+            assert await is_closed(await place.dial())
+        first = "1 clients are connected, 127.0.0.1 is turned away"
+        assert caplog.messages == [first]
+        await anyio.sleep(61)
+        assert caplog.messages[1:] == ["499 more connections were turned away"]
+        await anyio.sleep(3600)
+        assert len(caplog.messages) == 2
+        for _ in range(3):
+            assert await is_closed(await place.dial())
+    assert caplog.messages[2:] == [first, "2 more connections were turned away"]
+
+
 async def test_one_address_cannot_have_all_places():
     async with hall(echo, per_address=2) as place:
         greedy = [await place.dial_from("192.0.2.9") for _ in range(3)]

@@ -18,6 +18,9 @@ __all__ = ["Mailbox", "OverflowPolicy"]
 T = TypeVar("T")
 OverflowPolicy = Literal["drop_oldest", "drop_newest", "raise"]
 
+# A reader of a box that is never empty lets the other tasks run after so many.
+ITEMS_A_TURN = 256
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +52,7 @@ class Mailbox(Generic[T]):
         "_has_overflowed",
         "_in_burst",
         "_items",
+        "_taken",
         "_wakeup",
         "dropped",
         "high_water",
@@ -81,6 +85,7 @@ class Mailbox(Generic[T]):
         self._error: StructiotError | None = None
         self._has_overflowed = False
         self._in_burst = False
+        self._taken = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -145,7 +150,10 @@ class Mailbox(Generic[T]):
             StructiotError: The box was closed with this error.
         """
         items = self._items
-        if items:
+        self._taken += 1
+        if self._taken % ITEMS_A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+        elif items:
             await anyio.lowlevel.checkpoint_if_cancelled()
         while not items:
             if self._closed:

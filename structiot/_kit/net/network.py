@@ -176,6 +176,7 @@ class _RealListener:
         handler: Callable[[ByteStream], Coroutine[Any, Any, None]],
         tg: TaskGroup,
     ) -> None:
+        is_failing = False
         while True:
             try:
                 stream = await accept(listener.extra(SocketAttribute.raw_socket))
@@ -183,12 +184,14 @@ class _RealListener:
                 return
             except (OSError, anyio.BrokenResourceError) as exc:
                 # Too many open files, or a peer that has gone before it was accepted:
-                # no reason to stop serving the others.
-                _log.warning(
-                    "cannot accept on %s: %s", place(*self.address), reason_of(exc)
-                )
+                # no reason to stop serving the others. Said once until it works again.
+                if not is_failing:
+                    is_failing = True
+                    where = place(*self.address)
+                    _log.warning("cannot accept on %s: %s", where, reason_of(exc))
                 await anyio.sleep(_ACCEPT_PAUSE_S)
             else:
+                is_failing = False
                 tg.start_soon(handler, stream)
 
 

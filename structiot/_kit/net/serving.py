@@ -31,6 +31,8 @@ __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_c
 
 # How long all clients together have for their last words when the server ends.
 GOODBYE_S = 1.5
+# After the first that is turned away, the others are counted for so long.
+TURNED_AWAY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class ClientServer:
         self.tasks = tasks
         self._handler = handler
         self._by_address: dict[str, int] = {}
+        self._turned_away: int | None = None
         self._is_open = True
         self._is_empty = anyio.Event()
 
@@ -137,7 +140,7 @@ class ClientServer:
         if not self._is_open:
             return False
         if self._by_address.get(host, 0) >= limits.per_address:
-            self.log.warning("%s has %d connections: no more", host, limits.per_address)
+            self._turn_away(f"{host} has {limits.per_address} connections: no more")
             return False
         is_full = self.clients >= limits.clients
         if limits.unidentified is not None and unidentified:
@@ -147,10 +150,36 @@ class ClientServer:
                 self.log.info("client %s yields to a newcomer", oldest.host)
                 oldest.abort()
         elif is_full:
-            text = "%d clients are connected, %s is turned away"
-            self.log.warning(text, limits.clients, host)
+            self._turn_away(
+                f"{limits.clients} clients are connected, {host} is turned away"
+            )
             return False
         return True
+
+    def _turn_away(self, why: str) -> None:
+        if self._turned_away is None:
+            self._turned_away = 0
+            self.log.warning("%s", why)
+            self.tasks.start_soon(self._count_turned_away)
+        else:
+            self._turned_away += 1
+
+    async def _count_turned_away(self) -> None:
+        """Say how many more were turned away, until nobody is."""
+        more: int | None = None
+        try:
+            while more != 0:
+                await anyio.sleep(TURNED_AWAY_S)
+                more = self._say_turned_away()
+        finally:
+            self._say_turned_away()
+            self._turned_away = None
+
+    def _say_turned_away(self) -> int:
+        more, self._turned_away = self._turned_away or 0, 0
+        if more:
+            self.log.warning("%d more connections were turned away", more)
+        return more
 
     async def shut_down(self, say_goodbye: Callable[[], None]) -> None:
         """Have all clients told, and wait a little for them to hear; shielded."""

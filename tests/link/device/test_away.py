@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
+import math
+import weakref
 
 import anyio
 import pytest
 
-from structiot.devices import PolledDevice
+from structiot.devices import BaseDevice, PolledDevice
 from structiot.errors import (
     AuthRefused,
     ConnectFailed,
     DeviceReplaced,
     ProtocolViolation,
     RateLimited,
+    ReplyTimeout,
     UsageError,
 )
 from structiot.model import (
     DeviceInfo,
     EntitiesChanged,
+    Sensor,
 )
 from tests.link.device.toys import (
     Appliance,
@@ -138,6 +143,87 @@ async def test_a_peer_that_has_had_enough_is_left_alone_even_by_newcomers():
         assert appliance.polls[0] - since == pytest.approx(299)
 
 
+async def test_a_poll_that_never_ends_is_a_failure_and_hands_on_its_turn():
+    async with opened() as (appliance, plug), plug.events() as events:
+        await anyio.sleep(1)
+        await waiting(events)
+        appliance.takes_s = math.inf
+        await anyio.sleep(200)
+        assert not is_there(plug)
+        reason = "Plug was polled for 60 s without an end"
+        assert availability(await waiting(events)) == [(False, reason)]
+        appliance.takes_s = 0.0
+        await anyio.sleep(120)
+        assert is_there(plug)
+
+
+async def test_a_device_that_never_answers_does_not_open():
+    appliance = Appliance()
+    appliance.takes_s = math.inf
+    with pytest.raises(ReplyTimeout, match="60 s without an end") as caught:
+        async with Plug(appliance, surroundings()):
+            pytest.fail("it has not answered")
+    assert caught.value.after_s == 60
+
+
+@pytest.mark.parametrize("poll_within_s", [0, -1, math.nan])
+async def test_a_poll_has_some_time(poll_within_s):
+    info = DeviceInfo(id="x", system="toy", name="X")
+    with pytest.raises(UsageError, match="poll_within_s is above 0 s"):
+        PolledDevice(info, poll_within_s=poll_within_s)
+
+
+async def test_what_says_no_time_does_not_shorten_the_time_that_was_said():
+    class Readable(Plug):
+        async def read(self) -> None:
+            await self._refresh()
+
+    appliance = Appliance()
+    async with Readable(appliance, surroundings()) as plug, plug.events():
+        await anyio.sleep(1)
+        for retry_after_s in (300, None):
+            appliance.trouble = RateLimited("enough", retry_after_s=retry_after_s)
+            with pytest.raises(RateLimited):
+                await plug.read()
+        since = anyio.current_time()
+        appliance.trouble = None
+        appliance.asked.clear()
+        await anyio.sleep(400)
+        assert appliance.polls[0] - since == pytest.approx(300)
+
+
+async def come_and_go(plug: Plug, for_s: float) -> None:
+    for _ in range(round(for_s / 0.01)):
+        async with plug.events():
+            await anyio.sleep(0.01)
+
+
+async def test_who_comes_and_goes_while_it_fails_does_not_hurry_the_retries():
+    async with opened() as (appliance, plug):
+        appliance.trouble = GONE
+        await come_and_go(plug, 60)
+        gaps = [after - before for before, after in itertools.pairwise(appliance.polls)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > 5
+        await anyio.sleep(60)
+        since = anyio.current_time()
+        appliance.trouble = None
+        async with plug.events():
+            await anyio.sleep(1)
+        assert appliance.polls[-1] == pytest.approx(since)
+
+
+@pytest.mark.parametrize(("poll_s", "polls"), [(5.0, 10), (0.25, 40)])
+async def test_who_comes_and_goes_while_it_works_has_it_polled_once_a_second(
+    poll_s, polls
+):
+    async with opened(poll_s) as (appliance, plug):
+        since = round(anyio.current_time(), 6)
+        await come_and_go(plug, 10)
+        assert appliance.polls[0] == since
+        assert polls - 2 <= len(appliance.polls) <= polls + 1
+
+
 # ---------------------------------------------------------------- described anew
 
 
@@ -160,6 +246,27 @@ async def test_a_device_that_is_described_anew_says_so_and_forgets_old_states():
         assert plug.states == {"relay": True}
         plug.rename("Lamp")
         assert await waiting(events) == []
+
+
+class Key(str):
+    """A key that tells whether anybody still holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_nothing_is_kept_of_an_entity_that_is_gone():
+    class Changing(BaseDevice[DeviceInfo]):
+        def change(self) -> weakref.ref[Key]:
+            key = Key("power")
+            self._tell({key: 1.0})
+            self._describe(self.info, [], reason="it has no meter any more")
+            return weakref.ref(key)
+
+    info = DeviceInfo(id="x", system="toy", name="X")
+    device = Changing(info, [Sensor(key="power")])
+    held = device.change()
+    gc.collect()
+    assert held() is None
 
 
 @pytest.mark.parametrize("offline_after", [0, -1])

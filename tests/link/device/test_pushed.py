@@ -243,6 +243,21 @@ async def test_a_listener_that_sleeps_holds_no_more_than_256_presses():
         assert len(await waiting(slow)) == 256 + 1
 
 
+async def test_what_is_known_of_an_occurrence_is_bounded():
+    class Chatty(Doorbell):
+        def take_text(self, text: str) -> None:
+            self._tell_occurrence("button", "press", data={"text": text})
+
+    async with Chatty(surroundings()) as bell, bell.events() as events:
+        await waiting(events)
+        bell.take_text("x" * 16_000)
+        with pytest.raises(UsageError, match=r"button of Bell: .* are too many"):
+            bell.take_text("x" * 17_000)
+        (told,) = await waiting(events)
+        assert isinstance(told, Occurrence)
+        assert told.data == {"text": "x" * 16_000}
+
+
 async def test_latest_readings_come_first_where_nobody_polls():
     class Meter(BaseDevice[DeviceInfo]):
         def take(self, channel: int, power_w: float) -> None:

@@ -11,11 +11,14 @@ before the system is asked for.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, TypeAlias
+
+from pydantic import BaseModel
 
 from structiot.errors import ConfigError
 
@@ -27,21 +30,48 @@ __all__ = ["ENTRY_POINTS", "installed_drivers", "load_driver", "with_driver"]
 ENTRY_POINTS = "structiot.drivers"
 # A name is a table in TOML and a part of identifiers: no underscore, which ends it there.
 _NAME = re.compile(r"[a-z][a-z0-9]*")
-_RESERVED = {"mqtt", "broker", "gateway"}
+# The sections of the gateway itself, and what a configuration has besides sections.
+_RESERVED = {
+    *("mqtt", "broker", "gateway", "systems"),
+    *dir(BaseModel),
+    *dir(type(BaseModel)),
+}
+
+_log = logging.getLogger(__name__)
 
 LoadDriver: TypeAlias = Callable[[], object]
 
+
+def _is_usable(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name not in _RESERVED
+
+
+def _found() -> tuple[dict[str, LoadDriver], list[str]]:
+    """Give what is installed, and what is wrong with some of it."""
+    found: dict[str, EntryPoint] = {}
+    wrong = []
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: one.name):
+        first = found.setdefault(point.name, point)
+        if not _is_usable(point.name):
+            wrong.append(f"{point.name!r} ({point.value}) is no name for a system")
+            del found[point.name]
+        elif first.value != point.value:
+            wrong.append(
+                f"two systems are called {point.name!r}: "
+                f"{first.value} is taken, {point.value} left out"
+            )
+    return {name: point.load for name, point in found.items()}, wrong
+
+
 # Read once, at import: it looks into files, which no event loop should wait for.
-_by_entry_point: dict[str, LoadDriver] = {
-    point.name: point.load
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
-    if _NAME.fullmatch(point.name) and point.name not in _RESERVED
-}
+_by_entry_point, _unsaid = _found()
 _by_hand: dict[str, LoadDriver] = {}
 
 
 def installed_drivers() -> Mapping[str, LoadDriver]:
     """Give what loads the driver class of each system, by the system's name."""
+    while _unsaid:
+        _log.warning("%s", _unsaid.pop(0))
     return {**_by_entry_point, **_by_hand}
 
 
@@ -58,7 +88,7 @@ def load_driver(name: str) -> type[Driver]:
     try:
         driver = load()
     # A stranger's package may fail in any way; it costs its own system.
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ConfigError(
             f"the driver for {name!r} cannot be loaded: {type(exc).__name__}: {exc}"
         ) from exc
@@ -74,7 +104,7 @@ def load_driver(name: str) -> type[Driver]:
 @contextmanager
 def with_driver(name: str, driver: type[Driver]) -> Generator[None]:
     """Have a driver found by this name for the length of the block, as if installed."""
-    if not _NAME.fullmatch(name) or name in _RESERVED:
+    if not _is_usable(name):
         message = f"{name!r} is no name for a system: lower-case letters and digits"
         raise ConfigError(message)
     _by_hand[name] = lambda: driver

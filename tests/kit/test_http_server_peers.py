@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from structiot._kit.http.client import open_http
 from structiot._kit.http.device import DeviceHttp
+from structiot._kit.http.messages import HttpReply, HttpRequest
+from structiot._kit.http.server import RawReply
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.net.network import LOST
 from structiot.errors import LinkLost
@@ -76,6 +78,60 @@ async def test_a_request_that_takes_too_long_ends_its_connection(network):
         assert anyio.current_time() == 23
 
 
+@pytest.mark.parametrize("is_raw", [False, True], ids=["reply", "raw reply"])
+async def test_a_client_that_never_reads_loses_its_place(network, is_raw):
+    async def much(request: HttpRequest) -> HttpReply | RawReply:
+        if request.path == "/b":
+            return HttpReply()
+        body = bytes(10_000_000)
+        return RawReply(data=body) if is_raw else HttpReply(body=body)
+
+    async with serving(network, much, request_s=3, max_connections=1):
+        async with await network.connect_tcp("cloud", 80) as stream:
+            await stream.send(GET)
+            await anyio.sleep(3.1)
+            assert (await DeviceHttp(URL, network=network).get("/b")).status == 200
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_reply(network):
+    async def much(request: HttpRequest) -> RawReply:
+        return RawReply(data=bytes(1_000_000))
+
+    async with serving(network, much, request_s=3):
+        async with await network.connect_tcp("cloud", 80) as stream:
+            await stream.send(GET)
+            left = 1_000_000
+            while left:
+                await anyio.sleep(1)
+                left -= len(await stream.receive(65_536))
+    assert anyio.current_time() > 12
+
+
+async def test_who_asks_for_a_tunnel_is_told_that_there_is_none(network):
+    connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serving(network):
+        answered = await say(network, connect + b"GET / HTTP/1.0\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 501 ")
+        assert b"HTTP/1.1 200 " in answered
+
+
+async def test_a_form_or_query_of_very_many_fields_is_refused(network):
+    async def read(request: HttpRequest) -> HttpReply:
+        return HttpReply.of_json(len(request.form()) + len(request.query))
+
+    async with serving(network, read), watched_loop() as watch:
+        http = DeviceHttp(URL, network=network)
+        for count, status in ((1000, 200), (1001, 400), (100_000, 400)):
+            form = "&".join(f"{number}=1" for number in range(count))
+            answered = await http.request("POST", "/", body=form.encode())
+            assert answered.status == status
+        long = await http.request("POST", "/", body=b"a=" + b"%41" * 340_000)
+        assert long.status == 400
+        query = await http.get("/?" + "&" * 1000)
+        assert query.status == 400
+    assert watch.longest_s < 0.05
+
+
 async def test_more_connections_than_allowed_are_closed_at_once(network):
     async with serving(network, max_connections=1):
         async with await network.connect_tcp("cloud", 80):
@@ -100,7 +156,13 @@ async def test_a_request_in_chunks_of_one_byte_holds_nobody_up(network):
 @given(
     data=st.lists(
         st.sampled_from(
-            [GET, b"POST / HTTP/1.1\r\n", b"Content-Length: 3\r\n", b"\r\n"]
+            [
+                GET,
+                b"POST / HTTP/1.1\r\n",
+                b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+                b"Content-Length: 3\r\n",
+                b"\r\n",
+            ]
         )
         | st.binary(max_size=20),
         max_size=8,

@@ -15,6 +15,9 @@ from structiot.errors import ProtocolViolation
 __all__ = ["HttpReply", "HttpRequest", "field_dict", "phrase_of"]
 
 _STATUSES: Final = frozenset(HTTPStatus)
+# Decoding is work: no request may hold up the others.
+_MAX_FIELDS: Final = 1_000
+_MAX_FIELDS_CHARACTERS: Final = 131_072
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +75,20 @@ class HttpRequest:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query by name, decoded; of several with one name the last."""
-        text = self.target.partition("?")[2]
-        return dict(parse_qsl(text, keep_blank_values=True))
+        """The query by name, decoded; of several with one name the last.
+
+        Raises:
+            ProtocolViolation: It has more than 1,000 fields, or 131,072 characters.
+        """
+        return _fields(self.target.partition("?")[2])
 
     def form(self) -> dict[str, str]:
-        """Read the body as the fields of a form, as `query` is read."""
-        text = self.body.decode("utf-8", "replace")
-        return dict(parse_qsl(text, keep_blank_values=True))
+        """Read the body as the fields of a form, as `query` is read.
+
+        Raises:
+            ProtocolViolation: It has more than 1,000 fields, or 131,072 characters.
+        """
+        return _fields(self.body.decode("utf-8", "replace"))
 
     def json(self) -> object:
         """Read the body as JSON; numbers that JSON does not have become None.
@@ -102,6 +111,16 @@ def field_dict(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def phrase_of(status: int) -> str:
     """Give the words that go with a status; none for one that nobody knows."""
     return HTTPStatus(status).phrase if status in _STATUSES else ""
+
+
+def _fields(text: str) -> dict[str, str]:
+    is_long = len(text) > _MAX_FIELDS_CHARACTERS
+    if is_long or text.count("&") >= _MAX_FIELDS:
+        limit = f"{_MAX_FIELDS_CHARACTERS if is_long else _MAX_FIELDS:,}"
+        what = "characters" if is_long else "fields"
+        message = f"more than {limit} {what} in a form or query"
+        raise ProtocolViolation(message, data=text[:255].encode("utf-8", "replace"))
+    return dict(parse_qsl(text, keep_blank_values=True))
 
 
 def _json(what: str, data: bytes) -> object:

@@ -46,6 +46,9 @@ _SILENT_S: Final = 60.0
 _LINGER_S: Final = 1.0
 _LINGER_BYTES: Final = 1_048_576
 _TRICKLE_PIECES: Final = 20
+# What is sent in one go, and how long a client may take for it where nobody says.
+_SEND_BYTES: Final = 65_536
+_STALL_S: Final = 10.0
 _BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -81,8 +84,8 @@ class HttpServer:
         ssl_context: For https.
         max_connections: More than these are closed at once.
         max_body_bytes: Longest body of a request; a longer one gets status 413.
-        request_s: Longest time for a request to be complete, and for a TLS handshake,
-            in seconds.
+        request_s: Longest time for a request to be complete, for a TLS handshake, and
+            for a client that takes nothing of its reply, in seconds.
         idle_s: How long a connection may stay without a request.
     """
 
@@ -130,11 +133,14 @@ class HttpServer:
             )
 
     async def _converse(self, stream: ByteStream) -> None:
-        connection = _Connection(stream, self._max_body_bytes)
-        while request := await connection.request(self._request_s, self._idle_s):
+        connection = _Connection(stream, self._max_body_bytes, self._request_s)
+        while request := await connection.request(self._idle_s):
             reply: HttpReply | RawReply | None
             try:
-                reply = await self._handler(request)
+                if request.method == "CONNECT":  # we are no proxy
+                    reply = HttpReply(status=HTTPStatus.NOT_IMPLEMENTED)
+                else:
+                    reply = await self._handler(request)
             except ProtocolViolation as exc:
                 _log.debug("%s: %s", place(*request.peer), exc)
                 reply = HttpReply(status=HTTPStatus.BAD_REQUEST)
@@ -142,12 +148,17 @@ class HttpServer:
                 await connection.reply(reply)
                 continue
             if reply is not None:
-                await send_raw(stream, reply)
+                await send_raw(stream, reply, stall_s=self._request_s)
             return
 
 
-async def send_raw(stream: ByteStream, reply: RawReply) -> None:
-    """Send bytes as they are; that the client goes away meanwhile is no matter."""
+async def send_raw(
+    stream: ByteStream, reply: RawReply, *, stall_s: float = _STALL_S
+) -> None:
+    """Send bytes as they are; that the client goes away meanwhile is no matter.
+
+    One that takes nothing for `stall_s` counts as gone.
+    """
     count = _TRICKLE_PIECES if reply.over_s else 1
     size = max(1, -(-len(reply.data) // count))
     begins = range(0, len(reply.data), size)
@@ -155,11 +166,17 @@ async def send_raw(stream: ByteStream, reply: RawReply) -> None:
         for begin in begins:
             if reply.over_s:
                 await anyio.sleep(reply.over_s / len(begins))
-            await stream.send(reply.data[begin : begin + size])
+            await _send_all(stream, reply.data[begin : begin + size], stall_s)
         if reply.is_left_open:
             with anyio.move_on_after(_SILENT_S):
                 while True:
                     await stream.receive(_READ_BYTES)
+
+
+async def _send_all(stream: ByteStream, data: bytes, stall_s: float) -> None:
+    for begin in range(0, len(data), _SEND_BYTES):
+        with anyio.fail_after(stall_s):
+            await stream.send(data[begin : begin + _SEND_BYTES])
 
 
 def peer_of(stream: ByteStream) -> Address:
@@ -183,16 +200,19 @@ def _gone() -> Generator[None]:
 class _Connection:
     """What h11 knows of one connection, and the stream below."""
 
-    def __init__(self, stream: ByteStream, max_body_bytes: int) -> None:
+    def __init__(
+        self, stream: ByteStream, max_body_bytes: int, request_s: float
+    ) -> None:
         self._stream = stream
         self._max_body_bytes = max_body_bytes
+        self._request_s = request_s
         self._http = h11.Connection(
             h11.SERVER, max_incomplete_event_size=_MAX_HEAD_BYTES
         )
         self._method = b""
         self._events = 0
 
-    async def request(self, request_s: float, idle_s: float) -> HttpRequest | None:
+    async def request(self, idle_s: float) -> HttpRequest | None:
         """Wait for the next request; None if there will be none."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
@@ -202,7 +222,7 @@ class _Connection:
             with anyio.move_on_after(idle_s) as patience:
                 if not self._http.trailing_data[0]:
                     await self._receive()
-                patience.deadline = anyio.current_time() + request_s
+                patience.deadline = anyio.current_time() + self._request_s
                 return await self._whole_request()
             raise _Gone("no request in time")
         except h11.RemoteProtocolError as exc:
@@ -253,7 +273,7 @@ class _Connection:
 
     async def _send(self, data: bytes | None) -> None:
         with _gone():
-            await self._stream.send(data or b"")
+            await _send_all(self._stream, data or b"", self._request_s)
 
     async def reply(self, reply: HttpReply) -> None:
         """Send a reply to the request that was read last.

@@ -32,7 +32,7 @@ def config_model(
         if not is_whole and name not in data:
             continue
         try:
-            sections[name] = load_driver(name).section
+            sections[name] = _section_of(name)
         except ConfigError as exc:
             # Without its class nothing more can be said of such a section.
             sections[name] = _Unreadable
@@ -41,6 +41,14 @@ def config_model(
                     Finding(path=(name,), message=str(exc), is_about_key=True)
                 )
     return _made(tuple(sections.items())), findings
+
+
+def _section_of(name: str) -> type[SystemSection]:
+    section: object = load_driver(name).section
+    if not (isinstance(section, type) and issubclass(section, SystemSection)):
+        message = f"the section of the driver for {name!r} is no SystemSection"
+        raise ConfigError(message)
+    return section
 
 
 class _Unreadable(SystemSection, extra="allow"):

@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 from structiot._kit.net.network import is_loopback
 from structiot.gateway.config.fields import (
     Finding,
+    NamesADevice,
     SystemSection,
-    fields_given,
-    is_device_name,
+    marked,
     models_in,
 )
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 
-__all__ = ["cross_field_checks"]
+__all__ = ["checks_failed", "cross_field_checks"]
 
 
 def cross_field_checks(
@@ -33,11 +33,29 @@ def cross_field_checks(
     yield from _embedded_broker(data)
     yield from _names(model, data)
     for name, info in model.model_fields.items():
-        table = _table(data, name)
-        for section, _ in models_in(info.annotation) if table else ():
+        table = data.get(name)
+        if not isinstance(table, Mapping):
+            continue
+        for section, _ in models_in(info.annotation):
             if issubclass(section, SystemSection):
-                for finding in section.cross_checks(table):
-                    yield finding.below(name)
+                yield from _of_system(name, section, table)
+
+
+def _of_system(
+    name: str, section: type[SystemSection], table: Mapping[str, object]
+) -> Iterator[Finding]:
+    try:
+        for finding in section.cross_checks(table):
+            yield finding.below(name)
+    # A stranger's checks may fail in any way; it costs their own section.
+    except Exception as exc:  # noqa: BLE001
+        yield checks_failed(name, exc)
+
+
+def checks_failed(name: str, exc: Exception) -> Finding:
+    """Say that the checks of a system are broken themselves."""
+    message = f"the checks of [{name}] failed: {type(exc).__name__}: {exc}"
+    return Finding(path=(name,), message=message, is_about_key=True)
 
 
 def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -46,12 +64,6 @@ def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _credentials(mqtt: Mapping[str, object]) -> Iterator[Finding]:
-    if "password" in mqtt and "password_file" in mqtt:
-        yield Finding(
-            path=("mqtt", "password_file"),
-            message="password_file and password cannot both be given",
-            is_about_key=True,
-        )
     has_password = "password" in mqtt or "password_file" in mqtt
     if _uri_has_user(mqtt.get("uri")):
         for key in ("username", "password", "password_file"):
@@ -134,8 +146,9 @@ def _uri_has_user(uri: object) -> bool:
 
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:
     first: dict[str, str] = {}
-    for path, info, name in fields_given(model, data):
-        slug = slug_of(name) if is_device_name(info) and isinstance(name, str) else ""
+    for one in marked(model, data, NamesADevice):
+        path, name = one.path, one.value
+        slug = slug_of(name) if isinstance(name, str) else ""
         if not isinstance(name, str) or not slug:
             continue
         if slug in first:

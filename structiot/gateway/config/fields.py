@@ -13,13 +13,24 @@ know of it. What stands in files is marked, at any depth, and read by `files.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path as FilePath
-from typing import Annotated, ClassVar, TypeAlias, get_args, get_origin
+from stat import S_ISDIR, S_ISREG
+from typing import (
+    Annotated,
+    ClassVar,
+    Final,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.fields import FieldInfo
+from typing_extensions import TypeIs
 
 from structiot._kit.redact import Secret
 from structiot.gateway.config.positions import Path
@@ -33,6 +44,7 @@ from structiot.gateway.config.values import (
 )
 
 __all__ = [
+    "ANY_NAME",
     "DeviceId",
     "DeviceName",
     "Finding",
@@ -41,18 +53,21 @@ __all__ = [
     "Hosts",
     "Listen",
     "NamedFile",
+    "NamesADevice",
     "Port",
     "Section",
     "SystemSection",
     "Topic",
     "beside_config",
-    "fields_given",
-    "is_device_name",
+    "bytes_of",
+    "marked",
     "models_in",
     "readable",
     "seconds",
     "secret_in",
 ]
+
+ANY_NAME: Final = "NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +128,8 @@ class NamedFile:
     Attributes:
         read: Gives the value that the settings shall have; a `ValueError` says what is
             wrong with the file, to stand behind the key.
-        into: The field that takes this value; the field itself if None.
+        into: The field that takes this value; the field itself if None. Both of them
+            cannot be given.
     """
 
     read: Callable[[FilePath], object]
@@ -123,7 +139,7 @@ class NamedFile:
 def secret_in(file: FilePath) -> Secret:
     """Read a secret: the file's first line."""
     try:
-        first_line = _bytes_of(file).decode().partition("\n")[0].rstrip("\r")
+        first_line = bytes_of(file).decode().partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError:
         raise ValueError("cannot be read: it is not text") from None
     if not first_line:
@@ -133,22 +149,34 @@ def secret_in(file: FilePath) -> Secret:
 
 def readable(file: FilePath) -> str:
     """See that a file, which is read later, can be read now."""
-    _bytes_of(file)
+    bytes_of(file)
     return str(file)
 
 
 def beside_config(file: FilePath) -> str:
     """Name a file that may not exist yet so that it is found from anywhere."""
+    if "\0" in str(file):
+        raise ValueError("cannot be used: no file has such a name")
     return str(file)
 
 
-def _bytes_of(file: FilePath) -> bytes:
+def bytes_of(file: FilePath) -> bytes:
+    """Read a file, but nothing that could wait or never end.
+
+    Raises:
+        ValueError: It cannot be read; the text is to stand behind the file's name.
+    """
     try:
-        return file.read_bytes()
+        mode = file.stat().st_mode
+        data = file.read_bytes() if S_ISREG(mode) or S_ISDIR(mode) else None
     except OSError as exc:
-        raise ValueError(
-            f"cannot be read: {(exc.strerror or str(exc)).lower()}"
-        ) from exc
+        why = (exc.strerror or str(exc)).lower()
+        raise ValueError(f"cannot be read: {why}") from exc
+    except ValueError as exc:
+        raise ValueError("cannot be read: no file has such a name") from exc
+    if data is None:
+        raise ValueError("cannot be read: it is no regular file")
+    return data
 
 
 # ---------------------------------------------------------------- values
@@ -163,7 +191,7 @@ def seconds(low: float, high: float) -> object:
     return Field(ge=low, le=high, allow_inf_nan=False)
 
 
-class _NamesADevice:
+class NamesADevice:
     """Marks the name of a device, which no other may have."""
 
 
@@ -178,53 +206,97 @@ Listen: TypeAlias = Annotated[
 ]
 Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
 Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
-DeviceName: TypeAlias = Annotated[str, AfterValidator(check_name), _NamesADevice()]
+DeviceName: TypeAlias = Annotated[str, AfterValidator(check_name), NamesADevice()]
 DeviceId: TypeAlias = Annotated[str, AfterValidator(check_gateway_id)]
 
 
 # ---------------------------------------------------------------- looking through
 
 
-def fields_given(
-    model: type[BaseModel], table: Mapping[str, object], path: Path = ()
-) -> Iterator[tuple[Path, FieldInfo, object]]:
-    """Give every setting that was written, at any depth, with what is known of it."""
+MarkT = TypeVar("MarkT")
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Generic[MarkT]):
+    """A setting that was written and has a mark, with the table that it stands in."""
+
+    path: Path
+    mark: MarkT
+    value: object
+    table: Mapping[str, object]
+
+
+def marked(
+    model: type[BaseModel], table: Mapping[str, object], kind: type[MarkT]
+) -> Iterator[Marked[MarkT]]:
+    """Give every setting with a mark of this kind, at any depth, each once."""
+    seen: set[Path] = set()
+    for path, marks, value, around in _of_table(model, table, ()):
+        for mark in marks:
+            if isinstance(mark, kind) and path not in seen:
+                seen.add(path)
+                yield Marked(path, mark, value, around)
+
+
+_Given: TypeAlias = tuple[Path, Iterable[object], object, Mapping[str, object]]
+
+
+def _of_table(
+    model: type[BaseModel], table: Mapping[str, object], path: Path
+) -> Iterator[_Given]:
     for key, info in model.model_fields.items():
-        if key not in table:
-            continue
-        value = table[key]
-        yield (*path, key), info, value
-        for inner, is_item in models_in(info.annotation):
-            items = enumerate(value) if isinstance(value, list | tuple) else ()
-            below = items if is_item else [(None, value)]
-            for index, item in below:
-                if isinstance(item, Mapping):
-                    place = (*path, key) if index is None else (*path, key, index)
-                    yield from fields_given(inner, item, place)
+        if key in table:
+            yield (*path, key), info.metadata, table[key], table
+            yield from _of_value(info.annotation, table[key], (*path, key), table)
 
 
-def is_device_name(info: FieldInfo) -> bool:
-    """Tell whether a field is the name of a device."""
-    return _has_mark(info.annotation) or _mark_in(info.metadata)
-
-
-def _has_mark(annotation: object) -> bool:
-    if get_origin(annotation) is Annotated:
-        return _mark_in(get_args(annotation)[1:])
-    return any(_has_mark(part) for part in get_args(annotation))
-
-
-def _mark_in(marks: Iterable[object]) -> bool:
-    return any(isinstance(mark, _NamesADevice) for mark in marks)
-
-
-def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
-    """Give the tables that a setting may be, and whether it is an array of them."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        if issubclass(annotation, BaseModel):
-            yield annotation, False
+def _of_value(
+    annotation: object, value: object, path: Path, table: Mapping[str, object]
+) -> Iterator[_Given]:
+    if _is_model(annotation):
+        if isinstance(value, Mapping):
+            yield from _of_table(annotation, value, path)
         return
-    is_array = get_origin(annotation) is tuple
+    origin, parts = get_origin(annotation), get_args(annotation)
+    step = _step_into(origin)
+    if origin is Annotated:
+        yield path, parts[1:], value, table
+        yield from _of_value(parts[0], value, path, table)
+    elif step is None:
+        for part in parts:
+            yield from _of_value(part, value, path, table)
+    elif step == ANY_NAME:
+        for key, item in value.items() if isinstance(value, Mapping) else ():
+            yield from _of_value(parts[-1], item, (*path, key), table)
+    else:
+        items = value if isinstance(value, list | tuple) else ()
+        for (index, item), part in product(enumerate(items), parts):
+            yield from _of_value(part, item, (*path, index), table)
+
+
+def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], Path]]:
+    """Give the tables that a setting may be or hold, and the way down to each.
+
+    On it 0 stands for any item of an array, and `ANY_NAME` for any key of a table.
+    """
+    if _is_model(annotation):
+        yield annotation, ()
+        return
+    step = _step_into(get_origin(annotation))
     for part in get_args(annotation):
-        for inner, is_item in models_in(part):
-            yield inner, is_item or is_array
+        for inner, way in models_in(part):
+            yield inner, way if step is None else (step, *way)
+
+
+def _is_model(annotation: object) -> TypeIs[type[BaseModel]]:
+    if not isinstance(annotation, type) or get_origin(annotation) is not None:
+        return False
+    return issubclass(annotation, BaseModel)
+
+
+def _step_into(origin: object) -> str | int | None:
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, Mapping):
+        return ANY_NAME
+    return 0 if issubclass(origin, Collection) else None

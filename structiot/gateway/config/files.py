@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel
 
-from structiot.gateway.config.fields import Finding, NamedFile, fields_given
+from structiot.gateway.config.fields import Finding, NamedFile, marked
 from structiot.gateway.config.positions import Path
 
 __all__ = ["with_files"]
@@ -25,23 +24,36 @@ def with_files(
         data: The settings as they were written.
         folder: What relative names are relative to.
     """
-    found = deepcopy(dict(data))
     findings: list[Finding] = []
-    for path, info, value in fields_given(model, data):
-        mark = next((one for one in info.metadata if isinstance(one, NamedFile)), None)
-        if mark is None or not isinstance(value, str):
+    found = data
+    for one in marked(model, data, NamedFile):
+        read, into = one.mark.read, one.mark.into
+        *above, key = one.path
+        if into and into in one.table:
+            message = f"{key} and {into} cannot both be given"
+            findings.append(Finding(path=one.path, message=message, is_about_key=True))
+        if not isinstance(one.value, str):
             continue
         try:
-            content = mark.read(folder / value)
+            content = read(folder / one.value)
         except ValueError as exc:
-            findings.append(Finding(path=path, message=f"{path[-1]} {exc}"))
+            findings.append(Finding(path=one.path, message=f"{key} {exc}"))
+        # A stranger's reader may fail in any way.
+        except Exception as exc:  # noqa: BLE001
+            message = f"{key} cannot be used: {type(exc).__name__}: {exc}"
+            findings.append(Finding(path=one.path, message=message))
         else:
-            _table_at(found, path[:-1])[mark.into or str(path[-1])] = content
+            found = _with(found, (*above, into or key), content)
     return found, findings
 
 
-def _table_at(data: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - TOML
-    for part in path:
-        data = data[part]
-    table: dict[str, Any] = data
-    return table
+def _with(data: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - TOML
+    """Give the same data with another value at a place."""
+    if not path:
+        return value
+    key, *below = path
+    if isinstance(data, Mapping):
+        return {**data, key: _with(data.get(key), tuple(below), value)}
+    items = list(data)
+    items[int(key)] = _with(items[int(key)], tuple(below), value)
+    return items if isinstance(data, list) else tuple(items)

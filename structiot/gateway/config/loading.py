@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from structiot.gateway.config.assembly import config_model
-from structiot.gateway.config.checks import cross_field_checks
-from structiot.gateway.config.fields import Finding
+from structiot.gateway.config.checks import checks_failed, cross_field_checks
+from structiot.gateway.config.fields import Finding, bytes_of, models_in
 from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
     Position,
@@ -27,6 +27,7 @@ from structiot.gateway.errors import ConfigProblem, InvalidConfig
 
 __all__ = ["load_config"]
 
+_MAX_DEPTH = 50
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -54,18 +55,37 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise InvalidConfig([_syntax_problem(path, text, exc)]) from exc
+    except RecursionError:
+        data = None
+    if data is None or _is_deeper_than(_MAX_DEPTH, data):
+        message = f"tables and arrays are nested more than {_MAX_DEPTH} deep"
+        raise InvalidConfig([_without_place(path, message)])
     return _checked(
         data, path=path, folder=FilePath(path).parent, positions=find_positions(text)
     )
 
 
+def _is_deeper_than(depth: int, data: object) -> bool:
+    level = [data]
+    for _ in range(depth):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
+
+
+def _without_place(path: str, message: str) -> ConfigProblem:
+    return ConfigProblem(path=path, line=None, column=None, message=message)
+
+
 def _text_of(path: str) -> str:
     try:
-        raw = FilePath(path).read_bytes()
-    except OSError as exc:
-        message = f"cannot be read: {(exc.strerror or str(exc)).lower()}"
-        problem = ConfigProblem(path=path, line=None, column=None, message=message)
-        raise InvalidConfig([problem]) from exc
+        raw = bytes_of(FilePath(path))
+    except ValueError as exc:
+        raise InvalidConfig([_without_place(path, str(exc))]) from exc
     try:
         return raw.decode()
     except UnicodeDecodeError as exc:
@@ -107,13 +127,37 @@ def _checked(
     findings += trouble
     config = None
     try:
-        config = model.model_validate(dict(data))
+        config = _validated(model, data, findings)
     except ValidationError as exc:
         everything, _ = config_model(data, is_whole=True)
         findings += findings_of(exc, everything)
     if findings or config is None:
         raise InvalidConfig(_problems(path, findings, positions)) from None
     return config
+
+
+def _validated(
+    model: type[GatewayConfig], data: Mapping[str, Any], findings: list[Finding]
+) -> GatewayConfig:
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError:
+        raise
+    # A stranger's validator may fail in any way; it costs its own section.
+    except Exception:
+        healthy = dict(data)
+        for name, info in model.model_fields.items():
+            for section, _ in models_in(info.annotation) if name in data else ():
+                try:
+                    section.model_validate(data[name])
+                except ValidationError:
+                    pass
+                except Exception as exc:  # noqa: BLE001
+                    findings.append(checks_failed(name, exc))
+                    healthy.pop(name)
+        if len(healthy) == len(data):
+            raise
+        return model.model_validate(healthy)
 
 
 def _problems(

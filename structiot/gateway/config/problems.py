@@ -116,7 +116,7 @@ def _section_name(path: Path) -> str:
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     key, parent = str(path[-1]), path[:-1]
     sections = dict(_sections(root))
-    known = list(sections[_any_item(parent)].model_fields)
+    known = [name for model in _models_at(root, parent) for name in model.model_fields]
     what = f"unknown key {key!r} in {_section_name(parent)}"
     if near := _nearest(key, known):
         return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
@@ -136,20 +136,26 @@ def _nearest(key: str, known: list[str]) -> list[str]:
     ratios = {
         name: difflib.SequenceMatcher(None, plain, name).ratio() for name in known
     }
-    best = max(ratios.values())
+    best = max(ratios.values(), default=0.0)
     return [name for name in known if ratios[name] >= max(_NEAR, best - _AS_NEAR)]
 
 
-def _any_item(path: Path) -> Path:
-    return tuple(0 if isinstance(part, int) else part for part in path)
+def _models_at(root: type[BaseModel], path: Path) -> list[type[BaseModel]]:
+    models = [root]
+    for part in path:
+        fields = [model.model_fields.get(str(part)) for model in models]
+        if any(fields):  # else an item, or one of several kinds of table
+            models = [m for f in fields if f for m, _ in models_in(f.annotation)]
+    return models
 
 
 def _sections(
-    model: type[BaseModel], path: Path = ()
+    model: type[BaseModel], path: Path = (), above: tuple[type[BaseModel], ...] = ()
 ) -> Iterator[tuple[Path, type[BaseModel]]]:
-    """Give every section with its path; 0 stands for any item of an array."""
+    """Give every section with its path, as `models_in` writes it; inside itself none."""
     yield path, model
+    above = (*above, model)
     for name, info in model.model_fields.items():
-        for inner, is_item in models_in(info.annotation):
-            below: Path = (*path, name, 0) if is_item else (*path, name)
-            yield from _sections(inner, below)
+        for inner, way in models_in(info.annotation):
+            if inner not in above:
+                yield from _sections(inner, (*path, name, *way), above)

@@ -23,6 +23,7 @@ BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 TLS_SCHEMES = ("mqtts", "wss")
 LISTEN_SCHEMES = ("mqtt", "ws")
 _MAX_BASE_TOPIC = 256
+_MAX_NAME = 64
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC_CHARACTERS = "+#/"
 
@@ -110,6 +111,10 @@ def check_gateway_id(text: str) -> str:
 
 def check_name(name: str) -> str:
     """Check the name of a device, which becomes a level of its topics."""
+    if len(name) > _MAX_NAME:
+        raise ValueError(f"a name has at most {_MAX_NAME} characters")
+    if not name.isprintable():
+        raise ValueError(f"{name!r} has a character that cannot be shown")
     for character in _TOPIC_CHARACTERS:
         if character in name:
             raise ValueError(

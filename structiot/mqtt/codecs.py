@@ -61,17 +61,19 @@ class BaseCodec:
 
 
 class NoopCodec(BaseCodec):
-    """Bytes as they are."""
+    """Bytes as they are; a text goes out as UTF-8, and comes in as bytes."""
 
     name = "noop"
 
-    def encode(self, value: bytes | bytearray | memoryview) -> bytes:
-        """Take bytes."""
+    def encode(self, value: bytes | bytearray | memoryview | str) -> bytes:
+        """Take bytes, or a text."""
         if type(value) is bytes:
             return value
+        if isinstance(value, str):
+            return value.encode()
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(
-                f"the codec {self.name!r} takes bytes, not {type(value).__name__}"
+                f"the codec {self.name!r} takes bytes or a text, not {type(value).__name__}"
             )
         return bytes(value)
 

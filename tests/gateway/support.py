@@ -15,8 +15,7 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayDevice, GatewayEvent
-from structiot.gateway.context import GatewayContext
-from structiot.gateway.device import Places
+from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.drivers import Source
 from structiot.gateway.entities.topics import Topics
 from structiot.model import (

@@ -25,13 +25,11 @@ HOST, NOON = "127.0.0.73", datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 def plot(statistics: StripStatistics) -> str:
-    """Draw a bar for each point into a file, if matplotlib is there."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return "install structiot[plots] for it"
-    points, figure = statistics.points, Figure()
-    figure.subplots().bar(range(len(points)), [p.energy_wh or 0 for p in points])
+    """Draw a bar for each point into a file; needs `structiot[plots]`."""
+    from matplotlib.figure import Figure
+
+    figure, points_wh = Figure(), [p.energy_wh or 0 for p in statistics.points]
+    figure.subplots().bar(range(len(points_wh)), points_wh)
     figure.savefig("statistics.png")
     return "statistics.png"
 
@@ -51,8 +49,9 @@ async def main() -> None:
         async with maxsmart_device(sys.argv[1]) as strip:
             return await show(strip)
     clock, past = SimClock(NOON), timedelta(days=400)
+    then = Environment(clock=clock.utc)
     with_past = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
-    opened = maxsmart_device(HOST, port=18073, environment=Environment(clock=clock.utc))
+    opened = maxsmart_device(HOST, port=18073, environment=then)
     async with with_past, opened as strip:
         return await show(strip)
 

@@ -131,7 +131,7 @@ async def test_what_does_not_decode_is_handed_out_as_bytes_and_counted(
         ("", b"", {}),
         ("a\0b", b"", {}),
         ("x" * 70_000, b"", {}),
-        ("t", "text", {}),
+        ("t", 7.5, {}),
         ("t", b"", {"qos": 3}),
     ],
 )

@@ -28,8 +28,8 @@ from structiot.gateway.drivers import with_driver
 from structiot.gateway.drivers.driver import Driver
 
 
-def driver_of(section: object) -> type[Driver]:
-    return type("ToyDriver", (), {"section": section})
+def driver_of(section: object, system: str = "toy") -> type[Driver]:
+    return type("ToyDriver", (), {"section": section, "system": system})
 
 
 def refused(section: object, table: Mapping[str, Any], **others: Any) -> list[str]:

@@ -53,7 +53,7 @@ def test_a_codec_speaks_its_format_both_ways(name: str, value: Any, payload: byt
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("noop", "text"),
+        ("noop", "\ud800"),
         ("noop", 5),
         ("noop", None),
         ("utf8", b"bytes"),

@@ -35,20 +35,19 @@ async def failure_of(work: Callable[[], Awaitable[object]]) -> StructiotError | 
         await work()
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as exc:  # noqa: BLE001 - see above
-        # Cancelled by a scope of ours; what else was raised on the way out is dropped.
+    # A cancellation of ours goes on, without what was raised beside it.
+    except BaseException as exc:  # noqa: BLE001, ASYNC103
         is_cancelled = anyio.current_effective_deadline() == float("-inf")
         if is_cancelled and (cancellation := _cancellation_in(exc)) is not None:
-            raise cancellation from None
-        return _as_ours(exc)
+            raise cancellation from None  # noqa: ASYNC104
+        return _as_ours(exc)  # noqa: ASYNC104
     return None
 
 
 def _cancellation_in(error: BaseException) -> BaseException | None:
-    kind = anyio.get_cancelled_exc_class()
     if isinstance(error, BaseExceptionGroup):
-        return error.split(kind)[0]
-    return error if isinstance(error, kind) else None
+        return error.split(anyio.get_cancelled_exc_class())[0]
+    return error if isinstance(error, anyio.get_cancelled_exc_class()) else None
 
 
 def _as_ours(error: BaseException) -> StructiotError:

@@ -49,6 +49,8 @@ class Publisher:
             _MAX_TOLD, name="messages to tell"
         )
         self._work = anyio.Event()
+        # From the word that there is a connection on: before, all would go out twice.
+        self._is_up = False
 
     @property
     def wanted(self) -> Mapping[str, str]:
@@ -93,15 +95,17 @@ class Publisher:
             async for event in events:
                 match event:
                     case Connected():
+                        self._is_up = True
                         self._dirty = dict.fromkeys([*self._dirty, *self._wanted])
                         self._work.set()
                     case Disconnected():
-                        pass
+                        self._is_up = False
                 self._on_connection(event)
 
     async def _send(self) -> None:
         while True:
-            if not (self._dirty or self._told) or not self._client.is_connected:
+            is_up = self._is_up and self._client.is_connected
+            if not (self._dirty or self._told) or not is_up:
                 self._work = anyio.Event()
                 await self._work.wait()
                 continue

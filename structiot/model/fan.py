@@ -19,7 +19,7 @@ class Fan(Entity):
             choose. Its speeds are `100 / speed_steps` percent apart; the device takes
             the one that is nearest to a commanded speed.
         presets: Named presets.
-        can_oscillate: It can swing to and fro.
+        can_oscillate: It can swing from side to side.
         has_direction: It can turn either way.
     """
 
@@ -44,7 +44,7 @@ class FanState:
         is_on: Whether it turns.
         speed_percent: 0 to 100.
         preset: One of `Fan.presets`.
-        is_oscillating: Whether it swings to and fro.
+        is_oscillating: Whether it swings from side to side.
         direction: Which way it turns.
     """
 

@@ -24,13 +24,13 @@ from typing import (
     Final,
     Generic,
     TypeAlias,
+    TypeGuard,
     TypeVar,
     get_args,
     get_origin,
 )
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from typing_extensions import TypeIs
 
 from structiot._kit.redact import Secret
 from structiot.gateway.config.positions import Path
@@ -288,7 +288,7 @@ def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], Path]]:
             yield inner, way if step is None else (step, *way)
 
 
-def _is_model(annotation: object) -> TypeIs[type[BaseModel]]:
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
     if not isinstance(annotation, type) or get_origin(annotation) is not None:
         return False
     return issubclass(annotation, BaseModel)

@@ -55,6 +55,25 @@ class Reconnecting(ABC):
         error: Why there will be no connection any more; None while there may be one.
     """
 
+    # Of their own, as instances with over thirty attributes in a dict are read slower.
+    __slots__ = (
+        "_attempt",
+        "_changed",
+        "_connected_at",
+        "_farewell",
+        "_has_hurried",
+        "_is_urgent",
+        "_life",
+        "_max_retries",
+        "_reason",
+        "_retry_now",
+        "_schedule",
+        "attempts",
+        "error",
+        "lived_s",
+        "was_connected",
+    )
+
     def __init__(self, backoff: Backoff, random: Random) -> None:
         self.attempts: int = 0
         self.was_connected: bool = False

@@ -56,6 +56,7 @@ class ClientStream:
         "_is_ended",
         "_is_writing",
         "_scopes",
+        "_send_now",
         "_server",
         "endpoint",
         "host",
@@ -77,6 +78,8 @@ class ClientStream:
         self.may_leave: int = sys.maxsize
         self.on_drained: Callable[[], object] = _nothing
         self._server = server
+        # Of a socket of our own; other streams are written by a task.
+        self._send_now: Callable[[bytearray], int] | None = None
         self._handling = anyio.CancelScope()
         self._scopes: tuple[anyio.CancelScope, ...] = ()
         self._drained: anyio.Event | None = None
@@ -100,6 +103,8 @@ class ClientStream:
                     )
                 if endpoint.upgrade is not None:
                     self.stream = await endpoint.upgrade(self.stream)
+                if isinstance(self.stream, SocketStream):
+                    self._send_now = self.stream.send_now
                 await handler(self)
             if anyio.current_time() >= self._handling.deadline:
                 text = "client %s did not say who it is within %g s"
@@ -191,17 +196,18 @@ class ClientStream:
             `on_drained`.
         """
         out = self.out
-        if self._is_writing:
-            if len(out) > self._server.limits.waiting_bytes:
-                self._give_up(f"{len(out)} bytes wait for it")
-            return False
         size = len(out)
-        size = min(size, self.may_leave - self.written)
+        if self._is_writing:
+            if size > self._server.limits.waiting_bytes:
+                self._give_up(f"{size} bytes wait for it")
+            return False
+        if self.written + size > self.may_leave:
+            size = self.may_leave - self.written
         if not size:
             return False
-        if type(self.stream) is SocketStream:
+        if self._send_now is not None:
             try:
-                taken = self.stream.send_now(out if size == len(out) else out[:size])
+                taken = self._send_now(out if size == len(out) else out[:size])
             except LOST:
                 self.abort()
                 return False

@@ -132,11 +132,12 @@ class ClientConnection(ConnectedClient):
     def flush(self) -> None:
         """Write what may be written; what the kernel does not take, a task does."""
         if self._stream.flush():
-            broker = self._context.broker
-            broker.drained(self, broker.clock.now)
+            self._context.broker.drained(self)
 
     def _drained(self) -> None:
-        self._context.broker.drained(self, anyio.current_time())
+        broker = self._context.broker
+        broker.clock.now = anyio.current_time()
+        broker.drained(self)
         self._context.flush()
 
     def mark(self) -> int:

@@ -139,7 +139,7 @@ class ScriptedClient(ConnectedClient):
         self.protocol.out.clear()
         self.packets += self.decoder.feed(data)
         assert self.decoder.violation is None, self.decoder.violation
-        self.house.core.drained(self, self.house.now)
+        self.house.core.drained(self)
 
     def mark(self) -> int:
         return 0  # there is no store

@@ -305,10 +305,9 @@ class Delivering:
             client.is_dirty = True
             self.dirty.append(client)
 
-    def drained(self, client: ConnectedClient, now: float) -> None:
+    def drained(self, client: ConnectedClient) -> None:
         """A connection has taken everything: give it what has waited for that."""
         if client.has_more:
-            self.clock.now = now
             self.refill(client)
 
     def refill(self, client: ConnectedClient) -> None:

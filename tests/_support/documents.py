@@ -59,7 +59,10 @@ class Block:
         """Compile it; lines are those of its file, and it may `await`."""
         code = "\n" * (self.line - 1) + self.text
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return compile(code, self.path, "exec", flags=flags, dont_inherit=True)
+        compiled: CodeType = compile(
+            code, self.path, "exec", flags=flags, dont_inherit=True
+        )
+        return compiled
 
 
 def blocks(*kinds: str) -> list[Block]:

@@ -11,19 +11,39 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 
-@dataclass(frozen=True, slots=True)
-class PythonEnvironment:
-    """A virtual environment that holds some packages and nothing of ours."""
+@dataclass(frozen=True)
+class PackageFolder(ABC):
+    """A folder with some packages and nothing of ours."""
 
     folder: Path
     requirements: tuple[str, ...]
+
+    def make(self) -> None:
+        """Make it, if it is not there; the whole run ends if that fails."""
+        complete = self.folder / "complete"
+        wanted = "\n".join(self.requirements)
+        if complete.exists() and complete.read_text("utf-8") == wanted:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self._install()
+        except (OSError, subprocess.CalledProcessError) as exc:
+            pytest.exit(f"cannot install {', '.join(self.requirements)}: {exc}", 1)
+        complete.write_text(wanted, "utf-8")
+
+    @abstractmethod
+    def _install(self) -> None: ...
+
+
+class PythonEnvironment(PackageFolder):
+    """A virtual environment with packages of PyPI."""
 
     @property
     def python(self) -> Path:
@@ -31,12 +51,9 @@ class PythonEnvironment:
         inside = "Scripts/python.exe" if os.name == "nt" else "bin/python"
         return self.folder / inside
 
-    def make(self) -> None:
-        """Make it, if it is not there."""
-        _once(self.folder, self.requirements, self._install)
-
     def _install(self) -> None:
-        uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
+        beside = Path(sys.executable).parent
+        uv = shutil.which("uv") or shutil.which("uv", path=beside)
         if uv is None:
             venv.create(self.folder, with_pip=True)
             pip = [str(self.python), "-m", "pip", "install", "--quiet"]
@@ -46,36 +63,13 @@ class PythonEnvironment:
         _run(*pip, *self.requirements)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEnvironment:
+class NodeEnvironment(PackageFolder):
     """A folder with packages of npm."""
-
-    folder: Path
-    requirements: tuple[str, ...]
-
-    def make(self) -> None:
-        """Make it, if it is not there."""
-        _once(self.folder, self.requirements, self._install)
 
     def _install(self) -> None:
         self.folder.mkdir(parents=True)
         npm = ["npm", "install", "--silent", "--prefix", str(self.folder)]
         _run(*npm, *self.requirements)
-
-
-def _once(
-    folder: Path, requirements: tuple[str, ...], install: Callable[[], None]
-) -> None:
-    complete = folder / "complete"
-    wanted = "\n".join(requirements)
-    if complete.exists() and complete.read_text("utf-8") == wanted:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        install()
-    except (OSError, subprocess.CalledProcessError) as exc:
-        pytest.exit(f"cannot install {', '.join(requirements)}: {exc}", 1)
-    complete.write_text(wanted, "utf-8")
 
 
 def _run(*command: str) -> None:

@@ -37,7 +37,7 @@ async def use(uri: str, engine: str = "structiot") -> None:
                 name = message.topic.rpartition("/")[2]
                 print(f"{name} draws {message.data} W (QoS {message.qos})")
             await client.publish("examples/14/attic", "much", codec="utf8")
-            print(f"what is no number comes as {(await anext(messages)).data}")
+            print(f"what is no number comes as {(await anext(messages)).data!r}")
 
         try:
             await client.publish("a/#", 1.0)

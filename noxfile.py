@@ -51,7 +51,7 @@ def find_pythons_beside_the_path() -> None:
 
 find_pythons_beside_the_path()
 
-nox.needs_version = ">=2025.5.1"
+nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"

@@ -65,7 +65,7 @@ def _one_error(
     for exc in group.exceptions:
         if own is None and (own := _of_body(exc, body_error)) is not None:
             members.insert(0, own)
-        elif not isinstance(exc, anyio.get_cancelled_exc_class()):
+        elif not _is_cancellation(exc):
             members.append(exc)
     members = _distinct(members)
     for exc in members:

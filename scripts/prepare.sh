@@ -50,10 +50,12 @@ export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words on purpose
 $as_root apt-get install -qq -y --no-install-recommends $missing >/dev/null
-for package in $missing; do
+services="$missing"
+case "$missing" in *rabbitmq*) services="$services epmd" ;; esac
+for service in $services; do
   if command -v systemctl >/dev/null; then
-    $as_root systemctl disable "$package"
+    $as_root systemctl disable "$service"
   else
-    $as_root update-rc.d "$package" disable
+    $as_root update-rc.d "$service" disable
   fi
 done >/dev/null 2>&1 || true # not each of them is a service

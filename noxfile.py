@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -34,22 +35,23 @@ BLOCKING_CALLS = (
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 
-def find_pythons_beside_the_path() -> None:
-    """Let nox find what pyenv and uv have installed where no PATH leads."""
+def find_what_is_beside_the_path() -> None:
+    """Find the Pythons of pyenv and uv where no PATH leads, and uv beside nox."""
     home, given = Path.home(), os.environ.get
     pyenv = Path(given("PYENV_ROOT") or home / ".pyenv") / "versions"
     uv = Path(
         given("UV_PYTHON_INSTALL_DIR") or home / ".local" / "share" / "uv" / "python"
     )
     found = [*sorted(pyenv.glob("3.*/bin")), *sorted(uv.glob("cpython-3*/bin"))]
-    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, found)])
+    folders = map(str, [*found, Path(sys.executable).parent])
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
     # The shims of pyenv may come before: they run only what is chosen here.
     chosen = [folder.parent.name for folder in found if folder.is_relative_to(pyenv)]
     if chosen:
         os.environ.setdefault("PYENV_VERSION", ":".join(chosen))
 
 
-find_pythons_beside_the_path()
+find_what_is_beside_the_path()
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -30,7 +30,7 @@ __all__ = ["HttpClient", "open_http"]
 
 _SCHEMES: Final = {"http": 80, "https": 443}
 # One read may hold ten thousand chunks; others have their turn in between.
-_PIECES_A_TURN: Final = 128
+_PIECES_A_TURN: Final = 32
 
 
 class HttpClient(BaseHttpClient):

@@ -16,6 +16,7 @@ from structiot.gateway.config.fields import (
     Hidden,
     Listen,
     NamedFile,
+    Origin,
     Section,
     SystemSection,
     Topic,
@@ -89,12 +90,15 @@ class BrokerSection(Section):
         password_file: Who may connect, as `structiot mqtt passwd` writes it; needed
             where others than this machine may. Relative to the configuration file,
             like the next.
+        allowed_origins: Web pages that may connect by websocket, such as
+            `"https://house.example"`; `"*"` is all. Programs need not be listed.
         store: SQLite file that keeps retained messages and lasting sessions beyond the
             end of the process; without, they end with it.
     """
 
     listen: Listen = ("mqtt://127.0.0.1:1883",)
     password_file: Annotated[str | None, NamedFile(_passwords_at)] = None
+    allowed_origins: Annotated[tuple[Origin, ...], Field(strict=False)] = ()
     store: Annotated[str | None, NamedFile(beside_config)] = None
 
 
@@ -109,6 +113,8 @@ class GatewaySection(Section):
         retry_max_s: Longest wait between two attempts to reach a device.
         forget_on_exit: Whether the gateway takes everything off the broker when it
             ends, instead of leaving it there as offline.
+        state_file: What shall outlast a restart, such as energy totals; relative to the
+            configuration file. Without, they begin anew at each start.
     """
 
     id: DeviceId = "structiot"
@@ -116,6 +122,7 @@ class GatewaySection(Section):
     goodbye_s: Annotated[float, seconds(0.1, 60)] = 3.0
     retry_max_s: Annotated[float, seconds(1, 3600)] = 60.0
     forget_on_exit: bool = False
+    state_file: Annotated[str | None, NamedFile(beside_config)] = None
 
 
 class GatewayConfig(Section):

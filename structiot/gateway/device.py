@@ -100,6 +100,8 @@ class GatewayDevice:
         self._topics = DeviceTopics(context, self.label, slug)
         self._device: Device | None = None
         self._is_open = False
+        # What those of its entities that count energy told last.
+        self._counters: dict[str, StateChange] = {}
         self._retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
@@ -263,6 +265,7 @@ class GatewayDevice:
         self._topics.forgive()
         self._device = device
         self._is_open = True
+        self._counters.clear()
         self._describe(device)
         what = "is reached again" if self._reported else "is open"
         _log.info("%s %s as %s", self.label, what, slug)
@@ -297,8 +300,7 @@ class GatewayDevice:
             return
         match event:
             case StateChange():
-                if self._topics.show_state(event):
-                    self._emit(event)
+                self._show_state(event)
             case Occurrence():
                 if self._topics.show_occurrence(event):
                     self._emit(event)
@@ -310,6 +312,21 @@ class GatewayDevice:
                 self._emit(event)
             case _:
                 self._topics.say_nonsense("event", f"{event!r} is no event")
+
+    def _show_state(self, told: StateChange) -> None:
+        entity = self.entities.get(told.key)
+        change = self._context.energy.shown(self.info, entity, told)
+        if change is not told:
+            self._counters[told.key] = told
+            if self.states.get(told.key, ...) == change.state:
+                return
+        if self._topics.show_state(change):
+            self._emit(change)
+
+    def show_energy(self) -> None:
+        """Show what its counters come to, of which more may have been written down."""
+        for told in tuple(self._counters.values()):
+            self._take(told)
 
     def _described_anew(self, device: Device) -> None:
         was_provisional = self.info is not None and self.info.is_provisional

@@ -6,14 +6,18 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import anyio
+
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import Driver
+from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import load_driver
+from structiot.gateway.state_file import StateFile
 from structiot.mqtt import MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
@@ -82,16 +86,24 @@ async def open_gateway(
                 environment=environment,
             )
         )
+        state = await StateFile.open(config.gateway.state_file, environment=environment)
+        stack.callback(state.close)
+        save = None if state.path is None else state.save
+        energy = EnergyTotals(state.section("energy"), save)
         gateway = None
         try:
             async with service_group() as tasks:
-                gateway = Gateway(config, client, topics, tasks, environment)
+                gateway = Gateway(
+                    config, client, topics, tasks, environment, energy=energy
+                )
                 gateway.broker = broker
                 gateway.start(_drivers_of(config, environment))
                 yield gateway
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
+            with anyio.CancelScope(shield=True):
+                await energy.save()
 
 
 def _drivers_of(

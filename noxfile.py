@@ -6,6 +6,7 @@ nox -s versions      the tests on each Python that is installed
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
+nox -s hostile      peers that want harm; prints a table of the harm they did
 """
 
 from __future__ import annotations
@@ -189,6 +190,13 @@ def faults(session: nox.Session) -> None:
     """Break connections and kill processes while messages that count are under way."""
     install(session, "test")
     pytest(session, "-q", "tests/faults_long", *session.posargs)
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Let hostile peers at it; watch the loop, the memory and a good client."""
+    install(session, "test")
+    pytest(session, "-q", "tests/hostile", *session.posargs)
 
 
 @nox.session

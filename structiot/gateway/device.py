@@ -100,8 +100,6 @@ class GatewayDevice:
         self._topics = DeviceTopics(context, self.label, slug)
         self._device: Device | None = None
         self._is_open = False
-        # What those of its entities that count energy told last.
-        self._counters: dict[str, StateChange] = {}
         self._retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
@@ -265,7 +263,6 @@ class GatewayDevice:
         self._topics.forgive()
         self._device = device
         self._is_open = True
-        self._counters.clear()
         self._describe(device)
         what = "is reached again" if self._reported else "is open"
         _log.info("%s %s as %s", self.label, what, slug)
@@ -300,7 +297,8 @@ class GatewayDevice:
             return
         match event:
             case StateChange():
-                self._show_state(event)
+                if (shown := self._topics.show_state(event)) is not None:
+                    self._emit(shown)
             case Occurrence():
                 if self._topics.show_occurrence(event):
                     self._emit(event)
@@ -313,19 +311,9 @@ class GatewayDevice:
             case _:
                 self._topics.say_nonsense("event", f"{event!r} is no event")
 
-    def _show_state(self, told: StateChange) -> None:
-        entity = self.entities.get(told.key)
-        change = self._context.energy.shown(self.info, entity, told)
-        if change is not told:
-            self._counters[told.key] = told
-            if self.states.get(told.key, ...) == change.state:
-                return
-        if self._topics.show_state(change):
-            self._emit(change)
-
     def show_energy(self) -> None:
-        """Show what its counters come to, of which more may have been written down."""
-        for told in tuple(self._counters.values()):
+        """Show what its counters come to, of which more has been written down."""
+        for told in self._topics.counters:
             self._take(told)
 
     def _described_anew(self, device: Device) -> None:

@@ -53,38 +53,31 @@ class EnergyTotals:
         self._section = section
         self._save = save
         self._totals: dict[str, EnergyTotal] = {}
-        self._saved_wh: dict[str, float] = {}
-        self._is_dirty = False
+        self._shown_wh: dict[str, float] = {}
         for name, kept in list(section.items()):
             total = _read(kept)
             if total is None or total.total_wh is None:
                 del section[name]
                 continue
             self._totals[name] = total
-            self._saved_wh[name] = total.total_wh
+            self._shown_wh[name] = total.total_wh
+        self._written = dict(section)
 
-    def shown(
-        self, info: DeviceInfo | None, entity: Entity | None, change: StateChange
-    ) -> StateChange:
-        """Take what a device tells, and give what is to be shown in its place."""
-        if (
-            info is None
-            or not isinstance(entity, Sensor)
-            or not is_energy_total(entity)
-        ):
-            return change
-        if info.is_provisional:
-            # Its total is known when it has said who it is.
-            return replace(change, state=None)
-        wh = _WH_OF[entity.unit or ""]
+    def shown(self, info: DeviceInfo, entity: Entity, told: StateChange) -> StateChange:
+        """Take what a counter tells, and give what is to be shown in its place."""
+        if not isinstance(entity, Sensor) or not is_energy_total(entity):
+            return told
+        # The total of who has not said who it is, is not known.
+        if told.state is None or info.is_provisional:
+            return replace(told, state=None)
+        wh, decimals = _WH_OF[entity.unit or ""], _DECIMALS[entity.unit or ""]
         name = f"{info.system}/{info.id}/{entity.key}"
-        counter = _figure(change.state)
+        counter = _figure(told.state)
         if counter is not None:
-            self._count(name, counter * wh, change.at_utc)
-        if change.state is None or name not in self._saved_wh:
-            return replace(change, state=None)
-        state = self._saved_wh[name] / wh
-        return replace(change, state=_cut(state, _DECIMALS[entity.unit or ""]))
+            self._count(name, counter * wh, told.at_utc)
+        total_wh = self._shown_wh.get(name)
+        state = None if total_wh is None else _cut(total_wh / wh, decimals)
+        return replace(told, state=state)
 
     def _count(self, name: str, counter_wh: float, at_utc: datetime) -> None:
         total = self._totals.get(name)
@@ -92,13 +85,13 @@ class EnergyTotals:
             if len(self._totals) >= _MAX_TOTALS:
                 self._forget_oldest()
             total = self._totals[name] = EnergyTotal()
-        before = (total.counter_wh, total.total_wh)
-        total.add(counter_wh, at_utc)
-        assert total.total_wh is not None  # noqa: S101 - it has counted
-        if name not in self._saved_wh or self._save is None:
+        total_wh = total.add(counter_wh, at_utc) or 0.0
+        if name not in self._shown_wh or self._save is None:
             # A first one shows no more than it will after a restart.
-            self._saved_wh[name] = total.total_wh
-        self._is_dirty |= before != (total.counter_wh, total.total_wh)
+            self._shown_wh[name] = total_wh
+        # Whoever writes the file writes no less than what was shown.
+        kept = [round(total_wh, 3), round(counter_wh, 3), at_utc.isoformat()]
+        self._section[name] = kept
 
     def _forget_oldest(self) -> None:
         def age(name: str) -> float:
@@ -107,29 +100,16 @@ class EnergyTotals:
 
         oldest = min(self._totals, key=age)
         _log.warning("the energy of %s is forgotten: there are too many", oldest)
-        del self._totals[oldest]
-        self._saved_wh.pop(oldest, None)
-        self._section.pop(oldest, None)
+        for kept in (self._totals, self._shown_wh, self._section):
+            kept.pop(oldest, None)
 
     async def save(self) -> bool:
         """Write down what has changed; whether there was anything."""
-        if self._save is None or not self._is_dirty:
+        if self._save is None or self._section == self._written:
             return False
-        self._is_dirty = False
-        written = {name: one.total_wh or 0.0 for name, one in self._totals.items()}
-        self._section.update(
-            (
-                name,
-                [
-                    round(one.total_wh or 0.0, 3),
-                    round(one.counter_wh or 0.0, 3),
-                    one.at_utc.isoformat() if one.at_utc else None,
-                ],
-            )
-            for name, one in self._totals.items()
-        )
+        self._written = dict(self._section)
         await self._save()
-        self._saved_wh.update(written)
+        self._shown_wh.update((name, kept[0]) for name, kept in self._written.items())
         return True
 
 

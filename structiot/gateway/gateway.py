@@ -33,6 +33,7 @@ from structiot.gateway.events import (
 )
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.stale_topics import StaleTopics
+from structiot.gateway.state_file import StateFile
 from structiot.model import StateChange
 from structiot.mqtt import (
     BrokerServer,
@@ -67,9 +68,9 @@ class Gateway:
         client: MqttClient,
         topics: Topics,
         tasks: TaskGroup,
-        environment: Environment,
         *,
-        energy: EnergyTotals,
+        state: StateFile,
+        environment: Environment,
     ) -> None:
         self.config = config
         self.topics = topics
@@ -80,6 +81,9 @@ class Gateway:
         self._connection: GatewayEvent | None = None
         self._has_read_stale = False
         self.publisher: Publisher = Publisher(client, self._connection_changed)
+        self._energy = EnergyTotals(
+            state.section("energy"), None if state.path is None else state.save
+        )
         self._context = GatewayContext(
             topics=topics,
             sink=self.publisher,
@@ -89,7 +93,7 @@ class Gateway:
             random=environment.random,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
             command_s=config.gateway.command_s,
-            energy=energy,
+            energy=self._energy,
             emit=self._emit,
         )
         self._directory = DeviceDirectory(self._context)
@@ -173,7 +177,7 @@ class Gateway:
     async def _keep_energy(self) -> None:
         while True:
             await anyio.sleep(SAVE_S)
-            if await self._context.energy.save():
+            if await self._energy.save():
                 for device in self.devices.values():
                     device.show_energy()
 

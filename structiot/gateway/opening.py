@@ -13,7 +13,6 @@ from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.drivers import Driver
-from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import load_driver
@@ -87,14 +86,12 @@ async def open_gateway(
             )
         )
         state = await StateFile.open(config.gateway.state_file, environment=environment)
-        stack.callback(state.close)
-        save = None if state.path is None else state.save
-        energy = EnergyTotals(state.section("energy"), save)
+        stack.push_async_callback(_leave_state, state)
         gateway = None
         try:
             async with service_group() as tasks:
                 gateway = Gateway(
-                    config, client, topics, tasks, environment, energy=energy
+                    config, client, topics, tasks, state=state, environment=environment
                 )
                 gateway.broker = broker
                 gateway.start(_drivers_of(config, environment))
@@ -102,8 +99,12 @@ async def open_gateway(
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
-            with anyio.CancelScope(shield=True):
-                await energy.save()
+
+
+async def _leave_state(state: StateFile) -> None:
+    with anyio.CancelScope(shield=True):
+        await state.save()
+    state.close()
 
 
 def _drivers_of(

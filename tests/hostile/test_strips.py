@@ -152,11 +152,8 @@ async def test_a_v3_question_answered_by_nonsense_without_end(watched, attacker)
         assert strip.is_available
         async with watched(grows_mb=8, keeps_mb=4):
             bad.floods = True
-            begun_at = time.monotonic()
             for _ in range(5):
                 await fails(strip)
-            # It is not listened to for long.
-            assert time.monotonic() - begun_at < 5
         assert bad.told > 64
 
 

@@ -288,16 +288,31 @@ async def test_a_reply_in_chunks_of_one_byte_is_refused_and_holds_nobody_up(
     ],
     ids=["many", "too many", "folded", "lengths"],
 )
-async def test_a_head_of_many_fields_holds_nobody_up(network, head):
+async def test_a_head_of_many_fields_holds_nobody_up(open_client, network, head):
     async def send_and_close(stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
         await stream.aclose()
 
     async with site(send_and_close, network=network):
-        async with watched_loop() as watch:
+        async with open_client(URL, network=network) as http, watched_loop() as watch:
             with suppress(ProtocolViolation, LinkLost):
-                await DeviceHttp(URL, network=network).get("/")
+                await http.get("/")
     assert watch.longest_s < 0.05
+
+
+async def test_a_cloud_may_not_send_lines_without_end_before_its_reply(network):
+    head = b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 20_000
+    async with site(head + b"Content-Length: 0\r\n\r\n", network=network):
+        async with open_http(URL, network=network) as http:
+            with pytest.raises(ProtocolViolation, match="more than 1000 lines"):
+                await http.get("/")
+
+
+async def test_a_body_may_have_any_number_of_lines(network):
+    body = b"\n" * 100_000
+    async with site(reply(body), network=network):
+        async with open_http(URL, network=network) as http:
+            assert (await http.get("/")).body == body
 
 
 async def test_more_than_a_hundred_fields_are_refused(network):

@@ -73,6 +73,7 @@ class HttpClient(BaseHttpClient):
         self, request: httpx.Request, what: str, exchange: Exchange
     ) -> HttpReply:
         response = await self._client.send(request, stream=True)
+        exchange.is_in_head = False
         try:
             if not exchange.received:
                 # Left over from the reply before, which was longer than it said.

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import asynccontextmanager
 from importlib import metadata
 
+import anyio
 from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
@@ -20,6 +21,7 @@ from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
+from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
 from structiot.gateway.events import (
     BrokerConnected,
@@ -31,6 +33,7 @@ from structiot.gateway.events import (
 )
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.stale_topics import StaleTopics
+from structiot.gateway.state_file import StateFile
 from structiot.model import StateChange
 from structiot.mqtt import (
     BrokerServer,
@@ -65,6 +68,8 @@ class Gateway:
         client: MqttClient,
         topics: Topics,
         tasks: TaskGroup,
+        *,
+        state: StateFile,
         environment: Environment,
     ) -> None:
         self.config = config
@@ -76,6 +81,9 @@ class Gateway:
         self._connection: GatewayEvent | None = None
         self._has_read_stale = False
         self.publisher: Publisher = Publisher(client, self._connection_changed)
+        self._energy = EnergyTotals(
+            state.section("energy"), None if state.path is None else state.save
+        )
         self._context = GatewayContext(
             topics=topics,
             sink=self.publisher,
@@ -85,6 +93,7 @@ class Gateway:
             random=environment.random,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
             command_s=config.gateway.command_s,
+            energy=self._energy,
             emit=self._emit,
         )
         self._directory = DeviceDirectory(self._context)
@@ -159,10 +168,18 @@ class Gateway:
             )
         tasks.start_soon(self.publisher.run, name="structiot.gateway.connection")
         tasks.start_soon(self._take_commands, name="structiot.gateway.routing")
+        tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
         if self.config.mqtt.discovery:
             tasks.start_soon(self._await_births, name="structiot.gateway.births")
         for system, runner in self._runners.items():
             tasks.start_soon(runner.run, name=f"structiot.gateway.driver {system}")
+
+    async def _keep_energy(self) -> None:
+        while True:
+            await anyio.sleep(SAVE_S)
+            if await self._energy.save():
+                for device in self.devices.values():
+                    device.show_energy()
 
     async def _take_commands(self) -> None:
         async with self._client.subscription(

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import anyio
+
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
@@ -14,6 +16,7 @@ from structiot.gateway.drivers import Driver
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import load_driver
+from structiot.gateway.state_file import StateFile
 from structiot.mqtt import MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
@@ -82,16 +85,26 @@ async def open_gateway(
                 environment=environment,
             )
         )
+        state = await StateFile.open(config.gateway.state_file, environment=environment)
+        stack.push_async_callback(_leave_state, state)
         gateway = None
         try:
             async with service_group() as tasks:
-                gateway = Gateway(config, client, topics, tasks, environment)
+                gateway = Gateway(
+                    config, client, topics, tasks, state=state, environment=environment
+                )
                 gateway.broker = broker
                 gateway.start(_drivers_of(config, environment))
                 yield gateway
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
+
+
+async def _leave_state(state: StateFile) -> None:
+    with anyio.CancelScope(shield=True):
+        await state.save()
+    state.close()
 
 
 def _drivers_of(

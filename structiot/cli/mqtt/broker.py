@@ -59,6 +59,13 @@ _OPTIONS = {
 )
 @click.option("--certfile", type=_path, help="Certificate for mqtts and wss.")
 @click.option("--keyfile", type=_path, help="Its key.")
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web page that may connect, such as https://house.example; * is all.",
+)
 @click.option("--store", type=_path, help="Keep sessions and retained messages here.")
 @click.option("--max-connections", type=click.IntRange(min=1))
 @click.option("--max-packet-bytes", type=click.IntRange(min=64))
@@ -147,6 +154,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "ssl_context": None
         if certfile is None
         else _context(certfile, given["keyfile"]),
+        "allowed_origins": given["origins"],
         "store": given["store"],
     }
 
@@ -168,7 +176,7 @@ def _context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certfile, keyfile)
-    except (OSError, ssl.SSLError) as exc:
+    except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot use the certificate {certfile}: {exc}") from exc
     return context
 

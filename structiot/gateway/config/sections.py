@@ -16,6 +16,7 @@ from structiot.gateway.config.fields import (
     Hidden,
     Listen,
     NamedFile,
+    Origin,
     Section,
     SystemSection,
     Topic,
@@ -89,12 +90,15 @@ class BrokerSection(Section):
         password_file: Who may connect, as `structiot mqtt passwd` writes it; needed
             where others than this machine may. Relative to the configuration file,
             like the next.
+        allowed_origins: Web pages that may connect by websocket, such as
+            `"https://house.example"`; `"*"` is all. Programs need not be listed.
         store: SQLite file that keeps retained messages and lasting sessions beyond the
             end of the process; without, they end with it.
     """
 
     listen: Listen = ("mqtt://127.0.0.1:1883",)
     password_file: Annotated[str | None, NamedFile(_passwords_at)] = None
+    allowed_origins: Annotated[tuple[Origin, ...], Field(strict=False)] = ()
     store: Annotated[str | None, NamedFile(beside_config)] = None
 
 
@@ -104,6 +108,10 @@ class GatewaySection(Section):
     Attributes:
         id: Name of this gateway in discovery topics; each gateway on one broker
             has its own.
+        state_file: File that keeps what shall outlast a restart, such as which device
+            has which topics. By default `structiot run` has one below
+            `~/.local/state/structiot`, and a program none. Relative to the
+            configuration file.
         command_s: Longest time for one command before it is given up.
         goodbye_s: Longest time for telling the broker that all is offline.
         retry_max_s: Longest wait between two attempts to reach a device.
@@ -112,6 +120,7 @@ class GatewaySection(Section):
     """
 
     id: DeviceId = "structiot"
+    state_file: Annotated[str | None, NamedFile(beside_config)] = None
     command_s: Annotated[float, seconds(0.1, 600)] = 15.0
     goodbye_s: Annotated[float, seconds(0.1, 60)] = 3.0
     retry_max_s: Annotated[float, seconds(1, 3600)] = 60.0

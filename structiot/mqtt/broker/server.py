@@ -17,7 +17,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import is_loopback
 from structiot._kit.net.serving import Endpoint, ServingLimits, serve_clients
-from structiot._kit.websocket import accept_websocket
+from structiot._kit.websocket import Origins, accept_websocket
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.broker.admission import Admission
 from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
@@ -138,6 +138,7 @@ async def open_broker(
     allows_anonymous: bool | None = None,
     limits: BrokerLimits | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    allowed_origins: Sequence[str] = (),
     store: str | Path | None = None,
     sys_interval_s: float | None = 10.0,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -157,6 +158,9 @@ async def open_broker(
             only when there are neither passwords nor authenticators.
         limits: What clients may have.
         ssl_context: Certificate and key for `mqtts` and `wss`.
+        allowed_origins: Web pages that may connect by websocket, such as
+            `https://house.example`, besides those that the broker's own address shows;
+            `*` is all. Who names no origin is no browser, and may.
         store: An SQLite file that keeps lasting sessions and retained messages beyond
             the end of the process, however it comes.
         sys_interval_s: How often `$SYS` is published; None for never.
@@ -167,12 +171,13 @@ async def open_broker(
 
     Raises:
         ConfigError: An address that cannot be, `mqtts` without a certificate, an
-            address beyond this machine without passwords or authenticators, or a
-            store that cannot be used.
+            address beyond this machine without passwords or authenticators, an
+            origin that is none, or a store that cannot be used.
         ConnectFailed: An address cannot be bound.
     """
     is_open_to_all = passwords is None and not authenticators
     uris = _addresses(listen, is_open_to_all=is_open_to_all, context=ssl_context)
+    origins = Origins(allowed_origins)
     core = Broker(limits or BrokerLimits(), Permissions(permissions))
     if allows_anonymous is None:
         allows_anonymous = is_open_to_all
@@ -194,7 +199,7 @@ async def open_broker(
         clients = await stack.enter_async_context(
             serve_clients(
                 environment.network,
-                [_endpoint(uri, core.limits, ssl_context) for uri in uris],
+                [_endpoint(uri, core.limits, ssl_context, origins) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
                 limits=ServingLimits(
                     clients=core.limits.connections,
@@ -212,11 +217,17 @@ async def open_broker(
 
 
 def _endpoint(
-    uri: BrokerUri, limits: BrokerLimits, context: ssl.SSLContext | None
+    uri: BrokerUri,
+    limits: BrokerLimits,
+    context: ssl.SSLContext | None,
+    origins: Origins,
 ) -> Endpoint:
     async def upgrade(stream: ByteStream) -> ByteStream:
         websocket = await accept_websocket(
-            stream, subprotocols=["mqtt"], max_message_bytes=limits.packet_bytes
+            stream,
+            subprotocols=["mqtt"],
+            origins=origins,
+            max_message_bytes=limits.packet_bytes,
         )
         return websocket.as_byte_stream()
 

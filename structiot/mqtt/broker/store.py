@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import anyio
 
+from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.journal import BrokerJournal
@@ -86,8 +87,9 @@ class BrokerStore:
         try:
             # Made here, for SQLite would let others read it.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as exc:
-            text = f"cannot open the store {self.path}: {exc.strerror}"
+        except (OSError, ValueError) as exc:
+            shown = printable(str(self.path))
+            text = f"cannot open the store {shown}: {path_fault(exc)}"
             raise ConfigError(text) from exc
         self._connection = sqlite3.connect(
             self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_S

@@ -216,7 +216,7 @@ class ServerProtocol:
             try:
                 resolve_alias(message, self._aliases, self._alias_maximum)
             except ProtocolViolation as exc:
-                self._fault(str(exc), ReasonCode.TOPIC_ALIAS_INVALID)
+                self._fault(str(exc), exc.code or ReasonCode.PROTOCOL_ERROR)
                 return False
         received = self._received
         if not message.flags & QOS_2:

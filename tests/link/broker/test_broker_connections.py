@@ -235,7 +235,8 @@ async def test_b28_more_connections_than_allowed_are_turned_away():
         with contextlib.suppress(anyio.BrokenResourceError):
             await third.send(Connect(client_id="c"))
         assert await third.closed() == []
-        assert anyio.current_time() == 0
+        # The others may just have been leaving.
+        assert anyio.current_time() == pytest.approx(0.1)
         await first.stream.aclose()
         await anyio.wait_all_tasks_blocked()
         assert await (await place.client("c")).is_alive()

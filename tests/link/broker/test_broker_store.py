@@ -313,3 +313,9 @@ def test_b30_a_batch_that_fails_changes_nothing(file: Path):
     store.apply(Batch())
     assert store.load().sessions == []
     store.close()
+
+
+async def test_b30_a_path_that_no_file_can_have_is_a_config_error():
+    with pytest.raises(ConfigError, match=r"cannot open the store a.b: .*null"):
+        async with broker_place(store="a\0b"):
+            raise AssertionError("not reached")

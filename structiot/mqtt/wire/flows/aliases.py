@@ -1,4 +1,8 @@
-"""Topic aliases that the peer has given (MQTT 5.0 section 3.3.2.3.4)."""
+"""Topic aliases that the peer has given (MQTT 5.0 sections 3.3.2.3.4 and 3.3.4).
+
+One outside of what we have allowed is no alias at all (0x94, 3.3.4 step 1); one that we
+know nothing of, on a message without a topic, is a peer that has lost count (0x82, step 3).
+"""
 
 from __future__ import annotations
 
@@ -18,15 +22,18 @@ def resolve_alias(message: Message, aliases: dict[int, str], maximum: int) -> No
         maximum: The highest alias that we have allowed.
 
     Raises:
-        ProtocolViolation: An alias above the maximum, or one that stands for nothing.
+        ProtocolViolation: An alias above the maximum (0x94), or one that stands for
+            nothing (0x82).
     """
     alias = None if message.properties is None else message.properties.topic_alias
     if alias is None:
         return
-    if alias > maximum or not (message.topic or alias in aliases):
-        why = f"above {maximum}" if alias > maximum else "not known"
-        text = f"topic alias {alias} is {why}"
+    if alias > maximum:
+        text = f"topic alias {alias} is above {maximum}"
         raise ProtocolViolation(text, code=ReasonCode.TOPIC_ALIAS_INVALID)
+    if not (message.topic or alias in aliases):
+        text = f"topic alias {alias} is not known"
+        raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
     if message.topic:
         aliases[alias] = message.topic
     else:

@@ -44,8 +44,9 @@ class BrokerLimits:
             topics and properties, and 500 bytes for each.
         all_bytes: What all that clients make the broker hold may weigh: connections,
             sessions, what is above, and what is not yet written. Beyond three quarters
-            only a client that holds less than 64 kB gets more; at the end nobody does,
-            and of the sessions that are away those that hold most end.
+            only a client that holds less than 64 kB gets more, beyond seven eighths of
+            the sessions that are away those that hold most end, and then nobody gets
+            more.
         queue_policy: Which message of a full queue is dropped.
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.

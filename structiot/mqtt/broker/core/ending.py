@@ -115,7 +115,7 @@ class Ending(Subscribing):
             name = oldest.client_id[:64]
             self.warnings.say("too many sessions: that of %r ends", name)
             self.end_session(oldest)
-        if not self.ledger.is_full or not self.away:
+        if not self.ledger.is_pressing or not self.away:
             return
         heaviest = sorted(self.away, key=_weight, reverse=True)
         for session in heaviest:

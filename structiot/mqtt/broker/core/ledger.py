@@ -4,9 +4,11 @@ Each session is charged with its subscriptions, its deliveries, the ids of unrel
 messages, its will and, while it is connected, what its connection holds; retained
 messages are charged to all. What has ended is credited at once.
 
-    held_bytes:  0 ........... crowded (3/4) ........... full
-    who gets more: everybody   who holds less than       nobody; sessions that are away
-                               LITTLE_BYTES              end, the heaviest first
+    held_bytes      who gets more
+    0               everybody
+    crowded (3/4)   who holds less than LITTLE_BYTES
+    pressing (7/8)  the same, and sessions that are away end, the heaviest first
+    full            nobody
 
 So who hoards loses, and nobody else does. A payload that many sessions wait for counts
 for each of them.
@@ -32,12 +34,13 @@ class Ledger:
         most_bytes: What it may become.
     """
 
-    __slots__ = ("_crowded_bytes", "held_bytes", "most_bytes")
+    __slots__ = ("_crowded_bytes", "_pressing_bytes", "held_bytes", "most_bytes")
 
     def __init__(self, most_bytes: int) -> None:
         self.held_bytes: int = 0
         self.most_bytes: int = most_bytes
         self._crowded_bytes = most_bytes - most_bytes // 4
+        self._pressing_bytes = most_bytes - most_bytes // 8
 
     def settle(self, session: Session) -> None:
         """Charge what a session holds now."""
@@ -65,6 +68,11 @@ class Ledger:
     def is_crowded(self) -> bool:
         """Whether only those who hold little get more."""
         return self.held_bytes >= self._crowded_bytes
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether sessions that are away have to end."""
+        return self.held_bytes >= self._pressing_bytes
 
     @property
     def is_full(self) -> bool:

@@ -25,7 +25,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
-from structiot.mqtt.broker.store import open_store
+from structiot.mqtt.broker.store_writer import open_store
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -124,6 +124,8 @@ class BrokerServer:
             "retained messages/count": len(core.retained),
             "subscriptions/count": core.subscriptions,
         }
+        if self._context.store_writer is not None:
+            figures["store/failures"] = self._context.store_writer.failures
         for name, value in figures.items():
             message = Message(f"$SYS/broker/{name}", str(value).encode(), retain=True)
             core.publish(message, now)
@@ -190,7 +192,9 @@ async def open_broker(
     async with AsyncExitStack() as stack:
         store_writer = None
         if store is not None:
-            store_writer = await stack.enter_async_context(open_store(core, store))
+            store_writer = await stack.enter_async_context(
+                open_store(core, store, environment.now_utc)
+            )
         context = BrokerContext(core, admission, store_writer)
         server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())

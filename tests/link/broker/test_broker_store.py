@@ -193,7 +193,7 @@ async def test_b30_many_messages_at_once_are_committed_in_few_batches(
 async def test_b30_the_broker_does_not_read_on_while_much_waits_for_the_store(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("structiot.mqtt.broker.store.MANY_CHANGES", 10)
+    monkeypatch.setattr("structiot.mqtt.broker.store_writer.MANY_CHANGES", 10)
     async with broker_place(store=file) as place:
         subscriber = await lasting_client(place, "s", 4)
         await subscriber.subscribe("a", qos=1)

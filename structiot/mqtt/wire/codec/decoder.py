@@ -43,12 +43,14 @@ __all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 Role = Literal["client", "server"]
 
 LARGEST_PACKET_BYTES = 268_435_460
-MAX_CACHED_TOPICS = 4096
-MAX_CACHED_TOPIC_BYTES = 256
-MAX_CACHED_BLOCKS = 1024
-MAX_CACHED_BLOCK_BYTES = 64
-# Of these a server has as many as clients.
+MAX_CACHED_TOPICS, MAX_CACHED_TOPIC_BYTES = 4096, 256
+MAX_CACHED_BLOCKS, MAX_CACHED_BLOCK_BYTES = 1024, 64
+# What it costs to remember a topic or a block of properties, and for each byte of it.
+TOPIC_COST_BYTES, TOPIC_BYTE_COSTS = 250, 2
+BLOCK_COST_BYTES, BLOCK_BYTE_COSTS = 350, 20
+# A server has a set for each client.
 MOST_TOPICS_OF_CLIENT = 256
+MOST_BLOCKS_OF_CLIENT = 64
 # The loop below decides on its way by a limit that is as large as this, or does not
 # change.
 SMALLEST_FIRST_BYTES = 16_386
@@ -94,6 +96,7 @@ class Decoder:
             packet at fault and its `offset` a place in that packet.
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
         max_packet_bytes: Largest packet accepted at present, its header included.
+        cached_bytes: What it remembers of topics and properties costs, at most.
 
     Args:
         role: Whose packets are received.
@@ -123,6 +126,8 @@ class Decoder:
         self._needed = 0  # size of the packet in _held; 0 while its header is cut
         self._topics: dict[bytes, str] = {}
         self._blocks: dict[bytes, PublishProperties] = {}
+        self._most_blocks = MOST_BLOCKS_OF_CLIENT if is_server else MAX_CACHED_BLOCKS
+        self.cached_bytes: int = 0
 
     @property
     def version(self) -> int:
@@ -323,8 +328,9 @@ class Decoder:
             refuse(ReasonCode.TOPIC_NAME_INVALID, f"topic name {fault}", at)
         if len(raw) <= MAX_CACHED_TOPIC_BYTES:
             if len(self._topics) >= self._most_topics:
-                self._topics.clear()
+                self._forget()
             self._topics[raw] = topic
+            self.cached_bytes += TOPIC_COST_BYTES + TOPIC_BYTE_COSTS * len(raw)
         return topic
 
     def _properties(
@@ -342,9 +348,10 @@ class Decoder:
             text = "subscription identifier in a client's PUBLISH"
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)
         if size <= MAX_CACHED_BLOCK_BYTES:
-            if len(self._blocks) >= MAX_CACHED_BLOCKS:
-                self._blocks.clear()
+            if len(self._blocks) >= self._most_blocks:
+                self._forget()
             self._blocks[block] = properties
+            self.cached_bytes += BLOCK_COST_BYTES + BLOCK_BYTE_COSTS * size
         return properties, reader.at
 
     def _publish_fault(
@@ -384,5 +391,9 @@ class Decoder:
         self.violation = fault
         self._held = bytearray()
         self._needed = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._topics.clear()
         self._blocks.clear()
+        self.cached_bytes = 0

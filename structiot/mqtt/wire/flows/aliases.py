@@ -6,11 +6,32 @@ know nothing of, on a message without a topic, is a peer that has lost count (0x
 
 from __future__ import annotations
 
+from sys import getsizeof
+
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["resolve_alias"]
+__all__ = ["CountedAliases", "resolve_alias"]
+
+
+class CountedAliases(dict[int, str]):
+    """Aliases of a peer that pays for the memory they take.
+
+    Attributes:
+        held_bytes: What their topics cost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held_bytes: int = 0
+
+    def __setitem__(self, alias: int, topic: str) -> None:
+        before = self.get(alias)
+        if before is not None:
+            self.held_bytes -= getsizeof(before)
+        self.held_bytes += getsizeof(topic)
+        super().__setitem__(alias, topic)
 
 
 def resolve_alias(message: Message, aliases: dict[int, str], maximum: int) -> None:

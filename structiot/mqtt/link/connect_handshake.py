@@ -83,7 +83,7 @@ class ConnectHandshake:
     async def _properties(self) -> ConnectProperties:
         config = self._config
         auth = config.auth
-        receive_maximum = config.receive_maximum
+        receive_maximum = config.delivery_window
         return ConnectProperties(
             session_expiry_s=self._session_expiry_s or None,
             receive_maximum=None

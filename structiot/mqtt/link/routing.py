@@ -17,6 +17,7 @@ from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared
 __all__ = ["Filter", "Router"]
 
 _MAX_CACHED_TOPICS = 10_000
+_MAX_CACHED_CHARS = 256
 # Messages with any of these flags (retain, QoS) do not take the quick way.
 SPECIAL = 0x07
 
@@ -118,10 +119,24 @@ class Router:
         ]
         return list(dict.fromkeys([*found, *self.readers]))
 
-    def trim(self, max_bytes: int) -> None:
-        """Drop what may be dropped where more waits than a subscription may hold."""
-        for messages in self.subscribers():
-            messages.trim(max_bytes)
+    def droppable_bytes(self) -> int:
+        """Count what the messages hold that wait and may be dropped."""
+        return sum(messages.droppable_bytes() for messages in self.subscribers())
+
+    def trim(self, most_bytes: int) -> int:
+        """Drop the oldest of the longest queues until no more than this is held.
+
+        Returns:
+            How much is held then by messages that may be dropped.
+        """
+        held = {messages: messages.droppable_bytes() for messages in self.subscribers()}
+        total = sum(held.values())
+        for messages in sorted(held, key=held.__getitem__, reverse=True):
+            if total <= most_bytes:
+                break
+            rest_bytes = max(held[messages] - (total - most_bytes), 0)
+            total += messages.trim(rest_bytes) - held[messages]
+        return total
 
     def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
         """Register a subscriber; its filter asks for the highest QoS of them all."""
@@ -249,6 +264,8 @@ class Router:
         entries = self._tree.match(topic)
         found = (messages for entry in entries for messages in entry.subscribers)
         targets = tuple(dict.fromkeys(found))
+        if len(topic) > _MAX_CACHED_CHARS:
+            return targets
         if len(self._cache) >= _MAX_CACHED_TOPICS:
             self._changed()
         self._cache[topic] = targets

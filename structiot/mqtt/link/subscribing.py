@@ -127,6 +127,16 @@ class Subscribing:
         if entry.error is not None:
             raise copy(entry.error)
 
+    def enter_early(self) -> None:
+        """Let everybody begin who waits for an answer, which is not read for a while.
+
+        A refusal then ends the iteration.
+        """
+        for entry in self._router:
+            if entry.granted is None and entry.error is None:
+                entry.was_granted = True
+                entry.answered.set()
+
     def restore(self, *, session_present: bool) -> None:
         """Subscribe again what the broker does not know (any more)."""
         if session_present:

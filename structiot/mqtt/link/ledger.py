@@ -41,6 +41,7 @@ class Ledger:
         limit_bytes: As given.
         received_bytes: Bytes taken from the broker.
         pauses: How many times reading has paused.
+        is_paused: Whether it waits at present.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Ledger:
         self.limit_bytes: int = limit_bytes
         self.received_bytes: int = 0
         self.pauses: int = 0
+        self.is_paused: bool = False
         self._router = router
         self._protocol = protocol
         self._peer = peer
@@ -63,7 +65,7 @@ class Ledger:
         self._on_pause = on_pause
         # What the droppable messages hold, at most.
         self._droppable_most = 0
-        self._room: anyio.Event | None = None
+        self._room = anyio.Event()
 
     @property
     def unread_bytes(self) -> int:
@@ -107,23 +109,19 @@ class Ledger:
         """Whether nothing more is to be read at present."""
         return self._is_full(self.limit_bytes)
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether reading waits."""
-        return self._room is not None
-
     async def room(self) -> None:
         """Wait until enough was taken; the broker's silence meanwhile is our doing."""
         keep_alive, began_at = self._protocol.keep_alive, anyio.current_time()
-        self._room = room = anyio.Event()
+        self._room = anyio.Event()
+        self.is_paused = True
         keep_alive.pause()
         try:
             self._say_so()
             # Who waits for the answer to a SUBSCRIBE may be who is to take something.
             self._on_pause()
-            await room.wait()
+            await self._room.wait()
         finally:
-            self._room = None
+            self.is_paused = False
             now = anyio.current_time()
             keep_alive.resume(now)
             self._events.tell(ReadingResumed(after_s=now - began_at))
@@ -144,5 +142,5 @@ class Ledger:
 
     def freed(self) -> None:
         """Something was taken; read on if that was enough."""
-        if self._room is not None and not self._is_full(self.limit_bytes * 3 // 4):
+        if self.is_paused and not self._is_full(self.limit_bytes * 3 // 4):
             self._room.set()

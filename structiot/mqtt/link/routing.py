@@ -10,7 +10,7 @@ import anyio
 from structiot.errors import StructiotError
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.flows.inbound import Ack
-from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.wire.messages import RETAIN, Message, SubscriptionRequest
 from structiot.mqtt.wire.protocol import Event
 from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared
 
@@ -18,7 +18,8 @@ __all__ = ["Filter", "Router"]
 
 _MAX_CACHED_TOPICS = 10_000
 _MAX_CACHED_CHARS = 256
-# Messages with any of these flags (retain, QoS) do not take the quick way.
+# Messages without any of these flags (retain, QoS) take the quick way, and of the others
+# those that are not retained and as their subscriber wants them.
 SPECIAL = 0x07
 
 
@@ -211,8 +212,15 @@ class Router:
         single = self._single
         for event in events:
             if type(event) is Message:
-                messages = single.get(event.topic)
-                if messages is not None and not event.flags & SPECIAL:
+                messages, flags = single.get(event.topic), event.flags
+                if messages is not None and (
+                    not flags & SPECIAL
+                    or (
+                        flags & SPECIAL <= messages.qos << 1
+                        and not flags & RETAIN
+                        and event.properties is None
+                    )
+                ):
                     messages.put(event)
                 else:
                     self._deliver(event)

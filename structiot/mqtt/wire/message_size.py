@@ -12,7 +12,7 @@ from sys import getsizeof
 from structiot.mqtt.wire.message import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["MESSAGE_BYTES", "PROPERTIES_BYTES", "message_bytes"]
+__all__ = ["LONG_TOPIC", "MESSAGE_BYTES", "PROPERTIES_BYTES", "message_bytes"]
 
 # A message beside its content: the object, its places, what will acknowledge it.
 MESSAGE_BYTES = 400
@@ -29,7 +29,7 @@ LONG_TOPIC = 256
 def message_bytes(message: Message) -> int:
     """Count what a message takes that is kept."""
     topic, properties = message.topic, message.properties
-    size = MESSAGE_BYTES + len(message.payload) + len(topic)
+    size = MESSAGE_BYTES + len(message.payload)
     if len(topic) > LONG_TOPIC:
         size += getsizeof(topic)
     return size if properties is None else size + _properties_bytes(properties)

@@ -16,7 +16,7 @@ from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
-from structiot.mqtt.wire.message_size import message_bytes
+from structiot.mqtt.wire.message_size import LONG_TOPIC, MESSAGE_BYTES, message_bytes
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
@@ -33,7 +33,7 @@ class Ack:
         is_settled: Whether it may be acknowledged.
         is_queued: Whether the present connection has brought it and waits for it.
         reason: What the acknowledgement will say.
-        size: What the delivery takes in memory; 0 once it is settled.
+        size: What the delivery takes in memory until it is settled.
         message: The delivery, to recognise its repetition; None when it was taken and
             cannot be acknowledged yet: then its digest is enough.
     """
@@ -50,16 +50,15 @@ class Ack:
         "takers",
     )
 
-    def __init__(self, message: Message, qos: int) -> None:
-        self.packet_id: int = message.packet_id
+    def __init__(self, message: Message, packet_id: int, qos: int, size: int) -> None:
+        self.packet_id: int = packet_id
         self.qos: int = qos
         self.takers: int = 1
         self.is_settled: bool = False
         self.is_queued: bool = True
         self.reason: ReasonCode = SUCCESS
-        self.size: int = message_bytes(message)
+        self.size: int = size
         self.message: Message | None = message
-        self._digest = 0
 
     def is_of(self, message: Message) -> bool:
         """Whether this is the delivery that a message repeats."""
@@ -140,9 +139,11 @@ class Incoming:
         if len(self._queue) + len(self._received) >= self.window:
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
-        ack = Ack(message, qos)
-        message.receipt = ack
-        self.held_bytes += ack.size
+        size = MESSAGE_BYTES + len(message.payload)
+        if message.properties is not None or len(message.topic) > LONG_TOPIC:
+            size = message_bytes(message)
+        self.held_bytes += size
+        message.receipt = ack = Ack(message, packet_id, qos, size)
         self._open[packet_id] = ack
         self._queue.append(ack)
         return True
@@ -168,7 +169,9 @@ class Incoming:
         Returns:
             Whether anything was written.
         """
-        self._settled(ack)
+        # Whoever forgets the delivery meanwhile, it is held until it is taken.
+        self.held_bytes -= ack.size
+        ack.is_settled = True
         queue = self._queue
         if not queue or queue[0] is not ack:
             ack.let_go()
@@ -178,14 +181,9 @@ class Incoming:
 
     def settle_later(self, ack: Ack) -> None:
         """Mark a delivery as taken while there is no connection to acknowledge it on."""
-        self._settled(ack)
-        ack.let_go()
-
-    def _settled(self, ack: Ack) -> None:
-        # Whoever forgets the delivery meanwhile, it is held until it is taken.
         self.held_bytes -= ack.size
-        ack.size = 0
         ack.is_settled = True
+        ack.let_go()
 
     def abandon(self, ack: Ack, out: bytearray) -> None:
         """Leave a delivery unacknowledged, without holding back those behind it.
@@ -203,8 +201,8 @@ class Incoming:
 
     def _flush(self, out: bytearray) -> None:
         queue = self._queue
-        while queue and queue[0].is_settled:
-            ack = queue.popleft()
+        while queue and (ack := queue[0]).is_settled:
+            queue.popleft()
             packet_id = ack.packet_id
             del self._open[packet_id]
             if ack.reason:
@@ -213,6 +211,7 @@ class Incoming:
                 out += encode(cls(packet_id=packet_id, reason=ack.reason), 5)
             elif ack.qos == 1:
                 out += puback_bytes(packet_id)
+                continue
             else:
                 out += pubrec_bytes(packet_id)
             if ack.qos == 2 and ack.reason < 0x80:

@@ -98,6 +98,7 @@ class MqttConfig:
         cadata: Accepted authorities themselves.
         certfile: Own certificate, if the broker wants one.
         keyfile: Key of the own certificate.
+        keyfile_password: Passphrase of that key, if it has one.
         check_hostname: False accepts a certificate for another name.
         alpn: Protocols to offer in TLS, such as `("mqtt",)`.
         ssl_context: TLS settings instead of all these.
@@ -145,6 +146,7 @@ class MqttConfig:
     cadata: str | bytes | None = None
     certfile: str | None = None
     keyfile: str | None = None
+    keyfile_password: str | Secret | None = field(default=None, repr=False)
     check_hostname: bool = True
     alpn: Sequence[str] = ()
     ssl_context: ssl.SSLContext | None = None

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 import anyio
 
+from structiot._kit.text import error_text, printable
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
 from structiot.mqtt.wire.flows.inbound import Ack
@@ -71,8 +72,9 @@ class Messages:
         if ack not in get_args(AckMode):
             known = ", ".join(map(repr, get_args(AckMode)))
             raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
-        if max_items < 1:
-            raise UsageError(f"a subscription holds 1 message or more, not {max_items}")
+        if not _is_count(max_items):
+            message = f"a subscription holds 1 message or more, not {max_items!r:.100}"
+            raise UsageError(message)
         self.topic = topic_filter
         self.qos = qos
         self.codec = codec
@@ -299,7 +301,8 @@ class Messages:
             except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
                 self.undecodable += 1
                 message.data = message.payload
-                _log.debug("%s: payload on %s: %s", self.topic, message.topic, exc)
+                topic = printable(message.topic)
+                _log.debug("%s: payload on %s: %s", self.topic, topic, error_text(exc))
 
     async def _wait(self) -> bool:
         """Wait for messages; False at a quiet end."""
@@ -372,6 +375,10 @@ class Messages:
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:
             await iterator.aclose()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 1
 
 
 class _Batches(AsyncIterator[list[Message]]):

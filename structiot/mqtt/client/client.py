@@ -10,6 +10,7 @@ import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
+from structiot.mqtt.client.arguments import checked_filter, checked_qos
 from structiot.mqtt.client.inbox import Inbox
 from structiot.mqtt.client.publishing import Publishing
 from structiot.mqtt.codecs import CodecChoice
@@ -19,7 +20,6 @@ from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.topics import filter_fault
 
 __all__ = ["Counters", "MqttClient"]
 
@@ -135,12 +135,7 @@ class MqttClient(Publishing):
             SubscribeRefused: The broker said no.
             LinkLost: The client has given up.
         """
-        name = topic if isinstance(topic, str) else "/".join(topic)
-        fault = filter_fault(name)
-        if fault is not None:
-            raise UsageError(f"topic filter {name[:64]!r} {fault}")
-        if qos not in {0, 1, 2}:
-            raise UsageError(f"QoS {qos!r} does not exist; it is 0, 1 or 2")
+        name, qos = checked_filter(topic), checked_qos(qos)
         link = self._link
         link.check()
         messages = Messages(

@@ -111,7 +111,8 @@ class ConnectHandshake:
         """
         if self.version < 5:
             raise UsageError("a session expiry needs MQTT 5.0")
-        if not 0 <= session_expiry_s <= FOR_EVER_S:
+        is_whole = isinstance(session_expiry_s, int)
+        if not is_whole or not 0 <= session_expiry_s <= FOR_EVER_S:
             raise UsageError(f"a session expiry is 0 to {FOR_EVER_S} seconds")
         if session_expiry_s and not self._session_expiry_s:
             raise UsageError("a session that was to end with the connection stays so")

@@ -117,6 +117,8 @@ class Subscribing:
             SubscribeRefused: The broker said no.
             TransportError: The link gave up.
         """
+        if self._protocol.keep_alive.is_paused:
+            self.enter_early()
         while True:
             event = entry.answered
             await event.wait()

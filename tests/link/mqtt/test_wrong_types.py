@@ -110,8 +110,10 @@ async def test_a_block_with_a_wrong_type_is_refused(broker, name: str):
 async def test_what_is_almost_right_is_taken(broker):
     async with open_client(broker, protocol="5.0") as client:
         await client.publish(["a", "b"], bytearray(b"x"), True)
-        await client.publish_many([["a/b", b"y"], ("a/b", b"z")])
-        properties = PublishProperties(user_properties=[["a", "b"]])  # type: ignore[arg-type, list-item]
+        pairs: Any = [["a/b", b"y"], ("a/b", b"z")]
+        await client.publish_many(pairs)
+        names: Any = [["a", "b"]]
+        properties = PublishProperties(user_properties=names)
         await client.publish("t", b"x", properties=properties)
         await exchanged(client)
         topics = [message.topic for message in broker.connection.of(Message)]

@@ -38,7 +38,7 @@ from structiot.model import StateChange
 from structiot.mqtt import (
     BrokerServer,
     Connected,
-    ConnectionEvent,
+    Disconnected,
     Message,
     MqttClient,
     SubscribeRefused,
@@ -240,7 +240,7 @@ class Gateway:
 
     # ------------------------------------------------------------ the broker
 
-    def _connection_changed(self, event: ConnectionEvent) -> None:
+    def _connection_changed(self, event: Connected | Disconnected) -> None:
         if isinstance(event, Connected):
             _log.info("connected to the broker")
             self._connection = BrokerConnected()

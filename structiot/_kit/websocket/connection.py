@@ -32,7 +32,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.net.network import LOST
-from structiot._kit.text import printable
+from structiot._kit.text import error_text, printable
 from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,
@@ -194,9 +194,10 @@ class WebSocket:
         if self._connection.state is ConnectionState.OPEN:
             # Not the peer's: wsproto asks to close because of what the peer has sent.
             await self.aclose(event.code, event.reason or "")
-            raise ProtocolViolation(f"websocket: {event.reason}", code=int(event.code))
+            why = printable(event.reason or "it is closed")
+            raise ProtocolViolation(f"websocket: {why}", code=int(event.code))
         self.close_code = int(event.code)
-        self.close_reason = event.reason or ""
+        self.close_reason = printable(event.reason or "")
         self._is_closed = True
         with anyio.move_on_after(GOODBYE_S):
             # The peer need not wait for our half of the goodbye.
@@ -299,7 +300,7 @@ async def connect_websocket(
         message = f"{host} hung up during the websocket handshake; {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     except RemoteProtocolError as exc:
-        message = f"{host} does not speak websocket ({exc}); {LOOK}"
+        message = f"{host} does not speak websocket ({error_text(exc)}); {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     if isinstance(event, RejectConnection):
         raise refusal(event.status_code, host, path)
@@ -362,7 +363,7 @@ async def accept_websocket(
             # A courtesy: whether it arrives changes nothing.
             with suppress(LocalProtocolError, *LOST):
                 await stream.send(connection.send(refusal_of_it))  # noqa: ASYNC120
-        raise ProtocolViolation(f"no websocket request: {exc}") from exc
+        raise ProtocolViolation(f"no websocket request: {error_text(exc)}") from exc
     except LOST as exc:
         raise LinkLost("the peer hung up during the websocket handshake") from exc
     return WebSocket(

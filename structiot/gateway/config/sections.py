@@ -60,6 +60,7 @@ class MqttSection(Section):
             the next two.
         cert_file: Own certificate, if the broker wants one.
         key_file: Key of the own certificate, if it is not in the same file.
+        key_file_password: Passphrase of that key, if it has one.
         client_id: How the broker knows this gateway; by default `structiot-<id>`.
         base_topic: First level (or levels) of every topic of the gateway.
         discovery: Whether devices announce themselves to Home Assistant.
@@ -74,6 +75,7 @@ class MqttSection(Section):
     ca_file: Annotated[str | None, NamedFile(readable)] = None
     cert_file: Annotated[str | None, NamedFile(readable)] = None
     key_file: Annotated[str | None, NamedFile(readable)] = None
+    key_file_password: Hidden | None = None
     client_id: Annotated[str, Field(min_length=1)] | None = None
     base_topic: Topic = "structiot"
     discovery: bool = True

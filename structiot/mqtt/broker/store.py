@@ -83,6 +83,8 @@ class BrokerStore:
             with suppress(FileExistsError):
                 _make(self.path)
             self._open()
+        except ConfigError:
+            raise
         except (OSError, ValueError) as exc:
             shown = printable(str(self.path))
             text = f"cannot open the store {shown}: {path_fault(exc)}"

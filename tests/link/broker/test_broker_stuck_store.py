@@ -311,5 +311,5 @@ async def test_b30_another_process_cannot_have_it_even_after_a_failed_attempt_he
 
 
 def test_b30_a_path_that_cannot_be_is_a_config_error():
-    with pytest.raises(ConfigError, match="cannot use the store"):
+    with pytest.raises(ConfigError, match="cannot open the store"):
         BrokerStore("a\0b")

@@ -112,7 +112,8 @@ class HttpServer:
 
     async def serve(self, stream: ByteStream) -> None:
         """Serve one connection; returns when it is closed."""
-        if not await self._room.soon(self._has_room):
+        await self._room.soon(self._has_room)
+        if not self._has_room():
             await anyio.aclose_forcefully(stream)
             return
         self._connections += 1

@@ -20,12 +20,10 @@ class Room:
     def __init__(self) -> None:
         self._waiting: set[anyio.Event] = set()
 
-    async def soon(self, has_room: Callable[[], bool]) -> bool:
-        """Wait until there is room, for a moment; the room is to be taken at once."""
-        if has_room():
-            return True
+    async def soon(self, has_room: Callable[[], bool]) -> None:
+        """Wait until there is room, for a moment; it may be gone again after a checkpoint."""
         if len(self._waiting) >= MOST_WAITING:
-            return False
+            return
         with anyio.move_on_after(SOON_S):
             while not has_room():
                 left = anyio.Event()
@@ -34,8 +32,6 @@ class Room:
                     await left.wait()
                 finally:
                     self._waiting.discard(left)
-            return True
-        return False
 
     def left(self) -> None:
         """Somebody has left."""

@@ -121,8 +121,9 @@ class ClientServer:
         """Serve one client; raises nothing that it is to blame for."""
         client = ClientStream(self, endpoint, stream)
         host, by_address = client.host, self._by_address
-        if not await self._room.soon(lambda: not self._refusal(host)):
-            self._turn_away(self._refusal(host))
+        await self._room.soon(lambda: not self._refusal(host))
+        if why := self._refusal(host):
+            self._turn_away(why)
             await anyio.aclose_forcefully(stream)
             return
         self._make_room()

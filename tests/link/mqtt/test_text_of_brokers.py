@@ -198,7 +198,8 @@ async def test_the_topic_that_holds_up_others(broker, caplog):
 @pytest.mark.parametrize("kind", ["response_information", "assigned_client_id"])
 @pytest.mark.parametrize("name", ["a/+/b", "#", "x" * 60_000, "\ufeff" + "\x1b"])
 async def test_what_the_broker_wants_in_a_topic(broker, kind: str, name: str):
-    properties = ConnackProperties(**{kind: name})
+    fields: dict[str, Any] = {kind: name}
+    properties = ConnackProperties(**fields)
     broker.answer(Connect, lambda *_: (Connack(properties=properties),))
     async with open_client(broker, protocol="5.0", **lasting()) as client:
         with anyio.move_on_after(5):

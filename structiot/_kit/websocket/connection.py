@@ -387,6 +387,11 @@ def _origins_of(request: Request) -> list[str]:
 async def _first_event(stream: ByteStream, connection: WSConnection) -> Event:
     # The parser underneath gives up on headers of more than 16 KiB.
     while True:
-        connection.receive_data(await stream.receive(READ_BYTES))
+        data = await stream.receive(READ_BYTES)
+        try:
+            connection.receive_data(data)
+        except UnicodeDecodeError as exc:
+            # wsproto reads some fields without a look at them.
+            raise RemoteProtocolError("a header field is not of ASCII") from exc
         for event in connection.events():
             return event

@@ -321,7 +321,7 @@ async def test_what_is_acknowledged_on_receipt_is_bounded_in_bytes_as_well(broke
     ],
 )
 async def test_receive_maximum_is_derived_from_the_ledger(
-    broker, config: dict[str, int], told: int | None
+    broker, config: dict[str, Any], told: int | None
 ):
     async with open_client(broker, protocol="5.0", **config):
         connect = broker.connection.of(Connect)[0]

@@ -90,13 +90,14 @@ async def open_mqttclient(
             ConnectHandshake(settings, client_id or _made_up_id(chance)),
             settings,
             open_stream=lambda: open_stream(link),
-            random=chance,
+            environment=environment,
         )
         client = MqttClient(link, settings, codec)
         async with service_group() as tg:
             try:
                 if link.stored_session is not None:
-                    await link.stored_session.load()
+                    tg.start_soon(link.stored_session.run)
+                    await link.stored_session.opened()
                 tg.start_soon(link.run)
                 if wait_connected:
                     await link.accepted()

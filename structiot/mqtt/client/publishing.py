@@ -12,7 +12,8 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired, left_of
+from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
+from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -215,14 +216,14 @@ class Publishing:
         if flags > 5:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
         if properties is None:
-            return Flow(topic, payload, flags)
+            return OwnFlow(topic, payload, flags)
         properties = properties.end_to_end()
         if self._link.handshake.version < 5:
             raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
         if properties.message_expiry_s is None:
-            return Flow(topic, payload, flags, properties)
+            return OwnFlow(topic, payload, flags, properties)
         now = anyio.current_time()
-        return ExpiringFlow(topic, payload, flags, properties, now)
+        return OwnExpiringFlow(topic, payload, flags, properties, now)
 
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)

@@ -15,7 +15,7 @@ from structiot.errors import (
 from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.outbox import finished
+from structiot.mqtt.link.receipts import finished
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.protocol import ClientProtocol

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from random import Random
 
 import anyio
 from anyio.abc import ByteStream
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.reconnecting import Reconnecting
 from structiot.errors import LinkLost, StructiotError
@@ -24,8 +24,10 @@ from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
+from structiot.mqtt.link.loss_log import LossLog
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
+from structiot.mqtt.link.poison_messages import PoisonMessages
 from structiot.mqtt.link.refusals import (
     connect_error,
     is_final,
@@ -34,8 +36,7 @@ from structiot.mqtt.link.refusals import (
     server_goodbye,
 )
 from structiot.mqtt.link.routing import Router
-from structiot.mqtt.link.store import SqliteStore
-from structiot.mqtt.link.stored_session import StoredSession
+from structiot.mqtt.link.stored_session import StoredSession, stored_session_of
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
@@ -60,9 +61,8 @@ HIGH_WATER_BYTES = 65_536
 TRIM_EVERY_BYTES = 8 * 1024 * 1024
 MAX_HELD_BYTES = 64 * 1024 * 1024
 STABLE_S = 60.0
-# So many connections in a row that lived no longer are no chance.
-SHORT_S = 1.0
-SUSPICIOUS = 3
+# How long the tasks of a connection may take to end; they wait for nothing.
+CLOSE_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -86,14 +86,14 @@ class Link(Reconnecting):
         config: MqttConfig,
         *,
         open_stream: Callable[[], Awaitable[ByteStream]],
-        random: Random,
+        environment: Environment,
     ) -> None:
         backoff = Backoff(
             cap_s=config.reconnect_max_interval,
             stable_s=STABLE_S,
             retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
         )
-        super().__init__(backoff, random)
+        super().__init__(backoff, environment.random)
         self.address = address
         self.config = config
         self.handshake = handshake
@@ -103,16 +103,14 @@ class Link(Reconnecting):
         self.protocol: ClientProtocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
             send_window=config.max_inflight,
+            is_written_down=config.store is not None,
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,
         )
         self.subscribing: Subscribing = Subscribing(self.router, self.protocol)
-        self.stored_session: StoredSession | None = None
-        if config.store is not None:
-            store = SqliteStore(config.store)
-            self.stored_session = StoredSession(
-                store, handshake.client_id, self.protocol
-            )
+        self.stored_session: StoredSession | None = stored_session_of(
+            config.store, handshake.client_id, self.protocol, environment
+        )
         self._save = None if self.stored_session is None else self.stored_session.save
         self.outbox: Outbox = Outbox(
             self.protocol,
@@ -122,12 +120,13 @@ class Link(Reconnecting):
             save=self._save,
         )
         self._open_stream = open_stream
-        self.token: bytes = random.randbytes(6).hex().encode()
+        self.token: bytes = environment.random.randbytes(6).hex().encode()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
         self._is_falling_back = False
-        self._short_lives = 0
+        self._poison = PoisonMessages(self.protocol, str(address.uri))
+        self._loss_log = LossLog(str(address.uri))
         self.received_bytes: int = 0
         self._trim_at = TRIM_EVERY_BYTES
 
@@ -163,6 +162,7 @@ class Link(Reconnecting):
             await connection.run(connack_by=deadline, connect_s=connect_s)
         finally:
             self._connection = None
+            self._poison.lost(connection.error, anyio.current_time())
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
             self._pings.connection_lost()
@@ -195,7 +195,8 @@ class Link(Reconnecting):
         self._is_falling_back = self.handshake.fall_back(error)
         if self._is_falling_back or self.address.follow(error):
             return 0.0
-        return super().delay_after(error)
+        delay_s = super().delay_after(error)
+        return delay_s and self._poison.delay_s(delay_s)
 
     def final_error(self, error: StructiotError) -> StructiotError:
         """Make of the last failure what the block ends with."""
@@ -210,26 +211,20 @@ class Link(Reconnecting):
         if self._is_falling_back:
             _log.info("%s; trying MQTT 3.1.1", error)
             return
-        if self.lived_s is not None:
-            self._short_lives = self._short_lives + 1 if self.lived_s < SHORT_S else 0
-            if retry_in_s and self._short_lives == SUSPICIOUS:
-                # In 3.1.1 a broker cannot say that another client has taken over.
-                _log.warning(
-                    "%s has ended %d connections in a row within a second; "
-                    "does another client use the same client id?",
-                    self.uri,
-                    SUSPICIOUS,
-                )
-        self.events.tell(
-            Disconnected(
-                reason=str(error),
-                error=error,
-                attempt=self.attempts,
-                retry_in_s=retry_in_s,
-            )
+        event = Disconnected(
+            reason=str(error),
+            error=error,
+            attempt=self.attempts,
+            retry_in_s=retry_in_s,
         )
+        self.events.tell(event)
         if retry_in_s is not None:
-            _log.info("%s; next attempt in %.1f s", error, retry_in_s)
+            self._loss_log.lost(
+                error,
+                retry_in_s,
+                lived_s=self.lived_s,
+                client_id=None if self._poison.is_busy else self.handshake.client_id,
+            )
 
     async def leave(
         self,
@@ -237,35 +232,58 @@ class Link(Reconnecting):
         reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
         properties: DisconnectProperties | None = None,
     ) -> None:
-        """Finish what is under way, say goodbye, close; bounded and shielded."""
+        """Finish what is under way, say goodbye, close; bounded and shielded.
+
+        First the connection ends with all its tasks, then what the session is now is
+        written down: whatever a connection still did after that would not be known to
+        the next process.
+        """
         if self.is_leaving:
             return
         closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
         self.retry_no_more(closed)
         try:
             with anyio.move_on_after(goodbye_s, shield=True):
-                if self.is_open and self._connection is not None:
-                    await self.outbox.emptied()
-                if self.is_open and self._connection is not None:
-                    goodbye = properties or self.handshake.goodbye()
-                    self.protocol.disconnect(reason, goodbye)
-                    await self._connection.flush()
+                await self._say_goodbye(reason, properties)
+        finally:
+            self._drop_connection(closed)
+            try:
+                with anyio.move_on_after(CLOSE_S, shield=True):
+                    await self.stopped()
+            finally:
+                self.end(closed)
             if self.stored_session is not None:
                 with anyio.CancelScope(shield=True):
-                    await self.stored_session.close()
-        finally:
-            self.end(closed)
+                    await self.stored_session.closed()
+
+    async def _say_goodbye(
+        self, reason: ReasonCode, properties: DisconnectProperties | None
+    ) -> None:
+        connection = self._connection
+        if connection is None or not self.is_open:
+            return
+        await self.outbox.emptied()
+        # What waits for the store comes before the last word, too.
+        await connection.flush()
+        if self.is_open:
+            self.protocol.disconnect(reason, properties or self.handshake.goodbye())
+            await connection.flush()
+
+    def _drop_connection(self, error: StructiotError) -> None:
+        if self._connection is not None:
+            self._connection.end(error)
+        else:
+            self.drop(error)
 
     def end(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""
         is_first = self.error is None
-        if self._connection is not None:
-            self._connection.end(error)
+        self._drop_connection(error)
         super().end(error)
         if not is_first:
             return
         if self.stored_session is not None:
-            self.stored_session.freeze()
+            self.stored_session.close()
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
@@ -288,6 +306,8 @@ class Link(Reconnecting):
                 self._take_one(event, self._connection)
         self.subscribing.send_postponed()
         self.outbox.release()
+        if self._poison.is_busy and self._poison.go_on(anyio.current_time()):
+            self.wake()
         self.received_bytes += size_bytes
         if self.received_bytes >= self._trim_at:
             self._trim_at = self.received_bytes + TRIM_EVERY_BYTES
@@ -325,6 +345,9 @@ class Link(Reconnecting):
         elif self.router.is_holding:
             connection.start(self._release_held)
         attempts = self.connected()
+        self._poison.opened(anyio.current_time())
+        if self._poison.trial_after_s is not None:
+            connection.start(self._poison.run_trial, self.wake)
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)

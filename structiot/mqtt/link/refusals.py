@@ -60,18 +60,18 @@ def connect_error(
 ) -> StructiotError:
     """Make of any failure to connect one that distmqtt's users catch as well."""
     text = str(error)
-    made: StructiotError
+    made: MqttAuthRefused | MqttCertificateRefused | MqttConnectFailed
     if isinstance(error, ConfigError | UsageError):
         return error
     if isinstance(error, AuthRefused):
         made = MqttAuthRefused(text, account=username, code=error.code)
-    else:
-        cls = (
-            MqttCertificateRefused
-            if isinstance(error, CertificateRefused)
-            else MqttConnectFailed
+    elif isinstance(error, CertificateRefused):
+        made = MqttCertificateRefused(
+            text, host=uri.host, port=uri.port, attempts=attempts
         )
-        made = cls(text, host=uri.host, port=uri.port, attempts=attempts)
+        made.is_passing = error.is_passing
+    else:
+        made = MqttConnectFailed(text, host=uri.host, port=uri.port, attempts=attempts)
     made.__cause__ = error
     return made
 
@@ -125,9 +125,9 @@ def is_final(error: StructiotError) -> bool:
         return not error.is_passing
     if isinstance(error, MqttGoodbye):
         return error.is_final
-    return isinstance(
-        error, AuthRefused | CertificateRefused | ConfigError | UsageError
-    )
+    if isinstance(error, CertificateRefused):
+        return not error.is_passing
+    return isinstance(error, AuthRefused | ConfigError | UsageError)
 
 
 def is_refusal(error: StructiotError) -> bool:

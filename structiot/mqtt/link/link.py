@@ -15,7 +15,6 @@ from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
-from structiot._kit.flow.reconnecting import Reconnecting
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
@@ -24,6 +23,7 @@ from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
+from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.loss_log import LossLog
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
@@ -47,9 +47,7 @@ from structiot.mqtt.wire.messages import (
     Suback,
     Unsuback,
 )
-from structiot.mqtt.wire.properties import DisconnectProperties
 from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
-from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
@@ -61,13 +59,11 @@ HIGH_WATER_BYTES = 65_536
 TRIM_EVERY_BYTES = 8 * 1024 * 1024
 MAX_HELD_BYTES = 64 * 1024 * 1024
 STABLE_S = 60.0
-# How long the tasks of a connection may take to end; they wait for nothing.
-CLOSE_S = 5.0
 
 _log = logging.getLogger(__name__)
 
 
-class Link(Reconnecting):
+class Link(Leaving):
     """One client's session; all methods are for tasks of one event loop.
 
     Attributes:
@@ -125,6 +121,7 @@ class Link(Reconnecting):
         self._pings = Pings(self.protocol, str(address.uri))
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
         self._is_falling_back = False
+        self._is_awaited = False
         self._poison = PoisonMessages(self.protocol, str(address.uri))
         self._loss_log = LossLog(str(address.uri))
         self.received_bytes: int = 0
@@ -143,7 +140,8 @@ class Link(Reconnecting):
         return self.protocol.state is OPEN
 
     async def accepted(self) -> None:
-        """Wait for the first CONNACK."""
+        """Wait for the first CONNACK, or for what stands in its way."""
+        self._is_awaited = True
         await self.until(lambda: self.was_connected)
 
     async def run_connection(self) -> None:
@@ -188,7 +186,10 @@ class Link(Reconnecting):
         """Whether another attempt could not help, or is not wanted."""
         if self.config.retry_refused and is_refusal(error):
             return not self.config.auto_reconnect
-        return is_final(error) or not self.config.auto_reconnect
+        # Whoever opens a client wants to hear of a certificate that has run out; one
+        # that runs waits until it is renewed.
+        is_first = self._is_awaited and not self.was_connected
+        return is_final(error, is_first=is_first) or not self.config.auto_reconnect
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Try another version or another broker at once, else wait as all links do."""
@@ -225,55 +226,6 @@ class Link(Reconnecting):
                 lived_s=self.lived_s,
                 client_id=None if self._poison.is_busy else self.handshake.client_id,
             )
-
-    async def leave(
-        self,
-        goodbye_s: float,
-        reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
-        properties: DisconnectProperties | None = None,
-    ) -> None:
-        """Finish what is under way, say goodbye, close; bounded and shielded.
-
-        First the connection ends with all its tasks, then what the session is now is
-        written down: whatever a connection still did after that would not be known to
-        the next process.
-        """
-        if self.is_leaving:
-            return
-        closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
-        self.retry_no_more(closed)
-        try:
-            with anyio.move_on_after(goodbye_s, shield=True):
-                await self._say_goodbye(reason, properties)
-        finally:
-            self._drop_connection(closed)
-            try:
-                with anyio.move_on_after(CLOSE_S, shield=True):
-                    await self.stopped()
-            finally:
-                self.end(closed)
-            if self.stored_session is not None:
-                with anyio.CancelScope(shield=True):
-                    await self.stored_session.closed()
-
-    async def _say_goodbye(
-        self, reason: ReasonCode, properties: DisconnectProperties | None
-    ) -> None:
-        connection = self._connection
-        if connection is None or not self.is_open:
-            return
-        await self.outbox.emptied()
-        # What waits for the store comes before the last word, too.
-        await connection.flush()
-        if self.is_open:
-            self.protocol.disconnect(reason, properties or self.handshake.goodbye())
-            await connection.flush()
-
-    def _drop_connection(self, error: StructiotError) -> None:
-        if self._connection is not None:
-            self._connection.end(error)
-        else:
-            self.drop(error)
 
     def end(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""

@@ -228,6 +228,8 @@ class PoisonMessages:
         self._suspects = {
             flow: rounds for flow, rounds in self._suspects.items() if not flow.is_done
         }
+        if self._oldest is not None and self._oldest.is_done:
+            self._oldest = None
         self._codes = {flow: self._codes[flow] for flow in self._suspects}
         self._outgoing.withheld = set(self._suspects)
         is_slow = bool(self._suspects) or self.is_slow

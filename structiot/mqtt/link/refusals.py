@@ -119,14 +119,14 @@ def server_goodbye(disconnect: Disconnect, peer: str) -> MqttGoodbye:
     )
 
 
-def is_final(error: StructiotError) -> bool:
-    """Whether another attempt could not help."""
+def is_final(error: StructiotError, *, is_first: bool = False) -> bool:
+    """Whether another attempt could not help, or somebody waits to hear of the first."""
     if isinstance(error, MqttConnectRefused):
         return not error.is_passing
     if isinstance(error, MqttGoodbye):
         return error.is_final
     if isinstance(error, CertificateRefused):
-        return not error.is_passing
+        return is_first or not error.is_passing
     return isinstance(error, AuthRefused | ConfigError | UsageError)
 
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
+import anyio.to_thread
 
 from structiot._kit.environment import Environment
 from structiot.errors import StructiotError, UsageError
@@ -80,14 +80,14 @@ class StoredSession:
         self._over = anyio.Event()
         try:
             try:
-                await run_sync(self._store.open)
+                await anyio.to_thread.run_sync(self._store.open)
                 await self._read()
                 self._is_read.set()
                 with anyio.CancelScope(shield=True):
                     await self._write()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await run_sync(self._store.close)
+                    await anyio.to_thread.run_sync(self._store.close)
         except StructiotError as exc:
             self.error = exc
             raise
@@ -114,7 +114,7 @@ class StoredSession:
         outgoing, incoming = self._protocol.outgoing, self._protocol.incoming
         if self._store.set_aside is not None:
             _log.warning("a damaged store was moved to %s", self._store.set_aside)
-        flows, received = await run_sync(self._store.load, self._now())
+        flows, received = await anyio.to_thread.run_sync(self._store.load, self._now())
         for stored in flows:
             flow = self._flow_of(stored)
             self._journal.adopt(flow, stored.number)
@@ -161,7 +161,7 @@ class StoredSession:
         while True:
             is_last = self._closing.is_set()
             try:
-                await run_sync(self._store.apply, changes, self._now())
+                await anyio.to_thread.run_sync(self._store.apply, changes, self._now())
             except StoreUnwritable as exc:
                 self.failures += 1
                 path = self._store.path

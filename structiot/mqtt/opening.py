@@ -65,7 +65,8 @@ async def open_mqttclient(
         The client.
 
     Raises:
-        ConfigError: Settings that cannot work.
+        ConfigError: Settings that cannot work, or a `store` that somebody else uses.
+        UsageError: The `store` could not be written at the end, or was deleted.
         ConnectFailed: The broker could not be reached.
         AuthRefused: The broker does not accept the credentials.
         LinkLost: The connection was lost for good while the block ran; raised at

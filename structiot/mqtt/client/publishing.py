@@ -70,8 +70,9 @@ class Publishing:
 
         Raises:
             UsageError: A topic, QoS, payload or property that MQTT does not allow.
-            CommandRefused: The broker refused the message, or has announced that it
-                does not take such messages.
+            CommandRefused: The broker refused the message, has announced that it does
+                not take such messages, or hangs up whenever it is sent.
+            UsageError: The `store` cannot be written any more.
             MessageExpired: Its `message_expiry_s` was over before it could be sent.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
@@ -114,7 +115,9 @@ class Publishing:
     ) -> Receipt:
         """Accept a QoS 1 or 2 message for sending; await the receipt when you like.
 
-        Waits only while the outbox is full (`outbox_items`, `outbox_bytes`).
+        Waits only while the outbox is full (`outbox_items`, `outbox_bytes`), and with a
+        `store` until it is written down. A failure that no receipt is asked for is said
+        in the log.
 
         Raises:
             UsageError: As `publish`, and for QoS 0, which has no receipt.

@@ -236,6 +236,10 @@ class Link(Leaving):
             return
         if self.stored_session is not None:
             self.stored_session.close()
+        elif unheard := sum(
+            flow.waiter is None for flow in self.protocol.outgoing.flows()
+        ):
+            _log.warning("%s with %d messages not acknowledged", error, unheard)
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)

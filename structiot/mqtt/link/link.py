@@ -225,6 +225,7 @@ class Link(Leaving):
                 retry_in_s,
                 lived_s=self.lived_s,
                 client_id=None if self._poison.is_busy else self.handshake.client_id,
+                unanswered=self.subscribing.unanswered,
             )
 
     def end(self, error: StructiotError) -> None:

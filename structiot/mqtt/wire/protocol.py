@@ -98,8 +98,7 @@ class ClientProtocol:
 
     Attributes:
         out: Bytes to write.
-        flow_out: What is to be written when it is safe; the same as `out` for a session
-            that is not written down.
+        flow_out: What waits until it is safe; the same as `out` without a store.
         state: Where the connection is.
         violation: Set when the server broke the protocol.
         keep_alive: When to ping, and when the server is dead.

@@ -50,7 +50,7 @@ async def test_two_clients_with_one_id_get_the_hint_in_spite_of_their_waits(
     ):
         tg.start_soon(live, 1)
         tg.start_soon(live, 2)
-        await anyio.sleep(600)
+        await anyio.sleep(200)
         tg.cancel_scope.cancel()
     hints = [text for text in warnings(caplog) if HINT in text]
     assert hints
@@ -86,3 +86,16 @@ async def test_a_message_at_which_the_broker_hangs_up_is_no_other_client(
         await client.publish_soon("t", b"x")
         await anyio.sleep(600)
     assert HINT not in "".join(warnings(caplog))
+
+
+async def test_a_subscription_at_which_the_broker_hangs_up_is_named(
+    broker, caplog: pytest.LogCaptureFixture
+):
+    broker.answer(Subscribe, lambda connection, _: [connection.reset()][1:])
+    async with open_client(broker, **lasting()) as client:
+        with anyio.move_on_after(300):
+            async with client.subscription("not/allowed/#"):
+                await anyio.sleep_forever()
+    [told] = warnings(caplog)
+    assert "may it subscribe to 'not/allowed/#'?" in told
+    assert HINT not in told

@@ -80,6 +80,24 @@ async def test_a_broker_that_hangs_up_at_one_message_gets_all_others(
     assert set(GOOD) < set(arrived(broker))
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
+async def test_it_is_found_by_a_broker_that_forgets_its_sessions_as_well(
+    broker, is_alone: bool
+):
+    dislike(broker, b"bad")
+    others = [] if is_alone else GOOD
+    async with open_client(broker, **lasting()) as client:
+        receipts = [await client.publish_soon("t", payload) for payload in others]
+        with pytest.raises(CommandRefused), anyio.fail_after(120):
+            await client.publish("t", b"bad", qos=1)
+        with anyio.fail_after(60):
+            for receipt in receipts:
+                await receipt.wait()
+            await client.publish("t", b"last", qos=1)
+        assert client.counters.packet_ids == 0
+    assert set(others) <= set(arrived(broker))
+
+
 @pytest.mark.parametrize("code", sorted({*ALLOWED_REASONS[14].values()}), ids=hex)
 async def test_a_reason_is_heeded(broker, code: ReasonCode):
     if code in {0x04, 0x8E, 0x9D} | FINAL:

@@ -224,6 +224,35 @@ async def test_native_timeouts_let_one_thread_at_a_time_into_the_file(
         assert client.restored == []
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_block_that_is_cancelled_natively_keeps_what_it_accepted(
+    broker, store: Path, anyio_backend_name: str, times: int
+):
+    if anyio_backend_name != "asyncio":
+        return
+    broker.keeps_sessions = True
+    broker.ignore(Message)
+    accepted = asyncio.Event()
+
+    async def flow() -> None:
+        async with stored(broker, store, goodbye_s=1) as client:
+            for number in range(5):
+                await client.publish_soon("t", b"%d" % number, qos=2)
+            accepted.set()
+            await anyio.sleep_forever()
+
+    task = asyncio.ensure_future(flow())
+    await accepted.wait()
+    for _ in range(times):
+        task.cancel()
+        await broker.connection.next(Message)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    broker.oblige()
+    async with stored(broker, store) as client:
+        assert await finish_restored(client) == [b"%d" % number for number in range(5)]
+
+
 def files_of(frame: FrameType | None) -> list[str]:
     """The files of the functions that a thread is in."""
     files = []

@@ -108,7 +108,14 @@ class ConnectFailed(TransportError, OSError):
 
 
 class CertificateRefused(ConnectFailed):
-    """The peer's TLS certificate is not one that we accept; asking again is no help."""
+    """The peer's TLS certificate is not one that we accept.
+
+    Attributes:
+        is_passing: Whether the peer can mend it by itself, as one that has run out; if
+            not, asking again is no help.
+    """
+
+    is_passing: bool = False
 
 
 class LinkLost(TransportError):

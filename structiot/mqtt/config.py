@@ -61,7 +61,8 @@ class MqttConfig:
         reconnect_retries: Attempts after the first before giving up; -1 is for ever.
         reconnect_max_interval: Longest wait between attempts, in seconds.
         retry_refused: Whether a refusal that looks final (a wrong password, an unknown
-            authority) is met with further attempts as well.
+            authority) is met with further attempts as well; a certificate that runs out
+            while the client runs always is.
         max_redirects: How many times in a row to follow a broker that names another
             one (5.0), credentials included; 0 tells of it and follows none.
         cleansession: Whether the broker forgets us when we leave.
@@ -91,7 +92,9 @@ class MqttConfig:
         unclaimed_s: How long a broker that remembers us has to wait for the
             acknowledgement of messages to which we have not subscribed again yet.
         store: SQLite file in which messages of QoS 1 and 2 outlive the process; needs a
-            client id and `cleansession` False. Each broker wants a file of its own.
+            client id and `cleansession` False. Each broker wants a file of its own, and
+            one program uses it at a time. While it cannot be written, these messages
+            wait.
         offline_qos0: What `publish` does with QoS 0 while there is no connection.
         cafile: File of accepted authorities; the system's if none is given.
         capath: Folder of accepted authorities.

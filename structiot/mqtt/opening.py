@@ -65,7 +65,8 @@ async def open_mqttclient(
         The client.
 
     Raises:
-        ConfigError: Settings that cannot work.
+        ConfigError: Settings that cannot work, or a `store` that somebody else uses.
+        UsageError: The `store` could not be written at the end, or was deleted.
         ConnectFailed: The broker could not be reached.
         AuthRefused: The broker does not accept the credentials.
         LinkLost: The connection was lost for good while the block ran; raised at
@@ -90,13 +91,14 @@ async def open_mqttclient(
             ConnectHandshake(settings, client_id or _made_up_id(chance)),
             settings,
             open_stream=lambda: open_stream(link),
-            random=chance,
+            environment=environment,
         )
         client = MqttClient(link, settings, codec)
         async with service_group() as tg:
             try:
                 if link.stored_session is not None:
-                    await link.stored_session.load()
+                    tg.start_soon(link.stored_session.run)
+                    await link.stored_session.opened()
                 tg.start_soon(link.run)
                 if wait_connected:
                     await link.accepted()

@@ -221,6 +221,25 @@ async def test_each_trouble_is_an_error_of_its_own_in_time(
         assert caught.value.attempts == 1
 
 
+@pytest.mark.parametrize("is_entered_at_once", [False, True])
+async def test_a_certificate_that_runs_out_is_waited_for(
+    brokers: Brokers, caplog: pytest.LogCaptureFixture, is_entered_at_once: bool
+):
+    good, expired = brokers.uri("mqtts", "tls"), brokers.uri("mqtts", "expired")
+    asked = iter([expired] * 3 if is_entered_at_once else [good, *[expired] * 3])
+    config = settings(brokers, reconnect_retries=-1, reconnect_max_interval=0.1)
+    async with open_mqttclient(
+        lambda: next(asked, good), config=config, wait_connected=not is_entered_at_once
+    ) as client:
+        if not is_entered_at_once:
+            with anyio.move_on_after(CONNECT_S):
+                await client.reconnect()
+        with anyio.fail_after(15):
+            await client.publish("t", b"x", qos=1)
+    told = [one.getMessage() for one in caplog.records if one.levelno > logging.INFO]
+    assert len([text for text in told if "has expired: renew it" in text]) == 1
+
+
 async def test_no_socket_in_the_file_system_is_connect_failed(brokers: Brokers):
     path = brokers.folder / "none"
     with pytest.raises(MqttConnectFailed, match=f"socket {path}: No such file"):

@@ -65,6 +65,7 @@ class Reconnecting(ABC):
         "_is_urgent",
         "_life",
         "_max_retries",
+        "_over",
         "_reason",
         "_retry_now",
         "_schedule",
@@ -91,6 +92,7 @@ class Reconnecting(ABC):
         self._life = anyio.CancelScope(shield=True)
         self._retry_now = anyio.Event()
         self._changed = anyio.Event()
+        self._over: anyio.Event | None = None
 
     # -- what each kind of link decides --------------------------------------------
 
@@ -114,9 +116,9 @@ class Reconnecting(ABC):
 
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help."""
-        return isinstance(
-            error, AuthRefused | CertificateRefused | ConfigError | UsageError
-        )
+        if isinstance(error, CertificateRefused):
+            return not error.is_passing
+        return isinstance(error, AuthRefused | ConfigError | UsageError)
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Give the time until the next attempt; None for no more."""
@@ -157,16 +159,25 @@ class Reconnecting(ABC):
         Raises:
             StructiotError: A final cause, or too many attempts.
         """
-        with self._life:
-            while self._farewell is None:
-                self.attempts += 1
-                self._is_urgent = False
-                self._reason = self.lived_s = None
-                error = await self._run_attempt()
-                if self._farewell is None:
-                    await self._wait_after(error)
-            # What is under way is not answered any more.
-            self.end(self._farewell)
+        self._over = anyio.Event()
+        try:
+            with self._life:
+                while self._farewell is None:
+                    self.attempts += 1
+                    self._is_urgent = False
+                    self._reason = self.lived_s = None
+                    error = await self._run_attempt()
+                    if self._farewell is None:
+                        await self._wait_after(error)
+                # What is under way is not answered any more.
+                self.end(self._farewell)
+        finally:
+            self._over.set()
+
+    async def stopped(self) -> None:
+        """Wait until `run` has returned, and with it all that serves a connection."""
+        if self._over is not None:
+            await self._over.wait()
 
     async def _wait_after(self, error: StructiotError) -> None:
         delay_s = self.delay_after(error)

@@ -34,6 +34,9 @@ _HINTS = {
     64: "is for another address: use the address it was made for",
 }
 
+# Not valid yet, run out; the same of a list of revoked ones. Peers renew them.
+_OUT_OF_DATE = {9, 10, 11, 12}
+
 # A server's alerts about the certificate that we have shown, or have not.
 _ABOUT_OURS = {
     "SSLV3_ALERT_BAD_CERTIFICATE",
@@ -170,7 +173,9 @@ def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None
     if isinstance(exc, ssl.SSLCertVerificationError):
         why = _HINTS.get(exc.verify_code, f"cannot be verified: {exc.verify_message}")
         message = f"the certificate of {where} {why}"
-        return CertificateRefused(message, host=host, port=port)
+        refused = CertificateRefused(message, host=host, port=port)
+        refused.is_passing = exc.verify_code in _OUT_OF_DATE
+        return refused
     if isinstance(exc, ssl.SSLError):
         if (refusal := _refusal_of_ours(exc, where)) is not None:
             return refusal

@@ -44,6 +44,7 @@ class Counters:
         repeated: Deliveries recognised as repetitions and not handed out again.
         unknown_acks: Acknowledgements that belonged to no message.
         unknown_replies: Replies to requests that nobody waited for any more.
+        store_failures: Times that the `store` could not be written.
     """
 
     connections: int
@@ -61,6 +62,7 @@ class Counters:
     repeated: int
     unknown_acks: int
     unknown_replies: int
+    store_failures: int
 
 
 class MqttClient(Publishing):
@@ -241,6 +243,7 @@ class MqttClient(Publishing):
         """What was counted so far."""
         link = self._link
         protocol = link.protocol
+        stored = link.stored_session
         subscribers = link.router.subscribers()
         return Counters(
             connections=link.connections,
@@ -258,6 +261,7 @@ class MqttClient(Publishing):
             repeated=protocol.incoming.repeated,
             unknown_acks=protocol.outgoing.unknown,
             unknown_replies=self._requests.unknown_replies,
+            store_failures=0 if stored is None else stored.failures,
         )
 
     # -- distmqtt's way of subscribing ---------------------------------------------

@@ -18,7 +18,8 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired, left_of
+from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
+from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -75,8 +76,9 @@ class Publishing:
 
         Raises:
             UsageError: A topic, QoS, payload or property that MQTT does not allow.
-            CommandRefused: The broker refused the message, or has announced that it
-                does not take such messages.
+            CommandRefused: The broker refused the message, has announced that it does
+                not take such messages, or hangs up whenever it is sent.
+            UsageError: The `store` cannot be written any more.
             MessageExpired: Its `message_expiry_s` was over before it could be sent.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
@@ -121,7 +123,9 @@ class Publishing:
     ) -> Receipt:
         """Accept a QoS 1 or 2 message for sending; await the receipt when you like.
 
-        Waits only while the outbox is full (`outbox_items`, `outbox_bytes`).
+        Waits only while the outbox is full (`outbox_items`, `outbox_bytes`), and with a
+        `store` until it is written down. A failure that no receipt is asked for is said
+        in the log.
 
         Raises:
             UsageError: As `publish`, and for QoS 0, which has no receipt.
@@ -223,14 +227,14 @@ class Publishing:
         if flags > 5:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
         if properties is None:
-            return Flow(topic, payload, flags)
+            return OwnFlow(topic, payload, flags)
         properties = checked_properties(properties)
         if self._link.handshake.version < 5:
             raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
         if properties.message_expiry_s is None:
-            return Flow(topic, payload, flags, properties)
+            return OwnFlow(topic, payload, flags, properties)
         now = anyio.current_time()
-        return ExpiringFlow(topic, payload, flags, properties, now)
+        return OwnExpiringFlow(topic, payload, flags, properties, now)
 
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)

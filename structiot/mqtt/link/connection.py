@@ -21,7 +21,7 @@ from structiot.errors import (
 )
 from structiot.mqtt.link.ledger import Ledger
 from structiot.mqtt.wire.flows.inbound import Ack
-from structiot.mqtt.wire.protocol import ClientProtocol, Event
+from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 
 __all__ = ["Connection"]
 
@@ -69,6 +69,7 @@ class Connection:
         self._save = save
         self._opened = anyio.Event()
         self._wakeup: anyio.Event | None = None
+        self._flows_wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
@@ -86,6 +87,8 @@ class Connection:
             async with service_group() as tg:
                 self._tasks = tg
                 tg.start_soon(self._write)
+                if self._save is not None:
+                    tg.start_soon(self._write_flows, self._save)
                 tg.start_soon(self._keep_alive, connack_by, connect_s)
                 await self._read()
         finally:
@@ -120,6 +123,9 @@ class Connection:
         if wakeup is not None:
             self._wakeup = None
             wakeup.set()
+        if self._flows_wakeup is not None and self._protocol.flow_out:
+            self._flows_wakeup.set()
+            self._flows_wakeup = None
 
     async def drain(self) -> None:
         """Wait until what is to be written has been taken by the writer."""
@@ -133,13 +139,21 @@ class Connection:
 
     async def flush(self) -> None:
         """Wait until everything has been handed to the stream, or the connection ends."""
-        while self._protocol.out or self._wakeup is None:
+        while self._has_to_write:
             if self._is_over or self.error is not None:
                 return
             self.wake()
             if self._idle is None:
                 self._idle = anyio.Event()
             await self._idle.wait()
+
+    @property
+    def _has_to_write(self) -> bool:
+        protocol = self._protocol
+        is_saving = self._save is not None and self._flows_wakeup is None
+        return bool(
+            protocol.out or self._wakeup is None or protocol.flow_out or is_saving
+        )
 
     def _release(self) -> None:
         for event in (self._drained, self._idle):
@@ -160,13 +174,6 @@ class Connection:
             data = bytes(out)
             out.clear()
             self._unanswered = 0
-            if self._save is not None:
-                # First the store, then the peer: see wire.flows.journal.
-                try:
-                    await self._save()
-                except StructiotError as exc:
-                    self.end(exc)
-                    return
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None
@@ -178,6 +185,27 @@ class Connection:
                 await anyio.sleep(LAST_WORDS_S)
                 self.end(self._lost(exc))
                 return
+
+    async def _write_flows(self, save: Callable[[], Awaitable[None]]) -> None:
+        """Let flows follow what they depend on: first the store, then the peer."""
+        protocol = self._protocol
+        waiting = protocol.flow_out
+        while True:
+            if not waiting:
+                self._flows_wakeup = wakeup = anyio.Event()
+                self._release()
+                await wakeup.wait()
+                continue
+            data = bytes(waiting)
+            waiting.clear()
+            try:
+                await save()
+            except StructiotError as exc:
+                self.end(exc)
+                return
+            if protocol.state is OPEN:
+                protocol.out += data
+                self.wake()
 
     async def _read(self) -> None:
         protocol = self._protocol
@@ -206,7 +234,7 @@ class Connection:
         protocol = self._protocol
         events = protocol.receive(data, anyio.current_time())
         self._on_events(events, len(data))
-        if protocol.out and self._wakeup is not None:
+        if protocol.out or protocol.flow_out:
             self.wake()
         self._turn += protocol.input.count
         self._unanswered += protocol.input.count

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from random import Random
 
 import anyio
 from anyio.abc import ByteStream
 
+from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
-from structiot._kit.flow.reconnecting import Reconnecting
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
@@ -24,9 +23,12 @@ from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
+from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.ledger import Ledger
+from structiot.mqtt.link.loss_log import LossLog
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
+from structiot.mqtt.link.poison_messages import PoisonMessages
 from structiot.mqtt.link.refusals import (
     connect_error,
     is_final,
@@ -35,8 +37,7 @@ from structiot.mqtt.link.refusals import (
     server_goodbye,
 )
 from structiot.mqtt.link.routing import Router
-from structiot.mqtt.link.store import SqliteStore
-from structiot.mqtt.link.stored_session import StoredSession
+from structiot.mqtt.link.stored_session import StoredSession, stored_session_of
 from structiot.mqtt.link.subscribing import Subscribing
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
@@ -47,9 +48,7 @@ from structiot.mqtt.wire.messages import (
     Suback,
     Unsuback,
 )
-from structiot.mqtt.wire.properties import DisconnectProperties
 from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
-from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
@@ -57,14 +56,11 @@ __all__ = ["Link"]
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
 STABLE_S = 60.0
-# So many connections in a row that lived no longer are no chance.
-SHORT_S = 1.0
-SUSPICIOUS = 3
 
 _log = logging.getLogger(__name__)
 
 
-class Link(Reconnecting):
+class Link(Leaving):
     """One client's session; all methods are for tasks of one event loop.
 
     Attributes:
@@ -83,14 +79,14 @@ class Link(Reconnecting):
         config: MqttConfig,
         *,
         open_stream: Callable[[], Awaitable[ByteStream]],
-        random: Random,
+        environment: Environment,
     ) -> None:
         backoff = Backoff(
             cap_s=config.reconnect_max_interval,
             stable_s=STABLE_S,
             retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
         )
-        super().__init__(backoff, random)
+        super().__init__(backoff, environment.random)
         self.address = address
         self.config = config
         self.handshake = handshake
@@ -100,16 +96,14 @@ class Link(Reconnecting):
         self.protocol: ClientProtocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
             send_window=config.max_inflight,
+            is_written_down=config.store is not None,
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,
         )
         self.subscribing: Subscribing = Subscribing(self.router, self.protocol)
-        self.stored_session: StoredSession | None = None
-        if config.store is not None:
-            store = SqliteStore(config.store)
-            self.stored_session = StoredSession(
-                store, handshake.client_id, self.protocol
-            )
+        self.stored_session: StoredSession | None = stored_session_of(
+            config.store, handshake.client_id, self.protocol, environment
+        )
         self._save = None if self.stored_session is None else self.stored_session.save
         self.outbox: Outbox = Outbox(
             self.protocol,
@@ -119,12 +113,14 @@ class Link(Reconnecting):
             save=self._save,
         )
         self._open_stream = open_stream
-        self.token: bytes = random.randbytes(6).hex().encode()
+        self.token: bytes = environment.random.randbytes(6).hex().encode()
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
         self._is_falling_back = False
-        self._short_lives = 0
+        self._is_awaited = False
+        self._poison = PoisonMessages(self.protocol, str(address.uri))
+        self._loss_log = LossLog(str(address.uri))
         self.ledger: Ledger = Ledger(
             config.max_held_bytes,
             self.router,
@@ -147,7 +143,8 @@ class Link(Reconnecting):
         return self.protocol.state is OPEN
 
     async def accepted(self) -> None:
-        """Wait for the first CONNACK."""
+        """Wait for the first CONNACK, or for what stands in its way."""
+        self._is_awaited = True
         await self.until(lambda: self.was_connected)
 
     async def run_connection(self) -> None:
@@ -167,6 +164,7 @@ class Link(Reconnecting):
             await connection.run(connack_by=deadline, connect_s=connect_s)
         finally:
             self._connection = None
+            self._poison.lost(connection.error, anyio.current_time())
             self.protocol.connection_lost()
             self.subscribing.connection_lost()
             self._pings.connection_lost()
@@ -192,14 +190,18 @@ class Link(Reconnecting):
         """Whether another attempt could not help, or is not wanted."""
         if self.config.retry_refused and is_refusal(error):
             return not self.config.auto_reconnect
-        return is_final(error) or not self.config.auto_reconnect
+        # Whoever opens a client wants to hear of a certificate that has run out; one
+        # that runs waits until it is renewed.
+        is_first = self._is_awaited and not self.was_connected
+        return is_final(error, is_first=is_first) or not self.config.auto_reconnect
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Try another version or another broker at once, else wait as all links do."""
         self._is_falling_back = self.handshake.fall_back(error)
         if self._is_falling_back or self.address.follow(error):
             return 0.0
-        return super().delay_after(error)
+        delay_s = super().delay_after(error)
+        return delay_s and self._poison.delay_s(delay_s)
 
     def final_error(self, error: StructiotError) -> StructiotError:
         """Make of the last failure what the block ends with."""
@@ -214,62 +216,35 @@ class Link(Reconnecting):
         if self._is_falling_back:
             _log.info("%s; trying MQTT 3.1.1", error)
             return
-        if self.lived_s is not None:
-            self._short_lives = self._short_lives + 1 if self.lived_s < SHORT_S else 0
-            if retry_in_s and self._short_lives == SUSPICIOUS:
-                # In 3.1.1 a broker cannot say that another client has taken over.
-                _log.warning(
-                    "%s has ended %d connections in a row within a second; "
-                    "does another client use the same client id?",
-                    self.uri,
-                    SUSPICIOUS,
-                )
-        self.events.tell(
-            Disconnected(
-                reason=str(error),
-                error=error,
-                attempt=self.attempts,
-                retry_in_s=retry_in_s,
-            )
+        event = Disconnected(
+            reason=str(error),
+            error=error,
+            attempt=self.attempts,
+            retry_in_s=retry_in_s,
         )
+        self.events.tell(event)
         if retry_in_s is not None:
-            _log.info("%s; next attempt in %.1f s", error, retry_in_s)
-
-    async def leave(
-        self,
-        goodbye_s: float,
-        reason: ReasonCode = ReasonCode.NORMAL_DISCONNECTION,
-        properties: DisconnectProperties | None = None,
-    ) -> None:
-        """Finish what is under way, say goodbye, close; bounded and shielded."""
-        if self.is_leaving:
-            return
-        closed = LinkLost(f"the client of {self.uri} was closed", reason="closed")
-        self.retry_no_more(closed)
-        try:
-            with anyio.move_on_after(goodbye_s, shield=True):
-                if self.is_open and self._connection is not None:
-                    await self.outbox.emptied()
-                if self.is_open and self._connection is not None:
-                    goodbye = properties or self.handshake.goodbye()
-                    self.protocol.disconnect(reason, goodbye)
-                    await self._connection.flush()
-            if self.stored_session is not None:
-                with anyio.CancelScope(shield=True):
-                    await self.stored_session.close()
-        finally:
-            self.end(closed)
+            self._loss_log.lost(
+                error,
+                retry_in_s,
+                lived_s=self.lived_s,
+                client_id=None if self._poison.is_busy else self.handshake.client_id,
+                unanswered=self.subscribing.unanswered,
+            )
 
     def end(self, error: StructiotError) -> None:
         """Tell everybody who waits for anything that it will not come."""
         is_first = self.error is None
-        if self._connection is not None:
-            self._connection.end(error)
+        self._drop_connection(error)
         super().end(error)
         if not is_first:
             return
         if self.stored_session is not None:
-            self.stored_session.freeze()
+            self.stored_session.close()
+        elif unheard := sum(
+            flow.waiter is None for flow in self.protocol.outgoing.flows()
+        ):
+            _log.warning("%s with %d messages not acknowledged", error, unheard)
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)
@@ -292,6 +267,8 @@ class Link(Reconnecting):
                 self._take_one(event, self._connection)
         self.subscribing.send_postponed()
         self.outbox.release()
+        if self._poison.is_busy and self._poison.go_on(anyio.current_time()):
+            self.wake()
         self.ledger.took(size_bytes)
 
     def _take_one(self, event: Event, connection: Connection) -> None:
@@ -326,6 +303,9 @@ class Link(Reconnecting):
         elif self.router.is_holding:
             connection.start(self._release_held)
         attempts = self.connected()
+        self._poison.opened(anyio.current_time())
+        if self._poison.trial_after_s is not None:
+            connection.start(self._poison.run_trial, self.wake)
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)

@@ -5,98 +5,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from copy import copy
 
 import anyio
 
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.wire.flows.expiring import Expiring, ExpiringFlow, expired
-from structiot.mqtt.wire.flows.flow import DONE, Flow
+from structiot.mqtt.link.receipts import ExpiringReceipt, Receipt
+from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired
+from structiot.mqtt.wire.flows.flow import Flow
 from structiot.mqtt.wire.protocol import ClientProtocol
 
-__all__ = ["Outbox", "Receipt", "finished"]
-
-
-async def finished(flow: Flow) -> None:
-    """Wait for the end of a flow, whatever it is."""
-    if flow.is_done:
-        return
-    done = flow.waiter
-    if not isinstance(done, anyio.Event):
-        flow.waiter = done = anyio.Event()
-    await done.wait()
-
-
-class Receipt:
-    """A message of QoS 1 or 2 that was accepted for sending.
-
-    It is sent, and sent again after a lost connection, whether anybody waits or not.
-    """
-
-    __slots__ = ("_flow",)
-
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the broker has acknowledged or refused it, or the link gave up."""
-        return self._flow.is_done
-
-    @property
-    def topic(self) -> str:
-        """The topic it goes to."""
-        return self._flow.topic
-
-    @property
-    def payload(self) -> bytes:
-        """Its payload; empty once the broker owns it (QoS 2 after PUBREC)."""
-        return self._flow.payload
-
-    @property
-    def packet_id(self) -> int:
-        """The packet id it is sent under; 0 while it waits."""
-        return self._flow.packet_id
-
-    async def wait(self) -> None:
-        """Wait for what the QoS promises; a cancelled wait does not stop the message.
-
-        Raises:
-            CommandRefused: The broker refused the message.
-            LinkLost: The client gave up before the broker acknowledged it.
-        """
-        flow = self._flow
-        if flow.stage != DONE:
-            await finished(flow)
-        if flow.error is not None:
-            raise copy(flow.error)
-
-
-class ExpiringReceipt(Receipt):
-    """The same of a message that does not live for ever."""
-
-    __slots__ = ("_expiring", "_own_flow", "_release")
-
-    def __init__(
-        self, flow: ExpiringFlow, expiring: Expiring, release: Callable[[], None]
-    ) -> None:
-        super().__init__(flow)
-        self._own_flow = flow
-        self._expiring = expiring
-        self._release = release
-
-    async def wait(self) -> None:
-        """Wait as `Receipt` does, but no longer than an unsent message lives.
-
-        Raises:
-            MessageExpired: It has expired before it could be sent.
-        """
-        with anyio.CancelScope(deadline=self._own_flow.expires_at):
-            await finished(self._own_flow)
-        if not self.is_done:
-            self._expiring.give_up(self._own_flow)
-            self._release()
-        await super().wait()
+__all__ = ["Outbox"]
 
 
 class Outbox:
@@ -120,6 +38,9 @@ class Outbox:
         self._save = save
         # Who waits for room, in order of arrival.
         self._queue: deque[tuple[Flow, anyio.Event]] = deque()
+        # What a client that leaves waits for, the first of it last.
+        self._last: list[Flow] = []
+        self._is_emptied = anyio.Event()
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -175,8 +96,15 @@ class Outbox:
             elif not everybody:
                 self._protocol.submit(flow)
             accepted.set()
+        while self._last and (everybody or self._last[-1].is_done):
+            self._last.pop()
+        if not self._last:
+            self._is_emptied.set()
 
     async def emptied(self) -> None:
-        """Wait until nothing is under way."""
-        for flow in self._outgoing.flows():
-            await finished(flow)
+        """Wait until nothing is under way of what is now."""
+        # Not as who waits for a receipt does: whoever waits hears of a failure.
+        self._last = self._outgoing.flows()[::-1]
+        if self._last:
+            self._is_emptied = anyio.Event()
+            await self._is_emptied.wait()

@@ -8,7 +8,7 @@ import anyio
 
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.outbox import finished
+from structiot.mqtt.link.receipts import finished
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.keep_alive import KeepAlive
 from structiot.mqtt.wire.protocol import ClientProtocol

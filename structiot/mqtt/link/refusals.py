@@ -61,18 +61,18 @@ def connect_error(
 ) -> StructiotError:
     """Make of any failure to connect one that distmqtt's users catch as well."""
     text = str(error)
-    made: StructiotError
+    made: MqttAuthRefused | MqttCertificateRefused | MqttConnectFailed
     if isinstance(error, ConfigError | UsageError):
         return error
     if isinstance(error, AuthRefused):
         made = MqttAuthRefused(text, account=username, code=error.code)
-    else:
-        cls = (
-            MqttCertificateRefused
-            if isinstance(error, CertificateRefused)
-            else MqttConnectFailed
+    elif isinstance(error, CertificateRefused):
+        made = MqttCertificateRefused(
+            text, host=uri.host, port=uri.port, attempts=attempts
         )
-        made = cls(text, host=uri.host, port=uri.port, attempts=attempts)
+        made.is_passing = error.is_passing
+    else:
+        made = MqttConnectFailed(text, host=uri.host, port=uri.port, attempts=attempts)
     made.__cause__ = error
     return made
 
@@ -115,15 +115,15 @@ def server_goodbye(disconnect: Disconnect, peer: str) -> MqttGoodbye:
     )
 
 
-def is_final(error: StructiotError) -> bool:
-    """Whether another attempt could not help."""
+def is_final(error: StructiotError, *, is_first: bool = False) -> bool:
+    """Whether another attempt could not help, or somebody waits to hear of the first."""
     if isinstance(error, MqttConnectRefused):
         return not error.is_passing
     if isinstance(error, MqttGoodbye):
         return error.is_final
-    return isinstance(
-        error, AuthRefused | CertificateRefused | ConfigError | UsageError
-    )
+    if isinstance(error, CertificateRefused):
+        return is_first or not error.is_passing
+    return isinstance(error, AuthRefused | ConfigError | UsageError)
 
 
 def is_refusal(error: StructiotError) -> bool:

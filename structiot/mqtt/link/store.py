@@ -3,6 +3,12 @@
 The file holds, by client id, the messages of QoS 1 and 2 that are accepted and not
 finished, and the ids of QoS 2 deliveries that are not released. One process uses it
 at a time. Payloads and topics stand in it in the clear; it is made with mode 0600.
+
+The clock is believed only as far as it does no harm. A message that waits is written
+with the time of writing and that of its expiry, so its life is never longer than what
+was left of it then, wherever the clock stands later. When the clock is set while the
+file is in use, what stands in there is set with it. Of what was written by a clock that
+cannot have been right (a board without one starts in 1970) nothing is known but that.
 """
 
 from __future__ import annotations
@@ -13,58 +19,90 @@ import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
 
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, UsageError
+from structiot.mqtt.link.store_lock import lock_store, unlock_store
 from structiot.mqtt.wire.flows.journal import Changes, StoredFlow
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "StoreUnwritable", "Times"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# 2025-01-01: no clock that is older than this library is right.
+EARLIEST_UTC_S = 1_735_689_600.0
+# The clock was set when it goes this far from that of the loop.
+STEP_S = 1.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS flows (
     client_id TEXT NOT NULL, number INTEGER NOT NULL, stage INTEGER NOT NULL,
     packet_id INTEGER NOT NULL, flags INTEGER NOT NULL, topic TEXT NOT NULL,
-    payload BLOB NOT NULL, properties TEXT, PRIMARY KEY (client_id, number)
+    payload BLOB NOT NULL, properties TEXT, written_utc REAL, expires_utc REAL,
+    PRIMARY KEY (client_id, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS received (
     client_id TEXT NOT NULL, packet_id INTEGER NOT NULL,
-    PRIMARY KEY (client_id, packet_id)
+    is_acknowledged INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (client_id, packet_id)
 ) WITHOUT ROWID;
+"""
+_FROM_VERSION_1 = """
+ALTER TABLE flows ADD COLUMN written_utc REAL;
+ALTER TABLE flows ADD COLUMN expires_utc REAL;
+ALTER TABLE received ADD COLUMN is_acknowledged INTEGER NOT NULL DEFAULT 1;
 """
 
 
+class StoreUnwritable(Exception):
+    """The file cannot be written now; later it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What two clocks say at one moment.
+
+    Attributes:
+        loop_s: The loop's, which nobody sets.
+        utc_s: The system's.
+    """
+
+    loop_s: float
+    utc_s: float
+
+    @property
+    def offset_s(self) -> float:
+        """How far they are apart."""
+        return self.utc_s - self.loop_s
+
+
 class SqliteStore:
-    """Sessions in one SQLite file; the work is done in a worker thread.
+    """One client's session in an SQLite file; all methods block, one call at a time.
 
     Attributes:
         path: Where the file is.
+        set_aside: Where a damaged file was moved to, if it had to be.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, client_id: str) -> None:
         self.path: Path = Path(path)
-        self._limiter = anyio.CapacityLimiter(1)
-        self._set_aside: Path | None = None
+        self.set_aside: Path | None = None
+        self._client_id = client_id
         self._connection: sqlite3.Connection | None = None
+        self._is_locked = False
+        self._files: list[tuple[int, int]] = []
+        self._offset_s: float | None = None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Open the file; a damaged one is set aside and a new one begun.
 
         Raises:
-            ConfigError: It cannot be opened.
+            ConfigError: It cannot be opened, or somebody else uses it.
         """
-        self._connection = await anyio.to_thread.run_sync(
-            self._opened, limiter=self._limiter
-        )
-
-    @property
-    def set_aside(self) -> Path | None:
-        """Where a damaged file was moved to, if it had to be."""
-        return self._set_aside
+        lock_store(self.path, self._client_id)
+        self._is_locked = True
+        self._connection = self._opened()
+        self._files = self._files_now()
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -79,8 +117,8 @@ class SqliteStore:
             raise ConfigError(f"cannot open the store {self.path}: {exc}") from exc
         except sqlite3.DatabaseError:
             # Damaged: keep it for whoever wants to look, and begin anew.
-            self._set_aside = self.path.with_suffix(self.path.suffix + ".damaged")
-            self.path.replace(self._set_aside)
+            self.set_aside = self.path.with_suffix(self.path.suffix + ".damaged")
+            self.path.replace(self.set_aside)
             return self._opened()
 
     def _prepared(self) -> sqlite3.Connection:
@@ -91,7 +129,7 @@ class SqliteStore:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             self._check(verdict, version)
-            connection.executescript(_SCHEMA)
+            connection.executescript(_FROM_VERSION_1 if version == 1 else _SCHEMA)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except BaseException:
             connection.close()
@@ -101,35 +139,29 @@ class SqliteStore:
     def _check(self, verdict: str, version: int) -> None:
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        if version not in {0, SCHEMA_VERSION}:
+        if version not in {0, 1, SCHEMA_VERSION}:
             raise ConfigError(
                 f"the store {self.path} was made by a newer version of structiot"
             )
 
-    async def load(self, client_id: str) -> tuple[list[StoredFlow], list[int]]:
-        """Read a session: its flows in order, and the QoS 2 ids it knows."""
-        return await anyio.to_thread.run_sync(
-            self._load, client_id, limiter=self._limiter
-        )
-
-    async def apply(self, client_id: str, changes: Changes) -> None:
-        """Write changes down in one transaction; they are safe when this returns.
-
-        Cancelling does not stop a transaction that has begun.
-
-        Raises:
-            UsageError: The file cannot be written any more.
-        """
-        await anyio.to_thread.run_sync(
-            self._apply, client_id, changes, limiter=self._limiter
-        )
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the file; closing twice is silent."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            # The rest of its journal is moved into the file now.
-            await anyio.to_thread.run_sync(connection.close, limiter=self._limiter)
+        try:
+            if connection is not None:
+                # The rest of its journal is moved into the file now.
+                connection.close()
+        finally:
+            if self._is_locked:
+                self._is_locked = False
+                unlock_store(self.path, self._client_id)
+
+    def _files_now(self) -> list[tuple[int, int]]:
+        try:
+            found = [self.path.stat(), Path(f"{self.path}-wal").stat()]
+        except OSError:
+            return []
+        return [(one.st_dev, one.st_ino) for one in found]
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -138,19 +170,40 @@ class SqliteStore:
         try:
             with self._connection as connection:
                 yield connection
+        except sqlite3.OperationalError as exc:
+            raise StoreUnwritable(str(exc)) from exc
         except sqlite3.Error as exc:
-            raise UsageError(f"cannot write to the store {self.path}: {exc}") from exc
+            raise UsageError(f"cannot use the store {self.path}: {exc}") from exc
+        if self._files_now() != self._files:
+            # SQLite would go on writing where nobody will find it.
+            raise UsageError(
+                f"the store {self.path} was deleted or replaced while it was in use"
+            )
 
-    def _load(self, client_id: str) -> tuple[list[StoredFlow], list[int]]:
-        with self._transaction() as connection:
-            rows = connection.execute(
-                "SELECT number, stage, packet_id, flags, topic, payload, properties"
-                " FROM flows WHERE client_id = ? ORDER BY number",
-                (client_id,),
-            ).fetchall()
-            ids = connection.execute(
-                "SELECT packet_id FROM received WHERE client_id = ?", (client_id,)
-            ).fetchall()
+    def load(self, now: Times) -> tuple[list[StoredFlow], dict[int, bool]]:
+        """Read a session: its flows in order, and the QoS 2 ids it knows.
+
+        Of the ids it says whether they have been acknowledged.
+
+        Raises:
+            ConfigError: The file cannot be read.
+        """
+        self._offset_s = now.offset_s
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute(
+                    "SELECT number, stage, packet_id, flags, topic, payload,"
+                    " properties, written_utc, expires_utc"
+                    " FROM flows WHERE client_id = ? ORDER BY number",
+                    (self._client_id,),
+                ).fetchall()
+                ids = connection.execute(
+                    "SELECT packet_id, is_acknowledged FROM received"
+                    " WHERE client_id = ?",
+                    (self._client_id,),
+                ).fetchall()
+        except StoreUnwritable as exc:
+            raise ConfigError(f"cannot read the store {self.path}: {exc}") from exc
         flows = [
             StoredFlow(
                 number=number,
@@ -160,42 +213,89 @@ class SqliteStore:
                 topic=topic,
                 payload=payload,
                 properties=_read_properties(properties),
+                expires_at=_expires_at(written_utc, expires_utc, now),
             )
-            for number, stage, packet_id, flags, topic, payload, properties in rows
+            for (
+                number,
+                stage,
+                packet_id,
+                flags,
+                topic,
+                payload,
+                properties,
+                written_utc,
+                expires_utc,
+            ) in rows
         ]
-        return flows, [packet_id for (packet_id,) in ids]
+        return flows, {packet_id: bool(is_acked) for packet_id, is_acked in ids}
 
-    def _apply(self, client_id: str, changes: Changes) -> None:
+    def apply(self, changes: Changes, now: Times) -> None:
+        """Write changes down in one transaction; they are safe when this returns.
+
+        Raises:
+            StoreUnwritable: It could not be done this time.
+            UsageError: It cannot be done any more.
+        """
+        client_id = self._client_id
         with self._transaction() as connection:
+            self._set_clock(connection, now)
             if changes.forgot_received:
                 connection.execute(
                     "DELETE FROM received WHERE client_id = ?", (client_id,)
                 )
             connection.executemany(
-                "INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        client_id,
-                        flow.number,
-                        flow.stage,
-                        flow.packet_id,
-                        flow.flags,
-                        flow.topic,
-                        flow.payload,
-                        _write_properties(flow.properties),
-                    )
-                    for flow in changes.flows
-                ],
+                "INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(client_id, flow, now) for flow in changes.flows],
             )
             for statement, numbers in (
                 ("DELETE FROM flows WHERE client_id = ? AND number = ?", changes.ended),
-                ("INSERT OR IGNORE INTO received VALUES (?, ?)", changes.received),
+                ("INSERT OR REPLACE INTO received VALUES (?, ?, 0)", changes.taken),
+                ("INSERT OR REPLACE INTO received VALUES (?, ?, 1)", changes.received),
                 (
                     "DELETE FROM received WHERE client_id = ? AND packet_id = ?",
                     changes.released,
                 ),
             ):
                 connection.executemany(statement, [(client_id, one) for one in numbers])
+        self._offset_s = now.offset_s
+
+    def _set_clock(self, connection: sqlite3.Connection, now: Times) -> None:
+        """Set the times in the file as the clock was set since the last writing."""
+        before_s = now.offset_s if self._offset_s is None else self._offset_s
+        step_s = now.offset_s - before_s
+        if abs(step_s) > STEP_S:
+            connection.execute(
+                "UPDATE flows SET written_utc = written_utc + ?,"
+                " expires_utc = expires_utc + ? WHERE client_id = ?",
+                (step_s, step_s, self._client_id),
+            )
+
+
+def _row(client_id: str, flow: StoredFlow, now: Times) -> tuple[object, ...]:
+    expires_at = flow.expires_at
+    return (
+        client_id,
+        flow.number,
+        flow.stage,
+        flow.packet_id,
+        flow.flags,
+        flow.topic,
+        flow.payload,
+        _write_properties(flow.properties),
+        None if expires_at is None else now.utc_s,
+        None if expires_at is None else expires_at + now.offset_s,
+    )
+
+
+def _expires_at(
+    written_utc: float | None, expires_utc: float | None, now: Times
+) -> float | None:
+    """Give by the loop's clock when a message expires that was written down."""
+    if written_utc is None or expires_utc is None:
+        return None
+    # How long nobody was there to count; nothing if the clock was wrong then or now.
+    away_s = now.utc_s - written_utc if written_utc >= EARLIEST_UTC_S else 0.0
+    return now.loop_s + (expires_utc - written_utc) - max(away_s, 0.0)
 
 
 def _write_properties(properties: PublishProperties | None) -> str | None:

@@ -34,7 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 class Subscribing:
-    """Sends SUBSCRIBE and UNSUBSCRIBE and knows who waits for the answers."""
+    """Sends SUBSCRIBE and UNSUBSCRIBE and knows who waits for the answers.
+
+    Attributes:
+        unanswered: A filter to which the last connection brought no answer.
+    """
 
     def __init__(self, router: Router, protocol: ClientProtocol) -> None:
         self._router = router
@@ -46,6 +50,7 @@ class Subscribing:
         # Requests without a packet id, in order, and who waits for the answer.
         self._postponed: deque[tuple[Request, anyio.Event | None]] = deque()
         self._is_silent = False
+        self.unanswered: str | None = None
 
     def subscribe(self, entry: Filter) -> None:
         """Subscribe now if there is a connection, else at the next one."""
@@ -253,6 +258,8 @@ class Subscribing:
     def connection_lost(self) -> None:
         """Unanswered requests go out again at the next connection."""
         self._is_silent = False
+        entries = next(iter(self._subscribed.values()), [])
+        self.unanswered = entries[0].request.topic_filter if entries else None
         self._subscribed.clear()
         unsubscribed, self._unsubscribed = self._unsubscribed, {}
         postponed, self._postponed = self._postponed, deque()

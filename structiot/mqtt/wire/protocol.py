@@ -13,7 +13,9 @@ The shell gives it bytes and the time and takes events and bytes back:
   known ids and packet ids live as long as this object.
 
 `out` is one bytearray for everything written; whoever fills it does so without
-waiting, and one writer empties it.
+waiting, and one writer empties it. A session that is written down writes its own flows
+and the acknowledgements of others to `flow_out`: the shell moves what stands there to
+`out` when what it depends on is safe, and the rest need not wait for that.
 
 States: CLOSED -> CONNECTING (CONNECT sent) -> OPEN (CONNACK taken) -> CLOSING
 (DISCONNECT sent or violation seen) -> CLOSED. All documented (OASIS MQTT 3.1.1, 5.0).
@@ -92,11 +94,13 @@ class ClientProtocol:
         max_packet_bytes: Longest packet taken from the server; a longer one is
             refused from its header.
         send_window: Own messages of QoS 1 and 2 under way at once.
+        is_written_down: Whether flows wait in `flow_out` until they are safe.
         ping_delay_s: How long before the end of the keep-alive an idle client pings.
         ping_reply_s: How long PINGRESP may take when there is no keep-alive.
 
     Attributes:
         out: Bytes to write.
+        flow_out: What waits until it is safe; the same as `out` without a store.
         state: Where the connection is.
         violation: Set when the server broke the protocol.
         input: What comes, and what it costs.
@@ -113,6 +117,7 @@ class ClientProtocol:
         *,
         max_packet_bytes: int,
         send_window: int = MAX_PACKET_ID,
+        is_written_down: bool = False,
         ping_delay_s: float = 1.0,
         ping_reply_s: float = 10.0,
     ) -> None:
@@ -122,6 +127,7 @@ class ClientProtocol:
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
         self.out: bytearray = bytearray()
+        self.flow_out: bytearray = bytearray() if is_written_down else self.out
         self.state: State = State.CLOSED
         self.version: int = 4
         self.violation: ProtocolViolation | None = None
@@ -153,6 +159,7 @@ class ClientProtocol:
         self.incoming.window = connect.properties.receive_maximum or MAX_PACKET_ID
         self.input = Portions(connect.version, self.max_packet_bytes)
         self.out.clear()
+        self.flow_out.clear()
         self.out += encode(connect, connect.version)
         self.keep_alive.start(connect.keep_alive_s, now)
 
@@ -184,6 +191,7 @@ class ClientProtocol:
         self.incoming.pause()
         self._requests.connection_lost()
         self.out.clear()
+        self.flow_out.clear()
 
     # -- receiving ----------------------------------------------------------------
 
@@ -234,7 +242,7 @@ class ClientProtocol:
             return False
         try:
             resolve_alias(message, self._aliases_in, self._alias_maximum_in)
-            return not message.flags & 6 or self.incoming.arrive(message, self.out)
+            return not message.flags & 6 or self.incoming.arrive(message, self.flow_out)
         except ProtocolViolation as exc:
             self._end(exc, exc.code or ReasonCode.PROTOCOL_ERROR)
             return False
@@ -266,7 +274,7 @@ class ClientProtocol:
             if not self._requests.answered(packet.packet_id):
                 self.outgoing.unknown += 1
                 return None
-            self.outgoing.pump(self.out, self.version)
+            self.outgoing.pump(self.flow_out, self.version)
             return packet
         if isinstance(packet, Pingresp):
             return packet if self.keep_alive.pong() else None
@@ -274,7 +282,7 @@ class ClientProtocol:
         return None
 
     def _take_ack(self, packet: Ack) -> None:
-        packet_id, out, version = packet.packet_id, self.out, self.version
+        packet_id, out, version = packet.packet_id, self.flow_out, self.version
         kind = type(packet)
         is_fitting = True
         if kind is Puback:
@@ -305,10 +313,10 @@ class ClientProtocol:
         self._requests.maximum_packet_bytes = limits.maximum_packet_bytes
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
-            self.outgoing.resume(self.out, self.version, window=window)
+            self.outgoing.resume(self.flow_out, self.version, window=window)
         else:
             self.incoming.forget()
-            self.outgoing.restart(self.out, self.version, window=window)
+            self.outgoing.restart(self.flow_out, self.version, window=window)
 
     def _object(self, fault: str | None) -> bool:
         if fault is not None:
@@ -347,18 +355,18 @@ class ClientProtocol:
 
     def submit(self, flow: Flow) -> None:
         """Send a QoS 1 or 2 message now, or when the window and the link allow."""
-        self.outgoing.submit(flow, self.out, self.version)
+        self.outgoing.submit(flow, self.flow_out, self.version)
 
     def settle(self, ack: OwedAck) -> bool:
         """Acknowledge a delivery that was taken; True if there is something to write."""
         if self.state is OPEN:
-            return self.incoming.settle(ack, self.out)
-        self.incoming.settle_later(ack)
+            return self.incoming.settle(ack, self.flow_out)
+        self.incoming.settle_away(ack)
         return False
 
     def abandon(self, ack: OwedAck) -> None:
         """Leave a delivery unacknowledged; the server will repeat it."""
-        self.incoming.abandon(ack, self.out)
+        self.incoming.abandon(ack, self.flow_out)
 
     def subscribe(
         self,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 
-from structiot.errors import LinkLost, UsageError
+from structiot.errors import LinkLost
 from structiot.mqtt import MqttClient, ReasonCode
 from structiot.mqtt.wire.messages import Disconnect, Message, Puback
 from tests.link.mqtt.opening import lasting, open_client
@@ -202,22 +200,3 @@ async def test_a_group_that_the_block_raises_stays_a_group(broker):
         async with open_client(broker):
             raise ExceptionGroup("mine", [KeyError(), ValueError()])
     assert len(caught.value.exceptions) == 2
-
-
-class FullDisk:
-    """What a link remembers, on a disk that takes nothing any more."""
-
-    def freeze(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        raise UsageError("the disk is full")
-
-
-async def test_a_store_that_cannot_be_written_is_an_error_and_no_hang(broker):
-    with pytest.raises(UsageError, match="the disk is full"):
-        async with open_client(broker) as client:
-            disk: Any = FullDisk()
-            client._link.stored_session = disk
-    assert not client.is_connected
-    await broker.connection.ended.wait()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from structiot.errors import CommandRefused
 from structiot.mqtt import PublishProperties
 from structiot.mqtt.wire.messages import Connack, Connect, Message
 from structiot.mqtt.wire.properties import ConnackProperties
@@ -47,6 +48,29 @@ async def test_a_topic_is_named_once_and_then_stands_as_its_alias(broker):
         ("long/two", 2),
         ("", 1),
         ("", 2),
+        ("", 1),
+    ]
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_an_alias_is_left_out_where_it_makes_a_packet_too_long(broker, qos: int):
+    # What was seen: CONNACK 27 0000001e 22 000a, and 17 bytes to pub/test.
+    limits = ConnackProperties(topic_alias_maximum=10, maximum_packet_bytes=30)
+    broker.answer(Connect, lambda *_: [Connack(properties=limits)])
+    fits = 30 - len("pub/test") - 5 - (2 if qos else 0)
+    async with open_client(broker, protocol="5.0") as client:
+        for size in (fits, fits, fits - 3, fits, fits + 1):
+            await client.publish("pub/test", bytes(size), qos=qos)
+        with pytest.raises(
+            CommandRefused, match=r"'other/one' is a packet of \d+ bytes"
+        ):
+            await client.publish("other/one", bytes(fits), qos=qos)
+    # In the plain form until a shorter message has made the alias known.
+    assert topics(broker.connection) == [
+        ("pub/test", None),
+        ("pub/test", None),
+        ("pub/test", 1),
+        ("", 1),
         ("", 1),
     ]
 

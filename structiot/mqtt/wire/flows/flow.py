@@ -98,6 +98,19 @@ class Flow:
             self.error = error
             if self.waiter is not None:
                 self.waiter.set()
+            elif error is not None:
+                self.unheard(error)
+
+    def abandon(self, error: StructiotError) -> None:
+        """End the flow with all others, for a reason that is told elsewhere."""
+        if self.stage != DONE:
+            self.stage = DONE
+            self.error = error
+            if self.waiter is not None:
+                self.waiter.set()
+
+    def unheard(self, error: StructiotError) -> None:
+        """It has failed, and nobody waits at this time; here that is all."""
 
 
 class PacketIds:

@@ -2,7 +2,9 @@
 
 Each delivery of QoS 1 or 2 gets an `Ack`. Whoever takes the message settles it; the
 acknowledgements leave in the order in which the messages arrived, whatever the order
-of settling. A QoS 2 id is known from the PUBREC to the PUBREL, across connections.
+of settling. A QoS 2 id is known from the PUBREC to the PUBREL, across connections. With a
+journal it is known from the settling on: what was taken and waits for its turn is not
+handed out again by the next process, if it comes as a repetition.
 
 Source of the rules: MQTT 5.0 sections 4.3, 4.6 and 4.9 (3.1.1: 4.3, 4.6).
 """
@@ -10,7 +12,7 @@ Source of the rules: MQTT 5.0 sections 4.3, 4.6 and 4.9 (3.1.1: 4.3, 4.6).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
@@ -94,6 +96,8 @@ class Incoming:
         self._open: dict[int, Ack] = {}
         # QoS 2 ids between our PUBREC and the peer's PUBREL.
         self._received: set[int] = set()
+        # Those that an earlier process has taken and not acknowledged.
+        self._taken: set[int] = set()
         # What this connection has seen, in order of arrival.
         self._queue: deque[Ack] = deque()
 
@@ -117,6 +121,8 @@ class Incoming:
         """
         packet_id = message.packet_id
         qos = message.flags >> 1 & 3
+        if self._taken and qos == 2:
+            self._recall(message)
         if qos == 2 and packet_id in self._received:
             self.repeated += 1
             out += pubrec_bytes(packet_id)
@@ -148,6 +154,17 @@ class Incoming:
         self._queue.append(ack)
         return True
 
+    def _recall(self, message: Message) -> None:
+        """Take what an earlier process has taken as received, unless it is another."""
+        packet_id = message.packet_id
+        if packet_id in self._taken:
+            self._taken.discard(packet_id)
+            if message.dup:
+                self._received.add(packet_id)
+            if self.journal is not None:
+                note = self.journal.received if message.dup else self.journal.released
+                note(packet_id)
+
     @property
     def holding_up(self) -> Ack | None:
         """The delivery behind which others wait that were taken already, if there is one."""
@@ -174,16 +191,23 @@ class Incoming:
         ack.is_settled = True
         queue = self._queue
         if not queue or queue[0] is not ack:
+            self._note(ack)
             ack.let_go()
             return False
         self._flush(out)
         return True
 
-    def settle_later(self, ack: Ack) -> None:
-        """Mark a delivery as taken while there is no connection to acknowledge it on."""
+    def settle_away(self, ack: Ack) -> None:
+        """Mark a delivery as taken while there is nobody to be told."""
         self.held_bytes -= ack.size
         ack.is_settled = True
+        self._note(ack)
         ack.let_go()
+
+    def _note(self, ack: Ack) -> None:
+        is_known = self._open.get(ack.packet_id) is ack
+        if self.journal is not None and is_known and ack.qos == 2 and ack.reason < 0x80:
+            self.journal.taken(ack.packet_id)
 
     def abandon(self, ack: Ack, out: bytearray) -> None:
         """Leave a delivery unacknowledged, without holding back those behind it.
@@ -241,9 +265,11 @@ class Incoming:
         self.pause()
         self._open.clear()
         self._received.clear()
+        self._taken.clear()
         if self.journal is not None:
             self.journal.forget_received()
 
-    def restore(self, packet_ids: Iterable[int]) -> None:
-        """Put back the QoS 2 ids that a store has kept."""
-        self._received.update(packet_ids)
+    def restore(self, packet_ids: Mapping[int, bool]) -> None:
+        """Put back the QoS 2 ids that a store has kept: whether each is acknowledged."""
+        for packet_id, is_acknowledged in packet_ids.items():
+            (self._received if is_acknowledged else self._taken).add(packet_id)

@@ -24,7 +24,9 @@ class StoredFlow:
 
     Attributes:
         number: Its place in the order of acceptance.
-        stage: Waiting, published or released, as in `wire.flows.sending`.
+        stage: Waiting, published or released, as in `wire.flows.flow`.
+        expires_at: When it is not worth sending any more, by the clock of the loop;
+            None if it was sent, or does not expire.
     """
 
     number: int
@@ -34,14 +36,25 @@ class StoredFlow:
     topic: str
     payload: bytes
     properties: PublishProperties | None = None
+    expires_at: float | None = None
 
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be written down in one transaction."""
+    """What is to be written down in one transaction.
+
+    Attributes:
+        flows: Own messages that are not finished.
+        ended: Numbers of those that are.
+        taken: Ids of QoS 2 deliveries that were taken and not acknowledged.
+        received: Ids of those that were acknowledged and not released.
+        released: Ids that are free again.
+        forgot_received: Whether all ids that were written down before are.
+    """
 
     flows: list[StoredFlow] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
     forgot_received: bool = False
@@ -50,6 +63,7 @@ class Changes:
         return bool(
             self.flows
             or self.ended
+            or self.taken
             or self.received
             or self.released
             or self.forgot_received
@@ -63,7 +77,7 @@ class Journal:
         self._next_number = next_number
         self._flows: dict[int, Flow] = {}
         self._numbers: dict[Flow, int] = {}
-        self._received: dict[int, bool] = {}
+        self._received: dict[int, str] = {}
         self._forgot_received = False
 
     def __bool__(self) -> bool:
@@ -82,13 +96,17 @@ class Journal:
             self._next_number += 1
         self._flows[number] = flow
 
+    def taken(self, packet_id: int) -> None:
+        """A QoS 2 delivery was taken; its acknowledgement waits for earlier ones."""
+        self._received[packet_id] = "taken"
+
     def received(self, packet_id: int) -> None:
         """A QoS 2 delivery is ours; its id is known until it is released."""
-        self._received[packet_id] = True
+        self._received[packet_id] = "received"
 
     def released(self, packet_id: int) -> None:
         """The peer has released a QoS 2 delivery."""
-        self._received[packet_id] = False
+        self._received[packet_id] = "released"
 
     def forget_received(self) -> None:
         """The peer's session is gone, and with it all ids."""
@@ -113,10 +131,21 @@ class Journal:
                         topic=flow.topic,
                         payload=flow.payload,
                         properties=flow.properties,
+                        expires_at=_expires_at(flow),
                     )
                 )
+        stages = {
+            "taken": changes.taken,
+            "received": changes.received,
+            "released": changes.released,
+        }
         received, self._received = self._received, {}
-        for packet_id, is_open in received.items():
-            (changes.received if is_open else changes.released).append(packet_id)
+        for packet_id, stage in received.items():
+            stages[stage].append(packet_id)
         self._forgot_received = False
         return changes
+
+
+def _expires_at(flow: Flow) -> float | None:
+    # Some kinds of flows have an end of life, and it counts until they are sent.
+    return getattr(flow, "expires_at", None) if flow.stage == WAITING else None

@@ -50,6 +50,7 @@ class Outgoing:
         held_bytes: The sizes of all flows.
         out_bytes: Nothing is added to an `out` that holds more; `pump` goes on once
             it has been written.
+        withheld: Flows under a packet id that `resume` leaves out.
         unknown: Acknowledgements that belong to no flow.
         write: How a PUBLISH is written; a `PublishWriter` where the peer has limits.
         journal: Notes what changes, when a store is in use.
@@ -62,6 +63,7 @@ class Outgoing:
         self.waiting: deque[Flow] = deque()
         self.held_bytes: int = 0
         self.out_bytes: int = sys.maxsize
+        self.withheld: set[Flow] = set()
         self.unknown: int = 0
         self.write: Write = encode_publish_into
         self.journal: Journal | None = None
@@ -75,6 +77,17 @@ class Outgoing:
     def flows(self) -> list[Flow]:
         """All flows that are not done, in order."""
         return [*self.inflight.values(), *self.waiting]
+
+    @property
+    def on_wire(self) -> int:
+        """How many were sent on this connection and are not finished."""
+        return self._on_wire
+
+    def under_way(self) -> list[Flow]:
+        """These flows, in the order of their first sending; released ones last."""
+        sent = [flow for flow in self.inflight.values() if flow not in self.withheld]
+        published = [flow for flow in sent if flow.stage == PUBLISHED]
+        return published + [flow for flow in sent if flow.stage == RELEASED]
 
     def submit(self, flow: Flow, out: bytearray, version: int) -> None:
         """Send a flow, or have it wait for its turn."""
@@ -167,7 +180,10 @@ class Outgoing:
         self._on_wire = 0
         self._resend.clear()
         for flow in self.inflight.values():
-            if flow.stage == RELEASED:
+            if flow in self.withheld:
+                if flow.stage != RELEASED:
+                    flow.stage = STALE
+            elif flow.stage == RELEASED:
                 out += pubrel_bytes(flow.packet_id)
                 self._on_wire += 1
             else:
@@ -186,6 +202,9 @@ class Outgoing:
         flows, self.inflight = self.inflight, {}
         kept: list[Flow] = []
         for packet_id, flow in flows.items():
+            if flow in self.withheld and not flow.flags & 0x04:
+                self.inflight[packet_id] = flow
+                continue
             self.ids.free(packet_id)
             flow.packet_id = 0
             if flow.flags & 0x04:
@@ -204,6 +223,27 @@ class Outgoing:
                     self.journal.flow(flow)
         self.waiting.extendleft(reversed(kept))
         self.resume(out, version, window=window)
+
+    def send_withheld(self, flow: Flow, out: bytearray, version: int) -> None:
+        """Send a flow now that `resume` has left out."""
+        self.withheld.discard(flow)
+        if not self._is_open or flow.is_done:
+            return
+        if flow.stage == RELEASED:
+            out += pubrel_bytes(flow.packet_id)
+            self._on_wire += 1
+        else:
+            self._send_again(flow, out, version)
+
+    def give_up(self, flow: Flow, error: StructiotError) -> None:
+        """End a flow under way without an answer, between two connections."""
+        self.withheld.discard(flow)
+        del self.inflight[flow.packet_id]
+        if not flow.flags & 0x04:
+            # Of QoS 2 the peer may know the id; another message must not get it.
+            self.ids.free(flow.packet_id)
+        self._forget_payload(flow)
+        flow.finish(error)
 
     def pause(self) -> None:
         """The connection is gone; flows wait for the next."""
@@ -240,7 +280,7 @@ class Outgoing:
         if self.journal is not None:
             self.journal.flow(flow)
         # A peer may answer what it remembers before it has been sent again.
-        if flow.stage != STALE:
+        if flow.stage != STALE and flow not in self.withheld:
             self._on_wire -= 1
         if self.waiting or self._resend:
             self.pump(out, version)
@@ -335,4 +375,4 @@ class Outgoing:
         self.waiting.clear()
         self.held_bytes = 0
         for flow in flows:
-            flow.finish(error)
+            flow.abandon(error)

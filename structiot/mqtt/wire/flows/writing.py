@@ -69,7 +69,7 @@ class PublishWriter:
             CommandRefused: The peer has announced that it does not take this.
         """
         if flags:
-            self._check_flags(flags)
+            self._check_flags(flags, topic)
         start = len(out)
         block = self._aliased.get(topic) if properties is None else None
         if block is not None:
@@ -83,14 +83,17 @@ class PublishWriter:
             known = PublishProperties(topic_alias=alias)
             encode_publish_into(out, topic, payload, flags, packet_id, version, known)
             if self._is_too_long(out, start):
-                self._refuse_length(out, start)
-            self._aliased[topic] = b"\x03\x23" + alias.to_bytes(2, "big")
+                # The alias costs three bytes that the plain form does not need.
+                del out[start:]
+                encode_publish_into(out, topic, payload, flags, packet_id, version)
+            else:
+                self._aliased[topic] = b"\x03\x23" + alias.to_bytes(2, "big")
         else:
             encode_publish_into(
                 out, topic, payload, flags, packet_id, version, properties
             )
         if self._is_too_long(out, start):
-            self._refuse_length(out, start)
+            self._refuse_length(out, start, topic)
 
     def _write_aliased(
         self, out: bytearray, block: bytes, payload: bytes, flags: int, packet_id: int
@@ -106,26 +109,31 @@ class PublishWriter:
         out += block
         out += payload
 
-    def _check_flags(self, flags: int) -> None:
+    def _check_flags(self, flags: int, topic: str) -> None:
         qos = (flags & QOS_BITS) >> 1
         if qos > self._maximum_qos:
             message = (
-                f"the peer takes messages up to QoS {self._maximum_qos}, not {qos}"
+                f"a message to {topic[:64]!r} has QoS {qos}; "
+                f"the peer takes messages up to QoS {self._maximum_qos}"
             )
             raise CommandRefused(message, code=ReasonCode.QOS_NOT_SUPPORTED)
         if flags & RETAIN and not self._retain_available:
-            message = "the peer keeps no retained messages"
+            message = (
+                f"a message to {topic[:64]!r} is to be retained; "
+                "the peer keeps no retained messages"
+            )
             raise CommandRefused(message, code=ReasonCode.RETAIN_NOT_SUPPORTED)
 
     def _is_too_long(self, out: bytearray, start: int) -> bool:
         limit = self._maximum_packet_bytes
         return limit is not None and len(out) - start > limit
 
-    def _refuse_length(self, out: bytearray, start: int) -> None:
+    def _refuse_length(self, out: bytearray, start: int, topic: str) -> None:
         size = len(out) - start
         del out[start:]
         message = (
-            f"a packet of {size} bytes; the peer takes {self._maximum_packet_bytes}"
+            f"a message to {topic[:64]!r} is a packet of {size} bytes; "
+            f"the peer takes {self._maximum_packet_bytes}"
         )
         raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)
 

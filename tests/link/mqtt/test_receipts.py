@@ -1,0 +1,134 @@
+"""Each failure of a message is told once: to whoever waits for it, or by the log."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from structiot.errors import CommandRefused, LinkLost
+from structiot.mqtt import PublishProperties, ReasonCode
+from structiot.mqtt.wire.messages import Message, Puback, Pubrec
+from tests._support.fake_broker import FakeBroker
+from tests.link.mqtt.opening import exchanged, lasting, open_client
+
+pytestmark = pytest.mark.virtual_time
+
+REFUSED = "the peer refused a message to 'some/where': not authorized"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_collected_late() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def refuse(broker: FakeBroker) -> None:
+    code = ReasonCode.NOT_AUTHORIZED
+    broker.answer(
+        Message,
+        lambda _, packet: [
+            (Puback if packet.qos == 1 else Pubrec)(
+                packet_id=packet.packet_id, reason=code
+            )
+        ],
+    )
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno > logging.INFO]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_a_refusal_that_nobody_asks_for_is_logged_at_once(
+    broker, caplog: pytest.LogCaptureFixture, qos: int
+):
+    refuse(broker)
+    async with open_client(broker, protocol="5.0") as client:
+        await client.publish_soon("some/where", b"x", qos=qos)
+        await exchanged(client)
+        assert told(caplog) == [REFUSED]
+
+
+@pytest.mark.parametrize("waits_first", [False, True])
+async def test_a_refusal_that_somebody_asks_for_is_raised_and_not_logged(
+    broker, caplog: pytest.LogCaptureFixture, waits_first: bool
+):
+    refuse(broker)
+    async with open_client(broker, protocol="5.0") as client:
+        receipt = await client.publish_soon("some/where", b"x")
+        if not waits_first:
+            await exchanged(client)
+        for _ in range(2):
+            with pytest.raises(CommandRefused, match="not authorized"):
+                await receipt.wait()
+        del receipt
+        with pytest.raises(CommandRefused):
+            await client.publish_many([("some/where", b"x")] * 3, qos=1)
+    # Of publish_many the first is raised, of the others the log tells.
+    assert told(caplog) == [REFUSED] * 2
+
+
+async def test_a_refusal_after_a_wait_was_cancelled_is_logged(
+    broker, caplog: pytest.LogCaptureFixture
+):
+    broker.ignore(Message)
+    async with open_client(broker, protocol="5.0") as client:
+        with anyio.move_on_after(1):
+            await client.publish("some/where", b"x", qos=1)
+        code = ReasonCode.NOT_AUTHORIZED
+        await broker.connection.send(Puback(packet_id=1, reason=code))
+        await exchanged(client)
+        assert told(caplog) == [REFUSED]
+
+
+async def test_what_expires_unheard_is_logged(broker, caplog: pytest.LogCaptureFixture):
+    async with open_client(broker, protocol="5.0", **lasting()) as client:
+        broker.stop()
+        await broker.connection.ended.wait()
+        await anyio.sleep(1)
+        await client.publish_soon(
+            "t", b"x", properties=PublishProperties(message_expiry_s=5)
+        )
+        await anyio.sleep(60)
+        await broker.start()
+        await client.publish("t", b"y", qos=1)
+    assert told(caplog) == [
+        "a message to 't' has expired before it could be sent",
+    ]
+
+
+async def test_what_is_left_unfinished_without_a_store_is_logged(
+    broker, caplog: pytest.LogCaptureFixture
+):
+    broker.ignore(Message)
+    async with open_client(broker) as client:
+        for _ in range(3):
+            await client.publish_soon("t", b"x")
+        receipt = await client.publish_soon("t", b"x")
+
+        async def wait() -> None:
+            with pytest.raises(LinkLost):
+                await receipt.wait()
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(wait)
+            await exchanged(client)
+            await client.disconnect()
+    assert told(caplog) == [
+        f"the client of {broker.uri} was closed with 3 messages not acknowledged"
+    ]
+
+
+async def test_what_was_finished_is_not_logged(
+    broker, caplog: pytest.LogCaptureFixture
+):
+    async with open_client(broker) as client:
+        for qos in (1, 2):
+            await client.publish_soon("t", b"x", qos=qos)
+    assert told(caplog) == []

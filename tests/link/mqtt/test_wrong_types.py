@@ -81,7 +81,8 @@ FINE: dict[str, tuple[Any, ...]] = {
 
 def wrong_for(name: str) -> list[Any]:
     fine = FINE.get(name.partition(" of QoS")[0], ())
-    return [thing for thing in THINGS if thing not in fine]
+    # By their words: bytes are not even to be compared with anything else.
+    return [thing for thing in THINGS if repr(thing) not in map(repr, fine)]
 
 
 @pytest.mark.parametrize("name", CALLS)

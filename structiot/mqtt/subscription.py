@@ -69,7 +69,7 @@ class Messages:
         publish: Callable[..., Awaitable[None]] | None = None,
         version: Callable[[], int] = lambda: 4,
     ) -> None:
-        if ack not in get_args(AckMode):
+        if not isinstance(ack, str) or ack not in get_args(AckMode):
             known = ", ".join(map(repr, get_args(AckMode)))
             raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
         if not _is_count(max_items):

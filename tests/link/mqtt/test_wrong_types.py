@@ -73,7 +73,7 @@ BLOCKS: Blocks = {
 # These are what they should be, in one place or another.
 FINE: dict[str, tuple[Any, ...]] = {
     "message_expiry_s": (5,),
-    "correlation_data": (b"x",),
+    "correlation_data": (b"x", bytearray(b"x")),
     "max_items": (5,),
     "expiry of the session": (5,),
 }

@@ -163,7 +163,7 @@ def _will(will: Will, version: int) -> bytes:
 
 
 def _check_range(value: int, most: int, what: str) -> None:
-    if value not in range(most + 1):
+    if not isinstance(value, int) or not 0 <= value <= most:
         raise UsageError(f"{what} is {value!r}; it must be 0 to {most}")
 
 

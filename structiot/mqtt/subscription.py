@@ -69,7 +69,7 @@ class Messages:
         publish: Callable[..., Awaitable[None]] | None = None,
         version: Callable[[], int] = lambda: 4,
     ) -> None:
-        if not isinstance(ack, str) or ack not in get_args(AckMode):
+        if not _is_ack_mode(ack):
             known = ", ".join(map(repr, get_args(AckMode)))
             raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
         if not _is_count(max_items):
@@ -375,6 +375,10 @@ class Messages:
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:
             await iterator.aclose()
+
+
+def _is_ack_mode(value: object) -> bool:
+    return isinstance(value, str) and value in get_args(AckMode)
 
 
 def _is_count(value: object) -> bool:

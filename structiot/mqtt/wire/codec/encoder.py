@@ -162,7 +162,7 @@ def _will(will: Will, version: int) -> bytes:
     return block + topic + write_binary(will.payload, "will payload")
 
 
-def _check_range(value: int, most: int, what: str) -> None:
+def _check_range(value: object, most: int, what: str) -> None:
     if not isinstance(value, int) or not 0 <= value <= most:
         raise UsageError(f"{what} is {value!r}; it must be 0 to {most}")
 

@@ -50,6 +50,8 @@ def accept_mqtt(sock: socket.socket, version: int, *, subscribes: bool = True) -
     sock.sendall(encode(Connack(), version))
     if subscribes:
         packet = sock.recv(65_536)
+        if packet[:1] != b"\x82":
+            raise ConnectionError("the client leaves")
         number = int.from_bytes(packet[2:4], "big")
         suback = Suback(packet_id=number, reasons=(ReasonCode(1),))
         sock.sendall(encode(suback, version))

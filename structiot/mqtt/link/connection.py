@@ -236,7 +236,7 @@ class Connection:
         self._on_events(events, len(data))
         if protocol.out or protocol.flow_out:
             self.wake()
-        self._turn += protocol.input.count
+        self._turn += protocol.input.work
         self._unanswered += protocol.input.count
 
     async def _let_others(self) -> None:

@@ -7,8 +7,10 @@ place; of any other only the unfinished packet at its end is kept, and never mor
 that than has arrived.
 
 The declared size of a packet is compared with `max_packet_bytes` as soon as its header
-is complete. Non-minimal remaining lengths are refused in 5.0, which forbids them, and
-accepted in 3.1.1, which does not (and before CONNECT has told the version).
+is complete; what is no PUBLISH may be held to less, and filters and properties are
+counted, since many small ones take long to read. Non-minimal remaining lengths are
+refused in 5.0, which forbids them, and accepted in 3.1.1, which does not (and before
+CONNECT has told the version).
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from typing import Literal
 
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
 from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
-from structiot.mqtt.wire.codec.fields import Reader, refuse
+from structiot.mqtt.wire.codec.faults import first_byte_fault
+from structiot.mqtt.wire.codec.fields import (
+    USUAL_LIMITS,
+    PacketLimits,
+    Reader,
+    refuse,
+)
 from structiot.mqtt.wire.codec.property_blocks import read_properties
 from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
 from structiot.mqtt.wire.message_size import PROPERTIES_BYTES
@@ -46,8 +54,7 @@ BLOCK_COST_BYTES, BLOCK_BYTE_COSTS = 350, 20
 # A server has a set for each client.
 MOST_TOPICS_OF_CLIENT = 256
 MOST_BLOCKS_OF_CLIENT = 64
-# What properties take in memory, at most, for each byte on the wire: a pair of them with
-# a character each, of two bytes.
+# What properties take in memory, at most, for a byte on the wire (two short texts).
 RICH = 24
 # The loop below decides on its way by a limit that is as large as this, or does not
 # change.
@@ -76,6 +83,9 @@ class Decoder:
         max_packet_bytes: Largest packet accepted.
         max_first_bytes: Largest one before a CONNECT without an authentication method,
             or a CONNACK, has come; at least `SMALLEST_FIRST_BYTES`.
+        max_other_bytes: Largest one that is no PUBLISH; at least
+            `SMALLEST_FIRST_BYTES`.
+        limits: What is counted in a packet.
     """
 
     def __init__(
@@ -85,11 +95,15 @@ class Decoder:
         version: int = 4,
         max_packet_bytes: int = LARGEST_PACKET_BYTES,
         max_first_bytes: int = LARGEST_PACKET_BYTES,
+        max_other_bytes: int = LARGEST_PACKET_BYTES,
+        limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
         self._role = role
         self.version = version
         self.max_packet_bytes: int = min(max_packet_bytes, max_first_bytes)
         self._max_packet_bytes = max_packet_bytes
+        self._max_other_bytes = max_other_bytes
+        self._limits = limits
         is_server = role == "server"
         self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS
         self.violation: ProtocolViolation | None = None
@@ -123,7 +137,7 @@ class Decoder:
 
     @property
     def has_rest(self) -> bool:
-        """Whether data is left of which a portion was decoded: `feed` nothing to go on."""
+        """Whether data is left of which a portion was decoded."""
         return self._rest is not None
 
     def feed(
@@ -137,9 +151,7 @@ class Decoder:
         Never raises on bad input: the packets before the fault are returned,
         `violation` is set, and from then on nothing is decoded any more.
 
-        Args:
-            data: What has arrived; nothing while `has_rest`.
-            portion_bytes: After so much of it no further packet is begun.
+        After `portion_bytes` no further packet is begun; `feed` nothing to go on.
         """
         packets: list[Packet] = []
         if self.violation is not None:
@@ -217,6 +229,12 @@ class Decoder:
                 f"packet of {header + size} bytes; the limit is {self.max_packet_bytes}"
             )
             refuse(ReasonCode.PACKET_TOO_LARGE, text, at + 1)
+        if first >> 4 != PacketType.PUBLISH and header + size > self._max_other_bytes:
+            text = (
+                f"{PacketType(first >> 4).name} of {header + size} bytes; "
+                f"the limit for it is {self._max_other_bytes}"
+            )
+            refuse(ReasonCode.QUOTA_EXCEEDED, text, at + 1)
         return header, header + size
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
@@ -299,7 +317,7 @@ class Decoder:
         parse = self._parsers.get(first)
         if parse is None:
             raise self._first_byte_fault(first, pos)
-        packet = parse(Reader(data, start, stop), self._version)
+        packet = parse(Reader(data, start, stop, self._limits), self._version)
         if type(packet) is Connect:
             self.version = packet.version
             if packet.properties.authentication_method is None:
@@ -345,7 +363,7 @@ class Decoder:
         block = data[at:end]
         if (known := self._blocks.get(block)) is not None and end <= stop:
             return known, end
-        reader = Reader(data, at, stop)
+        reader = Reader(data, at, stop, self._limits)
         properties = read_properties(reader, PublishProperties)
         self.extra_bytes += PROPERTIES_BYTES + (reader.at - at) * RICH
         if properties.subscription_ids and self._role == "server":
@@ -370,20 +388,9 @@ class Decoder:
         return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)
 
     def _first_byte_fault(self, first: int, pos: int) -> ProtocolViolation:
-        kind, flags = first >> 4, first & 15
-        code = MALFORMED
-        if kind == 0 or (kind == PacketType.AUTH and self._version == 4):
-            text = f"packet type {kind} is reserved"
-        elif kind == PacketType.PUBLISH:
-            fault = "QoS 3" if flags & 6 == 6 else "QoS 0 marked as a repetition"
-            text = f"PUBLISH with {fault}"
-        elif any(known >> 4 == kind for known in self._parsers):
-            text = f"{PacketType(kind).name} with the flags {flags:#x}"
-        else:
-            code = ReasonCode.PROTOCOL_ERROR
-            sender = "server" if self._role == "client" else "client"
-            text = f"{PacketType(kind).name} is not for a {sender} to send"
-        return ProtocolViolation(text, code=code, offset=pos)
+        return first_byte_fault(
+            first, pos, role=self._role, version=self._version, known=self._parsers
+        )
 
     def _fail(
         self, fault: ProtocolViolation, data: bytes | bytearray, pos: int

@@ -1,22 +1,21 @@
-"""The acknowledgements without a reason, which come by the hundred thousand."""
+"""Acknowledgements of two bytes: they say nothing but a packet id, and come in masses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from structiot.mqtt.wire.messages import Ack, Puback, Pubcomp, Pubrec, Pubrel
 from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES
 from structiot.mqtt.wire.reasons import SUCCESS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["SHORT_ACKS"]
 
 
 def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
     # Storing through the slot descriptors makes the frozen packet in a third of the
-    # time that its own constructor takes.
+    # time that its own constructor takes; acknowledgements come by the hundred
+    # thousand.
     new = object.__new__
     fields: Any = cls.__dict__
     set_id = fields["packet_id"].__set__
@@ -39,4 +38,4 @@ SHORT_ACKS = {
     0x62: _short_ack(Pubrel),
     0x70: _short_ack(Pubcomp),
 }
-"""Makes the packet of an id, by its first byte."""
+"""What makes an acknowledgement of its packet id, by first byte."""

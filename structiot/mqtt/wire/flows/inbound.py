@@ -19,7 +19,7 @@ from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubre
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.message_size import LONG_TOPIC, MESSAGE_BYTES, message_bytes
-from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
+from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Ack", "Incoming"]
@@ -251,8 +251,9 @@ class Incoming:
                 self.journal.released(packet_id)
             out += pubcomp_bytes(packet_id)
         else:
-            reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-            out += encode(Pubcomp(packet_id=packet_id, reason=reason), version)
+            # By hand, as a flood of these is cheap for the peer.
+            high, low = divmod(packet_id, 256)
+            out += bytes((0x70, 3, high, low, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND))
 
     def pause(self) -> None:
         """The connection is gone; the peer will repeat what it was not told about."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
-from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
+from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["answer_to_publish", "answer_to_pubrel"]
 
 QOS_2 = 0x04
+# Who floods us with PUBRELs is answered without any detour.
+UNKNOWN_PUBCOMP = b"\x70\x03"
+NOT_FOUND = bytes([ReasonCode.PACKET_IDENTIFIER_NOT_FOUND])
 
 
 def answer_to_publish(message: Message, reason: ReasonCode, version: int) -> bytes:
@@ -26,5 +29,4 @@ def answer_to_pubrel(packet_id: int, version: int, *, is_known: bool) -> bytes:
     """Make the PUBCOMP of a packet id."""
     if is_known or version < 5:
         return pubcomp_bytes(packet_id)
-    reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-    return encode(Pubcomp(packet_id=packet_id, reason=reason), version)
+    return UNKNOWN_PUBCOMP + packet_id.to_bytes(2, "big") + NOT_FOUND

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import anyio.to_thread
 import pytest
@@ -44,7 +45,7 @@ Attack = Callable[[str, str], None]
 
 @asynccontextmanager
 async def small_broker(**limits: int) -> AsyncIterator[BrokerServer]:
-    options = {"all_bytes": ALL_BYTES, "queued_bytes": 32 * MB, **limits}
+    options: dict[str, Any] = {"all_bytes": ALL_BYTES, **limits}
     async with open_broker(
         "mqtt://127.0.0.1:0", limits=BrokerLimits(**options), sys_interval_s=None
     ) as broker:

@@ -149,12 +149,6 @@ class ScriptedClient(ConnectedClient):
         assert self.decoder.violation is None, self.decoder.violation
         self.house.core.drained(self)
 
-    def mark(self) -> int:
-        return 0  # there is no store
-
-    def release(self, mark: int) -> None:
-        self.flush()
-
     def end(self) -> None:
         self.is_ended = True
 

@@ -111,7 +111,8 @@ def test_b28_a_client_that_never_acknowledges_does_not_fill_the_memory():
 
 def test_b28_properties_that_wait_are_bounded_like_payloads():
     properties = {"user_properties": (("key", "v" * 900),)}
-    size = delivery_bytes("a", b"", PublishProperties(**properties))
+    pairs = properties["user_properties"]
+    size = delivery_bytes("a", b"", PublishProperties(user_properties=pairs))
     house = House(queued_bytes=9 * size)
     client = house.subscriber("a", qos=2, version=5, properties={"receive_maximum": 1})
     publisher = house.client("publisher", 5)

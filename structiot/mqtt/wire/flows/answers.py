@@ -17,8 +17,6 @@ NOT_FOUND = bytes([ReasonCode.PACKET_IDENTIFIER_NOT_FOUND])
 def answer_to_publish(message: Message, reason: ReasonCode, version: int) -> bytes:
     """Make the PUBACK or PUBREC of a message; 3.1.1 knows no reasons."""
     packet_id, is_qos_2 = message.packet_id, message.flags & QOS_2
-    if not reason and not is_qos_2:
-        return puback_bytes(packet_id)
     if reason and version >= 5:
         cls = Pubrec if is_qos_2 else Puback
         return encode(cls(packet_id=packet_id, reason=reason), version)

@@ -26,8 +26,15 @@ def dial(source: str, uri: str) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def log_in(source: str, uri: str, connect: Connect) -> Iterator[socket.socket]:
     """The same, as a client that the broker has taken."""
+    with log_in_by(source, uri, encode(connect, connect.version)) as sock:
+        yield sock
+
+
+@contextlib.contextmanager
+def log_in_by(source: str, uri: str, connect: bytes) -> Iterator[socket.socket]:
+    """The same with a CONNECT that was encoded before, which takes its time."""
     with dial(source, uri) as sock:
-        sock.sendall(encode(connect, connect.version))
+        sock.sendall(connect)
         assert read(sock, 1) == b"\x20"
         answer = read(sock, read(sock, 1)[0])
         assert answer[1] == 0, answer

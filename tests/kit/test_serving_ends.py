@@ -82,24 +82,27 @@ async def test_a_client_for_which_too_much_waits_is_ended(
     assert "bytes wait for it" in caplog.text
 
 
-async def test_what_may_not_leave_yet_is_kept_back():
+async def test_a_goodbye_waits_for_what_is_still_kept_back():
     clients: list[ClientStream] = []
 
     async def handler(client: ClientStream) -> None:
-        client.may_leave = 3
-        client.out += b"onetwo"
+        client.out += b"one"
+        client.kept += b"two"
         clients.append(client)
-        client.flush()
         await anyio.sleep_forever()
 
     async with hall(handler) as place:
         stream = await place.dial()
-        assert await stream.receive() == b"one"
+        await anyio.wait_all_tasks_blocked()
         [client] = clients
-        assert (client.written, bytes(client.out)) == (3, b"two")
-        client.may_leave = 6
+        client.end()
+        assert await stream.receive() == b"one"
+        await anyio.wait_all_tasks_blocked()
+        client.out += client.kept
+        client.kept.clear()
         client.flush()
         assert await stream.receive() == b"two"
+        assert await is_closed(stream)
 
 
 # ------------------------------------------------------------------ the end

@@ -21,6 +21,7 @@ __all__ = [
     "RECEIVED_ID_BYTES",
     "RETAINED_BYTES",
     "SESSION_BYTES",
+    "delivery_bytes",
     "message_bytes",
     "subscription_bytes",
     "topic_bytes",
@@ -74,6 +75,13 @@ def message_bytes(
         if text is not None:
             size += getsizeof(text)
     return size
+
+
+def delivery_bytes(
+    topic: str, payload: bytes, properties: PublishProperties | None
+) -> int:
+    """Count what a message costs on its way to one client."""
+    return FLOW_BYTES + message_bytes(topic, payload, properties)
 
 
 def will_bytes(will: Will | None) -> int:

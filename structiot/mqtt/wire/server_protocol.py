@@ -27,16 +27,12 @@ from structiot.mqtt.wire.codec import (
     Decoder,
     encode,
     encode_publish_into,
+    puback_bytes,
     pubrec_bytes,
 )
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
 from structiot.mqtt.wire.flows.answers import answer_to_publish, answer_to_pubrel
-from structiot.mqtt.wire.flows.outbound import (
-    MAX_PACKET_ID,
-    Outgoing,
-    PacketIds,
-    Write,
-)
+from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
 from structiot.mqtt.wire.flows.writing import writers_for
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -60,8 +56,7 @@ __all__ = ["ServerProtocol", "ServerState"]
 
 QOS_2 = 0x04
 MAX_CONNECT_BYTES = 256 * 1024
-# A silent client is one that sends no packets. Only so much at once of an unfinished
-# one shows that it is alive; a byte now and then does not.
+# So much at once of an unfinished packet shows that a client is alive, and no less.
 PROGRESS_BYTES = 256
 
 
@@ -115,7 +110,6 @@ class ServerProtocol:
         "write_publish",
     )
 
-    # Both are the session's from `accept` on.
     _outgoing: Outgoing
     _received: set[int]
     _later: list[Packet]
@@ -354,9 +348,13 @@ class ServerProtocol:
 
     def acknowledge(self, message: Message, reason: ReasonCode) -> None:
         """Answer a PUBLISH of QoS 1 or 2; 3.1.1 knows no reasons."""
-        if message.flags & QOS_2 and self.version >= 5 and reason.is_failure:
+        is_qos_2, is_open = message.flags & QOS_2, self.state is OPEN
+        if is_open and not is_qos_2 and (not reason or self.version < 5):
+            self.kept += puback_bytes(message.packet_id)
+            return
+        if is_qos_2 and self.version >= 5 and reason.is_failure:
             self._received.discard(message.packet_id)
-        if self.state is OPEN:
+        if is_open:
             self._answer(answer_to_publish(message, reason, self.version))
 
     def challenge(self, reason: ReasonCode, data: bytes | None) -> None:
@@ -377,9 +375,8 @@ class ServerProtocol:
         if self.state is OPEN and self.version >= 5:
             properties = DisconnectProperties(reason_string=text)
             data = encode(Disconnect(reason=reason, properties=properties), 5)
-            self.kept += (
-                data if self._takes(data) else encode(Disconnect(reason=reason), 5)
-            )
+            short = encode(Disconnect(reason=reason), 5)
+            self.kept += data if self._takes(data) else short
         self.state = ServerState.CLOSING
 
     def _fault(self, text: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:

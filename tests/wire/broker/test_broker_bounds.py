@@ -12,6 +12,7 @@ from structiot.mqtt.broker.memory_accounting import (
     CONNECTION_BYTES,
     FLOW_BYTES,
     SESSION_BYTES,
+    delivery_bytes,
 )
 from structiot.mqtt.wire.messages import (
     Puback,
@@ -20,7 +21,7 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.wire.broker.clients import House, delivery_bytes, lasting
+from tests.wire.broker.clients import House, lasting
 
 versions = pytest.mark.parametrize("version", [4, 5])
 
@@ -94,12 +95,12 @@ def test_b28_a_reader_that_takes_nothing_does_not_fill_the_memory_with_qos_1():
     assert len(stuck.protocol.out) < 1200
     outgoing = house.core.sessions["subscriber"].outgoing
     assert len(outgoing.waiting) == 20
-    size = delivery_bytes("a", bytes(95))
+    size = delivery_bytes("a", bytes(95), None)
     assert outgoing.held_bytes == size * (20 + len(outgoing.inflight))
 
 
 def test_b28_a_client_that_never_acknowledges_does_not_fill_the_memory():
-    ten = 10 * delivery_bytes("a", bytes(1000))
+    ten = 10 * delivery_bytes("a", bytes(1000), None)
     house = House(queued_bytes=ten)
     client = house.subscriber("a", qos=1)
     for _ in range(100):
@@ -111,7 +112,8 @@ def test_b28_a_client_that_never_acknowledges_does_not_fill_the_memory():
 
 def test_b28_properties_that_wait_are_bounded_like_payloads():
     properties = {"user_properties": (("key", "v" * 900),)}
-    size = delivery_bytes("a", b"", PublishProperties(**properties))
+    pairs = properties["user_properties"]
+    size = delivery_bytes("a", b"", PublishProperties(user_properties=pairs))
     house = House(queued_bytes=9 * size)
     client = house.subscriber("a", qos=2, version=5, properties={"receive_maximum": 1})
     publisher = house.client("publisher", 5)

@@ -68,6 +68,7 @@ def test_b28_nobody_new_is_let_in_when_all_is_full(
 def test_b28_who_hoards_filters_gets_no_more_when_all_is_crowded():
     house = House(all_bytes=1_000_000)
     hoarders = [house.client(f"h{number}", 5) for number in range(3)]
+    answers: list[list[int]] = []
     for number in range(1000):
         answers = [one.subscribe(f"{number}/{one}") for one in hoarders]
     assert answers == [[FULL]] * 3
@@ -81,6 +82,7 @@ def test_b28_unreleased_messages_are_bounded_and_none_is_lost(version: int):
     house = House(all_bytes=1_000_000, receive_maximum=65_535)
     listener = house.subscriber("a", client_id="listener")
     client = house.client("c", version, **lasting(version))
+    answer: object = None
     for packet_id in range(1, 65_536):
         client.publish("a", b"%d" % packet_id, qos=2, packet_id=packet_id)
         if client.is_ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from structiot.mqtt.broker.memory_accounting import delivery_bytes
 from structiot.mqtt.wire.messages import (
     Disconnect,
     Message,
@@ -17,7 +18,6 @@ from structiot.mqtt.wire.reasons import ReasonCode
 from tests.wire.broker.clients import (
     House,
     ScriptedClient,
-    delivery_bytes,
     lasting,
 )
 
@@ -155,7 +155,7 @@ def test_b7_qos_0_waits_too_where_the_broker_is_told_so(version: int):
     messages = back.got_messages()
     assert [(m.payload, m.qos) for m in messages] == [(b"0", 0), (b"1", 1)]
     session = house.core.sessions["subscriber"]
-    expected = (1, delivery_bytes("a", b"1"))
+    expected = (1, delivery_bytes("a", b"1", None))
     assert (len(session.outgoing), session.outgoing.held_bytes) == expected
 
 
@@ -177,7 +177,7 @@ def test_b7_a_full_queue_drops_by_its_policy_and_counts(policy: str, kept: list[
 
 @pytest.mark.parametrize("policy", ["drop_newest", "drop_oldest"])
 def test_b7_the_bytes_that_wait_are_bounded_too(policy: str):
-    size = delivery_bytes("a", bytes(150))
+    size = delivery_bytes("a", bytes(150), None)
     house = House(queued_bytes=7 * size - 1, queue_policy=policy)
     house.subscriber("a", qos=1, **lasting(4)).lose()
     for _ in range(20):

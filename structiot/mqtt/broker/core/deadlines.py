@@ -91,7 +91,9 @@ class Deadlines:
             self._tidy()
 
     def _tidy(self) -> None:
-        if len(self._heap) > 2 * len(self._alarms) + FEW:
+        if not self._alarms:
+            self._heap.clear()
+        elif len(self._heap) > 2 * len(self._alarms) + FEW:
             self._heap = [one for one in self._heap if one[2].due is not None]
             heapq.heapify(self._heap)
 

@@ -16,7 +16,7 @@ from structiot.mqtt.broker.core.sessions import (
     with_expiry,
 )
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
-from structiot.mqtt.broker.memory_accounting import message_bytes
+from structiot.mqtt.broker.memory_accounting import delivery_bytes
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -78,7 +78,7 @@ class Delivering(Retaining):
             return self._distribute_plain(message, found, origin)
         targets = self._targets_of(message.topic, found, origin)
         published_qos = message.flags >> 1 & 3
-        size = message_bytes(message.topic, message.payload, message.properties)
+        size = delivery_bytes(message.topic, message.payload, message.properties)
         for session, granted, shows_retain, ids in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
@@ -148,7 +148,7 @@ class Delivering(Retaining):
     ) -> None:
         client = session.client
         if client is None or ids:
-            size = message_bytes(message.topic, message.payload, None)
+            size = delivery_bytes(message.topic, message.payload, None)
             self._send(session, message, 0, ids, None, size)
             return
         protocol = client.protocol
@@ -192,7 +192,7 @@ class Delivering(Retaining):
                 flags,
                 properties,
                 expires_at,
-                content_bytes=size,
+                size,
             )
             self._queue(session, flow)
         elif client is None:
@@ -367,7 +367,7 @@ class Delivering(Retaining):
             message.properties = with_expiry(item.properties, item.expires_at - now)
         flags = min(item.qos, subscription.request.qos) << 1 | RETAIN
         session = subscription.session
-        ids, size = subscription.ids, item.content_bytes
+        ids, size = subscription.ids, item.delivery_bytes
         self._send(session, message, flags, ids, item.expires_at, size)
 
 

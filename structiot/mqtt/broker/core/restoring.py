@@ -22,7 +22,7 @@ from structiot.mqtt.broker.core.sessions import (
     Session,
     Subscription,
 )
-from structiot.mqtt.broker.memory_accounting import message_bytes
+from structiot.mqtt.broker.memory_accounting import FLOW_BYTES, delivery_bytes
 from structiot.mqtt.wire.messages import SubscriptionRequest
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -133,10 +133,8 @@ def _put_back(
     payload = b"" if body is None else body.payload
     properties = properties_from(row.properties)
     expires_at = end_of_life(row.expires_at_s, properties)
-    size = 0 if body is None else message_bytes(topic, payload, properties)
-    flow = Delivery(
-        topic, payload, row.flags, properties, expires_at, content_bytes=size
-    )
+    size = FLOW_BYTES if body is None else delivery_bytes(topic, payload, properties)
+    flow = Delivery(topic, payload, row.flags, properties, expires_at, size)
     flow.packet_id, flow.stage = row.packet_id, row.stage
     journal.adopt_flow(session, flow, FlowRow(row.position, body, row.position))
     session.outgoing.restore(flow)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from structiot.mqtt.broker.core.ledger import Ledger
 from structiot.mqtt.broker.memory_accounting import (
     RETAINED_BYTES,
+    delivery_bytes,
     message_bytes,
     topic_bytes,
 )
@@ -32,14 +33,15 @@ class Retained:
     expires_at: float | None
 
     @property
-    def content_bytes(self) -> int:
-        """What its topic, payload and properties cost."""
-        return message_bytes(self.topic, self.payload, self.properties)
+    def delivery_bytes(self) -> int:
+        """What it costs on its way to one client."""
+        return delivery_bytes(self.topic, self.payload, self.properties)
 
     @property
     def held_bytes(self) -> int:
         """What it costs, its place in the tree included."""
-        return self.content_bytes + RETAINED_BYTES + topic_bytes(self.topic)
+        size = message_bytes(self.topic, self.payload, self.properties)
+        return size + RETAINED_BYTES + topic_bytes(self.topic)
 
 
 class _Level:

@@ -45,23 +45,22 @@ class Delivery(Flow):
         flags: QoS and retain.
         properties: Properties of MQTT 5.0.
         expires_at: When it is worth nothing any more.
-        content_bytes: What topic, payload and properties cost.
+        size: What it costs.
     """
 
     __slots__ = ("expires_at",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made for each delivery
         self,
         topic: str,
         payload: bytes,
         flags: int,
         properties: PublishProperties | None = None,
         expires_at: float | None = None,
-        *,
-        content_bytes: int,
+        size: int = FLOW_BYTES,
     ) -> None:
         super().__init__(topic, payload, flags, properties)
-        self.size: int = FLOW_BYTES + content_bytes
+        self.size: int = size
         self.expires_at: float | None = expires_at
 
 

@@ -9,8 +9,10 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from structiot._kit.flow.backoff import Backoff
+from structiot.gateway.announcer import Announcer
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
+from structiot.gateway.records import Records
 from structiot.gateway.retrying import Retrying
 from structiot.model import DeviceInfo
 
@@ -29,6 +31,10 @@ class TopicSink(Protocol):
 
     def clear(self, topic: str) -> None:
         """Want a topic to have no retained message."""
+        ...
+
+    def clear_after(self, topic: str, *, after: str) -> None:
+        """Clear a topic once what is wanted on another one has been published."""
         ...
 
     def tell(self, topic: str, payload: str) -> None:
@@ -60,7 +66,8 @@ class GatewayContext:
         topics: The gateway's topics.
         sink: Where they are published.
         version: Version of structiot, for announcements.
-        announces: Whether devices announce themselves to Home Assistant.
+        records: What stands on the broker, and which source led to which device.
+        announcer: Announces devices, and clears what they leave.
         clock: Tells the time in UTC.
         random: Jitter of the delays.
         retry: When something that failed is tried again.
@@ -71,7 +78,8 @@ class GatewayContext:
     topics: Topics
     sink: TopicSink
     version: str
-    announces: bool
+    records: Records
+    announcer: Announcer
     clock: Callable[[], datetime]
     random: Random
     retry: Backoff

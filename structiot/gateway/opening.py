@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from os import PathLike
+
+import anyio
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
@@ -14,6 +17,7 @@ from structiot.gateway.drivers import Driver
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import load_driver
+from structiot.gateway.state_file import StateFile
 from structiot.mqtt import MqttConfig, Will, open_mqttclient
 
 __all__ = ["open_gateway"]
@@ -27,6 +31,7 @@ _CLIENT_GOODBYE_S = 1.0
 async def open_gateway(
     config: GatewayConfig,
     *,
+    state_file: str | PathLike[str] | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Gateway]:
     """Serve every configured and found device on one MQTT broker.
@@ -40,6 +45,8 @@ async def open_gateway(
 
     Args:
         config: Settings, from `load_config`.
+        state_file: Where the gateway keeps what outlasts a restart, if the
+            configuration names no file; nowhere by default.
         environment: Network, host network, clock and chance; the system's by default;
             the devices are in the same.
 
@@ -51,7 +58,8 @@ async def open_gateway(
         CertificateRefused: The broker's certificate cannot be trusted.
         CommandRefused: The broker refuses the gateway or its subscriptions.
         ConnectFailed: The embedded broker cannot listen at its address.
-        ConfigError: The embedded broker cannot use its store or password file.
+        ConfigError: The embedded broker cannot use its store or password file, or the
+            state file is in use by another gateway.
 
     Example:
         >>> async with open_gateway(load_config("structiot.toml")) as gateway:
@@ -63,9 +71,12 @@ async def open_gateway(
     topics = Topics(
         base=mqtt.base_topic,
         discovery_prefix=mqtt.discovery_prefix,
-        gateway_id=config.gateway.id,
     )
     async with AsyncExitStack() as stack:
+        state = await StateFile.open(
+            config.gateway.state_file or state_file, environment=environment
+        )
+        stack.push_async_callback(_leave_state, state)
         broker, uri = None, mqtt.uri
         if uri is None:
             broker = await stack.enter_async_context(
@@ -85,13 +96,21 @@ async def open_gateway(
         gateway = None
         try:
             async with service_group() as tasks:
-                gateway = Gateway(config, client, topics, tasks, environment)
+                gateway = Gateway(
+                    config, client, topics, tasks, state=state, environment=environment
+                )
                 gateway.broker = broker
                 gateway.start(_drivers_of(config, environment))
                 yield gateway
         finally:
             if gateway is not None:
                 await gateway.say_goodbye()  # noqa: ASYNC102 - bounded, shielded
+
+
+async def _leave_state(state: StateFile) -> None:
+    with anyio.CancelScope(shield=True):
+        await state.save()
+    state.close()
 
 
 def _drivers_of(

@@ -102,8 +102,11 @@ class GatewaySection(Section):
     """`[gateway]`: the gateway itself.
 
     Attributes:
-        id: Name of this gateway in discovery topics; each gateway on one broker
-            has its own.
+        id: Name of this gateway; each gateway on one broker has its own.
+        state_file: File that keeps what shall outlast a restart, such as which device
+            has which topics. By default `structiot run` has one below
+            `~/.local/state/structiot`, and a program none. Relative to the
+            configuration file.
         command_s: Longest time for one command before it is given up.
         goodbye_s: Longest time for telling the broker that all is offline.
         retry_max_s: Longest wait between two attempts to reach a device.
@@ -112,6 +115,7 @@ class GatewaySection(Section):
     """
 
     id: DeviceId = "structiot"
+    state_file: Annotated[str | None, NamedFile(beside_config)] = None
     command_s: Annotated[float, seconds(0.1, 600)] = 15.0
     goodbye_s: Annotated[float, seconds(0.1, 60)] = 3.0
     retry_max_s: Annotated[float, seconds(1, 3600)] = 60.0

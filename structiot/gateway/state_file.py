@@ -1,0 +1,220 @@
+"""What a gateway keeps beyond its end: a small JSON file with sections by name.
+
+    state = await StateFile.open("/var/lib/structiot/house.json", environment=environment)
+    meters = state.section("energy")
+    meters["structiot/kitchen"] = 12.5
+    await state.save()
+
+The file is written whole, beside itself, and then takes the place of the one before: who
+is killed at any moment leaves the old one or the new one. One gateway uses it at a time.
+A file that cannot be used costs what it held and nothing else: it is said, set aside as
+`<name>.bad`, and a new one is begun. Without a path all is kept in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import suppress
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import anyio.to_thread
+
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+_HAS_LOCKS = fcntl is not None
+
+__all__ = ["StateFile", "default_state_file"]
+
+_VERSION = 1
+_SAVE_EVERY_S = 1.0
+_MAX_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+def default_state_file(name: str) -> Path | None:
+    """Name the state file of a program that was told of none; None without a home.
+
+    It is in `$STATE_DIRECTORY` (systemd's), else in `structiot` below
+    `$XDG_STATE_HOME`, which is `~/.local/state` by default.
+    """
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given) / f"{name}.json"
+    xdg = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not xdg.is_absolute():
+        try:
+            xdg = Path.home() / ".local" / "state"
+        except RuntimeError:
+            return None
+    return xdg / "structiot" / f"{name}.json"
+
+
+class StateFile:
+    """The sections of one file; made by `StateFile.open`, and closed by its holder.
+
+    Attributes:
+        path: Where it is; None if it is in memory only.
+    """
+
+    def __init__(self, path: Path | None, environment: Environment) -> None:
+        self.path: Path | None = path
+        self._environment = environment
+        self._sections: dict[str, dict[str, Any]] = {}
+        self._limiter = anyio.CapacityLimiter(1)
+        self._wanted = anyio.Event()
+        self._trouble = ""
+        self._lock: int | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | PathLike[str] | None,
+        *,
+        environment: Environment = SYSTEM_ENVIRONMENT,
+    ) -> Self:
+        """Read a file, or begin one that is not there yet.
+
+        Args:
+            path: Where it is; its folder is made. None keeps everything in memory.
+            environment: Tells when it is written.
+
+        Raises:
+            ConfigError: Another process uses it, or no file has such a name.
+        """
+        if path is not None and "\0" in fspath(path):
+            raise ConfigError("the state file cannot be used: no file has such a name")
+        state = cls(None if path is None else Path(fspath(path)), environment)
+        if state.path is not None:
+            await state._in_thread(state._read)
+        return state
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Give a section, to be read and changed in place; it holds what JSON can."""
+        return self._sections.setdefault(name, {})
+
+    def save_soon(self) -> None:
+        """Have the file written by `run`, with all that has changed by then."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Write soon after `save_soon` was called, once a second at most."""
+        while True:
+            await self._wanted.wait()
+            await self.save()
+            await anyio.sleep(_SAVE_EVERY_S)
+
+    async def save(self) -> None:
+        """Write the file now.
+
+        A failure (a full disk, a folder that was taken away) is logged once until it is
+        over, and raises nothing. A cancellation waits until the file is whole.
+        """
+        self._wanted = anyio.Event()
+        if self.path is None:
+            return
+        saved_at = self._environment.now_utc().isoformat(timespec="seconds")
+        content = {"version": _VERSION, "saved_at": saved_at}
+        text = json.dumps({**content, "sections": self._sections})
+        try:
+            await self._in_thread(self._write, self.path, text.encode())
+        except OSError as exc:
+            if self._trouble != str(exc):
+                self._trouble = str(exc)
+                _log.warning("what shall outlast a restart cannot be written: %s", exc)
+        else:
+            if self._trouble:
+                _log.info("%s is written again", self.path)
+            self._trouble = ""
+
+    def close(self) -> None:
+        """Let another process have the file; closing twice is harmless."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    # ------------------------------------------------------------ in a thread
+
+    async def _in_thread(self, work: Any, *args: Any) -> None:  # noqa: ANN401 - any function
+        await anyio.to_thread.run_sync(work, *args, limiter=self._limiter)
+
+    def _read(self) -> None:
+        path = self.path
+        assert path is not None  # noqa: S101 - called with a path only
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._take_lock(path)
+            if path.is_file():
+                self._sections = _sections_in(path)
+        except OSError as exc:
+            self._trouble = str(exc)
+            _log.warning("what an earlier run has kept cannot be read: %s", exc)
+        except ValueError as exc:
+            aside = path.with_name(f"{path.name}.bad")
+            with suppress(OSError):
+                path.replace(aside)
+            _log.warning("%s is begun anew, the old one is %s: %s", path, aside, exc)
+
+    def _take_lock(self, path: Path) -> None:
+        if not _HAS_LOCKS:
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(path.with_name(f".{path.name}.lock"), flags, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = (
+                f"{path} is in use by another gateway: stop that one, or give this one "
+                "its own by state_file in [gateway]"
+            )
+            raise ConfigError(message) from None
+        except OSError:
+            os.close(lock)  # A file system without locks.
+        else:
+            self._lock = lock
+
+    @staticmethod
+    def _write(path: Path, data: bytes) -> None:
+        beside = path.with_name(f".{path.name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        file = os.open(beside, flags, 0o600)
+        try:
+            os.fchmod(file, 0o600)
+            while data:
+                data = data[os.write(file, data) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        beside.replace(path)
+
+
+def _sections_in(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the sections of a file.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError("it is too large")
+    try:
+        content = json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
+        raise ValueError("it is not of this version")
+    sections = content.get("sections")
+    if not isinstance(sections, dict):
+        raise ValueError("it has no sections")  # noqa: TRY004 - of what was read
+    return {name: one for name, one in sections.items() if isinstance(one, dict)}

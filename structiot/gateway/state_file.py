@@ -157,6 +157,8 @@ class StateFile:
             self._take_lock(path)
             if path.is_file():
                 self._sections = _sections_in(path)
+        except ConfigError:
+            raise
         except OSError as exc:
             self._trouble = str(exc)
             _log.warning("what an earlier run has kept cannot be read: %s", exc)

@@ -6,6 +6,7 @@ nox -s versions      the tests on each Python that is installed
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
+nox -s home_assistant        Home Assistant itself beside the gateway
 """
 
 from __future__ import annotations
@@ -182,6 +183,13 @@ def interop(session: nox.Session) -> None:
     """Try other brokers and other clients; tests/interop_mqtt/README.md has which."""
     install(session, "test")
     pytest(session, "-q", "tests/interop_mqtt", *session.posargs)
+
+
+@nox.session
+def home_assistant(session: nox.Session) -> None:
+    """Run Home Assistant beside the gateway; its own Python, 3.13, gets it from PyPI."""
+    install(session, "test")
+    pytest(session, "-q", "tests/home_assistant", *session.posargs)
 
 
 @nox.session

@@ -14,8 +14,9 @@ read: from the state file, and from the announcements that the broker retains.
 * What is left is shown as offline as long as it may turn up: its driver has not started or
   searches, or a listed device has not said yet who it is. Else it is taken off.
 
-Announcements of other programs are never touched, nor are those of another gateway that is
-online: a device that such a one has announced is not announced a second time.
+Announcements of other programs are never touched. A device that another gateway has announced
+is not announced a second time while that one is online; else it is taken over, for that
+may well be this gateway before its base topic was changed.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Announcer:
         self._left: dict[str, None] = {one.root: None for one in records}
         self._displaced: list[DeviceRecord] = []
         self._foreign: dict[str, Announcement] = {}
+        self._orphaned: dict[str, Announcement] = {}
+        self._seen: set[str] = set()
         self._bases = records.places("base", topics.base)
         self._prefixes = records.places("prefix", topics.discovery_prefix)
         records.keep_places("base", self._bases)
@@ -117,10 +120,9 @@ class Announcer:
     def is_reserved(self, slug: str, info: DeviceInfo) -> bool:
         """Whether a level in topics is that of another device, which may turn up."""
         record = self._records.at(self._topics.root(slug))
-        if record is None or not record.id:
+        if record is None or record.id in {"", info.id}:
             return False
-        is_other = record.identity != (info.system, info.id)
-        return is_other and self._may_come_later(record)
+        return self._may_come_later(record)
 
     def occupy(self, root: str, system: str, *, is_chosen: bool) -> None:
         """Take a root for a device; who it is may not be known yet."""
@@ -171,20 +173,12 @@ class Announcer:
             # It keeps silent about who it is: it is taken for the one it was.
             record.id = before.id if before.system == record.system else ""
         had = before.platforms | before.gone
-        gone = {key: had[key] for key in had if key not in record.platforms}
+        record.gone = {key: had[key] for key in had if key not in record.platforms}
         if before.id and before.identity != record.identity:
             record.config = ""
-            for key in gone:
-                self._clear(before.state(key))
             self._displaced.append(before)
-            return
-        removed = before.removed | gone
-        record.gone = gone
-        record.removed = {
-            key: removed[key]
-            for key in list(removed)[-_MAX_GONE:]
-            if key not in record.platforms
-        }
+        else:
+            _take_away(record, before.removed | record.gone)
 
     def _announce(self, record: DeviceRecord) -> None:
         """Bring everything in order that stands under a device's identity."""
@@ -196,6 +190,10 @@ class Announcer:
         if build is not None:
             topic = self._topic_of(record)
             old_configs = {record.config}
+            if (orphan := self._orphaned.pop(topic, None)) is not None:
+                left = DeviceRecord.announced(orphan)
+                _take_away(record, left.platforms)
+                old_topics += left.topics
             for other in self._records.of(*record.identity):
                 if other.root != record.root:
                     old_configs.add(other.config)
@@ -272,12 +270,16 @@ class Announcer:
     def _take_off(self, record: DeviceRecord) -> None:
         self._left.pop(record.root, None)
         self._records.drop(record)
-        for topic in record.topics:
-            self._clear(topic)
+        config = record.config
         others = self._records.of(*record.identity)
-        is_elsewhere = any(one.config == record.config for one in others)
-        if record.config not in {"", *self._foreign} and not is_elsewhere:
-            self._clear(record.config)
+        is_elsewhere = any(one.config == config for one in others)
+        if config in {"", *self._foreign} or is_elsewhere:
+            config = ""
+        else:
+            self._clear(config)
+        # Home Assistant complains of empty states while it has the entities.
+        for topic in record.topics:
+            self._clear(topic, after=config)
 
     # ------------------------------------------------------------ what was left
 
@@ -322,7 +324,8 @@ class Announcer:
         for topic in earlier.drivers:
             if topic not in wanted:
                 self._clear(topic)
-        self._foreign = earlier.foreign
+        self._foreign, self._orphaned = earlier.foreign, earlier.orphaned
+        self._seen = earlier.seen
         for one in earlier.own:
             self._take_announcement(one)
 
@@ -336,13 +339,7 @@ class Announcer:
             self._displaced.append(found)
             return
         if self._present.get(found.root) is not None:
-            gone = {
-                key: platform
-                for key, platform in found.platforms.items()
-                if key not in known.platforms
-            }
-            known.gone |= gone
-            known.removed |= gone
+            known.gone |= _take_away(known, found.platforms)
         else:
             platforms = {**found.platforms, **known.platforms}
             known = replace(known, id=found.id, platforms=platforms)
@@ -354,8 +351,6 @@ class Announcer:
     async def _begin(self) -> None:
         """Announce what waits, and show what is left as offline."""
         self.is_read = True
-        for topic in self._records.take_cleared():
-            self._sink.clear(topic)
         while self._displaced:
             self._suspend(self._displaced.pop())
         for record in self._records:
@@ -370,6 +365,11 @@ class Announcer:
                 record.config = ""
             if record.has_topics and self._may_come_later(record):
                 self._sink.retain(record.availability, OFFLINE)
+        # What is in use again is not on that list any more.
+        read = tuple(f"{prefix}/device/" for prefix in self._prefixes)
+        for topic in self._records.take_cleared():
+            if topic in self._seen or not topic.startswith(read):
+                self._sink.clear(topic)
         self.settle_soon()
         self._forget_old_places()
 
@@ -386,6 +386,13 @@ class Announcer:
         ]
         self._records.keep_places("base", [*old_bases, base])
         self._records.keep_places("prefix", [*old_prefixes, prefix])
+
+
+def _take_away(record: DeviceRecord, had: Mapping[str, str]) -> dict[str, str]:
+    """Have the announcement say which of the entities that a device had are gone."""
+    gone = {key: had[key] for key in had if key not in record.platforms}
+    record.removed |= dict(list(gone.items())[-_MAX_GONE:])
+    return gone
 
 
 def _only_announced(record: DeviceRecord, config: str) -> DeviceRecord:

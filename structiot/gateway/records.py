@@ -120,6 +120,7 @@ class Records:
         self._sources = state.section(_SOURCES)
         self._places = state.section(_PLACES)
         self._cleared = state.section(_CLEARED)
+        self._cleared_before = dict.fromkeys(self._cleared)
         self._by_root: dict[str, DeviceRecord] = {}
         self._by_identity: dict[Identity, dict[str, None]] = {}
         for root, given in list(self._devices.items())[:_MAX_RECORDS]:
@@ -151,6 +152,7 @@ class Records:
         if self._cleared:
             for topic in (record.config, *record.topics):
                 self._cleared.pop(topic, None)
+                self._cleared_before.pop(topic, None)
         written = {
             "system": record.system,
             "id": record.id,
@@ -184,14 +186,20 @@ class Records:
 
     def clears(self, topic: str) -> None:
         """Remember a topic that is taken off the broker, until the next run has, too."""
+        self._cleared_before.pop(topic, None)
         if len(self._cleared) < _MAX_CLEARED and topic not in self._cleared:
             self._cleared[topic] = 0
             self._state.save_soon()
 
     def take_cleared(self) -> list[str]:
-        """Give what the run before took off: it may have been killed meanwhile."""
-        topics = list(self._cleared)
-        self._cleared.clear()
+        """Give what the run before took off, and is not in use again.
+
+        It may have been killed before that was published.
+        """
+        topics = list(self._cleared_before)
+        self._cleared_before.clear()
+        for topic in topics:
+            self._cleared.pop(topic, None)
         return topics
 
     # ------------------------------------------------------------ sources

@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from structiot.gateway.entities.announcement import Announcement, read_announcement
+from structiot.gateway.entities.discovery import ORIGIN
 from structiot.gateway.entities.topics import (
     GATEWAY_LEVEL,
     ONLINE,
@@ -33,13 +34,16 @@ class Earlier:
 
     Attributes:
         own: Announcements that this gateway has made.
-        foreign: Those of other gateways that are online, for devices that this one
-            would announce in the same place, by topic.
+        foreign: Those of other gateways, by topic, if they are online.
+        orphaned: Those of other gateways, by topic, if they are not.
+        seen: Every discovery topic that has something of this program.
         drivers: Topics that tell of the drivers of this gateway.
     """
 
     own: list[Announcement] = field(default_factory=list)
     foreign: dict[str, Announcement] = field(default_factory=dict)
+    orphaned: dict[str, Announcement] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
     drivers: list[str] = field(default_factory=list)
 
 
@@ -49,8 +53,7 @@ async def read_earlier(
     """Read what an earlier run left; returns when no more has come for a while.
 
     An announcement is this gateway's own if its base topic is, for no two gateways share
-    one. It may also have had another base topic before: that of a gateway which is not
-    online, but has announced something in the very place where this one would.
+    one.
 
     Args:
         client: The connection to the broker.
@@ -68,6 +71,8 @@ async def read_earlier(
         if is_driver and base in bases:
             found.drivers.append(message.topic)
             return
+        if f"/device/{ORIGIN}_" in message.topic and len(found.seen) < _MOST:
+            found.seen.add(message.topic)
         one = read_announcement(message.topic, message.payload)
         if one is None:
             return
@@ -87,7 +92,7 @@ async def read_earlier(
     online = await _online(client, {one.base for one in found.foreign.values()})
     for topic, one in list(found.foreign.items()):
         if one.base not in online:
-            found.own.append(found.foreign.pop(topic))
+            found.orphaned[topic] = found.foreign.pop(topic)
     return found
 
 

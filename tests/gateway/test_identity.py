@@ -9,6 +9,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -248,7 +249,7 @@ async def test_a_chosen_place_stays_whoever_comes_first(kept):
 async def test_what_another_gateway_has_announced_and_serves_is_left_to_it(caplog):
     async with house() as home, home.strip():
         device = {"host": HOST, "name": "Desk"}
-        other = {"mqtt": {"base_topic": "other"}, "gateway": {"id": "other"}}
+        other: Any = {"mqtt": {"base_topic": "other"}, "gateway": {"id": "other"}}
         async with home.gateway(device, **other):
             assert home.announced == {CONFIG: "other/desk"}
             async with home.gateway(device):

@@ -348,14 +348,17 @@ async def energy_is_valid(api: Api, meters: list[str]) -> None:
         "energy/save_prefs", energy_sources=[source], device_consumption=devices
     )
 
+    async def issues() -> list[Any]:
+        found = await api.ask("energy/validate")
+        return [
+            *itertools.chain(*found["energy_sources"], *found["device_consumption"])
+        ]
+
     async def has_statistics() -> bool:
-        listed = await api.ask("recorder/list_statistic_ids", statistic_type="sum")
-        return set(meters) <= {one["statistic_id"] for one in listed}
+        return "statistics_not_defined" not in [one["type"] for one in await issues()]
 
     # They are compiled every five minutes.
     await api.until(has_statistics, within_s=400, what="there are no statistics")
-    found = await api.ask("energy/validate")
-    assert not any(itertools.chain(*found["energy_sources"]))
-    assert not any(itertools.chain(*found["device_consumption"]))
+    assert await issues() == []
     wrong = await api.ask("recorder/validate_statistics")
     assert set(wrong) & set(meters) == set()

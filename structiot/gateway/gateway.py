@@ -273,5 +273,9 @@ class Gateway:
         last = [(self.topics.availability(slug), OFFLINE) for slug in slugs]
         last.append((self.topics.gateway_availability, OFFLINE))
         if self.config.gateway.forget_on_exit:
-            last += [(topic, "") for topic in self.publisher.wanted]
+            # Home Assistant complains of empty states while it has the entities.
+            topics = [*self._announcer.announced, *self.publisher.wanted]
+            last += [(topic, "") for topic in dict.fromkeys(topics)]
+            if self.is_connected:
+                self._context.records.forget()
         await self.publisher.say_goodbye(last, goodbye_s=self.config.gateway.goodbye_s)

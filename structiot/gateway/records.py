@@ -170,6 +170,11 @@ class Records:
         if self._devices.pop(record.root, None) is not None:
             self._state.save_soon()
 
+    def forget(self) -> None:
+        """Forget all records: nothing of them is on the broker any more."""
+        for record in self:
+            self.drop(record)
+
     def _index(self, record: DeviceRecord) -> None:
         self._by_root[record.root] = record
         self._by_identity.setdefault(record.identity, {})[record.root] = None

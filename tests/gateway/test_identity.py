@@ -16,6 +16,7 @@ import pytest
 
 from structiot.gateway import load_config, open_gateway
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.state_file import StateFile
 from tests.gateway.houses import (
     HOST,
     OTHER,
@@ -198,6 +199,26 @@ async def test_a_listed_strip_with_another_address_is_followed(state_file, caplo
         assert "" not in home.of(CONFIG)
 
 
+async def test_a_listed_strip_without_a_name_is_followed_too(kept):
+    async with house(kept) as home:
+        for host in (HOST, OTHER_HOST):
+            async with home.strip(host), home.gateway({"host": HOST}, discover=True):
+                assert home.announced == {CONFIG: f"structiot/{SLUG}"}
+                assert home.retained[f"structiot/{SLUG}/availability"] == "online"
+
+
+async def test_another_strip_is_taken_for_a_listed_one_that_is_not_found(kept, caplog):
+    device = {"host": HOST, "name": "Desk"}
+    async with house(kept) as home:
+        async with home.strip(), home.gateway(device, discover=True):
+            pass
+        async with home.strip(serial=OTHER), home.gateway(device, discover=True):
+            assert home.announced == {config_topic(OTHER): "structiot/desk"}
+            assert home.retained["structiot/desk/availability"] == "online"
+    said = f"the strip at {HOST} is {OTHER}, not {SERIAL}, which is not found"
+    assert caplog.messages.count(said) == 1
+
+
 async def test_listed_strips_that_swapped_their_addresses_are_followed(kept):
     devices = [{"host": HOST, "name": "Desk"}, {"host": OTHER_HOST, "name": "Sofa"}]
     right = {CONFIG: "structiot/desk", config_topic(OTHER): "structiot/sofa"}
@@ -244,6 +265,62 @@ async def test_a_chosen_place_stays_whoever_comes_first(kept):
                     seen.append(home.announced)
     assert seen == [seen[0]] * 4
     assert sorted(seen[0].values()) == ["structiot/toy_a_b", "structiot/toy_a_b_2"]
+
+
+async def test_a_device_that_gets_another_name_meanwhile_keeps_its_announcement(
+    state_file,
+):
+    device = plug()
+    renamed = anyio.Event()
+
+    async def name_it(driver: ScriptedDriver) -> None:
+        driver.registry.add(source_of(device, name="Plug"))
+        driver.registry.started()
+        await renamed.wait()
+        driver.registry.add(source_of(device, name="Lamp"))
+        await anyio.sleep_forever()
+
+    async with house(state_file) as home:
+        with with_driver("toy", scripted(name_it)):
+            config = load_config({"mqtt": {"uri": URI}, "toy": {}})
+            async with open_gateway(
+                config, state_file=state_file, environment=home.environment
+            ):
+                await anyio.sleep(30)
+                (topic,) = home.announced
+                renamed.set()
+                await anyio.sleep(30)
+                assert home.announced == {topic: "structiot/lamp"}
+                assert home.roots == {"structiot/lamp"}
+        assert "" not in home.of(topic)
+        assert home.doubled == []
+
+
+async def test_what_a_killed_gateway_could_not_clear_any_more_is_cleared_later(kept):
+    old, used = "structiot/old/port_1/state", "structiot/desk/availability"
+    state = await StateFile.open(kept)
+    state.section("cleared").update({old: 0, used: 0})
+    await state.save()
+    state.close()
+    async with house(kept) as home, home.strip():
+        for topic in (old, used):
+            await home.client.publish(topic, b"ON", qos=1, retain=True)
+        async with home.gateway({"host": HOST, "name": "Desk"}):
+            assert old not in home.retained
+        assert "" not in home.of(used)
+
+
+async def test_a_gateway_that_forgets_takes_back_announcements_first(state_file):
+    async with house(state_file) as home, home.strip():
+        forget = {"forget_on_exit": True}
+        async with home.gateway({"host": HOST, "name": "Desk"}, gateway=forget):
+            home.history.clear()
+        assert home.retained == {}
+        assert home.history[-1][0] != CONFIG
+        cleared = [topic for topic, payload in home.history if not payload]
+        assert cleared[0] == CONFIG
+        async with home.gateway(discover=True):
+            assert home.roots == {f"structiot/{SLUG}"}
 
 
 async def test_what_another_gateway_has_announced_and_serves_is_left_to_it(caplog):

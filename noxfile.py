@@ -2,11 +2,12 @@
 
 nox                  lint, types, arch, tests, docs, examples, driver_package, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
-nox -s versions      the tests on each Python that is installed
+nox -s versions      the tests on each Python that is installed, pyenv's and uv's too
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
-nox -s home_assistant        Home Assistant itself beside the gateway
+nox -s home_assistant   Home Assistant itself beside the gateway
+nox -s hostile      peers that want harm; prints a table of the harm they did
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
+EXAMPLES = [
+    f"tests/test_{what}.py" for what in ("examples", "documents", "shell_blocks")
+]
+# Four workers for two cores: many tests wait for programs and sockets.
+PARALLEL = ["-n", "4", "--dist", "worksteal"]
 BLOCKING_CALLS = (
     "socket.gethostbyname->anyio.getaddrinfo,"
     "hashlib.pbkdf2_hmac->anyio.to_thread.run_sync"
@@ -28,7 +35,26 @@ BLOCKING_CALLS = (
 # pip asks the system which certificates to trust; uv has to be told to.
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
-nox.needs_version = ">=2025.5.1"
+
+def find_what_is_beside_the_path() -> None:
+    """Find the Pythons of pyenv and uv where no PATH leads, and uv beside nox."""
+    home, given = Path.home(), os.environ.get
+    pyenv = Path(given("PYENV_ROOT") or home / ".pyenv") / "versions"
+    uv = Path(
+        given("UV_PYTHON_INSTALL_DIR") or home / ".local" / "share" / "uv" / "python"
+    )
+    found = [*sorted(pyenv.glob("3.*/bin")), *sorted(uv.glob("cpython-3*/bin"))]
+    folders = map(str, [*found, Path(sys.executable).parent])
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
+    # The shims of pyenv may come before: they run only what is chosen here.
+    chosen = [folder.parent.name for folder in found if folder.is_relative_to(pyenv)]
+    if chosen:
+        os.environ.setdefault("PYENV_VERSION", ":".join(chosen))
+
+
+find_what_is_beside_the_path()
+
+nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
@@ -52,7 +78,10 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest; `-bb` makes a comparison of bytes with str an error."""
+    """Run pytest; `-bb` makes a comparison of bytes with str an error.
+
+    The workers of xdist get it by `tests/_support/workers.py`.
+    """
     session.run("python", "-bb", "-m", "pytest", *arguments)
 
 
@@ -104,18 +133,16 @@ def arch(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session) -> None:
-    """Run all that has no session of its own, in parallel unless told otherwise.
-
-    Four workers for two cores: many tests wait for programs and sockets.
-    """
+    """Run all that has no session of its own, in parallel unless told otherwise."""
     install(session, "test")
-    arguments = session.posargs or ["-n", "4", "--dist", "worksteal", "--uvloop"]
-    pytest(
-        session,
-        "--ignore=tests/test_examples.py",
-        "--ignore=tests/test_architecture.py",
-        *arguments,
-    )
+    others = [f"--ignore={path}" for path in (*EXAMPLES, "tests/test_architecture.py")]
+    pytest(session, *others, *(session.posargs or [*PARALLEL, "--uvloop"]))
+
+
+def run_all_tests(session: nox.Session) -> None:
+    """Run all that does not judge the sources, in parallel unless told otherwise."""
+    arguments = session.posargs or PARALLEL
+    pytest(session, "-q", "--ignore=tests/test_architecture.py", *arguments)
 
 
 @nox.session
@@ -141,10 +168,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run each example on both backends and compare what it prints."""
+    """Run the examples, and all code that stands in the README and in the pages."""
     install(session, "test")
-    arguments = session.posargs or ["-n", "3"]
-    pytest(session, "-q", "tests/test_examples.py", *arguments)
+    pytest(session, "-q", *EXAMPLES, *(session.posargs or PARALLEL))
 
 
 @nox.session
@@ -181,6 +207,7 @@ def engines(session: nox.Session) -> None:
 @nox.session
 def interop(session: nox.Session) -> None:
     """Try other brokers and other clients; tests/interop_mqtt/README.md has which."""
+    session.run("scripts/prepare.sh", "interop", external=True)
     install(session, "test")
     pytest(session, "-q", "tests/interop_mqtt", *session.posargs)
 
@@ -197,6 +224,13 @@ def faults(session: nox.Session) -> None:
     """Break connections and kill processes while messages that count are under way."""
     install(session, "test")
     pytest(session, "-q", "tests/faults_long", *session.posargs)
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Let hostile peers at it; watch the loop, the memory and a good client."""
+    install(session, "test")
+    pytest(session, "-q", "tests/hostile", *session.posargs)
 
 
 @nox.session
@@ -234,7 +268,7 @@ def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest dependencies that the project says it accepts."""
     packages = nox.project.dependency_groups(PYPROJECT, "test")
     session.install("--resolution=lowest-direct", "-e", ".[all]", *packages)
-    pytest(session, "-q", "--ignore=tests/test_architecture.py", *session.posargs)
+    run_all_tests(session)
 
 
 @nox.session
@@ -244,8 +278,9 @@ def wheel(session: nox.Session) -> None:
     session.install(".[all]", *packages)
     away = Path(session.create_tmp()) / "away"
     shutil.rmtree(away, ignore_errors=True)
-    for folder in ("docs", "examples", "tests"):
+    for folder in ("benchmarks", "docs", "examples", "scripts", "tests"):
         shutil.copytree(folder, away / folder)
-    shutil.copy("pyproject.toml", away)
+    for file in ("README.md", "noxfile.py", "pyproject.toml"):
+        shutil.copy(file, away)
     session.chdir(away)
-    pytest(session, "-q", "--ignore=tests/test_architecture.py", *session.posargs)
+    run_all_tests(session)

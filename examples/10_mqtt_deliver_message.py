@@ -1,12 +1,13 @@
 """Subscribe the way of distmqtt: one queue for the whole client.
 
 Run:
+    python examples/10_mqtt_deliver_message.py
     python examples/10_mqtt_deliver_message.py mqtt://127.0.0.1:1883/
 
 Prints:
     1: $SYS/broker/uptime => b'... seconds'
-    2: $SYS/broker/load/messages/received/1min => b'...'
-    3: $SYS/broker/load/messages/received/5min => b'...'
+    2: $SYS/broker/clients/... => b'...'
+    3: $SYS/broker/clients/... => b'...'
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import sys
 import anyio
 
 from structiot.mqtt import QOS_1, QOS_2, ClientException, open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 
-async def main() -> None:
+async def deliver(uri: str) -> None:
     """Read a few figures that the broker publishes about itself."""
     try:
-        async with open_mqttclient(sys.argv[1]) as client:
+        async with open_mqttclient(uri) as client:
             await client.subscribe(
-                [("$SYS/broker/uptime", QOS_1), ("$SYS/broker/load/#", QOS_2)]
+                [("$SYS/broker/uptime", QOS_1), ("$SYS/broker/clients/#", QOS_2)]
             )
             for i in range(1, 4):
                 message = await client.deliver_message()
@@ -32,9 +34,15 @@ async def main() -> None:
                 packet = message.publish_packet
                 topic = packet.variable_header.topic_name
                 print(f"{i}: {topic} => {packet.payload.data!r}")
-            await client.unsubscribe(["$SYS/broker/uptime", "$SYS/broker/load/#"])
+            await client.unsubscribe(["$SYS/broker/uptime", "$SYS/broker/clients/#"])
     except ClientException as error:
         print(f"Client exception: {error}")
+
+
+async def main() -> None:
+    """Give the address of a broker; without one, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await deliver(sys.argv[1] if len(sys.argv) > 1 else broker.uri)
 
 
 anyio.run(main)

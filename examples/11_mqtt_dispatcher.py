@@ -1,13 +1,14 @@
 """Let two tasks listen at once, each to its own subscription of one client.
 
 Run:
+    python examples/11_mqtt_dispatcher.py
     python examples/11_mqtt_dispatcher.py mqtt://127.0.0.1:1883/
 
 Prints:
     uptime 1: $SYS/broker/uptime => b'... seconds'
-    load 1: $SYS/broker/load/messages/received/1min => b'...'
-    load 2: $SYS/broker/load/messages/received/5min => b'...'
-    load 3: $SYS/broker/load/messages/received/15min => b'...'
+    clients 1: $SYS/broker/clients/... => b'...'
+    clients 2: $SYS/broker/clients/... => b'...'
+    clients 3: $SYS/broker/clients/... => b'...'
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import anyio
 
 from structiot.mqtt import QOS_1, QOS_2, MqttClient, open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 lines: list[str] = []
 
@@ -36,13 +38,19 @@ async def show(client: MqttClient, name: str, topic: str, qos: int, limit: int) 
                 break
 
 
-async def main() -> None:
+async def listen(uri: str) -> None:
     """Run both listeners until each has seen enough."""
-    async with open_mqttclient(sys.argv[1]) as client, anyio.create_task_group() as tg:
+    async with open_mqttclient(uri) as client, anyio.create_task_group() as tg:
         tg.start_soon(show, client, "uptime", "$SYS/broker/uptime", QOS_1, 1)
-        tg.start_soon(show, client, "load", "$SYS/broker/load/#", QOS_2, 3)
+        tg.start_soon(show, client, "clients", "$SYS/broker/clients/#", QOS_2, 3)
     # Which of the two was first is up to the event loop.
-    print("\n".join(sorted(lines, key=lambda line: line.startswith("load"))))
+    print("\n".join(sorted(lines, key=lambda line: line.startswith("clients"))))
+
+
+async def main() -> None:
+    """Give the address of a broker; without one, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await listen(sys.argv[1] if len(sys.argv) > 1 else broker.uri)
 
 
 anyio.run(main)

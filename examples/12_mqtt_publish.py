@@ -1,6 +1,7 @@
 """Publish at each QoS, in parallel and in sequence.
 
 Run:
+    python examples/12_mqtt_publish.py
     python examples/12_mqtt_publish.py mqtt://127.0.0.1:1883/
 
 Prints:
@@ -17,6 +18,7 @@ import sys
 import anyio
 
 from structiot.mqtt import QOS_0, QOS_1, QOS_2, ConnectException, open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 
 async def in_parallel(uri: str) -> None:
@@ -41,9 +43,11 @@ async def in_sequence(uri: str) -> None:
 
 
 async def main() -> None:
-    """Do both, and once more where nobody listens."""
-    await in_parallel(sys.argv[1])
-    await in_sequence(sys.argv[1])
+    """Do both on a broker, named or embedded, and once more where nobody listens."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        uri = sys.argv[1] if len(sys.argv) > 1 else broker.uri
+        await in_parallel(uri)
+        await in_sequence(uri)
     await in_sequence("mqtt://127.0.0.1:1/")
 
 

@@ -1,6 +1,7 @@
 """Settings by distmqtt's names: defaults by topic, and codecs with parameters.
 
 Run:
+    python examples/13_mqtt_configuration.py
     python examples/13_mqtt_configuration.py mqtt://127.0.0.1:1883/
 
 Prints:
@@ -16,14 +17,10 @@ import sys
 import anyio
 
 from structiot.mqtt import open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 config = {
     "keep_alive": 10,
-    "ping_delay": 1,
-    "default_qos": 0,
-    "default_retain": False,
-    "auto_reconnect": True,
-    "reconnect_max_interval": 5,
     "reconnect_retries": 10,
     "topics": {
         "examples/13/test": {"qos": 1},
@@ -38,9 +35,9 @@ config = {
 }
 
 
-async def main() -> None:
+async def publish_and_read(uri: str) -> None:
     """Publish with three ways of saying yes and no, and read them back."""
-    async with open_mqttclient(sys.argv[1], config=config) as client:
+    async with open_mqttclient(uri, config=config) as client:
         for topic, codec, value, qos in (
             ("examples/13/test", "bool", True, None),
             ("examples/13/some_topic", "yesno", False, None),
@@ -51,6 +48,12 @@ async def main() -> None:
                 message = await anext(messages)
                 said = f"{message.data} from {message.payload!r}"
                 print(f"{topic} came at QoS {message.qos}: {said}")
+
+
+async def main() -> None:
+    """Give the address of a broker; without one, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await publish_and_read(sys.argv[1] if len(sys.argv) > 1 else broker.uri)
 
 
 anyio.run(main)

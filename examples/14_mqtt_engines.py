@@ -1,6 +1,7 @@
 """Run the same program on our engine or on the package distmqtt.
 
 Run:
+    python examples/14_mqtt_engines.py
     python examples/14_mqtt_engines.py mqtt://127.0.0.1:1883/ structiot
 
 Prints:
@@ -19,9 +20,10 @@ import sys
 import anyio
 
 from structiot import UsageError, open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 
-async def main(uri: str, engine: str) -> None:
+async def use(uri: str, engine: str = "structiot") -> None:
     """Do what an ordinary program does: read, publish, watch, and catch an error."""
     async with open_mqttclient(uri, codec="float", engine=engine) as client:
         print("connected" if client.is_connected else "not connected")
@@ -35,7 +37,7 @@ async def main(uri: str, engine: str) -> None:
                 name = message.topic.rpartition("/")[2]
                 print(f"{name} draws {message.data} W (QoS {message.qos})")
             await client.publish("examples/14/attic", "much", codec="utf8")
-            print(f"what is no number comes as {(await anext(messages)).data}")
+            print(f"what is no number comes as {(await anext(messages)).data!r}")
 
         try:
             await client.publish("a/#", 1.0)
@@ -45,4 +47,10 @@ async def main(uri: str, engine: str) -> None:
         print(f"{counted.connections} connection, {counted.dropped} messages dropped")
 
 
-anyio.run(main, sys.argv[1], sys.argv[2])
+async def main() -> None:
+    """Give the address of a broker and an engine; without, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await use(*(sys.argv[1:] or [broker.uri]))
+
+
+anyio.run(main)

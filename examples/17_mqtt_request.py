@@ -1,6 +1,7 @@
 """Ask a service for something by MQTT 5.0, and set a deadline for its answer.
 
 Run:
+    python examples/17_mqtt_request.py
     python examples/17_mqtt_request.py mqtt://127.0.0.1:1883/
 
 Prints:
@@ -17,6 +18,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from structiot.mqtt import MqttClient, PublishProperties, open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 
 async def serve(client: MqttClient, *, task_status: TaskStatus[None]) -> None:
@@ -25,19 +27,15 @@ async def serve(client: MqttClient, *, task_status: TaskStatus[None]) -> None:
         task_status.started()
         async for request in requests:
             asked = request.properties
-            if asked is not None and asked.response_topic is not None:
+            if asked is not None and (topic := asked.response_topic) is not None:
                 known_by = PublishProperties(correlation_data=asked.correlation_data)
-                await client.publish(
-                    asked.response_topic,
-                    sum(request.data),
-                    codec="json",
-                    properties=known_by,
-                )
+                total = sum(request.data)
+                await client.publish(topic, total, codec="json", properties=known_by)
 
 
-async def main() -> None:
+async def ask(uri: str) -> None:
     """The deadline is anyio's own, as for everything else that waits."""
-    async with open_mqttclient(sys.argv[1]) as client, anyio.create_task_group() as tg:
+    async with open_mqttclient(uri) as client, anyio.create_task_group() as tg:
         await tg.start(serve, client)
         for a, b in ((2, 3), (20, 22)):
             reply = await client.request("examples/17/add", [a, b], codec="json")
@@ -47,6 +45,12 @@ async def main() -> None:
         if deadline.cancelled_caught:
             print("nobody serves examples/17/nobody")
         tg.cancel_scope.cancel()
+
+
+async def main() -> None:
+    """Give the address of a broker; without one, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await ask(sys.argv[1] if len(sys.argv) > 1 else broker.uri)
 
 
 anyio.run(main)

@@ -34,7 +34,7 @@ async def main() -> None:
         ):
             await client.publish("ann/door", b"open", qos=1)
             message = await anext(messages)
-            print("ann hears:", message.topic, message.payload)
+            print(f"ann hears: {message.topic} {message.payload!r}")
 
         bob = {"username": "bob", "password": "bob's word"}
         async with open_mqttclient(broker.uri, config=bob) as client:

@@ -1,6 +1,7 @@
 """Take messages in batches, where one at a time is too slow.
 
 Run:
+    python examples/19_mqtt_batches.py
     python examples/19_mqtt_batches.py mqtt://127.0.0.1:1883/
 
 Prints:
@@ -15,6 +16,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from structiot.mqtt import open_mqttclient
+from structiot.mqtt.broker import open_broker
 
 TOPIC = "examples/19/meter"
 COUNT = 10_000
@@ -37,13 +39,18 @@ async def take(uri: str, *, task_status: TaskStatus[None]) -> None:
     print(f"{count} readings in {batch_count} batches; their sum is {total}")
 
 
-async def main() -> None:
+async def publish(uri: str) -> None:
     """publish_many waits once, for the acknowledgement of all."""
-    uri = sys.argv[1]
     async with anyio.create_task_group() as tg, open_mqttclient(uri) as client:
         await tg.start(take, uri)
         readings = ((TOPIC, number) for number in range(COUNT))
         await client.publish_many(readings, qos=1, codec="int")
+
+
+async def main() -> None:
+    """Give the address of a broker; without one, an embedded one is used."""
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        await publish(sys.argv[1] if len(sys.argv) > 1 else broker.uri)
 
 
 anyio.run(main)

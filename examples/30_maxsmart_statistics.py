@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 
 import anyio
 
@@ -36,11 +37,11 @@ def plot(statistics: StripStatistics) -> str:
 
 async def show(strip: MaxSmartStrip) -> None:
     """Port 0 is the sum of all; firmware without statistics is an error."""
-    for number in (0, 1, 2):
-        found = await strip.get_statistics(0, number)
-        cost = f"{found.energy_wh} Wh for {found.cost} {found.currency}"
-        print(f"{found.period} since {found.start}: {cost}")
-    print("plot of the days:", plot(await strip.get_statistics(0, "daily")))
+    series = [await strip.get_statistics(0, number) for number in (0, 1, 2)]
+    for s in series:
+        print(f"{s.period} since {s.start}: {s.energy_wh} Wh for {s.cost} {s.currency}")
+    plotted = plot(series[1]) if find_spec("matplotlib") else "needs structiot[plots]"
+    print("plot of the days:", plotted)
 
 
 async def main() -> None:
@@ -49,9 +50,8 @@ async def main() -> None:
         async with maxsmart_device(sys.argv[1]) as strip:
             return await show(strip)
     clock, past = SimClock(NOON), timedelta(days=400)
-    then = Environment(clock=clock.utc)
     with_past = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
-    opened = maxsmart_device(HOST, port=18073, environment=then)
+    opened = maxsmart_device(HOST, port=18073, environment=Environment(clock=clock.utc))
     async with with_past, opened as strip:
         return await show(strip)
 

@@ -1,4 +1,7 @@
-"""Run `structiot demo` as a user does: watch it, switch something, press Ctrl-C."""
+"""Run `structiot demo` as a user does: watch it, switch something, press Ctrl-C.
+
+Twice, the second time where something else listens on the usual port of MQTT.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import re
 import select
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_S = 20.0
+USUAL_PORT = 1883
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -96,12 +101,31 @@ def _has_power(demo: Terminal, *devices: str) -> bool:
     return all(demo.shows(rf"{device} .*port_1.* \d+\.\d+") for device in devices)
 
 
-def main() -> int:
-    """Run the check; print the demo's last screen, and what is wrong with it."""
+def check(*expected: str) -> int:
+    """Print the demo's last screen, and what is wrong with it; give how much."""
     demo = Terminal(str(Path(sys.executable).with_name("structiot")), "demo")
-    found = problems(demo)
+    found = [f"not said: {text}" for text in expected if not _says(demo, text)]
+    found += problems(demo)
     print("\n".join(demo.shown.splitlines()[-24:]))
     print(f"demo: {'; '.join(found) or 'fine'}")
+    return len(found)
+
+
+def _says(demo: Terminal, text: str) -> bool:
+    return demo.wait_until(lambda: text in demo.shown)
+
+
+def main() -> int:
+    """Run the check on a free port, as far as it is free, and on a taken one."""
+    found = check()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", USUAL_PORT))
+            other.listen()
+        except OSError:
+            print(f"port {USUAL_PORT} is somebody else's, which will do as well")
+        found += check(f"port {USUAL_PORT} is taken")
     return 1 if found else 0
 
 

@@ -1,4 +1,4 @@
-"""Energy from readings of power, for devices that count none and for checking others.
+"""Energy from readings of power, and totals from counters that may begin anew.
 
     meter = EnergyMeter()
     async with strip.readings() as readings:
@@ -12,6 +12,7 @@ time without energy, and `EnergyMeter.unknown_s` says how much of it there was.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import final
@@ -19,9 +20,10 @@ from typing import final
 from structiot.errors import UsageError
 from structiot.model import Reading
 
-__all__ = ["EnergyMeter"]
+__all__ = ["EnergyMeter", "EnergyTotal"]
 
 _HOUR_S = 3600.0
+_MINUTE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -103,12 +105,68 @@ class EnergyMeter:
         ]
 
 
+@final
+class EnergyTotal:
+    """A total that never decreases, from a counter that may begin anew.
+
+    A counter that shows less than before has been reset: what it shows was counted since.
+    One that jumps by more than anything can have taken in that time is not believed; it
+    is counted on from there. What is not known is not made up.
+
+    Args:
+        total_wh: The total so far; None for one that begins, as the counter then stands.
+        counter_wh: What the counter showed last.
+        at_utc: When that was.
+        max_power_w: The most that it can be. A counter that is read more often than once
+            a minute may gain as much as in a minute.
+
+    Attributes:
+        total_wh: The total, in watt-hours; None before there was anything to count.
+        counter_wh: What the counter showed last.
+        at_utc: When that was.
+    """
+
+    def __init__(
+        self,
+        total_wh: float | None = None,
+        *,
+        counter_wh: float | None = None,
+        at_utc: datetime | None = None,
+        max_power_w: float = 100_000.0,
+    ) -> None:
+        self.total_wh: float | None = total_wh
+        self.counter_wh: float | None = counter_wh
+        self.at_utc: datetime | None = at_utc
+        self.max_power_w = max_power_w
+
+    def add(self, counter_wh: float | None, at_utc: datetime) -> float | None:
+        """Take what the counter shows and give the total.
+
+        None, a figure below 0 and one that is no finite number change nothing.
+        """
+        if counter_wh is None or not 0 <= counter_wh < math.inf:
+            return self.total_wh
+        before, then = self.counter_wh, self.at_utc
+        self.counter_wh, self.at_utc = counter_wh, at_utc
+        if self.total_wh is None:
+            self.total_wh = counter_wh
+        elif before is not None:
+            gained_wh = counter_wh - before if counter_wh >= before else counter_wh
+            elapsed_s = 0.0 if then is None else _seconds(then, at_utc)
+            most_wh = self.max_power_w * max(elapsed_s, _MINUTE_S) / _HOUR_S
+            if gained_wh <= most_wh:
+                self.total_wh += gained_wh
+        return self.total_wh
+
+
 def _seconds(begin: datetime, end: datetime) -> float:
     return (end - begin).total_seconds()
 
 
 def _mean_power_w(before: Reading, after: Reading) -> float | None:
     if before.power_w is None or after.power_w is None:
+        return None
+    if not (math.isfinite(before.power_w) and math.isfinite(after.power_w)):
         return None
     if before.is_on is not after.is_on:
         return before.power_w

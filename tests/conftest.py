@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from structiot.testing import plugin
@@ -36,7 +36,7 @@ settings.register_profile("local", AT_LEISURE)
 settings.register_profile("ci", AT_LEISURE, derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "local")
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests._support.workers"]
 
 Backend = tuple[str, dict[str, Any]]
 StartMosquitto = Callable[..., Mosquitto]
@@ -126,15 +126,13 @@ def network_stays_local() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def nothing_blocks_the_loop() -> Iterator[None]:
+def nothing_blocks_the_loop() -> Iterator[BlockBuster]:
     """Refuse blocking calls that structiot makes inside an asyncio loop.
 
     The command line may: its parser looks for translations and files while it runs.
-    So may the check for leaks: what is open is told by files of the system.
     """
-    excluded = ["structiot.cli", "structiot.testing"]
-    with blockbuster_ctx("structiot", excluded_modules=excluded):
-        yield
+    with blockbuster_ctx("structiot", excluded_modules=["structiot.cli"]) as guard:
+        yield guard
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Final
 
 from structiot._kit.redact import HIDDEN, SECRET_NAMES
 
-__all__ = ["error_text", "printable"]
+__all__ = ["error_text", "path_fault", "printable"]
 
 _LONGEST: Final = 300
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
@@ -45,3 +45,8 @@ def error_text(error: BaseException) -> str:
     text = _CREDENTIALS.sub(HIDDEN, text[: 4 * _LONGEST])
     text = _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)
     return printable(text) or type(error).__name__
+
+
+def path_fault(error: OSError | ValueError) -> str:
+    """Say in words why a file cannot be opened; a path with a NUL is none at all."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -70,6 +70,7 @@ async def _opened(
         opened = open_broker(
             *section.listen,
             passwords=passwords,
+            allowed_origins=section.allowed_origins,
             store=section.store,
             environment=environment,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from structiot._kit.flow.backoff import Backoff
 from structiot.gateway.announcer import Announcer
+from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
 from structiot.gateway.records import Records
@@ -72,6 +73,7 @@ class GatewayContext:
         random: Jitter of the delays.
         retry: When something that failed is tried again.
         command_s: Longest time for one command.
+        energy: What the devices have taken in all, over restarts.
         emit: Tells the gateway's holder what happens.
     """
 
@@ -84,6 +86,7 @@ class GatewayContext:
     random: Random
     retry: Backoff
     command_s: float
+    energy: EnergyTotals
     emit: Callable[[GatewayEvent], None]
 
     def retrying(self) -> Retrying:

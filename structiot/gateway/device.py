@@ -284,8 +284,8 @@ class GatewayDevice(IdentifiedDevice):
             return
         match event:
             case StateChange():
-                if self._topics.show_state(event):
-                    self._emit(event)
+                if (shown := self._topics.show_state(event)) is not None:
+                    self._emit(shown)
             case Occurrence():
                 if self._topics.show_occurrence(event):
                     self._emit(event)
@@ -297,6 +297,11 @@ class GatewayDevice(IdentifiedDevice):
                 self._emit(event)
             case _:
                 self._topics.say_nonsense("event", f"{event!r} is no event")
+
+    def show_energy(self) -> None:
+        """Show what its counters come to, of which more has been written down."""
+        for told in self._topics.counters:
+            self._take(told)
 
     def _described_anew(self, device: Device) -> None:
         was_provisional = self.info is not None and self.info.is_provisional

@@ -14,6 +14,7 @@ from itertools import islice
 from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
+from structiot.gateway.energy_totals import is_energy_total
 from structiot.gateway.entities.announcement import KEY
 from structiot.gateway.entities.components import component_of, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
@@ -58,6 +59,8 @@ class DeviceTopics:
         self._context = context
         self._label = label
         self._system = system
+        self._info: DeviceInfo | None = None
+        self._counters: dict[str, StateChange] = {}
         self._nonsense: set[str] = set()
         self._is_chosen = False
 
@@ -75,6 +78,7 @@ class DeviceTopics:
 
     def describe(self, name: str, info: DeviceInfo, entities: Iterable[Entity]) -> None:
         """Announce what it has; take away what it no longer has."""
+        self._info = info
         if self.slug is None:
             return
         given = list(islice(entities, _MAX_ENTITIES + 1))
@@ -124,21 +128,32 @@ class DeviceTopics:
             topic = self._context.topics.availability(self.slug)
             self._context.sink.retain(topic, payload)
 
-    def show_state(self, change: StateChange) -> bool:
-        """Show a state; False if it is one that cannot be."""
-        entity = self.entities.get(change.key)
+    @property
+    def counters(self) -> tuple[StateChange, ...]:
+        """What those of its entities told last that count energy."""
+        return tuple(self._counters.values())
+
+    def show_state(self, told: StateChange) -> StateChange | None:
+        """Show a state, of a counter its total; give what was shown, if that is new."""
+        entity = self.entities.get(told.key)
         if entity is None or self.slug is None:
-            self.say_nonsense(change.key, f"it has no entity {change.key!r}")
-            return False
+            self.say_nonsense(told.key, f"it has no entity {told.key!r}")
+            return None
+        change = told
+        if self._info is not None and is_energy_total(entity):
+            self._counters[told.key] = told
+            change = self._context.energy.shown(self._info, entity, told)
+            if self.states.get(told.key, ...) == change.state:
+                return None
         try:
             payload = state_payload(entity, change.state)
         except UsageError as exc:
             self.say_nonsense(change.key, str(exc))
-            return False
+            return None
         self.states[change.key] = change.state
         topic = self._context.topics.state(self.slug, change.key)
         self._context.sink.retain(topic, payload)
-        return True
+        return change
 
     def show_occurrence(self, occurrence: Occurrence) -> bool:
         """Tell what has happened, once; False if it is nothing that can happen."""

@@ -14,6 +14,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager
 from importlib import metadata
 
+import anyio
 from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
@@ -28,6 +29,7 @@ from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
+from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
 from structiot.gateway.events import (
     BrokerConnected,
@@ -44,7 +46,7 @@ from structiot.model import StateChange
 from structiot.mqtt import (
     BrokerServer,
     Connected,
-    ConnectionEvent,
+    Disconnected,
     Message,
     MqttClient,
     SubscribeRefused,
@@ -99,6 +101,9 @@ class Gateway:
             systems=self._runners.keys(),
             candidates=self._candidates,
         )
+        self._energy = EnergyTotals(
+            state.section("energy"), None if state.path is None else state.save
+        )
         self._context = GatewayContext(
             topics=topics,
             sink=self.publisher,
@@ -109,6 +114,7 @@ class Gateway:
             random=environment.random,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
             command_s=config.gateway.command_s,
+            energy=self._energy,
             emit=self._emit,
         )
         self._directory = DeviceDirectory(self._context)
@@ -177,10 +183,18 @@ class Gateway:
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self.publisher.run, name="structiot.gateway.connection")
         tasks.start_soon(self._take_commands, name="structiot.gateway.routing")
+        tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
         if self.config.mqtt.discovery:
             tasks.start_soon(self._await_births, name="structiot.gateway.births")
         for system, runner in self._runners.items():
             tasks.start_soon(runner.run, name=f"structiot.gateway.driver {system}")
+
+    async def _keep_energy(self) -> None:
+        while True:
+            await anyio.sleep(SAVE_S)
+            if await self._energy.save():
+                for device in self.devices.values():
+                    device.show_energy()
 
     async def _take_commands(self) -> None:
         async with self._client.subscription(
@@ -239,7 +253,7 @@ class Gateway:
 
     # ------------------------------------------------------------ the broker
 
-    def _connection_changed(self, event: ConnectionEvent) -> None:
+    def _connection_changed(self, event: Connected | Disconnected) -> None:
         if isinstance(event, Connected):
             _log.info("connected to the broker")
             self._connection = BrokerConnected()

@@ -130,6 +130,7 @@ def _client_config(config: GatewayConfig, topics: Topics) -> MqttConfig:
         cafile=mqtt.ca_file,
         certfile=mqtt.cert_file,
         keyfile=mqtt.key_file,
+        keyfile_password=mqtt.key_file_password,
         keep_alive=mqtt.keep_alive_s,
         will=Will(
             topic=topics.gateway_availability,

@@ -19,11 +19,11 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import printable
 from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
-from structiot.mqtt import Connected, ConnectionEvent, Disconnected, MqttClient
+from structiot.mqtt import Connected, Disconnected, MqttClient
 
 __all__ = ["Publisher"]
 
-OnConnection: TypeAlias = Callable[[ConnectionEvent], None]
+OnConnection: TypeAlias = Callable[[Connected | Disconnected], None]
 
 _QOS = 1
 _MAX_TOLD = 256
@@ -108,6 +108,8 @@ class Publisher:
                         self._work.set()
                     case Disconnected():
                         self._is_up = False
+                    case _:
+                        continue
                 self._on_connection(event)
 
     async def _send(self) -> None:

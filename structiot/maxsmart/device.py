@@ -181,6 +181,7 @@ class MaxSmartStrip(PolledStrip):
                 ReadStatistics(period=wanted), capability="statistics"
             )
             wire = read_statistics(reply, asked=wanted)
+            self._say_impossible("statistics", wire.impossible)
             rows, count = len(wire.energy_raw), self.info.port_count
             if rows != count:
                 message = f"{rows} rows of statistics for {count} ports"

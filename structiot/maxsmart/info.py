@@ -11,7 +11,10 @@ from structiot.model import DeviceInfo
 
 __all__ = ["StripInfo", "check_name", "check_port", "info_from"]
 
-MANUFACTURER = "Revogi"
+# Revogi has made them all; these are what Max Hauri had made, by firmware, and by the
+# head of the serial of those with a powerline modem.
+_MAX_HAURI_FIRMWARE = frozenset({"1.10", "1.30", "2.11"})
+_MAX_HAURI_SERIAL = "SWP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ def info_from(
         is_provisional=known_id is None,
         system="maxsmart",
         name=name or reply.name or f"MaxSmart {host}",
-        manufacturer=MANUFACTURER,
+        manufacturer=manufacturer_of(reply),
         model="Smart plug"
         if port_count == 1
         else f"Power strip with {port_count} ports",
@@ -71,6 +74,14 @@ def info_from(
         port_count=port_count,
         port_names=tuple(name or f"Port {i}" for i, name in enumerate(names, start=1)),
     )
+
+
+def manufacturer_of(reply: DiscoveryReply) -> str:
+    """Tell whose device it is by what it says of itself."""
+    is_max_hauri = (reply.serial or "").startswith(_MAX_HAURI_SERIAL)
+    if is_max_hauri or reply.firmware in _MAX_HAURI_FIRMWARE:
+        return "Max Hauri"
+    return "Revogi"
 
 
 def check_port(info: StripInfo, port: int, *, may_be_all: bool = False) -> None:

@@ -7,7 +7,8 @@ away after several failures in a row (*experience* of the Home Assistant integra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+import logging
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,8 @@ from functools import partial
 from structiot._device.polled import PolledDevice
 from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import Environment
+from structiot._kit.text import printable
+from structiot.energy import EnergyMeter
 from structiot.errors import (
     DeviceReplaced,
     ProtocolViolation,
@@ -45,6 +48,10 @@ __all__ = ["PolledStrip"]
 
 # A strip that was not heard of for longer than this may be another one by now.
 _FRESH_S = 60.0
+_BRIDGED_S = 30.0
+_BRIDGED_POLLS = 2.5
+
+_log = logging.getLogger(__name__)
 
 
 class PolledStrip(PolledDevice[StripInfo]):
@@ -78,6 +85,11 @@ class PolledStrip(PolledDevice[StripInfo]):
         self._given_name = name
         self._given_id = device_id
         self._has_current = False
+        # A lost poll is bridged; more than that leaves the time unknown.
+        gap_s = max(_BRIDGED_S, _BRIDGED_POLLS * schedule.poll_s)
+        self._meter = EnergyMeter(max_gap_s=gap_s)
+        self._energy_wh: dict[int, float] = {}
+        self._has_said_impossible: set[str] = set()
         self._identity = ReplacementCheck(link, who, identify_s=identify_s)
         self._capabilities = Capabilities(
             transport=link.transport,
@@ -133,14 +145,31 @@ class PolledStrip(PolledDevice[StripInfo]):
 
     def _accept(self, ports: PortData) -> StripData:
         self._ports = ports
+        self._say_impossible("figures", ports.impossible)
         at_utc = self._environment.now_utc()
         readings = readings_from(ports, device=self.info.id, at_utc=at_utc)
         if not self._has_current and any(c is not None for c in ports.current_ma):
             self._has_current = True
             self._describe_as(self.info, reason="the strip reports current")
-        states = states_of(readings, has_current=self._has_current)
+        energy_wh = self._energy_wh
+        for reading in readings:
+            port, gained_wh = reading.channel, self._meter.add(reading)
+            if port in energy_wh or reading.power_w is not None:
+                energy_wh[port] = energy_wh.get(port, 0.0) + gained_wh
+        states = states_of(readings, energy_wh, has_current=self._has_current)
         self._tell(states, readings, at_utc=at_utc)
         return StripData(readings=readings)
+
+    def _say_impossible(self, what: str, impossible: Sequence[str]) -> None:
+        """Say once what the strip tells that cannot be."""
+        if impossible and what not in self._has_said_impossible:
+            self._has_said_impossible.add(what)
+            _log.warning(
+                "%s tells %s that cannot be and are not counted: %s",
+                printable(self._label),
+                what,
+                printable(", ".join(impossible)),
+            )
 
     def _may_be_another(self) -> bool:
         """Whether it was silent: ask who it is before trusting its data."""

@@ -18,7 +18,13 @@ from structiot.mqtt.errors import (
     MqttGoodbye,
     SubscribeRefused,
 )
-from structiot.mqtt.events import Connected, ConnectionEvent, Disconnected
+from structiot.mqtt.events import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    ReadingPaused,
+    ReadingResumed,
+)
 from structiot.mqtt.link import Receipt
 from structiot.mqtt.opening import open_mqttclient, subscription
 from structiot.mqtt.subscription import AckMode, Messages
@@ -53,6 +59,8 @@ __all__ = [
     "MqttConnectRefused",
     "MqttGoodbye",
     "PublishProperties",
+    "ReadingPaused",
+    "ReadingResumed",
     "ReasonCode",
     "Receipt",
     "ScramSha256",

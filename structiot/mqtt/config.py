@@ -20,6 +20,9 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
 
+# How large a delivery is thought to be when it is said how many may wait.
+DELIVERY_BYTES = 65_536
+
 ProtocolChoice = Literal["3.1.1", "5.0", "auto"]
 # What a callable is asked for before every attempt; it may be sync or async.
 Username: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None] | None
@@ -76,7 +79,12 @@ class MqttConfig:
         max_packet_bytes: Longest packet taken from the broker.
         max_inflight: Own messages of QoS 1 and 2 under way at once; 100 packet ids
             remain for subscriptions whatever it says.
-        receive_maximum: Deliveries of QoS 1 and 2 that may wait to be taken.
+        max_held_bytes: What the client may hold in all: messages to be taken or
+            acknowledged, with topic, properties and what objects cost; its own that wait;
+            what is to be written. When messages that may not be dropped (QoS 1 and 2)
+            fill it, nothing is read until a subscriber has taken something.
+        receive_maximum: Deliveries of QoS 1 and 2 that may wait to be taken (5.0); by
+            default one for each 64 KiB of `max_held_bytes`.
         outbox_items: Own messages of QoS 1 and 2 that may wait to be sent.
         outbox_bytes: Bytes that these may hold.
         subscription_items: Messages that a subscription buffers.
@@ -90,6 +98,7 @@ class MqttConfig:
         cadata: Accepted authorities themselves.
         certfile: Own certificate, if the broker wants one.
         keyfile: Key of the own certificate.
+        keyfile_password: Passphrase of that key, if it has one.
         check_hostname: False accepts a certificate for another name.
         alpn: Protocols to offer in TLS, such as `("mqtt",)`.
         ssl_context: TLS settings instead of all these.
@@ -124,7 +133,8 @@ class MqttConfig:
     goodbye_s: float = 2.0
     max_packet_bytes: int = 16 * 1024 * 1024
     max_inflight: int = 1000
-    receive_maximum: int = MAX_PACKET_ID
+    max_held_bytes: int = 64 * 1024 * 1024
+    receive_maximum: int | None = None
     outbox_items: int = 10_000
     outbox_bytes: int = 16 * 1024 * 1024
     subscription_items: int = 10_000
@@ -136,6 +146,7 @@ class MqttConfig:
     cadata: str | bytes | None = None
     certfile: str | None = None
     keyfile: str | None = None
+    keyfile_password: str | Secret | None = field(default=None, repr=False)
     check_hostname: bool = True
     alpn: Sequence[str] = ()
     ssl_context: ssl.SSLContext | None = None
@@ -173,6 +184,13 @@ class MqttConfig:
             values[name] = _mapping(name, values.get(name))
         return cls(**values)
 
+    @property
+    def delivery_window(self) -> int:
+        """How many deliveries of QoS 1 and 2 may wait to be taken (5.0)."""
+        if self.receive_maximum is not None:
+            return self.receive_maximum
+        return min(self.max_held_bytes // DELIVERY_BYTES, MAX_PACKET_ID)
+
     def with_changes(self, **changes: Any) -> MqttConfig:  # noqa: ANN401 - any field
         """Copy the settings with some fields replaced."""
         return replace(self, **changes)
@@ -187,10 +205,12 @@ _BOUNDS: dict[str, tuple[int, int | None]] = {
     "max_inflight": (1, MAX_PACKET_ID),
     "receive_maximum": (1, MAX_PACKET_ID),
     "max_packet_bytes": (64, None),
+    "max_held_bytes": (65_536, None),
     "outbox_items": (1, None),
     "outbox_bytes": (1, None),
     "subscription_items": (1, None),
 }
+_OPTIONAL = {"receive_maximum", "session_expiry_s"}
 _TIMES = {
     "ping_delay": True,
     "reconnect_max_interval": False,
@@ -241,7 +261,7 @@ def _problems(config: MqttConfig) -> Iterator[str]:
 def _numbers_at_fault(config: MqttConfig) -> Iterator[str]:
     for name, (low, high) in _BOUNDS.items():
         value = getattr(config, name)
-        is_given = value is not None or name != "session_expiry_s"
+        is_given = value is not None or name not in _OPTIONAL
         if is_given and not _is_whole(value, low, high):
             limits = f"{low} or more" if high is None else f"{low} to {high}"
             note = _NOTES.get(name, "")

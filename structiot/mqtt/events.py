@@ -12,7 +12,14 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import StructiotError
 from structiot.mqtt.wire.properties import ConnackProperties
 
-__all__ = ["Connected", "ConnectionEvent", "ConnectionEvents", "Disconnected"]
+__all__ = [
+    "Connected",
+    "ConnectionEvent",
+    "ConnectionEvents",
+    "Disconnected",
+    "ReadingPaused",
+    "ReadingResumed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +57,49 @@ class Disconnected:
     retry_in_s: float | None
 
 
-ConnectionEvent: TypeAlias = Connected | Disconnected
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPaused:
+    """Nothing more is read from the broker until a subscriber has taken something.
+
+    Attributes:
+        unread_bytes: What the messages hold that wait to be taken or acknowledged.
+        limit_bytes: What the client may hold in all (`max_held_bytes`).
+    """
+
+    unread_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingResumed:
+    """Enough was taken, or the connection has ended meanwhile.
+
+    Attributes:
+        after_s: How long nothing was read.
+    """
+
+    after_s: float
+
+
+ConnectionEvent: TypeAlias = Connected | Disconnected | ReadingPaused | ReadingResumed
 
 
 class ConnectionEvents:
     """Hands events to all listeners; a new one gets the present state first.
 
     Attributes:
-        latest: The present state; None before anything happened.
+        latest: Whether there is a connection; None before anything happened.
     """
 
     def __init__(self, name: str) -> None:
-        self.latest: ConnectionEvent | None = None
+        self.latest: Connected | Disconnected | None = None
         self._name = name
         self._listeners: FanOut[Mailbox[ConnectionEvent]] = FanOut()
 
     def tell(self, event: ConnectionEvent) -> None:
         """Something has happened."""
-        self.latest = event
+        if isinstance(event, Connected | Disconnected):
+            self.latest = event
         for box in self._listeners:
             box.put(event)
 

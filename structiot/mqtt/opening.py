@@ -119,6 +119,7 @@ async def _connections(
             cadata=settings.cadata,
             certfile=settings.certfile,
             keyfile=settings.keyfile,
+            keyfile_password=settings.keyfile_password,
             check_hostname=settings.check_hostname,
             alpn=settings.alpn,
         )

@@ -11,9 +11,11 @@ from typing import Any, Literal, cast, get_args
 
 import anyio
 
+from structiot._kit.text import error_text, printable
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
 from structiot.mqtt.wire.flows.inbound import Ack
+from structiot.mqtt.wire.message_size import message_bytes
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.reasons import ALLOWED_REASONS, ReasonCode
 
@@ -70,8 +72,9 @@ class Messages:
         if ack not in get_args(AckMode):
             known = ", ".join(map(repr, get_args(AckMode)))
             raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
-        if max_items < 1:
-            raise UsageError(f"a subscription holds 1 message or more, not {max_items}")
+        if not _is_count(max_items):
+            message = f"a subscription holds 1 message or more, not {max_items!r:.100}"
+            raise UsageError(message)
         self.topic = topic_filter
         self.qos = qos
         self.codec = codec
@@ -97,7 +100,7 @@ class Messages:
         self._error: StructiotError | None = None
         self._is_dropping = False
         self._takes_all_retained = False
-        self._seen: set[str] = set()
+        self._seen: set[int] = set()
         self._iterator: AsyncGeneratorType[Message, None] | None = None
         self._iterating_task = 0
 
@@ -128,7 +131,7 @@ class Messages:
         """Whether a message is news: a retained one comes again for each subscriber."""
         if not message.flags & RETAIN or self._takes_all_retained:
             return True
-        if message.topic in self._seen:
+        if hash(message.topic) in self._seen:
             return False
         self.saw(message.topic)
         return True
@@ -136,7 +139,8 @@ class Messages:
     def saw(self, topic: str) -> None:
         """Remember that what is retained on a topic is known here."""
         if len(self._seen) < _MAX_SEEN:
-            self._seen.add(topic)
+            # Its hash takes the place of a topic of any length.
+            self._seen.add(hash(topic))
 
     def take_all_retained(self) -> None:
         """Let retained messages through, where new ones may have the flag (5.0)."""
@@ -157,7 +161,7 @@ class Messages:
             return False
         return bool(message.flags & self._kept) or self._drop_one()
 
-    def _drop_one(self) -> bool:
+    def _count_drop(self) -> None:
         self.dropped += 1
         if not self._is_dropping:
             self._is_dropping = True
@@ -167,6 +171,9 @@ class Messages:
                 len(self._items),
                 self.dropped,
             )
+
+    def _drop_one(self) -> bool:
+        self._count_drop()
         for index, waiting in enumerate(self._items):
             if not waiting.flags & self._kept:
                 del self._items[index]
@@ -175,14 +182,31 @@ class Messages:
                 break
         return False
 
-    def trim(self, max_bytes: int) -> None:
-        """Drop the oldest that may be until what waits holds at most so many bytes."""
-        held = sum(len(message.payload) for message in self._items)
-        while (
-            held > max_bytes and self._items and not self._items[0].flags & self._kept
-        ):
-            held -= len(self._items.popleft().payload)
-            self.dropped += 1
+    def droppable_bytes(self) -> int:
+        """Count what the messages hold that wait here and may be dropped."""
+        kept = self._kept
+        return sum(
+            message_bytes(message)
+            for message in self._items
+            if not message.flags & kept
+        )
+
+    def trim(self, most_bytes: int) -> int:
+        """Drop the oldest that may be until the others of these hold no more than this.
+
+        Returns:
+            How much they hold then.
+        """
+        held, kept = self.droppable_bytes(), []
+        for message in self._items:
+            if held > most_bytes and not message.flags & self._kept:
+                held -= message_bytes(message)
+                self._count_drop()
+            else:
+                kept.append(message)
+        self._items.clear()
+        self._items.extend(kept)
+        return held
 
     def forget_retained(self) -> None:
         """Take retained messages again, as after a new subscription at the broker."""
@@ -277,7 +301,8 @@ class Messages:
             except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
                 self.undecodable += 1
                 message.data = message.payload
-                _log.debug("%s: payload on %s: %s", self.topic, message.topic, exc)
+                topic = printable(message.topic)
+                _log.debug("%s: payload on %s: %s", self.topic, topic, error_text(exc))
 
     async def _wait(self) -> bool:
         """Wait for messages; False at a quiet end."""
@@ -350,6 +375,10 @@ class Messages:
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:
             await iterator.aclose()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 1
 
 
 class _Batches(AsyncIterator[list[Message]]):

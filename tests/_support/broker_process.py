@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests._support.interpreter import PYTHON
 
 _STOP_S = 5.0
 
@@ -82,4 +83,4 @@ class BrokerProcess:
 
 def program(*arguments: str) -> Sequence[str]:
     """Give the command line of our program."""
-    return [sys.executable, "-m", "structiot", *arguments]
+    return [*PYTHON, "-m", "structiot", *arguments]

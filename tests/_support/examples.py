@@ -3,6 +3,7 @@
     '''Say hello to a broker.
 
     Run:
+        python examples/07_hello.py
         python examples/07_hello.py mqtt://127.0.0.1:1883/
 
     Prints:
@@ -11,8 +12,9 @@
         bye
     '''
 
+It runs as it is, so the first line is without an argument; others may follow.
 `mqtt://127.0.0.1:1883/` stands for a broker and is replaced by the tests' own. What is
-printed is compared as doctest does it: `...` stands for any text.
+printed is the same each time and compared as doctest does it: `...` stands for any text.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ import ast
 import doctest
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests._support.interpreter import PYTHON
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = "mqtt://127.0.0.1:1883/"
@@ -36,16 +39,20 @@ class Example:
     """An example, as its docstring describes it."""
 
     path: Path
-    arguments: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
     prints: str
 
     @property
     def needs_broker(self) -> bool:
-        return BROKER in self.arguments
+        return any(BROKER in arguments for arguments in self.runs)
 
-    def command(self, backend: str, broker_uri: str) -> list[str]:
-        arguments = [broker_uri if a == BROKER else a for a in self.arguments]
-        return [sys.executable, "-P", _RUNNER, backend, str(self.path), *arguments]
+    def commands(self, backend: str, broker_uri: str) -> list[list[str]]:
+        """Give the command of each line, on a backend and with a broker."""
+        program = [*PYTHON, "-P", _RUNNER, backend, str(self.path)]
+        return [
+            [*program, *(broker_uri if a == BROKER else a for a in arguments)]
+            for arguments in self.runs
+        ]
 
     def difference(self, printed: str, broker_uri: str) -> str:
         """Say how the printed text differs from the expected; nothing if it does not."""
@@ -59,10 +66,15 @@ class Example:
 
 def read_example(path: Path) -> Example:
     docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    command = shlex.split(_section(docstring, "Run", path))
-    if command[:2] != ["python", f"examples/{path.name}"]:
-        raise ValueError(f"{path.name}: the Run section runs something else")
-    return Example(path, tuple(command[2:]), _section(docstring, "Prints", path))
+    runs = []
+    for line in _section(docstring, "Run", path).splitlines():
+        python, program, *arguments = shlex.split(line)
+        if (python, program) != ("python", f"examples/{path.name}"):
+            raise ValueError(f"{path.name}: the Run section runs something else")
+        runs.append(tuple(arguments))
+    if runs[0]:
+        raise ValueError(f"{path.name}: the Run section begins with an argument")
+    return Example(path, tuple(runs), _section(docstring, "Prints", path))
 
 
 def _section(docstring: str, title: str, path: Path) -> str:

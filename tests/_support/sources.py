@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import structiot
 from structiot.errors import StructiotError
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "structiot"
+# Elsewhere where the wheel is what is tested.
+PACKAGE = Path(structiot.__file__).resolve().parent
 TESTS = ROOT / "tests"
 REFERENCE = ROOT / "docs" / "reference"
 _EXPECTING = {"raises", "RaisesGroup", "RaisesExc", "isinstance", "parametrize"}
@@ -25,7 +27,8 @@ def python_files(folder: Path) -> list[Path]:
 
 
 def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+    home = ROOT if path.is_relative_to(ROOT) else PACKAGE.parent
+    return path.relative_to(home).as_posix()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def modules() -> list[ModuleType]:
     """Import every module of the package, but for the program's own entry."""
     names = []
     for path in python_files(PACKAGE):
-        parts = list(path.relative_to(ROOT).with_suffix("").parts)
+        parts = list(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         if parts[-1] == "__init__":
             parts.pop()
         if parts[-1] != "__main__":
@@ -145,7 +148,7 @@ def imports_among_children(package: Path) -> dict[str, set[str]]:
 
     Its `__init__` is one of them, and who imports the package itself imports that.
     """
-    name = ".".join(package.relative_to(ROOT).parts)
+    name = ".".join(package.relative_to(PACKAGE.parent).parts)
     found: dict[str, set[str]] = {}
     for path in python_files(package):
         child = path.relative_to(package).parts[0].removesuffix(".py")

@@ -10,11 +10,12 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests._support.interpreter import PYTHON
 
 __all__ = ["Terminal", "terminal"]
 
@@ -75,7 +76,7 @@ def terminal(*arguments: str, columns: int = 120) -> Iterator[Terminal]:
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
         environment.pop(name, None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "structiot", *arguments],
+        [*PYTHON, "-m", "structiot", *arguments],
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,

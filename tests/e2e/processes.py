@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,9 +15,10 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from structiot._kit.flow.tasks import service_group
+from tests._support.interpreter import PYTHON
 from tests._support.mosquitto import mosquitto_program
 
-PROGRAM = [sys.executable, "-m", "structiot"]
+PROGRAM = [*PYTHON, "-m", "structiot"]
 
 # For what has no time of its own to keep: a busy machine takes seconds to start Python.
 PATIENCE_S = 30.0

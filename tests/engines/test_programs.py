@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import anyio.to_thread
 import pytest
 
 from tests._support.examples import BROKER, ROOT, read_example
+from tests._support.interpreter import PYTHON
 
 pytestmark = pytest.mark.e2e
 
@@ -52,7 +52,7 @@ async def test_one_program_prints_the_same_on_either_engine(
     mosquitto, engine: str, anyio_backend_name: str, tmp_path: Path
 ):
     example = read_example(ENGINES)
-    command = example.command(anyio_backend_name, mosquitto.uri)
+    *_, command = example.commands(anyio_backend_name, mosquitto.uri)
     assert command[-1] == "structiot"
     printed = await printed_by([*command[:-1], engine], tmp_path)
     assert example.difference(printed, mosquitto.uri) == ""
@@ -63,7 +63,7 @@ async def test_a_program_of_distmqtt_runs_on_either_engine(
     mosquitto, engine: str, anyio_backend_name: str, path: Path, tmp_path: Path
 ):
     example = read_example(path)
-    assert example.arguments == (BROKER,)
-    command = [sys.executable, "-P", RUNNER, engine, anyio_backend_name, str(path)]
+    assert example.runs == ((), (BROKER,))
+    command = [*PYTHON, "-P", RUNNER, engine, anyio_backend_name, str(path)]
     printed = await printed_by([*command, mosquitto.uri], tmp_path)
     assert example.difference(printed, mosquitto.uri) == ""

@@ -19,6 +19,7 @@ from structiot.gateway import GatewayDevice, GatewayEvent
 from structiot.gateway.announcer import Announcer
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.drivers import Source
+from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.records import Records
 from structiot.gateway.state_file import StateFile
@@ -173,6 +174,7 @@ def context_of(
         clock=lambda: AT,
         random=Random(1),
         command_s=15.0,
+        energy=EnergyTotals({}, None),
         retry=Backoff(first_s=1.0, cap_s=60.0, jitter=0.0),
         emit=(events if events is not None else []).append,
     )

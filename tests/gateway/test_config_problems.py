@@ -51,7 +51,7 @@ TABLE = [
         [
             (
                 "3:1: unknown key 'colour' in [[maxsmart.devices]]; "
-                "known are host, name, id, http_port, udp_port, poll_s"
+                "known are host, name, id, http_port, udp_port, poll_s, watt_unit"
             )
         ],
     ),

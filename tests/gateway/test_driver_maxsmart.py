@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import anyio
@@ -219,3 +221,29 @@ async def test_a_network_that_cannot_be_searched_is_said_once_and_tried_on(
         async with strip(broken, "10.0.0.8"):
             await anyio.sleep(70)
             assert registry.labels == ["strip at 10.0.0.8"]
+
+
+async def test_no_more_strips_are_taken_in_than_a_house_can_have(
+    network: MemoryNetwork, caplog: pytest.LogCaptureFixture
+):
+    """Anyone in the network can answer under as many serials as he likes."""
+
+    async def pretend() -> None:
+        async with network.open_udp("10.0.0.66", 8888) as udp:
+            for first in count(0, 200):
+                _, peer = await udp.receive()
+                for number in range(first, first + 200):
+                    data = {"sn": f"SWP6{number:012}", "name": "x"}
+                    await udp.send(json.dumps({"data": data}).encode(), *peer)
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(pretend)
+        await anyio.wait_all_tasks_blocked()
+        async with driving(network, discover_every_s=30) as registry:
+            await anyio.sleep(600)
+            assert len(registry.managed) == 1024
+        tg.cancel_scope.cancel()
+    lines = [text for text in caplog.messages if "strips have been found" in text]
+    assert lines == [
+        "1024 strips have been found, which is enough; list those that matter"
+    ]

@@ -6,9 +6,22 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from tests.interop_mqtt.servers import Nats, RabbitMq, Server
+from tests.interop_mqtt.environments import ON_NODE, ON_PYTHON
+from tests.interop_mqtt.servers import Nats, RabbitMq, Server, missing_packages
 
 KINDS: dict[str, type[Server]] = {"nats": Nats, "rabbitmq": RabbitMq}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say once what is missing, and install the clients, before there is a test."""
+    # A worker finds done what was done by who has started it.
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    if missing := missing_packages():
+        say = "scripts/prepare.sh interop installs what these tests need and is missing"
+        pytest.exit(f"{say}: {' '.join(missing)}", 1)
+    for environment in (*ON_PYTHON.values(), *ON_NODE.values()):
+        environment.make()
 
 
 @pytest.fixture(scope="session")

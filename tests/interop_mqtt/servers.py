@@ -13,10 +13,24 @@ from pathlib import Path
 import pytest
 import trustme
 
-# Debian puts servers where an ordinary user's PATH does not look.
+# Debian puts servers where an ordinary user's PATH does not look. Its wrapper for RabbitMQ
+# insists on its own user and folders; what it calls comes before it.
 SEARCH_PATH = os.pathsep.join(
-    [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]
+    [
+        "/usr/lib/rabbitmq/bin",
+        os.environ.get("PATH", ""),
+        "/usr/sbin",
+        "/usr/local/sbin",
+    ]
 )
+# Each with the package that has it.
+PROGRAMS = {
+    "nats-server": "nats-server",
+    "rabbitmq-server": "rabbitmq-server",
+    "epmd": "rabbitmq-server",
+    "node": "nodejs",
+    "npm": "npm",
+}
 
 
 def free_port() -> int:
@@ -27,12 +41,22 @@ def free_port() -> int:
         return port
 
 
-def needed(program: str, package: str, path: str = SEARCH_PATH) -> str:
-    """Give the path of a program, or fail with the package that has it."""
-    found = shutil.which(program, path=path)
-    if found is None:
-        pytest.fail(f"{program} is needed: apt-get install {package}", pytrace=False)
+def needed(program: str) -> str:
+    """Give the path of one of the programs, which is there: see the conftest."""
+    found = shutil.which(program, path=SEARCH_PATH)
+    assert found is not None, program
     return found
+
+
+def missing_packages() -> list[str]:
+    """Name the packages whose programs are not there."""
+    return sorted(
+        {
+            package
+            for program, package in PROGRAMS.items()
+            if shutil.which(program, path=SEARCH_PATH) is None
+        }
+    )
 
 
 class Server:
@@ -148,7 +172,7 @@ class Nats(Server):
         config = self.folder / f"{name}.conf"
         store = self.folder / name
         config.write_text(NATS_CONFIG.format(name=name, store=store) + listeners)
-        self.run(needed("nats-server", "nats-server"), "-c", str(config))
+        self.run(needed("nats-server"), "-c", str(config))
 
 
 RABBITMQ_CONFIG = """\
@@ -196,11 +220,9 @@ class RabbitMq(Server):
         }
 
     def launch(self) -> None:
-        # Debian's wrapper insists on its own user and folders; this is what it calls.
-        beside = os.pathsep.join(["/usr/lib/rabbitmq/bin", SEARCH_PATH])
-        server = needed("rabbitmq-server", "rabbitmq-server", beside)
+        server = needed("rabbitmq-server")
         # Started first, or the node leaves one behind as a daemon.
-        epmd = needed("epmd", "rabbitmq-server")
+        epmd = needed("epmd")
         port = self._environ["ERL_EPMD_PORT"]
         self.run(epmd, "-port", port, environ=self._environ)
         self.run(server, environ=self._environ)

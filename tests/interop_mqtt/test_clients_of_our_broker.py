@@ -5,31 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests._support.broker_process import BrokerProcess, program
-from tests.interop_mqtt.environments import node_with, python_with
+from tests.interop_mqtt.environments import NAMES, driver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-CLIENTS = Path(__file__).with_name("clients")
-REQUIREMENTS = {
-    "paho": ("paho-mqtt==2.2.0",),
-    "aiomqtt": ("aiomqtt==2.5.1",),
-    "gmqtt": ("gmqtt==0.8.0",),
-    "mqttium": ("mqttium==1.2.1",),
-    "amqtt": ("amqtt==0.12.1",),
-    "distmqtt": ("distmqtt==0.35.2", "setuptools<81", "trio", "anyio==4.16.0"),
-    "mqttjs": ("mqtt@5.16.0",),
-}
 BOTH_VERSIONS = ("paho", "aiomqtt", "gmqtt", "mqttium", "mqttjs")
 WITH_WEBSOCKET = ("paho", "aiomqtt", "mqttium", "amqtt", "distmqtt", "mqttjs")
 RUNS = [
     (name, version)
-    for name in REQUIREMENTS
+    for name in NAMES
     for version in (("4", "5") if name in BOTH_VERSIONS else ("4",))
 ]
 runs = pytest.mark.parametrize(("name", "version"), RUNS)
@@ -55,14 +44,8 @@ def drive(broker: BrokerProcess) -> Iterator[Drive]:
     def start(
         name: str, version: str, task: str, transport: str = "tcp"
     ) -> subprocess.Popen[str]:
-        if name == "mqttjs":
-            script = CLIENTS / "drive_mqttjs.mjs"
-            command = node_with(name, script, *REQUIREMENTS[name])
-        else:
-            python = python_with(name, *REQUIREMENTS[name])
-            command = [str(python), str(CLIENTS / f"drive_{name}.py")]
         process = subprocess.Popen(
-            [*command, port_of(broker, transport), version, task, transport],
+            [*driver(name), port_of(broker, transport), version, task, transport],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot.energy import EnergyMeter
+from structiot.energy import EnergyMeter, EnergyTotal
 from structiot.errors import UsageError
 from structiot.model import Reading
 
@@ -132,3 +133,77 @@ def test_time_is_either_measured_or_unknown_and_energy_is_bounded(steps):
     assert meter.measured_s() + meter.unknown_s() == pytest.approx(forward_s)
     assert meter.energy_wh() == pytest.approx(added_wh)
     assert abs(meter.energy_wh()) <= 5000 * meter.measured_s() / 3600 + 1e-9
+
+
+@pytest.mark.parametrize("power_w", [math.nan, math.inf, -math.inf])
+def test_a_figure_that_is_none_is_no_energy(power_w):
+    meter = metered(reading(0, 100.0), reading(5, power_w), reading(10, 100.0))
+    assert meter.energy_wh() == 0
+    assert meter.unknown_s() == 10
+
+
+# ------------------------------------------------------------------------------- totals
+
+
+def after(at_s: float) -> datetime:
+    return START + timedelta(seconds=at_s)
+
+
+def totals(*counters: float | None, every_s: float = 60.0) -> list[float | None]:
+    total = EnergyTotal()
+    return [
+        total.add(counter, after(index * every_s))
+        for index, counter in enumerate(counters)
+    ]
+
+
+def test_a_total_begins_as_the_counter_stands_and_goes_with_it():
+    assert totals(5.0, 5.0, 7.5) == [5.0, 5.0, 7.5]
+
+
+def test_a_counter_that_begins_anew_is_counted_on():
+    assert totals(0.0, 10.0, 2.0, 3.0, 0.0, 1.0) == [0.0, 10.0, 12.0, 13.0, 13.0, 14.0]
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, math.inf, -1.0])
+def test_what_is_no_figure_changes_nothing(nothing):
+    assert totals(nothing) == [None]
+    assert totals(1.0, nothing, 2.0) == [1.0, 1.0, 2.0]
+
+
+def test_a_glitch_of_the_counter_is_not_counted():
+    # Down and up again: more than 100 kW in a minute is nothing that was taken.
+    assert totals(50_000.0, 3.0, 50_001.0, 50_002.0) == [
+        50_000.0,
+        50_003.0,
+        50_003.0,
+        50_004.0,
+    ]
+    assert totals(50_000.0, 4e9, 50_001.0) == [50_000.0] * 3
+
+
+def test_what_a_device_counted_while_nobody_asked_counts():
+    total = EnergyTotal(1000.0, counter_wh=200.0, at_utc=START)
+    assert total.add(5200.0, after(86_400)) == 6000.0
+
+
+def test_a_total_goes_on_where_the_one_before_ended():
+    first = EnergyTotal()
+    first.add(3.0, after(0))
+    first.add(8.0, after(60))
+    again = EnergyTotal(
+        first.total_wh, counter_wh=first.counter_wh, at_utc=first.at_utc
+    )
+    assert again.add(0.0, after(120)) == 8.0
+    assert again.add(1.0, after(180)) == 9.0
+
+
+@given(st.lists(st.floats() | st.none()), st.lists(st.integers(-9999, 9999)))
+def test_a_total_never_decreases(counters, times):
+    total, before = EnergyTotal(), -math.inf
+    for index, counter in enumerate(counters):
+        at_s = times[index % len(times)] if times else index
+        now = total.add(counter, after(at_s))
+        if now is not None:
+            assert now >= before
+            before = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -16,7 +17,7 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
     look_up = socket.getaddrinfo
 
     def look_up_two(host: Any, *arguments: Any, **options: Any) -> Any:
-        if host not in {"two.test", b"two.test"}:
+        if os.fsdecode(host) != "two.test":
             return look_up(host, *arguments, **options)
         return [
             info

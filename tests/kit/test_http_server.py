@@ -194,3 +194,12 @@ async def test_a_body_that_makes_no_sense_to_the_handler_is_status_400(network):
     async with serving(network, handle), open_http(URL, network=network) as http:
         assert (await http.request("POST", "/", body=b"{")).status == 400
         assert (await http.request("POST", "/", body=b"[1]")).body == b"[1]"
+
+
+async def test_who_comes_just_after_others_have_left_is_served(network):
+    async def handle(_request: HttpRequest) -> HttpReply:
+        return HttpReply(body=b"ok")
+
+    async with serving(network, handle, max_connections=1):
+        for _ in range(50):
+            assert (await DeviceHttp(URL, network=network).get("/")).body == b"ok"

@@ -132,13 +132,14 @@ async def test_a_form_or_query_of_very_many_fields_is_refused(network):
     assert watch.longest_s < 0.05
 
 
-async def test_more_connections_than_allowed_are_closed_at_once(network):
+async def test_more_connections_than_allowed_are_closed_after_a_moment(network):
     async with serving(network, max_connections=1):
         async with await network.connect_tcp("cloud", 80):
             await anyio.wait_all_tasks_blocked()
             before = anyio.current_time()
             assert await say(network) == b""
-            assert anyio.current_time() == before
+            # The other may just have been leaving.
+            assert anyio.current_time() == pytest.approx(before + 0.1)
         await anyio.wait_all_tasks_blocked()
         assert (await DeviceHttp(URL, network=network).get("/")).status == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from structiot._kit.net.datagrams import ask_by_udp
 from structiot._kit.net.network import Network, UdpSocket, place
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 from tests.kit.ends import udp_pair
@@ -122,3 +123,54 @@ async def test_a_cancelled_receive_loses_no_datagram(any_network: Network):
             scope.cancel()
             await other.receive()
         assert (await other.receive())[0] == b"kept"
+
+
+# ------------------------------------------------------------------------- questions
+
+
+async def ask(network: Network, host: str, port: int) -> tuple[bytes | None, int]:
+    """Ask until there is a good answer; give it, and how many were read."""
+    read: list[bytes] = []
+
+    def is_good(data: bytes) -> bytes | None:
+        read.append(data)
+        return data if data == b"good" else None
+
+    found = await ask_by_udp(
+        b"?", is_good, host, port, network, wait_s=0.5, again_s=0.2
+    )
+    return found, len(read)
+
+
+async def test_whoever_answers_only_nonsense_is_not_listened_to_for_long(
+    any_network: Network,
+):
+    async with any_network.open_udp("127.0.0.1") as udp:
+
+        async def flood() -> None:
+            _, peer = await udp.receive()
+            while True:
+                await udp.send(b"nonsense", *peer)
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(flood)
+            with anyio.fail_after(10):
+                assert await ask(any_network, *udp.address) == (None, 64)
+            tg.cancel_scope.cancel()
+
+
+async def test_an_answer_from_another_port_than_was_asked_does_not_count(
+    any_network: Network,
+):
+    async with udp_pair(any_network) as (asked, other):
+
+        async def answer() -> None:
+            _, peer = await asked.receive()
+            for _ in range(100):
+                await other.send(b"good", *peer)
+            await asked.send(b"nonsense", *peer)
+            await asked.send(b"good", *peer)
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(answer)
+            assert await ask(any_network, *asked.address) == (b"good", 2)

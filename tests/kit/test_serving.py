@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import ssl
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +14,7 @@ import trustme
 from anyio.abc import ByteStream
 
 from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.network import LOST
 from structiot._kit.net.serving import ClientStream, Endpoint
 from structiot._kit.net.tls import client_context, start_tls
 from structiot._kit.websocket import accept_websocket, connect_websocket
@@ -219,6 +222,35 @@ async def test_more_clients_than_allowed_are_turned_away(
         await anyio.wait_all_tasks_blocked()
         assert await says(await place.dial(), b"x")
     assert "2 clients are connected, 127.0.0.1 is turned away" in caplog.text
+
+
+@pytest.mark.parametrize("is_of_one_address", [False, True])
+async def test_who_comes_just_after_others_have_left_is_let_in(is_of_one_address: bool):
+    limit: dict[str, Any] = {"per_address" if is_of_one_address else "clients": 20}
+    async with hall(echo, **limit) as place:
+        for _ in range(20):
+            guests = [await place.dial() for _ in range(20)]
+            for guest in guests:
+                assert await says(guest, b"x")
+            for guest in guests:
+                await guest.aclose()
+
+
+async def test_those_who_wait_for_a_place_are_few_and_wait_a_moment():
+    async with hall(echo, clients=1) as place:
+        first = await place.dial()
+        assert await says(first, b"x")
+        crowd = [await place.dial() for _ in range(100)]
+        assert [await is_closed(one) for one in crowd] == [True] * 100
+        assert anyio.current_time() == pytest.approx(0.1)
+        late = [await place.dial() for _ in range(2)]
+        await anyio.sleep(0.05)
+        await first.aclose()
+        served = []
+        for one in late:
+            with suppress(*LOST):
+                served.append(await says(one, b"x"))
+        assert served == [True]
 
 
 async def test_a_storm_of_those_turned_away_is_said_once_and_counted(

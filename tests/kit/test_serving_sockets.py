@@ -83,3 +83,13 @@ async def test_last_words_are_heard_by_a_client_whose_own_were_not():
             await stream.send(bytes(10_000))
             assert await stream.receive() == b"goodbye"
         await stream.aclose()
+
+
+async def test_who_comes_just_after_others_have_left_is_let_in():
+    async with hall(echo, network=REAL_NETWORK, clients=20) as place:
+        for _ in range(20):
+            guests = [await place.dial() for _ in range(20)]
+            for guest in guests:
+                assert await says(guest, b"x")
+            for guest in guests:
+                await guest.aclose()

@@ -6,7 +6,7 @@ import gc
 import traceback
 import weakref
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 import pytest
@@ -235,15 +235,30 @@ async def test_the_exception_is_freed_without_the_garbage_collector(
         gc.enable()
 
 
-async def test_a_cancelled_block_is_freed_without_the_garbage_collector():
+@asynccontextmanager
+async def service():
+    async with service_group() as tg:
+        tg.start_soon(anyio.sleep_forever)
+        yield
+
+
+@asynccontextmanager
+async def service_of_a_service():
+    async with service():
+        yield
+
+
+@pytest.mark.parametrize("opened", [service, service_of_a_service])
+async def test_a_cancelled_block_is_freed_without_the_garbage_collector(
+    opened: Callable[[], AbstractAsyncContextManager[None]],
+):
     class Thing:
         pass
 
     async def hold(seen: list[weakref.ref[Thing]]) -> None:
         thing = Thing()
         seen.append(weakref.ref(thing))
-        async with service_group() as tg:
-            tg.start_soon(anyio.sleep_forever)
+        async with opened():
             await anyio.sleep_forever()
 
     seen: list[weakref.ref[Thing]] = []

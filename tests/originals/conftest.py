@@ -7,6 +7,7 @@ on request: `nox -s originals`, or `pytest tests/originals`.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -18,9 +19,17 @@ import anyio
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.originals.environments import python_with
+from tests._support.environments import PythonEnvironment
+from tests._support.sources import ROOT
 
 DRIVER = Path(__file__).with_name("drive_maxsmart.py")
+FOLDER = Path(
+    os.environ.get("STRUCTIOT_ORIGINALS", ROOT / ".nox" / "original-packages")
+)
+V210, V204 = (
+    PythonEnvironment(FOLDER / f"maxsmart-{version}", (f"maxsmart=={version}",))
+    for version in ("2.1.0", "2.0.4")
+)
 _MAX_ANSWER_BYTES = 1_000_000
 _ANSWER_S = 70.0
 
@@ -35,6 +44,13 @@ Do one of these:
   stop what listens on port 80, if it is "in use".
 On macOS also: ifconfig lo0 alias 127.0.0.2, and so on up to 127.0.0.20.
 """
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Install the packages before there is a test."""
+    if not hasattr(session.config, "workerinput"):
+        V210.make()
+        V204.make()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,10 +117,10 @@ class Original:
 
 
 @asynccontextmanager
-async def original(requirement: str) -> AsyncIterator[Original]:
+async def original(package: PythonEnvironment) -> AsyncIterator[Original]:
     """Run the driver with one version of the package for the length of the block."""
-    python = await anyio.to_thread.run_sync(python_with, requirement)
-    command = [str(python), str(DRIVER)]
+    (requirement,) = package.requirements
+    command = [str(package.python), str(DRIVER)]
     async with await anyio.open_process(command, stderr=sys.stderr) as process:
         driven = Original(process)
         assert await driven.do("version") == requirement.partition("==")[2]
@@ -119,11 +135,11 @@ async def original(requirement: str) -> AsyncIterator[Original]:
 
 @pytest.fixture
 async def v210(anyio_backend: object) -> AsyncIterator[Original]:
-    async with original("maxsmart==2.1.0") as driven:
+    async with original(V210) as driven:
         yield driven
 
 
 @pytest.fixture
 async def v204(anyio_backend: object) -> AsyncIterator[Original]:
-    async with original("maxsmart==2.0.4") as driven:
+    async with original(V204) as driven:
         yield driven

@@ -11,6 +11,7 @@ from tests._support.examples import BROKER, read_example
 TEXT = f'''"""Say hello.
 
 Run:
+    python examples/hello.py
     python examples/hello.py --loud {BROKER}
 
 Prints:
@@ -30,12 +31,9 @@ def test_the_broker_is_replaced_in_the_command_and_in_what_is_printed(tmp_path):
     example = read_example(written(tmp_path, TEXT))
     uri = "mqtt://127.0.0.1:40001/"
     assert example.needs_broker
-    assert example.command("trio", uri)[3:] == [
-        "trio",
-        str(tmp_path / "hello.py"),
-        "--loud",
-        uri,
-    ]
+    as_it_is, loud = example.commands("trio", uri)
+    assert as_it_is[-2:] == ["trio", str(tmp_path / "hello.py")]
+    assert loud == [*as_it_is, "--loud", uri]
     assert example.difference(f"hello world\nfrom {uri}\n", uri) == ""
     assert "- bye" in example.difference("bye\n", uri).replace("+", "-")
 
@@ -47,7 +45,13 @@ def test_a_missing_section_is_named(tmp_path, title):
         read_example(path)
 
 
+def test_an_example_runs_as_it_is(tmp_path):
+    path = written(tmp_path, TEXT.replace("    python examples/hello.py\n", ""))
+    with pytest.raises(ValueError, match="begins with an argument"):
+        read_example(path)
+
+
 def test_the_run_section_must_run_the_example_itself(tmp_path):
-    path = written(tmp_path, TEXT.replace("hello.py", "other.py"))
+    path = written(tmp_path, TEXT.replace("hello.py --loud", "other.py --loud"))
     with pytest.raises(ValueError, match="runs something else"):
         read_example(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+from types import FrameType
 
 import anyio
 import pytest
@@ -12,6 +14,7 @@ from structiot.testing import leaks
 from structiot.testing.leaks import (
     Leftovers,
     leftovers_now,
+    open_sockets,
     settled_leftovers,
     wait_for_none_since,
 )
@@ -58,3 +61,18 @@ async def test_a_worker_thread_kept_for_reuse_is_no_leftover():
     before = leftovers_now()
     await anyio.to_thread.run_sync(threading.current_thread)
     assert await settled_leftovers(before) == []
+
+
+async def test_a_guard_against_blocking_calls_is_not_asked_about_each_socket():
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        open_sockets()
+    finally:
+        sys.setprofile(None)
+    assert called == ["open_sockets"]

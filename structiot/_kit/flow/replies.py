@@ -96,7 +96,7 @@ class ReplyTable(Generic[K, V]):
         reply = self._pending.pop(key, None)
         if reply is None:
             self.unknown += 1
-            _log.debug("%s: reply for unknown id %r dropped", self.name, key)
+            _log.debug("%s: reply for unknown id %.300r dropped", self.name, key)
             return False
         reply._settle(value, None)  # noqa: SLF001 - the other half of this module
         return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from typing import TypeGuard
 
 import anyio
 from anyio.abc import TaskGroup
@@ -47,6 +49,10 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
             chosen.__context__ = context
             del chosen, context
     finally:
+        if _is_cancellation(body_error) and sys.exception() is not body_error:
+            # trio goes on with another one, and nobody sees this one any more; the
+            # frames in its traceback lead to those of contextlib, which hold it.
+            body_error.__traceback__ = None
         # Its traceback holds this frame: without this the two keep each other alive.
         del body_error
 
@@ -59,7 +65,7 @@ def _one_error(
     for exc in group.exceptions:
         if own is None and (own := _of_body(exc, body_error)) is not None:
             members.insert(0, own)
-        elif not isinstance(exc, anyio.get_cancelled_exc_class()):
+        elif not _is_cancellation(exc):
             members.append(exc)
     members = _distinct(members)
     for exc in members:
@@ -82,11 +88,15 @@ def _one_error(
     return error
 
 
+def _is_cancellation(exc: BaseException | None) -> TypeGuard[BaseException]:
+    return exc is not None and isinstance(exc, anyio.get_cancelled_exc_class())
+
+
 def _of_body(
     exc: BaseException, body_error: BaseException | None
 ) -> BaseException | None:
     """Give the block's exception if this is it, or what trio has made of it."""
-    if body_error is None or isinstance(body_error, anyio.get_cancelled_exc_class()):
+    if body_error is None or _is_cancellation(body_error):
         return None
     if exc is body_error:
         return exc

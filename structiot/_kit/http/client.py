@@ -30,7 +30,7 @@ __all__ = ["HttpClient", "open_http"]
 
 _SCHEMES: Final = {"http": 80, "https": 443}
 # One read may hold ten thousand chunks; others have their turn in between.
-_PIECES_A_TURN: Final = 128
+_PIECES_A_TURN: Final = 32
 
 
 class HttpClient(BaseHttpClient):
@@ -73,6 +73,7 @@ class HttpClient(BaseHttpClient):
         self, request: httpx.Request, what: str, exchange: Exchange
     ) -> HttpReply:
         response = await self._client.send(request, stream=True)
+        exchange.is_in_head = False
         try:
             if not exchange.received:
                 # Left over from the reply before, which was longer than it said.

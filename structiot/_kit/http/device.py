@@ -38,8 +38,9 @@ _MAX_HEAD_BYTES: Final = 8_192
 _MAX_FIELDS: Final = 100
 _MAX_HEADS: Final = 100
 _READ_BYTES: Final = 16_384
-# What one read holds may be ten thousand events; others have their turn in between.
-_EVENTS_A_TURN: Final = 256
+# What one read holds may be a thousand events; others have their turn in between, and
+# are not to wait long if many servers are like that.
+_EVENTS_A_TURN: Final = 32
 
 
 @final
@@ -48,7 +49,8 @@ class DeviceHttp(BaseHttpClient):
 
     Each has a connection of its own and is sent in one piece. Redirects are not
     followed, and no compression is asked for. A reply is read up to its limit, in no
-    more pieces than such a reply needs, with at most 100 header fields.
+    more pieces and chunks than such a reply needs, with at most 100 header fields in
+    each head and at its end. Others have their turn while it is read.
 
     Args:
         base_url: Such as `http://192.168.1.100`; a path or credentials make no sense.
@@ -171,9 +173,6 @@ class _Exchange:
         else:
             message = f"{self._what}: more than {_MAX_HEADS} provisional replies"
             raise ProtocolViolation(message)
-        if len(head.headers) > _MAX_FIELDS:
-            message = f"{self._what}: more than {_MAX_FIELDS} header fields"
-            raise ProtocolViolation(message)
         fields = field_dict(head.headers)
         reader = BodyReader(
             self._what, fields.get("content-encoding", ""), self._max_body_bytes
@@ -181,7 +180,7 @@ class _Exchange:
         if self._method != "HEAD":
             reader.expect(int(fields.get("content-length", "0")))
         while isinstance(part := await self._event(stream), h11.Data):
-            reader.feed(bytes(part.data))
+            reader.feed(bytes(part.data), begins_chunk=part.chunk_start)
         return HttpReply(status=head.status_code, headers=fields, body=reader.finish())
 
     async def _event(self, stream: ByteStream) -> object:
@@ -192,6 +191,10 @@ class _Exchange:
             self._http.receive_data(await self._receive(stream))
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             raise h11.RemoteProtocolError("no reply to the request")
+        # A head and what follows a body in chunks.
+        if len(getattr(event, "headers", ())) > _MAX_FIELDS:
+            message = f"{self._what}: more than {_MAX_FIELDS} header fields"
+            raise ProtocolViolation(message)
         return event
 
     def _broken(self, error: h11.RemoteProtocolError) -> LinkLost | ProtocolViolation:

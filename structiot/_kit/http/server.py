@@ -29,6 +29,7 @@ from anyio.streams.tls import TLSStream
 from structiot._kit.http.body import BodyReader
 from structiot._kit.http.messages import HttpReply, HttpRequest, field_dict, phrase_of
 from structiot._kit.net.network import LOST, Address, place, reason_of
+from structiot._kit.net.room import Room
 from structiot.errors import ProtocolViolation, UsageError
 
 __all__ = ["Handler", "HttpServer", "RawReply", "peer_of", "send_raw"]
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 _READ_BYTES: Final = 16_384
 _MAX_HEAD_BYTES: Final = 8_192
 _MAX_FIELDS: Final = 100
-_EVENTS_A_TURN: Final = 256
+_EVENTS_A_TURN: Final = 32
 # A connection that is left open without an answer is let go after this.
 _SILENT_S: Final = 60.0
 # How long and how much of what a refused client still sends is thrown away: closing
@@ -82,7 +83,8 @@ class HttpServer:
     Args:
         handler: Answers a request. One handler runs for each connection.
         ssl_context: For https.
-        max_connections: More than these are closed at once.
+        max_connections: More than these are closed, a moment later, for others may just
+            be leaving.
         max_body_bytes: Longest body of a request; a longer one gets status 413.
         request_s: Longest time for a request to be complete, for a TLS handshake, and
             for a client that takes nothing of its reply, in seconds.
@@ -106,20 +108,27 @@ class HttpServer:
         self._request_s = request_s
         self._idle_s = idle_s
         self._connections = 0
+        self._room = Room()
 
     async def serve(self, stream: ByteStream) -> None:
         """Serve one connection; returns when it is closed."""
+        if not await self._room.soon(self._has_room):
+            await anyio.aclose_forcefully(stream)
+            return
         self._connections += 1
         try:
-            if self._connections <= self._max_connections:
-                if self._ssl_context is not None:
-                    stream = await self._secured(stream, self._ssl_context)
-                await self._converse(stream)
+            if self._ssl_context is not None:
+                stream = await self._secured(stream, self._ssl_context)
+            await self._converse(stream)
         except _Gone as exc:
             _log.debug("%s: %s", place(*peer_of(stream)), exc)
         finally:
             self._connections -= 1
+            self._room.left()
             await anyio.aclose_forcefully(stream)
+
+    def _has_room(self) -> bool:
+        return self._connections < self._max_connections
 
     async def _secured(
         self, stream: ByteStream, ssl_context: ssl.SSLContext
@@ -236,9 +245,6 @@ class _Connection:
         if not isinstance(head, h11.Request):
             return None
         self._method = head.method
-        if len(head.headers) > _MAX_FIELDS:
-            why = f"more than {_MAX_FIELDS} header fields"
-            raise h11.RemoteProtocolError(why, error_status_hint=431)
         fields = field_dict(head.headers)
         reader = BodyReader("the request", "", self._max_body_bytes)
         reader.expect(int(fields.get("content-length", "0")))
@@ -246,7 +252,7 @@ class _Connection:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._send(self._http.send(go_on))
         while isinstance(part := await self._event(), h11.Data):
-            reader.feed(bytes(part.data))
+            reader.feed(bytes(part.data), begins_chunk=part.chunk_start)
         return HttpRequest(
             method=head.method.decode("ascii"),
             target=head.target.decode("ascii"),
@@ -261,6 +267,10 @@ class _Connection:
             await anyio.lowlevel.checkpoint()
         while (event := self._http.next_event()) is h11.NEED_DATA:
             await self._receive()
+        # A head and what follows a body in chunks.
+        if len(getattr(event, "headers", ())) > _MAX_FIELDS:
+            why = f"more than {_MAX_FIELDS} header fields"
+            raise h11.RemoteProtocolError(why, error_status_hint=431)
         return event
 
     async def _receive(self) -> None:

@@ -20,6 +20,8 @@ from structiot._kit.net.tls import start_tls
 __all__ = ["EXCHANGE", "Exchange", "Transport"]
 
 MAX_CONNECTIONS = 10
+_MAX_HEAD_LINES = 1000
+_READ_BYTES = 16_384
 
 
 @dataclass(slots=True)
@@ -31,12 +33,32 @@ class Exchange:
         received: Bytes that came after the request was sent.
         has_ended: The server has ended the connection.
         is_given_up: Nothing more shall be read.
+        is_in_head: The head of the reply is not known yet.
+        head_lines: How many lines of an unfinished head have come.
     """
 
     is_connecting: bool = False
     received: int = 0
     has_ended: bool = False
     is_given_up: bool = False
+    is_in_head: bool = True
+    head_lines: int = 0
+
+    def check_head(self) -> None:
+        """Refuse to read on in a head that has very many lines already.
+
+        h11 reads a head in one go, up to 100 KiB of it.
+        """
+        if self.is_in_head and self.head_lines > _MAX_HEAD_LINES:
+            message = f"more than {_MAX_HEAD_LINES} lines of header fields"
+            raise httpcore.RemoteProtocolError(message)
+
+    def count(self, data: bytes) -> None:
+        """Count what has come."""
+        self.received += len(data)
+        if self.is_in_head:
+            _, blank, rest = data.rpartition(b"\r\n\r\n")
+            self.head_lines = rest.count(b"\n") + (0 if blank else self.head_lines)
 
 
 # httpcore does not say on which connection a request has failed; the request's task
@@ -145,14 +167,15 @@ class _Stream(httpcore.AsyncNetworkStream):
         exchange = EXCHANGE.get()
         if exchange.is_given_up:
             raise httpcore.ReadError("given up")
+        exchange.check_head()
         try:
-            data = await self._stream.receive(max_bytes)
+            data = await self._stream.receive(min(max_bytes, _READ_BYTES))
         except anyio.EndOfStream:
             exchange.has_ended = True
             return b""
         except LOST as exc:
             raise httpcore.ReadError(reason_of(exc)) from exc
-        exchange.received += len(data)
+        exchange.count(data)
         return data
 
     async def write(

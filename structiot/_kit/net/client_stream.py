@@ -6,7 +6,6 @@ that does not take at once needs a task, and a client that takes nothing is ende
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +44,7 @@ class ClientStream:
         endpoint: Where the client came in.
         host: Its address.
         out: What is to be written; the handler may put a buffer of its own here.
-        written: How many bytes have been taken out of it.
-        may_leave: How many may be, all together; more are kept back.
+        kept: What will be added to it later; a goodbye waits for that, too.
         on_drained: Called when a task has written all there was.
     """
 
@@ -60,11 +58,10 @@ class ClientStream:
         "_server",
         "endpoint",
         "host",
-        "may_leave",
+        "kept",
         "on_drained",
         "out",
         "stream",
-        "written",
     )
 
     def __init__(
@@ -74,8 +71,7 @@ class ClientStream:
         self.endpoint: Endpoint = endpoint
         self.host: str = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
         self.out: bytearray = bytearray()
-        self.written: int = 0
-        self.may_leave: int = sys.maxsize
+        self.kept: bytearray = bytearray()
         self.on_drained: Callable[[], object] = _nothing
         self._server = server
         # Of a socket of our own; other streams are written by a task.
@@ -136,6 +132,7 @@ class ClientStream:
     def abort(self) -> None:
         """Close the connection at once; what is to be written is lost."""
         self.out.clear()
+        self.kept.clear()
         self._note_drained()
         self._handling.cancel()
         for scope in self._scopes:
@@ -144,11 +141,15 @@ class ClientStream:
     async def _say_goodbye(self) -> None:
         with anyio.move_on_after(LAST_WORDS_S):
             self.flush()
-            while self._is_writing or self.out:
-                self._drained = anyio.Event()
-                await self._drained.wait()
+            while self._is_writing or self.out or self.kept:
+                await self.progress()
             if self._is_ended:
                 await self._linger()
+
+    async def progress(self) -> None:
+        """Wait until something has been written."""
+        self._drained = anyio.Event()
+        await self._drained.wait()
 
     async def _linger(self) -> None:
         """Let the client read our last words.
@@ -201,21 +202,17 @@ class ClientStream:
             if size > self._server.limits.waiting_bytes:
                 self._give_up(f"{size} bytes wait for it")
             return False
-        if self.written + size > self.may_leave:
-            size = self.may_leave - self.written
         if not size:
             return False
         if self._send_now is not None:
             try:
-                taken = self._send_now(out if size == len(out) else out[:size])
+                taken = self._send_now(out)
             except LOST:
                 self.abort()
                 return False
-            self.written += taken
             del out[:taken]
             if taken == size:
-                if self._drained is not None:
-                    self._drained.set()
+                self._note_drained()
                 return True
         self._is_writing = True
         self.start(self._write)
@@ -225,12 +222,12 @@ class ClientStream:
         out, stall_s = self.out, self._server.limits.stall_s
         try:
             with anyio.CancelScope() as patience:
-                while size := min(len(out), self.may_leave - self.written):
-                    data = bytes(out[: min(size, WRITE_BYTES)])
+                while out:
+                    data = bytes(out[:WRITE_BYTES])
                     del out[: len(data)]
-                    self.written += len(data)
                     patience.deadline = anyio.current_time() + stall_s
                     await self.stream.send(data)
+                    self._note_drained()
                     if not out:
                         self.on_drained()
             if patience.cancelled_caught:

@@ -1,6 +1,7 @@
 """Questions by UDP: asked again now and then, until an answer is accepted.
 
-An answer counts only if it comes from the address that was asked.
+An answer counts only if it comes from the address and the port that were asked, and
+whoever answers nonsense again and again is not listened to for long.
 """
 
 from __future__ import annotations
@@ -9,14 +10,23 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 
-from structiot._kit.net.network import Network, RealNetwork, UdpSocket
+from structiot._kit.net.network import (
+    Address,
+    Network,
+    RealNetwork,
+    UdpSocket,
+    place,
+)
 from structiot.errors import ConnectFailed
 
 __all__ = ["ask_by_udp", "udp_address"]
+
+# Answers that are none, of whoever was asked, to one question.
+_MOST_REFUSED: Final = 64
 
 T = TypeVar("T")
 
@@ -54,23 +64,31 @@ async def ask_by_udp(
     wait_s: float,
     again_s: float,
 ) -> T | None:
-    """Send the question now and then until `read` accepts an answer from the host."""
-    address = await udp_address(host, network)
+    """Send the question now and then until `read` accepts an answer from the host.
+
+    Returns:
+        What `read` made of it; None after `wait_s`, or once it has refused 64 answers.
+    """
+    asked = (await udp_address(host, network), port)
+    refused = 0
     async with network.open_udp() as udp:
         ends_at = anyio.current_time() + wait_s
         while (now := anyio.current_time()) < ends_at:
-            await udp.send(question, address, port)
+            await udp.send(question, *asked)
             with anyio.CancelScope(deadline=min(now + again_s, ends_at)):
-                return await _first_accepted(udp, read, address)
+                while refused < _MOST_REFUSED:
+                    answer = read(await _answer_of(udp, asked))
+                    if answer is not None:
+                        return answer
+                    refused += 1
+                _log.debug("%s answers nothing but nonsense", place(*asked))
+                return None
     return None
 
 
-async def _first_accepted(
-    udp: UdpSocket, read: Callable[[bytes], T | None], address: str
-) -> T:
+async def _answer_of(udp: UdpSocket, asked: Address) -> bytes:
     while True:
-        data, (source, _) = await udp.receive()
-        if source != address:
-            _log.debug("datagram from %s dropped, %s was asked", source, address)
-        elif (answer := read(data)) is not None:
-            return answer
+        data, source = await udp.receive()
+        if source == asked:
+            return data
+        _log.debug("datagram from %s dropped, %s was asked", source, asked)

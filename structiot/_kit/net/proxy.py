@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.net.network import LOST, Network, place, reason_of
+from structiot._kit.text import printable
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 __all__ = ["Proxy", "connect_through", "parse_proxy"]
@@ -141,7 +142,7 @@ async def _through_http(stream: ByteStream, proxy: Proxy, host: str, port: int) 
     if status == b"407":
         raise _denied(proxy)
     if not status.startswith(b"2"):
-        raise _failed(proxy, host, port, f"{status.decode()} {text}".strip())
+        raise _failed(proxy, host, port, printable(f"{status.decode()} {text}".strip()))
     if head.partition(b"\r\n\r\n")[2]:
         raise _failed(proxy, host, port, "it sends more than an answer")
 

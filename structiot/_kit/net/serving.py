@@ -26,6 +26,7 @@ from anyio.abc import ByteStream, TaskGroup
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.client_stream import ClientStream
 from structiot._kit.net.network import Address, Network, TcpListener
+from structiot._kit.net.room import Room
 
 __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_clients"]
 
@@ -57,7 +58,8 @@ class ServingLimits:
     """What clients may have.
 
     Attributes:
-        clients: Connections at once; more are turned away.
+        clients: Connections at once; who comes then is turned away, a moment later, for
+            others may just be leaving.
         per_address: Connections of one address.
         unidentified: Connections that have not been called `identified` yet, of which
             the oldest yields to a newcomer; None for any number, and none yields.
@@ -102,6 +104,7 @@ class ClientServer:
         self._handler = handler
         self._by_address: dict[str, int] = {}
         self._turned_away: int | None = None
+        self._room = Room()
         self._is_open = True
         self._is_empty = anyio.Event()
 
@@ -118,9 +121,11 @@ class ClientServer:
         """Serve one client; raises nothing that it is to blame for."""
         client = ClientStream(self, endpoint, stream)
         host, by_address = client.host, self._by_address
-        if not self._has_room_for(host):
+        if not await self._room.soon(lambda: not self._refusal(host)):
+            self._turn_away(self._refusal(host))
             await anyio.aclose_forcefully(stream)
             return
+        self._make_room()
         self.clients += 1
         by_address[host] = by_address.get(host, 0) + 1
         self.unidentified[client] = None
@@ -132,31 +137,37 @@ class ClientServer:
             if not by_address[host]:
                 del by_address[host]
             self.unidentified.pop(client, None)
+            self._room.left()
             if not self.clients:
                 self._is_empty.set()
 
-    def _has_room_for(self, host: str) -> bool:
-        limits, unidentified = self.limits, self.unidentified
+    def _refusal(self, host: str) -> str:
+        """Say why there is no room for another client; nothing where there is."""
+        limits = self.limits
         if not self._is_open:
-            return False
+            return "the server ends"
         if self._by_address.get(host, 0) >= limits.per_address:
-            self._turn_away(f"{host} has {limits.per_address} connections: no more")
-            return False
+            return f"{host} has {limits.per_address} connections: no more"
+        can_yield = limits.unidentified is not None and bool(self.unidentified)
+        if self.clients >= limits.clients and not can_yield:
+            return f"{limits.clients} clients are connected, {host} is turned away"
+        return ""
+
+    def _make_room(self) -> None:
+        """Have the oldest who has not said who it is yield, if there are too many."""
+        limits, unidentified = self.limits, self.unidentified
+        if limits.unidentified is None or not unidentified:
+            return
         is_full = self.clients >= limits.clients
-        if limits.unidentified is not None and unidentified:
-            if is_full or len(unidentified) >= limits.unidentified:
-                oldest = next(iter(unidentified))
-                del unidentified[oldest]
-                self.log.info("client %s yields to a newcomer", oldest.host)
-                oldest.abort()
-        elif is_full:
-            self._turn_away(
-                f"{limits.clients} clients are connected, {host} is turned away"
-            )
-            return False
-        return True
+        if is_full or len(unidentified) >= limits.unidentified:
+            oldest = next(iter(unidentified))
+            del unidentified[oldest]
+            self.log.info("client %s yields to a newcomer", oldest.host)
+            oldest.abort()
 
     def _turn_away(self, why: str) -> None:
+        if not self._is_open:
+            return
         if self._turned_away is None:
             self._turned_away = 0
             self.log.warning("%s", why)

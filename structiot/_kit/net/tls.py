@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
+from structiot._kit.redact import Secret
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -18,7 +20,7 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["client_context", "start_tls"]
+__all__ = ["client_context", "load_certificate", "start_tls"]
 
 # OpenSSL's numbers for why a certificate is refused, and what to do about it.
 _HINTS = {
@@ -54,6 +56,7 @@ def client_context(
     cadata: str | bytes | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
+    keyfile_password: str | Secret | None = None,
     check_hostname: bool = True,
     alpn: Sequence[str] = (),
 ) -> ssl.SSLContext:
@@ -65,6 +68,7 @@ def client_context(
         cadata: Accepted authorities themselves.
         certfile: Own certificate, if the server wants one.
         keyfile: Key of the own certificate.
+        keyfile_password: Passphrase of the key, if it has one.
         check_hostname: False accepts a certificate for another name.
         alpn: Protocols to offer.
 
@@ -75,15 +79,52 @@ def client_context(
         context = ssl.create_default_context(
             cafile=cafile, capath=capath, cadata=cadata
         )
-        if certfile is not None:
-            context.load_cert_chain(certfile, keyfile)
     except (OSError, ValueError) as exc:
-        named = certfile or cafile or capath or "the data given"
+        named = cafile or capath or "the data given"
         raise ConfigError(f"cannot use {named} for TLS: {exc}") from exc
+    if certfile is not None:
+        load_certificate(context, certfile, keyfile, keyfile_password)
     context.check_hostname = check_hostname
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def load_certificate(
+    context: ssl.SSLContext,
+    certfile: str | Path,
+    keyfile: str | Path | None = None,
+    password: str | Secret | None = None,
+) -> None:
+    """Have a context show a certificate of ours.
+
+    Args:
+        context: Of a client or a server.
+        certfile: The certificate, and those of the authorities between.
+        keyfile: Its key, if that is not in the same file.
+        password: Passphrase of the key, if it has one.
+
+    Raises:
+        ConfigError: A file that cannot be read or used, or a passphrase that is missing
+            or wrong. OpenSSL would ask for it at the terminal, with the loop waiting.
+    """
+    is_locked = False
+
+    def answer() -> str:
+        nonlocal is_locked
+        is_locked = True
+        given = password.reveal() if isinstance(password, Secret) else password
+        return given or ""
+
+    try:
+        context.load_cert_chain(certfile, keyfile, answer)
+    except (OSError, ValueError) as exc:
+        if not is_locked:
+            raise ConfigError(f"cannot use {certfile} for TLS: {exc}") from exc
+        fault = "has a passphrase: give it as keyfile_password="
+        if password:
+            fault = "does not open with the passphrase given as keyfile_password="
+        raise ConfigError(f"the key in {keyfile or certfile} {fault}") from exc
 
 
 class _ClientStream(TLSStream):

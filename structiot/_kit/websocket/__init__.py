@@ -7,5 +7,6 @@ from structiot._kit.websocket.connection import (
     accept_websocket,
     connect_websocket,
 )
+from structiot._kit.websocket.origins import Origins
 
-__all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
+__all__ = ["Origins", "WebSocket", "accept_websocket", "connect_websocket"]

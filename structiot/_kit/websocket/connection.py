@@ -32,12 +32,14 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.net.network import LOST
+from structiot._kit.text import error_text, printable
 from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,
     check_request,
     refusal,
 )
+from structiot._kit.websocket.origins import Origins
 from structiot.errors import (
     ConnectFailed,
     LinkLost,
@@ -47,6 +49,7 @@ from structiot.errors import (
 
 __all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
 
+_OWN_PAGES = Origins()
 READ_BYTES = 65_536
 GOODBYE_S = 1.0
 
@@ -191,9 +194,10 @@ class WebSocket:
         if self._connection.state is ConnectionState.OPEN:
             # Not the peer's: wsproto asks to close because of what the peer has sent.
             await self.aclose(event.code, event.reason or "")
-            raise ProtocolViolation(f"websocket: {event.reason}", code=int(event.code))
+            why = printable(event.reason or "it is closed")
+            raise ProtocolViolation(f"websocket: {why}", code=int(event.code))
         self.close_code = int(event.code)
-        self.close_reason = event.reason or ""
+        self.close_reason = printable(event.reason or "")
         self._is_closed = True
         with anyio.move_on_after(GOODBYE_S):
             # The peer need not wait for our half of the goodbye.
@@ -296,7 +300,7 @@ async def connect_websocket(
         message = f"{host} hung up during the websocket handshake; {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     except RemoteProtocolError as exc:
-        message = f"{host} does not speak websocket ({exc}); {LOOK}"
+        message = f"{host} does not speak websocket ({error_text(exc)}); {LOOK}"
         raise ConnectFailed(message, host=host) from exc
     if isinstance(event, RejectConnection):
         raise refusal(event.status_code, host, path)
@@ -321,19 +325,29 @@ async def accept_websocket(
     stream: ByteStream,
     *,
     subprotocols: Sequence[str] = (),
+    origins: Origins = _OWN_PAGES,
     max_message_bytes: int = 16 * 1024 * 1024,
 ) -> WebSocket:
     """Do the server's handshake on an accepted stream; the caller sets the deadline.
 
     Raises:
-        ProtocolViolation: What came is no websocket request, or asks for none of the
-            subprotocols; the peer has been told.
+        ProtocolViolation: What came is no websocket request, asks for none of the
+            subprotocols, or comes from a web page that may not ask (403); the peer has
+            been told.
         LinkLost: The peer hung up.
     """
     connection = WSConnection(ConnectionType.SERVER)
     try:
         # wsproto has nothing else to tell a server that waits for a request.
         event = cast("Request", await _first_event(stream, connection))
+        page = origins.refused(_origins_of(event), event.host)
+        if page is not None:
+            await stream.send(connection.send(RejectConnection(status_code=403)))
+            raise ProtocolViolation(
+                f"the web page {printable(page, most=80)!r} may not open a websocket "
+                "here unless it is one of the allowed origins",
+                code=403,
+            )
         chosen = next(
             (name for name in event.subprotocols if name in subprotocols), None
         )
@@ -349,7 +363,7 @@ async def accept_websocket(
             # A courtesy: whether it arrives changes nothing.
             with suppress(LocalProtocolError, *LOST):
                 await stream.send(connection.send(refusal_of_it))  # noqa: ASYNC120
-        raise ProtocolViolation(f"no websocket request: {exc}") from exc
+        raise ProtocolViolation(f"no websocket request: {error_text(exc)}") from exc
     except LOST as exc:
         raise LinkLost("the peer hung up during the websocket handshake") from exc
     return WebSocket(
@@ -360,6 +374,14 @@ async def accept_websocket(
         path=event.target,
         headers=as_mapping(event.extra_headers),
     )
+
+
+def _origins_of(request: Request) -> list[str]:
+    return [
+        value.decode("latin-1")
+        for name, value in request.extra_headers
+        if name.lower() == b"origin"
+    ]
 
 
 async def _first_event(stream: ByteStream, connection: WSConnection) -> Event:

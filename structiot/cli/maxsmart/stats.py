@@ -45,7 +45,7 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
 @click.option(
     "--csv",
     "csv_path",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=click.Path(dir_okay=False),
     help="Write the figures into this file instead; - is standard output.",
 )
 @click.option(

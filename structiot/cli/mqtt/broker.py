@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import asyncclick as click
 
+from structiot._kit.net.tls import load_certificate
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -59,6 +60,18 @@ _OPTIONS = {
 )
 @click.option("--certfile", type=_path, help="Certificate for mqtts and wss.")
 @click.option("--keyfile", type=_path, help="Its key.")
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web page that may connect, such as https://house.example; * is all.",
+)
+@click.option(
+    "--keyfile-password",
+    envvar="STRUCTIOT_MQTT_KEY_PASSWORD",
+    help="The key's passphrase; better in $STRUCTIOT_MQTT_KEY_PASSWORD.",
+)
 @click.option("--store", type=_path, help="Keep sessions and retained messages here.")
 @click.option("--max-connections", type=click.IntRange(min=1))
 @click.option("--max-packet-bytes", type=click.IntRange(min=64))
@@ -146,7 +159,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "limits": BrokerLimits(**limits),
         "ssl_context": None
         if certfile is None
-        else _context(certfile, given["keyfile"]),
+        else _context(certfile, given["keyfile"], given["keyfile_password"]),
+        "allowed_origins": given["origins"],
         "store": given["store"],
     }
 
@@ -164,12 +178,11 @@ def _limit(text: str) -> tuple[str, Any]:
         raise ConfigError(f"{value!r} is no value of the limit {name}") from None
 
 
-def _context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
+def _context(
+    certfile: Path, keyfile: Path | None, password: str | None
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certfile, keyfile)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError(f"cannot use the certificate {certfile}: {exc}") from exc
+    load_certificate(context, certfile, keyfile, password)
     return context
 
 

@@ -91,6 +91,11 @@ _OPTIONS = OptionGroup(
     click.option("--cert", type=click.Path(), help="Own certificate."),
     click.option("--key", type=click.Path(), help="Key of the own certificate."),
     click.option(
+        "--key-password",
+        envvar="STRUCTIOT_MQTT_KEY_PASSWORD",
+        help="Its passphrase; better in $STRUCTIOT_MQTT_KEY_PASSWORD.",
+    ),
+    click.option(
         "--insecure", is_flag=True, help="Accept a certificate for another name."
     ),
     click.option(

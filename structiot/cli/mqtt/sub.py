@@ -17,7 +17,7 @@ from structiot.cli.mqtt.options import TIMED_OUT, broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
 from structiot.errors import CommandRefused, ConnectFailed
-from structiot.mqtt import Connected, Message, MqttClient, matches
+from structiot.mqtt import Connected, Disconnected, Message, MqttClient, matches
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["sub"]
@@ -84,7 +84,7 @@ async def _first_connection(client: MqttClient) -> None:
         async for event in events:
             if isinstance(event, Connected):
                 return
-            if event.attempt:
+            if isinstance(event, Disconnected) and event.attempt:
                 raise event.error or ConnectFailed(event.reason)
 
 

@@ -182,6 +182,7 @@ def _config(
             "capath": given["capath"],
             "certfile": given["cert"],
             "keyfile": given["key"],
+            "keyfile_password": given["key_password"],
             "check_hostname": not given["insecure"],
             "alpn": (given["tls_alpn"],) if given["tls_alpn"] else (),
             "reconnect_retries": given["retries"],

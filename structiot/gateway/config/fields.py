@@ -41,6 +41,7 @@ from structiot.gateway.config.values import (
     check_host,
     check_listen_uri,
     check_name,
+    check_origin,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Listen",
     "NamedFile",
     "NamesADevice",
+    "Origin",
     "Port",
     "Section",
     "SystemSection",
@@ -204,6 +206,7 @@ Listen: TypeAlias = Annotated[
     AfterValidator(check_any_listen_uri),
     Field(strict=False),
 ]
+Origin: TypeAlias = Annotated[str, AfterValidator(check_origin)]
 Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
 Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
 DeviceName: TypeAlias = Annotated[str, AfterValidator(check_name), NamesADevice()]

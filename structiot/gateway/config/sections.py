@@ -16,6 +16,7 @@ from structiot.gateway.config.fields import (
     Hidden,
     Listen,
     NamedFile,
+    Origin,
     Section,
     SystemSection,
     Topic,
@@ -59,6 +60,7 @@ class MqttSection(Section):
             the next two.
         cert_file: Own certificate, if the broker wants one.
         key_file: Key of the own certificate, if it is not in the same file.
+        key_file_password: Passphrase of that key, if it has one.
         client_id: How the broker knows this gateway; by default `structiot-<id>`.
         base_topic: First level (or levels) of every topic of the gateway.
         discovery: Whether devices announce themselves to Home Assistant.
@@ -73,6 +75,7 @@ class MqttSection(Section):
     ca_file: Annotated[str | None, NamedFile(readable)] = None
     cert_file: Annotated[str | None, NamedFile(readable)] = None
     key_file: Annotated[str | None, NamedFile(readable)] = None
+    key_file_password: Hidden | None = None
     client_id: Annotated[str, Field(min_length=1)] | None = None
     base_topic: Topic = "structiot"
     discovery: bool = True
@@ -89,12 +92,15 @@ class BrokerSection(Section):
         password_file: Who may connect, as `structiot mqtt passwd` writes it; needed
             where others than this machine may. Relative to the configuration file,
             like the next.
+        allowed_origins: Web pages that may connect by websocket, such as
+            `"https://house.example"`; `"*"` is all. Programs need not be listed.
         store: SQLite file that keeps retained messages and lasting sessions beyond the
             end of the process; without, they end with it.
     """
 
     listen: Listen = ("mqtt://127.0.0.1:1883",)
     password_file: Annotated[str | None, NamedFile(_passwords_at)] = None
+    allowed_origins: Annotated[tuple[Origin, ...], Field(strict=False)] = ()
     store: Annotated[str | None, NamedFile(beside_config)] = None
 
 

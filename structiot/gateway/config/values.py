@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from structiot._kit.websocket import Origins
+from structiot.errors import ConfigError
 from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "check_host",
     "check_listen_uri",
     "check_name",
+    "check_origin",
 ]
 
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
@@ -61,6 +64,15 @@ def check_any_listen_uri(uris: tuple[str, ...]) -> tuple[str, ...]:
     if not uris:
         raise ValueError("give an address, such as mqtt://127.0.0.1:1883")
     return uris
+
+
+def check_origin(origin: str) -> str:
+    """Check what a browser could name as the origin of a page."""
+    try:
+        Origins((origin,))
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
+    return origin
 
 
 def _split(uri: str) -> SplitResult:

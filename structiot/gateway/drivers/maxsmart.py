@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import anyio
 from pydantic import Field
@@ -31,9 +31,15 @@ from structiot.model import Device
 __all__ = ["MaxSmartDeviceSection", "MaxSmartDriver", "MaxSmartSection"]
 
 _PollSeconds: TypeAlias = Annotated[float, seconds(0.5, 3600)]
+_WattUnit: TypeAlias = Literal["W", "mW"]
 # What the demonstration shows, and how it is called.
 _SHOWN_FAMILIES = ("mh_strip_130", "mh_strip_211")
 _SHOWN_NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
+
+# A port that is renamed at the strip is to be called so within a minute.
+_IDENTIFY_S = 45.0
+# Anyone in the network can answer a search, under as many serials as he likes.
+_MOST_FOUND = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +55,8 @@ class MaxSmartDeviceSection(Section):
         http_port: TCP port of its commands.
         udp_port: UDP port of its discovery.
         poll_s: Time between two readings.
+        watt_unit: Unit of its power figures, `"W"` or `"mW"`, for a strip whose way of
+            writing them misleads.
     """
 
     host: Host
@@ -57,6 +65,7 @@ class MaxSmartDeviceSection(Section):
     http_port: Port | None = None
     udp_port: Port | None = None
     poll_s: _PollSeconds | None = None
+    watt_unit: _WattUnit | None = None
 
 
 class MaxSmartSection(SystemSection):
@@ -71,6 +80,8 @@ class MaxSmartSection(SystemSection):
         reply_s: Longest wait for one answer of a strip.
         http_port: TCP port of commands.
         udp_port: UDP port of discovery.
+        watt_unit: Unit of the power figures of all strips, `"W"` or `"mW"`; by default
+            each strip's way of writing them tells.
         devices: The strips that are known.
     """
 
@@ -81,6 +92,7 @@ class MaxSmartSection(SystemSection):
     reply_s: Annotated[float, seconds(0.1, 60)] = 2.0
     http_port: Port = 80
     udp_port: Port = 8888
+    watt_unit: _WattUnit | None = None
     devices: Annotated[tuple[MaxSmartDeviceSection, ...], Field(strict=False)] = ()
 
     @classmethod
@@ -169,6 +181,7 @@ class MaxSmartDriver:
         self._searches = 0
         self._search_now = anyio.Event()
         self._trouble = ""
+        self._is_crowded = False
 
     @property
     def finds_more(self) -> bool:
@@ -244,6 +257,8 @@ class MaxSmartDriver:
                 device_id=device.id,
                 poll_s=device.poll_s or section.poll_s,
                 reply_s=section.reply_s,
+                identify_s=_IDENTIFY_S,
+                watt_unit=device.watt_unit or section.watt_unit,
                 environment=self._environment,
             ) as opened:
                 self._recognize(strip, opened.info.serial)
@@ -302,6 +317,14 @@ class MaxSmartDriver:
         if known is None:
             known = next((one for one in self._found if one.is_same_as(device)), None)
         name = device.name or "a strip"
+        if known is None and len(self._found) >= _MOST_FOUND:
+            if not self._is_crowded:
+                self._is_crowded = True
+                _log.warning(
+                    "%d strips have been found, which is enough; list those that matter",
+                    _MOST_FOUND,
+                )
+            return
         if known is None:
             _log.info("found %s at %s", name, device.host)
             found = _Strip(host=device.host, serial=device.serial, mac=device.mac)
@@ -338,6 +361,8 @@ class MaxSmartDriver:
                 udp_port=section.udp_port,
                 poll_s=section.poll_s,
                 reply_s=section.reply_s,
+                identify_s=_IDENTIFY_S,
+                watt_unit=section.watt_unit,
                 environment=self._environment,
             )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import anyio
 
 from structiot._kit.environment import Clock, Environment
 from structiot._kit.net.datagrams import udp_address
 from structiot._kit.net.host_network import broadcast_addresses
-from structiot._kit.net.network import UdpSocket
+from structiot._kit.net.network import UdpSocket, place
 from structiot.errors import ProtocolViolation, TransportError
 from structiot.maxsmart.wire.codec_discovery import (
     decode_discovery_reply,
@@ -21,6 +23,12 @@ from structiot.maxsmart.wire.messages import DiscoveryReply, DiscoveryRequest
 from structiot.maxsmart.wire.protocol import DiscoveryDeduplicator
 
 __all__ = ["DiscoveryListener", "discovery_question"]
+
+# One device answers each round, by each interface that asked, and many may do so from
+# one address; but anyone may send more, and nonsense.
+_MOST_SENDERS: Final = 4096
+_MOST_OF_ONE: Final = 16_384
+_NONSENSE_COUNTS: Final = 256
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +49,8 @@ class DiscoveryListener:
     """Asks in rounds and tells each new answer; its time passes only while it listens.
 
     Without hosts it asks everybody, by every interface; those that cannot send cost
-    only themselves.
+    only themselves. Of one address 16,384 datagrams are read in all, or 64 that are
+    nonsense, and of 4,096 addresses.
 
     Attributes:
         problems: Why it could not ask somewhere, by address.
@@ -70,6 +79,7 @@ class DiscoveryListener:
         self._environment = environment
         self._roll = DiscoveryDeduplicator()
         self._sources: set[str] = set()
+        self._heard: Counter[str] = Counter()
         self._ask_at = -math.inf
         self._ends_at = math.inf
         self._listened_s = 0.0
@@ -95,8 +105,10 @@ class DiscoveryListener:
                 await self._ask(udp)
             wake_at = self._ask_at if self._rounds_left else self._ends_at
             with anyio.CancelScope(deadline=min(wake_at, self._ends_at)):
-                data, (source, _) = await udp.receive()
-                if (reply := self._read(data, source)) is not None:
+                data, (source, port) = await udp.receive()
+                if not self._is_expected(source, port):
+                    _log.debug("datagram of %s dropped", place(source, port))
+                elif (reply := self._read(data, source)) is not None:
                     return reply, source
         return None
 
@@ -115,15 +127,27 @@ class DiscoveryListener:
                 self.problems[host] = str(exc)
                 _log.debug("discovery cannot ask %s: %s", host, exc)
 
-    def _read(self, data: bytes, source: str) -> DiscoveryReply | None:
+    def _is_expected(self, source: str, port: int) -> bool:
+        """Whether somebody was asked, and has not said too much already.
+
+        Devices answer from the port that was asked.
+        """
+        if port != self._udp_port:
+            return False
         if not self._is_broadcast and source not in self._sources:
-            _log.debug("discovery answer of %s dropped: not asked", source)
-            return None
+            return False
+        if source not in self._heard and len(self._heard) >= _MOST_SENDERS:
+            return False
+        self._heard[source] += 1
+        return self._heard[source] <= _MOST_OF_ONE
+
+    def _read(self, data: bytes, source: str) -> DiscoveryReply | None:
         try:
             reply = decode_discovery_reply(data)
         except ProtocolViolation as exc:
             # Whoever sends nonsense harms nobody else.
             self.malformed += 1
+            self._heard[source] += _NONSENSE_COUNTS - 1
             _log.debug("discovery answer of %s dropped: %s", source, exc)
             return None
         return reply if self._roll.is_new(reply, source) else None

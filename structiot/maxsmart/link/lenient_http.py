@@ -19,6 +19,7 @@ from structiot._kit.net.network import Network, TcpListener, UdpSocket
 __all__ = ["LenientNetwork", "mended"]
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_MOST_OF_END: Final = len(b"\r\n\r")
 _BLANK_BEFORE_COLON: Final = re.compile(rb"(?m)^([!#-9A-Z^-z|~]+)[ \t]+:")
 _MAX_HEAD_BYTES: Final = 65536
 
@@ -56,7 +57,7 @@ class _MendedStream(ByteStream):
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._waiting = b""
+        self._waiting = bytearray()
         self._is_head = True
 
     @property
@@ -68,21 +69,24 @@ class _MendedStream(ByteStream):
             await self._receive_head()
         if not self._waiting:
             return await self._stream.receive(max_bytes)
-        data, self._waiting = self._waiting[:max_bytes], self._waiting[max_bytes:]
+        data = bytes(self._waiting[:max_bytes])
+        del self._waiting[:max_bytes]
         return data
 
     async def _receive_head(self) -> None:
+        head = self._waiting
         while self._is_head:
+            # Only what is new is searched, however small the pieces are.
+            new = max(0, len(head) - _MOST_OF_END)
             try:
-                self._waiting += await self._stream.receive()
+                head += await self._stream.receive()
             except anyio.EndOfStream:
                 # Half a head; whoever reads on is told of the end.
                 break
-            end = _HEAD_END.search(self._waiting)
+            end = _HEAD_END.search(head, new)
             if end is not None:
-                head, rest = self._waiting[: end.end()], self._waiting[end.end() :]
-                self._waiting = mended(head) + rest
-            self._is_head = end is None and len(self._waiting) < _MAX_HEAD_BYTES
+                head[: end.end()] = mended(bytes(head[: end.end()]))
+            self._is_head = end is None and len(head) < _MAX_HEAD_BYTES
         self._is_head = False
 
     async def send(self, item: bytes) -> None:

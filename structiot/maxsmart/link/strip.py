@@ -171,13 +171,14 @@ class StripLink:
     async def _exchange_v3(self, request: Request) -> Reply:
         question = encode_v3_request(request)
         number = response_number(request.command, is_v3=True)
-        violations: list[ProtocolViolation] = []
+        violation: ProtocolViolation | None = None
 
         def read(data: bytes) -> Reply | None:
+            nonlocal violation
             try:
                 reply = decode_v3_reply(data)
             except ProtocolViolation as exc:
-                violations.append(exc)
+                violation = exc
                 return None
             return reply if reply.response == number else None
 
@@ -191,8 +192,8 @@ class StripLink:
             wait_s=wait_s,
             again_s=wait_s / _V3_SENDS,
         )
-        if reply is None and violations:
-            raise violations[-1]
+        if reply is None and violation is not None:
+            raise violation
         if reply is None:
             what = f"V3 command {number} to {self.host}:{self.udp_port}"
             message = f"no reply to {what} within {wait_s:g} s"

@@ -21,6 +21,7 @@ from structiot._kit.json_text import (
     violation,
 )
 from structiot.errors import UnsupportedDevice
+from structiot.maxsmart.wire.codec_discovery import check_datagram
 from structiot.maxsmart.wire.messages import (
     CODE_OK,
     Command,
@@ -291,6 +292,8 @@ def decode_v3_reply(data: bytes) -> Reply:
     """Read a V3 reply, with or without prefix; text after the object is ignored.
 
     Raises:
-        ProtocolViolation: No JSON object, or not the envelope of a reply.
+        ProtocolViolation: No JSON object, not the envelope of a reply, or more bytes
+            than any device sends.
     """
+    check_datagram(data)
     return _reply(parse_object(data.removeprefix(V3_PREFIX), "V3 reply"), data)

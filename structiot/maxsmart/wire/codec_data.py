@@ -29,7 +29,10 @@ from structiot.maxsmart.wire.messages import (
 )
 
 __all__ = [
+    "MAX_CURRENT_MA",
     "MAX_PORTS",
+    "MAX_POWER_MW",
+    "MAX_PRICE",
     "has_power",
     "local_time_of",
     "local_time_text",
@@ -48,6 +51,17 @@ __all__ = [
 # The largest device has 6; a reply that claims thousands shall not become entities.
 MAX_PORTS = 64
 _MAX_BUCKETS = 1000
+# No outlet carries 25 A at 250 V, and none of these devices feeds back. What says so
+# has overflowed, or means nothing: -8388.608 W, 4294967.295 W, 65.535 A.
+MAX_CURRENT_MA = 25_000.0
+MAX_POWER_MW = 6_250_000.0
+# Of a kWh, in any currency.
+MAX_PRICE = 10_000.0
+_HOURS = {
+    StatisticsPeriod.HOUR: 1,
+    StatisticsPeriod.DAY: 24,
+    StatisticsPeriod.MONTH: 31 * 24,
+}
 _TIME = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})[, T](\d{1,2}):(\d{1,2}):(\d{1,2})", re.ASCII
 )
@@ -62,8 +76,9 @@ def read_port_data(reply: Reply, *, watt_unit: WattUnit | None = None) -> PortDa
     """Read switch states, power and current.
 
     Each element is judged by itself: text and fractions are watts (amperes),
-    integers milliwatts (milliamperes), anything else is None. A missing or empty
-    list of power or current is None for every port.
+    integers milliwatts (milliamperes), anything else is None, and so is what cannot
+    be: less than nothing, more than 6,250 W or 25 A. A missing or empty list of power or
+    current is None for every port.
 
     Args:
         reply: The device's answer.
@@ -77,11 +92,15 @@ def read_port_data(reply: Reply, *, watt_unit: WattUnit | None = None) -> PortDa
     ports = len(switches)
     watts = _list_of(reply, "watt", ports)
     amps = _list_of(reply, "amp", ports)
+    impossible: list[str] = []
+    power_mw = [_milli(element, watt_unit) for element in watts]
+    current_ma = [_milli(element, None) for element in amps]
     return PortData(
         switches=switches,
-        power_mw=tuple(_milli(element, watt_unit) for element in watts),
-        current_ma=tuple(_milli(element, None) for element in amps),
+        power_mw=_possible(power_mw, MAX_POWER_MW, "W", impossible),
+        current_ma=_possible(current_ma, MAX_CURRENT_MA, "A", impossible),
         style=next((style for e in watts if (style := _style_of(e)) is not None), None),
+        impossible=tuple(impossible),
     )
 
 
@@ -153,6 +172,20 @@ def _milli(element: object, unit: WattUnit | None) -> float | None:
         return None
     is_milli = isinstance(element, int) if unit is None else unit == "mW"
     return round(number if is_milli else number * 1000, 3)
+
+
+def _possible(
+    figures: Sequence[float | None], most: float, unit: str, impossible: list[str]
+) -> tuple[float | None, ...]:
+    """Put None for what cannot be, and note it."""
+    impossible += [
+        f"{milli / 1000:g} {unit} at port {port}"
+        for port, milli in enumerate(figures, start=1)
+        if milli is not None and not 0 <= milli <= most
+    ]
+    return tuple(
+        milli if milli is not None and 0 <= milli <= most else None for milli in figures
+    )
 
 
 def _figure(milli: float | None, style: WattStyle) -> object:
@@ -252,6 +285,9 @@ def read_statistics(
 ) -> Statistics:
     """Read the energy of all ports.
 
+    A figure that cannot be is None: less than nothing, or more than a port that carries
+    6,250 W all the time; likewise a price of less than nothing or more than 10,000.
+
     Args:
         reply: The device's answer.
         asked: What it was asked for; a reply need not repeat that, but shall not
@@ -271,12 +307,26 @@ def read_statistics(
     if asked not in {None, period}:
         message = f"reply: period {period} instead of {int(asked or 0)}"
         raise violation(message, reply.excerpt)
+    known, impossible = StatisticsPeriod(period), list[str]()
+    price = text_of(data.get("cost"))
+    number = number_of(price)
+    if number is not None and not 0 <= number <= MAX_PRICE:
+        impossible.append(f"a price of {number:g}")
+        price = None
+    most_wh = MAX_POWER_MW / 1000 * _HOURS[known]
+    energy = [_possible_energy(_row(row, reply), most_wh) for row in rows]
+    impossible += [
+        f"{figures[0]:g} Wh of port {port}"
+        for port, (_, figures) in enumerate(energy, start=1)
+        if figures
+    ]
     return Statistics(
-        period=StatisticsPeriod(period),
+        period=known,
         date=text_of(data.get("date")),
-        price=text_of(data.get("cost")),
+        price=price,
         currency=integer_of(data.get("money")),
-        energy_raw=tuple(_row(row, reply) for row in rows),
+        energy_raw=tuple(row for row, _ in energy),
+        impossible=tuple(impossible),
     )
 
 
@@ -294,6 +344,15 @@ def write_statistics(statistics: Statistics) -> dict[str, object]:
         for row in statistics.energy_raw
     ]
     return data
+
+
+def _possible_energy(
+    row: Sequence[float | None], most_wh: float
+) -> tuple[tuple[float | None, ...], list[float]]:
+    """Put None for what cannot be; give that as well."""
+    wrong = [wh for wh in row if wh is not None and not 0 <= wh <= most_wh]
+    right = (wh if wh is not None and 0 <= wh <= most_wh else None for wh in row)
+    return tuple(right), wrong
 
 
 def _row(row: object, reply: Reply) -> tuple[float | None, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final, Literal
 
 from structiot._kit.json_text import (
@@ -16,6 +17,7 @@ from structiot._kit.json_text import (
 )
 from structiot._kit.redact import Secret
 from structiot.maxsmart.wire.codec_data import (
+    MAX_PORTS,
     ZONE_SHIFT_H,
     local_time_of,
     local_time_text,
@@ -24,6 +26,7 @@ from structiot.maxsmart.wire.codec_data import (
 from structiot.maxsmart.wire.messages import DiscoveryReply, DiscoveryRequest
 
 __all__ = [
+    "check_datagram",
     "decode_discovery_reply",
     "decode_discovery_request",
     "encode_discovery_reply",
@@ -36,6 +39,9 @@ EVERYONE: Final = "all"
 _REQUEST = re.compile(r"00(dv|sw)=([^,;]*)(?:,([^;]*))?", re.DOTALL)
 _SERIAL = re.compile(r"[\x21-\x7e]{4,32}")
 _KNOWN = frozenset({"sn", "name", "pname", "mac", "sak", "ver"})
+# Devices keep within 1,024 bytes, and their names within 21 characters.
+_MAX_DATAGRAM_BYTES: Final = 8192
+_MAX_NAME: Final = 64
 _PORTS_BY_DIGIT = {"1": 1, "6": 6}
 
 
@@ -104,11 +110,13 @@ def decode_discovery_reply(data: bytes) -> DiscoveryReply:
     """Read the answer of a device.
 
     Members that are missing, null or of a wrong type are None. `response` may be
-    missing or wrong.
+    missing or wrong. Names are cut after 64 characters.
 
     Raises:
-        ProtocolViolation: No JSON object, or one without a non-empty `data` object.
+        ProtocolViolation: No JSON object, one without a non-empty `data` object, or
+            more bytes than any device sends.
     """
+    check_datagram(data)
     members = parse_object(data, "discovery reply")
     fields = members.get("data")
     if not isinstance(fields, dict) or not fields:
@@ -116,13 +124,23 @@ def decode_discovery_reply(data: bytes) -> DiscoveryReply:
     key = text_of(fields.get("sak"))
     return DiscoveryReply(
         serial=readable_serial(fields.get("sn")),
-        name=text_of(fields.get("name")),
-        firmware=text_of(fields.get("ver")),
+        name=_cut(text_of(fields.get("name"))),
+        firmware=_cut(text_of(fields.get("ver"))),
         mac=normal_mac(fields.get("mac")),
         port_names=_port_names(fields),
         pairing_key=Secret(key) if key else None,
         extra={name: value for name, value in fields.items() if name not in _KNOWN},
     )
+
+
+def check_datagram(data: bytes) -> None:
+    """Refuse what is too long to come from a device, before it is read.
+
+    Raises:
+        ProtocolViolation: More than 8,192 bytes.
+    """
+    if len(data) > _MAX_DATAGRAM_BYTES:
+        raise violation(f"a datagram of {len(data)} bytes", data[:255])
 
 
 def readable_serial(value: object) -> str | None:
@@ -144,7 +162,12 @@ def _port_names(fields: Mapping[str, object]) -> tuple[str, ...] | None:
     names = fields.get("pname")
     if not isinstance(names, list):
         return None
-    return tuple(clean_text(name) if isinstance(name, str) else "" for name in names)
+    texts = (clean_text(one) if isinstance(one, str) else "" for one in names)
+    return tuple(text[:_MAX_NAME].strip() for text in islice(texts, MAX_PORTS))
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:_MAX_NAME].strip()
 
 
 def _mac_text(digits: str) -> str:

@@ -182,12 +182,15 @@ class PortData:
         power_mw: Milliwatts; None for what is not reported or is no number.
         current_ma: Milliamperes, likewise.
         style: How the device wrote the power; None where it reported none.
+        impossible: The figures that are None because no device can mean them, each with
+            its place, for a message.
     """
 
     switches: tuple[bool | None, ...]
     power_mw: tuple[float | None, ...]
     current_ma: tuple[float | None, ...]
     style: WattStyle | None = None
+    impossible: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,8 @@ class Statistics:
         currency: Number of the currency: 0 euro, 1 dollar, 2 yen, 3 Swiss franc.
         energy_raw: One row a port, oldest bucket first, in the device's own figures
             (watt-hours as far as is known); None for what is no number.
+        impossible: The figures that are None because no device can mean them, each with
+            its place, for a message.
     """
 
     period: StatisticsPeriod
@@ -238,6 +243,7 @@ class Statistics:
     price: str | None
     currency: int | None
     energy_raw: tuple[tuple[float | None, ...], ...]
+    impossible: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

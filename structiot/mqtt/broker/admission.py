@@ -10,6 +10,7 @@ from functools import partial
 
 import anyio
 
+from structiot._kit.text import printable
 from structiot.errors import AuthRefused
 from structiot.mqtt.broker.auth import Passwords
 from structiot.mqtt.broker.connection import ClientConnection
@@ -82,7 +83,7 @@ class Admission:
         self, client: ClientConnection, reason: ReasonCode, text: str | None = None
     ) -> None:
         connect = client.protocol.connect
-        name = connect.client_id if connect is not None else ""
+        name = printable(connect.client_id) if connect is not None else ""
         _log.info("client %r at %s refused: %s", name, client.peer, text or reason.text)
         self._broker.refuse(client, reason, text)
 

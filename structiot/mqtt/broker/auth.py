@@ -8,13 +8,17 @@ salt and key in base64 (RFC 7914). Permissions name topic filters by user; `%u` 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
 from structiot.mqtt.wire.topics import filter_fault, matches, parse_shared
 
@@ -23,9 +27,15 @@ __all__ = ["Passwords", "Permission", "Permissions", "hash_password"]
 SCRYPT_N = 16_384
 SCRYPT_R = 8
 SCRYPT_P = 1
+KEY_BYTES = 32
 # No topic name holds a NUL, so nothing matches this.
 NOTHING = "\0"
 MAX_MEMORY_BYTES = 64 * 1024 * 1024
+# More than this keeps a thread for seconds at each login.
+MAX_P = 16
+_NO_LINE = "not name:$scrypt$..."
+_MARK = re.compile("%[uc]")
+_COST = re.compile("[0-9]{1,9}")
 
 
 def hash_password(password: str | bytes, *, salt: bytes | None = None) -> str:
@@ -39,53 +49,97 @@ def hash_password(password: str | bytes, *, salt: bytes | None = None) -> str:
 
 def _scrypt(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(
-        secret, salt=salt, n=n, r=r, p=p, maxmem=MAX_MEMORY_BYTES, dklen=32
+        secret, salt=salt, n=n, r=r, p=p, maxmem=2 * MAX_MEMORY_BYTES, dklen=KEY_BYTES
     )
+
+
+class _Hash(NamedTuple):
+    """What stands in one line."""
+
+    n: int
+    r: int
+    p: int
+    salt: bytes
+    key: bytes
+
+
+def _parsed(text: str) -> _Hash:
+    """Read a hash.
+
+    Raises:
+        ValueError: It is none, or one that cannot be computed.
+    """
+    parts = text.split("$")
+    if len(parts) != 7 or parts[:2] != ["", "scrypt"]:
+        raise ValueError(_NO_LINE)
+    if not all(_COST.fullmatch(part) for part in parts[2:5]):
+        raise ValueError("N, r and p are numbers from 1 on")
+    n, r, p = (int(part) for part in parts[2:5])
+    if n < 2 or n & (n - 1):
+        raise ValueError(f"N is a power of two from 2 on, not {n}")
+    if not r or not 1 <= p <= MAX_P or 128 * r * (n + p + 2) > MAX_MEMORY_BYTES:
+        raise ValueError(f"N={n}, r={r}, p={p} cost too much: 64 MiB, and p up to 16")
+    try:
+        salt, key = (base64.b64decode(part, validate=True) for part in parts[5:])
+    except binascii.Error:
+        raise ValueError("salt and key are not in base64") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
+    return _Hash(n, r, p, salt, key)
 
 
 class Passwords:
     """Names and hashes.
 
     Raises:
-        ConfigError: A line that is none, with its number.
+        ConfigError: A hash that is none, or costs too much; its name is told.
     """
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
-        self._hashes = dict(hashes)
+        self._hashes: dict[str, _Hash] = {}
+        for name, text in hashes.items():
+            try:
+                self._hashes[name] = _parsed(text)
+            except ValueError as exc:
+                who = printable(name, most=40)
+                raise ConfigError(f"the password of {who!r}: {exc}") from None
         # Checked against when the name is unknown, so that both take as long.
-        self._nobody = hash_password(secrets.token_bytes(16))
+        self._nobody = _parsed(hash_password(secrets.token_bytes(16)))
 
     @classmethod
     def read(cls, path: Path) -> Passwords:
-        """Read a password file; it blocks, so call it in a thread."""
+        """Read a password file; it blocks, so call it in a thread.
+
+        Raises:
+            ConfigError: It cannot be read, or has a line that is none, which is told.
+        """
         try:
             lines = path.read_text("utf-8").splitlines()
-        except OSError as exc:
-            raise ConfigError(
-                f"cannot read the password file {path}: {exc.strerror}"
-            ) from exc
         except UnicodeDecodeError:
             raise ConfigError(f"{path} is not text") from None
+        except (OSError, ValueError) as exc:
+            raise ConfigError(
+                f"cannot read the password file {str(path)!r}: {path_fault(exc)}"
+            ) from exc
         hashes: dict[str, str] = {}
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue
             name, colon, text = line.partition(":")
-            if not colon or not name or not text.startswith("$scrypt$"):
-                raise ConfigError(f"{path}, line {number}: not name:$scrypt$...")
+            if not colon or not name:
+                raise ConfigError(f"{path}, line {number}: {_NO_LINE}")
+            try:
+                _parsed(text.strip())
+            except ValueError as exc:
+                raise ConfigError(f"{path}, line {number}: {exc}") from None
             hashes[name] = text.strip()
         return cls(hashes)
 
     def check(self, name: str, password: bytes) -> bool:
         """Compare; slow on purpose, so call it in a thread."""
-        text = self._hashes.get(name, self._nobody)
-        try:
-            _, _, n, r, p, salt, key = text.split("$")
-            made = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-            wanted = base64.b64decode(key)
-        except ValueError:
-            return False
-        return hmac.compare_digest(made, wanted) and name in self._hashes
+        n, r, p, salt, key = self._hashes.get(name, self._nobody)
+        made = _scrypt(password, salt, n, r, p)
+        return hmac.compare_digest(made, key) and name in self._hashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +190,17 @@ class Permissions:
 
 
 def _filled(pattern: str, user: str | None, client_id: str) -> str:
-    for mark, text in (("%u", user), ("%c", client_id)):
-        if mark in pattern:
-            # A name with a wildcard or a slash in it would widen the pattern.
-            if not text or set(text) & set("+#/"):
-                return NOTHING
-            pattern = pattern.replace(mark, text)
-    return pattern
+    if "%" not in pattern:
+        return pattern
+    texts = {"%u": user or "", "%c": client_id}
+    for mark in set(_MARK.findall(pattern)):
+        text = texts[mark]
+        # A name with a wildcard or a slash in it would widen the pattern, and so would
+        # one that begins like the broker's own topics.
+        if not text or text.startswith("$") or set(text) & set("+#/"):
+            return NOTHING
+    # In one go: what a name puts in is no mark.
+    return _MARK.sub(lambda mark: texts[mark[0]], pattern)
 
 
 def _covers(allowed: str, wanted: str) -> bool:

@@ -31,18 +31,22 @@ class BrokerLimits:
             towards it if it takes as many.
         topic_levels: Most levels of a topic or filter.
         subscriptions: Filters of one client.
-        subscription_bytes: What they may weigh: their characters, and 400 bytes for
-            each level.
+        subscription_bytes: What they may weigh: their characters, 250 bytes for each
+            and 400 for each level.
         retained: Retained messages in all.
-        retained_bytes: What they may weigh: payloads, properties, and topics as above.
+        retained_bytes: What they may weigh: payloads, properties, and topics as above;
+            one that does not fit is refused (0x97).
         sessions: Sessions kept without a connection.
         session_expiry_max_s: Longest time a session is kept.
         inflight: Deliveries of QoS 1 and 2 under way to one client.
         queued: Deliveries of QoS 1 and 2 that wait for one client.
         queued_bytes: What those that wait and those under way may weigh: payloads,
-            topics and properties.
-        all_queued_bytes: What they may weigh for all clients together; beyond it only
-            a client that holds less than 64 kB gets more.
+            topics and properties, and 500 bytes for each.
+        all_bytes: What all that clients make the broker hold may weigh: connections,
+            sessions, what is above, and what is not yet written. Beyond three quarters
+            only a client that holds less than 64 kB gets more, beyond seven eighths of
+            the sessions that are away those that hold most end, and then nobody gets
+            more.
         queue_policy: Which message of a full queue is dropped.
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.
@@ -58,15 +62,15 @@ class BrokerLimits:
     topic_alias_maximum: int = 64
     topic_levels: int = 128
     subscriptions: int = 10_000
-    subscription_bytes: int = 16 * 1024 * 1024
+    subscription_bytes: int = 8 * 1024 * 1024
     retained: int = 100_000
-    retained_bytes: int = 256 * 1024 * 1024
+    retained_bytes: int = 64 * 1024 * 1024
     sessions: int = 10_000
     session_expiry_max_s: int = 0xFFFF_FFFF
     inflight: int = 1000
     queued: int = 10_000
-    queued_bytes: int = 64 * 1024 * 1024
-    all_queued_bytes: int = 256 * 1024 * 1024
+    queued_bytes: int = 32 * 1024 * 1024
+    all_bytes: int = 256 * 1024 * 1024
     queue_policy: Literal["drop_oldest", "drop_newest"] = "drop_newest"
     queues_qos_0: bool = False
     write_bytes: int = 1024 * 1024

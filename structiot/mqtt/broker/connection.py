@@ -1,7 +1,11 @@
 """One client of the broker: its bytes go to the broker's logic, and what that writes out.
 
 What the broker writes collects in `protocol.out` and leaves in one piece when the
-packets that caused it have been dealt with.
+packets that caused it have been dealt with. With a store, what a client is told collects
+in `protocol.kept` and goes to `out` when the store has what it depends on.
+
+A client that does not read what it is answered is not read either, so that its requests
+pile up on its own side.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
-from structiot.mqtt.broker.store import StoreWriter
+from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
@@ -80,7 +84,7 @@ class ClientConnection(ConnectedClient):
         stream.out = protocol.out
         stream.on_drained = self._drained
         if context.store_writer is not None:
-            stream.may_leave = 0
+            stream.kept = protocol.kept = bytearray()
 
     async def run(self) -> None:
         """Read the client until either side ends it."""
@@ -101,11 +105,20 @@ class ClientConnection(ConnectedClient):
                     return
                 if broker.slow_consumers:
                     await context.be_patient()
-                if context.store_writer is not None and context.store_writer.is_behind:
-                    await context.store_writer.catch_up()
+                self.is_held_up: bool = True
+                await self._hold_up()
+                self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())
             context.flush()
+
+    async def _hold_up(self) -> None:
+        """Wait until the client has taken enough of its answers, and the store its part."""
+        store_writer = self._context.store_writer
+        if store_writer is not None and self.is_bound and store_writer.is_behind:
+            await store_writer.catch_up()
+        while self.unwritten_bytes > self._context.broker.limits.write_bytes:
+            await self._stream.progress()
 
     def admitted(self) -> None:
         """The client is in: time does not matter any more, and it may have sent more."""
@@ -131,6 +144,13 @@ class ClientConnection(ConnectedClient):
 
     def flush(self) -> None:
         """Write what may be written; what the kernel does not take, a task does."""
+        protocol = self.protocol
+        if protocol.kept is not protocol.out:
+            if not self.is_bound:
+                if protocol.kept:
+                    self.let_go(len(protocol.kept))
+            elif not self.is_welcomed:
+                return
         if self._stream.flush():
             self._context.broker.drained(self)
 
@@ -139,15 +159,6 @@ class ClientConnection(ConnectedClient):
         broker.clock.now = anyio.current_time()
         broker.drained(self)
         self._context.flush()
-
-    def mark(self) -> int:
-        """Tell how many bytes will have left when what is in `out` now has."""
-        return self._stream.written + len(self._stream.out)
-
-    def release(self, mark: int) -> None:
-        """Write what stands before a mark."""
-        self._stream.may_leave = max(self._stream.may_leave, mark)
-        self.flush()
 
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""

@@ -1,40 +1,83 @@
-"""What things cost in memory, roughly: the limits in bytes are counted so.
+"""What things cost in memory: the limits in bytes are counted so.
 
 A client pays for all that it makes the broker keep. Without that an empty message with
 16 MB of user properties would cost nothing, and a topic of a hundred empty levels a
-hundred bytes.
+hundred bytes. Texts and payloads count as they lie in memory, where one character beyond
+Latin-1 makes a text twice or four times as long; what stands around them was measured
+(CPython 3.11 on 64 bits) and is rounded up.
 """
 
 from __future__ import annotations
 
-from structiot.mqtt.wire.properties import PublishProperties
+from sys import getsizeof
 
-__all__ = ["LEVEL_BYTES", "message_bytes", "topic_bytes"]
+from structiot.mqtt.wire.messages import Will
+from structiot.mqtt.wire.properties import PublishProperties, WillProperties
+
+__all__ = [
+    "CONNECTION_BYTES",
+    "FLOW_BYTES",
+    "LEVEL_BYTES",
+    "RECEIVED_ID_BYTES",
+    "RETAINED_BYTES",
+    "SESSION_BYTES",
+    "message_bytes",
+    "subscription_bytes",
+    "topic_bytes",
+    "will_bytes",
+]
 
 # A level of a tree: its node, its place in the node above, its name.
 LEVEL_BYTES = 400
-# A pair of user properties beside its characters: a tuple and two strings.
-PAIR_BYTES = 160
+# A pair of user properties beside its characters: a tuple and two places.
+PAIR_BYTES = 72
+# Properties of which one is set.
+PROPERTIES_BYTES = 140
+# A subscription beside its filter: the request, its places in session and tree.
+SUBSCRIPTION_BYTES = 250
+# A message on its way to one client beside its content: the flow, its id, its row.
+FLOW_BYTES = 500
+# A retained message beside its content.
+RETAINED_BYTES = 250
+# The id of a QoS 2 message that was not released.
+RECEIVED_ID_BYTES = 140
+# A session without anything in it, and its connection.
+SESSION_BYTES = 3000
+CONNECTION_BYTES = 10_000
 
 
 def topic_bytes(topic: str) -> int:
     """Count what a topic costs that stands in a tree."""
-    return len(topic) + LEVEL_BYTES * (topic.count("/") + 1)
+    return getsizeof(topic) + LEVEL_BYTES * (topic.count("/") + 1)
+
+
+def subscription_bytes(topic_filter: str) -> int:
+    """Count what a subscription costs."""
+    return SUBSCRIPTION_BYTES + topic_bytes(topic_filter)
 
 
 def message_bytes(
-    topic: str, payload: bytes, properties: PublishProperties | None
+    topic: str, payload: bytes, properties: PublishProperties | WillProperties | None
 ) -> int:
-    """Count what a message costs that is kept."""
-    size = len(topic) + len(payload)
+    """Count what the content of a message costs that is kept."""
+    size = getsizeof(topic) + getsizeof(payload)
     if properties is None:
         return size
+    size += PROPERTIES_BYTES
     for name, value in properties.user_properties:
-        size += len(name) + len(value) + PAIR_BYTES
+        size += getsizeof(name) + getsizeof(value) + PAIR_BYTES
     for text in (
         properties.content_type,
         properties.response_topic,
         properties.correlation_data,
     ):
-        size += len(text or "")
+        if text is not None:
+            size += getsizeof(text)
     return size
+
+
+def will_bytes(will: Will | None) -> int:
+    """Count what a will costs until it is published."""
+    return (
+        0 if will is None else message_bytes(will.topic, will.payload, will.properties)
+    )

@@ -17,7 +17,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import is_loopback
 from structiot._kit.net.serving import Endpoint, ServingLimits, serve_clients
-from structiot._kit.websocket import accept_websocket
+from structiot._kit.websocket import Origins, accept_websocket
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.broker.admission import Admission
 from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
@@ -25,7 +25,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
-from structiot.mqtt.broker.store import open_store
+from structiot.mqtt.broker.store_writer import open_store
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -124,6 +124,8 @@ class BrokerServer:
             "retained messages/count": len(core.retained),
             "subscriptions/count": core.subscriptions,
         }
+        if self._context.store_writer is not None:
+            figures["store/failures"] = self._context.store_writer.failures
         for name, value in figures.items():
             message = Message(f"$SYS/broker/{name}", str(value).encode(), retain=True)
             core.publish(message, now)
@@ -138,6 +140,7 @@ async def open_broker(
     allows_anonymous: bool | None = None,
     limits: BrokerLimits | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    allowed_origins: Sequence[str] = (),
     store: str | Path | None = None,
     sys_interval_s: float | None = 10.0,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -157,6 +160,9 @@ async def open_broker(
             only when there are neither passwords nor authenticators.
         limits: What clients may have.
         ssl_context: Certificate and key for `mqtts` and `wss`.
+        allowed_origins: Web pages that may connect by websocket, such as
+            `https://house.example`, besides those that the broker's own address shows;
+            `*` is all. Who names no origin is no browser, and may.
         store: An SQLite file that keeps lasting sessions and retained messages beyond
             the end of the process, however it comes.
         sys_interval_s: How often `$SYS` is published; None for never.
@@ -167,12 +173,13 @@ async def open_broker(
 
     Raises:
         ConfigError: An address that cannot be, `mqtts` without a certificate, an
-            address beyond this machine without passwords or authenticators, or a
-            store that cannot be used.
+            address beyond this machine without passwords or authenticators, an
+            origin that is none, or a store that cannot be used.
         ConnectFailed: An address cannot be bound.
     """
     is_open_to_all = passwords is None and not authenticators
     uris = _addresses(listen, is_open_to_all=is_open_to_all, context=ssl_context)
+    origins = Origins(allowed_origins)
     core = Broker(limits or BrokerLimits(), Permissions(permissions))
     if allows_anonymous is None:
         allows_anonymous = is_open_to_all
@@ -185,7 +192,9 @@ async def open_broker(
     async with AsyncExitStack() as stack:
         store_writer = None
         if store is not None:
-            store_writer = await stack.enter_async_context(open_store(core, store))
+            store_writer = await stack.enter_async_context(
+                open_store(core, store, environment.now_utc)
+            )
         context = BrokerContext(core, admission, store_writer)
         server = BrokerServer(core, context)
         tg = await stack.enter_async_context(service_group())
@@ -194,7 +203,7 @@ async def open_broker(
         clients = await stack.enter_async_context(
             serve_clients(
                 environment.network,
-                [_endpoint(uri, core.limits, ssl_context) for uri in uris],
+                [_endpoint(uri, core.limits, ssl_context, origins) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
                 limits=ServingLimits(
                     clients=core.limits.connections,
@@ -212,11 +221,17 @@ async def open_broker(
 
 
 def _endpoint(
-    uri: BrokerUri, limits: BrokerLimits, context: ssl.SSLContext | None
+    uri: BrokerUri,
+    limits: BrokerLimits,
+    context: ssl.SSLContext | None,
+    origins: Origins,
 ) -> Endpoint:
     async def upgrade(stream: ByteStream) -> ByteStream:
         websocket = await accept_websocket(
-            stream, subprotocols=["mqtt"], max_message_bytes=limits.packet_bytes
+            stream,
+            subprotocols=["mqtt"],
+            origins=origins,
+            max_message_bytes=limits.packet_bytes,
         )
         return websocket.as_byte_stream()
 

@@ -1,10 +1,8 @@
 """Where a broker's sessions and retained messages are written down: an SQLite file.
 
-Bytes leave only after what they depend on has been committed: a publisher that has its
-acknowledgement finds the message again after any end of the process. Commits are made
-in a worker thread, one at a time, of all that has changed since the one before; while
-one is made the next collects. Payloads stand in the file in the clear; it is made with
-mode 0600, and one broker uses it at a time.
+Payloads stand in the file in the clear; it is made with mode 0600, and one broker uses
+it at a time. Before each commit is looked whether it is still in its place: what is
+written to a file that was removed is lost without a word.
 """
 
 from __future__ import annotations
@@ -12,19 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import anyio
-
+from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
-from structiot.mqtt.broker.core import Broker, ConnectedClient
-from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import (
     Batch,
+    ClockRow,
     DeliveryRow,
     MessageRow,
     ReceivedRow,
@@ -33,24 +28,21 @@ from structiot.mqtt.broker.core.records import (
     Snapshot,
     SubscriptionRow,
 )
-from structiot.mqtt.broker.core.restoring import restore
 
-__all__ = ["BrokerStore", "StoreWriter", "open_store"]
+__all__ = ["BrokerStore"]
 
 R = TypeVar("R")
 
 SCHEMA_VERSION = 1
 # "stio": says whose file it is.
 APPLICATION_ID = 0x7374696F
-MANY_CHANGES = 50_000
-TRY_AGAIN_S = 1.0
 # How long a broker that is just ending may still have the file.
 BUSY_S = 0.5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
     number INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, username TEXT,
-    expiry_s INTEGER NOT NULL, expires_utc REAL, will BLOB, will_utc REAL);
+    expiry_s INTEGER NOT NULL, expires_at_s REAL, will BLOB, will_at_s REAL);
 CREATE TABLE IF NOT EXISTS subscriptions (
     session INTEGER NOT NULL, topic_filter TEXT NOT NULL, qos INTEGER NOT NULL,
     no_local INTEGER NOT NULL, retain_as_published INTEGER NOT NULL,
@@ -61,14 +53,16 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS deliveries (
     position INTEGER PRIMARY KEY, session INTEGER NOT NULL,
     packet_id INTEGER NOT NULL, stage INTEGER NOT NULL, flags INTEGER NOT NULL,
-    message INTEGER, properties BLOB, expires_utc REAL);
+    message INTEGER, properties BLOB, expires_at_s REAL);
 CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (session);
 CREATE TABLE IF NOT EXISTS received (
     session INTEGER NOT NULL, packet_id INTEGER NOT NULL,
     PRIMARY KEY (session, packet_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL,
-    properties BLOB, expires_utc REAL) WITHOUT ROWID;
+    properties BLOB, expires_at_s REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clock (
+    number INTEGER PRIMARY KEY, store_s REAL NOT NULL, utc_s REAL NOT NULL);
 """
 
 _log = logging.getLogger(__name__)
@@ -84,23 +78,64 @@ class BrokerStore:
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
         try:
-            # Made here, for SQLite would let others read it.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as exc:
-            text = f"cannot open the store {self.path}: {exc.strerror}"
+            if self.path.is_dir():
+                raise IsADirectoryError(0, "it is a directory")
+            with suppress(FileExistsError):
+                _make(self.path)
+            self._open()
+        except ConfigError:
+            raise
+        except (OSError, ValueError) as exc:
+            shown = printable(str(self.path))
+            text = f"cannot open the store {shown}: {path_fault(exc)}"
             raise ConfigError(text) from exc
+        except sqlite3.Error as exc:
+            text = f"cannot use the store {printable(str(self.path))}: {exc}"
+            raise ConfigError(text) from exc
+
+    def _open(self) -> None:
         self._connection = sqlite3.connect(
             self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_S
         )
         try:
             self._prepare()
-        except sqlite3.Error as exc:
-            self._connection.close()
-            text = f"cannot use the store {self.path}: {exc}"
-            raise ConfigError(text) from exc
+            found = self.path.stat()
         except BaseException:
             self._connection.close()
             raise
+        self._identity = found.st_dev, found.st_ino
+
+    def _look_for_file(self) -> None:
+        """Make sure that what is written now will be found at the next start."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._write_anew()
+            return
+        if not Path(f"{self.path}-wal").exists():
+            self._write_anew()
+        elif (found.st_dev, found.st_ino) != self._identity:
+            raise ConfigError(
+                f"{self.path} is not the file any more that this broker has opened: "
+                "another one has taken its place, perhaps of another broker"
+            )
+
+    def _write_anew(self) -> None:
+        """Put a file back that was removed: its content is still to be had."""
+        twin = Path(f"{self.path}-anew")
+        twin.unlink(missing_ok=True)
+        try:
+            _make(twin)
+            self._connection.execute("VACUUM INTO ?", (str(twin),))
+        except BaseException:
+            twin.unlink(missing_ok=True)
+            raise
+        self._connection.close()
+        twin.replace(self.path)
+        self._open()
+        _log.error(
+            "the store %s was removed while in use; it has been written anew", self.path
+        )
 
     def _prepare(self) -> None:
         execute = self._connection.execute
@@ -129,7 +164,10 @@ class BrokerStore:
             ConfigError: The file is damaged.
         """
         try:
+            query = "SELECT store_s, utc_s FROM clock"
+            clock = self._connection.execute(query).fetchone()
             return Snapshot(
+                clock=None if clock is None else ClockRow(*clock),
                 sessions=self._rows("sessions", SessionRow),
                 subscriptions=self._rows("subscriptions", SubscriptionRow),
                 messages=self._rows("messages", MessageRow),
@@ -146,7 +184,14 @@ class BrokerStore:
         return [make(*row) for row in self._connection.execute(query)]
 
     def apply(self, batch: Batch) -> None:
-        """Write changes down in one transaction; they are safe when this returns."""
+        """Write changes down in one transaction; they are safe when this returns.
+
+        Raises:
+            sqlite3.Error: They cannot be written at present.
+            OSError: The file cannot be reached at present.
+            ConfigError: Another file has taken the place of this one.
+        """
+        self._look_for_file()
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -165,6 +210,8 @@ class BrokerStore:
                         f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608
                         rows,
                     )
+            if batch.clock is not None:
+                execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", batch.clock)
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -205,126 +252,10 @@ class BrokerStore:
         self._connection.close()
 
 
-class StoreWriter:
-    """Commits what has changed, and lets the bytes leave that have waited for it."""
+def _make(path: Path) -> None:
+    """Make an empty file, for SQLite would let others read it.
 
-    def __init__(
-        self, broker: Broker, journal: BrokerJournal, store: BrokerStore
-    ) -> None:
-        self._broker = broker
-        self._journal = journal
-        self._store = store
-        self._limiter = anyio.CapacityLimiter(1)
-        self._wanted = anyio.Event()
-        self._caught_up = anyio.Event()
-        self._is_committing = False
-        self._unwritten: Batch | None = None
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits to be written that clients should not be read."""
-        return self._journal.changes > MANY_CHANGES
-
-    async def catch_up(self) -> None:
-        """Wait for the next commit."""
-        await self._caught_up.wait()
-
-    def flush(self) -> None:
-        """Have everything written that is safe, and the rest made safe."""
-        if self._is_committing:
-            return
-        if self._journal:
-            self._wanted.set()
-        else:
-            self._release(self._marks())
-
-    def _marks(self) -> list[tuple[ConnectedClient, int]]:
-        """Take the connections with something to write, and how far that goes now."""
-        broker = self._broker
-        dirty, broker.dirty = broker.dirty, []
-        for client in dirty:
-            client.is_dirty = False
-        return [(client, client.mark()) for client in dirty]
-
-    def _release(self, marks: list[tuple[ConnectedClient, int]]) -> None:
-        for client, mark in marks:
-            client.release(mark)
-
-    async def run(self) -> None:
-        """Commit whenever something has changed, until cancelled."""
-        while True:
-            await self._wanted.wait()
-            self._wanted = anyio.Event()
-            await self._commit()
-            # What has changed meanwhile, and what a flush has let follow.
-            while self._broker.dirty or self._journal:
-                if self._journal:
-                    await self._commit()
-                else:
-                    self._release(self._marks())
-
-    async def _commit(self) -> None:
-        self._is_committing = True
-        try:
-            marks = self._marks()
-            self._unwritten = self._journal.cut(time.time() - anyio.current_time())
-            await self._apply(self._unwritten)
-            self._unwritten = None
-        finally:
-            self._is_committing = False
-        self._release(marks)
-        self._caught_up.set()
-        self._caught_up = anyio.Event()
-
-    async def _apply(self, batch: Batch) -> None:
-        """Write a batch; a full disk is no reason to forget it."""
-        has_failed = False
-        while True:
-            try:
-                await anyio.to_thread.run_sync(
-                    self._store.apply, batch, limiter=self._limiter
-                )
-            except sqlite3.Error as exc:
-                if not has_failed:
-                    _log.error(
-                        "cannot write to the store %s: %s", self._store.path, exc
-                    )
-                has_failed = True
-                await anyio.sleep(TRY_AGAIN_S)
-            else:
-                if has_failed:
-                    _log.warning("the store %s is written again", self._store.path)
-                return
-
-    async def finish(self) -> None:
-        """Write the rest down, once `run` has ended; one attempt."""
-        batches = [one for one in (self._unwritten,) if one is not None]
-        batches.append(self._journal.cut(time.time() - anyio.current_time()))
-        try:
-            for batch in batches:
-                await anyio.to_thread.run_sync(self._store.apply, batch)
-        except sqlite3.Error:
-            _log.exception("the store %s does not have the latest", self._store.path)
-
-
-@asynccontextmanager
-async def open_store(broker: Broker, path: str | Path) -> AsyncGenerator[StoreWriter]:
-    """Go on where a store ends, and write down what changes in the block.
-
-    Raises:
-        ConfigError: The file cannot be used.
+    One that exists is not even opened: to close it would release the lock that another
+    broker of this process has on it.
     """
-    run_sync = anyio.to_thread.run_sync
-    store = await run_sync(BrokerStore, path)
-    try:
-        snapshot = await run_sync(store.load)
-        now = anyio.current_time()
-        journal = restore(broker, snapshot, now, time.time() - now)
-        store_writer = StoreWriter(broker, journal, store)
-        try:
-            yield store_writer
-        finally:
-            with anyio.CancelScope(shield=True):
-                await store_writer.finish()
-    finally:
-        store.close()
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -10,6 +10,7 @@ import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
+from structiot.mqtt.client.arguments import checked_filter, checked_qos
 from structiot.mqtt.client.inbox import Inbox
 from structiot.mqtt.client.publishing import Publishing
 from structiot.mqtt.codecs import CodecChoice
@@ -19,7 +20,6 @@ from structiot.mqtt.link import Link, Receipt
 from structiot.mqtt.subscription import AckMode, Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.topics import filter_fault
 
 __all__ = ["Counters", "MqttClient"]
 
@@ -34,6 +34,8 @@ class Counters:
         waiting: Own messages of QoS 1 and 2 that wait to be sent.
         in_flight: Own messages of QoS 1 and 2 that wait to be acknowledged.
         held_bytes: Bytes that the waiting and the in flight hold.
+        unread_bytes: Bytes that messages hold which wait to be taken or acknowledged.
+        pauses: How many times nothing was read because these were too many.
         packet_ids: Packet ids in use, by messages and by requests.
         unsettled: Deliveries of QoS 1 and 2 that nobody has taken yet.
         dropped: QoS 0 messages lost in slow subscriptions that are still open.
@@ -49,6 +51,8 @@ class Counters:
     waiting: int
     in_flight: int
     held_bytes: int
+    unread_bytes: int
+    pauses: int
     packet_ids: int
     unsettled: int
     dropped: int
@@ -85,7 +89,11 @@ class MqttClient(Publishing):
         return self._config
 
     def events(self) -> AbstractAsyncContextManager[Mailbox[ConnectionEvent]]:
-        """Iterate over `Connected` and `Disconnected`, the present state first."""
+        """Iterate over what happens to the connection, whether there is one first.
+
+        `Connected` and `Disconnected`; and `ReadingPaused` and `ReadingResumed`, when
+        `max_held_bytes` are waiting to be taken.
+        """
         return self._link.events.listen()
 
     # -- subscribing ---------------------------------------------------------------
@@ -127,12 +135,7 @@ class MqttClient(Publishing):
             SubscribeRefused: The broker said no.
             LinkLost: The client has given up.
         """
-        name = topic if isinstance(topic, str) else "/".join(topic)
-        fault = filter_fault(name)
-        if fault is not None:
-            raise UsageError(f"topic filter {name[:64]!r} {fault}")
-        if qos not in {0, 1, 2}:
-            raise UsageError(f"QoS {qos!r} does not exist; it is 0, 1 or 2")
+        name, qos = checked_filter(topic), checked_qos(qos)
         link = self._link
         link.check()
         messages = Messages(
@@ -241,10 +244,12 @@ class MqttClient(Publishing):
         subscribers = link.router.subscribers()
         return Counters(
             connections=link.connections,
-            received_bytes=link.received_bytes,
+            received_bytes=link.ledger.received_bytes,
             waiting=len(protocol.outgoing.waiting),
             in_flight=len(protocol.outgoing.inflight),
             held_bytes=protocol.outgoing.held_bytes,
+            unread_bytes=link.ledger.unread_bytes,
+            pauses=link.ledger.pauses,
             packet_ids=len(protocol.ids.used),
             unsettled=len(protocol.incoming),
             dropped=sum(messages.dropped for messages in subscribers),

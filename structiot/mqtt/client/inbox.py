@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from structiot._kit.text import error_text, printable
 from structiot.errors import PeerError, StructiotError, UsageError
+from structiot.mqtt.client.arguments import (
+    checked_filter,
+    checked_qos,
+    name_of,
+    pairs_of,
+)
 from structiot.mqtt.codecs import CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import SubscribeRefused
@@ -13,7 +20,6 @@ from structiot.mqtt.link import Link
 from structiot.mqtt.link.routing import Filter
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
-from structiot.mqtt.wire.topics import filter_fault
 
 __all__ = ["Inbox"]
 
@@ -59,13 +65,10 @@ class Inbox:
             LinkLost: The client has given up.
         """
         self._link.check()
-        wanted = list(topics)
-        for name, qos in wanted:
-            fault = filter_fault(name)
-            if fault is not None:
-                raise UsageError(f"topic filter {name[:64]!r} {fault}")
-            if qos not in {0, 1, 2}:
-                raise UsageError(f"QoS {qos!r} does not exist; it is 0, 1 or 2")
+        wanted = [
+            (checked_filter(name), checked_qos(qos))
+            for name, qos in pairs_of(topics, "filters and their QoS")
+        ]
         entries: list[Filter] = []
         for name, qos in wanted:
             request = SubscriptionRequest(topic_filter=name, qos=qos)
@@ -92,8 +95,10 @@ class Inbox:
     async def unsubscribe(self, topics: Iterable[str]) -> None:
         """Unsubscribe; messages of these filters that wait already are kept."""
         answers = []
+        if not isinstance(topics, Iterable):
+            raise UsageError(f"filters are given in a list, not as {topics!r:.100}")
         for name in topics:
-            entry = self._filters.get(name)
+            entry = self._filters.get(name_of(name))
             if entry is not None and self._drop(entry):
                 answers.append(self._link.subscribing.unsubscribe(entry))
         self._link.wake()
@@ -116,9 +121,8 @@ class Inbox:
         try:
             message.data = chosen.decode(message.payload)
         except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
-            raise PeerError(
-                f"cannot decode the payload on {message.topic}: {exc}"
-            ) from exc
+            where, why = printable(message.topic), error_text(exc)
+            raise PeerError(f"cannot decode the payload on {where}: {why}") from exc
         return message
 
     def close(self, error: StructiotError | None = None) -> None:

@@ -8,6 +8,12 @@ from typing import Any
 import anyio
 
 from structiot.errors import LinkLost, UsageError
+from structiot.mqtt.client.arguments import (
+    checked_properties,
+    checked_qos,
+    name_of,
+    pairs_of,
+)
 from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
@@ -75,7 +81,7 @@ class Publishing:
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
         if type(topic) is not str:
-            topic = _name_of(topic)
+            topic = name_of(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         encode = self._encode if codec is None else self._codec_of(codec).encode
@@ -84,13 +90,15 @@ class Publishing:
         except (ValueError, TypeError) as exc:
             raise UsageError(f"cannot encode the payload: {exc}") from exc
         if qos:
+            if type(qos) is not int:
+                qos = checked_qos(qos)
             flags = qos << 1 | (1 if retain else 0)
             flow = self._flow_of(topic, payload, flags, properties)
             receipt = await self._link.outbox.submit(flow)
             await receipt.wait()
             return
         if properties is not None:
-            properties = properties.end_to_end()
+            properties = checked_properties(properties)
         link = self._link
         if not link.is_open:
             may_send, properties = await self._connected(topic, properties)
@@ -120,7 +128,7 @@ class Publishing:
             LinkLost: The client has given up.
         """
         if type(topic) is not str:
-            topic = _name_of(topic)
+            topic = name_of(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         if not qos:
@@ -132,7 +140,7 @@ class Publishing:
             payload: bytes = encode(message)
         except (ValueError, TypeError) as exc:
             raise UsageError(f"cannot encode the payload: {exc}") from exc
-        flags = qos << 1 | (1 if retain else 0)
+        flags = checked_qos(qos) << 1 | (1 if retain else 0)
         flow = self._flow_of(topic, payload, flags, properties)
         return await self._link.outbox.submit(flow)
 
@@ -151,8 +159,8 @@ class Publishing:
             LinkLost: The client has given up.
         """
         receipts: list[Receipt] = []
-        for topic, message in messages:
-            name = _name_of(topic)
+        for topic, message in pairs_of(messages, "topics and messages"):
+            name = name_of(topic)
             real_qos, real_retain = self._defaults(name, qos, retain)
             if real_qos:
                 receipts.append(
@@ -186,7 +194,7 @@ class Publishing:
             CommandRefused: The broker refused the request or the reply topic.
             LinkLost: The client has given up.
         """
-        name = _name_of(topic)
+        name = name_of(topic)
         chosen = self._codec_of(codec)
         try:
             payload: bytes = chosen.encode(message)
@@ -216,7 +224,7 @@ class Publishing:
             raise UsageError(f"QoS {flags >> 1} does not exist; it is 0, 1 or 2")
         if properties is None:
             return Flow(topic, payload, flags)
-        properties = properties.end_to_end()
+        properties = checked_properties(properties)
         if self._link.handshake.version < 5:
             raise UsageError("properties need MQTT 5.0; this connection speaks 3.1.1")
         if properties.message_expiry_s is None:
@@ -279,8 +287,3 @@ class Publishing:
             message = f"not connected to {self._link.uri}; QoS 0 is not kept"
             raise LinkLost(message, reason="not connected")
         return False, properties
-
-
-def _name_of(topic: str | Sequence[str]) -> str:
-    # A member of an enumeration is a str with a text of its own.
-    return str.__str__(topic) if isinstance(topic, str) else "/".join(topic)

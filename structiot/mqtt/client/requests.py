@@ -9,16 +9,19 @@ import anyio
 
 from structiot._kit.flow.replies import Reply, ReplyTable
 from structiot.errors import LinkLost, StructiotError, UsageError
+from structiot.mqtt.client.arguments import checked_properties
 from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.link import Link
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Requests"]
 
 PREFIX = "structiot/reply"
+LONGEST_TOPIC = 1000
 
 
 class _ReplyBox(Messages):
@@ -75,6 +78,8 @@ class Requests:
         """
         if self._link.protocol.version < 5:
             raise UsageError("request() needs MQTT 5.0; this connection speaks 3.1.1")
+        if properties is not None:
+            properties = checked_properties(properties)
         box = await self._opened()
         self._count += 1
         return replace(
@@ -92,12 +97,20 @@ class Requests:
             raise UsageError("a request is prepared before its reply is expected")
         return self._box.replies.expect(properties.correlation_data)
 
+    def _topic(self) -> str:
+        """Give the reply topic; what the broker says of it, or of our id, may be none."""
+        link = self._link
+        stem = link.protocol.limits.response_information or PREFIX
+        topic = f"{stem.rstrip('/')}/{link.handshake.client_id}"
+        if len(topic) > LONGEST_TOPIC or name_fault(topic) is not None:
+            topic = f"{PREFIX}/{link.token.decode()}"
+        return topic
+
     async def _opened(self) -> _ReplyBox:
         async with self._one_at_a_time:
             if self._box is None or self._box.is_closed:
                 link = self._link
-                stem = link.protocol.limits.response_information or PREFIX
-                box = _ReplyBox(f"{stem.rstrip('/')}/{link.handshake.client_id}", link)
+                box = _ReplyBox(self._topic(), link)
                 entry = link.router.add(
                     SubscriptionRequest(topic_filter=box.topic, qos=1), box
                 )

@@ -5,6 +5,7 @@ An address is given once, asked for before every attempt, or told by a broker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -20,6 +21,10 @@ from structiot.mqtt.wire.uri import BrokerUri, parse_uri
 __all__ = ["Address", "UriSource"]
 
 UriSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
+
+# Some names of the longest hosts there are, in the characters that they may have.
+_LONGEST_REFERENCE = 2048
+_SERVER = re.compile(r"([a-z+]+://)?[-\w.:%\[\]]{1,300}/?", re.ASCII | re.IGNORECASE)
 
 _MOVED = {ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED}
 
@@ -138,7 +143,9 @@ async def _asked(source: UriSource) -> BrokerUri:
 
 def _target(reference: str | None, uri: BrokerUri) -> BrokerUri | None:
     """Read the first usable server of a Server Reference: host, or host:port."""
-    for name in (reference or "").split():
+    for name in (reference or "")[:_LONGEST_REFERENCE].split():
+        if not _SERVER.fullmatch(name):
+            continue
         try:
             found = parse_uri(name if "://" in name else f"{uri.scheme}://{name}")
         except ConfigError:

@@ -83,7 +83,7 @@ class ConnectHandshake:
     async def _properties(self) -> ConnectProperties:
         config = self._config
         auth = config.auth
-        receive_maximum = config.receive_maximum
+        receive_maximum = config.delivery_window
         return ConnectProperties(
             session_expiry_s=self._session_expiry_s or None,
             receive_maximum=None
@@ -111,7 +111,8 @@ class ConnectHandshake:
         """
         if self.version < 5:
             raise UsageError("a session expiry needs MQTT 5.0")
-        if not 0 <= session_expiry_s <= FOR_EVER_S:
+        is_whole = isinstance(session_expiry_s, int)
+        if not is_whole or not 0 <= session_expiry_s <= FOR_EVER_S:
             raise UsageError(f"a session expiry is 0 to {FOR_EVER_S} seconds")
         if session_expiry_s and not self._session_expiry_s:
             raise UsageError("a session that was to end with the connection stays so")

@@ -11,6 +11,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
+from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
     LinkLost,
@@ -18,6 +19,7 @@ from structiot.errors import (
     ReplyTimeout,
     StructiotError,
 )
+from structiot.mqtt.link.ledger import Ledger
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
@@ -27,6 +29,14 @@ Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 262_144
 LAST_WORDS_S = 1.0
+# Others run after so many packets at the latest; what was read counts as some, for there
+# are streams that give a byte at a time without waiting.
+TURN_PACKETS = 5_000
+READ_PACKETS = 20
+# A peer that takes none of the answers to so many packets, and there is so much for it,
+# is not listened to until it does.
+UNANSWERED_PACKETS = 250_000
+UNWRITTEN_BYTES = 1_048_576
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +56,7 @@ class Connection:
         peer: str,
         on_events: Callable[[list[Event], int], None],
         drop: Callable[[StructiotError], None],
+        ledger: Ledger,
         save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.error: StructiotError | None = None
@@ -54,12 +65,17 @@ class Connection:
         self._peer = peer
         self._on_events = on_events
         self._drop = drop
+        self._ledger = ledger
         self._save = save
         self._opened = anyio.Event()
         self._wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
+        # Packets that have come since others could run, and since the writer last took
+        # what was to be written.
+        self._turn = 0
+        self._unanswered = 0
         self._held_up_by: Ack | None = None
         self._has_warned = False
         self._tasks: TaskGroup | None = None
@@ -143,6 +159,7 @@ class Connection:
                 continue
             data = bytes(out)
             out.clear()
+            self._unanswered = 0
             if self._save is not None:
                 # First the store, then the peer: see wire.flows.journal.
                 try:
@@ -171,16 +188,40 @@ class Connection:
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
-            events = protocol.receive(data, anyio.current_time())
-            self._on_events(events, len(data))
-            if protocol.violation is not None:
-                # The broker gets to know why, if it listens at all.
-                with anyio.move_on_after(LAST_WORDS_S):
-                    await self.flush()
-                self.end(self._violated(protocol.violation, data))
-                return
-            if protocol.out and self._wakeup is not None:
-                self.wake()
+            self._turn += READ_PACKETS
+            rest: bytes | None = data
+            while rest is not None:
+                self._take(rest)
+                if protocol.violation is not None:
+                    # The broker gets to know why, if it listens at all.
+                    with anyio.move_on_after(LAST_WORDS_S):
+                        await self.flush()
+                    self.end(self._violated(protocol.violation, data))
+                    return
+                if self._turn >= TURN_PACKETS or self._ledger.is_full:
+                    await self._let_others()
+                rest = b"" if protocol.has_more else None
+
+    def _take(self, data: bytes) -> None:
+        protocol = self._protocol
+        events = protocol.receive(data, anyio.current_time())
+        self._on_events(events, len(data))
+        if protocol.out and self._wakeup is not None:
+            self.wake()
+        self._turn += protocol.input.count
+        self._unanswered += protocol.input.count
+
+    async def _let_others(self) -> None:
+        """Let others run, or wait for them: subscribers, or a peer that does not read."""
+        self._turn = 0
+        await anyio.lowlevel.checkpoint()
+        if self._ledger.is_full:
+            await self._ledger.room()
+        if (
+            self._unanswered >= UNANSWERED_PACKETS
+            and len(self._protocol.out) >= UNWRITTEN_BYTES
+        ):
+            await self.drain()
 
     async def _keep_alive(self, connack_by: float, connect_s: float) -> None:
         protocol = self._protocol
@@ -214,10 +255,10 @@ class Connection:
         if first is not None and first is before and not self._has_warned:
             self._has_warned = True
             _log.warning(
-                "%s: a message on %r waits to be taken, and with it the acknowledgements "
+                "%s: a message on '%s' waits to be taken, and with it the acknowledgements "
                 "of those that came later; the broker may send no more",
                 self._peer,
-                first.message.topic,
+                "" if first.message is None else printable(first.message.topic),
             )
 
     def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:

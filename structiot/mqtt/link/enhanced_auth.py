@@ -15,7 +15,7 @@ from structiot.errors import (
 from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.connection import Connection
-from structiot.mqtt.link.outbox import finished
+from structiot.mqtt.link.pings import finished_within
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.protocol import ClientProtocol
@@ -84,9 +84,8 @@ class AuthExchanges:
             self._again = done = Flow("", b"", 0)
             self._protocol.authenticate(data, again=True)
             connection.wake()
-            with anyio.move_on_after(self._reply_s):
-                await finished(done)
-            if not done.is_done:
+            keep_alive = self._protocol.keep_alive
+            if not await finished_within(self._reply_s, done, keep_alive):
                 text = f"{self._peer} did not end the authentication in {self._reply_s:g} s"
                 done.error = ReplyTimeout(text, request="AUTH", after_s=self._reply_s)
                 connection.end(done.error)

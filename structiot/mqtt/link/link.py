@@ -24,6 +24,7 @@ from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
+from structiot.mqtt.link.ledger import Ledger
 from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.refusals import (
@@ -55,10 +56,6 @@ __all__ = ["Link"]
 
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
-# How much may arrive between two looks at what the subscriptions hold, and how much
-# a subscription may hold then.
-TRIM_EVERY_BYTES = 8 * 1024 * 1024
-MAX_HELD_BYTES = 64 * 1024 * 1024
 STABLE_S = 60.0
 # So many connections in a row that lived no longer are no chance.
 SHORT_S = 1.0
@@ -75,7 +72,7 @@ class Link(Reconnecting):
         protocol: The machine without I/O.
         events: What happens to the connection.
         connections: Connections that the broker has accepted.
-        received_bytes: Bytes taken from the broker.
+        ledger: All that the link holds.
         token: What tells this client from others with its name, earlier ones too.
     """
 
@@ -128,8 +125,14 @@ class Link(Reconnecting):
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
         self._is_falling_back = False
         self._short_lives = 0
-        self.received_bytes: int = 0
-        self._trim_at = TRIM_EVERY_BYTES
+        self.ledger: Ledger = Ledger(
+            config.max_held_bytes,
+            self.router,
+            self.protocol,
+            peer=str(address.uri),
+            events=self.events,
+            on_pause=self.subscribing.enter_early,
+        )
 
     # -- the life of the link ------------------------------------------------------
 
@@ -157,6 +160,7 @@ class Link(Reconnecting):
             peer=str(self.uri),
             on_events=self._take,
             drop=self.drop,
+            ledger=self.ledger,
             save=self._save,
         )
         try:
@@ -288,10 +292,7 @@ class Link(Reconnecting):
                 self._take_one(event, self._connection)
         self.subscribing.send_postponed()
         self.outbox.release()
-        self.received_bytes += size_bytes
-        if self.received_bytes >= self._trim_at:
-            self._trim_at = self.received_bytes + TRIM_EVERY_BYTES
-            self.router.trim(MAX_HELD_BYTES)
+        self.ledger.took(size_bytes)
 
     def _take_one(self, event: Event, connection: Connection) -> None:
         match event:
@@ -365,13 +366,17 @@ class Link(Reconnecting):
     def settle(self, receipt: Ack) -> None:
         """A subscriber has taken a delivery; the last one acknowledges it."""
         receipt.takers -= 1
-        if receipt.takers <= 0 and self.protocol.settle(receipt):
-            self.wake()
+        if receipt.takers <= 0:
+            if self.protocol.settle(receipt):
+                self.wake()
+            if self.ledger.is_paused:
+                self.ledger.freed()
 
     def abandon(self, receipt: Ack) -> None:
         """A subscriber has left without acknowledging a delivery."""
         self.protocol.abandon(receipt)
         self.wake()
+        self.ledger.freed()
 
     async def authenticate_again(self) -> None:
         """Do another exchange on the present connection."""

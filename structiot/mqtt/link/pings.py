@@ -10,9 +10,24 @@ from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.outbox import finished
 from structiot.mqtt.wire.flows.outbound import Flow
+from structiot.mqtt.wire.keep_alive import KeepAlive
 from structiot.mqtt.wire.protocol import ClientProtocol
 
-__all__ = ["Pings"]
+__all__ = ["Pings", "finished_within"]
+
+
+async def finished_within(patience_s: float, flow: Flow, keep_alive: KeepAlive) -> bool:
+    """Wait for what the peer is to answer; time in which we do not read does not count.
+
+    Returns:
+        Whether there was an end.
+    """
+    pauses = -1
+    while not flow.is_done and (keep_alive.is_paused or pauses != keep_alive.pauses):
+        pauses = keep_alive.pauses
+        with anyio.move_on_after(patience_s):
+            await finished(flow)
+    return flow.is_done
 
 
 class Pings:
@@ -32,10 +47,9 @@ class Pings:
         answer = self._answer
         self._protocol.ping(anyio.current_time())
         connection.wake()
-        patience_s = self._protocol.keep_alive.reply_s
-        with anyio.move_on_after(patience_s):
-            await finished(answer)
-        if not answer.is_done:
+        keep_alive = self._protocol.keep_alive
+        patience_s = keep_alive.reply_s
+        if not await finished_within(patience_s, answer, keep_alive):
             message = f"{self._peer} did not answer a ping for {patience_s:g} s"
             answer.error = LinkLost(message, reason="no PINGRESP")
             connection.end(answer.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -82,22 +83,17 @@ def refusal(connack: Connack, uri: BrokerUri, username: str | None) -> Structiot
     reason = (
         reason_of_return_code(code) if isinstance(code, ConnectReturnCode) else code
     )
-    said = (
-        f" ({connack.properties.reason_string})"
-        if connack.properties.reason_string
-        else ""
-    )
+    words = printable(connack.properties.reason_string or "")
+    said = f" ({words})" if words else ""
     who = f" for user {username!r}" if username else ""
     message = f"{uri} refused the connection{who}: {reason.text}{said}"
     properties = connack.properties
     if reason in _BAD_LOGIN:
         denied = MqttAuthRefused(message, account=username, code=int(code))
-        denied.peer_text = properties.reason_string or ""
+        denied.peer_text = words
         denied.user_properties = properties.user_properties
         return denied
-    refused = MqttConnectRefused(
-        message, code=int(code), peer_text=properties.reason_string or ""
-    )
+    refused = MqttConnectRefused(message, code=int(code), peer_text=words)
     refused.is_passing = reason in _PASSING
     refused.server_reference = properties.server_reference
     refused.user_properties = properties.user_properties
@@ -107,13 +103,13 @@ def refusal(connack: Connack, uri: BrokerUri, username: str | None) -> Structiot
 def server_goodbye(disconnect: Disconnect, peer: str) -> MqttGoodbye:
     """Make an error of a DISCONNECT that the broker sent."""
     properties = disconnect.properties
-    said = properties.reason_string
+    said = printable(properties.reason_string or "")
     text = disconnect.reason.text + (f" ({said})" if said else "")
     return MqttGoodbye(
         f"{peer} ended the connection: {text}",
         reason=text,
         code=int(disconnect.reason),
-        peer_text=said or "",
+        peer_text=said,
         server_reference=properties.server_reference,
         is_final=disconnect.reason in _STAY_AWAY,
     )

@@ -10,14 +10,16 @@ import anyio
 from structiot.errors import StructiotError
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.flows.inbound import Ack
-from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.wire.messages import RETAIN, Message, SubscriptionRequest
 from structiot.mqtt.wire.protocol import Event
 from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared
 
 __all__ = ["Filter", "Router"]
 
 _MAX_CACHED_TOPICS = 10_000
-# Messages with any of these flags (retain, QoS) do not take the quick way.
+_MAX_CACHED_CHARS = 256
+# Messages without any of these flags (retain, QoS) take the quick way, and of the others
+# those that are not retained and as their subscriber wants them.
 SPECIAL = 0x07
 
 
@@ -118,10 +120,24 @@ class Router:
         ]
         return list(dict.fromkeys([*found, *self.readers]))
 
-    def trim(self, max_bytes: int) -> None:
-        """Drop what may be dropped where more waits than a subscription may hold."""
-        for messages in self.subscribers():
-            messages.trim(max_bytes)
+    def droppable_bytes(self) -> int:
+        """Count what the messages hold that wait and may be dropped."""
+        return sum(messages.droppable_bytes() for messages in self.subscribers())
+
+    def trim(self, most_bytes: int) -> int:
+        """Drop the oldest of the longest queues until no more than this is held.
+
+        Returns:
+            How much is held then by messages that may be dropped.
+        """
+        held = {messages: messages.droppable_bytes() for messages in self.subscribers()}
+        total = sum(held.values())
+        for messages in sorted(held, key=held.__getitem__, reverse=True):
+            if total <= most_bytes:
+                break
+            rest_bytes = max(held[messages] - (total - most_bytes), 0)
+            total += messages.trim(rest_bytes) - held[messages]
+        return total
 
     def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
         """Register a subscriber; its filter asks for the highest QoS of them all."""
@@ -196,8 +212,15 @@ class Router:
         single = self._single
         for event in events:
             if type(event) is Message:
-                messages = single.get(event.topic)
-                if messages is not None and not event.flags & SPECIAL:
+                messages, flags = single.get(event.topic), event.flags
+                if messages is not None and (
+                    not flags & SPECIAL
+                    or (
+                        flags & SPECIAL <= messages.qos << 1
+                        and not flags & RETAIN
+                        and event.properties is None
+                    )
+                ):
                     messages.put(event)
                 else:
                     self._deliver(event)
@@ -249,6 +272,8 @@ class Router:
         entries = self._tree.match(topic)
         found = (messages for entry in entries for messages in entry.subscribers)
         targets = tuple(dict.fromkeys(found))
+        if len(topic) > _MAX_CACHED_CHARS:
+            return targets
         if len(self._cache) >= _MAX_CACHED_TOPICS:
             self._changed()
         self._cache[topic] = targets

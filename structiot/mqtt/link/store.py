@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 
+from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.wire.flows.journal import Changes, StoredFlow
 from structiot.mqtt.wire.properties import PublishProperties
@@ -68,10 +69,10 @@ class SqliteStore:
     def _opened(self) -> sqlite3.Connection:
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as exc:
-            raise ConfigError(
-                f"cannot open the store {self.path}: {exc.strerror}"
-            ) from exc
+        except (OSError, ValueError) as exc:
+            shown = printable(str(self.path))
+            text = f"cannot open the store {shown}: {path_fault(exc)}"
+            raise ConfigError(text) from exc
         try:
             return self._prepared()
         except sqlite3.OperationalError as exc:

@@ -117,6 +117,8 @@ class Subscribing:
             SubscribeRefused: The broker said no.
             TransportError: The link gave up.
         """
+        if self._protocol.keep_alive.is_paused:
+            self.enter_early()
         while True:
             event = entry.answered
             await event.wait()
@@ -126,6 +128,16 @@ class Subscribing:
                 return  # granted, and asked for by somebody else since
         if entry.error is not None:
             raise copy(entry.error)
+
+    def enter_early(self) -> None:
+        """Let everybody begin who waits for an answer, which is not read for a while.
+
+        A refusal then ends the iteration.
+        """
+        for entry in self._router:
+            if entry.granted is None and entry.error is None:
+                entry.was_granted = True
+                entry.answered.set()
 
     def restore(self, *, session_present: bool) -> None:
         """Subscribe again what the broker does not know (any more)."""

@@ -7,6 +7,7 @@ may not.
 
 from __future__ import annotations
 
+from structiot._kit.text import printable
 from structiot.mqtt.wire.messages import Auth, Connack
 from structiot.mqtt.wire.properties import AuthProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -47,7 +48,8 @@ class EnhancedAuth:
         if self._method is None or not self._is_under_way:
             return "an AUTH came that nobody has asked for"
         if method != self._method:
-            return f"an AUTH came by the method {method!r}, not {self._method!r}"
+            named = printable(repr(method))
+            return f"an AUTH came by the method {named}, not {self._method!r}"
         if packet.reason is ReasonCode.CONTINUE_AUTHENTICATION:
             return None
         if packet.reason is ReasonCode.SUCCESS and is_open:
@@ -60,5 +62,6 @@ class EnhancedAuth:
         self._is_under_way = False
         method = connack.properties.authentication_method
         if method != self._method:
-            return f"the CONNACK names the method {method!r}, not {self._method!r}"
+            named = printable(repr(method))
+            return f"the CONNACK names the method {named}, not {self._method!r}"
         return None

@@ -20,15 +20,18 @@ class KeepAlive:
         last_received_at: When anything came.
         after_s: Idle time after which to ping; None for never.
         reply_s: How long PINGRESP may take.
+        pauses: How many times we ourselves have stopped reading.
     """
 
     __slots__ = (
         "_default_reply_s",
         "_delay_s",
+        "_is_paused",
         "_pinged_at",
         "after_s",
         "last_received_at",
         "last_sent_at",
+        "pauses",
         "reply_s",
     )
 
@@ -39,12 +42,15 @@ class KeepAlive:
         self._default_reply_s = ping_reply_s
         self._delay_s = ping_delay_s
         self.after_s: float | None = None
+        self.pauses: int = 0
+        self._is_paused = False
         self._pinged_at: float | None = None
 
     def start(self, keep_alive_s: int, now: float) -> None:
         """Begin a connection."""
         self.last_sent_at = self.last_received_at = now
         self._pinged_at = None
+        self._is_paused = False
         self.agree(keep_alive_s)
 
     def agree(self, keep_alive_s: int) -> None:
@@ -55,25 +61,49 @@ class KeepAlive:
         self.reply_s = float(keep_alive_s) or self._default_reply_s
 
     def ping(self, now: float) -> bool:
-        """Tell whether a PINGREQ is to be written; one is outstanding at most."""
-        if self._pinged_at is not None:
+        """Tell whether a PINGREQ is to be written; one is outstanding at most.
+
+        While we do not read, answers are not seen, and the server still wants a sign.
+        """
+        if self.is_waiting:
             return False
         self._pinged_at = now
         return True
 
-    def pong(self) -> None:
-        """The server has answered."""
-        self._pinged_at = None
+    def pong(self) -> bool:
+        """Tell whether the server's answer is one: nobody may have asked."""
+        was_asked, self._pinged_at = self._pinged_at is not None, None
+        return was_asked
+
+    def pause(self) -> None:
+        """We stop reading: the server's silence does not count."""
+        self.pauses += 1
+        self._is_paused = True
+
+    def resume(self, now: float) -> None:
+        """We read again: the server's time begins anew."""
+        self._is_paused = False
+        self.last_received_at = now
+        if self._pinged_at is not None:
+            self._pinged_at = now
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether we do not read at present."""
+        return self._is_paused
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a ping is unanswered."""
-        return self._pinged_at is not None
+        """Whether a ping is unanswered that could have been answered."""
+        return self._pinged_at is not None and not self._is_paused
 
     def next_deadline(self) -> float | None:
         """Give the time at which to ping, or to give up; None for never."""
-        if self._pinged_at is not None:
+        if self.is_waiting and self._pinged_at is not None:
             return self._pinged_at + self.reply_s
         if self.after_s is None:
-            return None
+            # Not for ever: after the pause there may be a ping to be answered.
+            return None if self._pinged_at is None else self._pinged_at + self.reply_s
+        if self._is_paused:
+            return max(self.last_sent_at, self._pinged_at or 0.0) + self.after_s
         return min(self.last_sent_at, self.last_received_at) + self.after_s

@@ -18,6 +18,7 @@ RETAIN = 0x01
 QOS_BITS = 0x06
 DUP = 0x08
 REPR_PAYLOAD_BYTES = 32
+REPR_CHARACTERS = 300
 
 PUBLISH_FLAGS = frozenset({0, 1, 2, 3, 4, 5, 10, 11, 12, 13})
 """Flags a PUBLISH may have: no QoS 3, and no repetition of QoS 0."""
@@ -104,12 +105,18 @@ class Message:
         head = repr(payload[:REPR_PAYLOAD_BYTES])
         if len(payload) > REPR_PAYLOAD_BYTES:
             head += f"... ({len(payload)} bytes)"
-        parts = [repr(self.topic), head, f"qos={self.qos}"]
+        topic = repr(self.topic[:REPR_CHARACTERS])
+        if len(self.topic) > REPR_CHARACTERS:
+            topic += f"... ({len(self.topic)} characters)"
+        parts = [topic, head, f"qos={self.qos}"]
         parts += [name for name in ("retain", "dup") if getattr(self, name)]
         if self.packet_id:
             parts.append(f"packet_id={self.packet_id}")
         if self.properties is not None:
-            parts.append(f"properties={self.properties!r}")
+            shown = repr(self.properties)
+            if len(shown) > REPR_CHARACTERS:
+                shown = f"{shown[:REPR_CHARACTERS]}... ({len(shown)} characters)"
+            parts.append(f"properties={shown}")
         return f"Message({', '.join(parts)})"
 
     def _key(self) -> tuple[object, ...]:

@@ -3,8 +3,9 @@
 The shell gives it bytes and the time and takes events and bytes back:
 
 * `connect(now)` begins a connection: a CONNECT stands in `out`.
-* `receive(data, now)` takes what came and gives messages and packets. After it, the
-  shell looks at `violation`: when it is set, the peer has broken the protocol, `out`
+* `receive(data, now)` takes what came and gives messages and packets, of a portion of
+  it: while there `has_more`, the shell lets others run and calls it with nothing. After
+  each, it looks at `violation`: when it is set, the peer has broken the protocol, `out`
   holds the DISCONNECT that says why (5.0), and the connection is to be closed.
 * `tick(now)` is called at `next_deadline()`: it sends PINGREQ or says that the peer
   is dead.
@@ -24,7 +25,7 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from structiot.errors import ProtocolViolation
-from structiot.mqtt.wire.codec import PINGREQ, Decoder, encode, encode_publish_into
+from structiot.mqtt.wire.codec import PINGREQ, encode, encode_publish_into
 from structiot.mqtt.wire.enhanced_auth import EnhancedAuth
 from structiot.mqtt.wire.flows.aliases import resolve_alias
 from structiot.mqtt.wire.flows.expiring import Expiring
@@ -57,6 +58,7 @@ from structiot.mqtt.wire.messages import (
     Unsuback,
 )
 from structiot.mqtt.wire.pending_requests import REQUEST_IDS, PendingRequests
+from structiot.mqtt.wire.portions import Portions
 from structiot.mqtt.wire.properties import (
     ConnackProperties,
     DisconnectProperties,
@@ -97,6 +99,7 @@ class ClientProtocol:
         out: Bytes to write.
         state: Where the connection is.
         violation: Set when the server broke the protocol.
+        input: What comes, and what it costs.
         keep_alive: When to ping, and when the server is dead.
         limits: What the server announced in the CONNACK.
         ids: Packet ids in use.
@@ -133,7 +136,7 @@ class ClientProtocol:
         self._write_publish: Write = encode_publish_into
         self._aliases_in: dict[int, str] = {}
         self._alias_maximum_in = 0
-        self._decoder = Decoder(role="client", max_packet_bytes=max_packet_bytes)
+        self.input: Portions = Portions(self.version, max_packet_bytes)
 
     # -- connection ---------------------------------------------------------------
 
@@ -148,11 +151,7 @@ class ClientProtocol:
         self._alias_maximum_in = connect.properties.topic_alias_maximum or 0
         # A server of 3.1.1 cannot be told, so it cannot exceed it either.
         self.incoming.window = connect.properties.receive_maximum or MAX_PACKET_ID
-        self._decoder = Decoder(
-            role="client",
-            version=connect.version,
-            max_packet_bytes=self.max_packet_bytes,
-        )
+        self.input = Portions(connect.version, self.max_packet_bytes)
         self.out.clear()
         self.out += encode(connect, connect.version)
         self.keep_alive.start(connect.keep_alive_s, now)
@@ -196,7 +195,7 @@ class ClientProtocol:
         if self.state is State.CLOSING:
             # What crosses our goodbye on its way is of no use any more.
             return []
-        packets = self._decoder.feed(data)
+        packets = self.input.feed(data)
         events: list[Event] = []
         add = events.append
         is_open = self.state is OPEN
@@ -215,12 +214,19 @@ class ClientProtocol:
             else:
                 self._take(packet, events)
                 is_open = self.state is OPEN
+                if isinstance(packet, Disconnect):
+                    return events
             if self.violation is not None:
                 return events
-        if self._decoder.violation is not None:
-            fault = self._decoder.violation
+        fault = self.input.violation
+        if fault is not None:
             self._end(fault, fault.code or ReasonCode.MALFORMED_PACKET)
         return events
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a portion is left of what came: `receive` nothing to go on."""
+        return self.input.has_rest and self.state is not State.CLOSING
 
     def _take_message(self, message: Message) -> bool:
         if self.state is not OPEN:
@@ -242,6 +248,8 @@ class ClientProtocol:
                 event = packet
         elif isinstance(packet, Disconnect):
             event = packet
+            # Nothing counts that comes after a goodbye.
+            self.close()
         elif self.state is State.CONNECTING:
             if isinstance(packet, Connack):
                 self._take_connack(packet)
@@ -261,8 +269,7 @@ class ClientProtocol:
             self.outgoing.pump(self.out, self.version)
             return packet
         if isinstance(packet, Pingresp):
-            self.keep_alive.pong()
-            return packet
+            return packet if self.keep_alive.pong() else None
         self._violate(f"an unexpected {type(packet).__name__}")
         return None
 
@@ -346,7 +353,7 @@ class ClientProtocol:
         """Acknowledge a delivery that was taken; True if there is something to write."""
         if self.state is OPEN:
             return self.incoming.settle(ack, self.out)
-        ack.is_settled = True
+        self.incoming.settle_later(ack)
         return False
 
     def abandon(self, ack: OwedAck) -> None:

@@ -3,7 +3,7 @@
 The shell gives it bytes and gets packets that the broker has to decide on: CONNECT
 first and once, then PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and AUTH. Pings and
 the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attached.
-`out` collects what is to be written.
+`out` is to be written; `kept`, all but PINGRESP, once a store has what it depends on.
 
 States: WAITING (for CONNECT) -> DECIDING (CONNECT given to the broker; what the client
 has sent behind it is kept) -> OPEN (CONNACK with success written) -> CLOSING (nothing
@@ -27,13 +27,17 @@ from structiot.mqtt.wire.codec import (
     Decoder,
     encode,
     encode_publish_into,
-    puback_bytes,
-    pubcomp_bytes,
     pubrec_bytes,
 )
-from structiot.mqtt.wire.flows.aliases import resolve_alias
-from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, Write
-from structiot.mqtt.wire.flows.writing import PublishWriter
+from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
+from structiot.mqtt.wire.flows.answers import answer_to_publish, answer_to_pubrel
+from structiot.mqtt.wire.flows.outbound import (
+    MAX_PACKET_ID,
+    Outgoing,
+    PacketIds,
+    Write,
+)
+from structiot.mqtt.wire.flows.writing import writers_for
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -70,7 +74,6 @@ class ServerState(Enum):
     CLOSING = "closing"
 
 
-# As in `wire.protocol`: for what is asked with each message.
 OPEN: Final = ServerState.OPEN
 
 
@@ -85,6 +88,7 @@ class ServerProtocol:
 
     Attributes:
         out: Bytes to write.
+        kept: Bytes to write once what they depend on is safe.
         state: Where the connection is.
         version: 4 or 5, known from the CONNECT.
         connect: The CONNECT; None before it came.
@@ -102,6 +106,7 @@ class ServerProtocol:
         "_receive_maximum",
         "_received",
         "connect",
+        "kept",
         "last_received_at",
         "out",
         "state",
@@ -110,9 +115,10 @@ class ServerProtocol:
         "write_publish",
     )
 
-    # Both are the session's, from `accept` on.
+    # Both are the session's from `accept` on.
     _outgoing: Outgoing
     _received: set[int]
+    _later: list[Packet]
 
     def __init__(
         self,
@@ -123,6 +129,7 @@ class ServerProtocol:
         receive_maximum: int = MAX_PACKET_ID,
     ) -> None:
         self.out: bytearray = bytearray()
+        self.kept: bytearray = self.out
         self.state: ServerState = ServerState.WAITING
         self.version: int = 4
         self.connect: Connect | None = None
@@ -136,8 +143,16 @@ class ServerProtocol:
         )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum
-        self._aliases: dict[int, str] | None = None
-        self._later: list[Packet] = []
+        self._aliases: CountedAliases | None = None
+        self.detach()
+
+    @property
+    def held_bytes(self) -> int:
+        """What it holds: unfinished packets, unwritten ones, and what it remembers."""
+        size = len(self.out) + self._decoder.held_bytes + self._decoder.cached_bytes
+        if self.kept is not self.out:
+            size += len(self.kept)
+        return size if self._aliases is None else size + self._aliases.held_bytes
 
     # -- receiving -----------------------------------------------------------------
 
@@ -206,23 +221,23 @@ class ServerProtocol:
         fault = self._decoder.violation
         if fault is not None and self.state is not ServerState.CLOSING:
             if self.state is ServerState.WAITING:
-                self.out += answer_to_broken_connect(fault, self._decoder.peer_level)
+                self.kept += answer_to_broken_connect(fault, self._decoder.peer_level)
             self.violation = fault
 
     def _is_for_broker(self, message: Message) -> bool:
         if message.properties is not None:
             if self._aliases is None:
-                self._aliases = {}
+                self._aliases = CountedAliases()
             try:
                 resolve_alias(message, self._aliases, self._alias_maximum)
             except ProtocolViolation as exc:
-                self._fault(str(exc), ReasonCode.TOPIC_ALIAS_INVALID)
+                self._fault(str(exc), exc.code or ReasonCode.PROTOCOL_ERROR)
                 return False
         received = self._received
         if not message.flags & QOS_2:
             return True
         if message.packet_id in received:
-            self.out += pubrec_bytes(message.packet_id)
+            self.kept += pubrec_bytes(message.packet_id)
             return False
         if self.version >= 5 and len(received) >= self._receive_maximum:
             text = f"more than {self._receive_maximum} messages are open"
@@ -233,18 +248,16 @@ class ServerProtocol:
 
     def _take(self, packet: Packet) -> bool:
         """Deal with a packet other than PUBLISH; True if the broker has to."""
-        outgoing = self._outgoing
+        outgoing, kept, version = self._outgoing, self.kept, self.version
         is_for_broker = False
         if isinstance(packet, Puback):
-            is_fitting = outgoing.on_puback(
-                packet.packet_id, packet.reason, self.out, self.version
-            )
+            ack = packet.packet_id, packet.reason
+            is_fitting = outgoing.on_puback(*ack, kept, version)
         elif isinstance(packet, Pubrec):
-            is_fitting = outgoing.on_pubrec(
-                packet.packet_id, packet.reason, self.out, self.version
-            )
+            ack = packet.packet_id, packet.reason
+            is_fitting = outgoing.on_pubrec(*ack, kept, version)
         elif isinstance(packet, Pubcomp):
-            is_fitting = outgoing.on_pubcomp(packet.packet_id, self.out, self.version)
+            is_fitting = outgoing.on_pubcomp(packet.packet_id, kept, version)
         elif isinstance(packet, Pubrel):
             self._release(packet.packet_id)
             return False
@@ -273,15 +286,10 @@ class ServerProtocol:
         return False
 
     def _release(self, packet_id: int) -> None:
-        received = self._received
-        if packet_id in received:
-            received.discard(packet_id)
-            self.out += pubcomp_bytes(packet_id)
-        elif self.version < 5:
-            self.out += pubcomp_bytes(packet_id)
-        else:
-            reason = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-            self.out += encode(Pubcomp(packet_id=packet_id, reason=reason), 5)
+        is_known = packet_id in self._received
+        if is_known:
+            self._received.discard(packet_id)
+        self.kept += answer_to_pubrel(packet_id, self.version, is_known=is_known)
 
     @property
     def _method(self) -> str | None:
@@ -314,26 +322,28 @@ class ServerProtocol:
         if connect is None or self.state is not ServerState.DECIDING:
             return
         properties = connect.properties
-        if properties.topic_alias_maximum or properties.maximum_packet_bytes:
-            self.write_publish = PublishWriter(
-                alias_maximum=min(
-                    properties.topic_alias_maximum or 0, self._alias_maximum
-                ),
-                maximum_packet_bytes=properties.maximum_packet_bytes,
-            ).write
+        self.write_publish, outgoing.write = writers_for(
+            properties, self._alias_maximum, may_overtake=self.kept is not self.out
+        )
         self._decoder.connected()
         self._outgoing, self._received = outgoing, received
-        outgoing.write = self.write_publish
         self.state = ServerState.OPEN
         self.reply(connack)
         allowed = properties.receive_maximum or MAX_PACKET_ID
-        outgoing.resume(self.out, self.version, window=min(window, allowed))
+        outgoing.resume(self.kept, self.version, window=min(window, allowed))
+
+    def detach(self) -> None:
+        """Let go of the session, which goes on without this connection, or has ended."""
+        self._outgoing, self._received = Outgoing(PacketIds()), set()
+        self._later = []
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""
-        data = encode(packet, self.version)
+        self._answer(encode(packet, self.version))
+
+    def _answer(self, data: bytes) -> None:
         if self._takes(data):
-            self.out += data
+            self.kept += data
         else:
             self._fault("an answer would be too long", ReasonCode.PACKET_TOO_LARGE)
 
@@ -344,20 +354,10 @@ class ServerProtocol:
 
     def acknowledge(self, message: Message, reason: ReasonCode) -> None:
         """Answer a PUBLISH of QoS 1 or 2; 3.1.1 knows no reasons."""
-        packet_id = message.packet_id
-        is_qos_2 = message.flags & QOS_2
-        has_failed = self.version >= 5 and reason.is_failure
-        if is_qos_2 and has_failed:
-            self._received.discard(packet_id)
-        if self.state is not OPEN:
-            return
-        if reason and self.version >= 5:
-            cls = Pubrec if is_qos_2 else Puback
-            self.reply(cls(packet_id=packet_id, reason=reason))
-        elif is_qos_2:
-            self.out += pubrec_bytes(packet_id)
-        else:
-            self.out += puback_bytes(packet_id)
+        if message.flags & QOS_2 and self.version >= 5 and reason.is_failure:
+            self._received.discard(message.packet_id)
+        if self.state is OPEN:
+            self._answer(answer_to_publish(message, reason, self.version))
 
     def challenge(self, reason: ReasonCode, data: bytes | None) -> None:
         """Send AUTH: another step, or the end of authenticating again."""
@@ -377,7 +377,7 @@ class ServerProtocol:
         if self.state is OPEN and self.version >= 5:
             properties = DisconnectProperties(reason_string=text)
             data = encode(Disconnect(reason=reason, properties=properties), 5)
-            self.out += (
+            self.kept += (
                 data if self._takes(data) else encode(Disconnect(reason=reason), 5)
             )
         self.state = ServerState.CLOSING

@@ -25,6 +25,8 @@ __all__ = [
 MAX_TOPIC_BYTES = 65_535
 MAX_CACHED_NAMES = 4096
 MAX_CACHED_NAME_CHARS = 256
+# What was found for all of them together.
+MAX_CACHED_VALUES = 200_000
 SHARED_PREFIX = "$share/"
 
 T = TypeVar("T", bound=Hashable)
@@ -128,6 +130,7 @@ class TopicTree(Generic[T]):
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
         self._found: dict[str, tuple[T, ...]] = {}
+        self._found_values = 0
         self._size = 0
 
     def __len__(self) -> int:
@@ -176,8 +179,13 @@ class TopicTree(Generic[T]):
         found = self._found.get(name)
         if found is None:
             found = tuple(self._search(name))
-            if len(self._found) >= MAX_CACHED_NAMES:
+            self._found_values += len(found)
+            if (
+                len(self._found) >= MAX_CACHED_NAMES
+                or self._found_values > MAX_CACHED_VALUES
+            ):
                 self._found.clear()
+                self._found_values = len(found)
             if len(name) <= MAX_CACHED_NAME_CHARS:
                 self._found[name] = found
         return found

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot import Environment
+from structiot._kit.environment import Clock, system_clock
 from structiot._kit.net.network import LOST
 from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
 from structiot.mqtt.wire.codec import Decoder, encode
@@ -141,14 +142,19 @@ class Place:
 
 @asynccontextmanager
 async def broker_place(
-    *, host: str = HOST, listen: str = f"mqtt://{HOST}:{PORT}", **options: Any
+    *,
+    host: str = HOST,
+    listen: str = f"mqtt://{HOST}:{PORT}",
+    clock: Clock = system_clock,
+    **options: Any,
 ) -> AsyncGenerator[Place]:
     """Run a broker in memory; options are those of `open_broker` and its limits."""
     names = BrokerLimits.__dataclass_fields__
     limits = BrokerLimits(**{k: options.pop(k) for k in list(options) if k in names})
     network = MemoryNetwork(host)
+    environment = Environment(network=network, clock=clock)
     async with open_broker(
-        listen, limits=limits, environment=Environment(network=network), **options
+        listen, limits=limits, environment=environment, **options
     ) as server:
         place = Place(network, server)
         try:

@@ -193,7 +193,7 @@ async def test_b30_many_messages_at_once_are_committed_in_few_batches(
 async def test_b30_the_broker_does_not_read_on_while_much_waits_for_the_store(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("structiot.mqtt.broker.store.MANY_CHANGES", 10)
+    monkeypatch.setattr("structiot.mqtt.broker.store_writer.MANY_CHANGES", 10)
     async with broker_place(store=file) as place:
         subscriber = await lasting_client(place, "s", 4)
         await subscriber.subscribe("a", qos=1)
@@ -313,3 +313,9 @@ def test_b30_a_batch_that_fails_changes_nothing(file: Path):
     store.apply(Batch())
     assert store.load().sessions == []
     store.close()
+
+
+async def test_b30_a_path_that_no_file_can_have_is_a_config_error():
+    with pytest.raises(ConfigError, match=r"cannot open the store a.b: .*null"):
+        async with broker_place(store="a\0b"):
+            raise AssertionError("not reached")

@@ -63,8 +63,8 @@ async def test_a_strip_is_a_device_of_the_common_model():
         assert isinstance(power, Sensor)
         assert isinstance(current, Sensor)
         assert (power.unit, current.unit) == ("W", "A")
-        assert len(entities) == 6 * 3 + 1
-        assert "total_power" in entities
+        assert len(entities) == 6 * 4 + 2
+        assert entities.keys() >= {"total_power", "total_energy"}
 
 
 async def test_a_plug_has_one_port_and_no_total():
@@ -72,6 +72,7 @@ async def test_a_plug_has_one_port_and_no_total():
         assert [entity.key for entity in b.strip.entities] == [
             "port_1",
             "port_1_power",
+            "port_1_energy",
             "port_1_current",
         ]
         assert b.strip.info.port_names == ("Port 1",)

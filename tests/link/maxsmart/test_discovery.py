@@ -332,3 +332,43 @@ async def test_a_thousand_devices_are_found_at_once():
         found = await discover_maxsmart(environment=Environment(network=network))
         assert len({device.serial for device in found}) == 1000
         tg.cancel_scope.cancel()
+
+
+# ---------------------------------------------------------------- floods
+
+
+async def test_an_answer_from_another_port_than_was_asked_is_dropped():
+    answer = json.dumps({"data": {"sn": "SWP6000000000099", "name": "x"}}).encode()
+
+    async def answer_from_elsewhere() -> None:
+        async with (
+            network.open_udp("127.0.0.99", 8888) as asked,
+            network.open_udp("127.0.0.99", 9999) as udp,
+        ):
+            while True:
+                _, peer = await asked.receive()
+                await udp.send(answer, *peer)
+
+    async with fleet(2) as (network, sims), anyio.create_task_group() as tg:
+        tg.start_soon(answer_from_elsewhere)
+        await anyio.wait_all_tasks_blocked()
+        devices = await discover_maxsmart(environment=Environment(network=network))
+        assert hosts(devices) == [sim.host for sim in sims]
+        tg.cancel_scope.cancel()
+
+
+async def test_of_one_address_only_so_much_is_read():
+    async def flood() -> None:
+        async with network.open_udp("127.0.0.99", 8888) as udp:
+            _, peer = await udp.receive()
+            for _ in range(50):
+                for _ in range(20):
+                    await udp.send(b"nonsense", *peer)
+                await anyio.sleep(0.01)
+
+    async with fleet(2) as (network, sims), anyio.create_task_group() as tg:
+        tg.start_soon(flood)
+        await anyio.wait_all_tasks_blocked()
+        discovery = discover_maxsmart(environment=Environment(network=network))
+        assert hosts(await discovery) == [sim.host for sim in sims]
+        assert discovery.malformed == 64

@@ -60,3 +60,32 @@ async def test_an_hour_of_trouble_without_an_answer_is_two_lines_by_default(capl
 def test_commands_that_reset_or_bind_a_device_are_not_even_known():
     assert HARMFUL_HTTP.isdisjoint(HttpNumber)
     assert HARMFUL_V3.isdisjoint(V3Number)
+
+
+def in_milliwatts(*figures: int) -> Fault:
+    """Have data tell these figures, beginning with port 1."""
+
+    def change(content: bytes) -> bytes:
+        members = json.loads(content)
+        watts = members["data"]["watt"]
+        members["data"]["watt"] = [*figures, *watts[len(figures) :]]
+        return json.dumps(members).encode()
+
+    return Fault(kind=FaultKind.CHANGE, on="511", change=change)
+
+
+async def test_figures_that_cannot_be_are_said_once_and_not_counted(caplog):
+    async with bench("mh_strip_211", sim={"loads": [50.0] * 6}) as b:
+        b.sim.faults.always(in_milliwatts(-8_388_608, 4_294_967_295))
+        async with b.strip.readings():
+            await anyio.sleep(300)
+            data = await b.strip.get_data()
+        assert data.power_w[:3] == (None, None, 50.0)
+        assert data.total_power_w is None
+        assert b.strip.states["port_1_power"] is None
+        assert b.strip.states["port_1_energy"] == 0
+        assert b.strip.states["port_3_energy"] == pytest.approx(0.004)
+    lines = [message for message in caplog.messages if "cannot be" in message]
+    (line,) = lines
+    assert "-8388.61 W at port 1, 4.29497e+06 W at port 2" in line
+    assert HOST in line

@@ -202,7 +202,7 @@ async def test_a_block_that_ends_as_a_poll_is_due_ends_quietly():
 async def test_events_begin_with_availability_and_every_state():
     async with bench(sim={"loads": [5.2, 0, 0, 0, 61.4, 0]}) as b:
         async with b.strip.events() as events:
-            found = [await anext(events) for _ in range(20)]
+            found = [await anext(events) for _ in range(27)]
         assert isinstance(found[0], Availability)
         assert found[0].is_available
         told = states(found)
@@ -245,7 +245,7 @@ async def test_whoever_is_slow_with_events_misses_what_was_but_not_what_is():
             await b.strip.turn_on(1)
         await b.strip.turn_off(1)
         told = states(await waiting(events))
-        assert len(told) == 19
+        assert len(told) == 26
         assert told["port_1"] is False
 
 

@@ -341,6 +341,7 @@ async def test_events_tell_the_present_state_first_and_then_what_happens(broker)
             await broker.start()
             while isinstance(event := await anext(events), Disconnected):
                 pass
+            assert isinstance(event, Connected)
             assert event.session_present
             assert event.attempts > 1
 

@@ -234,7 +234,7 @@ async def test_a_damaged_store_is_told_of_and_set_aside(
 
 
 async def test_a_store_that_cannot_be_opened_is_a_config_error(broker, tmp_path: Path):
-    for problem in (tmp_path / "no" / "folder", tmp_path):
+    for problem in (tmp_path / "no" / "folder", tmp_path, Path("a\0b")):
         with pytest.raises(ConfigError, match="cannot open the store"):
             async with stored(broker, problem):
                 pytest.fail("there is no such file")

@@ -6,6 +6,7 @@ from typing import Any
 
 from structiot.mqtt.broker import BrokerLimits, Permission, Permissions
 from structiot.mqtt.broker.core import Broker, ConnectedClient
+from structiot.mqtt.broker.memory_accounting import FLOW_BYTES, message_bytes
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -38,6 +39,13 @@ def lasting(version: int, expiry_s: int = 60) -> dict[str, Any]:
     if version == 4:
         return {"clean_start": False}
     return {"clean_start": False, "properties": {"session_expiry_s": expiry_s}}
+
+
+def delivery_bytes(
+    topic: str, payload: bytes, properties: PublishProperties | None = None
+) -> int:
+    """Tell what a message on its way to one client counts for."""
+    return FLOW_BYTES + message_bytes(topic, payload, properties)
 
 
 class House:

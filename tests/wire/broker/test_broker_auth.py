@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -56,10 +58,50 @@ def test_b26_two_hashes_of_one_password_differ():
 
 
 def test_b26_a_hash_with_other_parameters_is_read():
-    text = "$scrypt$1024$8$1$c2FsdA==$"
-    assert not Passwords({"a": text}).check("a", b"x")
-    assert not Passwords({"a": "$scrypt$nonsense"}).check("a", b"x")
-    assert not Passwords({"a": "$scrypt$3$8$1$c2FsdA==$AAAA"}).check("a", b"x")
+    key = hashlib.scrypt(b"x", salt=b"salt", n=1024, r=4, p=2, dklen=32)
+    text = f"$scrypt$1024$4$2$c2FsdA==${base64.b64encode(key).decode()}"
+    assert Passwords({"a": text}).check("a", b"x")
+    assert not Passwords({"a": text}).check("a", b"y")
+
+
+KEY = "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "$scrypt$nonsense",
+        f"$argon2$1024$8$1$c2FsdA==${KEY}",
+        f"$scrypt$-2$8$1$c2FsdA==${KEY}",
+        f"$scrypt$0$8$1$c2FsdA==${KEY}",
+        f"$scrypt$1$8$1$c2FsdA==${KEY}",
+        f"$scrypt$3$8$1$c2FsdA==${KEY}",
+        f"$scrypt$100000000000000000000$8$1$c2FsdA==${KEY}",
+        f"$scrypt$536870912$8$1$c2FsdA==${KEY}",
+        f"$scrypt$1024$0$1$c2FsdA==${KEY}",
+        f"$scrypt$1024$999999999$1$c2FsdA==${KEY}",
+        f"$scrypt$1024$8$0$c2FsdA==${KEY}",
+        f"$scrypt$1024$8$17$c2FsdA==${KEY}",
+        f"$scrypt$\u0661024$8$1$c2FsdA==${KEY}",
+        f"$scrypt$1024$8$1$c2F$dA==${KEY}",
+        f"$scrypt$1024$8$1$\xe9${KEY}",
+        "$scrypt$1024$8$1$c2FsdA==$",
+        "$scrypt$1024$8$1$c2FsdA==$AAAA",
+    ],
+)
+def test_b26_a_hash_that_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str):
+    with pytest.raises(ConfigError, match="'alice'"):
+        Passwords({"alice": text})
+    path = tmp_path / "passwords"
+    path.write_text(f"# first\nalice:{text}\n", "utf-8")
+    with pytest.raises(ConfigError, match="passwords, line 2: "):
+        Passwords.read(path)
+
+
+def test_b26_a_password_file_that_no_file_can_be_is_named():
+    with pytest.raises(ConfigError, match="cannot read the password file"):
+        Passwords.read(Path("pass\0words"))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +172,39 @@ def test_b26_a_name_with_wildcards_does_not_widen_a_pattern(name: str):
     assert not permissions.may_publish("u", name, f"to/{name}/u")
     assert not permissions.may_publish(name, "me", f"to/me/{name}")
     assert not permissions.may_publish(None, "me", "to/me/None")
+
+
+@pytest.mark.parametrize(
+    ("user", "client_id", "topic", "may"),
+    [
+        ("%c", "alice", "of/alice/x", False),
+        ("%c", "alice", "of/%c/x", True),
+        ("%u", "alice", "of/%u/x", True),
+        ("a%cb", "alice", "of/aaliceb/x", False),
+        ("%", "c", "of/c/x", False),
+        ("%", "c", "of/%/x", True),
+    ],
+)
+def test_b26_what_a_name_puts_in_is_no_mark(
+    user: str, client_id: str, topic: str, may: bool
+):
+    permissions = Permissions([Permission(publish=["of/%u/x"], subscribe=["of/%u/x"])])
+    assert permissions.may_publish(user, client_id, topic) == may
+    assert permissions.may_subscribe(user, client_id, topic) == may
+
+
+def test_b26_a_client_id_with_a_mark_in_it_is_only_text():
+    permissions = Permissions([Permission(publish=["%c/of/%u"])])
+    assert permissions.may_publish("bob", "%u", "%u/of/bob")
+    assert not permissions.may_publish("bob", "%u", "bob/of/bob")
+
+
+@pytest.mark.parametrize("name", ["$SYS", "$share", "$"])
+def test_b26_a_name_does_not_open_the_brokers_own_topics(name: str):
+    permissions = Permissions([Permission(subscribe=["%c/#"], publish=["%u/#"])])
+    assert permissions.may_subscribe("me", "mine", "mine/#")
+    assert not permissions.may_subscribe("me", name, f"{name}/#")
+    assert not permissions.may_publish(name, "mine", f"{name}/broker/version")
 
 
 def test_b26_a_permission_that_is_no_filter_is_named():

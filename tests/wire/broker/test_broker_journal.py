@@ -66,8 +66,10 @@ def test_b30_what_waited_and_what_was_under_way_goes_on(version: int):
     assert client.got() == [Pubrel(packet_id=2)]
     house.commit()
     house.restart()
-    held_bytes = house.core.sessions["subscriber"].outgoing.held_bytes
-    assert house.core.pool.held_bytes == held_bytes > 0
+    session = house.core.sessions["subscriber"]
+    expected = session.outgoing.held_bytes + session.other_bytes
+    assert house.core.ledger.held_bytes == expected
+    assert session.outgoing.held_bytes > 0
     back = house.client("subscriber", version, **lasting(version))
     released, *messages = back.got()
     assert released == Pubrel(packet_id=2)

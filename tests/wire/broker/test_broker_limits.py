@@ -113,9 +113,17 @@ def test_b20_an_alias_that_is_not_allowed_closes_with_0x94(alias: int):
     assert reason_of_goodbye(client) == ReasonCode.TOPIC_ALIAS_INVALID
 
 
-def test_b20_an_alias_that_means_nothing_closes_with_0x94():
+def test_b20_an_alias_that_means_nothing_closes_with_0x82():
+    # 3.3.4: without a mapping and without a topic it is a Protocol Error; 0x94 is for
+    # an alias of 0 or above the maximum alone.
     client = House().client(version=5)
     client.publish("", properties={"topic_alias": 1})
+    assert reason_of_goodbye(client) == ReasonCode.PROTOCOL_ERROR
+
+
+def test_b20_an_alias_above_the_maximum_that_means_nothing_closes_with_0x94():
+    client = House(topic_alias_maximum=8).client(version=5)
+    client.publish("", properties={"topic_alias": 9})
     assert reason_of_goodbye(client) == ReasonCode.TOPIC_ALIAS_INVALID
 
 

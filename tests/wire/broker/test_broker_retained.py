@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot.mqtt.broker.core.retained import RetainedStore
-from structiot.mqtt.broker.memory_accounting import LEVEL_BYTES
-from structiot.mqtt.wire.messages import Message, SubscriptionRequest
+from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.retained import Retained, RetainedStore
+from structiot.mqtt.wire.messages import SubscriptionRequest
 from structiot.mqtt.wire.topics import matches
 from tests.wire.broker.clients import House
 
 versions = pytest.mark.parametrize("version", [4, 5])
+
+
+def retained_bytes(topic: str, payload: bytes) -> int:
+    return Retained(topic, payload, 0, None, None).held_bytes
 
 
 @versions
@@ -108,7 +112,7 @@ def test_b10_the_broker_keeps_a_bounded_number_and_counts_the_others():
 
 
 def test_b10_the_broker_keeps_a_bounded_number_of_bytes():
-    house = House(retained_bytes=100 + 2 * LEVEL_BYTES)
+    house = House(retained_bytes=100 + 2 * retained_bytes("a", b""))
     house.publish("a", bytes(60), retain=True)
     house.publish("b", bytes(60), retain=True)
     house.publish("a", bytes(10), retain=True)
@@ -287,9 +291,12 @@ filters = st.builds(
 def test_b10_a_filter_finds_what_matches_it_and_nothing_else(
     kept: list[str], erased: list[str], topic_filter: str
 ):
-    store = RetainedStore(max_items=1000, max_bytes=1_000_000)
+    ledger = Ledger(1_000_000)
+    store = RetainedStore(max_items=1000, max_bytes=1_000_000, ledger=ledger)
     for name in kept:
-        store.put(Message(name, b"x"), None)
+        store.remove(name)
+        store.add(Retained(name, b"x", 0, None, None))
+    assert ledger.held_bytes == store.held_bytes
     for name in erased:
         assert store.remove(name) == (name in kept)
         kept = [one for one in kept if one != name]
@@ -305,6 +312,7 @@ def test_b10_a_filter_finds_what_matches_it_and_nothing_else(
         store.remove(name)
     assert not store.topics("#")
     assert list(store) == []
+    assert ledger.held_bytes == store.held_bytes == 0
 
 
 def test_b10_a_request_for_retained_messages_names_what_it_subscribes():

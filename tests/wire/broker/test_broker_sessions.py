@@ -14,7 +14,12 @@ from structiot.mqtt.wire.messages import (
     Pubrel,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.wire.broker.clients import House, ScriptedClient, lasting
+from tests.wire.broker.clients import (
+    House,
+    ScriptedClient,
+    delivery_bytes,
+    lasting,
+)
 
 versions = pytest.mark.parametrize("version", [4, 5])
 FOR_EVER_S = 0xFFFF_FFFF
@@ -150,7 +155,8 @@ def test_b7_qos_0_waits_too_where_the_broker_is_told_so(version: int):
     messages = back.got_messages()
     assert [(m.payload, m.qos) for m in messages] == [(b"0", 0), (b"1", 1)]
     session = house.core.sessions["subscriber"]
-    assert (len(session.outgoing), session.outgoing.held_bytes) == (1, 2)
+    expected = (1, delivery_bytes("a", b"1"))
+    assert (len(session.outgoing), session.outgoing.held_bytes) == expected
 
 
 @pytest.mark.parametrize(
@@ -171,12 +177,13 @@ def test_b7_a_full_queue_drops_by_its_policy_and_counts(policy: str, kept: list[
 
 @pytest.mark.parametrize("policy", ["drop_newest", "drop_oldest"])
 def test_b7_the_bytes_that_wait_are_bounded_too(policy: str):
-    house = House(queued_bytes=1000, queue_policy=policy)
+    size = delivery_bytes("a", bytes(150))
+    house = House(queued_bytes=7 * size - 1, queue_policy=policy)
     house.subscriber("a", qos=1, **lasting(4)).lose()
     for _ in range(20):
         house.publish("a", bytes(150), qos=1)
     session = house.core.sessions["subscriber"]
-    assert session.outgoing.held_bytes == 906
+    assert session.outgoing.held_bytes == 6 * size
     assert house.core.lost == 14
 
 

@@ -165,11 +165,14 @@ def test_clients_read_what_devices_write(reply, has_prefix):
 @given(
     switches=st.lists(st.booleans(), min_size=1, max_size=6),
     power_cw=st.integers(0, 400_000),
+    current_ca=st.integers(0, 2_500),
 )
-def test_power_survives_every_way_of_writing_it(style, switches, power_cw):
-    figures = (float(power_cw * 10),) * len(switches)
+def test_power_survives_every_way_of_writing_it(style, switches, power_cw, current_ca):
     ports = PortData(
-        switches=tuple(switches), power_mw=figures, current_ma=figures, style=style
+        switches=tuple(switches),
+        power_mw=(float(power_cw * 10),) * len(switches),
+        current_ma=(float(current_ca * 10),) * len(switches),
+        style=style,
     )
     reply = decode_reply(encode_reply(reply_with(**write_port_data(ports, style))))
     assert read_port_data(reply) == ports

@@ -56,7 +56,7 @@ def reply_with(**data: object) -> Reply:
         (5200, "W", 5_200_000),
         ("5200", "mW", 5200),
         (" 7.5 ", None, 7500),
-        ("-3.3", None, -3300),
+        ("-3.3", None, None),
         ("1e3", None, 1_000_000),
         *[(e, None, None) for e in ("", "n/a", "5,2", "0x1", "inf", "nan", "1_0", "٣")],
         *[(e, None, None) for e in (None, True, [1], {"w": 1}, 10**400)],
@@ -67,6 +67,40 @@ def test_each_element_decides_its_own_unit(element, unit, power_mw):
     ports = read_port_data(reply, watt_unit=unit)
     assert ports.power_mw[0] == power_mw
     assert ports.power_mw[1] == (1_000_000 if unit == "W" else 1000)
+
+
+@pytest.mark.parametrize(
+    ("power_w", "current_a"),
+    [
+        (-8388.608, 65.535),
+        (4294967.295, -0.001),
+        (1e30, 1e30),
+        (-0.01, 25.001),
+        (6250.001, 4294967.295),
+    ],
+)
+@pytest.mark.parametrize("is_text", [False, True])
+def test_figures_that_no_port_can_have_are_none_and_noted(power_w, current_a, is_text):
+    def told(figure: float) -> object:
+        return str(figure) if is_text else round(figure * 1000)
+
+    reply = reply_with(
+        switch=[1, 1], watt=[told(power_w), told(1)], amp=[told(2), told(current_a)]
+    )
+    ports = read_port_data(reply)
+    assert [*ports.power_mw] == [None, 1000]
+    assert [*ports.current_ma] == [2000, None]
+    assert [text.split(" ", 1)[1] for text in ports.impossible] == [
+        "W at port 1",
+        "A at port 2",
+    ]
+
+
+def test_the_largest_figures_of_a_port_are_taken():
+    reply = reply_with(switch=[1, 0], watt=[6_250_000, 0], amp=[25_000, 0])
+    ports = read_port_data(reply)
+    assert (ports.power_mw, ports.current_ma) == ((6_250_000, 0), (25_000, 0))
+    assert ports.impossible == ()
 
 
 def test_the_override_is_for_watts_and_leaves_amperes_alone():
@@ -332,3 +366,25 @@ def test_garbage_raises_nothing_but_violations(data):
 )
 def test_any_json_raises_nothing_but_violations(value, prefix):
     nothing_but_violations(prefix + json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("read", [decode_discovery_reply, decode_v3_reply])
+def test_a_datagram_longer_than_any_device_sends_is_not_read(read):
+    def padded(size: int) -> bytes:
+        members = {"code": 200, "data": {"name": "n"}, "x": ""}
+        short = json.dumps(members)
+        return json.dumps({**members, "x": "x" * (size - len(short))}).encode()
+
+    read(padded(8192))
+    with pytest.raises(ProtocolViolation, match="a datagram of 8193 bytes"):
+        read(padded(8193))
+
+
+def test_names_without_end_are_cut():
+    names = ["p" * 500] * 200
+    fields = {"name": "n" * 500, "ver": "1" * 500, "pname": names[:10]}
+    reply = decode_discovery_reply(json.dumps({"data": fields}).encode())
+    assert (reply.name, reply.firmware) == ("n" * 64, "1" * 64)
+    assert reply.port_names == ("p" * 64,) * 10
+    many = json.dumps({"data": {"pname": [""] * 500}}).encode()
+    assert len(decode_discovery_reply(many).port_names or ()) == 64

@@ -272,3 +272,28 @@ def test_figures_are_text_or_numbers_and_none_where_they_are_neither():
         asked=DAY,
     )
     assert found.energy_raw == ((1.5, 2.0, 3.25, *[None] * 6),)
+
+
+@pytest.mark.parametrize(
+    ("period", "most_wh"), [(HOUR, 6250), (DAY, 150_000), (MONTH, 4_650_000)]
+)
+@pytest.mark.parametrize("figure", [-0.5, 1e30, 4294967295.0])
+def test_energy_that_cannot_be_is_none_and_noted(period, most_wh, figure):
+    rows = [[figure, most_wh], [0, 1]]
+    data = {"type": int(period), "watt": rows, "cost": "0.21"}
+    found = read_statistics(Reply(response=510, data=data))
+    assert [[*row] for row in found.energy_raw] == [[None, most_wh], [0, 1]]
+    assert [text.split(" ", 1)[1] for text in found.impossible] == ["Wh of port 1"]
+    data["watt"] = [[most_wh + 1.0], [1]]
+    found = read_statistics(Reply(response=510, data=data))
+    assert [[*row] for row in found.energy_raw] == [[None], [1]]
+
+
+@pytest.mark.parametrize("price", ["-0.21", "1e30", "10001"])
+def test_a_price_that_cannot_be_makes_no_cost(price):
+    data = {"type": 2, "watt": [[1000.0]], "cost": price}
+    found = read_statistics(Reply(response=510, data=data))
+    assert found.price is None
+    assert found.impossible == (f"a price of {float(price):g}",)
+    told = statistics([1000.0], price=found.price)
+    assert (told.price_per_kwh, told.cost) == (None, None)

@@ -48,7 +48,10 @@ class Client:
 
     def take(self, *packets: Packet) -> list[Event]:
         data = b"".join(encode(packet, self.version) for packet in packets)
-        return self.protocol.receive(data, self.now)
+        events = self.protocol.receive(data, self.now)
+        while self.protocol.has_more:
+            events += self.protocol.receive(b"", self.now)
+        return events
 
     def sent(self) -> list[Packet]:
         packets = self._decoder.feed(bytes(self.protocol.out))

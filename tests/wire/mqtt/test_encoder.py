@@ -60,7 +60,17 @@ def subscribe(**options: Any) -> Subscribe:
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize(
     "topic",
-    ["", "a/#", "a/+/b", "a\0b", "\ud800", "x" * 65_536, "\u00e9" * 32_768, b"a", None],
+    [
+        "",
+        "a/#",
+        "a/+/b",
+        "a\0b",
+        "\ud800",
+        "x" * 65_536,
+        "\u00e9" * 32_768,
+        b"of bytes",
+        None,
+    ],
 )
 def test_a_topic_that_is_no_topic_name_is_refused_and_nothing_is_written(
     topic: Any, version: int

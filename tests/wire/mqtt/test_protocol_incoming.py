@@ -158,8 +158,8 @@ def test_an_alias_of_a_repetition_counts():
 
 @pytest.mark.parametrize(
     ("maximum", "message"),
-    [(None, aliased(1, "a")), (2, aliased(3, "a")), (2, aliased(1))],
-    ids=["none allowed", "too large", "unknown"],
+    [(None, aliased(1, "a")), (2, aliased(3, "a")), (2, aliased(3))],
+    ids=["none allowed", "too large", "too large and unknown"],
 )
 def test_an_alias_that_was_not_agreed_is_refused_with_0x94(
     maximum: int | None, message: Message
@@ -169,6 +169,14 @@ def test_an_alias_that_was_not_agreed_is_refused_with_0x94(
     assert client.sent() == [Disconnect(reason=ReasonCode.TOPIC_ALIAS_INVALID)]
 
 
+def test_an_alias_that_means_nothing_is_refused_with_0x82():
+    # 3.3.4: without a mapping and without a topic it is a Protocol Error; 0x94 is for
+    # an alias of 0 or above the maximum alone.
+    client = with_aliases(2)
+    assert client.take(aliased(1)) == []
+    assert client.sent() == [Disconnect(reason=ReasonCode.PROTOCOL_ERROR)]
+
+
 def test_aliases_are_forgotten_with_the_connection():
     client = with_aliases(2)
     client.take(aliased(1, "a"))
@@ -176,7 +184,7 @@ def test_aliases_are_forgotten_with_the_connection():
     client.connect(properties=ConnectProperties(topic_alias_maximum=2))
     client.take(Connack())
     client.take(aliased(1))
-    assert client.fault_code == 0x94
+    assert client.fault_code == 0x82
 
 
 def test_what_came_before_a_violation_is_still_handed_on():

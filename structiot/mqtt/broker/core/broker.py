@@ -11,11 +11,15 @@ session belongs to the user that has begun it.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ending import Ending
+from structiot.mqtt.broker.core.ledger import LITTLE_BYTES
 from structiot.mqtt.broker.core.sessions import Deliveries, Session
 from structiot.mqtt.wire.messages import (
+    QOS_BITS,
+    RETAIN,
     Auth,
     Connack,
     Connect,
@@ -29,6 +33,8 @@ from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Broker"]
+
+QOS_2 = 0x04
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +54,8 @@ class Broker(Ending):
             again with no data, for the client may have sent more.
         """
         self.clock.now = now
-        protocol = client.protocol
+        protocol, journal = client.protocol, self.journal
+        changes = 0 if journal is None else journal.changes
         for packet in protocol.receive(data, now):
             if type(packet) is Message:
                 self._take_message(client, packet)
@@ -56,22 +63,42 @@ class Broker(Ending):
                 return packet
             else:
                 self._take(client, packet)
-        if client.session is not None:
-            self.pool.settle(client.session)
+        session = client.session
+        if session is not None:
+            self.ledger.settle(session)
+            if self.ledger.is_crowded:
+                self._bound_client(client, session)
         if protocol.end_if_violated():
             _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
             self.left(client, now)
             client.end()
         elif client.has_more:
             self.refill(client)
-        if protocol.out:
+        if journal is not None and journal.changes != changes:
+            journal.bind(client)
+        if protocol.out or protocol.kept:
             self.wake(client)
         return None
+
+    def _bound_client(self, client: ConnectedClient, session: Session) -> None:
+        """Have the client pay that holds much when all together hold too much."""
+        self.bound_sessions()
+        has_unfinished = client.protocol.held_bytes > LITTLE_BYTES
+        if has_unfinished and not self.ledger.has_room(session):
+            self.warnings.say(
+                "clients hold %d bytes of %d: %r is cut off in a long packet",
+                self.ledger.held_bytes,
+                self.ledger.most_bytes,
+                session.client_id[:64],
+            )
+            self.cut(client, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
 
     def publish(self, message: Message, now: float) -> int:
         """Publish a message of our own; give the number of its subscribers."""
         self.clock.now = now
-        return self.distribute(message)
+        number = self.distribute(message)
+        self.bound_sessions()
+        return number
 
     @property
     def lost(self) -> int:
@@ -105,6 +132,7 @@ class Broker(Ending):
     ) -> bool:
         """Let an authenticated client in; False if it was turned away all the same."""
         self.clock.now = now
+        changes = 0 if self.journal is None else self.journal.changes
         client_id = connect.client_id or made_up_id
         reason = self._refusal_of(connect, client_id, username)
         if reason is not None:
@@ -131,6 +159,8 @@ class Broker(Ending):
             connack, session.outgoing, session.received, window=self.limits.inflight
         )
         self.refill(client)
+        if self.journal is not None and self.journal.changes != changes:
+            self.journal.bind(client)
         self.wake(client)
         return True
 
@@ -147,6 +177,9 @@ class Broker(Ending):
         if connect.version < 5 and not connect.client_id and not connect.clean_start:
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
         session = self.sessions.get(client_id)
+        if session is None and self.ledger.is_full:
+            self.warnings.say("clients hold all they may: no more are let in")
+            return ReasonCode.QUOTA_EXCEEDED
         # Somebody else's session is not to be had, or ended, by knowing its name; what
         # an anonymous client has left behind may be cleared away.
         if (
@@ -172,8 +205,10 @@ class Broker(Ending):
         else:
             session.expiry_s = limits.session_expiry_max_s
         session.expires_at = session.will_at = None
-        session.will = connect.will
+        session.take_will(connect.will)
         session.client = client
+        # What the client has said once is not kept for as long as it stays.
+        client.protocol.connect = _remembered(connect)
         client.session = session
         self.away.pop(session, None)
         client.keep_alive_s = self._keep_alive_s(connect)
@@ -246,11 +281,38 @@ class Broker(Ending):
         reason = self._refusal_to_publish(
             session.username, session.client_id, message.topic
         )
+        if (
+            reason is None
+            and message.flags & (RETAIN | QOS_2)
+            and not self._has_room_for(client, session, message)
+        ):
+            reason = ReasonCode.QUOTA_EXCEEDED
         if reason is None:
             has_found = self.distribute(message, origin=session)
             reason = SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
         if message.flags & 6:
             client.protocol.acknowledge(message, reason)
+
+    def _has_room_for(
+        self, client: ConnectedClient, session: Session, message: Message
+    ) -> bool:
+        """Tell whether the broker can keep of a message what it has to keep."""
+        is_told = client.protocol.version >= 5 and message.flags & QOS_BITS
+        if message.flags & QOS_2 and not self.ledger.has_room(session):
+            if not is_told:
+                # When it comes again it is a new one.
+                session.received.discard(message.packet_id)
+                self.warnings.say(
+                    "clients hold all they may: %r, which leaves %d messages of QoS 2 "
+                    "unreleased, is cut off",
+                    session.client_id[:64],
+                    len(session.received),
+                )
+                self.cut(client, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
+            return False
+        # Who cannot be told has the message delivered at least, and nothing retained.
+        must_keep = message.flags & RETAIN and message.payload and is_told
+        return not must_keep or self.can_retain(message)
 
     def _refusal_to_publish(
         self, username: str | None, client_id: str, topic: str
@@ -270,5 +332,15 @@ class Broker(Ending):
         if expiry_s is not None:
             session.expiry_s = min(expiry_s, self.limits.session_expiry_max_s)
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
-            session.will = None
+            session.take_will(None)
         self.left(client, self.clock.now)
+
+
+def _remembered(connect: Connect) -> Connect:
+    """Leave out of a CONNECT what is not asked for again."""
+    properties = connect.properties
+    if properties.user_properties:
+        properties = replace(properties, user_properties=())
+    method = properties.authentication_method
+    password = connect.password if method is not None else None
+    return replace(connect, will=None, password=password, properties=properties)

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
+from structiot.mqtt.broker.memory_accounting import CONNECTION_BYTES
 from structiot.mqtt.wire.messages import Auth
-from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
 __all__ = ["ConnectedClient"]
 
@@ -22,16 +23,24 @@ class ConnectedClient(ABC):
         session: The session, once the client was accepted.
         keep_alive_s: Longest silence allowed, times one and a half; 0 for none.
         is_dirty: Whether the broker will call `flush`.
+        is_bound: Whether what is in `protocol.kept` waits for the store.
+        is_welcomed: Whether its CONNACK has been let go; nothing leaves before.
+        is_held_up: Whether it is not read because of us; its silence means nothing.
         is_slow: Whether there is much to write; publishers wait a little.
         patience_s: How long they would wait, after a calm since `calm_since`.
         patient_until: Until when they wait while it is slow.
     """
 
     __slots__ = (
+        "_answered_at",
+        "_let_go_bytes",
         "calm_since",
+        "is_bound",
         "is_dirty",
+        "is_held_up",
         "is_local",
         "is_slow",
+        "is_welcomed",
         "keep_alive_s",
         "patience_s",
         "patient_until",
@@ -47,6 +56,11 @@ class ConnectedClient(ABC):
         self.session: Session | None = None
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
+        self.is_bound: bool = False
+        self.is_welcomed: bool = False
+        self._let_go_bytes = 0
+        self._answered_at = 0
+        self.is_held_up: bool = False
         self.is_slow: bool = False
         self.patience_s: float = PATIENCE_S
         self.calm_since: float = 0.0
@@ -58,17 +72,49 @@ class ConnectedClient(ABC):
         session = self.session
         return session is not None and (self.is_slow or session.backlog is not None)
 
+    @property
+    def unwritten_bytes(self) -> int:
+        """What waits to be written, for the client or for the store."""
+        out, kept = self.protocol.out, self.protocol.kept
+        return len(out) if kept is out else len(out) + len(kept)
+
+    def release(self, size: int, *, is_free: bool) -> None:
+        """Write so much of what was kept: it is safe; all of it, if nothing is bound."""
+        kept = self.protocol.kept
+        self.is_bound = not is_free
+        self.let_go(len(kept) if is_free else size)
+        self.flush()
+
+    def let_go(self, size: int) -> None:
+        """Have so much written of what was kept for the store."""
+        protocol = self.protocol
+        out, kept = protocol.out, protocol.kept
+        if self.is_welcomed:
+            out += kept[:size]
+        else:
+            out[:0] = kept[:size]
+            self.is_welcomed = protocol.state in {ServerState.OPEN, ServerState.CLOSING}
+        self._let_go_bytes += size
+        del kept[:size]
+
+    def mark_answer(self) -> None:
+        """The answer to a SUBSCRIBE is the last of what is kept."""
+        if self.protocol.kept is not self.protocol.out:
+            self._answered_at = self._let_go_bytes + len(self.protocol.kept)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last SUBSCRIBE has its answer; retained messages come behind it."""
+        return self._let_go_bytes >= self._answered_at
+
+    @property
+    def held_bytes(self) -> int:
+        """What the connection costs."""
+        return CONNECTION_BYTES + self.protocol.held_bytes
+
     @abstractmethod
     def flush(self) -> None:
-        """Write what `protocol.out` holds, as far as it may leave; never waits."""
-
-    @abstractmethod
-    def mark(self) -> int:
-        """Tell how many bytes will have left when what is in `protocol.out` now has."""
-
-    @abstractmethod
-    def release(self, mark: int) -> None:
-        """Write what stands before a mark: it is safe in the store."""
+        """Write what the protocol holds, as far as it may leave; never waits."""
 
     @abstractmethod
     def take_auth(self, packet: Auth) -> None:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
-from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
-from structiot.mqtt.broker.core.retained import RetainedStore
+from structiot.mqtt.broker.core.retaining import Retaining
 from structiot.mqtt.broker.core.sessions import (
     Delivery,
-    Pool,
     Session,
     SharedGroup,
     Subscription,
     with_expiry,
 )
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
+from structiot.mqtt.broker.memory_accounting import message_bytes
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.topics import TopicTree
 
-if TYPE_CHECKING:
-    from structiot.mqtt.broker.core.journal import BrokerJournal
-
 __all__ = ["Delivering"]
 
 MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_CHARS = 256
+# For all topics together; one costs about a hundred bytes.
+MAX_CACHED_TARGETS = 200_000
 
 _Found = tuple[Subscription | SharedGroup, ...]
 # One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
@@ -38,44 +35,32 @@ _Found = tuple[Subscription | SharedGroup, ...]
 Target = tuple[Session, int, bool, tuple[int, ...]]
 
 
-class Delivering:
+class Delivering(Retaining):
     """Matches messages with subscriptions and writes them; a base of `Broker`.
 
     Attributes:
-        limits: What clients may have.
-        clock: The present.
-        deadlines: When sessions have to be looked at.
-        journal: Notes what changes, when a store is in use.
         tree: Subscriptions and shared groups by filter.
         shared: Shared groups by their whole filter.
-        retained: The last retained message of each topic.
         dirty: Connections with something to write.
         slow_consumers: Connections with so much to write that publishers should pause.
-        pool: What waits and is under way in all sessions.
         received: Messages published by clients and wills.
         sent: Messages handed to connections or queues.
         dropped: Messages of QoS 0 lost because a client was away or slow.
     """
 
     def __init__(self, limits: BrokerLimits) -> None:
-        self.limits = limits
-        self.clock: Clock = Clock()
-        self.deadlines: Deadlines = Deadlines()
-        self.journal: BrokerJournal | None = None
+        super().__init__(limits)
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}
-        self.retained: RetainedStore = RetainedStore(
-            max_items=limits.retained, max_bytes=limits.retained_bytes
-        )
         self.dirty: list[ConnectedClient] = []
         self.slow_consumers: SlowConsumers = SlowConsumers()
-        self.pool: Pool = Pool(limits.all_queued_bytes)
         self.received = 0
         self.sent: int = 0
         self.dropped: int = 0
         self._slow_bytes = limits.write_bytes // 4
         # By topic: what the tree has found, and what was made of it.
         self._targets: dict[str, tuple[_Found, list[Target]]] = {}
+        self._target_count = 0
 
     # -- publishing ----------------------------------------------------------------
 
@@ -85,7 +70,7 @@ class Delivering:
         if message.properties is not None:
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
-            self._retain(message, expires_at)
+            self.retain(message, expires_at)
         found = self.tree.match(message.topic)
         if not found:
             return 0
@@ -93,10 +78,11 @@ class Delivering:
             return self._distribute_plain(message, found, origin)
         targets = self._targets_of(message.topic, found, origin)
         published_qos = message.flags >> 1 & 3
+        size = message_bytes(message.topic, message.payload, message.properties)
         for session, granted, shows_retain, ids in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
-            self._send(session, message, flags, ids, expires_at)
+            self._send(session, message, flags, ids, expires_at, size)
         return len(targets)
 
     def _distribute_plain(
@@ -142,8 +128,13 @@ class Delivering:
                 )
         targets = [*by_session.values(), *shared]
         if is_lasting:
-            if len(self._targets) >= MAX_CACHED_TOPICS:
+            self._target_count += len(targets)
+            if (
+                len(self._targets) >= MAX_CACHED_TOPICS
+                or self._target_count > MAX_CACHED_TARGETS
+            ):
                 self._targets.clear()
+                self._target_count = len(targets)
             if len(topic) <= MAX_CACHED_TOPIC_CHARS:
                 self._targets[topic] = (found, targets)
         return targets
@@ -157,7 +148,8 @@ class Delivering:
     ) -> None:
         client = session.client
         if client is None or ids:
-            self._send(session, message, 0, ids, None)
+            size = message_bytes(message.topic, message.payload, None)
+            self._send(session, message, 0, ids, None, size)
             return
         protocol = client.protocol
         if protocol.write_publish is not encode_publish_into:
@@ -178,13 +170,14 @@ class Delivering:
             client.is_dirty = True
             self.dirty.append(client)
 
-    def _send(
+    def _send(  # noqa: PLR0917 - called for each delivery
         self,
         session: Session,
         message: Message,
         flags: int,
         ids: tuple[int, ...],
         expires_at: float | None,
+        size: int,
     ) -> None:
         client = session.client
         properties = message.properties
@@ -193,10 +186,15 @@ class Delivering:
                 properties or PublishProperties(), subscription_ids=ids
             )
         if flags >= 2 or (client is None and self.limits.queues_qos_0):
-            self._queue(
-                session,
-                Delivery(message.topic, message.payload, flags, properties, expires_at),
+            flow = Delivery(
+                message.topic,
+                message.payload,
+                flags,
+                properties,
+                expires_at,
+                content_bytes=size,
             )
+            self._queue(session, flow)
         elif client is None:
             self._lose(session)
         else:
@@ -235,7 +233,15 @@ class Delivering:
 
     def _queue(self, session: Session, flow: Delivery) -> None:
         outgoing = session.outgoing
-        if not self.pool.has_room(session) or not self._has_room(session, flow.size):
+        if not self.ledger.has_room(session):
+            self.warnings.say(
+                "clients hold %d bytes of %d: those that hold much get no more",
+                self.ledger.held_bytes,
+                self.ledger.most_bytes,
+            )
+            self._lose(session)
+            return
+        if not self._has_room(session, flow.size):
             self._lose(session)
             return
         self.sent += 1
@@ -244,12 +250,12 @@ class Delivering:
             self.deadlines.add(session, flow.expires_at)
         if client is None:
             outgoing.submit(flow, bytearray(), 5)
-            self.pool.settle(session)
+            self.ledger.settle_deliveries(session)
             return
         protocol = client.protocol
-        outgoing.submit(flow, protocol.out, protocol.version)
-        self.pool.settle(session)
-        if len(protocol.out) >= self._slow_bytes:
+        outgoing.submit(flow, protocol.kept, protocol.version)
+        self.ledger.settle_deliveries(session)
+        if len(protocol.kept) >= self._slow_bytes:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True
@@ -263,7 +269,10 @@ class Delivering:
 
     def _has_buffer(self, session: Session, client: ConnectedClient) -> bool:
         self.note_slow(client)
-        if len(client.protocol.out) <= self.limits.write_bytes:
+        self.ledger.settle(session)
+        if len(client.protocol.out) <= self.limits.write_bytes and self.ledger.has_room(
+            session
+        ):
             return True
         self._lose(session)
         return False
@@ -315,28 +324,26 @@ class Delivering:
         session, protocol = client.session, client.protocol
         if session is None:
             return
-        session.outgoing.pump(protocol.out, protocol.version)
+        session.outgoing.pump(protocol.kept, protocol.version)
         if session.backlog is not None:
             self._send_retained(session, client)
-        if len(protocol.out) >= self._slow_bytes:
+        self.ledger.settle(session)
+        if max(len(protocol.out), len(protocol.kept)) >= self._slow_bytes:
             self.note_slow(client)
         elif self._is_light(session):
             self.slow_consumers.remove(client, self.clock.now)
-        if protocol.out:
+        if protocol.out or protocol.kept:
             self.wake(client)
 
     # -- retained messages ---------------------------------------------------------
 
-    def _retain(self, message: Message, expires_at: float | None) -> None:
-        self.retained.put(message, expires_at)
-        if self.journal is not None and not message.topic.startswith("$"):
-            self.journal.retained(message.topic)
-
     def _send_retained(self, session: Session, client: ConnectedClient) -> None:
         """Go on telling new subscriptions what is retained, while there is room."""
-        out, backlog = client.protocol.out, session.backlog
+        protocol, backlog = client.protocol, session.backlog
+        if not client.is_answered:
+            return
         while backlog is not None and not session.outgoing.waiting:
-            if len(out) > self._slow_bytes:
+            if max(len(protocol.out), len(protocol.kept)) > self._slow_bytes:
                 return
             found = backlog.take(self.retained)
             if found is None:
@@ -355,14 +362,13 @@ class Delivering:
         message = Message(item.topic, item.payload, properties=item.properties)
         if item.expires_at is not None:
             if item.expires_at <= now:
-                self.retained.remove(topic)
-                if self.journal is not None:
-                    self.journal.retained(topic)
+                self.expire_retained(topic)
                 return
             message.properties = with_expiry(item.properties, item.expires_at - now)
         flags = min(item.qos, subscription.request.qos) << 1 | RETAIN
         session = subscription.session
-        self._send(session, message, flags, subscription.ids, item.expires_at)
+        ids, size = subscription.ids, item.content_bytes
+        self._send(session, message, flags, ids, item.expires_at, size)
 
 
 def _target(subscription: Subscription) -> Target:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -14,8 +12,6 @@ from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["Ending"]
-
-_log = logging.getLogger(__name__)
 
 
 class Ending(Subscribing):
@@ -37,6 +33,7 @@ class Ending(Subscribing):
         self.slow_consumers.remove(client, now)
         session = client.session
         client.session = None
+        client.protocol.detach()
         if session is None or session.client is not client:
             return
         session.client = None
@@ -49,8 +46,9 @@ class Ending(Subscribing):
             session.expires_at = now + session.expiry_s
         if self.journal is not None:
             self.journal.session(session)
+        self.ledger.settle(session)
         self.look_at(session)
-        self._bound_sessions()
+        self.bound_sessions()
 
     def cut(
         self,
@@ -68,8 +66,11 @@ class Ending(Subscribing):
     def tick(self, now: float) -> None:
         """Do what is due: wills, ends of sessions, clients that are silent or stuck."""
         self.clock.now = now
-        for session in self.deadlines.take(now):
-            self.look_at(session)
+        for due in self.deadlines.take(now):
+            if isinstance(due, Session):
+                self.look_at(due)
+            else:
+                self.expire_retained(due)
 
     def shut_down(self, now: float) -> None:
         """Say goodbye to everybody; sessions stay as they are."""
@@ -82,7 +83,7 @@ class Ending(Subscribing):
         dues: list[float | None] = []
         if session.outgoing.waiting:
             dues.append(session.outgoing.drop_expired())
-            self.pool.settle(session)
+            self.ledger.settle_deliveries(session)
         if session.client is not None:
             dues.append(self._look_at_connection(session.client))
         else:
@@ -99,25 +100,43 @@ class Ending(Subscribing):
     def _look_at_connection(self, client: ConnectedClient) -> float | None:
         if not client.keep_alive_s:
             return None
+        if client.is_held_up:
+            return self.clock.now + client.keep_alive_s * 1.5
         silent_until = client.protocol.last_received_at + client.keep_alive_s * 1.5
         if silent_until > self.clock.now:
             return silent_until
         self.cut(client, ReasonCode.KEEP_ALIVE_TIMEOUT, self.clock.now)
         return None
 
-    def _bound_sessions(self) -> None:
+    def bound_sessions(self) -> None:
+        """End sessions that are away while there are too many, or they hold too much."""
         while len(self.away) > self.limits.sessions:
             oldest = next(iter(self.away))
-            _log.warning("too many sessions: that of %r ends", oldest.client_id)
+            name = oldest.client_id[:64]
+            self.warnings.say("too many sessions: that of %r ends", name)
             self.end_session(oldest)
+        if not self.ledger.is_pressing or not self.away:
+            return
+        heaviest = sorted(self.away, key=_weight, reverse=True)
+        for session in heaviest:
+            if not self.ledger.is_crowded:
+                return
+            self.warnings.say(
+                "clients hold %d bytes of %d: the session of %r, which is away, ends",
+                self.ledger.held_bytes,
+                self.ledger.most_bytes,
+                session.client_id[:64],
+            )
+            self.end_session(session)
 
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published."""
         for subscription in list(session.subscriptions.values()):
             self.unfile(subscription)
+        session.backlog = None
         self.away.pop(session, None)
-        self.pool.leave(session)
-        session.due_at = None
+        self.ledger.forget(session)
+        self.deadlines.forget(session)
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]
         if self.journal is not None:
@@ -126,9 +145,10 @@ class Ending(Subscribing):
             self._publish_will(session)
 
     def _publish_will(self, session: Session) -> None:
-        will, session.will, session.will_at = session.will, None, None
+        will, session.will_at = session.will, None
         if will is None:
             return
+        session.take_will(None)
         is_alive = self.sessions.get(session.client_id) is session
         if self.journal is not None and is_alive:
             self.journal.session(session)
@@ -136,6 +156,10 @@ class Ending(Subscribing):
         message.properties = _published(will.properties)
         self.received += 1
         self.distribute(message, origin=session)
+
+
+def _weight(session: Session) -> int:
+    return session.charged_queue_bytes + session.charged_bytes
 
 
 def _published(will: WillProperties) -> PublishProperties | None:

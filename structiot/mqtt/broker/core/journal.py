@@ -3,12 +3,17 @@
 Only keys are noted; what has become of them is read when a batch is cut. So a message
 that was queued and acknowledged in between costs nothing, and a session that changes
 ten times is written once. Sessions that end with their connection are not written.
+
+A client is *bound* when something that it has caused or is to be sent was noted: what
+it is told meanwhile (`protocol.kept`) waits until that has been written. Others do not
+wait, whatever the store does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from structiot.mqtt.broker.core.records import (
     Batch,
@@ -26,7 +31,13 @@ from structiot.mqtt.broker.core.sessions import Delivery, Session
 from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED, WAITING, Flow
 from structiot.mqtt.wire.flows.journal import Journal
 
+if TYPE_CHECKING:
+    from structiot.mqtt.broker.core.connected_client import ConnectedClient
+
 __all__ = ["Body", "BrokerJournal", "FlowRow", "ReceivedIds", "SessionRecord"]
+
+# A name that is noted counts once more for each so many characters.
+NAME_CHARS = 100
 
 
 @dataclass(eq=False, slots=True)
@@ -97,7 +108,7 @@ class SessionRecord(Journal):
     def touch_filter(self, topic_filter: str) -> None:
         """A subscription has changed."""
         self.filters[topic_filter] = None
-        self._journal.touch(self)
+        self._journal.touch(self, 1 + len(topic_filter) // NAME_CHARS)
 
 
 class ReceivedIds(set[int]):
@@ -123,7 +134,7 @@ class ReceivedIds(set[int]):
 class _Pending:
     records: dict[SessionRecord, None] = field(default_factory=dict)
     sessions: dict[SessionRecord, None] = field(default_factory=dict)
-    ended: list[SessionRecord] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
     bodies: list[int] = field(default_factory=list)
     topics: dict[str, None] = field(default_factory=dict)
 
@@ -133,10 +144,12 @@ class BrokerJournal:
 
     Attributes:
         changes: How much has been noted since the last batch, for who must bound it.
+        bound: Clients that have to wait for the next batch.
     """
 
     def __init__(self, retained: RetainedStore) -> None:
         self.changes: int = 0
+        self.bound: dict[ConnectedClient, None] = {}
         self._retained = retained
         self._records: dict[Session, SessionRecord] = {}
         self._pending = _Pending()
@@ -157,7 +170,7 @@ class BrokerJournal:
             if session.expiry_s == 0:
                 return
             record = self.adopt(session, self._last_session + 1)
-        self.changes += 1
+        self.touch(record)
         self._pending.sessions[record] = None
 
     def adopt(self, session: Session, number: int) -> SessionRecord:
@@ -173,14 +186,17 @@ class BrokerJournal:
         record = self._records.pop(session, None)
         if record is None:
             return
+        # Nothing of it refers to another part any more, so that it goes at once.
         session.outgoing.journal = None
+        session.received = set()
         for row in record.rows.values():
             self.let_go(row)
+        record.rows.clear()
         self._pending.records.pop(record, None)
         self._pending.sessions.pop(record, None)
         if record.is_written:
             self.changes += 1
-            self._pending.ended.append(record)
+            self._pending.ended.append(record.number)
 
     def subscription(self, session: Session, topic_filter: str) -> None:
         """A session's subscription was made, changed or removed."""
@@ -190,13 +206,26 @@ class BrokerJournal:
 
     def retained(self, topic: str) -> None:
         """The retained message of a topic has changed."""
-        self.changes += 1
+        self.changes += 1 + len(topic) // NAME_CHARS
         self._pending.topics[topic] = None
 
-    def touch(self, record: SessionRecord) -> None:
+    def touch(self, record: SessionRecord, count: int = 1) -> None:
         """Something of a session has changed."""
-        self.changes += 1
+        self.changes += count
         self._pending.records[record] = None
+        client = record.session.client
+        if client is not None:
+            self.bind(client)
+
+    def bind(self, client: ConnectedClient) -> None:
+        """Have a client wait until all that was noted so far is written."""
+        self.bound[client] = None
+        client.is_bound = True
+
+    def take_bound(self) -> list[tuple[ConnectedClient, int]]:
+        """Give the clients that wait for the batch that is cut now, and how much does."""
+        bound, self.bound = self.bound, {}
+        return [(client, len(client.protocol.kept)) for client in bound]
 
     # -- bodies and positions ------------------------------------------------------
 
@@ -250,13 +279,12 @@ class BrokerJournal:
         """Give what has changed, to be written down in one transaction.
 
         Args:
-            offset_s: What makes an instant of the broker's clock one since 1970.
+            offset_s: What makes an instant of the broker's clock one of the store's.
         """
         pending, self._pending = self._pending, _Pending()
         self.changes = 0
         batch = Batch()
-        for record in pending.ended:
-            batch.ended_sessions.append(record.number)
+        batch.ended_sessions = pending.ended
         for record in pending.sessions:
             batch.sessions.append(_session_row(record, offset_s))
             record.is_written = True
@@ -275,7 +303,7 @@ class BrokerJournal:
                         item.payload,
                         item.qos,
                         properties_to(item.properties),
-                        _utc(item.expires_at, offset_s),
+                        _stored(item.expires_at, offset_s),
                     )
                 )
         # Deliveries that ended while the batch was cut may have let go of more.
@@ -333,7 +361,7 @@ class BrokerJournal:
         record.changed = {}
 
 
-def _utc(at: float | None, offset_s: float) -> float | None:
+def _stored(at: float | None, offset_s: float) -> float | None:
     return None if at is None else at + offset_s
 
 
@@ -344,9 +372,9 @@ def _session_row(record: SessionRecord, offset_s: float) -> SessionRow:
         session.client_id,
         session.username,
         session.expiry_s,
-        _utc(session.expires_at, offset_s),
+        _stored(session.expires_at, offset_s),
         will_to(session.will),
-        _utc(session.will_at, offset_s),
+        _stored(session.will_at, offset_s),
     )
 
 
@@ -363,5 +391,5 @@ def _delivery_row(
         flow.flags,
         None if row.body is None else row.body.number,
         properties_to(flow.properties),
-        _utc(expires_at, offset_s),
+        _stored(expires_at, offset_s),
     )

@@ -1,7 +1,9 @@
 """What of a broker is written down: rows of plain values, and how objects become bytes.
 
-Instants are seconds since 1970, since a monotonic clock means nothing to the next
-process.
+Instants are seconds of the store's clock: since 1970 as the machine believed when the
+store was made, and from then on what the broker has counted while it ran, and what the
+machine's clock has moved on while it did not. So a clock that is set, forwards or
+backwards, while the broker runs, makes nothing live longer or shorter.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = [
     "Batch",
+    "ClockRow",
     "DeliveryRow",
     "MessageRow",
     "ReceivedRow",
@@ -38,9 +41,9 @@ class SessionRow(NamedTuple):
     client_id: str
     username: str | None
     expiry_s: int
-    expires_utc: float | None
+    expires_at_s: float | None
     will: bytes | None
-    will_utc: float | None
+    will_at_s: float | None
 
 
 class SubscriptionRow(NamedTuple):
@@ -73,7 +76,7 @@ class DeliveryRow(NamedTuple):
     flags: int
     message: int | None
     properties: bytes | None
-    expires_utc: float | None
+    expires_at_s: float | None
 
 
 class ReceivedRow(NamedTuple):
@@ -90,12 +93,21 @@ class RetainedRow(NamedTuple):
     payload: bytes
     qos: int
     properties: bytes | None
-    expires_utc: float | None
+    expires_at_s: float | None
+
+
+class ClockRow(NamedTuple):
+    """What the store's clock and the machine's showed when something was written."""
+
+    store_s: float
+    utc_s: float
 
 
 @dataclass(slots=True)
 class Batch:
     """What is to be written down in one transaction: first the ends, then the rest."""
+
+    clock: ClockRow | None = None
 
     ended_sessions: list[int] = field(default_factory=list)
     ended_subscriptions: list[tuple[int, str]] = field(default_factory=list)
@@ -113,7 +125,11 @@ class Batch:
 
 @dataclass(slots=True)
 class Snapshot:
-    """Everything that was written down."""
+    """Everything that was written down.
+
+    Attributes:
+        clock: None in a new store.
+    """
 
     sessions: list[SessionRow]
     subscriptions: list[SubscriptionRow]
@@ -121,6 +137,7 @@ class Snapshot:
     deliveries: list[DeliveryRow]
     received: list[ReceivedRow]
     retained: list[RetainedRow]
+    clock: ClockRow | None = None
 
 
 def properties_to(properties: PublishProperties | None) -> bytes | None:

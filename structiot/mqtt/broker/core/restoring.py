@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 from structiot.mqtt.broker.core.broker import Broker
 from structiot.mqtt.broker.core.journal import Body, BrokerJournal, FlowRow
 from structiot.mqtt.broker.core.records import (
@@ -18,9 +22,13 @@ from structiot.mqtt.broker.core.sessions import (
     Session,
     Subscription,
 )
+from structiot.mqtt.broker.memory_accounting import message_bytes
 from structiot.mqtt.wire.messages import SubscriptionRequest
+from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["restore"]
+
+_EndOfLife: TypeAlias = Callable[[float | None, PublishProperties | None], float | None]
 
 
 def restore(
@@ -29,7 +37,8 @@ def restore(
     """Go on where the store ends, and note from now on what changes.
 
     All clients are away. Those that were connected when the earlier broker was killed
-    have left now: their sessions and wills count from here.
+    have left now: their sessions and wills count from here. Nothing has more time left
+    than it had at its beginning, whatever the clocks say.
     """
     broker.clock.now = now
     journal = BrokerJournal(broker.retained)
@@ -48,6 +57,7 @@ def restore(
                 retain_handling=row.retain_handling,
             )
             broker.file(Subscription(session, request, row.identifier))
+    end_of_life = partial(_end_of_life, now, offset_s)
     bodies = {
         row.number: journal.adopt_body(row.number, row.topic, row.payload)
         for row in snapshot.messages
@@ -55,27 +65,23 @@ def restore(
     for delivery in snapshot.deliveries:
         session = sessions.get(delivery.session)
         if session is not None:
-            _put_back(journal, session, delivery, bodies, offset_s)
+            _put_back(journal, session, delivery, bodies, end_of_life)
     journal.drop_unused(bodies.values())
     for received in snapshot.received:
         session = sessions.get(received.session)
         if session is not None:
             session.received.update((received.packet_id,))
     for item in snapshot.retained:
-        broker.retained.restore(
-            Retained(
-                item.topic,
-                item.payload,
-                item.qos,
-                properties_from(item.properties),
-                None if item.expires_utc is None else item.expires_utc - offset_s,
-            )
+        properties = properties_from(item.properties)
+        expires_at = end_of_life(item.expires_at_s, properties)
+        broker.keep(
+            Retained(item.topic, item.payload, item.qos, properties, expires_at)
         )
     broker.journal = journal
     for session in sessions.values():
         # Its end counts from this start only, however many follow.
         journal.session(session)
-        broker.pool.settle(session)
+        broker.ledger.settle(session)
         broker.look_at(session)
     return journal
 
@@ -86,19 +92,33 @@ def _session(
     now = broker.clock.now
     session = broker.new_session(row.client_id, row.username)
     session.expiry_s = row.expiry_s
-    if row.expires_utc is not None:
-        session.expires_at = row.expires_utc - offset_s
-    elif row.expiry_s < FOR_EVER_S:
+    if row.expiry_s < FOR_EVER_S:
         session.expires_at = now + row.expiry_s
-    session.will = will_from(row.will)
-    if row.will_utc is not None:
-        session.will_at = row.will_utc - offset_s
-    elif session.will is not None:
+        if row.expires_at_s is not None:
+            session.expires_at = min(session.expires_at, row.expires_at_s - offset_s)
+    session.take_will(will_from(row.will))
+    if session.will is not None:
         delay_s = session.will.properties.will_delay_s or 0
         session.will_at = now + min(delay_s, row.expiry_s)
+        if row.will_at_s is not None:
+            session.will_at = min(session.will_at, row.will_at_s - offset_s)
     broker.away[session] = None
     journal.adopt(session, row.number).is_written = True
     return session
+
+
+def _end_of_life(
+    now: float,
+    offset_s: float,
+    expires_at_s: float | None,
+    properties: PublishProperties | None,
+) -> float | None:
+    if expires_at_s is None:
+        return None
+    expires_at = expires_at_s - offset_s
+    if properties is None or properties.message_expiry_s is None:
+        return expires_at
+    return min(expires_at, now + properties.message_expiry_s)
 
 
 def _put_back(
@@ -106,15 +126,16 @@ def _put_back(
     session: Session,
     row: DeliveryRow,
     bodies: dict[int, Body],
-    offset_s: float,
+    end_of_life: _EndOfLife,
 ) -> None:
     body = None if row.message is None else bodies.get(row.message)
+    topic = "" if body is None else body.topic
+    payload = b"" if body is None else body.payload
+    properties = properties_from(row.properties)
+    expires_at = end_of_life(row.expires_at_s, properties)
+    size = 0 if body is None else message_bytes(topic, payload, properties)
     flow = Delivery(
-        "" if body is None else body.topic,
-        b"" if body is None else body.payload,
-        row.flags,
-        properties_from(row.properties),
-        None if row.expires_utc is None else row.expires_utc - offset_s,
+        topic, payload, row.flags, properties, expires_at, content_bytes=size
     )
     flow.packet_id, flow.stage = row.packet_id, row.stage
     journal.adopt_flow(session, flow, FlowRow(row.position, body, row.position))

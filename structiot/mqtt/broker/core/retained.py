@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.memory_accounting import message_bytes, topic_bytes
+from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.memory_accounting import (
+    RETAINED_BYTES,
+    message_bytes,
+    topic_bytes,
+)
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -27,10 +32,14 @@ class Retained:
     expires_at: float | None
 
     @property
+    def content_bytes(self) -> int:
+        """What its topic, payload and properties cost."""
+        return message_bytes(self.topic, self.payload, self.properties)
+
+    @property
     def held_bytes(self) -> int:
         """What it costs, its place in the tree included."""
-        size = message_bytes(self.topic, self.payload, self.properties)
-        return size + topic_bytes(self.topic)
+        return self.content_bytes + RETAINED_BYTES + topic_bytes(self.topic)
 
 
 class _Level:
@@ -45,17 +54,21 @@ class RetainedStore:
     """Retained messages by topic, bounded in number and bytes.
 
     They stand in a tree of topic levels, so that a subscription costs what it matches.
+    The broker's own, below `$`, take none of the places.
 
     Attributes:
         refused: Messages that were not kept because the store is full.
+        held_bytes: What it costs.
     """
 
-    def __init__(self, *, max_items: int, max_bytes: int) -> None:
+    def __init__(self, *, max_items: int, max_bytes: int, ledger: Ledger) -> None:
         self.refused: int = 0
+        self.held_bytes: int = 0
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._ledger = ledger
         self._count = 0
+        self._own_count = 0
         self._root = _Level()
 
     def __len__(self) -> int:
@@ -70,26 +83,18 @@ class RetainedStore:
             if level.below is not None:
                 todo += reversed(level.below.values())
 
-    def put(self, message: Message, expires_at: float | None) -> bool:
-        """Keep a message; an empty payload erases what its topic has.
-
-        Returns:
-            False if there is no room; what the topic had before is gone, too.
-        """
-        topic, payload = message.topic, message.payload
-        self.remove(topic)
-        if not payload:
-            return True
-        item = Retained(topic, payload, message.qos, message.properties, expires_at)
-        is_full = self._count >= self._max_items
-        if is_full or self._bytes + item.held_bytes > self._max_bytes:
-            self.refused += 1
+    def has_room_for(self, message: Message) -> bool:
+        """Tell whether a message can be kept, in the place of what its topic has."""
+        old = self.get(message.topic)
+        if old is None and self._count - self._own_count >= self._max_items:
             return False
-        self.restore(item)
-        return True
+        item = Retained(message.topic, message.payload, 0, message.properties, None)
+        growth = item.held_bytes - (0 if old is None else old.held_bytes)
+        has_room = self.held_bytes + growth <= self._max_bytes
+        return has_room and (growth <= 0 or not self._ledger.is_full)
 
-    def restore(self, item: Retained) -> None:
-        """Put back what a store has kept."""
+    def add(self, item: Retained) -> None:
+        """Keep a message; its topic has none."""
         level = self._root
         for name in item.topic.split("/"):
             if level.below is None:
@@ -99,7 +104,12 @@ class RetainedStore:
             level = below
         level.item = item
         self._count += 1
-        self._bytes += item.held_bytes
+        self._own_count += item.topic.startswith("$")
+        self._charge(item.held_bytes)
+
+    def _charge(self, size: int) -> None:
+        self.held_bytes += size
+        self._ledger.charge(size)
 
     def get(self, topic: str) -> Retained | None:
         """Give what a topic has."""
@@ -124,7 +134,8 @@ class RetainedStore:
         if item is None:
             return False
         self._count -= 1
-        self._bytes -= item.held_bytes
+        self._own_count -= topic.startswith("$")
+        self._charge(-item.held_bytes)
         for name, parent in zip(reversed(names), reversed(path[:-1]), strict=True):
             child = path.pop()
             if child.item is not None or child.below:

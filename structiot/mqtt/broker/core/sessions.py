@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
-from structiot.mqtt.broker.memory_accounting import message_bytes
-from structiot.mqtt.wire.flows.flow import DONE, Flow, PacketIds
+from structiot.mqtt.broker.memory_accounting import (
+    FLOW_BYTES,
+    RECEIVED_ID_BYTES,
+    SESSION_BYTES,
+    will_bytes,
+)
+from structiot.mqtt.wire.flows.flow import DONE, RELEASED, Flow, PacketIds
 from structiot.mqtt.wire.flows.outbound import Outgoing
 from structiot.mqtt.wire.messages import SubscriptionRequest, Will
 from structiot.mqtt.wire.properties import PublishProperties
@@ -21,7 +26,6 @@ __all__ = [
     "FOR_EVER_S",
     "Deliveries",
     "Delivery",
-    "Pool",
     "Session",
     "SharedGroup",
     "Subscription",
@@ -30,11 +34,19 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
-LITTLE_BYTES = 65_536
 
 
 class Delivery(Flow):
-    """A message of QoS 1 or 2 on its way to one client, with its end of life."""
+    """A message of QoS 1 or 2 on its way to one client, with its end of life.
+
+    Args:
+        topic: Topic name.
+        payload: Bytes to send.
+        flags: QoS and retain.
+        properties: Properties of MQTT 5.0.
+        expires_at: When it is worth nothing any more.
+        content_bytes: What topic, payload and properties cost.
+    """
 
     __slots__ = ("expires_at",)
 
@@ -45,9 +57,11 @@ class Delivery(Flow):
         flags: int,
         properties: PublishProperties | None = None,
         expires_at: float | None = None,
+        *,
+        content_bytes: int,
     ) -> None:
         super().__init__(topic, payload, flags, properties)
-        self.size: int = message_bytes(topic, payload, properties)
+        self.size: int = FLOW_BYTES + content_bytes
         self.expires_at: float | None = expires_at
 
 
@@ -107,6 +121,11 @@ class Deliveries(Outgoing):
     def _forget_payload(self, flow: Flow) -> None:
         super()._forget_payload(flow)
         flow.properties = None
+        flow.topic = ""
+        if flow.stage == RELEASED:
+            # It stays until PUBCOMP, if that ever comes.
+            flow.size = FLOW_BYTES
+            self.held_bytes += FLOW_BYTES
 
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""
@@ -159,41 +178,6 @@ class Subscription:
         return () if number is None else (number,)
 
 
-class Pool:
-    """What the deliveries of all sessions weigh together.
-
-    Once it is full, only a session that holds little gets more: who hoards loses, and
-    nobody else does.
-
-    Attributes:
-        held_bytes: Their size, as of the last `settle` of each session.
-    """
-
-    __slots__ = ("_most_bytes", "held_bytes")
-
-    def __init__(self, most_bytes: int) -> None:
-        self.held_bytes: int = 0
-        self._most_bytes = most_bytes
-
-    def settle(self, session: Session) -> None:
-        """Count what a session holds now."""
-        held_bytes = session.outgoing.held_bytes
-        self.held_bytes += held_bytes - session.pooled_bytes
-        session.pooled_bytes = held_bytes
-
-    def leave(self, session: Session) -> None:
-        """Count a session no more."""
-        self.held_bytes -= session.pooled_bytes
-        session.pooled_bytes = 0
-
-    def has_room(self, session: Session) -> bool:
-        """Tell whether a session may hold more."""
-        return (
-            self.held_bytes < self._most_bytes
-            or session.outgoing.held_bytes < LITTLE_BYTES
-        )
-
-
 class SharedGroup:
     """The members of one shared subscription; each message goes to one of them."""
 
@@ -232,28 +216,29 @@ class Session:
         expiry_s: How long it is kept without a connection.
         expires_at: When it ends; None while connected or kept for ever.
         outgoing: Deliveries of QoS 1 and 2.
-        pooled_bytes: What the pool of all sessions knows of them.
+        charged_queue_bytes: What the ledger knows of them.
+        charged_bytes: What it knows of all else.
         received: Ids of QoS 2 messages that the client has not released.
         subscriptions: By filter.
         subscribed_bytes: What they weigh.
         backlog: Retained messages that it has still to be told; None if there are none.
-        will: What to publish when the client vanishes.
+        will: What to publish when the client vanishes; set by `take_will`.
         will_at: When the will is due; None when it is not.
-        due_at: When the session has asked to be looked at.
         dropped: Messages lost because the client was away or slow; those that were
             given up later are counted in `outgoing.lost`.
     """
 
     __slots__ = (
+        "_will_bytes",
         "backlog",
+        "charged_bytes",
+        "charged_queue_bytes",
         "client",
         "client_id",
         "dropped",
-        "due_at",
         "expires_at",
         "expiry_s",
         "outgoing",
-        "pooled_bytes",
         "received",
         "subscribed_bytes",
         "subscriptions",
@@ -269,12 +254,32 @@ class Session:
         self.expiry_s: int = 0
         self.expires_at: float | None = None
         self.outgoing: Deliveries = outgoing
-        self.pooled_bytes: int = 0
+        self.charged_queue_bytes: int = 0
+        self.charged_bytes: int = 0
         self.received: set[int] = set()
         self.subscriptions: dict[str, Subscription] = {}
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
+        self._will_bytes = 0
         self.will_at: float | None = None
-        self.due_at: float | None = None
         self.dropped: int = 0
+
+    def take_will(self, will: Will | None) -> None:
+        """Have another will, or none."""
+        self.will = will
+        self._will_bytes = will_bytes(will)
+
+    @property
+    def other_bytes(self) -> int:
+        """What it costs beside its deliveries, its connection included."""
+        client = self.client
+        return (
+            SESSION_BYTES
+            + len(self.client_id)
+            + len(self.username or "")
+            + self.subscribed_bytes
+            + len(self.received) * RECEIVED_ID_BYTES
+            + self._will_bytes
+            + (0 if client is None else client.held_bytes)
+        )

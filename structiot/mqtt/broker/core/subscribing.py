@@ -8,7 +8,7 @@ from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.memory_accounting import topic_bytes
+from structiot.mqtt.broker.memory_accounting import subscription_bytes
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -60,6 +60,7 @@ class Subscribing(Delivering):
         client.protocol.reply(
             Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
         )
+        client.mark_answer()
         self.refill(client)
 
     def _refusal(
@@ -74,10 +75,11 @@ class Subscribing(Delivering):
             return ReasonCode.NOT_AUTHORIZED
         if name in session.subscriptions:
             return None
-        size = session.subscribed_bytes + topic_bytes(name)
+        size = session.subscribed_bytes + subscription_bytes(name)
         if (
             len(session.subscriptions) >= self.limits.subscriptions
             or size > self.limits.subscription_bytes
+            or not self.ledger.has_room(session)
         ):
             return ReasonCode.QUOTA_EXCEEDED
         return None
@@ -89,7 +91,10 @@ class Subscribing(Delivering):
         if old is not None:
             self._take_out(old)
         else:
-            session.subscribed_bytes += topic_bytes(name)
+            size = subscription_bytes(name)
+            session.subscribed_bytes += size
+            session.charged_bytes += size
+            self.ledger.charge(size)
         session.subscriptions[name] = subscription
         self.forget_targets()
         group, inner = parse_shared(name)
@@ -108,7 +113,7 @@ class Subscribing(Delivering):
         """Remove a subscription."""
         session, name = subscription.session, subscription.request.topic_filter
         del session.subscriptions[name]
-        session.subscribed_bytes -= topic_bytes(name)
+        session.subscribed_bytes -= subscription_bytes(name)
         self._take_out(subscription)
         self.forget_targets()
         if self.journal is not None:

@@ -118,7 +118,7 @@ class _Connection:
             package,
             tg,
             self._protocol,
-            window=min(self._config.receive_maximum, MAX_WINDOW),
+            window=min(self._config.delivery_window, MAX_WINDOW),
             refused=self._parts.refused,
         )
         self.stream.answer(code)

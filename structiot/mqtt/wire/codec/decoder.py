@@ -13,76 +13,48 @@ accepted in 3.1.1, which does not (and before CONNECT has told the version).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
 from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
 from structiot.mqtt.wire.codec.fields import Reader, refuse
 from structiot.mqtt.wire.codec.property_blocks import read_properties
+from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
+from structiot.mqtt.wire.message_size import PROPERTIES_BYTES
 from structiot.mqtt.wire.messages import (
     PUBLISH_FLAGS,
-    Ack,
+    Connack,
     Connect,
     Message,
     Packet,
     PacketType,
-    Puback,
-    Pubcomp,
-    Pubrec,
-    Pubrel,
 )
-from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES, PublishProperties
-from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import name_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 
 Role = Literal["client", "server"]
 
 LARGEST_PACKET_BYTES = 268_435_460
-MAX_CACHED_TOPICS = 4096
-MAX_CACHED_TOPIC_BYTES = 256
-MAX_CACHED_BLOCKS = 1024
-MAX_CACHED_BLOCK_BYTES = 64
-# Of these a server has as many as clients.
+MAX_CACHED_TOPICS, MAX_CACHED_TOPIC_BYTES = 4096, 256
+MAX_CACHED_BLOCKS, MAX_CACHED_BLOCK_BYTES = 1024, 64
+# What it costs to remember a topic or a block of properties, and for each byte of it.
+TOPIC_COST_BYTES, TOPIC_BYTE_COSTS = 250, 2
+BLOCK_COST_BYTES, BLOCK_BYTE_COSTS = 350, 20
+# A server has a set for each client.
 MOST_TOPICS_OF_CLIENT = 256
+MOST_BLOCKS_OF_CLIENT = 64
+# What properties take in memory, at most, for each byte on the wire: a pair of them with
+# a character each, of two bytes.
+RICH = 24
 # The loop below decides on its way by a limit that is as large as this, or does not
 # change.
 SMALLEST_FIRST_BYTES = 16_386
 PUBLISH = 0x30
 
 MALFORMED = ReasonCode.MALFORMED_PACKET
-
-
-def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
-    # Storing through the slot descriptors makes the frozen packet in a third of the
-    # time that its own constructor takes; acknowledgements come by the hundred
-    # thousand.
-    new = object.__new__
-    fields: Any = cls.__dict__
-    set_id = fields["packet_id"].__set__
-    set_reason = fields["reason"].__set__
-    set_properties = fields["properties"].__set__
-
-    def make(packet_id: int) -> Ack:
-        packet = new(cls)
-        set_id(packet, packet_id)
-        set_reason(packet, SUCCESS)
-        set_properties(packet, NO_ACK_PROPERTIES)
-        return packet
-
-    return make
-
-
-_SHORT_ACKS = {
-    0x40: _short_ack(Puback),
-    0x50: _short_ack(Pubrec),
-    0x62: _short_ack(Pubrel),
-    0x70: _short_ack(Pubcomp),
-}
 
 
 class Decoder:
@@ -94,13 +66,16 @@ class Decoder:
             packet at fault and its `offset` a place in that packet.
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
         max_packet_bytes: Largest packet accepted at present, its header included.
+        cached_bytes: What it remembers of topics and properties costs, at most.
+        extra_bytes: How much more than their bytes on the wire, at most, what was
+            decoded takes in memory; whoever looks sets it to 0.
 
     Args:
         role: Whose packets are received.
         version: The protocol level.
         max_packet_bytes: Largest packet accepted.
-        max_first_bytes: Largest one before a CONNECT without an authentication method
-            has come; at least `SMALLEST_FIRST_BYTES`.
+        max_first_bytes: Largest one before a CONNECT without an authentication method,
+            or a CONNACK, has come; at least `SMALLEST_FIRST_BYTES`.
     """
 
     def __init__(
@@ -119,10 +94,15 @@ class Decoder:
         self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
+        self.extra_bytes: int = 0
         self._held = bytearray()
+        # Data of which a portion was decoded, and where it goes on.
+        self._rest: tuple[bytes, int] | None = None
         self._needed = 0  # size of the packet in _held; 0 while its header is cut
         self._topics: dict[bytes, str] = {}
         self._blocks: dict[bytes, PublishProperties] = {}
+        self._most_blocks = MOST_BLOCKS_OF_CLIENT if is_server else MAX_CACHED_BLOCKS
+        self.cached_bytes: int = 0
 
     @property
     def version(self) -> int:
@@ -141,21 +121,43 @@ class Decoder:
         """How much of an unfinished packet is waiting for the rest."""
         return len(self._held)
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+    @property
+    def has_rest(self) -> bool:
+        """Whether data is left of which a portion was decoded: `feed` nothing to go on."""
+        return self._rest is not None
+
+    def feed(
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        portion_bytes: int = LARGEST_PACKET_BYTES,
+    ) -> list[Packet]:
         """Decode what has arrived; give the packets that are complete.
 
         Never raises on bad input: the packets before the fault are returned,
         `violation` is set, and from then on nothing is decoded any more.
+
+        Args:
+            data: What has arrived; nothing while `has_rest`.
+            portion_bytes: After so much of it no further packet is begun.
         """
         packets: list[Packet] = []
         if self.violation is not None:
             return packets
         if type(data) is not bytes:
             data = bytes(data)
-        at = self._refill(data, packets) if self._held else 0
-        at = self._decode(data, at, packets)
+        at = 0
+        if self._rest is not None:
+            (data, at), self._rest = self._rest, None
+        elif self._held:
+            at = self._refill(data, packets)
+        until = at + portion_bytes
+        at = self._decode(data, at, packets, until)
         if at < len(data) and self.violation is None:
-            self._hold(data, at)
+            if at < until:
+                self._hold(data, at)
+            else:
+                self._rest = data, at
         return packets
 
     def _hold(self, data: bytes, at: int) -> None:
@@ -185,7 +187,7 @@ class Decoder:
         if end <= len(data):
             packet = bytes(held)
             self._held, self._needed = bytearray(), 0
-            self._decode(packet, 0, packets)
+            self._decode(packet, 0, packets, len(packet))
             if self.violation is None:
                 return end
         return len(data)
@@ -218,12 +220,12 @@ class Decoder:
         return header, header + size
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
-        self, data: bytes, pos: int, packets: list[Packet]
+        self, data: bytes, pos: int, packets: list[Packet], until: int
     ) -> int:
-        """Decode whole packets from `pos` on; give where the first unfinished is."""
+        """Decode packets that begin before `until`; give where the next one begins."""
         flags, stop = 0, pos
         end = len(data)
-        last = end - 1
+        last = min(end - 1, until)
         short = min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
@@ -290,10 +292,10 @@ class Decoder:
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]
-        if stop - start == 2 and first in _SHORT_ACKS:
+        if stop - start == 2 and first in SHORT_ACKS:
             packet_id = data[start] << 8 | data[start + 1]
             if packet_id:
-                return _SHORT_ACKS[first](packet_id)
+                return SHORT_ACKS[first](packet_id)
         parse = self._parsers.get(first)
         if parse is None:
             raise self._first_byte_fault(first, pos)
@@ -302,6 +304,9 @@ class Decoder:
             self.version = packet.version
             if packet.properties.authentication_method is None:
                 self.connected()
+        elif type(packet) is Connack:
+            self.connected()
+        self.extra_bytes += (stop - start) * RICH
         return packet
 
     def connected(self) -> None:
@@ -321,10 +326,14 @@ class Decoder:
         fault = name_fault(topic)
         if fault is not None:
             refuse(ReasonCode.TOPIC_NAME_INVALID, f"topic name {fault}", at)
-        if len(raw) <= MAX_CACHED_TOPIC_BYTES:
+        if len(raw) > MAX_CACHED_TOPIC_BYTES:
+            # One character beyond the first plane makes all of them as long.
+            self.extra_bytes += 3 * len(raw)
+        else:
             if len(self._topics) >= self._most_topics:
-                self._topics.clear()
+                self._forget()
             self._topics[raw] = topic
+            self.cached_bytes += TOPIC_COST_BYTES + TOPIC_BYTE_COSTS * len(raw)
         return topic
 
     def _properties(
@@ -338,13 +347,15 @@ class Decoder:
             return known, end
         reader = Reader(data, at, stop)
         properties = read_properties(reader, PublishProperties)
+        self.extra_bytes += PROPERTIES_BYTES + (reader.at - at) * RICH
         if properties.subscription_ids and self._role == "server":
             text = "subscription identifier in a client's PUBLISH"
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)
         if size <= MAX_CACHED_BLOCK_BYTES:
-            if len(self._blocks) >= MAX_CACHED_BLOCKS:
-                self._blocks.clear()
+            if len(self._blocks) >= self._most_blocks:
+                self._forget()
             self._blocks[block] = properties
+            self.cached_bytes += BLOCK_COST_BYTES + BLOCK_BYTE_COSTS * size
         return properties, reader.at
 
     def _publish_fault(
@@ -383,6 +394,11 @@ class Decoder:
             self.peer_level = fault.data[offset]
         self.violation = fault
         self._held = bytearray()
+        self._rest = None
         self._needed = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._topics.clear()
         self._blocks.clear()
+        self.cached_bytes = 0

@@ -125,9 +125,9 @@ def encode_publish_into(  # noqa: PLR0917 - keywords would cost a tenth of the r
 
 
 def _topic_field(topic: str, properties: PublishProperties | None) -> bytes:
-    if topic == "" and properties is not None and properties.topic_alias is not None:
-        return b"\x00\x00"
     field = write_string(topic, "topic name")
+    if not topic and properties is not None and properties.topic_alias is not None:
+        return field
     fault = name_fault(topic)
     if fault is not None:
         raise UsageError(f"topic name {fault}")

@@ -70,7 +70,7 @@ def _read_flag(reader: Reader) -> bool:
 
 
 def _write_bit(value: object, what: str) -> bytes:
-    if value not in {0, 1}:
+    if not isinstance(value, int) or not 0 <= value <= 1:
         raise UsageError(f"{what} is {value!r}; it must be 0 or 1")
     return b"\x01" if value else b"\x00"
 
@@ -258,6 +258,8 @@ def write_properties(properties: object, cls: type) -> bytes:
         value = getattr(properties, name)
         if value is None:
             continue
+        if may_repeat and not isinstance(value, _PAIR_LIKE):
+            raise UsageError(f"{name} must be a tuple or a list, not {value!r}")
         for item in value if may_repeat else (value,):
             parts += (head, write(item, name))
     return write_counted(b"", parts, "property block")

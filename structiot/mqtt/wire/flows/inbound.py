@@ -16,6 +16,7 @@ from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
+from structiot.mqtt.wire.message_size import LONG_TOPIC, MESSAGE_BYTES, message_bytes
 from structiot.mqtt.wire.messages import Message, Puback, Pubcomp, Pubrec
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
@@ -30,19 +31,47 @@ class Ack:
         qos: 1 or 2.
         takers: How many subscribers have not taken the message yet.
         is_settled: Whether it may be acknowledged.
+        is_queued: Whether the present connection has brought it and waits for it.
         reason: What the acknowledgement will say.
-        message: The delivery, to recognise its repetition.
+        size: What the delivery takes in memory until it is settled.
+        message: The delivery, to recognise its repetition; None when it was taken and
+            cannot be acknowledged yet: then its digest is enough.
     """
 
-    __slots__ = ("is_settled", "message", "packet_id", "qos", "reason", "takers")
+    __slots__ = (
+        "_digest",
+        "is_queued",
+        "is_settled",
+        "message",
+        "packet_id",
+        "qos",
+        "reason",
+        "size",
+        "takers",
+    )
 
-    def __init__(self, message: Message, qos: int) -> None:
-        self.packet_id: int = message.packet_id
+    def __init__(self, message: Message, packet_id: int, qos: int, size: int) -> None:
+        self.packet_id: int = packet_id
         self.qos: int = qos
         self.takers: int = 1
         self.is_settled: bool = False
+        self.is_queued: bool = True
         self.reason: ReasonCode = SUCCESS
-        self.message: Message = message
+        self.size: int = size
+        self.message: Message | None = message
+
+    def is_of(self, message: Message) -> bool:
+        """Whether this is the delivery that a message repeats."""
+        known = self.message
+        if known is None:
+            return self._digest == hash((message.topic, message.payload))
+        return known.payload == message.payload and known.topic == message.topic
+
+    def let_go(self) -> None:
+        """Keep no more of the message than it takes to recognise it."""
+        if self.message is not None:
+            self._digest = hash((self.message.topic, self.message.payload))
+            self.message = None
 
 
 class Incoming:
@@ -50,12 +79,14 @@ class Incoming:
 
     Attributes:
         window: Deliveries the peer was told it may have open; more is an error.
+        held_bytes: What the deliveries take in memory that were not settled.
         repeated: Deliveries that were recognised as repetitions and dropped.
         journal: Notes what changes, when a store is in use.
     """
 
     def __init__(self, *, window: int = MAX_PACKET_ID) -> None:
         self.window = window
+        self.held_bytes: int = 0
         self.repeated: int = 0
         self.journal: Journal | None = None
         # Everything taken from the peer and not acknowledged, by id: across
@@ -65,7 +96,6 @@ class Incoming:
         self._received: set[int] = set()
         # What this connection has seen, in order of arrival.
         self._queue: deque[Ack] = deque()
-        self._queued_ids: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -94,29 +124,28 @@ class Incoming:
         known = self._open.get(packet_id)
         if known is not None:
             is_repetition = (
-                known.qos == qos
-                and (message.dup or qos == 2)
-                and known.message.payload == message.payload
-                and known.message.topic == message.topic
+                known.qos == qos and (message.dup or qos == 2) and known.is_of(message)
             )
             if is_repetition:
                 # After a reconnect, or by a broker that repeats on a timer.
                 self.repeated += 1
-                if packet_id not in self._queued_ids:
+                if not known.is_queued:
                     self._enqueue(known, out)
                 return False
-            if packet_id in self._queued_ids:
+            if known.is_queued:
                 text = f"packet id {packet_id} is in use for another message"
                 raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
             del self._open[packet_id]
         if len(self._queue) + len(self._received) >= self.window:
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
-        ack = Ack(message, qos)
-        message.receipt = ack
+        size = MESSAGE_BYTES + len(message.payload)
+        if message.properties is not None or len(message.topic) > LONG_TOPIC:
+            size = message_bytes(message)
+        self.held_bytes += size
+        message.receipt = ack = Ack(message, packet_id, qos, size)
         self._open[packet_id] = ack
         self._queue.append(ack)
-        self._queued_ids.add(packet_id)
         return True
 
     @property
@@ -130,7 +159,7 @@ class Incoming:
 
     def _enqueue(self, ack: Ack, out: bytearray) -> None:
         self._queue.append(ack)
-        self._queued_ids.add(ack.packet_id)
+        ack.is_queued = True
         if ack.is_settled:
             self._flush(out)
 
@@ -140,31 +169,41 @@ class Incoming:
         Returns:
             Whether anything was written.
         """
+        # Whoever forgets the delivery meanwhile, it is held until it is taken.
+        self.held_bytes -= ack.size
         ack.is_settled = True
         queue = self._queue
         if not queue or queue[0] is not ack:
+            ack.let_go()
             return False
         self._flush(out)
         return True
+
+    def settle_later(self, ack: Ack) -> None:
+        """Mark a delivery as taken while there is no connection to acknowledge it on."""
+        self.held_bytes -= ack.size
+        ack.is_settled = True
+        ack.let_go()
 
     def abandon(self, ack: Ack, out: bytearray) -> None:
         """Leave a delivery unacknowledged, without holding back those behind it.
 
         The peer delivers it again on the next connection.
         """
+        self.held_bytes -= ack.size
+        ack.size = 0
         if self._open.get(ack.packet_id) is ack:
             del self._open[ack.packet_id]
         if ack in self._queue:
             self._queue.remove(ack)
-            self._queued_ids.discard(ack.packet_id)
+            ack.is_queued = False
             self._flush(out)
 
     def _flush(self, out: bytearray) -> None:
         queue = self._queue
-        while queue and queue[0].is_settled:
-            ack = queue.popleft()
+        while queue and (ack := queue[0]).is_settled:
+            queue.popleft()
             packet_id = ack.packet_id
-            self._queued_ids.discard(packet_id)
             del self._open[packet_id]
             if ack.reason:
                 # Only MQTT 5.0 has reasons; the shell lets nobody set one before.
@@ -172,6 +211,7 @@ class Incoming:
                 out += encode(cls(packet_id=packet_id, reason=ack.reason), 5)
             elif ack.qos == 1:
                 out += puback_bytes(packet_id)
+                continue
             else:
                 out += pubrec_bytes(packet_id)
             if ack.qos == 2 and ack.reason < 0x80:
@@ -192,8 +232,9 @@ class Incoming:
 
     def pause(self) -> None:
         """The connection is gone; the peer will repeat what it was not told about."""
+        for ack in self._queue:
+            ack.is_queued = False
         self._queue.clear()
-        self._queued_ids.clear()
 
     def forget(self) -> None:
         """The peer's session is gone; nothing of it will be repeated."""

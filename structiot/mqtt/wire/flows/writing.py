@@ -11,14 +11,19 @@ from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.flows.outbound import Write
 from structiot.mqtt.wire.messages import QOS_BITS, RETAIN
-from structiot.mqtt.wire.properties import ConnackProperties, PublishProperties
+from structiot.mqtt.wire.properties import (
+    ConnackProperties,
+    ConnectProperties,
+    PublishProperties,
+)
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["PublishWriter", "writer_for"]
+__all__ = ["PublishWriter", "writer_for", "writers_for"]
 
 NO_TOPIC = b"\x00\x00"
-# An alias costs three bytes, so a topic of three characters gains nothing.
-SHORTEST_ALIASED = 4
+# An alias costs three bytes, so a topic of three characters gains nothing; long ones
+# would cost memory for as long as the connection lasts.
+ALIASED_CHARS = range(4, 257)
 LONGEST_FAST = 127
 
 
@@ -72,7 +77,7 @@ class PublishWriter:
         elif (
             properties is None
             and len(self._aliased) < self._alias_maximum
-            and len(topic) >= SHORTEST_ALIASED
+            and len(topic) in ALIASED_CHARS
         ):
             alias = len(self._aliased) + 1
             known = PublishProperties(topic_alias=alias)
@@ -141,3 +146,21 @@ def writer_for(limits: ConnackProperties) -> Write:
         retain_available=limits.retain_available is not False,
         maximum_packet_bytes=limits.maximum_packet_bytes,
     ).write
+
+
+def writers_for(
+    limits: ConnectProperties, alias_maximum: int, *, may_overtake: bool
+) -> tuple[Write, Write]:
+    """Give the writers of QoS 0, and of QoS 1 and 2, for what a client has announced.
+
+    Where the former may overtake the latter, only QoS 0 has aliases: a packet that
+    introduces one has to come first.
+    """
+    aliases = min(limits.topic_alias_maximum or 0, alias_maximum)
+    longest = limits.maximum_packet_bytes
+    if not limits.topic_alias_maximum and not longest:
+        return encode_publish_into, encode_publish_into
+    write = PublishWriter(alias_maximum=aliases, maximum_packet_bytes=longest).write
+    if not may_overtake:
+        return write, write
+    return write, PublishWriter(maximum_packet_bytes=longest).write

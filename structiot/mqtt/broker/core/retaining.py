@@ -1,0 +1,91 @@
+"""Retained messages: kept while there is room, and until they expire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
+from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.retained import Retained, RetainedStore
+from structiot.mqtt.broker.core.warnings import Warnings
+from structiot.mqtt.wire.messages import Message
+
+if TYPE_CHECKING:
+    from structiot.mqtt.broker.core.journal import BrokerJournal
+
+__all__ = ["Retaining"]
+
+
+class Retaining:
+    """Knows the last retained message of each topic; a base of `Broker`.
+
+    Attributes:
+        limits: What clients may have.
+        clock: The present.
+        deadlines: When sessions and retained messages have to be looked at.
+        warnings: Tells the log which limits were reached.
+        ledger: What all clients hold.
+        journal: Notes what changes, when a store is in use.
+        retained: The last retained message of each topic.
+    """
+
+    def __init__(self, limits: BrokerLimits) -> None:
+        self.limits = limits
+        self.clock: Clock = Clock()
+        self.deadlines: Deadlines = Deadlines()
+        self.warnings: Warnings = Warnings(self.clock)
+        self.ledger: Ledger = Ledger(limits.all_bytes)
+        self.journal: BrokerJournal | None = None
+        self.retained: RetainedStore = RetainedStore(
+            max_items=limits.retained,
+            max_bytes=limits.retained_bytes,
+            ledger=self.ledger,
+        )
+
+    def can_retain(self, message: Message) -> bool:
+        """Tell whether a message would be kept; say in the log if not."""
+        if self.retained.has_room_for(message):
+            return True
+        self.retained.refused += 1
+        self.warnings.say(
+            "no room to retain a message of %r: there are %d retained messages of %d bytes",
+            message.topic[:64],
+            len(self.retained),
+            self.retained.held_bytes,
+        )
+        return False
+
+    def retain(self, message: Message, expires_at: float | None) -> None:
+        """Keep a message, or at least not the one before it, which is out of date."""
+        topic = message.topic
+        is_own = topic.startswith("$")
+        is_kept = message.payload and (is_own or self.can_retain(message))
+        self.deadlines.forget(topic)
+        self.retained.remove(topic)
+        if is_kept:
+            properties = message.properties
+            self.keep(
+                Retained(topic, message.payload, message.qos, properties, expires_at)
+            )
+        if self.journal is not None and not is_own:
+            self.journal.retained(topic)
+
+    def keep(self, item: Retained) -> None:
+        """Keep a retained message for as long as it lives."""
+        self.retained.add(item)
+        if item.expires_at is not None:
+            self.deadlines.add(item.topic, item.expires_at)
+
+    def expire_retained(self, topic: str) -> None:
+        """Forget a retained message whose time has come."""
+        item = self.retained.get(topic)
+        if item is None or item.expires_at is None:
+            return
+        if item.expires_at > self.clock.now:
+            self.deadlines.add(topic, item.expires_at)
+            return
+        self.deadlines.forget(topic)
+        self.retained.remove(topic)
+        if self.journal is not None:
+            self.journal.retained(topic)

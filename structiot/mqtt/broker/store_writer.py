@@ -1,0 +1,205 @@
+"""Has what changes in a broker written down, and lets go of what has waited for that.
+
+Bytes that depend on the store leave only after the commit of what they depend on: a
+publisher that has its acknowledgement finds the message again after any end of the
+process. Commits are made in a worker thread, one at a time, of all that has changed
+since the one before; while one is made the next collects.
+
+A disk that is full holds up those alone whom the store concerns. It is tried again each
+second, said once, counted in `failures`, and said again when it is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import anyio
+
+from structiot.errors import ConfigError
+from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.core.journal import BrokerJournal
+from structiot.mqtt.broker.core.records import Batch, ClockRow
+from structiot.mqtt.broker.core.restoring import restore
+from structiot.mqtt.broker.store import BrokerStore
+
+__all__ = ["StoreWriter", "open_store"]
+
+MANY_CHANGES = 20_000
+TRY_AGAIN_S = 1.0
+# How often is looked whether the machine's clock was set, and by how much that is.
+CLOCK_CHECK_S = 60.0
+CLOCK_WAS_SET_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class StoreClock:
+    """The store's clock: goes on with the broker's, whatever becomes of the machine's.
+
+    Args:
+        now_utc: The machine's clock.
+        last: What both showed when something was written last.
+    """
+
+    def __init__(self, now_utc: Callable[[], datetime], last: ClockRow | None) -> None:
+        self._now_utc = now_utc
+        utc_s = now_utc().timestamp()
+        store_s = utc_s
+        if last is not None:
+            # A clock that goes backwards tells nothing; that is as if no time had passed.
+            store_s = last.store_s + max(0.0, utc_s - last.utc_s)
+        self.offset_s: float = store_s - anyio.current_time()
+        self._written = last
+
+    def row(self) -> ClockRow:
+        """Tell what both clocks show, to be written down."""
+        store_s = anyio.current_time() + self.offset_s
+        self._written = ClockRow(store_s, self._now_utc().timestamp())
+        return self._written
+
+    @property
+    def was_set(self) -> bool:
+        """Whether the machine's clock has jumped since the last `row`."""
+        if self._written is None:
+            return True
+        store_s = anyio.current_time() + self.offset_s - self._written.store_s
+        utc_s = self._now_utc().timestamp() - self._written.utc_s
+        return abs(utc_s - store_s) > CLOCK_WAS_SET_S
+
+
+class StoreWriter:
+    """Commits what has changed, and lets the bytes leave that have waited for it.
+
+    Attributes:
+        failures: Attempts to write that have failed.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        journal: BrokerJournal,
+        store: BrokerStore,
+        clock: StoreClock,
+    ) -> None:
+        self.failures: int = 0
+        self._broker = broker
+        self._journal = journal
+        self._store = store
+        self._clock = clock
+        self._limiter = anyio.CapacityLimiter(1)
+        self._wanted = anyio.Event()
+        self._caught_up = anyio.Event()
+        self._is_committing = False
+        self._unwritten: Batch | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that who adds to it should not be read."""
+        return self._journal.changes > MANY_CHANGES
+
+    async def catch_up(self) -> None:
+        """Wait for the next commit."""
+        await self._caught_up.wait()
+
+    def flush(self) -> None:
+        """Have everything written that may leave, and made safe what has to be."""
+        self._broker.flush()
+        if self._journal and not self._is_committing:
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Commit whenever something has changed, until cancelled."""
+        while True:
+            with anyio.move_on_after(CLOCK_CHECK_S):
+                await self._wanted.wait()
+            self._wanted = anyio.Event()
+            if self._clock.was_set:
+                await self._commit()
+            # What has changed meanwhile, and what a flush has let follow.
+            while self._journal:
+                await self._commit()
+
+    def _cut(self) -> Batch:
+        batch = self._journal.cut(self._clock.offset_s)
+        batch.clock = self._clock.row()
+        return batch
+
+    async def _commit(self) -> None:
+        self._is_committing = True
+        journal = self._journal
+        try:
+            bound = journal.take_bound()
+            self._unwritten = self._cut()
+            await self._apply(self._unwritten)
+            self._unwritten = None
+        finally:
+            self._is_committing = False
+        for client, size in bound:
+            client.release(size, is_free=client not in journal.bound)
+        self._broker.flush()
+        self._caught_up.set()
+        self._caught_up = anyio.Event()
+
+    async def _apply(self, batch: Batch) -> None:
+        """Write a batch; a full disk is no reason to forget it."""
+        has_failed = False
+        while True:
+            try:
+                await anyio.to_thread.run_sync(
+                    self._store.apply, batch, limiter=self._limiter
+                )
+            except (sqlite3.Error, OSError) as exc:
+                self.failures += 1
+                if not has_failed:
+                    _log.error(
+                        "cannot write to the store %s: %s", self._store.path, exc
+                    )
+                has_failed = True
+                await anyio.sleep(TRY_AGAIN_S)
+            else:
+                if has_failed:
+                    _log.warning("the store %s is written again", self._store.path)
+                return
+
+    async def finish(self) -> None:
+        """Write the rest down, once `run` has ended; one attempt."""
+        batches = [one for one in (self._unwritten,) if one is not None]
+        batches.append(self._cut())
+        try:
+            for batch in batches:
+                await anyio.to_thread.run_sync(self._store.apply, batch)
+        except (sqlite3.Error, OSError, ConfigError):
+            _log.exception("the store %s does not have the latest", self._store.path)
+
+
+@asynccontextmanager
+async def open_store(
+    broker: Broker, path: str | Path, now_utc: Callable[[], datetime]
+) -> AsyncGenerator[StoreWriter]:
+    """Go on where a store ends, and write down what changes in the block.
+
+    It is entered before the first client is let in and left after the last has gone, so
+    that its last batch is the broker's last word.
+
+    Raises:
+        ConfigError: The file cannot be used.
+    """
+    run_sync = anyio.to_thread.run_sync
+    store = await run_sync(BrokerStore, path)
+    try:
+        snapshot = await run_sync(store.load)
+        clock = StoreClock(now_utc, snapshot.clock)
+        journal = restore(broker, snapshot, anyio.current_time(), clock.offset_s)
+        store_writer = StoreWriter(broker, journal, store, clock)
+        try:
+            yield store_writer
+        finally:
+            with anyio.CancelScope(shield=True):
+                await store_writer.finish()
+    finally:
+        store.close()

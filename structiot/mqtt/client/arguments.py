@@ -1,0 +1,84 @@
+"""What callers give: put into the form that the wire wants, or refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from structiot.errors import UsageError
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.topics import filter_fault
+
+__all__ = ["checked_filter", "checked_properties", "checked_qos", "name_of", "pairs_of"]
+
+_REPEATED = (tuple, list)
+
+
+def name_of(topic: str | Sequence[str]) -> str:
+    """Give a topic or filter as text.
+
+    Raises:
+        UsageError: It is neither text nor levels of text.
+    """
+    if isinstance(topic, str):
+        # A member of an enumeration is a str with a text of its own.
+        return str.__str__(topic)
+    try:
+        return "/".join(topic)
+    except TypeError:
+        message = f"a topic is a text, or its levels as texts, not {topic!r:.100}"
+        raise UsageError(message) from None
+
+
+def checked_filter(topic: str | Sequence[str]) -> str:
+    """Give a topic filter as text.
+
+    Raises:
+        UsageError: It is none.
+    """
+    name = name_of(topic)
+    fault = filter_fault(name)
+    if fault is not None:
+        raise UsageError(f"topic filter {name[:64]!r} {fault}")
+    return name
+
+
+def checked_qos(qos: object) -> int:
+    """Give a QoS.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if isinstance(qos, int) and 0 <= qos <= 2:
+        return qos
+    raise UsageError(f"QoS {qos!r:.100} does not exist; it is 0, 1 or 2")
+
+
+def checked_properties(properties: object) -> PublishProperties:
+    """Give the properties of a message, without what belongs to a connection.
+
+    Raises:
+        UsageError: They are of another class, or hold what no message can have and what
+            is needed before they are encoded.
+    """
+    if not isinstance(properties, PublishProperties):
+        given = type(properties).__name__
+        raise UsageError(f"properties are PublishProperties, not {given}")
+    expiry_s = properties.message_expiry_s
+    if expiry_s is not None and not isinstance(expiry_s, int):
+        raise UsageError(f"message_expiry_s is whole seconds, not {expiry_s!r:.100}")
+    return properties.end_to_end()
+
+
+def pairs_of(items: Iterable[Any], what: str) -> Iterator[tuple[Any, Any]]:
+    """Take pairs one by one.
+
+    Raises:
+        UsageError: There is something else among them, or there are none.
+    """
+    if not isinstance(items, Iterable):
+        raise UsageError(f"{what} are pairs in a list, not {items!r:.100}")
+    for item in items:
+        if not isinstance(item, _REPEATED) or len(item) != 2:
+            raise UsageError(f"{what} are pairs, not {item!r:.100}")
+        yield item[0], item[1]

@@ -1,0 +1,146 @@
+"""What stands in the README, in the pages and in docstrings runs as it stands there.
+
+Programs run in a house of their own: strips at 192.168.1.100 and .101, a broker at
+127.0.0.1 and one at broker.example, which has a certificate and knows the kitchen.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+import ssl
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import pytest
+import trustme
+from blockbuster import BlockBuster
+
+import structiot
+from structiot import Environment, open_mqttclient
+from structiot.devices import SYSTEM_ENVIRONMENT
+from structiot.mqtt.broker import Passwords, hash_password, open_broker
+from structiot.sim import sim_maxsmart_fleet
+from structiot.testing import MemoryNetwork
+from tests._support.documents import PAGES, Block, blocks, docstring_examples
+from tests._support.sources import ROOT, public_objects
+
+PYTHON = blocks("python")
+PROGRAMS = [block for block in PYTHON if block.why_not is None]
+FRAGMENTS = [block for block in PYTHON if block.why_not is not None]
+DOCSTRINGS = docstring_examples()
+FIRST_PROGRAM = next(one for one in PROGRAMS if one.path.name == "README.md")
+# Some programs run until they are ended, which somebody does after so long.
+ENOUGH_S = 60
+
+
+@pytest.fixture
+async def house(
+    virtual_time: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_blocks_the_loop: BlockBuster,
+) -> AsyncIterator[None]:
+    """Put everything there that the pages speak of; programs know of no other place."""
+    place = Environment(
+        network=MemoryNetwork(subnets=["192.168.1.0/24"]),
+        clock=virtual_time,
+        random=Random(0),
+    )
+    for name in Environment.__slots__:
+        monkeypatch.setattr(SYSTEM_ENVIRONMENT, name, getattr(place, name))
+    monkeypatch.setenv("MQTT_PASSWORD", "a word")
+    monkeypatch.syspath_prepend(ROOT / "examples" / "driver_package")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "examples" / "structiot.toml", tmp_path)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path("our-authority.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("broker.example").configure_cert(context)
+    users = Passwords({"kitchen": hash_password("a word")})
+    secure = open_broker("mqtts://broker.example", passwords=users, ssl_context=context)
+    # A small program may read its files before it does anything else.
+    nothing_blocks_the_loop.deactivate()
+    async with AsyncExitStack() as stack:
+        stack.callback(nothing_blocks_the_loop.activate)
+        await stack.enter_async_context(open_broker("mqtt://127.0.0.1:1883"))
+        await stack.enter_async_context(secure)
+        strips = sim_maxsmart_fleet(2, first_host="192.168.1.100")
+        await stack.enter_async_context(strips)
+        yield
+
+
+def public_names() -> dict[str, object]:
+    """Give the public names of all packages, without the packages."""
+    return {name.rpartition(".")[2]: found for name, found in public_objects().items()}
+
+
+async def run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a block; what it gives to `anyio.run` runs in the loop of the test."""
+    mains: list[Any] = []
+    monkeypatch.setattr(anyio, "run", lambda *given, **options: mains.append(given))
+    # An example in a docstring needs no imports.
+    space = public_names() if block.path.suffix == ".py" else {}
+    with anyio.move_on_after(ENOUGH_S):
+        done = eval(block.compiled(), {**space, "__name__": "__main__"})
+        if inspect.iscoroutine(done):
+            await done
+        for main, *arguments in mains:
+            await main(*arguments)
+
+
+@pytest.mark.parametrize("block", [*PROGRAMS, *DOCSTRINGS], ids=str)
+async def test_python_runs_as_it_stands(
+    house: None, block: Block, monkeypatch: pytest.MonkeyPatch
+):
+    await run(block, monkeypatch)
+
+
+@pytest.mark.parametrize("block", FRAGMENTS, ids=str)
+async def test_a_fragment_says_why_it_does_not_run(
+    house: None, block: Block, monkeypatch: pytest.MonkeyPatch
+):
+    assert block.why_not
+    with pytest.raises((NameError, ImportError, structiot.ConfigError)):
+        await run(block, monkeypatch)
+
+
+async def test_the_first_program_publishes_what_a_strip_draws(
+    house: None, monkeypatch: pytest.MonkeyPatch
+):
+    async with (
+        open_mqttclient("mqtt://127.0.0.1/") as client,
+        client.subscription("power/+", codec="float") as messages,
+    ):
+        await run(FIRST_PROGRAM, monkeypatch)
+        seen = [await anext(messages) for _ in range(12)]
+    assert {message.topic for message in seen} == {f"power/{n}" for n in range(1, 7)}
+    assert all(isinstance(message.data, float) for message in seen)
+
+
+def test_there_are_programs_in_the_readme_the_pages_and_the_docstrings():
+    assert {block.path.suffix for block in DOCSTRINGS} == {".py"}
+    folders = {block.path.parent.relative_to(ROOT).as_posix() for block in PROGRAMS}
+    assert {".", "docs/how_to", "docs/reference"} <= folders
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_that_is_included_is_run_elsewhere(page: Path):
+    included = re.findall(
+        r"\{literalinclude\} (\S+\.py)$", page.read_text(), re.MULTILINE
+    )
+    for path in included:
+        where = (page.parent / path).resolve().relative_to(ROOT)
+        assert where.parts[0] in {"examples", "tests"}
+
+
+@pytest.mark.parametrize("block", blocks("toml", "json"), ids=str)
+def test_what_is_not_python_can_be_read(block: Block):
+    {"toml": tomllib.loads, "json": json.loads}[block.kind](block.text)

@@ -310,22 +310,25 @@ devices = [{{ host = "{AT}", name = "NAME" }}]
 # ------------------------------------------------------------------ energy
 
 
-async def test_energy_is_what_the_energy_dashboard_takes(home):
-    device = kinds_device()
-    mqtt = {"uri": home.broker.uri, "base_topic": "kinds"}
-    async with home.assistant.connected() as api:
-        with with_driver("kinds", kinds_driver(device, "Kinds")):
-            config = load_config({"mqtt": mqtt, "kinds": {}})
-            async with open_gateway(config):
-                await anyio.sleep(2)
-                ids = await api.until_available("structiot_kinds_K1_", len(KINDS))
-                device.tell_state("energy", 12.75)
-                await energy_is_valid(
-                    api, [ids[f"structiot_kinds_K1_{key}"] for key in KWH_KEYS]
-                )
-
-
-KWH_KEYS = ("energy", "port_1_energy")
+async def test_energy_is_what_the_energy_dashboard_takes(story):
+    listed = {"host": AT, "name": "Desk"}
+    kinds, prefix = kinds_device(), "structiot_kinds_K1_"
+    mqtt = {"base_topic": f"{story.base}/energy"}
+    config = story.config(listed, mqtt=mqtt)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(with_driver("kinds", kinds_driver(kinds, "Kinds")))
+        await stack.enter_async_context(story.strip(AT, loads=[40.0] * 6))
+        await stack.enter_async_context(
+            open_gateway(
+                load_config({**config, "kinds": {}}), state_file=story.state_file
+            )
+        )
+        ids = await story.api.until_available(prefix, len(KINDS))
+        ids |= await story.api.until_available(story.unique_ids, 7)
+        kinds.tell_state("energy", 12.75)
+        meters = [ids[one] for one in ids if one.endswith("_energy")]
+        assert len(meters) == 2 + 7, "the meters of the strip's ports, and of all of it"
+        await energy_is_valid(story.api, meters)
 
 
 async def energy_is_valid(api: Api, meters: list[str]) -> None:

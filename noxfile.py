@@ -6,6 +6,7 @@ nox -s versions      the tests on each Python that is installed, pyenv's and uv'
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
+nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s hostile      peers that want harm; prints a table of the harm they did
 """
 
@@ -209,6 +210,13 @@ def interop(session: nox.Session) -> None:
     session.run("scripts/prepare.sh", "interop", external=True)
     install(session, "test")
     pytest(session, "-q", "tests/interop_mqtt", *session.posargs)
+
+
+@nox.session
+def home_assistant(session: nox.Session) -> None:
+    """Run Home Assistant beside the gateway; its own Python, 3.13, gets it from PyPI."""
+    install(session, "test")
+    pytest(session, "-q", "tests/home_assistant", *session.posargs)
 
 
 @nox.session

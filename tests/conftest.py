@@ -110,6 +110,15 @@ async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def state_stays_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have programs keep their state files with the tests' own files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("STATE_DIRECTORY", raising=False)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def network_stays_local() -> Iterator[None]:
     GUARD.is_on = True
     yield

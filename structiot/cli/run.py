@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from hashlib import sha256
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -11,6 +13,7 @@ import asyncclick as click
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
 from structiot.gateway import GatewayConfig, load_config, open_gateway
+from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
 
@@ -38,12 +41,21 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
         click.echo(f"{path} is fine")
         return
 
+    state_file = await anyio.to_thread.run_sync(_state_file_of, path)
+
     async def serve() -> None:
-        await _serve(config)
+        await _serve(config, state_file)
 
     await run_until_stopped(serve)
 
 
-async def _serve(config: GatewayConfig) -> None:
-    async with open_gateway(config):
+def _state_file_of(path: str) -> Path | None:
+    """Name the state file of a configuration: no two of them share one."""
+    file = Path(path).resolve()
+    digest = sha256(bytes(file)).hexdigest()[:8]
+    return default_state_file(f"{file.stem}-{digest}")
+
+
+async def _serve(config: GatewayConfig, state_file: Path | None) -> None:
+    async with open_gateway(config, state_file=state_file):
         await anyio.sleep_forever()

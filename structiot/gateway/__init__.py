@@ -8,8 +8,9 @@
 `config/` reads the settings, `drivers/` has one file a system, `entities/` maps the
 common model to topics and payloads. A `DriverRunner` keeps a system's driver running, a
 `GatewayDevice` one device open, its `DeviceTopics` on the broker and its commands in
-turn; the `DeviceDirectory` knows which place in topics is whose, the `Publisher` what
-shall stand on the broker, and the `Gateway` puts all of it together.
+turn; the `DeviceDirectory` knows which place in topics is whose, the `Announcer` what
+is announced to Home Assistant and what was left, the `Publisher` what shall stand on the
+broker, and the `Gateway` puts all of it together. `Records` in a `StateFile` outlast it.
 """
 
 from __future__ import annotations

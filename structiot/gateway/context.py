@@ -9,9 +9,11 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from structiot._kit.flow.backoff import Backoff
+from structiot.gateway.announcer import Announcer
 from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
+from structiot.gateway.records import Records
 from structiot.gateway.retrying import Retrying
 from structiot.model import DeviceInfo
 
@@ -30,6 +32,10 @@ class TopicSink(Protocol):
 
     def clear(self, topic: str) -> None:
         """Want a topic to have no retained message."""
+        ...
+
+    def clear_after(self, topic: str, *, after: str) -> None:
+        """Clear a topic once what is wanted on another one has been published."""
         ...
 
     def tell(self, topic: str, payload: str) -> None:
@@ -61,7 +67,8 @@ class GatewayContext:
         topics: The gateway's topics.
         sink: Where they are published.
         version: Version of structiot, for announcements.
-        announces: Whether devices announce themselves to Home Assistant.
+        records: What stands on the broker, and which source led to which device.
+        announcer: Announces devices, and clears what they leave.
         clock: Tells the time in UTC.
         random: Jitter of the delays.
         retry: When something that failed is tried again.
@@ -73,7 +80,8 @@ class GatewayContext:
     topics: Topics
     sink: TopicSink
     version: str
-    announces: bool
+    records: Records
+    announcer: Announcer
     clock: Callable[[], datetime]
     random: Random
     retry: Backoff

@@ -45,6 +45,7 @@ from structiot.gateway.events import (
     CommandFailed,
     DeviceUpdate,
 )
+from structiot.gateway.identified_device import IdentifiedDevice
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
 from structiot.model import (
@@ -72,15 +73,8 @@ _EVENTS_A_TURN = 16
 _log = logging.getLogger(__name__)
 
 
-class GatewayDevice:
-    """A device in the gateway's care.
-
-    Attributes:
-        source: Where it comes from.
-        system: Whose driver named it.
-        info: Who it is; None until it was opened once.
-        is_released: It was given up for good.
-    """
+class GatewayDevice(IdentifiedDevice):
+    """A device in the gateway's care."""
 
     def __init__(
         self,
@@ -91,13 +85,11 @@ class GatewayDevice:
         *,
         slug: str | None = None,
     ) -> None:
-        self.source: Source = source
-        self.system = system
-        self.info: DeviceInfo | None = None
-        self.is_released: bool = False
-        self._context = context
+        super().__init__(source, context, system)
         self._places = places
-        self._topics = DeviceTopics(context, self.label, slug)
+        self._topics = DeviceTopics(context, self.label, system)
+        if slug is not None:
+            self._topics.take_place(slug, is_chosen=False)
         self._device: Device | None = None
         self._is_open = False
         self._retrying = context.retrying()
@@ -107,18 +99,6 @@ class GatewayDevice:
         self._worker = CommandWorker(
             self.label, command_s=context.command_s, report=self._command_ended
         )
-
-    @property
-    def name(self) -> str:
-        """What people call it: the configured name, else its own, else where it is."""
-        own = self.info.name if self.info is not None else self.source.label
-        return self.source.name or own
-
-    @property
-    def label(self) -> str:
-        """What and where it is, for messages."""
-        name = self.source.name
-        return f"{name} ({self.source.label})" if name else self.source.label
 
     @property
     def slug(self) -> str | None:
@@ -161,10 +141,18 @@ class GatewayDevice:
 
     def release(self) -> None:
         """Give it up for good: close it and take it off the broker."""
+        self._end()
+        self._topics.withdraw()
+
+    def supersede(self) -> None:
+        """Give it up for another in its place, which clears what it leaves."""
+        self._end()
+        self._topics.leave("it has another place now")
+
+    def _end(self) -> None:
         self.is_released = True
         self._life.cancel()
         self._places.leave(self)
-        self._topics.withdraw()
 
     def forget(self) -> None:
         """Leave its place in topics as offline: another device is here now."""
@@ -258,8 +246,7 @@ class GatewayDevice:
     def _opened(self, device: Device) -> None:
         if self.is_released:
             raise LinkLost("it was released")
-        slug = self._places.claim(self, device.info)
-        self._topics.slug = slug
+        slug = self._take_place(device.info)
         self._topics.forgive()
         self._device = device
         self._is_open = True
@@ -319,12 +306,20 @@ class GatewayDevice:
     def _described_anew(self, device: Device) -> None:
         was_provisional = self.info is not None and self.info.is_provisional
         if was_provisional and not device.info.is_provisional:
-            self._topics.slug = self._places.claim(self, device.info)
+            self._take_place(device.info)
             _log.info("%s has said who it is: %s", self.label, device.info.id)
         self._describe(device)
 
+    def _take_place(self, info: DeviceInfo) -> str:
+        slug = self._places.claim(self, info)
+        if slug != self.slug:
+            self._topics.take_place(slug, is_chosen=True)
+        return slug
+
     def _describe(self, device: Device) -> None:
         self.info = device.info
+        if not (device.info.is_provisional or self.source.is_found):
+            self._context.records.remember(self.system, self.source.key, device.info)
         self._topics.describe(self.name, device.info, device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:

@@ -7,18 +7,20 @@ cannot be in, a key that is no topic level): that is said once and left out.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 
 from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.energy_totals import is_energy_total
+from structiot.gateway.entities.announcement import KEY
 from structiot.gateway.entities.components import component_of, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
 from structiot.gateway.entities.states import occurrence_payload, state_payload
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
+from structiot.gateway.records import DeviceRecord
 from structiot.model import (
     Availability,
     DeviceInfo,
@@ -31,7 +33,6 @@ from structiot.model import (
 
 __all__ = ["DeviceTopics"]
 
-_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
 _MAX_ENTITIES = 512
 _MAX_SAID = 32
 
@@ -48,8 +49,8 @@ class DeviceTopics:
         availability: Whether it can be reached, and since when.
     """
 
-    def __init__(self, context: GatewayContext, label: str, slug: str | None) -> None:
-        self.slug = slug
+    def __init__(self, context: GatewayContext, label: str, system: str) -> None:
+        self.slug: str | None = None
         self.entities: dict[str, Entity] = {}
         self.states: dict[str, State | None] = {}
         self.availability: Availability = Availability(
@@ -57,45 +58,59 @@ class DeviceTopics:
         )
         self._context = context
         self._label = label
+        self._system = system
         self._info: DeviceInfo | None = None
         self._counters: dict[str, StateChange] = {}
-        self._gone: dict[str, str] = {}
         self._nonsense: set[str] = set()
+        self._is_chosen = False
+
+    def take_place(self, slug: str, *, is_chosen: bool) -> None:
+        """Take a level in topics, from now on.
+
+        Args:
+            slug: The level.
+            is_chosen: It was chosen for the device, and is not its name.
+        """
+        self.slug = slug
+        self._is_chosen = is_chosen
+        root = self._context.topics.root(slug)
+        self._context.announcer.occupy(root, self._system, is_chosen=is_chosen)
 
     def describe(self, name: str, info: DeviceInfo, entities: Iterable[Entity]) -> None:
         """Announce what it has; take away what it no longer has."""
         self._info = info
         if self.slug is None:
             return
-        topics, sink = self._context.topics, self._context.sink
         given = list(islice(entities, _MAX_ENTITIES + 1))
         if len(given) > _MAX_ENTITIES:
             self.say_nonsense("entities", f"of over {_MAX_ENTITIES} entities, the last")
         present = {e.key: e for e in given[:_MAX_ENTITIES] if self._is_usable(e)}
-        for key, entity in self.entities.items():
-            if key not in present:
-                self._gone[key] = platform_of(entity)
-                while len(self._gone) > _MAX_ENTITIES:
-                    del self._gone[next(iter(self._gone))]
-                if key in self.states:
-                    del self.states[key]
-                    sink.clear(topics.state(self.slug, key))
+        for key in self.states.keys() - present.keys():
+            del self.states[key]
         self.entities = present
+        topics = self._context.topics
+        build = partial(
+            discovery_payload,
+            device=self.slug,
+            name=printable(name, most=100),
+            info=info,
+            entities=tuple(present.values()),
+            topics=topics,
+            version=self._context.version,
+        )
+        record = DeviceRecord(
+            root=topics.root(self.slug),
+            system=self._system,
+            id="" if info.is_provisional else info.id,
+            platforms={key: platform_of(entity) for key, entity in present.items()},
+            is_chosen=self._is_chosen,
+        )
         # Home Assistant would keep what is announced under a makeshift identity.
-        if self._context.announces and not info.is_provisional:
-            payload = discovery_payload(
-                device=self.slug,
-                name=printable(name, most=100),
-                info=info,
-                entities=present.values(),
-                topics=topics,
-                version=self._context.version,
-                gone=self._gone,
-            )
-            sink.retain(topics.discovery(self.slug), payload)
+        is_final = not info.is_provisional
+        self._context.announcer.show(record, build if is_final else None)
 
     def _is_usable(self, entity: Entity) -> bool:
-        if not _KEY.fullmatch(entity.key):
+        if not KEY.fullmatch(entity.key):
             self.say_nonsense(entity.key, f"{entity.key!r} is no key of an entity")
             return False
         try:
@@ -173,18 +188,15 @@ class DeviceTopics:
         self.show_availability(
             Availability(is_available=False, at_utc=at_utc, reason=reason)
         )
-        self.slug = None
         self.entities.clear()
         self.states.clear()
-        self._gone.clear()
+        if self.slug is not None:
+            self._context.announcer.leave(self._context.topics.root(self.slug))
+        self.slug = None
 
     def withdraw(self) -> None:
         """Take it off the broker for good."""
         if self.slug is None:
             return
-        topics, sink = self._context.topics, self._context.sink
-        sink.clear(topics.discovery(self.slug))
-        for key in self.states:
-            sink.clear(topics.state(self.slug, key))
-        sink.clear(topics.availability(self.slug))
+        self._context.announcer.withdraw(self._context.topics.root(self.slug))
         self.slug = None

@@ -38,7 +38,7 @@ class DeviceDirectory:
         """Make a device of a source; one with a name has its place at once."""
         slug = None
         if source.name:
-            slug = unique_slug(slug_of(source.name), self._by_slug)
+            slug = unique_slug(slug_of(source.name), self._by_slug.__contains__)
         device = GatewayDevice(source, self._context, self, system, slug=slug)
         if slug is not None:
             self._by_slug[slug] = device
@@ -69,7 +69,7 @@ class DeviceDirectory:
         if owner is not None and owner is not device:
             if device.source.is_found or not owner.source.is_found:
                 raise UsageError(f"it is the same device as {owner.label}")
-            owner.release()
+            owner.supersede()
         before = self._identities.get(device, [])
         if before and before != [identity]:
             self._forget(device, before)
@@ -77,9 +77,21 @@ class DeviceDirectory:
         self._identities[device] = [identity]
         slug = device.slug
         if slug is None:
-            slug = unique_slug(slug_of_device(info, device.source.name), self._by_slug)
+            slug = self._chosen(info)
             self._by_slug[slug] = device
         return slug
+
+    def _chosen(self, info: DeviceInfo) -> str:
+        """Give a device that has no name the place it has had, else a new one."""
+        announcer = self._context.announcer
+        slug = announcer.place_of(info)
+        if slug is not None and slug not in self._by_slug:
+            return slug
+        wanted = slug_of_device(info)
+        return unique_slug(
+            wanted,
+            lambda one: one in self._by_slug or announcer.is_reserved(one, info),
+        )
 
     def _forget(self, device: GatewayDevice, before: list[tuple[str, str]]) -> None:
         """Another device answers where this one was; only a given name stays."""

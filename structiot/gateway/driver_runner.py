@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -31,6 +31,14 @@ from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
 
 __all__ = ["DriverRunner"]
+
+
+class _Any(Container[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+ANY_IDENTITY = _Any()
 
 _START_S = 60.0
 
@@ -54,7 +62,7 @@ class DriverRunner:
         directory: DeviceDirectory,
         tasks: TaskGroup,
         *,
-        on_started: Callable[[str], None],
+        on_started: Callable[[], None],
     ) -> None:
         self._make = make
         self._context = context
@@ -76,10 +84,12 @@ class DriverRunner:
         )
         self._show("starting", "")
 
-    @property
-    def may_come_later(self) -> bool:
-        """Whether a device may turn up that is not known now."""
-        return self._started_at is None or self._finds_more
+    def candidates(self) -> Container[str]:
+        """Give the identities of devices that may still turn up."""
+        if self._started_at is None or self._finds_more:
+            return ANY_IDENTITY
+        known = {device.candidate for device in self._devices.values()}
+        return ANY_IDENTITY if "" in known else {one for one in known if one}
 
     # ------------------------------------------------------------ its life
 
@@ -147,7 +157,7 @@ class DriverRunner:
         device = self._devices.get(source.key)
         if device is not None and device.source.name != source.name:
             # Its place is that of its name: another name is another place.
-            device.release()
+            device.supersede()
         if device is not None and not device.is_released:
             device.replace_source(source)
             return device
@@ -177,7 +187,7 @@ class DriverRunner:
         for key in [key for key in self._devices if key not in self._added]:
             self._devices.pop(key).release()
         self._show_running()
-        self._on_started(self.status.system)
+        self._on_started()
 
     def share(
         self, label: str, open_it: Callable[[], AbstractAsyncContextManager[T]]

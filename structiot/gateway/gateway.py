@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager
 from importlib import metadata
 
@@ -14,6 +21,7 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
+from structiot.gateway.announcer import Announcer
 from structiot.gateway.commanding import error_payload, shown
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.context import GatewayContext
@@ -32,7 +40,7 @@ from structiot.gateway.events import (
     GatewayEvent,
 )
 from structiot.gateway.publisher import Publisher
-from structiot.gateway.stale_topics import StaleTopics
+from structiot.gateway.records import Records
 from structiot.gateway.state_file import StateFile
 from structiot.model import StateChange
 from structiot.mqtt import (
@@ -59,6 +67,7 @@ class Gateway:
     Attributes:
         config: Its settings.
         topics: Its topics.
+        state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
     """
 
@@ -79,8 +88,19 @@ class Gateway:
         self._tasks = tasks
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._connection: GatewayEvent | None = None
-        self._has_read_stale = False
+        self._has_read_earlier = False
+        self.state: StateFile = state
         self.publisher: Publisher = Publisher(client, self._connection_changed)
+        self._runners: dict[str, DriverRunner] = {}
+        records = Records(state)
+        self._announcer = Announcer(
+            topics,
+            self.publisher,
+            records,
+            announces=config.mqtt.discovery,
+            systems=self._runners.keys(),
+            candidates=self._candidates,
+        )
         self._energy = EnergyTotals(
             state.section("energy"), None if state.path is None else state.save
         )
@@ -88,7 +108,8 @@ class Gateway:
             topics=topics,
             sink=self.publisher,
             version=VERSION,
-            announces=config.mqtt.discovery,
+            records=records,
+            announcer=self._announcer,
             clock=environment.now_utc,
             random=environment.random,
             retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
@@ -97,13 +118,6 @@ class Gateway:
             emit=self._emit,
         )
         self._directory = DeviceDirectory(self._context)
-        self._runners: dict[str, DriverRunner] = {}
-        self._stale = StaleTopics(
-            self._context,
-            present=self._directory.by_slug,
-            systems=self._runners,
-            may_come_later=self._may_come_later,
-        )
 
     # ------------------------------------------------------------ what users see
 
@@ -164,8 +178,9 @@ class Gateway:
                 self._context,
                 self._directory,
                 tasks,
-                on_started=self._stale.clear,
+                on_started=self._announcer.settle_soon,
             )
+        tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self.publisher.run, name="structiot.gateway.connection")
         tasks.start_soon(self._take_commands, name="structiot.gateway.routing")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
@@ -198,9 +213,7 @@ class Gateway:
             _log.warning("Home Assistant's restarts will not be noticed: %s", exc)
 
     def _announce_again(self) -> None:
-        devices = self._directory.by_slug.items()
-        slugs = [slug for slug, device in devices if device.info is not None]
-        self.publisher.repeat(map(self.topics.discovery, slugs))
+        self.publisher.repeat(self._announcer.announced)
 
     # ------------------------------------------------------------ commands
 
@@ -246,10 +259,10 @@ class Gateway:
             self._connection = BrokerConnected()
             # Last, so that nobody takes what an earlier run left for the present.
             self.publisher.repeat([self.topics.gateway_availability])
-            if not self._has_read_stale:
-                self._has_read_stale = True
-                name = "structiot.gateway.stale_topics"
-                self._tasks.start_soon(self._read_stale, name=name)
+            if not self._has_read_earlier:
+                self._has_read_earlier = True
+                run, name = self._announcer.run, "structiot.gateway.announcer"
+                self._tasks.start_soon(run, self._client, name=name)
         else:
             next_ = "giving up"
             if event.retry_in_s is not None:
@@ -260,19 +273,9 @@ class Gateway:
             )
         self._emit(self._connection)
 
-    async def _read_stale(self) -> None:
-        try:
-            await self._stale.read(self._client)
-        except SubscribeRefused as exc:
-            _log.warning("what an earlier run left stays as it is: %s", exc)
-
-    def _may_come_later(self, system: str) -> bool:
-        """Tell whether a device of a system may turn up; of any, if it is not known."""
-        runners = self._runners
-        wanted = [runners[system]] if system in runners else []
-        if not system:
-            wanted = list(runners.values())
-        return any(runner.may_come_later for runner in wanted)
+    def _candidates(self, system: str) -> Container[str]:
+        runner = self._runners.get(system)
+        return () if runner is None else runner.candidates()
 
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:
@@ -284,5 +287,9 @@ class Gateway:
         last = [(self.topics.availability(slug), OFFLINE) for slug in slugs]
         last.append((self.topics.gateway_availability, OFFLINE))
         if self.config.gateway.forget_on_exit:
-            last += [(topic, "") for topic in self.publisher.wanted]
+            # Home Assistant complains of empty states while it has the entities.
+            topics = [*self._announcer.announced, *self.publisher.wanted]
+            last += [(topic, "") for topic in dict.fromkeys(topics)]
+            if self.is_connected:
+                self._context.records.forget()
         await self.publisher.say_goodbye(last, goodbye_s=self.config.gateway.goodbye_s)

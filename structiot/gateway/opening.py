@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from os import PathLike
 
 import anyio
 
@@ -30,6 +31,7 @@ _CLIENT_GOODBYE_S = 1.0
 async def open_gateway(
     config: GatewayConfig,
     *,
+    state_file: str | PathLike[str] | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Gateway]:
     """Serve every configured and found device on one MQTT broker.
@@ -43,6 +45,8 @@ async def open_gateway(
 
     Args:
         config: Settings, from `load_config`.
+        state_file: Where the gateway keeps what outlasts a restart, if the
+            configuration names no file; nowhere by default.
         environment: Network, host network, clock and chance; the system's by default;
             the devices are in the same.
 
@@ -54,7 +58,8 @@ async def open_gateway(
         CertificateRefused: The broker's certificate cannot be trusted.
         CommandRefused: The broker refuses the gateway or its subscriptions.
         ConnectFailed: The embedded broker cannot listen at its address.
-        ConfigError: The embedded broker cannot use its store or password file.
+        ConfigError: The embedded broker cannot use its store or password file, or the
+            state file is in use by another gateway.
 
     Example:
         >>> async with open_gateway(load_config("structiot.toml")) as gateway:
@@ -66,9 +71,12 @@ async def open_gateway(
     topics = Topics(
         base=mqtt.base_topic,
         discovery_prefix=mqtt.discovery_prefix,
-        gateway_id=config.gateway.id,
     )
     async with AsyncExitStack() as stack:
+        state = await StateFile.open(
+            config.gateway.state_file or state_file, environment=environment
+        )
+        stack.push_async_callback(_leave_state, state)
         broker, uri = None, mqtt.uri
         if uri is None:
             broker = await stack.enter_async_context(
@@ -85,8 +93,6 @@ async def open_gateway(
                 environment=environment,
             )
         )
-        state = await StateFile.open(config.gateway.state_file, environment=environment)
-        stack.push_async_callback(_leave_state, state)
         gateway = None
         try:
             async with service_group() as tasks:

@@ -45,6 +45,7 @@ class Publisher:
         self._on_connection = on_connection
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
+        self._clear_after: dict[str, dict[str, None]] = {}
         self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
         )
@@ -67,6 +68,13 @@ class Publisher:
         """Want a topic to have no retained message."""
         self._wanted.pop(topic, None)
         self._mark(topic)
+
+    def clear_after(self, topic: str, *, after: str) -> None:
+        """Clear a topic once what is wanted on another one has been published."""
+        if after in self._dirty:
+            self._clear_after.setdefault(after, {})[topic] = None
+        else:
+            self.clear(topic)
 
     def tell(self, topic: str, payload: str) -> None:
         """Publish something once, unless there is no connection for ten seconds."""
@@ -131,7 +139,11 @@ class Publisher:
         topic = next(iter(self._dirty))
         del self._dirty[topic]
         payload = self._wanted.get(topic, "")
-        await publish(topic, _encoded(payload), qos=_QOS, retain=True)
+        try:
+            await publish(topic, _encoded(payload), qos=_QOS, retain=True)
+        finally:
+            for old in self._clear_after.pop(topic, ()):
+                self.clear(old)
 
     async def say_goodbye(
         self, last: Iterable[tuple[str, str]], *, goodbye_s: float

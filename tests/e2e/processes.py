@@ -114,9 +114,19 @@ async def mosquitto_pub(port: int, topic: str, payload: str) -> None:
     await anyio.run_process([program, "-p", str(port), "-t", topic, "-m", payload])
 
 
-def announcement(lines: list[str], topic: str) -> Any:
-    """Find what was announced on a topic."""
+def told_on(lines: list[str], topic: str) -> Any:
+    """Find what was told on a topic last, as JSON."""
     for line in reversed(lines):
         if line.startswith(f"{topic} {{"):
             return json.loads(line.partition(" ")[2])
+    return None
+
+
+def announced(lines: list[str], device: str) -> Any:
+    """Find the announcement that points to a device's topics."""
+    topics = {line.partition(" ")[0] for line in lines if "/config {" in line}
+    for topic in topics:
+        one = told_on(lines, topic)
+        if one["availability"][1]["topic"] == f"structiot/{device}/availability":
+            return one
     return None

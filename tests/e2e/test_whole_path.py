@@ -19,11 +19,12 @@ from structiot.sim import MaxSmartSim, sim_maxsmart
 from tests._support.mosquitto import Mosquitto
 from tests.e2e.processes import (
     Running,
-    announcement,
+    announced,
     mosquitto_pub,
     mosquitto_sub,
     running,
     structiot,
+    told_on,
 )
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
@@ -164,9 +165,8 @@ async def check_what_is_shown(seen: Running, kitchen: MaxSmartSim) -> None:
         await seen.until_begin(f"structiot/{device}/total_power/state ")
         for port in PORTS:
             await seen.until_line(f"structiot/{device}/port_{port}/state ON")
-        topic = f"homeassistant/device/structiot_{device}/config"
         # Who subscribes late gets what is retained in no particular order.
-        told = await seen.until(partial(announcement, seen.lines, topic))
+        told = await seen.until(partial(announced, seen.lines, device))
         assert told["device"]["sw_version"] == firmware
         assert told["device"]["name"] == device.title()
         assert told["origin"]["name"] == "structiot"
@@ -208,7 +208,7 @@ async def check_a_killed_strip(
 async def check_a_port_that_does_not_exist(seen: Running, port: int) -> None:
     seen.forget()
     await mosquitto_pub(port, "structiot/kitchen/port_7/set", "ON")
-    told = await seen.until(lambda: announcement(seen.lines, "structiot/kitchen/error"))
+    told = await seen.until(lambda: told_on(seen.lines, "structiot/kitchen/error"))
     assert told["topic"] == "structiot/kitchen/port_7/set"
     assert told["payload"] == "ON"
     assert told["error"].endswith(

@@ -51,6 +51,11 @@ class BrokerWatch:
             now = self.latest.get(topic)
             raise AssertionError(f"{topic} is {now!r}, not {payload!r}") from None
 
+    async def until_there(self, topic: str) -> str:
+        """Wait until there is something on a topic, and give it."""
+        await self.until(lambda: self.latest.get(topic))
+        return self.latest[topic]
+
     async def until_told(self, topic: str) -> Any:
         """Wait until something new is told on a topic, and give it as JSON."""
         await self.until(lambda: topic in dict(self.seen))

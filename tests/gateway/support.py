@@ -10,15 +10,19 @@ from typing import Any
 
 import anyio
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayDevice, GatewayEvent
+from structiot.gateway.announcer import Announcer
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.drivers import Source
 from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
+from structiot.gateway.records import Records
+from structiot.gateway.state_file import StateFile
 from structiot.model import (
     Availability,
     Command,
@@ -32,7 +36,7 @@ from structiot.model import (
 )
 
 AT = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
-TOPICS = Topics(base="structiot", discovery_prefix="homeassistant", gateway_id="gw")
+TOPICS = Topics(base="structiot", discovery_prefix="homeassistant")
 INFO = DeviceInfo(id="SN1", system="maxsmart", name="STRIP", serial="SN1")
 ENTITIES: tuple[Entity, ...] = (
     Switch(key="port_1", name="Port 1"),
@@ -56,6 +60,10 @@ class TopicSink:
     def clear(self, topic: str) -> None:
         self.retained.pop(topic, None)
         self.history.append((topic, ""))
+
+    def clear_after(self, topic: str, *, after: str) -> None:
+        assert after in [seen for seen, _ in self.history]
+        self.clear(topic)
 
     def tell(self, topic: str, payload: str) -> None:
         self.told.append((topic, payload))
@@ -147,11 +155,22 @@ class AnyPlace:
 def context_of(
     sink: TopicSink, events: list[GatewayEvent] | None = None
 ) -> GatewayContext:
+    records = Records(StateFile(None, SYSTEM_ENVIRONMENT))
+    announcer = Announcer(
+        TOPICS,
+        sink,
+        records,
+        announces=True,
+        systems=("maxsmart",),
+        candidates=lambda _system: (),
+    )
+    announcer.is_read = True
     return GatewayContext(
         topics=TOPICS,
         sink=sink,
         version="0.1.0",
-        announces=True,
+        records=records,
+        announcer=announcer,
         clock=lambda: AT,
         random=Random(1),
         command_s=15.0,

@@ -34,7 +34,7 @@ from tests.gateway.support import (
 pytestmark = pytest.mark.virtual_time
 
 AVAILABILITY = "structiot/desk/availability"
-CONFIG = "homeassistant/device/gw_desk/config"
+CONFIG = "homeassistant/device/structiot_maxsmart_SN1/config"
 
 
 @pytest.fixture

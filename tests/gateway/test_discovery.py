@@ -7,15 +7,15 @@ have, kind by kind.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from structiot.errors import UsageError
+from structiot.gateway.entities.announcement import Announcement, read_announcement
 from structiot.gateway.entities.components import platform_of
-from structiot.gateway.entities.discovery import announced_topics, discovery_payload
+from structiot.gateway.entities.discovery import discovery_payload
 from structiot.gateway.entities.topics import Topics
 from structiot.model import (
     BinarySensor,
@@ -39,7 +39,7 @@ from structiot.model import (
 from tests._support.entity_kinds import entity_kinds
 from tests._support.golden import golden_json
 
-TOPICS = Topics(base="structiot", discovery_prefix="homeassistant", gateway_id="house")
+TOPICS = Topics(base="structiot", discovery_prefix="homeassistant")
 STRIP = DeviceInfo(
     id="SWP6000000000001",
     system="maxsmart",
@@ -159,7 +159,7 @@ def test_every_kind_of_entity_is_announced_by_the_names_of_home_assistant():
         name="Everything",
         info=DeviceInfo(id="abc", system="meross", name="x", via="hub"),
         entities=ALL,
-        topics=Topics(base="home/iot", discovery_prefix="ha", gateway_id="g"),
+        topics=Topics(base="home/iot", discovery_prefix="ha"),
         gone={"old": "switch"},
     )
     assert shown == golden_json("gateway/all_kinds")
@@ -239,23 +239,36 @@ def test_names_keep_their_letters():
     assert '"Küche"' in payload
 
 
-def test_the_object_id_has_only_what_home_assistant_allows():
-    topic = TOPICS.discovery("kitchen_2")
-    assert topic == "homeassistant/device/house_kitchen_2/config"
-    assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", topic)
-
-
 # ------------------------------------------------------- announcements read back
 
+TOPIC = TOPICS.discovery("structiot_maxsmart_SWP6000000000001")
 
-def test_an_own_announcement_names_its_retained_topics():
+
+def read(payload: bytes) -> Announcement | None:
+    return read_announcement(TOPIC, payload)
+
+
+def test_an_own_announcement_is_read_back():
     payload = json.dumps(golden_json("gateway/strip")).encode()
-    assert announced_topics(payload, device="kitchen", topics=TOPICS) == [
-        "structiot/kitchen/availability",
-        "structiot/kitchen/port_1/state",
-        "structiot/kitchen/port_1_power/state",
-        "structiot/kitchen/signal/state",
-    ]
+    assert read(payload) == Announcement(
+        topic=TOPIC,
+        base="structiot",
+        slug="kitchen",
+        system="maxsmart",
+        id="SWP6000000000001",
+        platforms={"port_1": "switch", "port_1_power": "sensor", "signal": "sensor"},
+    )
+
+
+def test_entities_that_were_taken_away_are_no_more():
+    announcement = golden_json("gateway/strip")
+    announcement["components"]["port_2"] = {"platform": "switch"}
+    found = read(json.dumps(announcement).encode())
+    assert found is not None
+    assert "port_2" not in found.platforms
+
+
+GATEWAY = {"topic": "structiot/gateway/availability"}
 
 
 @pytest.mark.parametrize(
@@ -264,17 +277,42 @@ def test_an_own_announcement_names_its_retained_topics():
         {"origin": {"name": "zigbee2mqtt"}},
         {"origin": None},
         {"availability": []},
-        {"availability": [{"topic": "other/gateway/availability"}]},
+        {"availability": [GATEWAY]},
+        {"availability": [GATEWAY] * 2},
+        {"availability": [GATEWAY, {"topic": "other/kitchen/availability"}]},
+        {"availability": [GATEWAY, {"topic": "structiot/a/b/availability"}]},
+        {"availability": [GATEWAY, {"topic": "structiot/+/availability"}]},
+        {"availability": [GATEWAY, {"topic": "structiot//availability"}]},
+        {"availability": [{"topic": "#/gateway/availability"}, {"topic": "#/a"}]},
+        {"availability": [{"topic": "/gateway/availability"}, {"topic": "/a"}]},
+        {"device": {"identifiers": ["0x00158d0001"]}},
+        {"device": {"identifiers": ["zigbee2mqtt_maxsmart_1"]}},
+        {"device": {"identifiers": ["structiot_+_1"]}},
+        {"device": {"identifiers": ["structiot_maxsmart_" + "1" * 300]}},
+        {"device": {}},
         {"components": 3},
+        {"components": {"a": 3}},
     ],
+    ids=str,
 )
 def test_an_announcement_of_others_is_not_ours(change):
     payload = json.dumps(golden_json("gateway/strip") | change).encode()
-    assert announced_topics(payload, device="kitchen", topics=TOPICS) == []
+    assert read(payload) is None
+
+
+@pytest.mark.parametrize("key", ["+", "#", "a/b", "\0", "\ud800", "", "k" * 65536])
+def test_no_key_of_anybody_becomes_a_topic(key: str):
+    announcement = golden_json("gateway/strip")
+    announcement["components"] = {key: {"platform": "switch", "name": "x"}}
+    found = read(json.dumps(announcement).encode())
+    assert found is not None
+    assert found.platforms == {}
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff", b"[]", b"null", b"{}", b"[" * 100_000], ids=range(6)
+    "payload",
+    [b"", b"\xff", b"[]", b"null", b"{}", b"[" * 100_000, b" " * 2_000_000],
+    ids=range(7),
 )
 def test_anything_else_on_a_discovery_topic_is_not_ours(payload: bytes):
-    assert announced_topics(payload, device="kitchen", topics=TOPICS) == []
+    assert read(payload) is None

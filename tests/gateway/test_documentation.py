@@ -70,16 +70,15 @@ def test_every_section_is_described():
 
 def test_the_topics_of_the_page_are_those_of_the_gateway():
     text = (REFERENCE / "topics.md").read_text("utf-8")
-    topics = Topics(
-        base="structiot", discovery_prefix="homeassistant", gateway_id="<gateway>"
-    )
+    topics = Topics(base="structiot", discovery_prefix="homeassistant")
+    announced = topics.discovery("device").replace("/device/config", "/<device>/config")
     for topic in (
         topics.gateway_availability,
         topics.availability("<device>"),
         topics.state("<device>", "<entity>"),
         topics.command("<device>", "<entity>"),
         topics.error("<device>"),
-        topics.discovery("<device>"),
+        announced.replace("<device>", "structiot_<system>_<id>"),
         topics.birth,
     ):
         assert f"| `{topic}` |" in text

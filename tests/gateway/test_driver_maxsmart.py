@@ -30,9 +30,14 @@ pytestmark = pytest.mark.virtual_time
 class Managed:
     source: Source
     info: DeviceInfo | None = None
+    serial: str | None = None
     is_available: bool = True
     reopened: int = 0
     is_released: bool = False
+
+    @property
+    def remembered_serial(self) -> str | None:
+        return self.info.serial if self.info is not None else self.serial
 
     def reopen(self) -> None:
         self.reopened += 1

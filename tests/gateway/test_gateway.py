@@ -42,7 +42,9 @@ async def test_two_strips_of_different_firmware_are_on_the_broker(mosquitto, bas
         for name, sim in zip(("kitchen", "desk"), sims, strict=True):
             assert watch.latest[f"{base}/{name}/port_1/state"] == "ON"
             assert watch.latest[f"{base}/{name}/port_1_power/state"] == "40.0"
-            config = json.loads(watch.latest[f"ha-{base}/device/house_{name}/config"])
+            identifier = f"structiot_maxsmart_{sim.serial}"
+            topic = f"ha-{base}/device/{identifier}/config"
+            config = json.loads(await watch.until_there(topic))
             assert config["device"]["name"] == name.title()
             assert config["device"]["sw_version"] == sim.family.firmware
             assert config["device"]["serial_number"] == sim.serial
@@ -222,12 +224,19 @@ async def test_a_strip_that_accepts_and_says_nothing_disturbs_nobody(mosquitto, 
 async def leave_behind(watch: BrokerWatch, base: str, **changes: Any) -> None:
     """Publish what a gateway that was killed leaves on the broker."""
     config = {
+        "device": {"identifiers": ["structiot_maxsmart_OLD"]},
         "origin": {"name": "structiot"},
-        "availability": [{"topic": f"{base}/gateway/availability"}],
-        "components": {"port_1": {}},
+        "availability": [
+            {"topic": f"{base}/gateway/availability"},
+            {"topic": f"{base}/old/availability"},
+        ],
+        "components": {"port_1": {"platform": "switch", "name": "Old"}},
     }
     for topic, payload in (
-        (f"ha-{base}/device/house_old/config", json.dumps(config | changes)),
+        (
+            f"ha-{base}/device/structiot_maxsmart_OLD/config",
+            json.dumps(config | changes),
+        ),
         (f"{base}/old/availability", "online"),
         (f"{base}/old/port_1/state", "ON"),
     ):
@@ -238,7 +247,7 @@ async def test_what_an_earlier_run_left_is_taken_away(mosquitto, base):
     async with watching(mosquitto.uri) as early:
         await leave_behind(early, base)
         async with served(mosquitto, base) as (_, watch, _):
-            await watch.until_is(f"ha-{base}/device/house_old/config", "")
+            await watch.until_is(f"ha-{base}/device/structiot_maxsmart_OLD/config", "")
             await watch.until_is(f"{base}/old/port_1/state", "")
             assert await watch.retained(f"{base}/old/#") == {}
 
@@ -250,7 +259,7 @@ async def test_what_may_still_turn_up_is_shown_as_offline(mosquitto, base):
         async with open_gateway(config_of(mosquitto.uri, base, section)):
             await watch.until_is(f"{base}/old/availability", "offline")
             retained = await watch.retained(f"ha-{base}/#")
-            assert f"ha-{base}/device/house_old/config" in retained
+            assert f"ha-{base}/device/structiot_maxsmart_OLD/config" in retained
 
 
 async def test_announcements_go_when_they_are_no_longer_wanted(mosquitto, base):
@@ -259,7 +268,7 @@ async def test_announcements_go_when_they_are_no_longer_wanted(mosquitto, base):
         section = {"discover": True, "broadcast": [HOST], "udp_port": 9}
         config = config_of(mosquitto.uri, base, section, discovery=False)
         async with open_gateway(config):
-            await watch.until_is(f"ha-{base}/device/house_old/config", "")
+            await watch.until_is(f"ha-{base}/device/structiot_maxsmart_OLD/config", "")
 
 
 async def test_what_others_announced_stays(mosquitto, base):

@@ -115,8 +115,9 @@ async def test_a_broker_that_refuses_the_password_ends_the_gateway(
 
 
 async def test_home_assistant_gets_announcements_again_when_it_starts(mosquitto, base):
-    async with served(mosquitto, base) as (_, watch, _):
-        topic = f"ha-{base}/device/house_kitchen/config"
+    async with served(mosquitto, base) as (_, watch, (strip,)):
+        topic = f"ha-{base}/device/structiot_maxsmart_{strip.serial}/config"
+        await watch.until_there(topic)
         count = [seen for seen, _ in watch.seen].count(topic)
         await watch.client.publish(f"ha-{base}/status", b"online", qos=1)
         await watch.until(lambda: [s for s, _ in watch.seen].count(topic) == count + 1)

@@ -254,7 +254,10 @@ async def test_released_devices_are_let_go_and_a_new_name_is_a_new_place():
 async def test_a_retained_announcement_of_anybody_ends_nothing(device, components):
     announcement = {
         "origin": {"name": "structiot"},
-        "availability": [{"topic": "structiot/gateway/availability"}],
+        "availability": [
+            {"topic": "structiot/gateway/availability"},
+            {"topic": f"structiot/{device}/availability"},
+        ],
         "components": components,
         "device": {"identifiers": ["structiot_evil_1"]},
     }

@@ -34,8 +34,11 @@ async def a_broker_with_leftovers(
     announcement = {
         "origin": {"name": "structiot"},
         "device": {"identifiers": [f"structiot_{system}_P1"]},
-        "availability": [{"topic": "structiot/gateway/availability"}],
-        "components": {"relay": {"platform": "switch"}},
+        "availability": [
+            {"topic": "structiot/gateway/availability"},
+            {"topic": "structiot/old/availability"},
+        ],
+        "components": {"relay": {"platform": "switch", "name": "Relay"}},
     }
     left = {CONFIG: json.dumps(announcement), AVAILABILITY: "online", STATE: "ON"}
     async with (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +11,14 @@ from hypothesis import strategies as st
 from structiot.gateway.entities.topics import (
     CommandTopic,
     Topics,
+    identifier_of,
     slug_of,
     slug_of_device,
     unique_slug,
 )
 from structiot.model import DeviceInfo
 
-TOPICS = Topics(base="home/iot", discovery_prefix="homeassistant", gateway_id="g1")
+TOPICS = Topics(base="home/iot", discovery_prefix="homeassistant")
 
 
 def test_every_topic_is_where_the_documentation_says():
@@ -26,8 +29,12 @@ def test_every_topic_is_where_the_documentation_says():
     assert TOPICS.event("desk", "bell") == "home/iot/desk/bell/event"
     assert TOPICS.error("desk") == "home/iot/desk/error"
     assert TOPICS.all_commands == "home/iot/+/+/set"
-    assert TOPICS.discovery("desk") == "homeassistant/device/g1_desk/config"
-    assert TOPICS.all_discovery == "homeassistant/device/+/config"
+    identifier = identifier_of("maxsmart", "SWP6001")
+    assert TOPICS.discovery(identifier) == (
+        "homeassistant/device/structiot_maxsmart_SWP6001/config"
+    )
+    assert TOPICS.all_discovery() == "homeassistant/device/+/config"
+    assert TOPICS.all_discovery("ha") == "ha/device/+/config"
     assert TOPICS.birth == "homeassistant/status"
 
 
@@ -55,18 +62,13 @@ def test_any_other_topic_is_no_command(topic: str):
     assert TOPICS.command_of(topic) is None
 
 
-def test_a_discovery_topic_is_known_by_its_gateway():
-    assert (
-        TOPICS.device_of_discovery("homeassistant/device/g1_desk_2/config") == "desk_2"
-    )
-    for other in (
-        "homeassistant/device/g2_desk/config",
-        "homeassistant/device/g1_/config",
-        "homeassistant/device/g1_Desk/config",
-        "homeassistant/sensor/g1_desk/config",
-        "homeassistant/device/g1_desk",
-    ):
-        assert TOPICS.device_of_discovery(other) is None
+@given(st.lists(st.text(), min_size=2, max_size=2, unique=True))
+def test_no_two_identities_are_announced_in_one_place(ids: list[str]):
+    topics = [TOPICS.discovery(identifier_of("maxsmart", id_)) for id_ in ids]
+    assert len(set(topics)) == 2
+    for topic in topics:
+        assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", topic)
+        assert len(topic) < 200
 
 
 @pytest.mark.parametrize(
@@ -95,20 +97,14 @@ def test_a_slug_is_plain_and_stays_as_it_is(name: str):
     assert slug_of(slug) == slug
 
 
-def test_a_device_is_called_by_its_configured_name():
-    info = DeviceInfo(id="i", system="maxsmart", name="STRIP", serial="SWP6001")
-    assert slug_of_device(info, "Desk 1") == "desk_1"
-
-
 def test_a_device_without_a_name_is_called_by_system_and_serial():
     info = DeviceInfo(id="i", system="maxsmart", name="STRIP", serial="SWP6001")
     assert slug_of_device(info) == "maxsmart_swp6001"
-    assert slug_of_device(info, "厨房") == "maxsmart_swp6001"
     without = DeviceInfo(id="AA:BB", system="maxsmart", name="STRIP")
     assert slug_of_device(without) == "maxsmart_aa_bb"
 
 
 def test_a_taken_name_gets_a_number():
-    assert unique_slug("desk", {}) == "desk"
-    assert unique_slug("desk", {"desk", "desk_2"}) == "desk_3"
-    assert unique_slug("gateway", {}) == "gateway_2"
+    assert unique_slug("desk", lambda _: False) == "desk"
+    assert unique_slug("desk", {"desk", "desk_2"}.__contains__) == "desk_3"
+    assert unique_slug("gateway", lambda _: False) == "gateway_2"

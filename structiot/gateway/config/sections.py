@@ -108,8 +108,7 @@ class GatewaySection(Section):
     """`[gateway]`: the gateway itself.
 
     Attributes:
-        id: Name of this gateway in discovery topics; each gateway on one broker
-            has its own.
+        id: Name of this gateway; each gateway on one broker has its own.
         state_file: File that keeps what shall outlast a restart, such as which device
             has which topics. By default `structiot run` has one below
             `~/.local/state/structiot`, and a program none. Relative to the

@@ -76,6 +76,15 @@ class ManagedDevice(Protocol):
         ...
 
     @property
+    def remembered_serial(self) -> str | None:
+        """Serial of the device that its source led to, now or in an earlier run.
+
+        A driver that finds this device at another address opens it there: a device is
+        known by its identity, not by its address. None if it is not known.
+        """
+        ...
+
+    @property
     def is_available(self) -> bool:
         """Whether it can be reached."""
         ...

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import anyio
 from pydantic import Field
 
 from structiot._kit.environment import Environment
-from structiot.errors import TransportError
+from structiot.errors import LinkLost, TransportError
 from structiot.gateway.config.fields import (
     DeviceId,
     DeviceName,
@@ -127,20 +127,22 @@ def _same_place_twice(table: Mapping[str, object]) -> Iterator[Finding]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Found:
-    """A strip that answered a search; its address may change.
+class _Strip:
+    """A strip in the gateway's care; it is known by its serial, its address may change.
 
     Attributes:
         host: Where it is.
         serial: Its serial, if it has ever told a readable one.
         mac: Its hardware address, likewise.
         managed: The strip in the gateway's care.
+        doubted_at: How many searches were over when another one answered in its place.
     """
 
     host: str
     serial: str | None = None
     mac: str | None = None
-    managed: ManagedDevice | None = field(default=None)
+    managed: ManagedDevice | None = None
+    doubted_at: int | None = None
 
     def is_same_as(self, device: DiscoveredMaxSmart) -> bool:
         """Whether a device is this strip: by serial, else MAC, else address."""
@@ -149,6 +151,20 @@ class _Found:
         if None not in (self.mac, device.mac):
             return self.mac == device.mac
         return self.host == device.host
+
+    def learn_serial(self) -> None:
+        """Take over the serial that the gateway knows, if this one has none."""
+        if self.serial is None and self.managed is not None:
+            self.serial = self.managed.remembered_serial
+
+    @property
+    def is_itself(self) -> bool:
+        """Whether it is reached, and is not another one that answers in its place."""
+        managed = self.managed
+        if managed is None or not managed.is_available:
+            return False
+        serial = managed.info.serial if managed.info is not None else None
+        return None in (serial, self.serial) or serial == self.serial
 
 
 class MaxSmartDriver:
@@ -160,8 +176,10 @@ class MaxSmartDriver:
     def __init__(self, section: MaxSmartSection, environment: Environment) -> None:
         self._section = section
         self._environment = environment
-        self._listed: list[ManagedDevice] = []
-        self._found: list[_Found] = []
+        self._listed: list[_Strip] = []
+        self._found: list[_Strip] = []
+        self._searches = 0
+        self._search_now = anyio.Event()
         self._trouble = ""
         self._is_crowded = False
 
@@ -176,11 +194,17 @@ class MaxSmartDriver:
     async def run(self, registry: DeviceRegistry) -> None:
         """Name the listed strips; with `discover`, search again and again."""
         for device in self._section.devices:
-            self._listed.append(registry.add(self._source_of(device)))
+            strip = _Strip(host=device.host)
+            self._listed.append(strip)
+            strip.managed = registry.add(self._source_of(device, strip))
+            strip.learn_serial()
         registry.started()
         while self._section.discover:
             await self._search(registry)
-            await anyio.sleep(self._section.discover_every_s)
+            self._searches += 1
+            with anyio.move_on_after(self._section.discover_every_s):
+                await self._search_now.wait()
+            self._search_now = anyio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -220,12 +244,13 @@ class MaxSmartDriver:
                 ],
             }
 
-    def _source_of(self, device: MaxSmartDeviceSection) -> Source:
+    def _source_of(self, device: MaxSmartDeviceSection, strip: _Strip) -> Source:
         section = self._section
 
-        def open_it() -> AbstractAsyncContextManager[Device]:
-            return maxsmart_device(
-                device.host,
+        @asynccontextmanager
+        async def open_it() -> AsyncGenerator[Device]:
+            async with maxsmart_device(
+                strip.host,
                 port=device.http_port or section.http_port,
                 udp_port=device.udp_port or section.udp_port,
                 name=device.name,
@@ -235,7 +260,9 @@ class MaxSmartDriver:
                 identify_s=_IDENTIFY_S,
                 watt_unit=device.watt_unit or section.watt_unit,
                 environment=self._environment,
-            )
+            ) as opened:
+                self._recognize(strip, opened.info.serial)
+                yield opened
 
         port = device.http_port or section.http_port
         return Source(
@@ -244,6 +271,29 @@ class MaxSmartDriver:
             open=open_it,
             name=device.name,
         )
+
+    def _recognize(self, strip: _Strip, serial: str | None) -> None:
+        """Refuse another strip in the place of a listed one until that was looked for.
+
+        Raises:
+            LinkLost: It is another one, and a search for the right one is under way.
+        """
+        strip.learn_serial()
+        if None in (strip.serial, serial) or strip.serial == serial:
+            strip.doubted_at = None
+            return
+        if strip.doubted_at is None:
+            strip.doubted_at = self._searches
+        if self._section.discover and self._searches == strip.doubted_at:
+            self._search_now.set()
+            raise LinkLost(f"it is {serial}; looking where {strip.serial} is now")
+        where = (
+            "which is not found" if self._section.discover else "which it was before"
+        )
+        _log.warning(
+            "the strip at %s is %s, not %s, %s", strip.host, serial, strip.serial, where
+        )
+        strip.serial, strip.doubted_at = serial, None
 
     async def _search(self, registry: DeviceRegistry) -> None:
         try:
@@ -263,11 +313,11 @@ class MaxSmartDriver:
             self._take(device, registry)
 
     def _take(self, device: DiscoveredMaxSmart, registry: DeviceRegistry) -> None:
-        if self._is_listed(device):
-            return
+        known = self._listed_as(device)
+        if known is None:
+            known = next((one for one in self._found if one.is_same_as(device)), None)
         name = device.name or "a strip"
-        found = next((one for one in self._found if one.is_same_as(device)), None)
-        if found is None and len(self._found) >= _MOST_FOUND:
+        if known is None and len(self._found) >= _MOST_FOUND:
             if not self._is_crowded:
                 self._is_crowded = True
                 _log.warning(
@@ -275,31 +325,33 @@ class MaxSmartDriver:
                     _MOST_FOUND,
                 )
             return
-        if found is None:
+        if known is None:
             _log.info("found %s at %s", name, device.host)
-            found = _Found(host=device.host, serial=device.serial, mac=device.mac)
+            found = _Strip(host=device.host, serial=device.serial, mac=device.mac)
             self._found.append(found)
             found.managed = registry.add(self._source_found(found))
             return
-        found.serial = found.serial or device.serial
-        found.mac = found.mac or device.mac
-        if found.host != device.host and not _is_available(found):
+        known.serial = known.serial or device.serial
+        known.mac = known.mac or device.mac
+        if known.host != device.host and not known.is_itself:
             # Another address from the router; had the old one still worked, this would
             # be a second way to the same strip.
             _log.info("%s has moved to %s", name, device.host)
-            found.host = device.host
-            if found.managed is not None:
-                found.managed.reopen()
+            known.host = device.host
+            if known.managed is not None:
+                known.managed.reopen()
 
-    def _is_listed(self, device: DiscoveredMaxSmart) -> bool:
-        if any(entry.host == device.host for entry in self._section.devices):
-            return True
-        infos = [managed.info for managed in self._listed if managed.info is not None]
-        return any(
-            device.serial is not None and info.serial == device.serial for info in infos
-        )
+    def _listed_as(self, device: DiscoveredMaxSmart) -> _Strip | None:
+        """Give the listed strip that this is: by serial, else by address."""
+        for strip in self._listed:
+            strip.learn_serial()
+        by_serial = (one for one in self._listed if one.serial == device.serial)
+        by_host = (one for one in self._listed if one.host == device.host)
+        if device.serial is not None and (found := next(by_serial, None)) is not None:
+            return found
+        return next(by_host, None)
 
-    def _source_found(self, found: _Found) -> Source:
+    def _source_found(self, found: _Strip) -> Source:
         section = self._section
 
         def open_it() -> AbstractAsyncContextManager[Device]:
@@ -321,7 +373,3 @@ class MaxSmartDriver:
             open=open_it,
             is_found=True,
         )
-
-
-def _is_available(found: _Found) -> bool:
-    return found.managed is not None and found.managed.is_available

@@ -1,43 +1,32 @@
 """One device's announcement to Home Assistant, in its device form. Pure.
 
-One retained message on `<prefix>/device/<gateway id>_<device>/config` describes the
-device, all of its entities (`components`) and where availability is told. A device
-is available when both the gateway and the device say so.
+One retained message on `<prefix>/device/<identifier>/config` describes the device, all of
+its entities (`components`) and where availability is told. A device is available when both
+the gateway and the device say so.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import Any
+from types import MappingProxyType
 
 from structiot.gateway.entities.components import component_of
-from structiot.gateway.entities.topics import Topics
+from structiot.gateway.entities.topics import Topics, identifier_of
 from structiot.model import DeviceInfo, Entity
 
-__all__ = [
-    "ORIGIN",
-    "announced_system",
-    "announced_topics",
-    "discovery_payload",
-    "identifier_of",
-]
+__all__ = ["MIGRATE", "ORIGIN", "discovery_payload"]
 
 ORIGIN = "structiot"
-_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
-_MAX_COMPONENTS = 512
+# What Home Assistant wants on an old topic, so that entities keep what users made of them.
+MIGRATE = '{"migrate_discovery": true}'
+_SUPPORT_URL = "https://pypi.org/project/structiot/"
 _PAIRS = range(0, 12, 2)
 _WEB = ("http://", "https://")
 
 
-def identifier_of(system: str, id_: str) -> str:
-    """Identify a device among all devices of all programs."""
-    return f"{ORIGIN}_{system}_{id_}"
-
-
 def discovery_payload(
+    gone: Mapping[str, str] = MappingProxyType({}),
     *,
     device: str,
     name: str,
@@ -45,22 +34,21 @@ def discovery_payload(
     entities: Iterable[Entity],
     topics: Topics,
     version: str,
-    gone: Mapping[str, str] | None = None,
 ) -> str:
     """Write the announcement of a device.
 
     Args:
+        gone: Platforms of entities it had before, by key, to be taken away.
         device: The device's level in topics.
         name: What people call the device.
         info: Who the device is.
         entities: What it has.
         topics: The gateway's topics.
         version: Version of structiot.
-        gone: Platforms of entities it had before, by key, to be taken away.
     """
     identifier = identifier_of(info.system, info.id)
     components: dict[str, object] = {
-        key: {"platform": platform} for key, platform in (gone or {}).items()
+        key: {"platform": platform} for key, platform in gone.items()
     }
     for entity in entities:
         components[entity.key] = component_of(
@@ -71,7 +59,11 @@ def discovery_payload(
         )
     payload = {
         "device": _device(identifier, name, info),
-        "origin": {"name": ORIGIN, "sw_version": version},
+        "origin": {
+            "name": ORIGIN,
+            "sw_version": version,
+            "support_url": _SUPPORT_URL,
+        },
         "components": components,
         "availability": [
             {"topic": topics.gateway_availability},
@@ -98,35 +90,3 @@ def _device(identifier: str, name: str, info: DeviceInfo) -> dict[str, object]:
         "configuration_url": info.url if (info.url or "").startswith(_WEB) else None,
     }
     return device | {key: value for key, value in optional.items() if value}
-
-
-def announced_topics(payload: bytes, *, device: str, topics: Topics) -> list[str]:
-    """Name the retained topics behind an announcement that this gateway once made.
-
-    Empty for the announcements of other programs and of other gateways, and for
-    anything that is no announcement at all.
-    """
-    try:
-        announcement: Any = json.loads(payload)
-        is_ours = (
-            announcement["origin"]["name"] == ORIGIN
-            and announcement["availability"][0]["topic"] == topics.gateway_availability
-        )
-        components = list(islice(announcement["components"], _MAX_COMPONENTS))
-        keys = [key for key in components if _KEY.fullmatch(key)]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return []
-    if not is_ours:
-        return []
-    states = [topics.state(device, key) for key in keys]
-    return [topics.availability(device), *states]
-
-
-def announced_system(payload: bytes) -> str:
-    """Name the system of a device that this gateway once announced; empty if unclear."""
-    try:
-        identifier = json.loads(payload)["device"]["identifiers"][0]
-        origin, system, _ = identifier.split("_", 2)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return ""
-    return str(system) if origin == ORIGIN else ""

@@ -7,16 +7,20 @@
 <base>/<device>/<entity>/set         what it shall be
 <base>/<device>/<entity>/event       what happens to it, told once and never retained
 <base>/<device>/error                why a command was not carried out
-<prefix>/device/<gateway id>_<device>/config    Home Assistant's device discovery
+<prefix>/device/<identifier>/config  Home Assistant's device discovery
 <prefix>/status                      Home Assistant's own birth message
+
+Where a device announces itself hangs on its identity alone: its name, its level in topics,
+the gateway and the gateway's own topics may change, and it is announced once all the same.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from structiot.model import DeviceInfo
 
@@ -26,6 +30,8 @@ __all__ = [
     "ONLINE",
     "CommandTopic",
     "Topics",
+    "gateway_availability",
+    "identifier_of",
     "slug_of",
     "slug_of_device",
     "unique_slug",
@@ -36,7 +42,9 @@ OFFLINE = "offline"
 GATEWAY_LEVEL = "gateway"
 _LONGEST_SLUG = 100
 _LONGEST_NAME = 1000
+_LONGEST_OBJECT_ID = 100
 _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
+_NO_OBJECT_ID = re.compile(r"[^A-Za-z0-9_-]")
 # Letters that Unicode does not take apart into a plain one and an accent.
 _PLAIN_FOR = str.maketrans(
     {
@@ -68,36 +76,28 @@ class Topics:
     Attributes:
         base: First level or levels of the gateway's own topics.
         discovery_prefix: First level or levels of Home Assistant's.
-        gateway_id: Name of the gateway in discovery topics.
     """
 
     base: str
     discovery_prefix: str
-    gateway_id: str
 
     @property
     def gateway_availability(self) -> str:
         """Whether the gateway runs; also the topic of its will."""
-        return f"{self.base}/{GATEWAY_LEVEL}/availability"
+        return gateway_availability(self.base)
 
     def driver(self, system: str) -> str:
         """Whether a system is served, and why not."""
         return f"{self.base}/{GATEWAY_LEVEL}/drivers/{system}"
-
-    def system_of_driver(self, topic: str) -> str | None:
-        """Give the system that a driver's topic is about, else None."""
-        head = self.driver("")
-        return topic[len(head) :] if topic.startswith(head) else None
 
     @property
     def all_commands(self) -> str:
         """The filter that matches every command."""
         return f"{self.base}/+/+/set"
 
-    @property
-    def all_discovery(self) -> str:
+    def all_discovery(self, prefix: str | None = None) -> str:
         """The filter that matches every announced device, of other programs as well."""
-        return f"{self.discovery_prefix}/device/+/config"
+        return f"{prefix or self.discovery_prefix}/device/+/config"
 
     @property
     def birth(self) -> str:
@@ -124,9 +124,13 @@ class Topics:
         """What an entity shall be."""
         return f"{self.base}/{device}/{entity}/set"
 
-    def discovery(self, device: str) -> str:
-        """Where a device announces itself."""
-        return f"{self.discovery_prefix}/device/{self.gateway_id}_{device}/config"
+    def discovery(self, identifier: str) -> str:
+        """Where the device with this identifier announces itself."""
+        return f"{self.discovery_prefix}/device/{_object_id(identifier)}/config"
+
+    def root(self, device: str) -> str:
+        """The levels that all topics of a device begin with."""
+        return f"{self.base}/{device}"
 
     def command_of(self, topic: str) -> CommandTopic | None:
         """Take a command's topic apart; None if it is none of this gateway."""
@@ -138,14 +142,24 @@ class Topics:
             return None
         return CommandTopic(levels[0], levels[1])
 
-    def device_of_discovery(self, topic: str) -> str | None:
-        """Give the device that a discovery topic of this gateway is for, else None."""
-        head, tail = f"{self.discovery_prefix}/device/{self.gateway_id}_", "/config"
-        if not (topic.startswith(head) and topic.endswith(tail)):
-            return None
-        device = topic[len(head) : -len(tail)]
-        is_one = bool(device) and device == slug_of(device) and device != GATEWAY_LEVEL
-        return device if is_one else None
+
+def gateway_availability(base: str) -> str:
+    """Name the topic by which the gateway with this base topic says that it runs."""
+    return f"{base}/{GATEWAY_LEVEL}/availability"
+
+
+def identifier_of(system: str, id_: str) -> str:
+    """Identify a device among all devices of all programs."""
+    return f"structiot_{system}_{id_}"
+
+
+def _object_id(identifier: str) -> str:
+    """Write an identifier with what Home Assistant takes in a topic, and no two alike."""
+    plain = _NO_OBJECT_ID.sub("_", identifier)[:_LONGEST_OBJECT_ID]
+    if plain == identifier:
+        return plain
+    digest = sha256(identifier.encode(errors="surrogatepass")).hexdigest()
+    return f"{plain}_{digest[:8]}"
 
 
 def slug_of(name: str) -> str:
@@ -157,20 +171,19 @@ def slug_of(name: str) -> str:
     return _NOT_PLAIN.sub("_", plain)[:_LONGEST_SLUG].strip("_")
 
 
-def slug_of_device(info: DeviceInfo, name: str | None = None) -> str:
-    """Name a device in topics: by its configured name, else by system and serial.
+def slug_of_device(info: DeviceInfo) -> str:
+    """Name a device in topics that has no configured name: by system and serial.
 
     The name that the device itself has is not used: people change it, and a topic
     that changes loses its history.
     """
-    by_name = slug_of(name) if name else ""
-    return by_name or slug_of(f"{info.system} {info.serial or info.id}")
+    return slug_of(f"{info.system} {info.serial or info.id}")
 
 
-def unique_slug(wanted: str, taken: Container[str]) -> str:
+def unique_slug(wanted: str, is_taken: Callable[[str], bool]) -> str:
     """Give the wanted slug, with a number if it is taken."""
     slug, number = wanted, 2
-    while slug in taken or slug == GATEWAY_LEVEL:
+    while slug == GATEWAY_LEVEL or is_taken(slug):
         slug = f"{wanted}_{number}"
         number += 1
     return slug

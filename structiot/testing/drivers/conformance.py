@@ -57,7 +57,7 @@ __all__ = ["DriverConformance"]
 # Long enough for what comes with every poll; a driver may poll each second.
 _WATCHED_S = 300.0
 _KEY = re.compile(r"[A-Za-z0-9_]+")
-_TOPICS = Topics(base="t", discovery_prefix="ha", gateway_id="gw")
+_TOPICS = Topics(base="t", discovery_prefix="ha")
 
 
 @pytest.mark.usefixtures("virtual_time")

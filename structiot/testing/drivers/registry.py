@@ -33,6 +33,8 @@ class FakeManagedDevice:
     Attributes:
         source: Where it comes from; the latest, if its key was added again.
         info: Who it is; None until it was opened once.
+        remembered_serial: Serial of the device that its source led to, if that is known;
+            a test may set it.
         is_available: What the driver is told; a test may set it.
         reopened: How often the driver called `reopen`.
         is_released: The driver gave it up.
@@ -41,6 +43,7 @@ class FakeManagedDevice:
     def __init__(self, source: Source) -> None:
         self.source: Source = source
         self.info: DeviceInfo | None = None
+        self.remembered_serial: str | None = None
         self.is_available: bool = False
         self.reopened: int = 0
         self.is_released: bool = False
@@ -63,6 +66,7 @@ class FakeManagedDevice:
                 )
             device = await stack.enter_async_context(self.source.open())
             self.info = device.info
+            self.remembered_serial = device.info.serial or self.remembered_serial
             self.is_available = True
             try:
                 yield device

@@ -1,0 +1,72 @@
+"""Who a device in the gateway's care is, and who it may be before it has said so."""
+
+from __future__ import annotations
+
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.drivers.driver import Source
+from structiot.model import DeviceInfo
+
+__all__ = ["IdentifiedDevice"]
+
+
+class IdentifiedDevice:
+    """What is known of a device, from itself and from an earlier run.
+
+    Attributes:
+        source: Where it comes from.
+        system: Whose driver named it.
+        info: Who it is; None until it was opened once.
+        is_released: It was given up for good.
+    """
+
+    def __init__(self, source: Source, context: GatewayContext, system: str) -> None:
+        self.source: Source = source
+        self.system: str = system
+        self.info: DeviceInfo | None = None
+        self.is_released: bool = False
+        self._context = context
+
+    @property
+    def name(self) -> str:
+        """What people call it: the configured name, else its own, else where it is."""
+        own = self.info.name if self.info is not None else self.source.label
+        return self.source.name or own
+
+    @property
+    def label(self) -> str:
+        """What and where it is, for messages."""
+        name = self.source.name
+        return f"{name} ({self.source.label})" if name else self.source.label
+
+    @property
+    def slug(self) -> str | None:
+        """Its level in topics; None until that is known."""
+        raise NotImplementedError
+
+    @property
+    def remembered_serial(self) -> str | None:
+        """Serial of the device that its source led to, now or in an earlier run."""
+        if self.info is not None and self.info.serial:
+            return self.info.serial
+        return self._remembered()[1] or None
+
+    @property
+    def candidate(self) -> str | None:
+        """Identity that it may turn out to have; empty for any, None if it is known."""
+        if self.is_released or (self.info and not self.info.is_provisional):
+            return None
+        return self._remembered()[0]
+
+    def _remembered(self) -> tuple[str, str]:
+        """Give id and serial, empty if they are not known.
+
+        Without a state file, it is the one that was announced with its name.
+        """
+        records, topics = self._context.records, self._context.topics
+        found = records.remembered(self.system, self.source.key)
+        if found is not None or self.slug is None:
+            return found or ("", "")
+        record = records.at(topics.root(self.slug))
+        if record is None or record.system != self.system:
+            return "", ""
+        return record.id, record.id

@@ -1,0 +1,268 @@
+"""What this gateway has put on the broker, device by device, kept in its state file.
+
+A record stands for the topics of one device below one root (`structiot/kitchen`) and for its
+announcement. It is written before it is used, so what an earlier run left is known even if
+it was killed, and whatever has been renamed since. Beside the records stands which device
+each listed source led to: who is listed by address is known by serial from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from structiot.gateway.entities.announcement import KEY, Announcement
+from structiot.gateway.entities.topics import slug_of
+from structiot.gateway.state_file import StateFile
+from structiot.model import DeviceInfo
+
+__all__ = ["DeviceRecord", "Records"]
+
+_DEVICES = "devices"
+_SOURCES = "sources"
+_PLACES = "places"
+_CLEARED = "cleared"
+_MAX_RECORDS = 50_000
+_MAX_SOURCES = 50_000
+_MAX_CLEARED = 10_000
+_MAX_PLACES = 20
+
+Identity = tuple[str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class DeviceRecord:
+    """One device's topics on the broker.
+
+    Attributes:
+        root: What its topics begin with; that of its announcement if it has no others.
+        system: Its system.
+        id: Its identity in its system; empty while that is not known.
+        platforms: Platform of each entity, by key.
+        config: Where it is announced; empty if it is not.
+        is_chosen: Its level in topics was chosen for it, and is not its name.
+        gone: Entities that it has no more, and whose states are still there.
+        removed: Those whose states are not; their announcement says that they are gone.
+    """
+
+    root: str
+    system: str
+    id: str = ""
+    platforms: dict[str, str] = field(default_factory=dict)
+    config: str = ""
+    is_chosen: bool = False
+    gone: dict[str, str] = field(default_factory=dict)
+    removed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> Identity:
+        """System and identity."""
+        return self.system, self.id
+
+    @property
+    def base(self) -> str:
+        """The base topic that it is below."""
+        return self.root.rpartition("/")[0]
+
+    @property
+    def slug(self) -> str:
+        """Its level in topics."""
+        return self.root.rpartition("/")[2]
+
+    @property
+    def has_topics(self) -> bool:
+        """Whether it stands for more than an announcement."""
+        return self.root != self.config
+
+    @property
+    def availability(self) -> str:
+        """Where it says whether it can be reached."""
+        return f"{self.root}/availability"
+
+    def state(self, key: str) -> str:
+        """Where it says what an entity is."""
+        return f"{self.root}/{key}/state"
+
+    @property
+    def topics(self) -> list[str]:
+        """Its retained topics but the announcement."""
+        if not self.has_topics:
+            return []
+        keys = self.platforms | self.gone
+        return [self.availability, *map(self.state, keys)]
+
+    @classmethod
+    def announced(cls, one: Announcement) -> DeviceRecord:
+        """Give what stands behind an announcement."""
+        defaults = {slug_of(f"{one.system} {one.id}")}
+        return cls(
+            root=f"{one.base}/{one.slug}",
+            system=one.system,
+            id=one.id,
+            platforms=dict(one.platforms),
+            config=one.topic,
+            is_chosen=one.slug.rstrip("0123456789").rstrip("_") in defaults
+            or one.slug in defaults,
+        )
+
+
+class Records:
+    """The records of one gateway, by root and by identity.
+
+    Args:
+        state: Where they are kept.
+    """
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+        self._devices = state.section(_DEVICES)
+        self._sources = state.section(_SOURCES)
+        self._places = state.section(_PLACES)
+        self._cleared = state.section(_CLEARED)
+        self._cleared_before = dict.fromkeys(self._cleared)
+        self._by_root: dict[str, DeviceRecord] = {}
+        self._by_identity: dict[Identity, dict[str, None]] = {}
+        for root, given in list(self._devices.items())[:_MAX_RECORDS]:
+            record = _read(root, given)
+            if record is None:
+                del self._devices[root]
+            else:
+                self._index(record)
+
+    def __len__(self) -> int:
+        return len(self._by_root)
+
+    def __iter__(self) -> Iterator[DeviceRecord]:
+        return iter(list(self._by_root.values()))
+
+    def at(self, root: str) -> DeviceRecord | None:
+        """Give the record of a root."""
+        return self._by_root.get(root)
+
+    def of(self, system: str, id_: str) -> list[DeviceRecord]:
+        """Give the records of a device."""
+        roots = self._by_identity.get((system, id_), ()) if id_ else ()
+        return [self._by_root[root] for root in roots]
+
+    def put(self, record: DeviceRecord) -> None:
+        """Keep a record in place of that of the same root."""
+        self._unindex(record.root)
+        self._index(record)
+        if self._cleared:
+            for topic in (record.config, *record.topics):
+                self._cleared.pop(topic, None)
+                self._cleared_before.pop(topic, None)
+        written = {
+            "system": record.system,
+            "id": record.id,
+            "platforms": dict(record.platforms),
+            "config": record.config,
+            "chosen": record.is_chosen,
+        }
+        if self._devices.get(record.root) != written:
+            self._devices[record.root] = written
+            self._state.save_soon()
+
+    def drop(self, record: DeviceRecord) -> None:
+        """Forget a record."""
+        self._unindex(record.root)
+        if self._devices.pop(record.root, None) is not None:
+            self._state.save_soon()
+
+    def forget(self) -> None:
+        """Forget all records: nothing of them is on the broker any more."""
+        for record in self:
+            self.drop(record)
+
+    def _index(self, record: DeviceRecord) -> None:
+        self._by_root[record.root] = record
+        self._by_identity.setdefault(record.identity, {})[record.root] = None
+
+    def _unindex(self, root: str) -> None:
+        record = self._by_root.pop(root, None)
+        if record is not None:
+            roots = self._by_identity[record.identity]
+            del roots[root]
+            if not roots:
+                del self._by_identity[record.identity]
+
+    # ------------------------------------------------------------ what goes
+
+    def clears(self, topic: str) -> None:
+        """Remember a topic that is taken off the broker, until the next run has, too."""
+        self._cleared_before.pop(topic, None)
+        if len(self._cleared) < _MAX_CLEARED and topic not in self._cleared:
+            self._cleared[topic] = 0
+            self._state.save_soon()
+
+    def take_cleared(self) -> list[str]:
+        """Give what the run before took off, and is not in use again.
+
+        It may have been killed before that was published.
+        """
+        topics = list(self._cleared_before)
+        self._cleared_before.clear()
+        for topic in topics:
+            self._cleared.pop(topic, None)
+        return topics
+
+    # ------------------------------------------------------------ sources
+
+    def remember(self, system: str, source: str, info: DeviceInfo) -> None:
+        """Remember which device a listed source led to."""
+        key, found = f"{system} {source}", {"id": info.id, "serial": info.serial or ""}
+        if self._sources.get(key) == found:
+            return
+        self._sources.pop(key, None)
+        while len(self._sources) >= _MAX_SOURCES:
+            del self._sources[next(iter(self._sources))]
+        self._sources[key] = found
+        self._state.save_soon()
+
+    def remembered(self, system: str, source: str) -> tuple[str, str] | None:
+        """Give id and serial of the device that a source led to last, if one did."""
+        found = self._sources.get(f"{system} {source}")
+        if not isinstance(found, dict):
+            return None
+        id_, serial = found.get("id"), found.get("serial")
+        return (str(id_), str(serial or "")) if id_ else None
+
+    # ------------------------------------------------------------ places
+
+    def places(self, kind: str, present: str) -> list[str]:
+        """Give what the gateway has used as `"base"` or `"prefix"`, the present one last."""
+        known: Any = self._places.get(kind)
+        if not isinstance(known, list):
+            known = []
+        used = [one for one in known[-_MAX_PLACES:] if isinstance(one, str)]
+        return [*dict.fromkeys(one for one in used if one != present), present]
+
+    def keep_places(self, kind: str, places: list[str]) -> None:
+        """Remember what is used, and what was used and still has something of ours."""
+        if self._places.get(kind) != places:
+            self._places[kind] = places
+            self._state.save_soon()
+
+
+def _read(root: str, given: Any) -> DeviceRecord | None:  # noqa: ANN401 - JSON
+    """Read a record; None if it is none: the file may be anybody's."""
+    if not isinstance(given, Mapping):
+        return None
+    texts = [given.get(name) for name in ("system", "id", "config")]
+    platforms = given.get("platforms")
+    if not isinstance(platforms, Mapping):
+        return None
+    if not all(isinstance(text, str) for text in [*texts, *platforms.values()]):
+        return None
+    system, id_, config = map(str, texts)
+    if not all(KEY.fullmatch(key) for key in platforms):
+        return None
+    return DeviceRecord(
+        root=root,
+        system=system,
+        id=id_,
+        config=config,
+        platforms=dict(platforms),
+        is_chosen=given.get("chosen") is True,
+    )

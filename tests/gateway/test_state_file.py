@@ -1,0 +1,165 @@
+"""What outlasts a restart, and what becomes of a file that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from structiot._kit.flow.tasks import service_group
+from structiot.errors import ConfigError
+from structiot.gateway.state_file import StateFile, default_state_file
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "of" / "house.json"
+
+
+async def reopened(file: Path) -> StateFile:
+    state = await StateFile.open(file)
+    state.close()
+    return state
+
+
+async def test_sections_come_back(file):
+    state = await StateFile.open(file)
+    state.section("energy")["kitchen"] = 12.5
+    await state.save()
+    state.close()
+    state.close()
+    again = await reopened(file)
+    assert again.section("energy") == {"kitchen": 12.5}
+    assert again.section("other") == {}
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_without_a_path_it_is_in_memory():
+    state = await StateFile.open(None)
+    state.section("energy")["kitchen"] = 1
+    await state.save()
+    assert state.section("energy") == {"kitchen": 1}
+
+
+async def test_it_is_written_soon_and_once_a_second(file):
+    state = await StateFile.open(file)
+    async with service_group() as tasks:
+        tasks.start_soon(state.run)
+        for number in range(100):
+            state.section("a")["n"] = number
+            state.save_soon()
+            await anyio.sleep(0.05)
+        await anyio.sleep(2)
+    state.close()
+    assert (await reopened(file)).section("a") == {"n": 99}
+
+
+BROKEN = {
+    "truncated": '{"version": 1, "sections": {"a": {"n": 1',
+    "empty": "",
+    "no JSON": "hello",
+    "no UTF-8": b"\xff\xfe",
+    "deep": "[" * 100_000,
+    "a list": "[]",
+    "old": '{"version": 0, "sections": {}}',
+    "of tomorrow": '{"version": 2, "sections": {}}',
+    "without sections": '{"version": 1}',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+async def test_a_file_that_cannot_be_used_is_set_aside_and_said_once(
+    file, content, caplog
+):
+    file.parent.mkdir()
+    raw = content if isinstance(content, bytes) else content.encode()
+    file.write_bytes(raw)
+    state = await StateFile.open(file)
+    assert state.section("a") == {}
+    assert (file.parent / "house.json.bad").read_bytes() == raw
+    state.section("a")["n"] = 2
+    await state.save()
+    state.close()
+    assert len(caplog.messages) == 1
+    assert "is begun anew" in caplog.messages[0]
+    assert (await reopened(file)).section("a") == {"n": 2}
+    assert len(caplog.messages) == 1
+
+
+async def test_a_section_that_is_none_costs_itself(file):
+    file.parent.mkdir()
+    file.write_text('{"version": 1, "sections": {"a": 3, "b": {"n": 1}}}')
+    state = await reopened(file)
+    assert (state.section("a"), state.section("b")) == ({}, {"n": 1})
+
+
+async def test_what_cannot_be_written_is_said_once_and_heals(file, caplog):
+    state = await StateFile.open(file)
+    state.section("a")["n"] = 1
+    beside = file.parent / ".house.json.new"
+    beside.mkdir()
+    for _ in range(3):
+        await state.save()
+    assert len(caplog.messages) == 1
+    beside.rmdir()
+    await state.save()
+    state.close()
+    assert (await reopened(file)).section("a") == {"n": 1}
+
+
+async def test_a_half_written_file_takes_nobodys_place(file):
+    state = await StateFile.open(file)
+    state.section("a")["n"] = 1
+    await state.save()
+    state.close()
+    # Whoever is killed while it is written leaves only what is beside it.
+    (file.parent / ".house.json.new").write_text('{"version": 1, "sec')
+    assert (await reopened(file)).section("a") == {"n": 1}
+
+
+async def test_two_gateways_do_not_share_a_file(file):
+    state = await StateFile.open(file)
+    with pytest.raises(ConfigError, match="in use by another gateway"):
+        await StateFile.open(file)
+    state.close()
+    await reopened(file)
+
+
+async def test_no_file_has_such_a_name():
+    with pytest.raises(ConfigError, match="no file has such a name"):
+        await StateFile.open("a\0b")
+
+
+async def test_a_folder_that_cannot_be_made_costs_the_memory_only(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    state = await StateFile.open(tmp_path / "file" / "state.json")
+    state.section("a")["n"] = 1
+    await state.save()
+    assert state.section("a") == {"n": 1}
+    assert len(caplog.messages) >= 1
+
+
+def test_it_is_where_the_system_wants_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_state_file("a") == tmp_path / "structiot" / "a.json"
+    monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_state_file("a") == tmp_path / ".local/state/structiot/a.json"
+    monkeypatch.setenv("STATE_DIRECTORY", f"/var/lib/structiot{os.pathsep}/b")
+    assert default_state_file("a") == Path("/var/lib/structiot/a.json")
+
+
+async def test_its_content_is_for_people_too(file):
+    state = await StateFile.open(file)
+    state.section("a")["n"] = 1
+    await state.save()
+    state.close()
+    found = json.loads(file.read_text())
+    assert found["sections"] == {"a": {"n": 1}}
+    assert set(found) == {"version", "saved_at", "sections"}

@@ -1,0 +1,54 @@
+"""One Home Assistant and one broker for all stories; each has devices of its own.
+
+They need PyPI once and some minutes, so they run on request: `nox -s home_assistant`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests._support.broker_process import BrokerProcess
+from tests.home_assistant.core import HomeAssistant
+from tests.home_assistant.environment import hass_program
+
+
+@dataclass(frozen=True)
+class Home:
+    """A house with Home Assistant and an MQTT broker."""
+
+    assistant: HomeAssistant
+    broker: BrokerProcess
+
+
+@pytest.fixture(scope="session")
+def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    program = hass_program()
+    broker = BrokerProcess()
+    broker.start()
+    assistant = HomeAssistant(program, tmp_path_factory.mktemp("hass"), _free_port())
+    try:
+        assistant.start()
+        assistant.set_up(broker.port)
+        yield Home(assistant, broker)
+    finally:
+        assistant.stop()
+        broker.stop()
+
+
+@pytest.fixture
+def home(whole_home: Home) -> Iterator[Home]:
+    """Fail a test after which Home Assistant's log has a warning more."""
+    before = len(whole_home.assistant.complaints())
+    yield whole_home
+    assert whole_home.assistant.complaints()[before:] == []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

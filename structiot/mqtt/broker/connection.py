@@ -7,16 +7,21 @@ packets that caused it have been dealt with.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
+from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
+from structiot.mqtt.broker.core.work import PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store import StoreWriter
-from structiot.mqtt.wire.messages import Auth
+from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
 
 if TYPE_CHECKING:
@@ -25,6 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
+# Who sends more at a time has to wait for its turn.
+LIGHT_BYTES = 512
+# What is decoded in one go.
+SLICE_BYTES = 16_384
+# A publisher that sends without end is heard of so often.
+TURNS_PER_FLUSH = 4
+
+T = TypeVar("T")
 
 
 class BrokerContext:
@@ -34,7 +47,9 @@ class BrokerContext:
         broker: The logic.
         admission: Answers CONNECT and AUTH.
         store_writer: Writes to the store, if one is in use; bytes wait for it.
+        packet_limits: What is counted in the clients' packets.
         flush: Has everything written that may be.
+        turn: Whose turn it is to have a portion of work done.
     """
 
     def __init__(
@@ -43,7 +58,13 @@ class BrokerContext:
         self.broker = broker
         self.admission = admission
         self.store_writer = store_writer
+        self.packet_limits = PacketLimits(
+            filters=broker.limits.packet_filters,
+            properties=broker.limits.packet_properties,
+        )
         self.flush: Callable[[], None] = (store_writer or broker).flush
+        # Not handed over where nobody else waits: this is in the way of every packet.
+        self.turn: anyio.Lock = anyio.Lock(fast_acquire=True)
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -62,7 +83,7 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_stream", "exchange")
+    __slots__ = ("_context", "_early", "_stream", "exchange")
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -71,12 +92,14 @@ class ClientConnection(ConnectedClient):
             max_connect_bytes=limits.connect_bytes,
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
+            packet_limits=context.packet_limits,
         )
         host = stream.host
         super().__init__(protocol, peer=host, is_local=is_loopback(host))
         self.exchange: AuthExchange | None = None
         self._context = context
         self._stream = stream
+        self._early = b""
         stream.out = protocol.out
         stream.on_drained = self._drained
         if context.store_writer is not None:
@@ -93,9 +116,12 @@ class ClientConnection(ConnectedClient):
                     data = await receive(READ_BYTES)
                 except LOST:
                     return
-                connect = broker.receive(self, data, anyio.current_time())
-                if connect is not None:
-                    await context.admission.admit(self, connect)
+                if len(data) + protocol.decoder.held_bytes > LIGHT_BYTES:
+                    await self._take_in_turn(data)
+                else:
+                    connect = broker.receive(self, data, anyio.current_time())
+                    if connect is not None or self.is_behind:
+                        await self._take_in_turn(b"", connect)
                 context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
@@ -106,6 +132,66 @@ class ClientConnection(ConnectedClient):
         finally:
             broker.left(self, anyio.current_time())
             context.flush()
+
+    async def _take_in_turn(self, data: bytes, connect: Connect | None = None) -> None:
+        """Deal with much: a portion whenever it is this client's turn."""
+        context, protocol, turns = self._context, self.protocol, 0
+        work = context.broker.work
+        while True:
+            if connect is not None:
+                await context.admission.admit(self, connect)
+                data += self._take_early()
+            if protocol.state is ServerState.CLOSING or not (data or self.is_behind):
+                return
+            async with context.turn:
+                end = work.done + PORTION
+                connect, data = self._take_portion(data, end)
+            if work.done >= end:
+                turns += 1
+                if not turns % TURNS_PER_FLUSH:
+                    context.flush()
+                # Everybody else has something to do as well.
+                await anyio.lowlevel.checkpoint()
+
+    def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
+        """Deal with data until so much is done; give a CONNECT, and what is left."""
+        broker, now = self._context.broker, anyio.current_time()
+        connect = None
+        while (data or self.is_behind) and connect is None and broker.work.done < end:
+            size = 0 if self.is_behind else SLICE_BYTES
+            most = end - broker.work.done
+            connect = broker.receive(self, data[:size], now, most=most)
+            data = data[size:]
+        return connect, data
+
+    async def while_there(self, check: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for an answer, as long as the client waits for it.
+
+        What the client sends meanwhile is kept: a read of it, no more.
+
+        Raises:
+            LinkLost: The client has gone.
+        """
+        answers: list[T] = []
+
+        async def watch() -> None:
+            try:
+                while len(self._early) < READ_BYTES:
+                    self._early += await self._stream.stream.receive(READ_BYTES)
+            except LOST:
+                waiting.cancel_scope.cancel()
+
+        async with service_group() as waiting:
+            waiting.start_soon(watch)
+            answers.append(await check())
+            waiting.cancel_scope.cancel()
+        if not answers:
+            raise LinkLost("it has gone before it was let in")
+        return answers[0]
+
+    def _take_early(self) -> bytes:
+        early, self._early = self._early, b""
+        return early
 
     def admitted(self) -> None:
         """The client is in: time does not matter any more, and it may have sent more."""

@@ -15,6 +15,7 @@ import logging
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ending import Ending
 from structiot.mqtt.broker.core.sessions import Deliveries, Session
+from structiot.mqtt.broker.core.work import LIGHT, PACKET, PORTION, Job, whole
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -30,6 +31,9 @@ from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Broker"]
 
+# Connections that are written at once, before others have their turn.
+FLUSHED_AT_ONCE = 500
+
 _log = logging.getLogger(__name__)
 
 
@@ -39,39 +43,70 @@ class Broker(Ending):
     # -- what the shell calls ------------------------------------------------------
 
     def receive(
-        self, client: ConnectedClient, data: bytes, now: float
+        self, client: ConnectedClient, data: bytes, now: float, *, most: int = LIGHT
     ) -> Connect | None:
-        """Deal with what a client has sent.
+        """Deal with what a client has sent, about so many units of work at a time.
+
+        If there was more, `client.is_behind` says so: call again with no data.
 
         Returns:
             A CONNECT that the shell has to answer by `accept` or `refuse`; then call
             again with no data, for the client may have sent more.
         """
         self.clock.now = now
+        work, protocol = self.work, client.protocol
+        end = work.done + most
+        packets = protocol.receive(data, now)
+        work.done += protocol.decoded * PACKET
+        client.is_behind = not self._go_on(client, end)
+        if not client.is_behind:
+            for packet in packets:
+                if type(packet) is Message:
+                    self._take_message(client, packet)
+                elif isinstance(packet, Connect):
+                    return packet
+                else:
+                    self._take(client, packet)
+                if (client.job is not None or work.done >= end) and (
+                    not self._go_on(client, end) or work.done >= end
+                ):
+                    client.is_behind = True
+                    break
+        self._conclude(client)
+        return None
+
+    def _conclude(self, client: ConnectedClient) -> None:
         protocol = client.protocol
-        for packet in protocol.receive(data, now):
-            if type(packet) is Message:
-                self._take_message(client, packet)
-            elif isinstance(packet, Connect):
-                return packet
-            else:
-                self._take(client, packet)
         if client.session is not None:
             self.pool.settle(client.session)
-        if protocol.end_if_violated():
+        if not client.is_behind and protocol.end_if_violated():
             _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
-            self.left(client, now)
+            self.left(client, self.clock.now)
             client.end()
         elif client.has_more:
             self.refill(client)
         if protocol.out:
             self.wake(client)
-        return None
+
+    def _go_on(self, client: ConnectedClient, end: int) -> bool:
+        """Work at what a client's last packet asks for; True once it is done."""
+        job = client.job
+        if job is not None:
+            if not self.work.go_on(job, end):
+                return False
+            client.job = None
+        return True
+
+    def work_off(self, now: float, *, most: int = PORTION) -> None:
+        """Do some of what is left to do in `work`."""
+        self.clock.now = now
+        self.work.work_off(most)
 
     def publish(self, message: Message, now: float) -> int:
         """Publish a message of our own; give the number of its subscribers."""
         self.clock.now = now
-        return self.distribute(message)
+        number = self.distribute(message)
+        return whole(self.distributing(message)) if number is None else number
 
     @property
     def lost(self) -> int:
@@ -85,13 +120,17 @@ class Broker(Ending):
         return sum(len(one.subscriptions) for one in self.sessions.values())
 
     def flush(self) -> None:
-        """Have all connections written that have something to write."""
-        while self.dirty:
-            dirty = self.dirty
-            self.dirty: list[ConnectedClient] = []
+        """Have connections written that have something to write: some at a time."""
+        written = 0
+        while self.dirty and written < FLUSHED_AT_ONCE:
+            dirty = self.dirty[:FLUSHED_AT_ONCE]
+            del self.dirty[:FLUSHED_AT_ONCE]
+            written += len(dirty)
             for client in dirty:
                 client.is_dirty = False
                 client.flush()
+        if self.dirty:
+            self.work.on_added()
 
     def accept(
         self,
@@ -232,9 +271,9 @@ class Broker(Ending):
         elif session is None:
             return
         elif isinstance(packet, Subscribe):
-            self.take_subscribe(client, session, packet)
+            client.job = self.subscribing(client, session, packet)
         elif isinstance(packet, Unsubscribe):
-            self.take_unsubscribe(client, session, packet)
+            client.job = self.unsubscribing(client, session, packet)
         elif isinstance(packet, Disconnect):
             self._take_disconnect(client, session, packet)
 
@@ -246,21 +285,35 @@ class Broker(Ending):
         reason = self._refusal_to_publish(
             session.username, session.client_id, message.topic
         )
+        number = 0
         if reason is None:
-            has_found = self.distribute(message, origin=session)
-            reason = SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            found = self.distribute(message, origin=session)
+            if found is None:
+                client.job = self._publishing(client, session, message)
+                return
+            number = found
         if message.flags & 6:
-            client.protocol.acknowledge(message, reason)
+            client.protocol.acknowledge(message, reason or _reason_of(number))
+
+    def _publishing(
+        self, client: ConnectedClient, session: Session, message: Message
+    ) -> Job:
+        """Distribute a message in portions, then acknowledge it."""
+        number = yield from self.distributing(message, origin=session)
+        if message.flags & 6:
+            client.protocol.acknowledge(message, _reason_of(number))
+            self.wake(client)
 
     def _refusal_to_publish(
         self, username: str | None, client_id: str, topic: str
     ) -> ReasonCode | None:
         if topic.startswith("$"):
             return ReasonCode.NOT_AUTHORIZED
-        if not self.permissions.may_publish(username, client_id, topic):
-            return ReasonCode.NOT_AUTHORIZED
         if topic.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID
+        self.work.done += self.permissions.rules
+        if not self.permissions.may_publish(username, client_id, topic):
+            return ReasonCode.NOT_AUTHORIZED
         return None
 
     def _take_disconnect(
@@ -272,3 +325,7 @@ class Broker(Ending):
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
             session.will = None
         self.left(client, self.clock.now)
+
+
+def _reason_of(number: int) -> ReasonCode:
+    return SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
+from structiot.mqtt.broker.core.work import Job
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.server_protocol import ServerProtocol
 
@@ -22,6 +23,9 @@ class ConnectedClient(ABC):
         session: The session, once the client was accepted.
         keep_alive_s: Longest silence allowed, times one and a half; 0 for none.
         is_dirty: Whether the broker will call `flush`.
+        is_behind: Whether not all that it has sent is dealt with: `Broker.receive` is to
+            be called again, with no data.
+        job: What its last packet asks for, while that is being done.
         is_slow: Whether there is much to write; publishers wait a little.
         patience_s: How long they would wait, after a calm since `calm_since`.
         patient_until: Until when they wait while it is slow.
@@ -29,9 +33,11 @@ class ConnectedClient(ABC):
 
     __slots__ = (
         "calm_since",
+        "is_behind",
         "is_dirty",
         "is_local",
         "is_slow",
+        "job",
         "keep_alive_s",
         "patience_s",
         "patient_until",
@@ -47,6 +53,8 @@ class ConnectedClient(ABC):
         self.session: Session | None = None
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
+        self.is_behind: bool = False
+        self.job: Job | None = None
         self.is_slow: bool = False
         self.patience_s: float = PATIENCE_S
         self.calm_since: float = 0.0

@@ -65,11 +65,11 @@ class Deadlines:
         if is_first:
             self.on_earlier()
 
-    def take(self, now: float) -> list[Session]:
-        """Give the sessions that are due, each once."""
+    def take(self, now: float, most: int) -> list[Session]:
+        """Give sessions that are due, each once, and so many at most."""
         due: list[Session] = []
         heap = self._heap
-        while heap and heap[0][0] <= now:
+        while heap and heap[0][0] <= now and len(due) < most:
             at, _, session = heapq.heappop(heap)
             # An entry that was overtaken by an earlier one says nothing any more.
             if session.due_at == at:

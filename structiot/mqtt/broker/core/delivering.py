@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,36 +11,29 @@ from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
+from structiot.mqtt.broker.core.matching import Matching, Target
 from structiot.mqtt.broker.core.retained import RetainedStore
 from structiot.mqtt.broker.core.sessions import (
     Delivery,
     Pool,
     Session,
-    SharedGroup,
-    Subscription,
-    with_expiry,
 )
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
+from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.topics import TopicTree
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.journal import BrokerJournal
 
 __all__ = ["Delivering"]
 
-MAX_CACHED_TOPICS = 4096
-MAX_CACHED_TOPIC_CHARS = 256
-
-_Found = tuple[Subscription | SharedGroup, ...]
-# One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
-# shown as published, and the identifiers of all its subscriptions that match.
-Target = tuple[Session, int, bool, tuple[int, ...]]
+# Targets of a message between which others may have their turn.
+STEP = 64
 
 
-class Delivering:
+class Delivering(Matching):
     """Matches messages with subscriptions and writes them; a base of `Broker`.
 
     Attributes:
@@ -46,8 +41,6 @@ class Delivering:
         clock: The present.
         deadlines: When sessions have to be looked at.
         journal: Notes what changes, when a store is in use.
-        tree: Subscriptions and shared groups by filter.
-        shared: Shared groups by their whole filter.
         retained: The last retained message of each topic.
         dirty: Connections with something to write.
         slow_consumers: Connections with so much to write that publishers should pause.
@@ -58,12 +51,11 @@ class Delivering:
     """
 
     def __init__(self, limits: BrokerLimits) -> None:
+        super().__init__()
         self.limits = limits
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
         self.journal: BrokerJournal | None = None
-        self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
-        self.shared: dict[str, SharedGroup] = {}
         self.retained: RetainedStore = RetainedStore(
             max_items=limits.retained, max_bytes=limits.retained_bytes
         )
@@ -74,79 +66,78 @@ class Delivering:
         self.sent: int = 0
         self.dropped: int = 0
         self._slow_bytes = limits.write_bytes // 4
-        # By topic: what the tree has found, and what was made of it.
-        self._targets: dict[str, tuple[_Found, list[Target]]] = {}
 
     # -- publishing ----------------------------------------------------------------
 
-    def distribute(self, message: Message, *, origin: Session | None = None) -> int:
-        """Hand a message to everybody it is for; give their number."""
+    def distribute(
+        self, message: Message, *, origin: Session | None = None
+    ) -> int | None:
+        """Hand a message to everybody it is for; give their number.
+
+        Returns:
+            None if that is no small matter: nothing has happened yet, and
+            `distributing` is the way.
+        """
+        topic = message.topic
+        found = self.tree.known(topic)
+        if found is None:
+            found = self._find(topic)
+        if found is None or len(found) > WIDE:
+            return None
+        expires_at = self._enter(message)
+        if not found:
+            return 0
+        targets = self._targets_of(topic, found, origin)
+        self._hand_out(message, targets, expires_at, {})
+        return len(targets)
+
+    def distributing(
+        self, message: Message, *, origin: Session | None = None
+    ) -> Generator[None, None, int]:
+        """Do as `distribute` in portions, whatever it takes."""
+        topic = message.topic
+        # Who subscribes from now on is told what is retained.
+        newest = self.retained.number + 1 if message.flags & RETAIN else sys.maxsize
+        expires_at = self._enter(message)
+        found = yield from counted(self.tree.searching(topic), self.work)
+        targets = self._known_targets(topic, found)
+        if targets is None:
+            targets = yield from self._merge(topic, found, origin, newest)
+        encoded: dict[int, bytes] = {}
+        for start in range(0, len(targets), STEP):
+            some = [one for one in targets[start : start + STEP] if not one[0].is_over]
+            self._hand_out(message, some, expires_at, encoded)
+            yield
+        return len(targets)
+
+    def _enter(self, message: Message) -> float | None:
+        """Take a message in, and keep it if it is to be retained; give its end."""
         expires_at = None
         if message.properties is not None:
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
             self._retain(message, expires_at)
-        found = self.tree.match(message.topic)
-        if not found:
-            return 0
+        return expires_at
+
+    def _hand_out(
+        self,
+        message: Message,
+        targets: list[Target],
+        expires_at: float | None,
+        encoded: dict[int, bytes],
+    ) -> None:
         if message.flags == 0 and message.properties is None:
-            return self._distribute_plain(message, found, origin)
-        targets = self._targets_of(message.topic, found, origin)
+            # Encoded once for each version; the bytes go to everybody.
+            self.work.done += len(targets)
+            for session, _, _, ids in targets:
+                self._send_plain(session, message, ids, encoded)
+            return
+        self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         for session, granted, shows_retain, ids in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
             self._send(session, message, flags, ids, expires_at)
-        return len(targets)
-
-    def _distribute_plain(
-        self, message: Message, found: _Found, origin: Session | None
-    ) -> int:
-        # Encoded once for each version; the bytes go to everybody.
-        encoded: dict[int, bytes] = {}
-        targets = self._targets_of(message.topic, found, origin)
-        for session, _, _, ids in targets:
-            self._send_plain(session, message, ids, encoded)
-        return len(targets)
-
-    def _targets_of(
-        self, topic: str, found: _Found, origin: Session | None
-    ) -> list[Target]:
-        """Make one target of each session: highest QoS, all identifiers."""
-        known = self._targets.get(topic)
-        if known is not None and known[0] is found:
-            return known[1]
-        by_session: dict[Session, Target] = {}
-        shared: list[Target] = []
-        is_lasting = True
-        for entry in found:
-            if isinstance(entry, SharedGroup):
-                is_lasting = False
-                shared.append(_target(entry.choose()))
-                continue
-            session, request = entry.session, entry.request
-            if request.no_local:
-                is_lasting = False
-                if session is origin:
-                    continue
-            target = by_session.get(session)
-            if target is None:
-                by_session[session] = _target(entry)
-            else:
-                _, qos, shows_retain, ids = target
-                by_session[session] = (
-                    session,
-                    max(qos, request.qos),
-                    shows_retain or request.retain_as_published,
-                    ids + entry.ids,
-                )
-        targets = [*by_session.values(), *shared]
-        if is_lasting:
-            if len(self._targets) >= MAX_CACHED_TOPICS:
-                self._targets.clear()
-            if len(topic) <= MAX_CACHED_TOPIC_CHARS:
-                self._targets[topic] = (found, targets)
-        return targets
 
     def _send_plain(
         self,
@@ -255,10 +246,6 @@ class Delivering:
             client.is_dirty = True
             self.dirty.append(client)
 
-    def forget_targets(self) -> None:
-        """Subscriptions have changed."""
-        self._targets.clear()
-
     # -- bounds --------------------------------------------------------------------
 
     def _has_buffer(self, session: Session, client: ConnectedClient) -> bool:
@@ -305,74 +292,12 @@ class Delivering:
             client.is_dirty = True
             self.dirty.append(client)
 
-    def drained(self, client: ConnectedClient) -> None:
-        """A connection has taken everything: give it what has waited for that."""
-        if client.has_more:
-            self.refill(client)
-
-    def refill(self, client: ConnectedClient) -> None:
-        """Write what has waited for room in a connection's buffer or window."""
-        session, protocol = client.session, client.protocol
-        if session is None:
-            return
-        session.outgoing.pump(protocol.out, protocol.version)
-        if session.backlog is not None:
-            self._send_retained(session, client)
-        if len(protocol.out) >= self._slow_bytes:
-            self.note_slow(client)
-        elif self._is_light(session):
-            self.slow_consumers.remove(client, self.clock.now)
-        if protocol.out:
-            self.wake(client)
-
     # -- retained messages ---------------------------------------------------------
 
     def _retain(self, message: Message, expires_at: float | None) -> None:
         self.retained.put(message, expires_at)
         if self.journal is not None and not message.topic.startswith("$"):
             self.journal.retained(message.topic)
-
-    def _send_retained(self, session: Session, client: ConnectedClient) -> None:
-        """Go on telling new subscriptions what is retained, while there is room."""
-        out, backlog = client.protocol.out, session.backlog
-        while backlog is not None and not session.outgoing.waiting:
-            if len(out) > self._slow_bytes:
-                return
-            found = backlog.take(self.retained)
-            if found is None:
-                session.backlog = None
-                return
-            subscription, topic = found
-            name = subscription.request.topic_filter
-            if session.subscriptions.get(name) is subscription:
-                self._send_item(subscription, topic)
-
-    def _send_item(self, subscription: Subscription, topic: str) -> None:
-        item = self.retained.get(topic)
-        if item is None:
-            return
-        now = self.clock.now
-        message = Message(item.topic, item.payload, properties=item.properties)
-        if item.expires_at is not None:
-            if item.expires_at <= now:
-                self.retained.remove(topic)
-                if self.journal is not None:
-                    self.journal.retained(topic)
-                return
-            message.properties = with_expiry(item.properties, item.expires_at - now)
-        flags = min(item.qos, subscription.request.qos) << 1 | RETAIN
-        session = subscription.session
-        self._send(session, message, flags, subscription.ids, item.expires_at)
-
-
-def _target(subscription: Subscription) -> Target:
-    request = subscription.request
-    return (
-        subscription.session,
-        request.qos,
-        request.retain_as_published,
-        subscription.ids,
-    )
 
 
 def _without_hop(message: Message, now: float) -> float | None:

@@ -9,11 +9,17 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
 from structiot.mqtt.broker.core.subscribing import Subscribing
+from structiot.mqtt.broker.core.work import PACKET, PORTION
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["Ending"]
+
+# Of the sessions that are due, how many are taken at a time.
+FEW = 16
+# How much of a will's distribution is done at once: many may die at the same moment.
+FEW_HEIRS = 100
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +43,10 @@ class Ending(Subscribing):
         self.slow_consumers.remove(client, now)
         session = client.session
         client.session = None
+        if (job := client.job) is not None:
+            # What was received before counts, also if the client does not wait for it.
+            client.job = None
+            self.work.add(session, job)
         if session is None or session.client is not client:
             return
         session.client = None
@@ -66,10 +76,15 @@ class Ending(Subscribing):
         client.end()
 
     def tick(self, now: float) -> None:
-        """Do what is due: wills, ends of sessions, clients that are silent or stuck."""
+        """Do what is due: wills, ends of sessions, clients that are silent or stuck.
+
+        If that is much, something stays due for the next time.
+        """
         self.clock.now = now
-        for session in self.deadlines.take(now):
-            self.look_at(session)
+        end = self.work.done + PORTION
+        while self.work.done < end and (due := self.deadlines.take(now, FEW)):
+            for session in due:
+                self.look_at(session)
 
     def shut_down(self, now: float) -> None:
         """Say goodbye to everybody; sessions stay as they are."""
@@ -80,6 +95,7 @@ class Ending(Subscribing):
     def look_at(self, session: Session) -> None:
         """Do what is due for one session and say when it is to be looked at again."""
         dues: list[float | None] = []
+        self.work.done += PACKET + len(session.outgoing.waiting) // 4
         if session.outgoing.waiting:
             dues.append(session.outgoing.drop_expired())
             self.pool.settle(session)
@@ -113,8 +129,8 @@ class Ending(Subscribing):
 
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published."""
-        for subscription in list(session.subscriptions.values()):
-            self.unfile(subscription)
+        session.is_over = True
+        self.clear_subscriptions(session)
         self.away.pop(session, None)
         self.pool.leave(session)
         session.due_at = None
@@ -135,7 +151,10 @@ class Ending(Subscribing):
         message = Message(will.topic, will.payload, qos=will.qos, retain=will.retain)
         message.properties = _published(will.properties)
         self.received += 1
-        self.distribute(message, origin=session)
+        job = self.distributing(message, origin=session)
+        is_waiting = self.work.has_left(session)
+        if is_waiting or not self.work.go_on(job, self.work.done + FEW_HEIRS):
+            self.work.add(session, job)
 
 
 def _published(will: WillProperties) -> PublishProperties | None:

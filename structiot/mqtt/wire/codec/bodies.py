@@ -192,8 +192,9 @@ def _subscribe(reader: Reader, version: int) -> Subscribe:
     properties = NO_SUBSCRIBE_PROPERTIES
     if version == 5:
         properties = read_properties(reader, SubscribeProperties)
-    requests = []
+    requests: list[SubscriptionRequest] = []
     while reader.at < reader.stop:
+        _check_number(len(requests), reader, "SUBSCRIBE")
         topic_filter = _topic_filter(reader)
         requests.append(_request(reader, topic_filter, version))
     if not requests:
@@ -201,6 +202,13 @@ def _subscribe(reader: Reader, version: int) -> Subscribe:
     return Subscribe(
         packet_id=packet_id, subscriptions=tuple(requests), properties=properties
     )
+
+
+def _check_number(number: int, reader: Reader, what: str) -> None:
+    most = reader.limits.filters
+    if number >= most:
+        text = f"{what} with more than {most} topic filters"
+        refuse(ReasonCode.QUOTA_EXCEEDED, text, reader.at)
 
 
 def _topic_filter(reader: Reader) -> str:
@@ -262,8 +270,9 @@ def _unsubscribe(reader: Reader, version: int) -> Unsubscribe:
     properties = NO_UNSUBSCRIBE_PROPERTIES
     if version == 5:
         properties = read_properties(reader, UnsubscribeProperties)
-    filters = []
+    filters: list[str] = []
     while reader.at < reader.stop:
+        _check_number(len(filters), reader, "UNSUBSCRIBE")
         filters.append(_topic_filter(reader))
     if not filters:
         refuse(PROTOCOL_ERROR, "UNSUBSCRIBE without a topic filter", reader.at)

@@ -7,36 +7,36 @@ place; of any other only the unfinished packet at its end is kept, and never mor
 that than has arrived.
 
 The declared size of a packet is compared with `max_packet_bytes` as soon as its header
-is complete. Non-minimal remaining lengths are refused in 5.0, which forbids them, and
-accepted in 3.1.1, which does not (and before CONNECT has told the version).
+is complete; what is no PUBLISH may be held to less, and filters and properties are
+counted, since many small ones take long to read. Non-minimal remaining lengths are
+refused in 5.0, which forbids them, and accepted in 3.1.1, which does not (and before
+CONNECT has told the version).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
 from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
-from structiot.mqtt.wire.codec.fields import Reader, refuse
+from structiot.mqtt.wire.codec.fields import (
+    USUAL_LIMITS,
+    PacketLimits,
+    Reader,
+    refuse,
+)
 from structiot.mqtt.wire.codec.property_blocks import read_properties
+from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
 from structiot.mqtt.wire.messages import (
     PUBLISH_FLAGS,
-    Ack,
     Connect,
     Message,
     Packet,
     PacketType,
-    Puback,
-    Pubcomp,
-    Pubrec,
-    Pubrel,
 )
-from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES, PublishProperties
-from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
+from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import name_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 
@@ -57,34 +57,6 @@ PUBLISH = 0x30
 MALFORMED = ReasonCode.MALFORMED_PACKET
 
 
-def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
-    # Storing through the slot descriptors makes the frozen packet in a third of the
-    # time that its own constructor takes; acknowledgements come by the hundred
-    # thousand.
-    new = object.__new__
-    fields: Any = cls.__dict__
-    set_id = fields["packet_id"].__set__
-    set_reason = fields["reason"].__set__
-    set_properties = fields["properties"].__set__
-
-    def make(packet_id: int) -> Ack:
-        packet = new(cls)
-        set_id(packet, packet_id)
-        set_reason(packet, SUCCESS)
-        set_properties(packet, NO_ACK_PROPERTIES)
-        return packet
-
-    return make
-
-
-_SHORT_ACKS = {
-    0x40: _short_ack(Puback),
-    0x50: _short_ack(Pubrec),
-    0x62: _short_ack(Pubrel),
-    0x70: _short_ack(Pubcomp),
-}
-
-
 class Decoder:
     """Decodes what one connection receives.
 
@@ -101,6 +73,9 @@ class Decoder:
         max_packet_bytes: Largest packet accepted.
         max_first_bytes: Largest one before a CONNECT without an authentication method
             has come; at least `SMALLEST_FIRST_BYTES`.
+        max_other_bytes: Largest one that is no PUBLISH; at least
+            `SMALLEST_FIRST_BYTES`.
+        limits: What is counted in a packet.
     """
 
     def __init__(
@@ -110,11 +85,15 @@ class Decoder:
         version: int = 4,
         max_packet_bytes: int = LARGEST_PACKET_BYTES,
         max_first_bytes: int = LARGEST_PACKET_BYTES,
+        max_other_bytes: int = LARGEST_PACKET_BYTES,
+        limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
         self._role = role
         self.version = version
         self.max_packet_bytes: int = min(max_packet_bytes, max_first_bytes)
         self._max_packet_bytes = max_packet_bytes
+        self._max_other_bytes = max_other_bytes
+        self._limits = limits
         is_server = role == "server"
         self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS
         self.violation: ProtocolViolation | None = None
@@ -215,6 +194,12 @@ class Decoder:
                 f"packet of {header + size} bytes; the limit is {self.max_packet_bytes}"
             )
             refuse(ReasonCode.PACKET_TOO_LARGE, text, at + 1)
+        if first >> 4 != PacketType.PUBLISH and header + size > self._max_other_bytes:
+            text = (
+                f"{PacketType(first >> 4).name} of {header + size} bytes; "
+                f"the limit for it is {self._max_other_bytes}"
+            )
+            refuse(ReasonCode.QUOTA_EXCEEDED, text, at + 1)
         return header, header + size
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
@@ -290,14 +275,14 @@ class Decoder:
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]
-        if stop - start == 2 and first in _SHORT_ACKS:
+        if stop - start == 2 and first in SHORT_ACKS:
             packet_id = data[start] << 8 | data[start + 1]
             if packet_id:
-                return _SHORT_ACKS[first](packet_id)
+                return SHORT_ACKS[first](packet_id)
         parse = self._parsers.get(first)
         if parse is None:
             raise self._first_byte_fault(first, pos)
-        packet = parse(Reader(data, start, stop), self._version)
+        packet = parse(Reader(data, start, stop, self._limits), self._version)
         if type(packet) is Connect:
             self.version = packet.version
             if packet.properties.authentication_method is None:
@@ -336,7 +321,7 @@ class Decoder:
         block = data[at:end]
         if (known := self._blocks.get(block)) is not None and end <= stop:
             return known, end
-        reader = Reader(data, at, stop)
+        reader = Reader(data, at, stop, self._limits)
         properties = read_properties(reader, PublishProperties)
         if properties.subscription_ids and self._role == "server":
             text = "subscription identifier in a client's PUBLISH"

@@ -8,7 +8,7 @@ of the data given to the reader; what our own side wants to send and must not is
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from structiot.errors import ProtocolViolation, UsageError
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_VARINT",
+    "PacketLimits",
     "Reader",
     "refuse",
     "write_binary",
@@ -40,15 +41,34 @@ def refuse(code: int, text: str, offset: int) -> NoReturn:
     raise ProtocolViolation(text, code=code, offset=offset)
 
 
+class PacketLimits(NamedTuple):
+    """What is counted in a packet, beside its bytes: each costs time to read.
+
+    Attributes:
+        filters: Topic filters of a SUBSCRIBE or UNSUBSCRIBE.
+        properties: Properties of one block, each user property and subscription
+            identifier by itself.
+    """
+
+    filters: int = 10_000
+    properties: int = 10_000
+
+
+USUAL_LIMITS = PacketLimits()
+
+
 class Reader:
     """Reads the fields of one packet, or of one property block, never beyond it."""
 
-    __slots__ = ("at", "data", "stop")
+    __slots__ = ("at", "data", "limits", "stop")
 
-    def __init__(self, data: bytes, at: int, stop: int) -> None:
+    def __init__(
+        self, data: bytes, at: int, stop: int, limits: PacketLimits = USUAL_LIMITS
+    ) -> None:
         self.data: bytes = data
         self.at: int = at
         self.stop: int = stop
+        self.limits: PacketLimits = limits
 
     def take(self, size: int) -> bytes:
         """Take the next bytes, exactly as many as asked for."""
@@ -78,6 +98,9 @@ class Reader:
     def varint(self) -> int:
         """Take a variable byte integer, refused unless written in its shortest form."""
         begin = self.at
+        if begin < self.stop and (value := self.data[begin]) < 0x80:
+            self.at = begin + 1
+            return value
         value = 0
         for shift in (0, 7, 14, 21):
             byte = self.byte()

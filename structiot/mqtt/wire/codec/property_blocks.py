@@ -4,6 +4,7 @@
 be. On receipt an unknown identifier is malformed (0x81); one that does not belong into
 the packet, comes twice or has a value out of range is a protocol error (0x82, and more
 precisely 0x94 for a topic alias of 0, 0x90 for a response topic that is no topic name).
+A block of more properties than the limit is refused (0x97) when that many were read.
 """
 
 from __future__ import annotations
@@ -214,8 +215,13 @@ def read_properties(reader: Reader, cls: type[P]) -> P:
         refuse(ReasonCode.MALFORMED_PACKET, text, reader.at)
     fields = PROPERTY_FIELDS[cls]
     values: dict[str, Any] = {}
+    room = reader.limits.properties
     reader.stop = end
     while (begin := reader.at) < end:
+        if not room:
+            text = f"more than {reader.limits.properties} properties in a packet"
+            refuse(ReasonCode.QUOTA_EXCEEDED, text, begin)
+        room -= 1
         number = reader.data[begin]
         field = fields.get(number)
         if field is None:

@@ -17,7 +17,7 @@ from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
-from structiot.mqtt.broker.core.work import PORTION
+from structiot.mqtt.broker.core.work import LIGHT, PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store import StoreWriter
 from structiot.mqtt.wire.codec.fields import PacketLimits
@@ -34,8 +34,8 @@ READ_BYTES = 65_536
 LIGHT_BYTES = 512
 # What is decoded in one go.
 SLICE_BYTES = 16_384
-# A publisher that sends without end is heard of so often.
-TURNS_PER_FLUSH = 4
+# Of a publisher that sends much at a time something is heard after so much work.
+WORK_PER_FLUSH = 4 * PORTION
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ class ClientConnection(ConnectedClient):
 
     async def _take_in_turn(self, data: bytes, connect: Connect | None = None) -> None:
         """Deal with much: a portion whenever it is this client's turn."""
-        context, protocol, turns = self._context, self.protocol, 0
+        context, protocol, done = self._context, self.protocol, 0
         work = context.broker.work
         while True:
             if connect is not None:
@@ -144,14 +144,15 @@ class ClientConnection(ConnectedClient):
             if protocol.state is ServerState.CLOSING or not (data or self.is_behind):
                 return
             async with context.turn:
-                end = work.done + PORTION
-                connect, data = self._take_portion(data, end)
-            if work.done >= end:
-                turns += 1
-                if not turns % TURNS_PER_FLUSH:
+                begun = work.done
+                connect, data = self._take_portion(data, begun + PORTION)
+                done += work.done - begun
+                if done >= WORK_PER_FLUSH:
+                    done = 0
                     context.flush()
-                # Everybody else has something to do as well.
-                await anyio.lowlevel.checkpoint()
+                if work.done - begun > LIGHT:
+                    # The turn goes on when everybody else has had a moment.
+                    await anyio.lowlevel.checkpoint()
 
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""

@@ -9,7 +9,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
 from structiot.mqtt.broker.core.subscribing import Subscribing
-from structiot.mqtt.broker.core.work import PACKET, PORTION
+from structiot.mqtt.broker.core.work import AT_ONCE, PACKET, PORTION
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -18,8 +18,6 @@ __all__ = ["Ending"]
 
 # Of the sessions that are due, how many are taken at a time.
 FEW = 16
-# How much of a will's distribution is done at once: many may die at the same moment.
-FEW_HEIRS = 100
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +151,7 @@ class Ending(Subscribing):
         self.received += 1
         job = self.distributing(message, origin=session)
         is_waiting = self.work.has_left(session)
-        if is_waiting or not self.work.go_on(job, self.work.done + FEW_HEIRS):
+        if is_waiting or not self.work.go_on(job, self.work.done + AT_ONCE):
             self.work.add(session, job)
 
 

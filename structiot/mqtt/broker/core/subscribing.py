@@ -7,7 +7,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
-from structiot.mqtt.broker.core.work import FILTER, LIGHT, Job
+from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import topic_bytes
 from structiot.mqtt.wire.messages import (
     Suback,
@@ -157,7 +157,7 @@ class Subscribing(Telling):
     def clear_subscriptions(self, session: Session) -> None:
         """Forget what a session that is over has subscribed, in portions if it is much."""
         job = self._clearing(session)
-        if not self.work.go_on(job, self.work.done + LIGHT):
+        if not self.work.go_on(job, self.work.done + AT_ONCE):
             self.work.add(session, job)
 
     def _clearing(self, session: Session) -> Job:

@@ -11,13 +11,10 @@ from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.retained import Backlog, Retained
 from structiot.mqtt.broker.core.sessions import Session, Subscription, with_expiry
-from structiot.mqtt.broker.core.work import RETAINED_MESSAGE, Job
+from structiot.mqtt.broker.core.work import AT_ONCE, RETAINED_MESSAGE, Job
 from structiot.mqtt.wire.messages import RETAIN, Message
 
 __all__ = ["Telling"]
-
-# Told at once to who subscribes, in units of work; the rest has its turn.
-AT_ONCE = 200
 
 
 class Telling(Delivering):

@@ -24,6 +24,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 __all__ = [
+    "AT_ONCE",
     "DELIVERY",
     "FILTER",
     "LIGHT",
@@ -43,6 +44,9 @@ DELIVERY = 8
 FILTER = 16
 RETAINED_MESSAGE = 16
 
+# What is done at once of something that has its turn if it is more: many may subscribe,
+# or die, at the same moment.
+AT_ONCE = 200
 # What is done for a client that says little, without waiting for its turn.
 LIGHT = 1_000
 # What is done in one turn.

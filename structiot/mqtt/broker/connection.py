@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
@@ -20,6 +19,7 @@ from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store import StoreWriter
+from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
@@ -35,7 +35,7 @@ LIGHT_BYTES = 512
 # What is decoded in one go.
 SLICE_BYTES = 16_384
 # Of a publisher that sends much at a time something is heard after so much work.
-WORK_PER_FLUSH = 4 * PORTION
+WORK_PER_FLUSH = 20 * PORTION
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class BrokerContext:
         store_writer: Writes to the store, if one is in use; bytes wait for it.
         packet_limits: What is counted in the clients' packets.
         flush: Has everything written that may be.
-        turn: Whose turn it is to have a portion of work done.
+        turns: Of the clients that have sent much.
     """
 
     def __init__(
@@ -63,8 +63,7 @@ class BrokerContext:
             properties=broker.limits.packet_properties,
         )
         self.flush: Callable[[], None] = (store_writer or broker).flush
-        # Not handed over where nobody else waits: this is in the way of every packet.
-        self.turn: anyio.Lock = anyio.Lock(fast_acquire=True)
+        self.turns = Turns(broker.work)
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -109,6 +108,7 @@ class ClientConnection(ConnectedClient):
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
+        work, turns = broker.work, context.turns
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -116,15 +116,19 @@ class ClientConnection(ConnectedClient):
                     data = await receive(READ_BYTES)
                 except LOST:
                     return
-                if len(data) + protocol.decoder.held_bytes > LIGHT_BYTES:
-                    await self._take_in_turn(data)
-                else:
-                    connect = broker.receive(self, data, anyio.current_time())
-                    if connect is not None or self.is_behind:
-                        await self._take_in_turn(b"", connect)
+                is_light = len(data) + protocol.decoder.held_bytes <= LIGHT_BYTES
+                is_free = turns.is_free
+                connect = None
+                if is_free or is_light:
+                    most = PORTION if is_free else LIGHT
+                    connect, data = self._take_portion(data, work.done + most)
+                if data or self.is_behind or connect is not None:
+                    await self._take_in_turn(data, connect)
                 context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
+                if turns.is_over:
+                    await turns.end()
                 if broker.slow_consumers:
                     await context.be_patient()
                 if context.store_writer is not None and context.store_writer.is_behind:
@@ -133,26 +137,24 @@ class ClientConnection(ConnectedClient):
             broker.left(self, anyio.current_time())
             context.flush()
 
-    async def _take_in_turn(self, data: bytes, connect: Connect | None = None) -> None:
-        """Deal with much: a portion whenever it is this client's turn."""
-        context, protocol, done = self._context, self.protocol, 0
+    async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
+        """Deal with what is left: a portion whenever it is this client's turn."""
+        context, protocol = self._context, self.protocol
         work = context.broker.work
+        begun = work.done
         while True:
             if connect is not None:
                 await context.admission.admit(self, connect)
-                data += self._take_early()
-            if protocol.state is ServerState.CLOSING or not (data or self.is_behind):
+                data, self._early = data + self._early, b""
+            is_over = protocol.state is ServerState.CLOSING
+            if is_over or not (data or self.is_behind):
                 return
-            async with context.turn:
+            await context.turns.wait()
+            connect, data = self._take_portion(data, work.done + PORTION)
+            if work.done - begun >= WORK_PER_FLUSH:
                 begun = work.done
-                connect, data = self._take_portion(data, begun + PORTION)
-                done += work.done - begun
-                if done >= WORK_PER_FLUSH:
-                    done = 0
-                    context.flush()
-                if work.done - begun > LIGHT:
-                    # The turn goes on when everybody else has had a moment.
-                    await anyio.lowlevel.checkpoint()
+                context.flush()
+            await context.turns.end()
 
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
@@ -189,10 +191,6 @@ class ClientConnection(ConnectedClient):
         if not answers:
             raise LinkLost("it has gone before it was let in")
         return answers[0]
-
-    def _take_early(self) -> bytes:
-        early, self._early = self._early, b""
-        return early
 
     def admitted(self) -> None:
         """The client is in: time does not matter any more, and it may have sent more."""

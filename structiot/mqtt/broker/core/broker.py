@@ -40,6 +40,9 @@ _log = logging.getLogger(__name__)
 class Broker(Ending):
     """All clients and all messages of one broker; the outermost of its layers."""
 
+    # How much work is done when the present portion is used up.
+    _end = 0
+
     # -- what the shell calls ------------------------------------------------------
 
     def receive(
@@ -55,23 +58,24 @@ class Broker(Ending):
         """
         self.clock.now = now
         work, protocol = self.work, client.protocol
-        end = work.done + most
+        self._end = end = work.done + most
         packets = protocol.receive(data, now)
         work.done += protocol.decoded * PACKET
-        client.is_behind = not self._go_on(client, end)
-        if not client.is_behind:
-            for packet in packets:
-                if type(packet) is Message:
-                    self._take_message(client, packet)
-                elif isinstance(packet, Connect):
-                    return packet
-                else:
-                    self._take(client, packet)
-                if (client.job is not None or work.done >= end) and (
-                    not self._go_on(client, end) or work.done >= end
-                ):
-                    client.is_behind = True
-                    break
+        job, client.job = client.job, None
+        if job is not None and not self._start(client, job):
+            client.is_behind = True
+            return None
+        client.is_behind = False
+        for packet in packets:
+            if type(packet) is Message:
+                self._take_message(client, packet)
+            elif isinstance(packet, Connect):
+                return packet
+            else:
+                self._take(client, packet)
+            if work.done >= end:
+                client.is_behind = True
+                break
         self._conclude(client)
         return None
 
@@ -88,14 +92,12 @@ class Broker(Ending):
         if protocol.out:
             self.wake(client)
 
-    def _go_on(self, client: ConnectedClient, end: int) -> bool:
-        """Work at what a client's last packet asks for; True once it is done."""
-        job = client.job
-        if job is not None:
-            if not self.work.go_on(job, end):
-                return False
-            client.job = None
-        return True
+    def _start(self, client: ConnectedClient, job: Job) -> bool:
+        """Work at what a client asks for until the portion is used up; True if done."""
+        if self.work.go_on(job, self._end):
+            return True
+        client.job = job
+        return False
 
     def work_off(self, now: float, *, most: int = PORTION) -> None:
         """Do some of what is left to do in `work`."""
@@ -271,9 +273,9 @@ class Broker(Ending):
         elif session is None:
             return
         elif isinstance(packet, Subscribe):
-            client.job = self.subscribing(client, session, packet)
+            self._start(client, self.subscribing(client, session, packet))
         elif isinstance(packet, Unsubscribe):
-            client.job = self.unsubscribing(client, session, packet)
+            self._start(client, self.unsubscribing(client, session, packet))
         elif isinstance(packet, Disconnect):
             self._take_disconnect(client, session, packet)
 
@@ -289,7 +291,7 @@ class Broker(Ending):
         if reason is None:
             found = self.distribute(message, origin=session)
             if found is None:
-                client.job = self._publishing(client, session, message)
+                self._start(client, self._publishing(client, session, message))
                 return
             number = found
         if message.flags & 6:
@@ -311,9 +313,10 @@ class Broker(Ending):
             return ReasonCode.NOT_AUTHORIZED
         if topic.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID
-        self.work.done += self.permissions.rules
-        if not self.permissions.may_publish(username, client_id, topic):
-            return ReasonCode.NOT_AUTHORIZED
+        if rules := self.permissions.rules:
+            self.work.done += rules
+            if not self.permissions.may_publish(username, client_id, topic):
+                return ReasonCode.NOT_AUTHORIZED
         return None
 
     def _take_disconnect(

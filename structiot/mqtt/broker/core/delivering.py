@@ -19,7 +19,7 @@ from structiot.mqtt.broker.core.sessions import (
     Session,
 )
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
-from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted
+from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted, whole
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -84,11 +84,19 @@ class Delivering(Matching):
             found = self._find(topic)
         if found is None or len(found) > WIDE:
             return None
-        expires_at = self._enter(message)
+        is_plain = message.flags == 0 and message.properties is None
+        expires_at = None if is_plain else self._enter(message)
         if not found:
             return 0
-        targets = self._targets_of(topic, found, origin)
-        self._hand_out(message, targets, expires_at, {})
+        known = self._targets.get(topic)
+        if known is not None and known[0] is found:
+            targets = known[1]
+        else:
+            targets = whole(self._merge(topic, found, origin, sys.maxsize))
+        if is_plain:
+            self._hand_out_plain(message, targets, {})
+        else:
+            self._hand_out(message, targets, expires_at)
         return len(targets)
 
     def distributing(
@@ -100,13 +108,15 @@ class Delivering(Matching):
         newest = self.retained.number + 1 if message.flags & RETAIN else sys.maxsize
         expires_at = self._enter(message)
         found = yield from counted(self.tree.searching(topic), self.work)
-        targets = self._known_targets(topic, found)
-        if targets is None:
-            targets = yield from self._merge(topic, found, origin, newest)
+        targets = yield from self._merge(topic, found, origin, newest)
+        is_plain = message.flags == 0 and message.properties is None
         encoded: dict[int, bytes] = {}
         for start in range(0, len(targets), STEP):
             some = [one for one in targets[start : start + STEP] if not one[0].is_over]
-            self._hand_out(message, some, expires_at, encoded)
+            if is_plain:
+                self._hand_out_plain(message, some, encoded)
+            else:
+                self._hand_out(message, some, expires_at)
             yield
         return len(targets)
 
@@ -120,24 +130,22 @@ class Delivering(Matching):
         return expires_at
 
     def _hand_out(
-        self,
-        message: Message,
-        targets: list[Target],
-        expires_at: float | None,
-        encoded: dict[int, bytes],
+        self, message: Message, targets: list[Target], expires_at: float | None
     ) -> None:
-        if message.flags == 0 and message.properties is None:
-            # Encoded once for each version; the bytes go to everybody.
-            self.work.done += len(targets)
-            for session, _, _, ids in targets:
-                self._send_plain(session, message, ids, encoded)
-            return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         for session, granted, shows_retain, ids in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
             self._send(session, message, flags, ids, expires_at)
+
+    def _hand_out_plain(
+        self, message: Message, targets: list[Target], encoded: dict[int, bytes]
+    ) -> None:
+        """Encode once for each version; the bytes go to everybody."""
+        self.work.done += len(targets)
+        for session, _, _, ids in targets:
+            self._send_plain(session, message, ids, encoded)
 
     def _send_plain(
         self,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.core.work import WIDE, Work, whole
+from structiot.mqtt.broker.core.work import WIDE, Work
 from structiot.mqtt.wire.topics import TopicTree
 
 __all__ = ["Found", "Matching", "Target"]
@@ -48,22 +48,13 @@ class Matching:
         self.work.done += tree.steps - before
         return found
 
-    def _targets_of(
-        self, topic: str, found: Found, origin: Session | None
-    ) -> list[Target]:
-        """Make one target of each session: highest QoS, all identifiers."""
-        known = self._known_targets(topic, found)
-        if known is not None:
-            return known
-        return whole(self._merge(topic, found, origin, sys.maxsize))
-
-    def _known_targets(self, topic: str, found: Found) -> list[Target] | None:
-        known = self._targets.get(topic)
-        return known[1] if known is not None and known[0] is found else None
-
     def _merge(
         self, topic: str, found: Found, origin: Session | None, newest: int
     ) -> Generator[None, None, list[Target]]:
+        """Make one target of each session: highest QoS, all identifiers."""
+        known = self._targets.get(topic)
+        if known is not None and known[0] is found:
+            return known[1]
         by_session: dict[Session, Target] = {}
         others: list[Target] = []
         is_lasting = newest == sys.maxsize
@@ -73,8 +64,7 @@ class Matching:
                 yield
             if isinstance(entry, SharedGroup):
                 is_lasting = False
-                if (member := entry.choose()) is not None:
-                    others.append(_target(member))
+                others += map(_target, entry.choose())
                 continue
             if entry.request.no_local:
                 is_lasting = False

@@ -205,10 +205,10 @@ class SharedGroup:
         self.members: list[Subscription] = []
         self._turn = 0
 
-    def choose(self) -> Subscription | None:
+    def choose(self) -> list[Subscription]:
         """Give the next member in turn: one that takes messages, else one that is away.
 
-        None if the sessions of all have ended.
+        There is none if the sessions of all have ended.
         """
         members = self.members
         start = self._turn + 1
@@ -223,10 +223,10 @@ class SharedGroup:
             is_there = [session.client is not None for session in others]
             is_kept = [not session.is_over for session in others]
             if True not in is_kept:
-                return None
+                return []
             turn = start + (is_there if True in is_there else is_kept).index(True)
         self._turn = turn % len(members)
-        return members[self._turn]
+        return [members[self._turn]]
 
 
 class Session:

@@ -50,7 +50,7 @@ AT_ONCE = 200
 # What is done for a client that says little, without waiting for its turn.
 LIGHT = 1_000
 # What is done in one turn.
-PORTION = 16_000
+PORTION = 20_000
 # What one session gets of it, before the next has its share.
 SHARE = 1_000
 # A message for more subscribers, or one whose subscribers take more steps to find.
@@ -67,6 +67,8 @@ class Work:
         done: Units of work done so far.
         on_added: Called when something is left to do.
     """
+
+    __slots__ = ("_queues", "done", "on_added")
 
     def __init__(self) -> None:
         self.done: int = 0

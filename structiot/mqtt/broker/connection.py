@@ -108,7 +108,7 @@ class ClientConnection(ConnectedClient):
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
-        work, turns = broker.work, context.turns
+        work, turns, now = broker.work, context.turns, anyio.current_time
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -116,12 +116,14 @@ class ClientConnection(ConnectedClient):
                     data = await receive(READ_BYTES)
                 except LOST:
                     return
-                is_light = len(data) + protocol.decoder.held_bytes <= LIGHT_BYTES
-                is_free = turns.is_free
-                connect = None
-                if is_free or is_light:
-                    most = PORTION if is_free else LIGHT
-                    connect, data = self._take_portion(data, work.done + most)
+                size = len(data) + protocol.decoder.held_bytes
+                has_room, connect = turns.has_room(size), None
+                if size <= LIGHT_BYTES or (has_room and size <= SLICE_BYTES):
+                    most = PORTION if has_room else LIGHT
+                    connect = broker.receive(self, data, now(), most=most)
+                    data = b""
+                elif has_room:
+                    connect, data = self._take_portion(data, work.done + PORTION)
                 if data or self.is_behind or connect is not None:
                     await self._take_in_turn(data, connect)
                 context.flush()

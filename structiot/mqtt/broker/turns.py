@@ -18,6 +18,7 @@ __all__ = ["Turns"]
 
 # Let in when the gate is opened, each with another behind it.
 AT_ONCE = 8
+SMALL_BYTES = 8192
 
 
 class Turns:
@@ -36,10 +37,15 @@ class Turns:
         self._opened_at = 0
         self._waiting: deque[anyio.Event] = deque()
 
-    @property
-    def is_free(self) -> bool:
-        """Whether who has much to do may go on at once."""
-        return not self.is_shut and not self._waiting
+    def has_room(self, size: int) -> bool:
+        """Tell whether who has sent so many bytes may go on at once.
+
+        While there is something left of the portion, a few kB need not queue: that would
+        cost more than it is worth.
+        """
+        if self.is_shut or self.is_over:
+            return False
+        return not self._waiting or size <= SMALL_BYTES
 
     @property
     def is_over(self) -> bool:
@@ -48,7 +54,7 @@ class Turns:
 
     async def wait(self) -> None:
         """Wait for a turn."""
-        if self.is_free:
+        if not self.is_shut and not self._waiting:
             return
         turn = anyio.Event()
         self._waiting.append(turn)

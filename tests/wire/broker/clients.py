@@ -7,6 +7,7 @@ from typing import Any
 from structiot.mqtt.broker import BrokerLimits, Permission, Permissions
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -125,6 +126,9 @@ class ScriptedClient(ConnectedClient):
             max_connect_bytes=limits.connect_bytes,
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
+            packet_limits=PacketLimits(
+                filters=limits.packet_filters, properties=limits.packet_properties
+            ),
         )
         super().__init__(protocol, peer="client", is_local=True)
         self.house = house

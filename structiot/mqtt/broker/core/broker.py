@@ -313,10 +313,10 @@ class Broker(Ending):
             return ReasonCode.NOT_AUTHORIZED
         if topic.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID
-        if rules := self.permissions.rules:
-            self.work.done += rules
-            if not self.permissions.may_publish(username, client_id, topic):
-                return ReasonCode.NOT_AUTHORIZED
+        permissions = self.permissions
+        self.work.done += permissions.rules
+        if not permissions.may_publish(username, client_id, topic):
+            return ReasonCode.NOT_AUTHORIZED
         return None
 
     def _take_disconnect(

@@ -17,7 +17,7 @@ from structiot.mqtt.wire.reasons import ReasonCode
 __all__ = ["Ending"]
 
 # Of the sessions that are due, how many are taken at a time.
-FEW = 16
+FEW = 4
 
 _log = logging.getLogger(__name__)
 

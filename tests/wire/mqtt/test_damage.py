@@ -55,7 +55,7 @@ def waiting_server(version: int) -> ServerProtocol:
 def open_server(version: int) -> ServerProtocol:
     """A server with a flow of each QoS under way."""
     server = ServerProtocol(max_packet_bytes=MAX_PACKET_BYTES, topic_alias_maximum=8)
-    server.receive(encode(connect_packet(version), version), 0.0)
+    list(server.receive(encode(connect_packet(version), version), 0.0))
     outgoing = Outgoing(PacketIds())
     server.accept(Connack(), outgoing, set())
     assert server.state is ServerState.OPEN
@@ -126,7 +126,7 @@ def test_no_damaged_packet_gets_past_the_server(
     for raw in raws("server", version):
         for data in damaged(raw):
             server = make(version)
-            server.receive(data, 1.0)
+            list(server.receive(data, 1.0))
             was_waiting = server.state is ServerState.WAITING
             server.end_if_violated()
             level = server.version
@@ -143,5 +143,7 @@ def test_no_damaged_packet_gets_past_the_server(
                 code = {0x84: 0x82}.get(server.violation.code or 0)
                 expected = code or server.violation.code
                 assert getattr(answers[-1], "reason", None) == expected
-            assert server.receive(raw, 2.0) == [], "nothing counts after a violation"
+            assert list(server.receive(raw, 2.0)) == [], (
+                "nothing counts after a violation"
+            )
     assert violations > 300

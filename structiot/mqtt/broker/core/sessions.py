@@ -169,6 +169,8 @@ class Subscription:
     session: Session
     request: SubscriptionRequest
     subscription_id: int | None = None
+    # The number of the last message that was retained before.
+    after: int = 0
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -186,23 +188,28 @@ class SharedGroup:
         self.members: list[Subscription] = []
         self._turn = 0
 
-    def choose(self) -> Subscription:
-        """Give the next member in turn: one that takes messages, else one that is away."""
+    def choose(self) -> list[Subscription]:
+        """Give the next member in turn: one that takes messages, else one that is away.
+
+        There is none if the sessions of all have ended.
+        """
         members = self.members
         start = self._turn + 1
-        for turn in range(start, start + len(members)):
+        turns = range(start, start + len(members))
+        for turn in turns:
             member = members[turn % len(members)]
             client = member.session.client
             if client is not None and not client.is_slow:
                 break
         else:
-            turn = start
-            for other in range(start, start + len(members)):
-                if members[other % len(members)].session.client is not None:
-                    turn = other
-                    break
+            others = [members[turn % len(members)].session for turn in turns]
+            is_there = [session.client is not None for session in others]
+            is_kept = [not session.is_over for session in others]
+            if True not in is_kept:
+                return []
+            turn = start + (is_there if True in is_there else is_kept).index(True)
         self._turn = turn % len(members)
-        return members[self._turn]
+        return [members[self._turn]]
 
 
 class Session:
@@ -223,6 +230,7 @@ class Session:
         backlog: Retained messages that it has still to be told; None if there are none.
         will: What to publish when the client vanishes; set by `take_will`.
         will_at: When the will is due; None when it is not.
+        is_over: Whether it has ended; what it has subscribed is being cleared away.
         dropped: Messages lost because the client was away or slow; those that were
             given up later are counted in `outgoing.lost`.
     """
@@ -237,6 +245,7 @@ class Session:
         "dropped",
         "expires_at",
         "expiry_s",
+        "is_over",
         "outgoing",
         "received",
         "subscribed_bytes",
@@ -262,6 +271,7 @@ class Session:
         self.will: Will | None = None
         self._will_bytes = 0
         self.will_at: float | None = None
+        self.is_over: bool = False
         self.dropped: int = 0
 
     def take_will(self, will: Will | None) -> None:

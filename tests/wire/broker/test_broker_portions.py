@@ -172,7 +172,11 @@ def test_what_is_published_while_retained_messages_are_told_comes_once():
     core.publish(Message("t/new", b"new", retain=True), house.now)
     house.settle()
     messages = messages_of(client)
-    assert [m.topic for m in messages if m.payload == b"new"] == ["t/0", "t/199", "t/new"]
+    assert [m.topic for m in messages if m.payload == b"new"] == [
+        "t/0",
+        "t/199",
+        "t/new",
+    ]
     assert not any(m.retain for m in messages if m.payload == b"new")
     old = told + [m.topic for m in messages if m.payload == b"old"]
     assert old == [f"t/{number}" for number in range(199)]

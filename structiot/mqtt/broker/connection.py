@@ -137,7 +137,8 @@ class ClientConnection(ConnectedClient):
                     await context.store_writer.catch_up()
         finally:
             broker.left(self, anyio.current_time())
-            context.flush()
+            # Of many that go at once the wills are written together.
+            work.on_added()
 
     async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
         """Deal with what is left: a portion whenever it is this client's turn."""

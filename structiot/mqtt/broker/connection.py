@@ -144,7 +144,8 @@ class ClientConnection(ConnectedClient):
                 self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())
-            context.flush()
+            # Of many that go at once the wills are written together.
+            work.on_added()
 
     async def _hold_up(self) -> None:
         """Wait until the client has taken enough of its answers, and the store its part."""

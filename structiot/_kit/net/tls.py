@@ -120,7 +120,7 @@ def load_certificate(
         context.load_cert_chain(certfile, keyfile, answer)
     except (OSError, ValueError) as exc:
         if not is_locked:
-            message = f"cannot use the certificate {certfile} for TLS: {exc}"
+            message = f"cannot use {certfile} for TLS as a certificate: {exc}"
             raise ConfigError(message) from exc
         fault = "has a passphrase: give it as keyfile_password="
         if password:

@@ -8,7 +8,7 @@ Pings are answered by whoever receives. Source: RFC 6455.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.net.network import LOST
 from structiot._kit.text import error_text, printable
+from structiot._kit.websocket.byte_stream import WebSocketStream
 from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,
@@ -44,7 +45,6 @@ from structiot.errors import (
     ConnectFailed,
     LinkLost,
     ProtocolViolation,
-    UsageError,
 )
 
 __all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
@@ -243,39 +243,7 @@ class WebSocket:
 
     def as_byte_stream(self) -> ByteStream:
         """Use the payloads of binary frames as a stream of bytes."""
-        return _WebSocketStream(self)
-
-
-class _WebSocketStream(ByteStream):
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-        self._rest = b""
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        return self._websocket.stream.extra_attributes
-
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
-        data = self._rest
-        if not data:
-            try:
-                data = await self._websocket.receive_bytes()
-            except (LinkLost, ProtocolViolation) as exc:
-                raise anyio.BrokenResourceError from exc
-        self._rest = data[max_bytes:]
-        return data[:max_bytes]
-
-    async def send(self, item: bytes) -> None:
-        try:
-            await self._websocket.send(item)
-        except LinkLost as exc:
-            raise anyio.BrokenResourceError from exc
-
-    async def send_eof(self) -> None:
-        raise UsageError("a websocket cannot be closed by half")
-
-    async def aclose(self) -> None:
-        await self._websocket.aclose()
+        return WebSocketStream(self)
 
 
 async def connect_websocket(

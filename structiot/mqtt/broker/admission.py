@@ -19,7 +19,7 @@ from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Ide
 from structiot.mqtt.broker.logins import Logins
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerState
+from structiot.mqtt.wire.server_state import ServerState
 
 __all__ = ["Admission"]
 

@@ -26,7 +26,8 @@ from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import Auth, Connect
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.admission import Admission

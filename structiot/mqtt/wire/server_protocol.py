@@ -5,10 +5,6 @@ first and once, then PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and AUTH. Pings
 the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attached.
 `out` is to be written; `kept`, all but PINGRESP, once a store has what it depends on.
 
-States: WAITING (for CONNECT) -> DECIDING (CONNECT given to the broker; what the client
-has sent behind it is kept) -> OPEN (CONNACK with success written) -> CLOSING (nothing
-is read or written any more).
-
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
 After CONNECT a client need not wait (section 3.1.4 of both versions), unless it has named
@@ -18,7 +14,6 @@ an authentication method (5.0 section 4.12).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from typing import Final
 
 from structiot.errors import ProtocolViolation
@@ -53,22 +48,14 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.server_state import ServerState
 
-__all__ = ["ServerProtocol", "ServerState"]
+__all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
 MAX_CONNECT_BYTES = 256 * 1024
 # So much at once of an unfinished packet shows that a client is alive, and no less.
 PROGRESS_BYTES = 256
-
-
-class ServerState(Enum):
-    """Where a connection is."""
-
-    WAITING = "waiting for CONNECT"
-    DECIDING = "deciding about a CONNECT"
-    OPEN = "open"
-    CLOSING = "closing"
 
 
 OPEN: Final = ServerState.OPEN
@@ -160,7 +147,7 @@ class ServerProtocol:
     @property
     def held_bytes(self) -> int:
         """The same with what is not written yet and what is remembered."""
-        size = self.hoarded_bytes + self.decoder.cached_bytes + len(self.out)
+        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + len(self.out)
         return size if self.kept is self.out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------

@@ -31,7 +31,8 @@ from structiot.mqtt.wire.properties import (
     PublishProperties,
     SubscribeProperties,
 )
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 
 def lasting(version: int, expiry_s: int = 60) -> dict[str, Any]:

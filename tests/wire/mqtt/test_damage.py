@@ -17,7 +17,8 @@ from structiot.mqtt.wire.messages import Connack, Connect, Packet
 from structiot.mqtt.wire.properties import ConnectProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, State
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 from tests.wire.mqtt.vectors import VECTORS
 
 QOS_1, QOS_2 = 2, 4

@@ -32,7 +32,8 @@ from structiot.mqtt.wire.properties import (
     ConnectProperties,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 versions = pytest.mark.parametrize("version", [4, 5])
 SUBSCRIBE = Subscribe(

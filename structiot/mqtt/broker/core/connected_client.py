@@ -9,7 +9,8 @@ from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.broker.core.work import Job
 from structiot.mqtt.broker.memory_accounting import CONNECTION_BYTES
 from structiot.mqtt.wire.messages import Auth
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 __all__ = ["ConnectedClient"]
 

@@ -114,6 +114,8 @@ class ClientConnection(ConnectedClient):
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
         work, turns, now = broker.work, context.turns, anyio.current_time
+        store_writer = context.store_writer
+        most_unwritten = broker.limits.write_bytes
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -123,12 +125,12 @@ class ClientConnection(ConnectedClient):
                     return
                 self.is_held_up: bool = True
                 size = len(data) + protocol.decoder.held_bytes
-                has_room, connect = turns.has_room(size), None
-                if size <= LIGHT_BYTES or (has_room and size <= SLICE_BYTES):
-                    most = PORTION if has_room else LIGHT
+                connect = None
+                if size <= LIGHT_BYTES:
+                    most = PORTION if work.done < turns.ends_at else LIGHT
                     connect = broker.receive(self, data, now(), most=most)
                     data = b""
-                elif has_room:
+                elif turns.has_room(size):
                     connect, data = self._take_portion(data, work.done + PORTION)
                 if data or self.is_behind or connect is not None:
                     self._charge(size)
@@ -137,11 +139,12 @@ class ClientConnection(ConnectedClient):
                 context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
-                if turns.is_over:
+                if work.done >= turns.ends_at:
                     await turns.end()
                 if broker.slow_consumers:
                     await context.be_patient()
-                await self._hold_up()
+                if store_writer is not None or len(protocol.out) > most_unwritten:
+                    await self._hold_up()
                 self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())

@@ -29,12 +29,13 @@ class Turns:
 
     Attributes:
         is_shut: Whether who has much to do has to wait now.
+        ends_at: How much work is done when the portion is used up.
     """
 
     def __init__(self, work: Work) -> None:
         self.is_shut: bool = False
         self._work = work
-        self._opened_at = 0
+        self.ends_at: int = work.done + PORTION
         self._waiting: deque[anyio.Event] = deque()
 
     def has_room(self, size: int) -> bool:
@@ -43,14 +44,9 @@ class Turns:
         While there is something left of the portion, a few kB need not queue: that would
         cost more than it is worth.
         """
-        if self.is_shut or self.is_over:
+        if self._work.done >= self.ends_at:
             return False
         return not self._waiting or size <= SMALL_BYTES
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the portion is used up: `pause` is due."""
-        return self._work.done - self._opened_at >= PORTION
 
     async def wait(self) -> None:
         """Wait for a turn."""
@@ -77,14 +73,14 @@ class Turns:
 
     async def end(self) -> None:
         """After a turn: let everybody else run for a moment if the portion is used up."""
-        if not self.is_over or self.is_shut:
+        if self._work.done < self.ends_at or self.is_shut:
             return
         self.is_shut = True
         try:
             await anyio.lowlevel.checkpoint()
         finally:
             self.is_shut = False
-            self._opened_at = self._work.done
+            self.ends_at = self._work.done + PORTION
             self._let_in(AT_ONCE)
 
     def _let_in(self, count: int) -> None:

@@ -147,8 +147,11 @@ class ServerProtocol:
     @property
     def held_bytes(self) -> int:
         """The same with what is not written yet and what is remembered."""
-        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + len(self.out)
-        return size if self.kept is self.out else size + len(self.kept)
+        decoder, out = self.decoder, self.out
+        size = decoder.held_bytes + decoder.remembered.held_bytes + len(out)
+        if self._aliases is not None:
+            size += self._aliases.held_bytes
+        return size if self.kept is out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
@@ -244,11 +247,11 @@ class ServerProtocol:
         outgoing, kept, version = self._outgoing, self.kept, self.version
         is_for_broker = False
         if isinstance(packet, Puback):
-            ack = packet.packet_id, packet.reason
-            is_fitting = outgoing.on_puback(*ack, kept, version)
+            reason = packet.reason
+            is_fitting = outgoing.on_puback(packet.packet_id, reason, kept, version)
         elif isinstance(packet, Pubrec):
-            ack = packet.packet_id, packet.reason
-            is_fitting = outgoing.on_pubrec(*ack, kept, version)
+            reason = packet.reason
+            is_fitting = outgoing.on_pubrec(packet.packet_id, reason, kept, version)
         elif isinstance(packet, Pubcomp):
             is_fitting = outgoing.on_pubcomp(packet.packet_id, kept, version)
         elif isinstance(packet, Pubrel):

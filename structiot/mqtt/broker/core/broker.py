@@ -90,7 +90,8 @@ class Broker(Joining):
             self.ledger.settle(session)
             if self.ledger.is_crowded:
                 self._bound_client(client, session)
-        if not client.is_behind and protocol.end_if_violated():
+        if protocol.violation is not None and not client.is_behind:
+            protocol.end_if_violated()
             _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
             self.left(client, self.clock.now)
             client.end()
@@ -147,15 +148,16 @@ class Broker(Joining):
     def flush(self) -> None:
         """Have connections written that have something to write: some at a time."""
         written = 0
-        while self.dirty and written < FLUSHED_AT_ONCE:
-            dirty = self.dirty[:FLUSHED_AT_ONCE]
-            del self.dirty[:FLUSHED_AT_ONCE]
+        while dirty := self.dirty:
+            if written >= FLUSHED_AT_ONCE:
+                self.work.on_added()
+                return
+            self.dirty: list[ConnectedClient] = dirty[FLUSHED_AT_ONCE:]
+            del dirty[FLUSHED_AT_ONCE:]
             written += len(dirty)
             for client in dirty:
                 client.is_dirty = False
                 client.flush()
-        if self.dirty:
-            self.work.on_added()
 
     # -- packets -------------------------------------------------------------------
 

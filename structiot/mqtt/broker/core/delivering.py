@@ -61,8 +61,9 @@ class Delivering(Matching):
             found = self._find(topic)
         if found is None or len(found) > WIDE:
             return None
-        is_plain = message.flags == 0 and message.properties is None
-        expires_at = None if is_plain else self._enter(message)
+        expires_at = None
+        if message.properties is not None or message.flags & RETAIN:
+            expires_at = self._enter(message)
         if not found:
             return 0
         known = self._targets.get(topic)
@@ -70,10 +71,7 @@ class Delivering(Matching):
             targets = known[1]
         else:
             targets = whole(self._merge(topic, found, origin, sys.maxsize))
-        if is_plain:
-            self._hand_out_plain(message, targets, {})
-        else:
-            self._hand_out(message, targets, expires_at)
+        self._hand_out(message, targets, expires_at, {})
         return len(targets)
 
     def distributing(
@@ -86,14 +84,10 @@ class Delivering(Matching):
         expires_at = self._enter(message)
         found = yield from counted(self.tree.searching(topic), self.work)
         targets = yield from self._merge(topic, found, origin, newest)
-        is_plain = message.flags == 0 and message.properties is None
         encoded: dict[int, bytes] = {}
         for start in range(0, len(targets), STEP):
             some = [one for one in targets[start : start + STEP] if not one[0].is_over]
-            if is_plain:
-                self._hand_out_plain(message, some, encoded)
-            else:
-                self._hand_out(message, some, expires_at)
+            self._hand_out(message, some, expires_at, encoded)
             yield
         return len(targets)
 
@@ -107,8 +101,18 @@ class Delivering(Matching):
         return expires_at
 
     def _hand_out(
-        self, message: Message, targets: list[Target], expires_at: float | None
+        self,
+        message: Message,
+        targets: list[Target],
+        expires_at: float | None,
+        encoded: dict[int, bytes],
     ) -> None:
+        if message.flags == 0 and message.properties is None:
+            # Encoded once for each version; the bytes go to everybody.
+            self.work.done += len(targets)
+            for session, _, _, ids in targets:
+                self._send_plain(session, message, ids, encoded)
+            return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         size = delivery_bytes(message.topic, message.payload, message.properties)
@@ -116,14 +120,6 @@ class Delivering(Matching):
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
             self._send(session, message, flags, ids, expires_at, size)
-
-    def _hand_out_plain(
-        self, message: Message, targets: list[Target], encoded: dict[int, bytes]
-    ) -> None:
-        """Encode once for each version; the bytes go to everybody."""
-        self.work.done += len(targets)
-        for session, _, _, ids in targets:
-            self._send_plain(session, message, ids, encoded)
 
     def _send_plain(
         self,
@@ -218,16 +214,17 @@ class Delivering(Matching):
         self.wake(client)
 
     def _queue(self, session: Session, flow: Delivery) -> None:
-        outgoing = session.outgoing
-        if not self.ledger.has_room(session):
+        outgoing, ledger = session.outgoing, self.ledger
+        if ledger.held_bytes >= ledger.crowded_bytes and not ledger.has_room(session):
             self.warnings.say(
                 "clients hold %d bytes of %d: those that hold much get no more",
-                self.ledger.held_bytes,
-                self.ledger.most_bytes,
+                ledger.held_bytes,
+                ledger.most_bytes,
             )
             self._lose(session)
             return
-        if not self._has_room(session, flow.size):
+        size = flow.size
+        if not self._is_light(session, size) and not self._has_room(session, size):
             self._lose(session)
             return
         self.sent += 1
@@ -236,11 +233,11 @@ class Delivering(Matching):
             self.deadlines.add(session, flow.expires_at)
         if client is None:
             outgoing.submit(flow, bytearray(), 5)
-            self.ledger.settle_deliveries(session)
+            ledger.settle_deliveries(session)
             return
         protocol = client.protocol
         outgoing.submit(flow, protocol.kept, protocol.version)
-        self.ledger.settle_deliveries(session)
+        ledger.settle_deliveries(session)
         if len(protocol.kept) >= self._slow_bytes:
             self.note_slow(client)
         if not client.is_dirty:
@@ -260,8 +257,7 @@ class Delivering(Matching):
         return False
 
     def _has_room(self, session: Session, size: int) -> bool:
-        if self._is_light(session, size):
-            return True
+        """Make room in a queue that is not light any more, if its policy allows that."""
         outgoing = session.outgoing
         limits = self.limits
         if session.client is not None:

@@ -236,7 +236,7 @@ class Session:
     """
 
     __slots__ = (
-        "_will_bytes",
+        "_own_bytes",
         "backlog",
         "charged_bytes",
         "charged_queue_bytes",
@@ -269,7 +269,7 @@ class Session:
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
-        self._will_bytes = 0
+        self._own_bytes = SESSION_BYTES + len(client_id)
         self.will_at: float | None = None
         self.is_over: bool = False
         self.dropped: int = 0
@@ -277,18 +277,16 @@ class Session:
     def take_will(self, will: Will | None) -> None:
         """Have another will, or none."""
         self.will = will
-        self._will_bytes = will_bytes(will)
+        names_bytes = len(self.client_id) + len(self.username or "")
+        self._own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
 
     @property
     def other_bytes(self) -> int:
         """What it costs beside its deliveries, its connection included."""
         client = self.client
         return (
-            SESSION_BYTES
-            + len(self.client_id)
-            + len(self.username or "")
+            self._own_bytes
             + self.subscribed_bytes
             + len(self.received) * RECEIVED_ID_BYTES
-            + self._will_bytes
             + (0 if client is None else client.held_bytes)
         )

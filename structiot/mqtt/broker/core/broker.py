@@ -85,17 +85,17 @@ class Broker(Joining):
         return None
 
     def _conclude(self, client: ConnectedClient) -> None:
-        session, protocol = client.session, client.protocol
+        session, protocol, ledger = client.session, client.protocol, self.ledger
         if session is not None:
-            self.ledger.settle(session)
-            if self.ledger.is_crowded:
+            ledger.settle(session)
+            if ledger.held_bytes >= ledger.crowded_bytes:
                 self._bound_client(client, session)
         if protocol.violation is not None and not client.is_behind:
             protocol.end_if_violated()
             _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
             self.left(client, self.clock.now)
             client.end()
-        elif client.has_more:
+        elif client.is_slow or (session is not None and session.backlog is not None):
             self.refill(client)
 
     def _start(self, client: ConnectedClient, job: Job) -> bool:
@@ -152,8 +152,9 @@ class Broker(Joining):
             if written >= FLUSHED_AT_ONCE:
                 self.work.on_added()
                 return
-            self.dirty: list[ConnectedClient] = dirty[FLUSHED_AT_ONCE:]
-            del dirty[FLUSHED_AT_ONCE:]
+            self.dirty: list[ConnectedClient] = []
+            if len(dirty) > FLUSHED_AT_ONCE:
+                dirty, self.dirty = dirty[:FLUSHED_AT_ONCE], dirty[FLUSHED_AT_ONCE:]
             written += len(dirty)
             for client in dirty:
                 client.is_dirty = False

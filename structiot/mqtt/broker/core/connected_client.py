@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.broker.core.work import Job
-from structiot.mqtt.broker.memory_accounting import CONNECTION_BYTES
 from structiot.mqtt.wire.messages import Auth
 from structiot.mqtt.wire.server_protocol import ServerProtocol
 from structiot.mqtt.wire.server_state import ServerState
@@ -118,11 +117,6 @@ class ConnectedClient(ABC):
     def is_answered(self) -> bool:
         """Whether the last SUBSCRIBE has its answer; retained messages come behind it."""
         return self.job is None and self._let_go_bytes >= self._answered_at
-
-    @property
-    def held_bytes(self) -> int:
-        """What the connection costs."""
-        return CONNECTION_BYTES + self.undealt_bytes + self.protocol.held_bytes
 
     @abstractmethod
     def flush(self) -> None:

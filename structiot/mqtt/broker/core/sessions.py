@@ -9,6 +9,7 @@ from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.memory_accounting import (
+    CONNECTION_BYTES,
     FLOW_BYTES,
     RECEIVED_ID_BYTES,
     SESSION_BYTES,
@@ -283,10 +284,9 @@ class Session:
     @property
     def other_bytes(self) -> int:
         """What it costs beside its deliveries, its connection included."""
+        size = self._own_bytes + self.subscribed_bytes
+        size += len(self.received) * RECEIVED_ID_BYTES
         client = self.client
-        return (
-            self._own_bytes
-            + self.subscribed_bytes
-            + len(self.received) * RECEIVED_ID_BYTES
-            + (0 if client is None else client.held_bytes)
-        )
+        if client is not None:
+            size += CONNECTION_BYTES + client.undealt_bytes + client.protocol.held_bytes
+        return size

@@ -34,8 +34,7 @@ async def run_broker_twice(
 
 async def main() -> None:
     """The client, the subscription and its iterator outlive the connection."""
-    # The log warns of a broker that ends the connection, but this one is ours.
-    logging.getLogger("structiot").setLevel(logging.ERROR)
+    logging.getLogger("structiot").setLevel(logging.ERROR)  # no warning of our restart
     is_over = anyio.Event()
     async with anyio.create_task_group() as tg:
         uri = await tg.start(run_broker_twice, is_over)

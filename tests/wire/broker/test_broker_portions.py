@@ -80,6 +80,18 @@ def test_what_comes_behind_a_long_packet_waits_for_it():
     assert kinds == ["Suback", "Message", "Pingresp"]
 
 
+def test_a_long_packet_is_answered_before_anything_retained_is_told():
+    house = House()
+    names = [f"a/{number}" for number in range(1000)]
+    for name in names:
+        house.publish(name, retain=True)
+    client = house.client()
+    steps_of(client, encode(subscribing(*names), 4))
+    suback, *told = client.got()
+    assert isinstance(suback, Suback)
+    assert [type(packet) for packet in told] == [Message] * 1000
+
+
 def test_thousands_of_small_packets_of_one_read_are_dealt_with_in_steps():
     house = House()
     client = house.subscriber("a")
@@ -225,6 +237,21 @@ def test_many_sessions_that_are_due_at_once_are_looked_at_in_steps():
         house.pass_time(0)
     assert not house.core.sessions
     assert len(house.core.tree) == 0
+
+
+def test_sessions_end_in_steps_when_clients_hold_too_much():
+    house = House(all_bytes=28_000_000)
+    core = house.core
+    while core.ledger.held_bytes < 24_000_000:
+        house.client(f"c{len(core.away)}", **lasting(4)).lose()
+    away, before = len(core.away), core.work.done
+    core.publish(Message("a", bytes(1_000_000), retain=True), house.now)
+    assert core.ledger.is_crowded
+    assert core.work
+    assert core.work.done - before < PORTION + SLACK
+    house.settle()
+    assert not core.ledger.is_crowded
+    assert len(core.away) < away - 1000
 
 
 def test_more_than_a_hundred_identifiers_come_with_copies():

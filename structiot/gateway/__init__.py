@@ -26,6 +26,8 @@ from structiot.gateway.events import (
     DriverState,
     DriverUpdate,
     GatewayEvent,
+    TopicAccepted,
+    TopicRefused,
 )
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.opening import open_gateway
@@ -44,6 +46,8 @@ __all__ = [
     "GatewayDevice",
     "GatewayEvent",
     "InvalidConfig",
+    "TopicAccepted",
+    "TopicRefused",
     "load_config",
     "open_gateway",
 ]

@@ -52,9 +52,11 @@ class Places(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class GatewayContext:
     """What all devices and drivers of one gateway share.
+
+    Only `retry` and `command_s` change, when the configuration is reloaded.
 
     Attributes:
         topics: The gateway's topics.
@@ -80,4 +82,4 @@ class GatewayContext:
 
     def retrying(self) -> Retrying:
         """Begin a schedule of attempts."""
-        return Retrying(self.retry, self.random)
+        return Retrying(lambda: self.retry, self.random)

@@ -29,8 +29,8 @@ from structiot.errors import (
 from structiot.gateway.commanding import (
     CommandRequest,
     CommandWorker,
-    error_payload,
     shown,
+    tell_refused,
 )
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_topics import DeviceTopics
@@ -40,13 +40,10 @@ from structiot.gateway.entities.commands import (
     shown_text,
     takes_commands,
 )
-from structiot.gateway.events import (
-    CommandDone,
-    CommandFailed,
-    DeviceUpdate,
-)
+from structiot.gateway.entities.description import presentable
+from structiot.gateway.events import CommandDone, DeviceUpdate
 from structiot.gateway.isolation import failure_of
-from structiot.gateway.retrying import when
+from structiot.gateway.retrying import Retrying, when
 from structiot.model import (
     Availability,
     Command,
@@ -105,7 +102,7 @@ class GatewayDevice:
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
         self._worker = CommandWorker(
-            self.label, command_s=context.command_s, report=self._command_ended
+            self.label, context, retrying=self._peer, report=self._command_ended
         )
 
     @property
@@ -145,6 +142,10 @@ class GatewayDevice:
         """The latest state of each entity that has told one that it can have, by key."""
         return MappingProxyType(self._topics.states)
 
+    def _peer(self) -> Retrying:
+        parent = self.source.parent
+        return self._retrying if parent is None else parent.retrying
+
     # ------------------------------------------------------------ its life
 
     def reopen(self) -> None:
@@ -153,10 +154,17 @@ class GatewayDevice:
         if self._opening is not None:
             self._opening.cancel()
 
+    def try_again(self) -> None:
+        """Open it at once if its last failure was one that is not tried again."""
+        if self._retrying.is_parked:
+            self._reported = ""
+            self._retrying.retry_now()
+
     def replace_source(self, source: Source) -> None:
         """Take another source in its place; one that is connected is opened anew."""
         before, self.source = self.source, source
-        if source.comes_by_itself or source.parent is not before.parent:
+        is_other = source.settings != before.settings
+        if is_other or source.comes_by_itself or source.parent is not before.parent:
             self.reopen()
 
     def release(self) -> None:
@@ -319,8 +327,8 @@ class GatewayDevice:
         self._describe(device)
 
     def _describe(self, device: Device) -> None:
-        self.info = device.info
-        self._topics.describe(self.name, device.info, device.entities)
+        self.info = presentable(device.info)
+        self._topics.describe(self.name, self.info, device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:
         self._topics.show_availability(availability)
@@ -374,16 +382,15 @@ class GatewayDevice:
                 CommandDone(device=slug, entity=request.entity, payload=payload)
             )
             return
-        context = self._context
-        text = error_payload(
-            error, topic=request.topic, payload=payload, at_utc=context.clock()
-        )
-        context.sink.tell(context.topics.error(slug), text)
-        _log.warning("%s: command %s refused: %s", slug, request.entity, error)
-        self._context.emit(
-            CommandFailed(
-                device=slug, entity=request.entity, payload=payload, error=error
-            )
+        key = printable(request.entity, most=100)
+        _log.warning("%s: command %s refused: %s", slug, key, error)
+        tell_refused(
+            self._context,
+            device=slug,
+            entity=request.entity,
+            topic=request.topic,
+            payload=payload,
+            error=error,
         )
 
 

@@ -14,6 +14,7 @@ from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.drivers.driver import Source
+from structiot.gateway.entities.description import check_id
 from structiot.gateway.entities.topics import slug_of, slug_of_device, unique_slug
 from structiot.model import DeviceInfo
 
@@ -57,11 +58,13 @@ class DeviceDirectory:
         A device with a name may have it before it is known who it is.
 
         Raises:
-            UsageError: It is in the gateway's care already, from another source.
+            UsageError: It is in the gateway's care already, from another source, or its
+                id is none.
         """
         if info.system != device.system:
             system = printable(info.system, most=40)
             raise UsageError(f"it says that it is of {system}, not of {device.system}")
+        check_id(info.id)
         if info.is_provisional and device.slug is not None:
             return device.slug
         identity = (info.system, info.id)

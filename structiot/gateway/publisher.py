@@ -5,50 +5,66 @@ of it again, so a broker that forgot everything is as good as one that did not. 
 two connections only the latest of each topic waits, which bounds memory by the number
 of topics. What is not retained, such as the press of a button, waits in a small mailbox
 and for ten seconds at most: who hears of it later would take it for the present.
+
+Every receipt is read. What the broker refuses costs itself and nothing else; an
+announcement that is too long for it goes out in parts, see `component_discovery`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import printable
-from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
-from structiot.mqtt import Connected, ConnectionEvent, Disconnected, MqttClient
+from structiot._kit.text import error_text, printable
+from structiot.errors import StructiotError, UsageError
+from structiot.gateway.entities.component_discovery import split_announcement
+from structiot.gateway.entities.topics import Topics
+from structiot.gateway.receipts import Receipts
+from structiot.gateway.refusals import Refusals, is_passing
+from structiot.mqtt import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    MqttClient,
+    Receipt,
+)
 
 __all__ = ["Publisher"]
-
-OnConnection: TypeAlias = Callable[[ConnectionEvent], None]
 
 _QOS = 1
 _MAX_TOLD = 256
 _TELL_WITHIN_S = 10.0
+_REFUSED_AGAIN_S = 60.0
+# What a PUBLISH takes besides topic and payload, an alias included.
+_HEADER_BYTES = 16
 
 _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Publishes for one gateway; its methods never wait.
+    """Publishes for one gateway; but for `run` and `say_goodbye` its methods never wait.
 
     Args:
-        client: The connection to the broker.
-        on_connection: Told of each new connection and each loss.
+        topics: The gateway's topics.
+        refusals: Told what the broker refuses, and what it takes again.
     """
 
-    def __init__(self, client: MqttClient, on_connection: OnConnection) -> None:
-        self._client = client
-        self._on_connection = on_connection
+    def __init__(self, topics: Topics, refusals: Refusals) -> None:
+        self._topics = topics
+        self._refusals = refusals
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
+        self._parts: dict[str, list[str]] = {}
+        self._passing: dict[str, None] = {}
         self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
         )
         self._work = anyio.Event()
+        self._longest_bytes: int | None = None
         # From the word that there is a connection on: before, all would go out twice.
         self._is_up = False
 
@@ -65,8 +81,9 @@ class Publisher:
 
     def clear(self, topic: str) -> None:
         """Want a topic to have no retained message."""
-        self._wanted.pop(topic, None)
-        self._mark(topic)
+        for one in (topic, *self._parts.pop(topic, ())):
+            self._wanted.pop(one, None)
+            self._mark(one)
 
     def tell(self, topic: str, payload: str) -> None:
         """Publish something once, unless there is no connection for ten seconds."""
@@ -78,85 +95,149 @@ class Publisher:
         for topic in topics:
             self._mark(topic)
 
+    def repeat_refused(self) -> None:
+        """Publish again what the broker has refused."""
+        self.repeat(
+            [topic for topic in self._refusals.by_topic if topic in self._wanted]
+        )
+
     def _mark(self, topic: str) -> None:
         # What changes again moves to the end: topics leave in the order of change.
         self._dirty.pop(topic, None)
         self._dirty[topic] = None
         self._work.set()
 
-    async def run(self) -> None:
-        """Publish until cancelled; started anew at each connection.
+    # ------------------------------------------------------------ by one client
+
+    async def run(self, client: MqttClient) -> None:
+        """Publish until cancelled; all of it anew at each connection of the client.
 
         Raises:
             StructiotError: The client has given up.
         """
-        async with self._client.events() as events, service_group() as tg:
-            tg.start_soon(self._send, name="structiot.gateway.publisher")
-            async for event in events:
-                match event:
-                    case Connected():
-                        self._is_up = True
-                        self._dirty = dict.fromkeys([*self._dirty, *self._wanted])
-                        self._work.set()
-                    case Disconnected():
-                        self._is_up = False
-                self._on_connection(event)
+        receipts = Receipts(self._take_receipt)
+        try:
+            async with service_group() as tasks:
+                name = "structiot.gateway.receipts"
+                tasks.start_soon(receipts.read, name=name)
+                name = "structiot.gateway.refused"
+                tasks.start_soon(self._repeat_passing, name=name)
+                await self._send(client, receipts)
+        finally:
+            self._is_up = False
 
-    async def _send(self) -> None:
+    def take_event(self, event: ConnectionEvent) -> None:
+        """Take note of a connection of the client, or of a loss."""
+        match event:
+            case Connected():
+                self._is_up = True
+                self._longest_bytes = event.limits.maximum_packet_bytes
+                self._dirty = dict.fromkeys([*self._dirty, *self._wanted])
+                self._work.set()
+            case Disconnected():
+                self._is_up = False
+
+    async def _send(self, client: MqttClient, receipts: Receipts) -> None:
         while True:
-            is_up = self._is_up and self._client.is_connected
+            is_up = self._is_up and client.is_connected
             if not (self._dirty or self._told) or not is_up:
                 self._work = anyio.Event()
                 await self._work.wait()
                 continue
+            await receipts.room()
+            if self._dirty:
+                topic = next(iter(self._dirty))
+                del self._dirty[topic]
+                payload, is_retained = self._payload_of(topic), True
+            else:
+                told_at, topic, payload = self._told.receive_nowait()
+                is_retained = False
+                if anyio.current_time() - told_at > _TELL_WITHIN_S:
+                    shown = printable(topic)
+                    _log.warning("%s is not told: there was no connection", shown)
+                    continue
             try:
-                await self._send_next()
-            except CommandRefused as exc:
-                _log.warning("the broker refuses a message: %s", exc)
+                receipt = await client.publish_soon(
+                    topic, _encoded(payload), qos=_QOS, retain=is_retained
+                )
             except UsageError as exc:
-                # What cannot be sent costs itself, and nothing else.
-                _log.warning("a message cannot be sent: %s", printable(str(exc)))
+                self._refusals.refused(topic, exc)
+            else:
+                receipts.add(receipt)
 
-    async def _send_next(self) -> None:
-        publish = self._client.publish_soon
-        if not self._dirty:
-            told_at, topic, payload = self._told.receive_nowait()
-            if anyio.current_time() - told_at > _TELL_WITHIN_S:
-                _log.warning("%s is not told: there was no connection", topic)
-                return
-            await publish(topic, _encoded(payload), qos=_QOS)
-            return
-        topic = next(iter(self._dirty))
-        del self._dirty[topic]
+    def _payload_of(self, topic: str) -> str:
+        """Give what goes out on a retained topic; of parts, have them follow."""
         payload = self._wanted.get(topic, "")
-        await publish(topic, _encoded(payload), qos=_QOS, retain=True)
+        limit, before = self._longest_bytes, self._parts.pop(topic, [])
+        size = len(_encoded(payload)) + len(topic.encode()) + _HEADER_BYTES
+        parts: dict[str, str] = {}
+        if limit is not None and size > limit:
+            parts = split_announcement(topic, payload, self._topics)
+        for gone in before:
+            if gone not in parts:
+                self.clear(gone)
+        if not parts:
+            return payload
+        if not before:
+            text = "%s takes %d bytes and the broker %d: each entity announces itself"
+            _log.info(text, topic, size, limit)
+        self._parts[topic] = list(parts)
+        for part, own in parts.items():
+            self._wanted[part] = own
+            self._mark(part)
+        return ""
+
+    def _take_receipt(self, topic: str, error: StructiotError | None) -> None:
+        if error is None:
+            self._refusals.accepted(topic)
+            return
+        self._refusals.refused(topic, error)
+        if topic in self._wanted and is_passing(error):
+            self._passing[topic] = None
+
+    async def _repeat_passing(self) -> None:
+        while True:
+            await anyio.sleep(_REFUSED_AGAIN_S)
+            again, self._passing = self._passing, {}
+            self.repeat(again)
 
     async def say_goodbye(
-        self, last: Iterable[tuple[str, str]], *, goodbye_s: float
+        self,
+        client: MqttClient,
+        last: Iterable[tuple[str, str]],
+        *,
+        goodbye_s: float,
     ) -> None:
         """Leave last payloads on retained topics; bounded, shielded, silent.
 
         Called when `run` has ended. Without a connection there is nobody to tell: the
         broker publishes the will by itself.
         """
-        if not self._client.is_connected:
+        if not client.is_connected:
             return
         with anyio.move_on_after(goodbye_s, shield=True) as patience:
             try:
                 receipts = [
-                    await self._client.publish_soon(
+                    await client.publish_soon(
                         topic, _encoded(payload), qos=_QOS, retain=True
                     )
                     for topic, payload in last
                 ]
-                for receipt in receipts:
-                    await receipt.wait()
-            except (LinkLost, CommandRefused) as exc:
-                _log.debug("the goodbye was lost: %s", exc)
             except StructiotError as exc:
-                _log.warning("the goodbye failed: %s", exc)
+                _log.warning("the goodbye failed: %s", error_text(exc))
+                return
+            for receipt in receipts:
+                await _settled(receipt)
         if patience.cancelled_caught:
             _log.warning("the broker did not take the goodbye within %g s", goodbye_s)
+
+
+async def _settled(receipt: Receipt) -> None:
+    try:
+        await receipt.wait()
+    except StructiotError as exc:
+        # It was refused before, or nobody is there any more.
+        _log.debug("a word of goodbye was lost: %s", error_text(exc))
 
 
 def _encoded(payload: str) -> bytes:

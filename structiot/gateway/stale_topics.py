@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Container
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.context import GatewayContext
@@ -25,6 +26,8 @@ __all__ = ["StaleTopics"]
 # Retained messages come right after the subscription; there is no sign of the last.
 _LISTEN_S = 2.0
 _MAX_LEFT = 1000
+# Reading a longer one would keep everybody waiting, and ours are shorter.
+_MAX_BYTES = 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +68,9 @@ class StaleTopics:
     async def _read_filter(self, client: MqttClient, topic_filter: str) -> None:
         async with client.subscription(topic_filter, qos=1) as messages:
             async for message in messages:
-                if message.retain:
+                if message.retain and len(message.payload) <= _MAX_BYTES:
                     self._take(message)
+                    await anyio.lowlevel.checkpoint()
 
     def _take(self, message: Message) -> None:
         context = self._context

@@ -164,7 +164,7 @@ class MaxSmartDriver:
         """Name the listed strips; with `discover`, search again and again."""
         for device in self._section.devices:
             self._listed.append(registry.add(self._source_of(device)))
-        registry.started()
+        registry.started(keeps_found=self._section.discover)
         while self._section.discover:
             await self._search(registry)
             await anyio.sleep(self._section.discover_every_s)
@@ -228,6 +228,7 @@ class MaxSmartDriver:
             label=f"strip at {device.host}",
             open=open_it,
             name=device.name,
+            settings=_deciding(section, device),
         )
 
     async def _search(self, registry: DeviceRegistry) -> None:
@@ -295,7 +296,22 @@ class MaxSmartDriver:
             label=f"strip at {found.host}",
             open=open_it,
             is_found=True,
+            settings=_deciding(section),
         )
+
+
+def _deciding(
+    section: MaxSmartSection, device: MaxSmartDeviceSection | None = None
+) -> object:
+    """Give what a strip is opened with."""
+    own = (device.host, device.name, device.id) if device is not None else None
+    return (
+        own,
+        (device and device.http_port) or section.http_port,
+        (device and device.udp_port) or section.udp_port,
+        (device and device.poll_s) or section.poll_s,
+        section.reply_s,
+    )
 
 
 def _is_available(found: _Found) -> bool:

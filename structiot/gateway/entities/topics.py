@@ -26,6 +26,7 @@ __all__ = [
     "ONLINE",
     "CommandTopic",
     "Topics",
+    "is_level",
     "slug_of",
     "slug_of_device",
     "unique_slug",
@@ -146,6 +147,12 @@ class Topics:
         device = topic[len(head) : -len(tail)]
         is_one = bool(device) and device == slug_of(device) and device != GATEWAY_LEVEL
         return device if is_one else None
+
+
+def is_level(text: str) -> bool:
+    """Tell whether a text from anybody may become a level of a topic of ours."""
+    is_short = 0 < len(text) <= _LONGEST_SLUG
+    return is_short and text.isprintable() and not set(text) & set("+#/")
 
 
 def slug_of(name: str) -> str:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text, printable
@@ -37,6 +38,8 @@ from structiot.mqtt import (
 __all__ = ["BrokerService"]
 
 _SUBSCRIBE_AGAIN_S = 60.0
+# A flood of commands lets others have their turn.
+_MESSAGES_A_TURN = 16
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +155,7 @@ class BrokerService:
     async def _listen(
         self, client: MqttClient, topic_filter: str, take: Callable[[Message], None]
     ) -> None:
+        taken = 0
         while True:
             again, delay_s = self._subscribe_again, None
             try:
@@ -159,6 +163,9 @@ class BrokerService:
                     self._refusals.accepted(topic_filter)
                     async for message in messages:
                         take(message)
+                        taken += 1
+                        if taken % _MESSAGES_A_TURN == 0:
+                            await anyio.lowlevel.checkpoint()
             except SubscribeRefused as exc:
                 self._refusals.refused(topic_filter, exc)
                 delay_s = _SUBSCRIBE_AGAIN_S if is_passing(exc) else None

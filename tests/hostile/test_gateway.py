@@ -64,7 +64,7 @@ def _announcements() -> Iterator[Message]:
         {f"k{number}": {"platform": "switch"} for number in range(5000)}
     )
     keys = announcement(dict.fromkeys(["+", "#", "\0", "\ud800", "k" * 70_000], 1))
-    deep = b"[" * 1_000_000
+    deep = b"[" * 100_000
     for number in range(30):
         for payload in (many, keys, deep):
             topic = f"homeassistant/device/structiot_{number}_{len(payload)}/config"

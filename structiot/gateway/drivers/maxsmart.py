@@ -12,6 +12,7 @@ import anyio
 from pydantic import Field
 
 from structiot._kit.environment import Environment
+from structiot._kit.text import error_text, printable
 from structiot.errors import TransportError
 from structiot.gateway.config.fields import (
     DeviceId,
@@ -240,9 +241,9 @@ class MaxSmartDriver:
                 environment=self._environment,
             )
         except TransportError as exc:
-            if self._trouble != str(exc):
-                self._trouble = str(exc)
-                _log.warning("cannot search for strips: %s; trying on", exc)
+            if self._trouble != (trouble := error_text(exc)):
+                self._trouble = trouble
+                _log.warning("cannot search for strips: %s; trying on", trouble)
             return
         self._trouble = ""
         for device in devices:
@@ -251,7 +252,7 @@ class MaxSmartDriver:
     def _take(self, device: DiscoveredMaxSmart, registry: DeviceRegistry) -> None:
         if self._is_listed(device):
             return
-        name = device.name or "a strip"
+        name = printable(device.name or "a strip", most=100)
         found = next((one for one in self._found if one.is_same_as(device)), None)
         if found is None:
             _log.info("found %s at %s", name, device.host)

@@ -105,10 +105,9 @@ class DriverRunner:
 
     def try_again(self) -> None:
         """Try everything again that is not tried by itself any more."""
-        if self._retrying.is_parked:
-            self._retrying.retry_now()
+        self._retrying.try_again()
         for connection in self._connections:
-            connection.try_again()
+            connection.retrying.try_again()
         for device in self._devices.values():
             device.try_again()
 

@@ -73,6 +73,11 @@ class Retrying:
         self._schedule = self._backoff().start(self._random)
         self._wake.set()
 
+    def try_again(self) -> None:
+        """Attempt it now if the last failure was one that is not tried again."""
+        if self.is_parked:
+            self.retry_now()
+
     async def pause(self, delay_s: float | None) -> None:
         """Wait for the next attempt; None waits until it is called for."""
         with anyio.move_on_after(delay_s):

@@ -71,11 +71,6 @@ class SharedConnection(Generic[T]):
             raise LinkLost(f"{self.label}: {self.reason}", reason=self.reason)
         return self._opened[0]
 
-    def try_again(self) -> None:
-        """Open it at once if its last failure was one that is not tried again."""
-        if self.retrying.is_parked:
-            self.retrying.retry_now()
-
     async def run(self) -> None:
         """Keep it open until cancelled; called once, by the gateway."""
         try:

@@ -9,7 +9,9 @@
 common model to topics and payloads. A `DriverRunner` keeps a system's driver running, a
 `GatewayDevice` one device open, its `DeviceTopics` on the broker and its commands in
 turn; the `DeviceDirectory` knows which place in topics is whose, the `Publisher` what
-shall stand on the broker, and the `Gateway` puts all of it together.
+shall stand on the broker and the `Refusals` what that does not take. The
+`BrokerConnection` keeps a client, which the `BrokerService` serves, and the `Gateway`
+puts all of it together, anew when the configuration is reloaded.
 """
 
 from __future__ import annotations

@@ -169,10 +169,11 @@ class Publisher:
         """Give what goes out on a retained topic; of parts, have them follow."""
         payload = self._wanted.get(topic, "")
         limit, before = self._longest_bytes, self._parts.pop(topic, [])
-        size = len(_encoded(payload)) + len(topic.encode()) + _HEADER_BYTES
-        parts: dict[str, str] = {}
-        if limit is not None and size > limit:
-            parts = split_announcement(topic, payload, self._topics)
+        size, parts = 0, dict[str, str]()
+        if limit is not None:
+            size = len(_encoded(payload)) + len(topic.encode()) + _HEADER_BYTES
+            if size > limit:
+                parts = split_announcement(topic, payload, self._topics)
         for gone in before:
             if gone not in parts:
                 self.clear(gone)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from structiot.gateway.config import GatewayConfig
+from structiot.gateway.config import GatewayConfig, MqttSection
 
 __all__ = ["ConfigChange", "change_between"]
 
-# All topics hang on these, or sockets that others are connected to.
-_AT_RESTART = {
-    "mqtt": ("base_topic", "discovery", "discovery_prefix"),
-    "broker": ("listen", "password_file", "store"),
-    "gateway": ("id",),
+# All topics hang on what is left out here, or sockets that others are connected to.
+_AT_ONCE = {
+    "mqtt": MqttSection.model_fields.keys()
+    - {"base_topic", "discovery", "discovery_prefix"},
+    "broker": set[str](),
+    "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
-_OWN = ("mqtt", "broker", "gateway")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,12 @@ class ConfigChange:
 
 def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
     """Compare the configuration in force with another one."""
-    kept: dict[str, dict[str, object]] = {name: {} for name in _OWN}
-    for name, keys in _AT_RESTART.items():
-        for key in keys:
-            old = getattr(getattr(before, name), key)
-            if old != getattr(getattr(after, name), key):
-                kept[name][key] = old
+    kept: dict[str, dict[str, object]] = {name: {} for name in _AT_ONCE}
+    for name, at_once in _AT_ONCE.items():
+        old, new = getattr(before, name), getattr(after, name)
+        for key in type(old).model_fields:
+            if key not in at_once and getattr(old, key) != getattr(new, key):
+                kept[name][key] = getattr(old, key)
     if (before.mqtt.uri is None) != (after.mqtt.uri is None):
         kept["mqtt"]["uri"] = before.mqtt.uri
     own = {
@@ -56,7 +56,7 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
         if old_systems[name] != new_systems[name]
     ]
     differing = {
-        *(name for name in _OWN if getattr(before, name) != getattr(after, name)),
+        *(name for name in _AT_ONCE if getattr(before, name) != getattr(after, name)),
         *systems,
         *(old_systems.keys() ^ new_systems.keys()),
     }

@@ -11,7 +11,13 @@ import anyio.to_thread
 import pytest
 import trustme
 
-from structiot.gateway import BrokerConnected, BrokerLost, Gateway, open_gateway
+from structiot.gateway import (
+    BrokerConnected,
+    BrokerLost,
+    Gateway,
+    TopicRefused,
+    open_gateway,
+)
 from tests._support.mosquitto import Mosquitto
 from tests.gateway.broker_watch import watching
 from tests.gateway.serving import config_of, section_of, served, strips
@@ -122,6 +128,27 @@ async def test_a_broker_that_refuses_the_password_is_asked_once(
         assert gateway.drivers["maxsmart"].state == "running"
     assert "me" in lost.reason
     assert "hunter2" not in lost.reason
+
+
+async def test_a_topic_that_the_broker_does_not_allow_is_said_once(
+    start_mosquitto, base, tmp_path, caplog
+):
+    (tmp_path / "acl").write_text(f"topic readwrite {base}/#\n")
+    broker = start_mosquitto(
+        f"allow_anonymous true\nuser root\nlog_type none\nacl_file {tmp_path}/acl\n"
+    )
+    async with served(broker, base) as (gateway, watch, (sim,)):
+        topic = f"ha-{base}/device/house_kitchen/config"
+        refused = TopicRefused(topic=topic, reason="not authorized")
+        async with gateway.events() as events:
+            with anyio.fail_after(10):
+                while await anext(aiter(events)) != refused:
+                    pass
+        await watch.client.publish(f"{base}/kitchen/port_1/set", b"OFF", qos=1)
+        await watch.until_is(f"{base}/kitchen/port_1/state", "OFF")
+        assert sim.ports[1] is False
+    line = f"the broker refuses {topic}: not authorized"
+    assert caplog.messages.count(line) == 1
 
 
 async def test_home_assistant_gets_announcements_again_when_it_starts(mosquitto, base):

@@ -15,7 +15,6 @@ from structiot._kit.json_text import (
     violation,
 )
 from structiot._kit.redact import Secret
-from structiot._kit.text import printable
 from structiot.maxsmart.wire.codec_data import (
     ZONE_SHIFT_H,
     local_time_of,
@@ -37,7 +36,6 @@ EVERYONE: Final = "all"
 _REQUEST = re.compile(r"00(dv|sw)=([^,;]*)(?:,([^;]*))?", re.DOTALL)
 _SERIAL = re.compile(r"[\x21-\x7e]{4,32}")
 _KNOWN = frozenset({"sn", "name", "pname", "mac", "sak", "ver"})
-_LONGEST_TEXT = 100
 _PORTS_BY_DIGIT = {"1": 1, "6": 6}
 
 
@@ -118,8 +116,8 @@ def decode_discovery_reply(data: bytes) -> DiscoveryReply:
     key = text_of(fields.get("sak"))
     return DiscoveryReply(
         serial=readable_serial(fields.get("sn")),
-        name=_short_text(fields.get("name")),
-        firmware=_short_text(fields.get("ver")),
+        name=text_of(fields.get("name")),
+        firmware=text_of(fields.get("ver")),
         mac=normal_mac(fields.get("mac")),
         port_names=_port_names(fields),
         pairing_key=Secret(key) if key else None,
@@ -146,15 +144,7 @@ def _port_names(fields: Mapping[str, object]) -> tuple[str, ...] | None:
     names = fields.get("pname")
     if not isinstance(names, list):
         return None
-    return tuple(
-        printable(clean_text(name), most=_LONGEST_TEXT) if isinstance(name, str) else ""
-        for name in names
-    )
-
-
-def _short_text(value: object) -> str | None:
-    text = text_of(value)
-    return None if text is None else printable(text, most=_LONGEST_TEXT)
+    return tuple(clean_text(name) if isinstance(name, str) else "" for name in names)
 
 
 def _mac_text(digits: str) -> str:

@@ -332,15 +332,3 @@ def test_garbage_raises_nothing_but_violations(data):
 )
 def test_any_json_raises_nothing_but_violations(value, prefix):
     nothing_but_violations(prefix + json.dumps(value).encode())
-
-
-def test_names_are_cut_and_printable():
-    nasty = "\x1b]0;x\x07\u202e\u200b/+#" + "A" * 60_000
-    data = {"name": nasty, "ver": nasty, "pname": [nasty, 5]}
-    reply = decode_discovery_reply(json.dumps({"data": data}).encode())
-    assert reply.port_names is not None
-    for text in (reply.name, reply.firmware, reply.port_names[0]):
-        assert text is not None
-        assert text.isprintable()
-        assert len(text) == 100
-    assert reply.port_names[1] == ""

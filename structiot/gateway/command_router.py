@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import islice
 
 from structiot._kit.text import printable
@@ -14,8 +13,6 @@ from structiot.mqtt import Message
 __all__ = ["CommandRouter"]
 
 _NAMED = 20
-
-_log = logging.getLogger(__name__)
 
 
 class CommandRouter:
@@ -42,7 +39,6 @@ class CommandRouter:
         else:
             device.request(target.entity, topic=message.topic, payload=message.payload)
             return
-        _log.warning("%s: %s", printable(message.topic), error)
         tell_refused(
             self._context,
             device=target.device,

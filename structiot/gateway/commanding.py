@@ -42,11 +42,13 @@ def tell_refused(
     payload: str,
     error: str,
 ) -> None:
-    """Tell on the error topic and to the gateway's holder what was not carried out.
+    """Tell in the log, on the error topic and as an event what was not carried out.
 
     The device, the entity and the topic are as somebody has published them. A device
     that cannot be a level of a topic has no error topic.
     """
+    device_shown, entity_shown = (printable(one, most=100) for one in (device, entity))
+    _log.warning("%s: command %s refused: %s", device_shown, entity_shown, error)
     if is_level(device):
         told = {
             "error": error,
@@ -58,8 +60,8 @@ def tell_refused(
         context.sink.tell(context.topics.error(device), text)
     context.emit(
         CommandFailed(
-            device=printable(device, most=100),
-            entity=printable(entity, most=100),
+            device=device_shown,
+            entity=entity_shown,
             payload=payload,
             error=error,
         )

@@ -43,7 +43,7 @@ from structiot.gateway.entities.commands import (
 from structiot.gateway.entities.description import presentable
 from structiot.gateway.events import CommandDone, DeviceUpdate
 from structiot.gateway.isolation import failure_of
-from structiot.gateway.retrying import Retrying, when
+from structiot.gateway.retrying import when
 from structiot.model import (
     Availability,
     Command,
@@ -97,12 +97,15 @@ class GatewayDevice:
         self._topics = DeviceTopics(context, self.label, slug)
         self._device: Device | None = None
         self._is_open = False
-        self._retrying = context.retrying()
+        self.retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
         self._worker = CommandWorker(
-            self.label, context, retrying=self._peer, report=self._command_ended
+            self.label,
+            context,
+            retrying=lambda: (self.source.parent or self).retrying,
+            report=self._command_ended,
         )
 
     @property
@@ -142,23 +145,19 @@ class GatewayDevice:
         """The latest state of each entity that has told one that it can have, by key."""
         return MappingProxyType(self._topics.states)
 
-    def _peer(self) -> Retrying:
-        parent = self.source.parent
-        return self._retrying if parent is None else parent.retrying
-
     # ------------------------------------------------------------ its life
 
     def reopen(self) -> None:
         """Close it and open it again at once."""
-        self._retrying.retry_now()
+        self.retrying.retry_now()
         if self._opening is not None:
             self._opening.cancel()
 
     def try_again(self) -> None:
         """Open it at once if its last failure was one that is not tried again."""
-        if self._retrying.is_parked:
+        if self.retrying.is_parked:
             self._reported = ""
-            self._retrying.retry_now()
+            self.retrying.retry_now()
 
     def replace_source(self, source: Source) -> None:
         """Take another source in its place; one that is connected is opened anew."""
@@ -186,7 +185,7 @@ class GatewayDevice:
                 error = await self._open_once()
                 reason = error_text(error)
                 self._lost(reason)
-                delay_s = self._retrying.delay_after(error)
+                delay_s = self.retrying.delay_after(error)
                 if self.source.comes_by_itself:
                     delay_s = None
                 if self.source.comes_by_itself and isinstance(error, TransportError):
@@ -194,7 +193,7 @@ class GatewayDevice:
                 else:
                     said = f"{reason}; {when(delay_s)}"
                     self._say_failing(said, reason, error.__cause__)
-                await self._retrying.pause(delay_s)
+                await self.retrying.pause(delay_s)
 
     async def _open_once(self) -> Exception:
         """Open it and follow it until it is lost; give the reason why it was."""
@@ -230,7 +229,7 @@ class GatewayDevice:
                     self._opened(device)
                     await self._follow(device)
                 finally:
-                    self._retrying.lived(anyio.current_time() - opened_at)
+                    self.retrying.lived(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
@@ -296,7 +295,7 @@ class GatewayDevice:
         _log.log(level, "%s: %s", self.label, message, exc_info=trace)
 
     def _is_final(self, reason: str) -> bool:
-        return self._retrying.is_parked and self._reported != reason
+        return self.retrying.is_parked and self._reported != reason
 
     # ------------------------------------------------------------ what it tells
 
@@ -382,8 +381,6 @@ class GatewayDevice:
                 CommandDone(device=slug, entity=request.entity, payload=payload)
             )
             return
-        key = printable(request.entity, most=100)
-        _log.warning("%s: command %s refused: %s", slug, key, error)
         tell_refused(
             self._context,
             device=slug,

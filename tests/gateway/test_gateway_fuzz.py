@@ -93,7 +93,7 @@ EVIL = json.dumps(
     before=[], live=[("structiot/a\x1b]0;x\x07\n/b\x1b[2J/set", b"\x1b[2J", False)]
 )
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

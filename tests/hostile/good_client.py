@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
 
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect
@@ -32,23 +34,29 @@ class GoodClient:
             Connect(client_id="good", version=4, username=username, password=password),
             4,
         )
+        self._is_ready = threading.Event()
         self._is_over = threading.Event()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         thread = threading.Thread(target=self._run, name="good client", daemon=True)
         thread.start()
+        # The attack begins when it is there.
+        await anyio.to_thread.run_sync(self._is_ready.wait, TIMEOUT_S)
         try:
             yield
         finally:
             self._is_over.set()
-            thread.join(TIMEOUT_S)
+            # Its last ping is answered by the loop that waits here.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(thread.join, TIMEOUT_S)
 
     def _run(self) -> None:
         try:
             with socket.create_connection(self._address, timeout=TIMEOUT_S) as sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._exchange(sock, self._connect, 4)
+                self._is_ready.set()
                 while not self._is_over.is_set():
                     begun = time.monotonic()
                     self._exchange(sock, PING, 2)
@@ -57,6 +65,8 @@ class GoodClient:
                     time.sleep(PAUSE_S)
         except Exception as exc:
             self.error = exc
+        finally:
+            self._is_ready.set()
 
     def _exchange(self, sock: socket.socket, request: bytes, size: int) -> None:
         sock.sendall(request)

@@ -6,7 +6,7 @@ import ctypes
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,10 +92,10 @@ async def watched(
 ) -> AsyncIterator[Damage]:
     """Watch an attack, and fail the test if it does more damage than it may."""
     memory = await anyio.to_thread.run_sync(Memory)
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         stack.callback(memory.stop)
         if good is not None:
-            stack.enter_context(good.running())
+            await stack.enter_async_context(good.running())
         async with watched_loop() as loop:
             yield damage
             # A step that was begun in the block is measured at its end.

@@ -11,6 +11,8 @@ Prints:
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 from anyio.abc import TaskStatus
 
@@ -18,9 +20,7 @@ from structiot.mqtt import Disconnected, open_mqttclient
 from structiot.mqtt.broker import open_broker
 
 
-async def run_broker_twice(
-    is_over: anyio.Event, *, task_status: TaskStatus[str]
-) -> None:
+async def serve_twice(is_over: anyio.Event, *, task_status: TaskStatus[str]) -> None:
     """Be a broker that goes away for a second, and remembers nobody after that."""
     async with open_broker("mqtt://127.0.0.1:0") as broker:
         task_status.started(broker.uri)
@@ -32,9 +32,10 @@ async def run_broker_twice(
 
 async def main() -> None:
     """The client, the subscription and its iterator outlive the connection."""
+    logging.getLogger("structiot").setLevel(logging.ERROR)  # no warning of our restart
     is_over = anyio.Event()
     async with anyio.create_task_group() as tg:
-        uri = await tg.start(run_broker_twice, is_over)
+        uri = await tg.start(serve_twice, is_over)
         async with (
             open_mqttclient(uri, config={"reconnect_retries": -1}) as client,
             client.subscription("news", qos=1, codec="utf8") as messages,

@@ -29,6 +29,8 @@ PUBACK = 4
 # How far to look for a QoS 0 message to drop before dropping the newcomer.
 _DROP_SEARCH = 64
 _MAX_SEEN = 100_000
+# So many are acknowledged in one go when a subscription ends.
+_PORTION = 20_000
 
 _log = logging.getLogger(__name__)
 
@@ -154,10 +156,13 @@ class Messages:
             view.flags &= ~QOS_BITS
         self.put(view)
 
+    def _leave_out(self, message: Message) -> None:
+        if message.receipt is not None:
+            self._settle(message.receipt)
+
     def _has_room_for(self, message: Message) -> bool:
         if self._is_closed:
-            if message.receipt is not None:
-                self._settle(message.receipt)
+            self._leave_out(message)
             return False
         return bool(message.flags & self._kept) or self._drop_one()
 
@@ -183,7 +188,7 @@ class Messages:
         return False
 
     def droppable_bytes(self) -> int:
-        """Count what the messages hold that wait here and may be dropped."""
+        """Count what the messages hold that wait and may be dropped."""
         kept = self._kept
         return sum(
             message_bytes(message)
@@ -191,22 +196,18 @@ class Messages:
             if not message.flags & kept
         )
 
-    def trim(self, most_bytes: int) -> int:
-        """Drop the oldest that may be until the others of these hold no more than this.
-
-        Returns:
-            How much they hold then.
-        """
-        held, kept = self.droppable_bytes(), []
+    def drop(self, least_bytes: int) -> int:
+        """Drop the oldest that may be until they held so much; give how much it was."""
+        dropped, kept = 0, []
         for message in self._items:
-            if held > most_bytes and not message.flags & self._kept:
-                held -= message_bytes(message)
+            if dropped < least_bytes and not message.flags & self._kept:
+                dropped += message_bytes(message)
                 self._count_drop()
             else:
                 kept.append(message)
         self._items.clear()
         self._items.extend(kept)
-        return held
+        return dropped
 
     def forget_retained(self) -> None:
         """Take retained messages again, as after a new subscription at the broker."""
@@ -231,8 +232,7 @@ class Messages:
                 waiting = list(self._items)
                 self._items.clear()
                 for message in waiting:
-                    if message.receipt is not None:
-                        self._settle(message.receipt)
+                    self._leave_out(message)
                 unsettled, self._unsettled = self._unsettled, set()
                 for receipt in unsettled:
                     if self._abandon is not None:
@@ -371,6 +371,10 @@ class Messages:
 
     async def aclose(self) -> None:
         """End the iteration and its generator; the subscription's block calls it."""
+        while len(self._items) > _PORTION and not self._is_closed:
+            for _ in range(_PORTION):
+                self._leave_out(self._items.popleft())
+            await anyio.lowlevel.cancel_shielded_checkpoint()
         self.close()
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:

@@ -41,7 +41,7 @@ from structiot.mqtt.wire.properties import (
     PublishProperties,
     WillProperties,
 )
-from tests.hostile.attackers import log_in
+from tests.hostile.attackers import log_in, read
 from tests.hostile.watching import MB, resident_bytes
 
 SOAK_S = float(os.environ.get("STRUCTIOT_SOAK_S", "60"))
@@ -142,6 +142,17 @@ def end_all(source: str, uri: str) -> None:
                 pass
 
 
+def write_down(source: str, uri: str) -> None:
+    """Wait until the store has all that was before."""
+    with log_in(source, uri, Connect(client_id="last", version=4)) as sock:
+        message = Message("last", b"", qos=1, retain=True, packet_id=1)
+        sock.sendall(encode(message, 4))
+        assert read(sock, 4)[0] == 0x40
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65_536):
+            pass
+
+
 def crowd(source: str, uri: str, duration_s: float) -> None:
     until = time.monotonic() + duration_s
     threads = [
@@ -170,6 +181,7 @@ async def clear(broker: BrokerServer, source: str) -> None:
     await anyio.to_thread.run_sync(end_all, source, broker.uri)
     for item in list(broker.core.retained):
         broker.publish(item.topic, b"", retain=True)
+    await anyio.to_thread.run_sync(write_down, source, broker.uri)
     assert broker.core.sessions == {}
 
 

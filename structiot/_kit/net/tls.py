@@ -123,7 +123,8 @@ def load_certificate(
         context.load_cert_chain(certfile, keyfile, answer)
     except (OSError, ValueError) as exc:
         if not is_locked:
-            raise ConfigError(f"cannot use {certfile} for TLS: {exc}") from exc
+            message = f"cannot use {certfile} for TLS as a certificate: {exc}"
+            raise ConfigError(message) from exc
         fault = "has a passphrase: give it as keyfile_password="
         if password:
             fault = "does not open with the passphrase given as keyfile_password="

@@ -123,9 +123,6 @@ class Connection:
         if wakeup is not None:
             self._wakeup = None
             wakeup.set()
-        if self._flows_wakeup is not None and self._protocol.flow_out:
-            self._flows_wakeup.set()
-            self._flows_wakeup = None
 
     async def drain(self) -> None:
         """Wait until what is to be written has been taken by the writer."""
@@ -156,16 +153,21 @@ class Connection:
         )
 
     def _release(self) -> None:
-        for event in (self._drained, self._idle):
-            if event is not None:
-                event.set()
-        self._drained = self._idle = None
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+        if self._idle is not None and (self._is_over or not self._has_to_write):
+            self._idle.set()
+            self._idle = None
 
     async def _write(self) -> None:
         protocol = self._protocol
         out = protocol.out
         send = self._stream.send
         while True:
+            if self._flows_wakeup is not None and protocol.flow_out:
+                self._flows_wakeup.set()
+                self._flows_wakeup = None
             if not out:
                 self._wakeup = wakeup = anyio.Event()
                 self._release()

@@ -94,11 +94,8 @@ class Ledger:
     def _drop(self) -> None:
         limit = self.limit_bytes
         room = max(limit - self._firm_bytes, limit // 16)
-        held = self._router.droppable_bytes()
-        if held > room:
-            # A little more, or the next message would have all of them counted again.
-            held = self._router.trim(room - room // 32)
-        self._droppable_most = held
+        # A little more, or the next message would have all of them counted again.
+        self._droppable_most = self._router.trim(room, room - room // 32)
 
     def _is_full(self, most: int) -> bool:
         held = self._protocol.incoming.held_bytes

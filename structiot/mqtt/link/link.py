@@ -345,8 +345,8 @@ class Link(Leaving):
 
     def settle(self, receipt: Ack) -> None:
         """A subscriber has taken a delivery; the last one acknowledges it."""
-        receipt.takers -= 1
-        if receipt.takers <= 0:
+        takers = receipt.takers = receipt.takers - 1
+        if takers <= 0:
             if self.protocol.settle(receipt):
                 self.wake()
             if self.ledger.is_paused:

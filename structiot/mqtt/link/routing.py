@@ -124,19 +124,18 @@ class Router:
         """Count what the messages hold that wait and may be dropped."""
         return sum(messages.droppable_bytes() for messages in self.subscribers())
 
-    def trim(self, most_bytes: int) -> int:
-        """Drop the oldest of the longest queues until no more than this is held.
+    def trim(self, most_bytes: int, rest_bytes: int) -> int:
+        """Drop the oldest of the longest queues if more than `most_bytes` is held.
 
         Returns:
-            How much is held then by messages that may be dropped.
+            How much is held then by messages that may be dropped: `rest_bytes` or less.
         """
         held = {messages: messages.droppable_bytes() for messages in self.subscribers()}
         total = sum(held.values())
-        for messages in sorted(held, key=held.__getitem__, reverse=True):
-            if total <= most_bytes:
-                break
-            rest_bytes = max(held[messages] - (total - most_bytes), 0)
-            total += messages.trim(rest_bytes) - held[messages]
+        if total > most_bytes:
+            for messages in sorted(held, key=held.__getitem__, reverse=True):
+                if total > rest_bytes:
+                    total -= messages.drop(total - rest_bytes)
         return total
 
     def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:

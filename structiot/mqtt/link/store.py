@@ -99,18 +99,22 @@ class SqliteStore:
         Raises:
             ConfigError: It cannot be opened, or somebody else uses it.
         """
+        self._make()
         lock_store(self.path, self._client_id)
         self._is_locked = True
         self._connection = self._opened()
         self._files = self._files_now()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _make(self) -> None:
         try:
+            # Made here, for SQLite would let others read it.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except (OSError, ValueError) as exc:
             shown = printable(str(self.path))
             text = f"cannot open the store {shown}: {path_fault(exc)}"
             raise ConfigError(text) from exc
+
+    def _opened(self) -> sqlite3.Connection:
         try:
             return self._prepared()
         except sqlite3.OperationalError as exc:
@@ -119,6 +123,7 @@ class SqliteStore:
             # Damaged: keep it for whoever wants to look, and begin anew.
             self.set_aside = self.path.with_suffix(self.path.suffix + ".damaged")
             self.path.replace(self.set_aside)
+            self._make()
             return self._opened()
 
     def _prepared(self) -> sqlite3.Connection:

@@ -7,15 +7,12 @@ The shell gives it bytes and the time and takes events and bytes back:
   it: while there `has_more`, the shell lets others run and calls it with nothing. After
   each, it looks at `violation`: when it is set, the peer has broken the protocol, `out`
   holds the DISCONNECT that says why (5.0), and the connection is to be closed.
-* `tick(now)` is called at `next_deadline()`: it sends PINGREQ or says that the peer
-  is dead.
-* `connection_lost()` ends a connection. The session stays: in-flight messages,
-  known ids and packet ids live as long as this object.
+* `tick(now)`, at `next_deadline()`, sends PINGREQ or says that the peer is dead.
+* `connection_lost()` ends a connection; the session lives as long as this object.
 
 `out` is one bytearray for everything written; whoever fills it does so without
-waiting, and one writer empties it. A session that is written down writes its own flows
-and the acknowledgements of others to `flow_out`: the shell moves what stands there to
-`out` when what it depends on is safe, and the rest need not wait for that.
+waiting, and one writer empties it. With a store, flows and acknowledgements go to
+`flow_out`: the shell moves what stands there to `out` when what it depends on is safe.
 
 States: CLOSED -> CONNECTING (CONNECT sent) -> OPEN (CONNACK taken) -> CLOSING
 (DISCONNECT sent or violation seen) -> CLOSED. All documented (OASIS MQTT 3.1.1, 5.0).
@@ -91,11 +88,10 @@ class ClientProtocol:
     """One client's session and its present connection.
 
     Args:
-        max_packet_bytes: Longest packet taken from the server; a longer one is
-            refused from its header.
+        max_packet_bytes: Longest packet taken; a longer one is refused from its header.
         send_window: Own messages of QoS 1 and 2 under way at once.
         is_written_down: Whether flows wait in `flow_out` until they are safe.
-        ping_delay_s: How long before the end of the keep-alive an idle client pings.
+        ping_delay_s: When an idle client pings, before the end of the keep-alive.
         ping_reply_s: How long PINGRESP may take when there is no keep-alive.
 
     Attributes:
@@ -170,12 +166,9 @@ class ClientProtocol:
     ) -> None:
         """Say goodbye; nothing is written after it."""
         if self.state in {State.OPEN, State.CONNECTING}:
-            self.out += encode(
-                Disconnect(
-                    reason=reason, properties=properties or DisconnectProperties()
-                ),
-                self.version,
-            )
+            properties = properties or DisconnectProperties()
+            goodbye = Disconnect(reason=reason, properties=properties)
+            self.out += encode(goodbye, self.version)
         self.close()
 
     def close(self) -> None:
@@ -294,8 +287,9 @@ class ClientProtocol:
         else:
             self.incoming.on_pubrel(packet_id, out, version)
         if not is_fitting:
-            name = kind.__name__.upper()
-            self._violate(f"{name} {packet_id} does not fit the message's QoS")
+            self._violate(
+                f"{kind.__name__.upper()} {packet_id} does not fit the message's QoS"
+            )
 
     def _take_connack(self, connack: Connack) -> None:
         if connack.reason.is_failure:
@@ -349,9 +343,8 @@ class ClientProtocol:
         properties: PublishProperties | None = None,
     ) -> None:
         """Write a QoS 0 message."""
-        self._write_publish(
-            self.out, topic, payload, flags, 0, self.version, properties
-        )
+        write, out = self._write_publish, self.out
+        write(out, topic, payload, flags, 0, self.version, properties)
 
     def submit(self, flow: Flow) -> None:
         """Send a QoS 1 or 2 message now, or when the window and the link allow."""

@@ -141,12 +141,16 @@ class ServerProtocol:
         self.detach()
 
     @property
+    def hoarded_bytes(self) -> int:
+        """What an unfinished packet and the client's aliases hold."""
+        aliases = 0 if self._aliases is None else self._aliases.held_bytes
+        return self._decoder.held_bytes + aliases
+
+    @property
     def held_bytes(self) -> int:
-        """What it holds: unfinished packets, unwritten ones, and what it remembers."""
-        size = len(self.out) + self._decoder.held_bytes + self._decoder.cached_bytes
-        if self.kept is not self.out:
-            size += len(self.kept)
-        return size if self._aliases is None else size + self._aliases.held_bytes
+        """The same with what is not written yet and what is remembered."""
+        size = self.hoarded_bytes + self._decoder.cached_bytes + len(self.out)
+        return size if self.kept is self.out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
@@ -296,8 +300,6 @@ class ServerProtocol:
         if not is_ours:
             self._fault("AUTH of another method than CONNECT's")
         return is_ours
-
-    # -- what the broker decides ---------------------------------------------------
 
     def accept(
         self,

@@ -48,11 +48,11 @@ CONNECTS: dict[str, tuple[dict[str, Any], str]] = {
         {"protocol": "3.1.1", "will": {"topic": "w"}, "username": "u"},
         "10 16 0004 4d515454 04 86 000a 0002 6964 0001 77 0000 0001 75",
     ),
-    "5.0: ten minutes to come back, 16 MB, 64 aliases, response information": (
+    "5.0: ten minutes to come back, 1024 open, 64 aliases, 16 MB, response information": (
         {"protocol": "5.0"},
         (
-            "10 1e 0004 4d515454 05 02 000a 0f 11 00000258 19 01 22 0040 27 01000000"
-            " 0002 6964"
+            "10 21 0004 4d515454 05 02 000a 12 11 00000258 19 01 21 0400 22 0040"
+            " 27 01000000 0002 6964"
         ),
     ),
     "5.0: a password alone, and a will with properties": (

@@ -124,6 +124,19 @@ def test_b28_who_hoards_in_a_packet_that_never_ends_is_cut_off_when_all_is_crowd
     assert house.core.ledger.held_bytes == 0
 
 
+def test_b28_who_publishes_to_many_topics_is_no_hoarder():
+    house = House(all_bytes=600_000)
+    publisher = house.client("p", 5)
+    hoarder = house.subscriber("q", qos=1, client_id="h", **lasting(4))
+    for number in range(1000):
+        house.publish("q", bytes(1000), qos=1)
+        publisher.publish(f"{number}" + "t" * 200)
+    assert house.core.ledger.is_crowded
+    assert publisher.protocol.held_bytes > 100_000
+    assert not publisher.is_ended
+    assert not hoarder.is_ended
+
+
 def test_b28_a_flood_of_sessions_does_not_flood_the_log(
     caplog: pytest.LogCaptureFixture,
 ):

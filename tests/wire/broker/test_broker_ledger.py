@@ -8,13 +8,15 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 
 from structiot.mqtt.broker.core.sessions import Delivery, Session, Subscription
-from structiot.mqtt.wire.messages import Pubrec, Will
-from structiot.mqtt.wire.properties import WillProperties
+from structiot.mqtt.wire.codec import encode
+from structiot.mqtt.wire.messages import Message, Pubrec, Will
+from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from tests.wire.broker.clients import House, ScriptedClient, lasting
 from tests.wire.broker.paper import KeptHouse
 
@@ -173,11 +175,24 @@ def aliases(house: House, client: ScriptedClient) -> None:
         client.publish(f"{number}" + "t" * 20_000, properties=properties)
 
 
+@cache
+def topics_and_properties() -> tuple[bytes, ...]:
+    return tuple(
+        encode(
+            Message(
+                f"{number}/" + "t" * 200,
+                properties=PublishProperties(user_properties=((str(number), "v"),)),
+            ),
+            5,
+        )
+        for number in range(4000)
+    )
+
+
 def remembered(house: House, client: ScriptedClient) -> None:
     """Topics and properties that the decoder knows again."""
-    for number in range(4000):
-        properties = {"user_properties": ((str(number), "v"),)}
-        client.publish(f"{number}/" + "t" * 200, properties=properties)
+    for data in topics_and_properties():
+        client.send_bytes(data)
 
 
 def wills(house: House, client: ScriptedClient) -> None:

@@ -83,10 +83,11 @@ class Broker(Ending):
     def _bound_client(self, client: ConnectedClient, session: Session) -> None:
         """Have the client pay that holds much when all together hold too much."""
         self.bound_sessions()
-        has_unfinished = client.protocol.held_bytes > LITTLE_BYTES
-        if has_unfinished and not self.ledger.has_room(session):
+        hoards = client.protocol.hoarded_bytes > LITTLE_BYTES
+        if hoards and not self.ledger.has_room(session):
             self.warnings.say(
-                "clients hold %d bytes of %d: %r is cut off in a long packet",
+                "clients hold %d bytes of %d: %r, which hoards packets or aliases, "
+                "is cut off",
                 self.ledger.held_bytes,
                 self.ledger.most_bytes,
                 session.client_id[:64],

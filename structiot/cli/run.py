@@ -12,10 +12,19 @@ import asyncclick as click
 
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
-from structiot.gateway import GatewayConfig, load_config, open_gateway
+from structiot.errors import ConfigError
+from structiot.gateway import (
+    Gateway,
+    GatewayConfig,
+    InvalidConfig,
+    load_config,
+    open_gateway,
+)
 from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Run the gateway.")
@@ -33,20 +42,17 @@ __all__ = ["run"]
 async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     """Serve every configured and found device on the MQTT broker.
 
-    Ends on Ctrl-C or SIGTERM, leaving everything on the broker as offline.
+    Ends on Ctrl-C or SIGTERM, leaving everything on the broker as offline. SIGHUP has
+    the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
     config = await anyio.to_thread.run_sync(load_config, path)
     if check:
         click.echo(f"{path} is fine")
         return
-
     state_file = await anyio.to_thread.run_sync(_state_file_of, path)
-
-    async def serve() -> None:
-        await _serve(config, state_file)
-
-    await run_until_stopped(serve)
+    served = _Served(path, config, state_file)
+    await run_until_stopped(served.run, served.reload)
 
 
 def _state_file_of(path: str) -> Path | None:
@@ -56,6 +62,34 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
-async def _serve(config: GatewayConfig, state_file: Path | None) -> None:
-    async with open_gateway(config, state_file=state_file):
-        await anyio.sleep_forever()
+class _Served:
+    """A gateway, and the file that it goes by."""
+
+    def __init__(
+        self, path: str, config: GatewayConfig, state_file: Path | None
+    ) -> None:
+        self._path = path
+        self._config = config
+        self._state_file = state_file
+        self._is_open = anyio.Event()
+        self._gateway: Gateway | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        opened = open_gateway(self._config, state_file=self._state_file)
+        async with opened as self._gateway:
+            self._is_open.set()
+            await anyio.sleep_forever()
+
+    async def reload(self) -> None:
+        """Read the file again, and take up what it says if nothing is wrong with it."""
+        await self._is_open.wait()
+        try:
+            config = await anyio.to_thread.run_sync(load_config, self._path)
+            if self._gateway is not None:
+                await self._gateway.reload(config)
+        except ConfigError as exc:
+            problems = exc.problems if isinstance(exc, InvalidConfig) else [exc]
+            for problem in problems:
+                _log.error("%s", problem)
+            _log.error("%s is not taken up: all goes on as it was", self._path)

@@ -10,7 +10,9 @@ common model to topics and payloads. A `DriverRunner` keeps a system's driver ru
 `GatewayDevice` one device open, its `DeviceTopics` on the broker and its commands in
 turn; the `DeviceDirectory` knows which place in topics is whose, the `Announcer` what
 is announced to Home Assistant and what was left, the `Publisher` what shall stand on the
-broker, and the `Gateway` puts all of it together. `Records` in a `StateFile` outlast it.
+broker and the `Refusals` what that does not take. The `BrokerConnection` keeps a client,
+which the `BrokerService` serves, and the `Gateway` puts all of it together, anew when the
+configuration is reloaded. `Records` in a `StateFile` outlast it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from structiot.gateway.events import (
     DriverState,
     DriverUpdate,
     GatewayEvent,
+    TopicAccepted,
+    TopicRefused,
 )
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.opening import open_gateway
@@ -45,6 +49,8 @@ __all__ = [
     "GatewayDevice",
     "GatewayEvent",
     "InvalidConfig",
+    "TopicAccepted",
+    "TopicRefused",
     "load_config",
     "open_gateway",
 ]

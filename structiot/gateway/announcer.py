@@ -8,7 +8,8 @@ read: from the state file, and from the announcements that the broker retains.
 * A device that is described takes over what stands elsewhere under its identity. The new
   announcement goes out first, then what it replaces is cleared; where the announcement itself
   stood on another topic, Home Assistant is told before to let go of it, so that it keeps
-  its entities.
+  its entities. So it is, too, when a broker takes no message as long as that, and each
+  entity announces itself, see `component_discovery`, or when another one does again.
 * An identity that another device has taken the place of, and that may still turn up, loses
   its announcement in that way, too.
 * What is left is shown as offline as long as it may turn up: its driver has not started or
@@ -22,26 +23,28 @@ may well be this gateway before its base topic was changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Iterator,
+    Mapping,
+)
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
-from structiot._kit.text import printable
+from structiot._kit.text import error_text
+from structiot.gateway.discovery_topics import DiscoveryTopics
 from structiot.gateway.entities.announcement import Announcement
-from structiot.gateway.entities.discovery import MIGRATE
-from structiot.gateway.entities.topics import (
-    OFFLINE,
-    Topics,
-    gateway_availability,
-    identifier_of,
-)
+from structiot.gateway.entities.topics import OFFLINE, Topics
+from structiot.gateway.former_places import FormerPlaces
 from structiot.gateway.records import DeviceRecord, Records
 from structiot.gateway.retained import read_earlier
 from structiot.model import DeviceInfo
-from structiot.mqtt import MqttClient, SubscribeRefused
+from structiot.mqtt import MqttClient
 
 if TYPE_CHECKING:
     from structiot.gateway.context import TopicSink
@@ -53,7 +56,6 @@ BuildAnnouncement: TypeAlias = Callable[[Mapping[str, str]], str]
 
 _MAX_LEFT = 1000
 _SETTLE_EVERY_S = 1.0
-_MAX_GONE = 512
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,10 @@ class Announcer:
         announces: Whether devices are announced to Home Assistant.
         systems: Names of the systems that are served.
         candidates: Gives the identities of a system that may still turn up.
+
+    Attributes:
+        announces: Whether devices are announced to Home Assistant.
+        is_read: Whether what stands on the broker has been read.
     """
 
     def __init__(
@@ -83,19 +89,16 @@ class Announcer:
         self._topics = topics
         self._sink = sink
         self._records = records
-        self._announces = announces
+        self.announces = announces
         self._systems = systems
         self._candidates = candidates
         self._present: dict[str, BuildAnnouncement | None] = {}
         self._left: dict[str, None] = {one.root: None for one in records}
         self._displaced: list[DeviceRecord] = []
-        self._foreign: dict[str, Announcement] = {}
         self._orphaned: dict[str, Announcement] = {}
         self._seen: set[str] = set()
-        self._bases = records.places("base", topics.base)
-        self._prefixes = records.places("prefix", topics.discovery_prefix)
-        records.keep_places("base", self._bases)
-        records.keep_places("prefix", self._prefixes)
+        self._places = FormerPlaces(topics, records)
+        self._discovery = DiscoveryTopics(topics, sink, records)
         self._wake = anyio.Event()
         self.is_read: bool = False
 
@@ -106,8 +109,8 @@ class Announcer:
         """Where the devices of this run are announced."""
         for root in self._present:
             record = self._records.at(root)
-            if record is not None and record.config:
-                yield record.config
+            if record is not None:
+                yield from record.configs
 
     def place_of(self, info: DeviceInfo) -> str | None:
         """Give the level in topics that was chosen for a device, if one was."""
@@ -168,17 +171,17 @@ class Announcer:
 
     def _succeed(self, record: DeviceRecord, before: DeviceRecord) -> None:
         """Take over what stood at the same root."""
-        record.config = before.config
+        record.configs = before.configs
         if not record.id:
             # It keeps silent about who it is: it is taken for the one it was.
             record.id = before.id if before.system == record.system else ""
         had = before.platforms | before.gone
         record.gone = {key: had[key] for key in had if key not in record.platforms}
         if before.id and before.identity != record.identity:
-            record.config = ""
+            record.configs = ()
             self._displaced.append(before)
         else:
-            _take_away(record, before.removed | record.gone)
+            record.take_away(before.removed | record.gone)
 
     def _announce(self, record: DeviceRecord) -> None:
         """Bring everything in order that stands under a device's identity."""
@@ -186,36 +189,28 @@ class Announcer:
             self._suspend(self._displaced.pop())
         old_topics = [record.state(key) for key in record.gone]
         record.gone = {}
-        topic, build = "", self._present.get(record.root)
+        build = self._present.get(record.root)
         if build is not None:
-            topic = self._topic_of(record)
-            old_configs = {record.config}
+            topic = self._discovery.topic_of(record) if self.announces else ""
+            configs = dict.fromkeys(record.configs)
             if (orphan := self._orphaned.pop(topic, None)) is not None:
                 left = DeviceRecord.announced(orphan)
-                _take_away(record, left.platforms)
+                record.take_away(left.platforms)
+                configs |= dict.fromkeys(left.configs)
                 old_topics += left.topics
             for other in self._records.of(*record.identity):
                 if other.root != record.root:
-                    old_configs.add(other.config)
+                    configs |= dict.fromkeys(other.configs)
                     old_topics += self._taken_over(other)
-            old_configs -= {topic, "", *self._foreign}
-            if topic:
-                for old in old_configs:
-                    self._sink.retain(old, MIGRATE)
-                self._sink.retain(topic, build(record.removed))
-            old_topics += old_configs
-            record.config = topic
+            record.configs = tuple(configs)
+            announcement = build(record.removed)
+            # Home Assistant complains of empty states while it has the entities.
+            gone = self._discovery.publish(topic, announcement, record)
+            old_topics = [*gone, *old_topics]
+        last = record.configs[-1] if build is not None and record.configs else ""
         for old in old_topics:
-            self._clear(old, after=topic)
+            self._discovery.clear(old, after=last)
         self._records.put(record)
-
-    def _clear(self, topic: str, *, after: str = "") -> None:
-        """Take a topic off the broker, at once or when another has been published."""
-        self._records.clears(topic)
-        if after:
-            self._sink.clear_after(topic, after=after)
-        else:
-            self._sink.clear(topic)
 
     def _taken_over(self, other: DeviceRecord) -> list[str]:
         """Forget a record whose device is elsewhere now; give the topics to clear."""
@@ -234,32 +229,17 @@ class Announcer:
         )
         return []
 
-    def _topic_of(self, record: DeviceRecord) -> str:
-        """Name the topic of a device's announcement; empty if it has none."""
-        if not (self._announces and record.id):
-            return ""
-        topic = self._topics.discovery(identifier_of(*record.identity))
-        other = self._foreign.get(topic)
-        if other is None:
-            return topic
-        _log.warning(
-            "%s is not announced to Home Assistant: the gateway with the topics %s/... "
-            "has announced the same device, and is online",
-            record.slug,
-            printable(other.base, most=100),
-        )
-        return ""
-
     def _suspend(self, record: DeviceRecord) -> None:
         """Announce no more an identity whose place another device has taken."""
-        config = record.config
-        if config in {"", *self._foreign} or self._records.of(*record.identity):
+        configs = self._discovery.ours(record.configs)
+        if not configs or self._records.of(*record.identity):
             return
-        if self._announces and self._may_come_later(record):
-            self._sink.retain(config, MIGRATE)
-            self._keep(_only_announced(record, config))
+        if self.announces and self._may_come_later(record):
+            self._discovery.migrate(configs)
+            self._keep(record.only_announced(configs))
         else:
-            self._clear(config)
+            for config in configs:
+                self._discovery.clear(config)
 
     def _keep(self, record: DeviceRecord) -> None:
         """Keep a record of what no device of this run has."""
@@ -270,16 +250,16 @@ class Announcer:
     def _take_off(self, record: DeviceRecord) -> None:
         self._left.pop(record.root, None)
         self._records.drop(record)
-        config = record.config
         others = self._records.of(*record.identity)
-        is_elsewhere = any(one.config == config for one in others)
-        if config in {"", *self._foreign} or is_elsewhere:
-            config = ""
-        else:
-            self._clear(config)
+        kept = {config for one in others for config in one.configs}
+        last = ""
+        for config in self._discovery.ours(record.configs):
+            if config not in kept:
+                self._discovery.clear(config)
+                last = config
         # Home Assistant complains of empty states while it has the entities.
         for topic in record.topics:
-            self._clear(topic, after=config)
+            self._discovery.clear(topic, after=last)
 
     # ------------------------------------------------------------ what was left
 
@@ -302,14 +282,26 @@ class Announcer:
                 _log.info("taking %s, which is no more, off the broker", record.root)
                 self._take_off(record)
 
+    # ------------------------------------------------------------ one client
+
+    def take_limit(self, longest_bytes: int | None) -> None:
+        """Take note of the longest packet that the broker takes; None for any."""
+        if longest_bytes != self._discovery.longest_bytes:
+            self._discovery.longest_bytes = longest_bytes
+            self.hold()
+
+    def hold(self) -> None:
+        """Announce nothing until `run` has seen to it."""
+        self.is_read = False
+        self._sink.hold(self.announced)
+        self._wake.set()
+
     async def run(self, client: MqttClient) -> None:
-        """Read what an earlier run left, then keep order until cancelled."""
-        try:
-            await self._read(client)
-        except SubscribeRefused as exc:
-            _log.warning("what an earlier run left stays as it is: %s", exc)
-        await self._begin()
+        """Read what stands on the client's broker, then keep order until cancelled."""
+        await self._read(client)
         while True:
+            if not self.is_read:
+                await self._begin()
             await self._wake.wait()
             self._wake = anyio.Event()
             self._settle()
@@ -318,14 +310,20 @@ class Announcer:
 
     async def _read(self, client: MqttClient) -> None:
         earlier = await read_earlier(
-            client, self._topics, bases=self._bases, prefixes=self._prefixes
+            client,
+            self._topics,
+            bases=self._places.bases,
+            prefixes=self._places.prefixes,
         )
+        for exc in earlier.refused:
+            reason = error_text(exc)
+            _log.warning("what an earlier run left stays as it is: %s", reason)
         wanted = set(map(self._topics.driver, self._systems))
         for topic in earlier.drivers:
             if topic not in wanted:
-                self._clear(topic)
-        self._foreign, self._orphaned = earlier.foreign, earlier.orphaned
-        self._seen = earlier.seen
+                self._discovery.clear(topic)
+        self._discovery.leave_alone(earlier.foreign)
+        self._orphaned, self._seen = earlier.orphaned, earlier.seen
         for one in earlier.own:
             self._take_announcement(one)
 
@@ -339,13 +337,11 @@ class Announcer:
             self._displaced.append(found)
             return
         if self._present.get(found.root) is not None:
-            known.gone |= _take_away(known, found.platforms)
+            known.gone |= known.take_away(found.platforms)
         else:
             platforms = {**found.platforms, **known.platforms}
             known = replace(known, id=found.id, platforms=platforms)
-        if known.config not in {"", found.config}:
-            self._keep(_only_announced(found, found.config))
-        known.config = known.config or found.config
+        known.configs = tuple(dict.fromkeys((*known.configs, *found.configs)))
         self._records.put(known)
 
     async def _begin(self) -> None:
@@ -360,41 +356,24 @@ class Announcer:
             if record.root in self._present:
                 self._announce(record)
                 continue
-            if record.config and not self._announces:
-                self._clear(record.config)
-                record.config = ""
+            if not self.announces:
+                self._announce_no_more(record)
             if record.has_topics and self._may_come_later(record):
                 self._sink.retain(record.availability, OFFLINE)
         # What is in use again is not on that list any more.
-        read = tuple(f"{prefix}/device/" for prefix in self._prefixes)
+        read = tuple(f"{prefix}/device/" for prefix in self._places.prefixes)
         for topic in self._records.take_cleared():
             if topic in self._seen or not topic.startswith(read):
                 self._sink.clear(topic)
         self.settle_soon()
-        self._forget_old_places()
+        self._places.forget(self._discovery.clear)
 
-    def _forget_old_places(self) -> None:
-        *old_bases, base = self._bases
-        *old_prefixes, prefix = self._prefixes
-        for old in old_bases:
-            self._clear(gateway_availability(old))
-        bases = {one.base for one in self._records}
-        configs = [one.config for one in self._records]
-        old_bases = [old for old in old_bases if old in bases]
-        old_prefixes = [
-            old for old in old_prefixes if any(c.startswith(f"{old}/") for c in configs)
-        ]
-        self._records.keep_places("base", [*old_bases, base])
-        self._records.keep_places("prefix", [*old_prefixes, prefix])
-
-
-def _take_away(record: DeviceRecord, had: Mapping[str, str]) -> dict[str, str]:
-    """Have the announcement say which of the entities that a device had are gone."""
-    gone = {key: had[key] for key in had if key not in record.platforms}
-    record.removed |= dict(list(gone.items())[-_MAX_GONE:])
-    return gone
-
-
-def _only_announced(record: DeviceRecord, config: str) -> DeviceRecord:
-    """Give the record of an announcement that stands for no other topics."""
-    return DeviceRecord(root=config, system=record.system, id=record.id, config=config)
+    def _announce_no_more(self, record: DeviceRecord) -> None:
+        for config in record.configs:
+            self._discovery.clear(config)
+        if record.has_topics:
+            record.configs = ()
+            self._records.put(record)
+        else:
+            self._left.pop(record.root, None)
+            self._records.drop(record)

@@ -1,7 +1,8 @@
 """Commands of one device: one after the other, bounded, each with a deadline.
 
 Every device has a worker of its own, so a device that hangs delays nobody else's
-commands, and its own for no longer than the deadline.
+commands, and its own for no longer than the deadline. A peer that has had enough of us
+(`RateLimited`) is left alone for as long as it asks: commands are refused meanwhile.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
-from structiot._kit.text import error_text
-from structiot.errors import InternalError
+from structiot._kit.text import error_text, printable
+from structiot.errors import InternalError, RateLimited
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.entities.topics import is_level
+from structiot.gateway.events import CommandFailed
 from structiot.gateway.isolation import failure_of
+from structiot.gateway.retrying import Retrying
 from structiot.model import Command, Device
 
-__all__ = ["CommandRequest", "CommandWorker", "error_payload", "shown"]
+__all__ = ["CommandRequest", "CommandWorker", "shown", "tell_refused"]
 
 _MAX_WAITING = 32
 _SHOWN_BYTES = 200
@@ -29,22 +33,46 @@ _SHOWN_BYTES = 200
 _log = logging.getLogger(__name__)
 
 
-def error_payload(error: str, *, topic: str, payload: str, at_utc: datetime) -> str:
-    """Write what stands on an error topic; the payload is fit to be shown."""
-    return json.dumps(
-        {
+def tell_refused(
+    context: GatewayContext,
+    *,
+    device: str,
+    entity: str,
+    topic: str,
+    payload: str,
+    error: str,
+) -> None:
+    """Tell in the log, on the error topic and as an event what was not carried out.
+
+    The device, the entity and the topic are as somebody has published them. A device
+    that cannot be a level of a topic has no error topic.
+    """
+    device_shown, entity_shown = (printable(one, most=100) for one in (device, entity))
+    _log.warning("%s: command %s refused: %s", device_shown, entity_shown, error)
+    if is_level(device):
+        told = {
             "error": error,
-            "topic": topic,
+            "topic": printable(topic),
             "payload": payload,
-            "at": at_utc.isoformat(timespec="milliseconds"),
-        },
-        ensure_ascii=False,
+            "at": context.clock().isoformat(timespec="milliseconds"),
+        }
+        text = json.dumps(told, ensure_ascii=False)
+        context.sink.tell(context.topics.error(device), text)
+    context.emit(
+        CommandFailed(
+            device=device_shown,
+            entity=entity_shown,
+            payload=payload,
+            error=error,
+        )
     )
 
 
 def shown(payload: bytes) -> str:
     """Make a payload from anybody fit to be shown."""
-    return payload[:_SHOWN_BYTES].decode(errors="replace")
+    return printable(
+        payload[: _SHOWN_BYTES + 1].decode(errors="replace"), most=_SHOWN_BYTES
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +97,23 @@ class CommandWorker:
 
     Args:
         label: Whose commands they are, for messages.
-        command_s: Longest time for one command.
+        context: The gateway's; it knows the longest time for one command.
+        retrying: Gives the attempts of what the device is reached by, which know when
+            it may be asked again.
         report: Told how each request ended: with None, or with why it failed.
     """
 
     def __init__(
         self,
         label: str,
+        context: GatewayContext,
         *,
-        command_s: float,
+        retrying: Callable[[], Retrying],
         report: Callable[[CommandRequest, str | None], None],
     ) -> None:
         self._label = label
-        self._command_s = command_s
+        self._context = context
+        self._retrying = retrying
         self._report = report
         self._box: Mailbox[CommandRequest] = Mailbox(
             _MAX_WAITING, policy="drop_newest", name=f"commands of {label}"
@@ -112,10 +144,15 @@ class CommandWorker:
                     self._report(request, f"{self._label} was closed meanwhile")
 
     async def _carried_out(self, device: Device, request: CommandRequest) -> str | None:
-        with anyio.move_on_after(self._command_s) as patience:
+        peer, command_s = self._retrying(), self._context.command_s
+        if (left_s := peer.left_alone_s) > 0:
+            return f"{self._label} has had enough for now; ask again in {left_s:.0f} s"
+        with anyio.move_on_after(command_s) as patience:
             error = await failure_of(
                 partial(device.command, request.entity, request.command)
             )
+            if isinstance(error, RateLimited):
+                peer.leave_alone(error)
             if isinstance(error, InternalError):
                 _log.error(
                     "%s: command %s failed",
@@ -125,5 +162,5 @@ class CommandWorker:
                 )
             return None if error is None else error_text(error)
         if patience.cancelled_caught:
-            return f"{self._label} did not carry it out within {self._command_s:g} s"
+            return f"{self._label} did not carry it out within {command_s:g} s"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -38,6 +38,10 @@ class TopicSink(Protocol):
         """Clear a topic once what is wanted on another one has been published."""
         ...
 
+    def hold(self, topics: Iterable[str]) -> None:
+        """Leave topics as they are until something is wanted on them again."""
+        ...
+
     def tell(self, topic: str, payload: str) -> None:
         """Publish something once, soon or not at all."""
         ...
@@ -59,9 +63,11 @@ class Places(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class GatewayContext:
     """What all devices and drivers of one gateway share.
+
+    Only `retry` and `command_s` change, when the configuration is reloaded.
 
     Attributes:
         topics: The gateway's topics.
@@ -91,4 +97,4 @@ class GatewayContext:
 
     def retrying(self) -> Retrying:
         """Begin a schedule of attempts."""
-        return Retrying(self.retry, self.random)
+        return Retrying(lambda: self.retry, self.random)

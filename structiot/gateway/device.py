@@ -29,8 +29,8 @@ from structiot.errors import (
 from structiot.gateway.commanding import (
     CommandRequest,
     CommandWorker,
-    error_payload,
     shown,
+    tell_refused,
 )
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_topics import DeviceTopics
@@ -40,11 +40,8 @@ from structiot.gateway.entities.commands import (
     shown_text,
     takes_commands,
 )
-from structiot.gateway.events import (
-    CommandDone,
-    CommandFailed,
-    DeviceUpdate,
-)
+from structiot.gateway.entities.description import presentable
+from structiot.gateway.events import CommandDone, DeviceUpdate
 from structiot.gateway.identified_device import IdentifiedDevice
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
@@ -92,12 +89,15 @@ class GatewayDevice(IdentifiedDevice):
             self._topics.take_place(slug, is_chosen=False)
         self._device: Device | None = None
         self._is_open = False
-        self._retrying = context.retrying()
+        self.retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
         self._worker = CommandWorker(
-            self.label, command_s=context.command_s, report=self._command_ended
+            self.label,
+            context,
+            retrying=lambda: (self.source.parent or self).retrying,
+            report=self._command_ended,
         )
 
     @property
@@ -129,14 +129,21 @@ class GatewayDevice(IdentifiedDevice):
 
     def reopen(self) -> None:
         """Close it and open it again at once."""
-        self._retrying.retry_now()
+        self.retrying.retry_now()
         if self._opening is not None:
             self._opening.cancel()
+
+    def try_again(self) -> None:
+        """Open it at once if its last failure was one that is not tried again."""
+        if self.retrying.is_parked:
+            self._reported = ""
+            self.retrying.retry_now()
 
     def replace_source(self, source: Source) -> None:
         """Take another source in its place; one that is connected is opened anew."""
         before, self.source = self.source, source
-        if source.comes_by_itself or source.parent is not before.parent:
+        is_other = source.settings != before.settings
+        if is_other or source.comes_by_itself or source.parent is not before.parent:
             self.reopen()
 
     def release(self) -> None:
@@ -166,7 +173,7 @@ class GatewayDevice(IdentifiedDevice):
                 error = await self._open_once()
                 reason = error_text(error)
                 self._lost(reason)
-                delay_s = self._retrying.delay_after(error)
+                delay_s = self.retrying.delay_after(error)
                 if self.source.comes_by_itself:
                     delay_s = None
                 if self.source.comes_by_itself and isinstance(error, TransportError):
@@ -174,7 +181,7 @@ class GatewayDevice(IdentifiedDevice):
                 else:
                     said = f"{reason}; {when(delay_s)}"
                     self._say_failing(said, reason, error.__cause__)
-                await self._retrying.pause(delay_s)
+                await self.retrying.pause(delay_s)
 
     async def _open_once(self) -> Exception:
         """Open it and follow it until it is lost; give the reason why it was."""
@@ -210,7 +217,7 @@ class GatewayDevice(IdentifiedDevice):
                     self._opened(device)
                     await self._follow(device)
                 finally:
-                    self._retrying.lived(anyio.current_time() - opened_at)
+                    self.retrying.lived(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
@@ -275,7 +282,7 @@ class GatewayDevice(IdentifiedDevice):
         _log.log(level, "%s: %s", self.label, message, exc_info=trace)
 
     def _is_final(self, reason: str) -> bool:
-        return self._retrying.is_parked and self._reported != reason
+        return self.retrying.is_parked and self._reported != reason
 
     # ------------------------------------------------------------ what it tells
 
@@ -317,10 +324,10 @@ class GatewayDevice(IdentifiedDevice):
         return slug
 
     def _describe(self, device: Device) -> None:
-        self.info = device.info
-        if not (device.info.is_provisional or self.source.is_found):
-            self._context.records.remember(self.system, self.source.key, device.info)
-        self._topics.describe(self.name, device.info, device.entities)
+        self.info = presentable(device.info)
+        if not (self.info.is_provisional or self.source.is_found):
+            self._context.records.remember(self.system, self.source.key, self.info)
+        self._topics.describe(self.name, self.info, device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:
         self._topics.show_availability(availability)
@@ -374,16 +381,13 @@ class GatewayDevice(IdentifiedDevice):
                 CommandDone(device=slug, entity=request.entity, payload=payload)
             )
             return
-        context = self._context
-        text = error_payload(
-            error, topic=request.topic, payload=payload, at_utc=context.clock()
-        )
-        context.sink.tell(context.topics.error(slug), text)
-        _log.warning("%s: command %s refused: %s", slug, request.entity, error)
-        self._context.emit(
-            CommandFailed(
-                device=slug, entity=request.entity, payload=payload, error=error
-            )
+        tell_refused(
+            self._context,
+            device=slug,
+            entity=request.entity,
+            topic=request.topic,
+            payload=payload,
+            error=error,
         )
 
 

@@ -16,7 +16,7 @@ from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.energy_totals import is_energy_total
 from structiot.gateway.entities.announcement import KEY
-from structiot.gateway.entities.components import component_of, platform_of
+from structiot.gateway.entities.components import check_component, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
 from structiot.gateway.entities.states import occurrence_payload, state_payload
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
@@ -114,7 +114,7 @@ class DeviceTopics:
             self.say_nonsense(entity.key, f"{entity.key!r} is no key of an entity")
             return False
         try:
-            component_of(entity, device="", unique_id="", topics=self._context.topics)
+            check_component(entity, self._context.topics)
         except UsageError as exc:
             self.say_nonsense(entity.key, str(exc))
             return False
@@ -172,6 +172,7 @@ class DeviceTopics:
 
     def say_nonsense(self, about: str, what: str) -> None:
         """Say what is ignored, once for each thing it is about."""
+        about = printable(about, most=100)
         if about in self._nonsense or len(self._nonsense) >= _MAX_SAID:
             return
         self._nonsense.add(about)

@@ -14,6 +14,7 @@ from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.drivers.driver import Source
+from structiot.gateway.entities.description import check_id
 from structiot.gateway.entities.topics import slug_of, slug_of_device, unique_slug
 from structiot.model import DeviceInfo
 
@@ -38,7 +39,11 @@ class DeviceDirectory:
         """Make a device of a source; one with a name has its place at once."""
         slug = None
         if source.name:
-            slug = unique_slug(slug_of(source.name), self._by_slug.__contains__)
+            slug = slug_of(source.name)
+            holder = self._by_slug.get(slug)
+            if holder is not None and holder.is_outdated:
+                holder.supersede()
+            slug = unique_slug(slug, self._by_slug.__contains__)
         device = GatewayDevice(source, self._context, self, system, slug=slug)
         if slug is not None:
             self._by_slug[slug] = device
@@ -57,17 +62,20 @@ class DeviceDirectory:
         A device with a name may have it before it is known who it is.
 
         Raises:
-            UsageError: It is in the gateway's care already, from another source.
+            UsageError: It is in the gateway's care already, from another source, or its
+                id is none.
         """
         if info.system != device.system:
             system = printable(info.system, most=40)
             raise UsageError(f"it says that it is of {system}, not of {device.system}")
+        check_id(info.id)
         if info.is_provisional and device.slug is not None:
             return device.slug
         identity = (info.system, info.id)
         owner = self._owners.get(identity)
         if owner is not None and owner is not device:
-            if device.source.is_found or not owner.source.is_found:
+            gives_way = owner.source.is_found or owner.is_outdated
+            if device.source.is_found or not gives_way:
                 raise UsageError(f"it is the same device as {owner.label}")
             owner.supersede()
         before = self._identities.get(device, [])

@@ -4,6 +4,9 @@ A driver is starting, running, failing or parked. Whatever it does (raises at on
 after a while, hangs while it starts) is said once, shown on MQTT and followed by another
 start; its devices stay in care meanwhile. After a start the devices that it did not add
 again are released. The connections that its devices share end with it.
+
+Another section has it started anew at once; a device that is added again with the same
+settings is not touched by that. `end` is for good.
 """
 
 from __future__ import annotations
@@ -73,6 +76,8 @@ class DriverRunner:
         self._driver: Driver | None = None
         self._devices: dict[str, GatewayDevice] = {}
         self._added: set[str] = set()
+        self._life = anyio.CancelScope()
+        self._present_run = anyio.CancelScope()
         self._connections: list[SharedConnection[Any]] = []
         self._run_tasks: TaskGroup | None = None
         self._patience = anyio.CancelScope()
@@ -94,27 +99,59 @@ class DriverRunner:
     # ------------------------------------------------------------ its life
 
     async def run(self) -> None:
-        """Keep it running until cancelled."""
-        while True:
+        """Keep it running until cancelled or ended."""
+        with self._life:
+            while True:
+                await self._run_once_and_pause()
+
+    def renew(self, make: Callable[[], Driver]) -> None:
+        """Start it anew at once, with another section."""
+        self._make = make
+        for device in self._devices.values():
+            device.is_outdated = True
+        self._retrying.retry_now()
+        self._present_run.cancel()
+
+    def try_again(self) -> None:
+        """Try everything again that is not tried by itself any more."""
+        self._retrying.try_again()
+        for connection in self._connections:
+            connection.retrying.try_again()
+        for device in self._devices.values():
+            device.try_again()
+
+    def end(self) -> None:
+        """Give the system up for good, with all of its devices."""
+        self._life.cancel()
+        for device in self._devices.values():
+            device.release()
+        self._devices.clear()
+        self._show("removed", "")
+        self._context.sink.clear(self._context.topics.driver(self.status.system))
+
+    async def _run_once_and_pause(self) -> None:
+        error: Exception | None = None
+        with anyio.CancelScope() as self._present_run:
             error = await self._run_once()
-            if error is None:
-                await anyio.sleep_forever()
-                return
+        if self._present_run.cancelled_caught:
+            # What `renew` has said is done herewith.
+            await self._retrying.pause(0.0)
+            return
+        delay_s = None
+        if error is not None:
             delay_s = self._retrying.delay_after(error)
-            state: DriverState = "parked" if delay_s is None else "failing"
-            reason = error_text(error)
-            if self.status.reason != reason:
-                _log.warning(
-                    "%s: %s; %s",
-                    self.status.system,
-                    reason,
-                    when(delay_s),
-                    exc_info=error.__cause__
-                    if isinstance(error, InternalError)
-                    else None,
-                )
-            self._show(state, reason)
-            await self._retrying.pause(delay_s)
+            self._say_failing(error, delay_s)
+        await self._retrying.pause(delay_s)
+
+    def _say_failing(self, error: Exception, delay_s: float | None) -> None:
+        reason = error_text(error)
+        if self.status.reason != reason:
+            cause = error.__cause__ if isinstance(error, InternalError) else None
+            text = "%s: %s; %s"
+            _log.warning(
+                text, self.status.system, reason, when(delay_s), exc_info=cause
+            )
+        self._show("parked" if delay_s is None else "failing", reason)
 
     async def _run_once(self) -> Exception | None:
         """Run it until it ends; give the error that ended it, if one did."""
@@ -160,6 +197,11 @@ class DriverRunner:
             device.supersede()
         if device is not None and not device.is_released:
             device.replace_source(source)
+            if device.is_outdated and source.settings is None:
+                device.reopen()
+            elif device.is_outdated:
+                device.try_again()
+            device.is_outdated = False
             return device
         self._let_go_of_released()
         device = self._directory.take(source, self.status.system)
@@ -177,15 +219,22 @@ class DriverRunner:
         self._added &= kept.keys()
         self._prune_at = 64 + 2 * len(kept)
 
-    def started(self) -> None:
+    def started(self, *, keeps_found: bool = False) -> None:
         """Tell that what is known from the beginning has been added."""
         if self._started_at is not None or self._driver is None:
             return
         self._finds_more = bool(self._driver.finds_more)
         self._started_at = anyio.current_time()
         self._patience.deadline = math.inf
-        for key in [key for key in self._devices if key not in self._added]:
-            self._devices.pop(key).release()
+        for key, device in list(self._devices.items()):
+            if key in self._added or (keeps_found and device.source.is_found):
+                continue
+            del self._devices[key]
+            if device.is_outdated:
+                # It may be listed at another address, or be found now.
+                device.supersede()
+            else:
+                device.release()
         self._show_running()
         self._on_started()
 

@@ -17,6 +17,8 @@ __all__ = [
     "DriverState",
     "DriverUpdate",
     "GatewayEvent",
+    "TopicAccepted",
+    "TopicRefused",
 ]
 
 
@@ -31,7 +33,8 @@ class BrokerLost:
 
     Attributes:
         reason: Why, in one line that names host and port.
-        retry_in_s: When the next attempt follows; None when there is none.
+        retry_in_s: When the next attempt follows; None when there is none before a
+            restart or a reload, because another one could not help.
     """
 
     reason: str
@@ -51,7 +54,7 @@ class DeviceUpdate:
     event: DeviceEvent
 
 
-DriverState: TypeAlias = Literal["starting", "running", "failing", "parked"]
+DriverState: TypeAlias = Literal["starting", "running", "failing", "parked", "removed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class DriverUpdate:
     Attributes:
         system: Name of the system.
         state: `"starting"`; `"running"`; `"failing"`: it, or a connection that its devices
-            share, is tried again by itself; `"parked"`: not before a restart.
+            share, is tried again by itself; `"parked"`: not before a restart or a reload;
+            `"removed"`: a reload has taken the system out of the configuration.
         reason: Why it fails; empty while it does not.
         at_utc: Since when.
     """
@@ -104,6 +108,30 @@ class CommandFailed:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRefused:
+    """The broker does not take what the gateway publishes on a topic, or subscribes to.
+
+    Attributes:
+        topic: The topic or the filter.
+        reason: Why not, such as its permissions or a limit.
+    """
+
+    topic: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicAccepted:
+    """The broker takes again what it has refused before.
+
+    Attributes:
+        topic: The topic or the filter.
+    """
+
+    topic: str
+
+
 GatewayEvent: TypeAlias = (
     BrokerConnected
     | BrokerLost
@@ -111,4 +139,6 @@ GatewayEvent: TypeAlias = (
     | DriverUpdate
     | CommandDone
     | CommandFailed
+    | TopicRefused
+    | TopicAccepted
 )

@@ -1,4 +1,4 @@
-"""What `open_gateway` gives: the devices, their events, and the way of commands."""
+"""What `open_gateway` gives: the devices, their events, and other settings at any time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from importlib import metadata
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
@@ -22,7 +23,8 @@ from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.gateway.announcer import Announcer
-from structiot.gateway.commanding import error_payload, shown
+from structiot.gateway.broker_connection import BrokerConnection, settings_of
+from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
@@ -30,27 +32,16 @@ from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
-from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
-from structiot.gateway.events import (
-    BrokerConnected,
-    BrokerLost,
-    CommandFailed,
-    DeviceUpdate,
-    DriverUpdate,
-    GatewayEvent,
-)
+from structiot.gateway.entities.topics import ONLINE, Topics
+from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.installed import drivers_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
+from structiot.gateway.refusals import Refusals
+from structiot.gateway.reloading import change_between
 from structiot.gateway.state_file import StateFile
 from structiot.model import StateChange
-from structiot.mqtt import (
-    BrokerServer,
-    Connected,
-    Disconnected,
-    Message,
-    MqttClient,
-    SubscribeRefused,
-)
+from structiot.mqtt import BrokerServer
 
 __all__ = ["Gateway"]
 
@@ -65,7 +56,7 @@ class Gateway:
     """An open gateway; made by `open_gateway`.
 
     Attributes:
-        config: Its settings.
+        config: The settings in force.
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
@@ -74,7 +65,7 @@ class Gateway:
     def __init__(
         self,
         config: GatewayConfig,
-        client: MqttClient,
+        connection: BrokerConnection,
         topics: Topics,
         tasks: TaskGroup,
         *,
@@ -84,13 +75,13 @@ class Gateway:
         self.config = config
         self.topics = topics
         self.broker: BrokerServer | None = None
-        self._client = client
+        self._connection = connection
         self._tasks = tasks
+        self._environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
-        self._connection: GatewayEvent | None = None
-        self._has_read_earlier = False
+        self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
-        self.publisher: Publisher = Publisher(client, self._connection_changed)
+        self.publisher: Publisher = Publisher(self._refusals)
         self._runners: dict[str, DriverRunner] = {}
         records = Records(state)
         self._announcer = Announcer(
@@ -112,12 +103,20 @@ class Gateway:
             announcer=self._announcer,
             clock=environment.now_utc,
             random=environment.random,
-            retry=Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s),
+            retry=_backoff_of(config),
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
         )
         self._directory = DeviceDirectory(self._context)
+        self.broker_service: BrokerService = BrokerService(
+            self._context,
+            self._directory,
+            self.publisher,
+            self._refusals,
+            connection=connection,
+            settings=lambda: self.config.gateway,
+        )
 
     # ------------------------------------------------------------ what users see
 
@@ -134,7 +133,7 @@ class Gateway:
     @property
     def is_connected(self) -> bool:
         """Whether the broker has accepted the gateway."""
-        return self._client.is_connected
+        return self._connection.is_connected
 
     @asynccontextmanager
     async def events(self) -> AsyncGenerator[AsyncIterator[GatewayEvent]]:
@@ -149,8 +148,9 @@ class Gateway:
             yield box
 
     def _present(self) -> Iterator[GatewayEvent]:
-        if self._connection is not None:
-            yield self._connection
+        if self.broker_service.told is not None:
+            yield self.broker_service.told
+        yield from self._refusals.by_topic.values()
         yield from self.drivers.values()
         for slug, device in self._directory.by_slug.items():
             since = device.availability.at_utc
@@ -159,7 +159,59 @@ class Gateway:
                 change = StateChange(key=key, state=state, at_utc=since)
                 yield DeviceUpdate(device=slug, event=change)
 
-    # ------------------------------------------------------------ its tasks
+    # ------------------------------------------------------------ its settings
+
+    async def reload(self, config: GatewayConfig) -> tuple[str, ...]:
+        """Take other settings without a restart; only what differs is touched.
+
+        A system whose section is the same goes on undisturbed, its devices too; in one
+        whose section differs, so do the devices whose own settings are the same. Another
+        address or login of the broker is a new connection. Whatever was given up (a
+        login that was refused, a driver or a device that is parked) is tried again.
+
+        Args:
+            config: Settings, from `load_config`.
+
+        Returns:
+            What keeps its value until the next restart, such as `"listen in [broker]"`;
+            the log says it as well.
+
+        Raises:
+            ConfigError: A driver cannot be loaded; nothing has changed.
+        """
+        drivers = drivers_of(config, self._environment)
+        change = change_between(self.config, config)
+        self.config = config = change.config
+        self._context.retry = _backoff_of(config)
+        self._context.command_s = config.gateway.command_s
+        said = ", ".join(f"[{name}]" for name in change.sections)
+        _log.info("the configuration was read again; different: %s", said or "nothing")
+        for one in change.at_restart:
+            _log.warning("%s is taken up at the next restart only", one)
+        self._renew_drivers(drivers, change.systems)
+        uri = config.mqtt.uri or self._connection.settings.uri
+        self._connection.change(settings_of(config, self.topics, uri))
+        self._connection.try_again()
+        self.broker_service.try_again()
+        await anyio.lowlevel.checkpoint()
+        return change.at_restart
+
+    def _renew_drivers(
+        self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
+    ) -> None:
+        for system in self._runners.keys() - drivers.keys():
+            self._runners.pop(system).end()
+            self._announcer.settle_soon()
+        for system, make in drivers.items():
+            runner = self._runners.get(system)
+            if runner is None:
+                self._start(self._added(system, make))
+            elif system in changed:
+                runner.renew(make)
+            else:
+                runner.try_again()
+
+    # ------------------------------------------------------------ its drivers
 
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
         """Start everything; called once, by `open_gateway`.
@@ -171,23 +223,31 @@ class Gateway:
             _log.warning("no system is configured: there is nothing to serve")
         self.publisher.retain(self.topics.gateway_availability, ONLINE)
         tasks = self._tasks
-        for system, make in drivers.items():
-            self._runners[system] = DriverRunner(
-                system,
-                make,
-                self._context,
-                self._directory,
-                tasks,
-                on_started=self._announcer.settle_soon,
-            )
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
-        tasks.start_soon(self.publisher.run, name="structiot.gateway.connection")
-        tasks.start_soon(self._take_commands, name="structiot.gateway.routing")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
-        if self.config.mqtt.discovery:
-            tasks.start_soon(self._await_births, name="structiot.gateway.births")
-        for system, runner in self._runners.items():
-            tasks.start_soon(runner.run, name=f"structiot.gateway.driver {system}")
+        runners = [self._added(system, make) for system, make in drivers.items()]
+        for runner in runners:
+            self._start(runner)
+
+    def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
+        runner = self._runners[system] = DriverRunner(
+            system,
+            make,
+            self._context,
+            self._directory,
+            self._tasks,
+            on_started=self._announcer.settle_soon,
+        )
+        return runner
+
+    def _start(self, runner: DriverRunner) -> None:
+        name = f"structiot.gateway.driver {runner.status.system}"
+        self._tasks.start_soon(runner.run, name=name)
+
+    def _candidates(self, system: str) -> Container[str]:
+        """Give the identities of devices of a system that may still turn up."""
+        runner = self._runners.get(system)
+        return () if runner is None else runner.candidates()
 
     async def _keep_energy(self) -> None:
         while True:
@@ -196,100 +256,10 @@ class Gateway:
                 for device in self.devices.values():
                     device.show_energy()
 
-    async def _take_commands(self) -> None:
-        async with self._client.subscription(
-            self.topics.all_commands, qos=1
-        ) as messages:
-            async for message in messages:
-                self._route(message)
-
-    async def _await_births(self) -> None:
-        try:
-            async with self._client.subscription(self.topics.birth, qos=1) as messages:
-                async for message in messages:
-                    if message.payload == ONLINE.encode():
-                        self._announce_again()
-        except SubscribeRefused as exc:
-            _log.warning("Home Assistant's restarts will not be noticed: %s", exc)
-
-    def _announce_again(self) -> None:
-        self.publisher.repeat(self._announcer.announced)
-
-    # ------------------------------------------------------------ commands
-
-    def _route(self, message: Message) -> None:
-        target = self.topics.command_of(message.topic)
-        if target is None:
-            return
-        device = self._directory.by_slug.get(target.device)
-        error = None
-        if message.retain:
-            error = (
-                "a retained command is not obeyed, because it would be repeated at "
-                "each start; publish it without retain"
-            )
-        elif device is None:
-            known = ", ".join(self._directory.by_slug) or "none yet"
-            error = f"there is no device {target.device!r}; devices: {known}"
-        else:
-            device.request(target.entity, topic=message.topic, payload=message.payload)
-        if error is not None:
-            _log.warning("%s: %s", message.topic, error)
-            text = error_payload(
-                error,
-                topic=message.topic,
-                payload=shown(message.payload),
-                at_utc=self._context.clock(),
-            )
-            self.publisher.tell(self.topics.error(target.device), text)
-            self._emit(
-                CommandFailed(
-                    device=target.device,
-                    entity=target.entity,
-                    payload=shown(message.payload),
-                    error=error,
-                )
-            )
-
-    # ------------------------------------------------------------ the broker
-
-    def _connection_changed(self, event: Connected | Disconnected) -> None:
-        if isinstance(event, Connected):
-            _log.info("connected to the broker")
-            self._connection = BrokerConnected()
-            # Last, so that nobody takes what an earlier run left for the present.
-            self.publisher.repeat([self.topics.gateway_availability])
-            if not self._has_read_earlier:
-                self._has_read_earlier = True
-                run, name = self._announcer.run, "structiot.gateway.announcer"
-                self._tasks.start_soon(run, self._client, name=name)
-        else:
-            next_ = "giving up"
-            if event.retry_in_s is not None:
-                next_ = f"next attempt in {event.retry_in_s:.1f} s"
-            _log.warning("no MQTT broker: %s; %s", event.reason, next_)
-            self._connection = BrokerLost(
-                reason=event.reason, retry_in_s=event.retry_in_s
-            )
-        self._emit(self._connection)
-
-    def _candidates(self, system: str) -> Container[str]:
-        runner = self._runners.get(system)
-        return () if runner is None else runner.candidates()
-
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:
             box.put(event)
 
-    async def say_goodbye(self) -> None:
-        """Leave everything on the broker as offline; called when all tasks ended."""
-        slugs = list(self._directory.by_slug)
-        last = [(self.topics.availability(slug), OFFLINE) for slug in slugs]
-        last.append((self.topics.gateway_availability, OFFLINE))
-        if self.config.gateway.forget_on_exit:
-            # Home Assistant complains of empty states while it has the entities.
-            topics = [*self._announcer.announced, *self.publisher.wanted]
-            last += [(topic, "") for topic in dict.fromkeys(topics)]
-            if self.is_connected:
-                self._context.records.forget()
-        await self.publisher.say_goodbye(last, goodbye_s=self.config.gateway.goodbye_s)
+
+def _backoff_of(config: GatewayConfig) -> Backoff:
+    return Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s)

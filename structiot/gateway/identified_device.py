@@ -17,6 +17,8 @@ class IdentifiedDevice:
         system: Whose driver named it.
         info: Who it is; None until it was opened once.
         is_released: It was given up for good.
+        is_outdated: Other settings are in force than those that it was added under; until
+            it is added again it gives way to others.
     """
 
     def __init__(self, source: Source, context: GatewayContext, system: str) -> None:
@@ -24,6 +26,7 @@ class IdentifiedDevice:
         self.system: str = system
         self.info: DeviceInfo | None = None
         self.is_released: bool = False
+        self.is_outdated: bool = False
         self._context = context
 
     @property

@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,9 +24,17 @@ from pydantic import BaseModel
 from structiot.errors import ConfigError
 
 if TYPE_CHECKING:
+    from structiot._kit.environment import Environment
+    from structiot.gateway.config import GatewayConfig
     from structiot.gateway.drivers.driver import Driver
 
-__all__ = ["ENTRY_POINTS", "installed_drivers", "load_driver", "with_driver"]
+__all__ = [
+    "ENTRY_POINTS",
+    "drivers_of",
+    "installed_drivers",
+    "load_driver",
+    "with_driver",
+]
 
 ENTRY_POINTS = "structiot.drivers"
 # A name is a table in TOML and a part of identifiers: no underscore, which ends it there.
@@ -99,6 +108,20 @@ def load_driver(name: str) -> type[Driver]:
             f"{driver!r} is no driver for {name!r}: its `system` is another"
         )
     return driver
+
+
+def drivers_of(
+    config: GatewayConfig, environment: Environment
+) -> dict[str, Callable[[], Driver]]:
+    """Give what makes the driver of each configured system, by the system's name.
+
+    Raises:
+        ConfigError: One of them cannot be loaded.
+    """
+    return {
+        system: partial(load_driver(system), section, environment)
+        for system, section in config.systems.items()
+    }
 
 
 @contextmanager

@@ -5,47 +5,56 @@ of it again, so a broker that forgot everything is as good as one that did not. 
 two connections only the latest of each topic waits, which bounds memory by the number
 of topics. What is not retained, such as the press of a button, waits in a small mailbox
 and for ten seconds at most: who hears of it later would take it for the present.
+
+Every receipt is read: what the broker refuses costs itself and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import printable
-from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
-from structiot.mqtt import Connected, Disconnected, MqttClient
+from structiot._kit.text import error_text, printable
+from structiot.errors import StructiotError, UsageError
+from structiot.gateway.receipts import Receipts
+from structiot.gateway.refusals import Refusals, is_passing
+from structiot.mqtt import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    MqttClient,
+    Receipt,
+)
 
 __all__ = ["Publisher"]
-
-OnConnection: TypeAlias = Callable[[Connected | Disconnected], None]
 
 _QOS = 1
 _MAX_TOLD = 256
 _TELL_WITHIN_S = 10.0
+_REFUSED_AGAIN_S = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Publishes for one gateway; its methods never wait.
+    """Publishes for one gateway; but for `run` and `say_goodbye` its methods never wait.
 
     Args:
-        client: The connection to the broker.
-        on_connection: Told of each new connection and each loss.
+        refusals: Told what the broker refuses, and what it takes again.
     """
 
-    def __init__(self, client: MqttClient, on_connection: OnConnection) -> None:
-        self._client = client
-        self._on_connection = on_connection
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
+        # What is cleared once another topic is published, and the way back.
         self._clear_after: dict[str, dict[str, None]] = {}
+        self._cleared_after: dict[str, str] = {}
+        self._passing: dict[str, None] = {}
         self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
         )
@@ -60,21 +69,37 @@ class Publisher:
 
     def retain(self, topic: str, payload: str) -> None:
         """Want a retained payload on a topic."""
+        self._clear_not(topic)
         if self._wanted.get(topic) != payload:
             self._wanted[topic] = payload
             self._mark(topic)
 
     def clear(self, topic: str) -> None:
         """Want a topic to have no retained message."""
+        self._clear_not(topic)
         self._wanted.pop(topic, None)
         self._mark(topic)
 
     def clear_after(self, topic: str, *, after: str) -> None:
         """Clear a topic once what is wanted on another one has been published."""
-        if after in self._dirty:
-            self._clear_after.setdefault(after, {})[topic] = None
-        else:
+        if after not in self._dirty:
             self.clear(topic)
+            return
+        self._clear_not(topic)
+        self._clear_after.setdefault(after, {})[topic] = None
+        self._cleared_after[topic] = after
+
+    def _clear_not(self, topic: str) -> None:
+        """Forget that a topic is to be cleared."""
+        after = self._cleared_after.pop(topic, None)
+        if after is not None:
+            self._clear_after[after].pop(topic)
+
+    def hold(self, topics: Iterable[str]) -> None:
+        """Leave topics as they are until something is wanted on them again."""
+        for topic in topics:
+            self._wanted.pop(topic, None)
+            self._dirty.pop(topic, None)
 
     def tell(self, topic: str, payload: str) -> None:
         """Publish something once, unless there is no connection for ten seconds."""
@@ -86,91 +111,138 @@ class Publisher:
         for topic in topics:
             self._mark(topic)
 
+    def repeat_refused(self) -> None:
+        """Publish again what the broker has refused."""
+        self.repeat(
+            [topic for topic in self._refusals.by_topic if topic in self._wanted]
+        )
+
     def _mark(self, topic: str) -> None:
         # What changes again moves to the end: topics leave in the order of change.
         self._dirty.pop(topic, None)
         self._dirty[topic] = None
         self._work.set()
 
-    async def run(self) -> None:
-        """Publish until cancelled; started anew at each connection.
+    # ------------------------------------------------------------ by one client
+
+    async def run(self, client: MqttClient) -> None:
+        """Publish until cancelled; all of it anew at each connection of the client.
 
         Raises:
             StructiotError: The client has given up.
         """
-        async with self._client.events() as events, service_group() as tg:
-            tg.start_soon(self._send, name="structiot.gateway.publisher")
-            async for event in events:
-                match event:
-                    case Connected():
-                        self._is_up = True
-                        self._dirty = dict.fromkeys([*self._dirty, *self._wanted])
-                        self._work.set()
-                    case Disconnected():
-                        self._is_up = False
-                    case _:
-                        continue
-                self._on_connection(event)
+        receipts = Receipts(self._take_receipt)
+        try:
+            async with service_group() as tasks:
+                name = "structiot.gateway.receipts"
+                tasks.start_soon(receipts.read, name=name)
+                name = "structiot.gateway.refused"
+                tasks.start_soon(self._repeat_passing, name=name)
+                await self._send(client, receipts)
+        finally:
+            self._is_up = False
 
-    async def _send(self) -> None:
+    def take_event(self, event: ConnectionEvent) -> None:
+        """Take note of a connection of the client, or of a loss."""
+        match event:
+            case Connected():
+                self._is_up = True
+                self._dirty = dict.fromkeys([*self._dirty, *self._wanted])
+                self._work.set()
+            case Disconnected():
+                self._is_up = False
+
+    async def _send(self, client: MqttClient, receipts: Receipts) -> None:
         while True:
-            is_up = self._is_up and self._client.is_connected
+            is_up = self._is_up and client.is_connected
             if not (self._dirty or self._told) or not is_up:
                 self._work = anyio.Event()
                 await self._work.wait()
                 continue
-            try:
-                await self._send_next()
-            except CommandRefused as exc:
-                _log.warning("the broker refuses a message: %s", exc)
-            except UsageError as exc:
-                # What cannot be sent costs itself, and nothing else.
-                _log.warning("a message cannot be sent: %s", printable(str(exc)))
-
-    async def _send_next(self) -> None:
-        publish = self._client.publish_soon
-        if not self._dirty:
+            await receipts.room()
+            if self._dirty:
+                await self._send_retained(client, receipts)
+                continue
             told_at, topic, payload = self._told.receive_nowait()
             if anyio.current_time() - told_at > _TELL_WITHIN_S:
-                _log.warning("%s is not told: there was no connection", topic)
-                return
-            await publish(topic, _encoded(payload), qos=_QOS)
-            return
+                shown = printable(topic)
+                _log.warning("%s is not told: there was no connection", shown)
+                continue
+            try:
+                receipts.add(
+                    await client.publish_soon(topic, _encoded(payload), qos=_QOS)
+                )
+            except UsageError as exc:
+                self._refusals.refused(topic, exc)
+
+    async def _send_retained(self, client: MqttClient, receipts: Receipts) -> None:
         topic = next(iter(self._dirty))
         del self._dirty[topic]
-        payload = self._wanted.get(topic, "")
+        payload = _encoded(self._wanted.get(topic, ""))
         try:
-            await publish(topic, _encoded(payload), qos=_QOS, retain=True)
-        finally:
-            for old in self._clear_after.pop(topic, ()):
-                self.clear(old)
+            receipt = await client.publish_soon(topic, payload, qos=_QOS, retain=True)
+            receipts.add(receipt)
+        except UsageError as exc:
+            self._refusals.refused(topic, exc)
+        except BaseException:
+            # The next client goes on with it.
+            self._dirty.setdefault(topic, None)
+            raise
+        for old in self._clear_after.pop(topic, ()):
+            del self._cleared_after[old]
+            self.clear(old)
+
+    def _take_receipt(self, topic: str, error: StructiotError | None) -> None:
+        if error is None:
+            self._refusals.accepted(topic)
+            return
+        self._refusals.refused(topic, error)
+        if topic in self._wanted and is_passing(error):
+            self._passing[topic] = None
+
+    async def _repeat_passing(self) -> None:
+        while True:
+            await anyio.sleep(_REFUSED_AGAIN_S)
+            again, self._passing = self._passing, {}
+            self.repeat(again)
 
     async def say_goodbye(
-        self, last: Iterable[tuple[str, str]], *, goodbye_s: float
+        self,
+        client: MqttClient,
+        last: Iterable[tuple[str, str]],
+        *,
+        goodbye_s: float,
     ) -> None:
         """Leave last payloads on retained topics; bounded, shielded, silent.
 
         Called when `run` has ended. Without a connection there is nobody to tell: the
         broker publishes the will by itself.
         """
-        if not self._client.is_connected:
+        if not client.is_connected:
             return
         with anyio.move_on_after(goodbye_s, shield=True) as patience:
             try:
                 receipts = [
-                    await self._client.publish_soon(
+                    await client.publish_soon(
                         topic, _encoded(payload), qos=_QOS, retain=True
                     )
                     for topic, payload in last
                 ]
-                for receipt in receipts:
-                    await receipt.wait()
-            except (LinkLost, CommandRefused) as exc:
-                _log.debug("the goodbye was lost: %s", exc)
             except StructiotError as exc:
-                _log.warning("the goodbye failed: %s", exc)
+                _log.warning("the goodbye failed: %s", error_text(exc))
+                return
+            for receipt in receipts:
+                await _settled(receipt)
         if patience.cancelled_caught:
             _log.warning("the broker did not take the goodbye within %g s", goodbye_s)
+
+
+async def _settled(receipt: Receipt) -> None:
+    try:
+        await receipt.wait()
+    except StructiotError as exc:
+        # It was refused before, or nobody is there any more.
+        _log.debug("a word of goodbye was lost: %s", error_text(exc))
 
 
 def _encoded(payload: str) -> bytes:

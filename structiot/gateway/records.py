@@ -8,7 +8,7 @@ each listed source led to: who is listed by address is known by serial from then
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ _MAX_RECORDS = 50_000
 _MAX_SOURCES = 50_000
 _MAX_CLEARED = 10_000
 _MAX_PLACES = 20
+_MAX_GONE = 512
 
 Identity = tuple[str, str]
 
@@ -40,7 +41,7 @@ class DeviceRecord:
         system: Its system.
         id: Its identity in its system; empty while that is not known.
         platforms: Platform of each entity, by key.
-        config: Where it is announced; empty if it is not.
+        configs: Where it is announced: on one topic, on one of each entity, or nowhere.
         is_chosen: Its level in topics was chosen for it, and is not its name.
         gone: Entities that it has no more, and whose states are still there.
         removed: Those whose states are not; their announcement says that they are gone.
@@ -50,7 +51,7 @@ class DeviceRecord:
     system: str
     id: str = ""
     platforms: dict[str, str] = field(default_factory=dict)
-    config: str = ""
+    configs: tuple[str, ...] = ()
     is_chosen: bool = False
     gone: dict[str, str] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class DeviceRecord:
     @property
     def has_topics(self) -> bool:
         """Whether it stands for more than an announcement."""
-        return self.root != self.config
+        return self.root not in self.configs
 
     @property
     def availability(self) -> str:
@@ -92,6 +93,18 @@ class DeviceRecord:
         keys = self.platforms | self.gone
         return [self.availability, *map(self.state, keys)]
 
+    def take_away(self, had: Mapping[str, str]) -> dict[str, str]:
+        """Have the announcement say which of the entities that it had are gone."""
+        gone = {key: had[key] for key in had if key not in self.platforms}
+        self.removed |= dict(list(gone.items())[-_MAX_GONE:])
+        return gone
+
+    def only_announced(self, configs: Sequence[str]) -> DeviceRecord:
+        """Give the record of its announcement, which stands for no other topics."""
+        return DeviceRecord(
+            root=configs[0], system=self.system, id=self.id, configs=tuple(configs)
+        )
+
     @classmethod
     def announced(cls, one: Announcement) -> DeviceRecord:
         """Give what stands behind an announcement."""
@@ -101,7 +114,7 @@ class DeviceRecord:
             system=one.system,
             id=one.id,
             platforms=dict(one.platforms),
-            config=one.topic,
+            configs=one.configs,
             is_chosen=one.slug.rstrip("0123456789").rstrip("_") in defaults
             or one.slug in defaults,
         )
@@ -150,14 +163,14 @@ class Records:
         self._unindex(record.root)
         self._index(record)
         if self._cleared:
-            for topic in (record.config, *record.topics):
+            for topic in (*record.configs, *record.topics):
                 self._cleared.pop(topic, None)
                 self._cleared_before.pop(topic, None)
         written = {
             "system": record.system,
             "id": record.id,
             "platforms": dict(record.platforms),
-            "config": record.config,
+            "configs": list(record.configs),
             "chosen": record.is_chosen,
         }
         if self._devices.get(record.root) != written:
@@ -249,20 +262,20 @@ def _read(root: str, given: Any) -> DeviceRecord | None:  # noqa: ANN401 - JSON
     """Read a record; None if it is none: the file may be anybody's."""
     if not isinstance(given, Mapping):
         return None
-    texts = [given.get(name) for name in ("system", "id", "config")]
-    platforms = given.get("platforms")
-    if not isinstance(platforms, Mapping):
+    system, id_ = given.get("system"), given.get("id")
+    platforms, configs = given.get("platforms"), given.get("configs")
+    if not (isinstance(platforms, Mapping) and isinstance(configs, list)):
         return None
-    if not all(isinstance(text, str) for text in [*texts, *platforms.values()]):
+    texts = [system, id_, *configs, *platforms.values()]
+    if not all(isinstance(text, str) for text in texts):
         return None
-    system, id_, config = map(str, texts)
     if not all(KEY.fullmatch(key) for key in platforms):
         return None
     return DeviceRecord(
         root=root,
-        system=system,
-        id=id_,
-        config=config,
+        system=str(system),
+        id=str(id_),
+        configs=tuple(configs),
         platforms=dict(platforms),
         is_chosen=given.get("chosen") is True,
     )

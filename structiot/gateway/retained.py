@@ -36,8 +36,9 @@ class Earlier:
         own: Announcements that this gateway has made.
         foreign: Those of other gateways, by topic, if they are online.
         orphaned: Those of other gateways, by topic, if they are not.
-        seen: Every discovery topic that has something of this program.
+        seen: Every topic of a device's discovery that has something of this program.
         drivers: Topics that tell of the drivers of this gateway.
+        refused: What the broker does not let be read.
     """
 
     own: list[Announcement] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Earlier:
     orphaned: dict[str, Announcement] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     drivers: list[str] = field(default_factory=list)
+    refused: list[SubscribeRefused] = field(default_factory=list)
 
 
 async def read_earlier(
@@ -60,11 +62,10 @@ async def read_earlier(
         topics: The gateway's topics.
         bases: Its base topics, present and earlier.
         prefixes: Its discovery prefixes, present and earlier.
-
-    Raises:
-        SubscribeRefused: The broker does not let it be read.
     """
     found = Earlier()
+    own: dict[object, Announcement] = {}
+    others: dict[object, Announcement] = {}
 
     def take(message: Message) -> None:
         base, is_driver, _ = message.topic.partition(_DRIVERS)
@@ -73,30 +74,41 @@ async def read_earlier(
             return
         if f"/device/{ORIGIN}_" in message.topic and len(found.seen) < _MOST:
             found.seen.add(message.topic)
+        # Nobody else's is worth a look: there may be thousands.
+        if f"/{ORIGIN}_" not in message.topic:
+            return
         one = read_announcement(message.topic, message.payload)
         if one is None:
             return
         if one.base in bases:
-            if len(found.own) < _MOST:
-                found.own.append(one)
-            return
-        is_in_our_place = one.topic == topics.discovery(
-            identifier_of(one.system, one.id)
-        )
-        if is_in_our_place and len(found.foreign) < _MOST:
-            found.foreign[one.topic] = one
+            _add(one, (one.topic, one.base, one.slug, one.system, one.id), own)
+        elif one.topic == topics.discovery(identifier_of(one.system, one.id)):
+            _add(one, (one.topic, one.base), others)
 
-    filters = [topics.all_discovery(prefix) for prefix in prefixes]
+    filters = [one for prefix in prefixes for one in topics.all_discovery(prefix)]
     filters += [f"{base}{_DRIVERS}+" for base in bases]
-    await _read(client, filters, take)
-    online = await _online(client, {one.base for one in found.foreign.values()})
-    for topic, one in list(found.foreign.items()):
-        if one.base not in online:
-            found.orphaned[topic] = found.foreign.pop(topic)
+    await _read(client, filters, take, found.refused)
+    found.own = list(own.values())
+    bases_of_others = {one.base for one in others.values()}
+    online = await _online(client, bases_of_others, found.refused)
+    for one in others.values():
+        kept = found.foreign if one.base in online else found.orphaned
+        kept[one.topic] = one
     return found
 
 
-async def _online(client: MqttClient, bases: set[str]) -> set[str]:
+def _add(one: Announcement, key: object, found: dict[object, Announcement]) -> None:
+    """Add an announcement, or an entity's to that of its device."""
+    before = found.get(key)
+    if before is not None:
+        found[key] = before.joined(one)
+    elif len(found) < _MOST:
+        found[key] = one
+
+
+async def _online(
+    client: MqttClient, bases: set[str], refused: list[SubscribeRefused]
+) -> set[str]:
     """Give those of some gateways, by their base topic, that are online."""
     by_topic = {gateway_availability(base): base for base in bases}
     online: set[str] = set()
@@ -105,15 +117,17 @@ async def _online(client: MqttClient, bases: set[str]) -> set[str]:
         if message.payload == ONLINE.encode():
             online.add(by_topic[message.topic])
 
-    await _read(client, by_topic, take)
+    await _read(client, by_topic, take, refused)
     return online
 
 
 async def _read(
-    client: MqttClient, filters: Iterable[str], take: Callable[[Message], None]
+    client: MqttClient,
+    filters: Iterable[str],
+    take: Callable[[Message], None],
+    refused: list[SubscribeRefused],
 ) -> None:
     """Give what is retained on some topics."""
-    refused: list[SubscribeRefused] = []
 
     async def read(topic_filter: str) -> None:
         try:
@@ -125,8 +139,6 @@ async def _read(
     async with anyio.create_task_group() as tasks:
         for topic_filter in filters:
             tasks.start_soon(read, topic_filter, name="structiot.gateway.retained")
-    if refused:
-        raise refused[0]
 
 
 async def _until_quiet(

@@ -7,6 +7,8 @@ only a person can mend.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from random import Random
 
 import anyio
@@ -17,22 +19,27 @@ from structiot.errors import AuthRefused, ConfigError, RateLimited
 __all__ = ["Retrying", "when"]
 
 _MEND_IT = (AuthRefused, ConfigError)
-PARKED = "not tried again before a restart"
+PARKED = "not tried again before a restart or a reload"
 
 
 class Retrying:
     """One thing's attempts.
 
+    Args:
+        backoff: Gives the delays; asked anew at each attempt, as they may be changed.
+        random: Jitter of the delays.
+
     Attributes:
         is_parked: The last failure was final: it waits until it is told to try again.
     """
 
-    def __init__(self, backoff: Backoff, random: Random) -> None:
+    def __init__(self, backoff: Callable[[], Backoff], random: Random) -> None:
         self.is_parked: bool = False
         self._backoff = backoff
         self._random = random
-        self._schedule: Schedule = backoff.start(random)
+        self._schedule: Schedule = backoff().start(random)
         self._wake = anyio.Event()
+        self._left_alone_until = -math.inf
 
     def lived(self, seconds: float) -> None:
         """Tell how long it held; after a stable time delays begin anew."""
@@ -43,16 +50,33 @@ class Retrying:
         self.is_parked = isinstance(error, _MEND_IT)
         if self.is_parked:
             return None
-        delay_s = self._schedule.next_delay_s() or 0.0
+        if self._schedule.backoff != self._backoff():
+            self._schedule = self._backoff().start(self._random)
         if isinstance(error, RateLimited):
-            after_s = error.retry_after_s
-            return max(delay_s, self._backoff.cap_s if after_s is None else after_s)
-        return delay_s
+            self.leave_alone(error)
+        return max(self._schedule.next_delay_s() or 0.0, self.left_alone_s)
+
+    def leave_alone(self, error: RateLimited) -> None:
+        """Ask nothing before the time that the peer has named is over."""
+        after_s = error.retry_after_s
+        if after_s is None:
+            after_s = self._backoff().cap_s
+        self._left_alone_until = anyio.current_time() + after_s
+
+    @property
+    def left_alone_s(self) -> float:
+        """How long the peer is to be left alone still; 0 if it is not."""
+        return max(0.0, self._left_alone_until - anyio.current_time())
 
     def retry_now(self) -> None:
         """End the present pause, or leave out the next; delays begin anew."""
-        self._schedule = self._backoff.start(self._random)
+        self._schedule = self._backoff().start(self._random)
         self._wake.set()
+
+    def try_again(self) -> None:
+        """Attempt it now if the last failure was one that is not tried again."""
+        if self.is_parked:
+            self.retry_now()
 
     async def pause(self, delay_s: float | None) -> None:
         """Wait for the next attempt; None waits until it is called for."""

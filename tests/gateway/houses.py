@@ -12,10 +12,16 @@ import anyio
 
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot.gateway import Gateway, load_config, open_gateway
-from structiot.mqtt import Message, MqttClient, open_broker, open_mqttclient
+from structiot.gateway import Gateway, GatewayConfig, load_config, open_gateway
+from structiot.mqtt import (
+    BrokerServer,
+    Message,
+    MqttClient,
+    open_broker,
+    open_mqttclient,
+)
 from structiot.sim import sim_maxsmart
-from structiot.testing import MemoryNetwork
+from structiot.testing.drivers.outage import OutageNetwork
 
 URI = "mqtt://127.0.0.1/"
 HOST = "10.0.0.7"
@@ -41,6 +47,7 @@ class House:
         self.history: list[tuple[str, str]] = []
         self.doubled: list[str] = []
         self.client: MqttClient
+        self.broker: BrokerServer
 
     def take(self, message: Message) -> None:
         topic, payload = message.topic, message.payload.decode()
@@ -48,22 +55,34 @@ class House:
         self.retained[topic] = payload
         if not payload:
             del self.retained[topic]
+        components = [
+            component
+            for announcement in self.announcements.values()
+            for component in announcement["components"].values()
+        ]
         seen: set[str] = set()
-        for announcement in self.announcements.values():
-            for component in announcement["components"].values():
-                unique_id = component.get("unique_id")
-                if unique_id in seen:
-                    self.doubled.append(unique_id)
-                seen.add(unique_id) if unique_id else None
+        for component in [*components, *self.parts.values()]:
+            unique_id = component.get("unique_id")
+            if unique_id in seen:
+                self.doubled.append(unique_id)
+            seen.add(unique_id) if unique_id else None
 
     @property
     def announcements(self) -> dict[str, Any]:
+        return self._configs("components")
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The announcements of entities that announce themselves."""
+        return self._configs("unique_id")
+
+    def _configs(self, key: str) -> dict[str, Any]:
         found = {
             topic: json.loads(payload)
             for topic, payload in self.retained.items()
             if topic.endswith("/config")
         }
-        return {topic: one for topic, one in found.items() if "components" in one}
+        return {topic: one for topic, one in found.items() if key in one}
 
     @property
     def announced(self) -> dict[str, str]:
@@ -89,15 +108,31 @@ class House:
     def order(self, *topics: str) -> list[str]:
         return [topic for topic, _ in self.history if topic in topics]
 
+    def config(self, *devices: dict[str, Any], **more: Any) -> GatewayConfig:
+        mqtt = {"uri": URI} | more.pop("mqtt", {})
+        gateway = {"retry_max_s": 1} | more.pop("gateway", {})
+        section = {"discover": False, "devices": list(devices), **more}
+        return load_config({"mqtt": mqtt, "gateway": gateway, "maxsmart": section})
+
+    async def reload(
+        self,
+        opened: Gateway,
+        /,
+        *devices: dict[str, Any],
+        seconds: float = 30,
+        **more: Any,
+    ) -> tuple[str, ...]:
+        """Give a running gateway other settings, and a while."""
+        said = await opened.reload(self.config(*devices, **more))
+        await anyio.sleep(seconds)
+        return said
+
     @asynccontextmanager
     async def gateway(
         self, *devices: dict[str, Any], seconds: float = 30, **more: Any
     ) -> AsyncIterator[Gateway]:
         """Run a gateway for a while, then give it."""
-        mqtt = {"uri": URI} | more.pop("mqtt", {})
-        gateway = {"retry_max_s": 1} | more.pop("gateway", {})
-        section = {"discover": False, "devices": list(devices), **more}
-        config = load_config({"mqtt": mqtt, "gateway": gateway, "maxsmart": section})
+        config = self.config(*devices, **more)
         async with open_gateway(
             config, state_file=self.state_file, environment=self.environment
         ) as opened:
@@ -106,6 +141,14 @@ class House:
         await anyio.sleep(5)
         assert self.doubled == []
 
+    async def break_down(self) -> None:
+        """Lose every connection for a moment."""
+        network = self.environment.network
+        assert isinstance(network, OutageNetwork)
+        network.go_down()
+        await anyio.sleep(1)
+        network.come_back()
+
     def strip(self, host: str = HOST, serial: str = SERIAL, **more: Any) -> Any:
         return sim_maxsmart(host, serial=serial, environment=self.environment, **more)
 
@@ -113,9 +156,9 @@ class House:
 @asynccontextmanager
 async def house(state_file: Path | None = None) -> AsyncIterator[House]:
     """Open a broker and watch all of it."""
-    environment = Environment(network=MemoryNetwork())
+    environment = Environment(network=OutageNetwork())
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
+        broker = await stack.enter_async_context(
             open_broker("mqtt://127.0.0.1:1883", environment=environment)
         )
         client = await stack.enter_async_context(
@@ -123,7 +166,7 @@ async def house(state_file: Path | None = None) -> AsyncIterator[House]:
         )
         tasks = await stack.enter_async_context(service_group())
         one = House(environment, state_file)
-        one.client = client
+        one.client, one.broker = client, broker
 
         async def watch(*, task_status: anyio.abc.TaskStatus[None]) -> None:
             async with client.subscription("#", qos=1) as messages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -64,6 +64,10 @@ class TopicSink:
     def clear_after(self, topic: str, *, after: str) -> None:
         assert after in [seen for seen, _ in self.history]
         self.clear(topic)
+
+    def hold(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            self.retained.pop(topic, None)
 
     def tell(self, topic: str, payload: str) -> None:
         self.told.append((topic, payload))

@@ -252,6 +252,7 @@ def test_an_own_announcement_is_read_back():
     payload = json.dumps(golden_json("gateway/strip")).encode()
     assert read(payload) == Announcement(
         topic=TOPIC,
+        configs=(TOPIC,),
         base="structiot",
         slug="kitchen",
         system="maxsmart",

@@ -55,7 +55,7 @@ class Registry:
         self.managed.append(Managed(source))
         return self.managed[-1]
 
-    def started(self) -> None:
+    def started(self, *, keeps_found: bool = False) -> None:
         self.has_started = True
 
     def share(self, label: str, open_it: Any) -> Any:

@@ -114,7 +114,7 @@ async def test_what_only_a_person_can_mend_is_tried_once(error, caplog):
         assert len(driver.starts) == 1
         assert state_of(gateway) == ("parked", "wrong password")
     (line,) = of_gateway(caplog)
-    assert line == "toy: wrong password; not tried again before a restart"
+    assert line == "toy: wrong password; not tried again before a restart or a reload"
 
 
 async def test_a_wait_that_the_peer_asks_for_is_obeyed():

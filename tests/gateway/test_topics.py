@@ -33,8 +33,11 @@ def test_every_topic_is_where_the_documentation_says():
     assert TOPICS.discovery(identifier) == (
         "homeassistant/device/structiot_maxsmart_SWP6001/config"
     )
-    assert TOPICS.all_discovery() == "homeassistant/device/+/config"
-    assert TOPICS.all_discovery("ha") == "ha/device/+/config"
+    assert TOPICS.all_discovery() == (
+        "homeassistant/device/+/config",
+        "homeassistant/+/+/+/config",
+    )
+    assert TOPICS.all_discovery("ha") == ("ha/device/+/config", "ha/+/+/+/config")
     assert TOPICS.birth == "homeassistant/status"
 
 

@@ -65,7 +65,11 @@ class TasmotaDriver:
             )
             place = f"{plug.host}:{plug.port}"
             source = Source(
-                key=place, label=f"plug at {place}", open=open_it, name=plug.name
+                key=place,
+                label=f"plug at {place}",
+                open=open_it,
+                name=plug.name,
+                settings=(plug, self._section.poll_s),
             )
             registry.add(source)
         registry.started()

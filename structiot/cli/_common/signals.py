@@ -1,4 +1,8 @@
-"""Running until somebody says stop (SIGINT, SIGTERM, Ctrl-C), with as many files."""
+"""Running until somebody says stop (SIGINT, SIGTERM, Ctrl-C), with as many files.
+
+What can read its settings again does so at SIGHUP. A terminal that goes away sends the same
+signal to what was started on it: that ends it.
+"""
 
 from __future__ import annotations
 
@@ -30,30 +34,70 @@ def allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
+async def run_until_stopped(
+    work: Callable[[], Awaitable[None]],
+    reload: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Run `work` until it ends or a signal asks for it; then it is cancelled.
 
     While it says its goodbyes a second signal ends the process at once, with the
     status that shells give for that signal (130 for Ctrl-C).
+
+    Args:
+        work: What is run.
+        reload: What is done at SIGHUP, once more for those that come meanwhile; without,
+            that signal is left alone.
     """
     if sys.platform == "win32":
         await work()
         return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if reload is not None:
+        numbers.append(signal.SIGHUP)
+    with anyio.open_signal_receiver(*numbers) as signals:
         async with service_group() as tg:
-            scope = anyio.CancelScope()
-            tg.start_soon(_watch, signals, scope, name="structiot.cli._common.signals")
-            with scope:
+            asked = _Asked()
+            if reload is not None:
+                tg.start_soon(asked.follow, reload, name="structiot.cli.reload")
+            name = "structiot.cli._common.signals"
+            tg.start_soon(_watch, signals, asked, name=name)
+            with asked.scope:
                 await work()
 
 
-async def _watch(
-    signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope
-) -> None:
+class _Asked:
+    """What was asked for by signals."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self._has_terminal = _has_terminal()
+        self._again = anyio.Event()
+
+    def hang_up(self) -> None:
+        if self._has_terminal and not _has_terminal():
+            self.scope.cancel()
+        else:
+            self._again.set()
+
+    async def follow(self, reload: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._again.wait()
+            self._again = anyio.Event()
+            await reload()
+
+
+def _has_terminal() -> bool:
+    return os.isatty(0)
+
+
+async def _watch(signals: AsyncIterator[signal.Signals], asked: _Asked) -> None:
     async for number in signals:
-        if scope.cancel_called:
+        if number == signal.SIGHUP:
+            asked.hang_up()
+            continue
+        if asked.scope.cancel_called:
             _leave_at_once(128 + number)
-        scope.cancel()
+        asked.scope.cancel()
 
 
 def _leave_at_once(status: int) -> None:

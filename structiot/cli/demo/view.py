@@ -19,6 +19,7 @@ from structiot.gateway import (
     Gateway,
     GatewayDevice,
     GatewayEvent,
+    TopicRefused,
 )
 from structiot.model import (
     Availability,
@@ -121,6 +122,8 @@ def plain_line(event: GatewayEvent) -> str | None:
             line = f"{event.device} {event.entity} did {event.payload}"
         case CommandFailed():
             line = f"{event.device} {event.entity} refused: {event.error}"
+        case TopicRefused():
+            line = f"the broker refuses {event.topic}: {event.reason}"
     return line
 
 

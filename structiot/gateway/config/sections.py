@@ -66,6 +66,9 @@ class MqttSection(Section):
         discovery: Whether devices announce themselves to Home Assistant.
         discovery_prefix: First level of Home Assistant's discovery topics.
         keep_alive_s: How long the broker waits before it takes us for dead.
+        retry_refused: Whether a broker that refuses the login, or whose certificate is
+            not trusted, is tried again by a growing schedule; else not before a restart
+            or a reload.
     """
 
     uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
@@ -81,6 +84,7 @@ class MqttSection(Section):
     discovery: bool = True
     discovery_prefix: Topic = "homeassistant"
     keep_alive_s: Annotated[int, Field(ge=1, le=65535)] = 15
+    retry_refused: bool = False
 
 
 class BrokerSection(Section):

@@ -7,7 +7,8 @@ one file: a class for its section, and a `Source` for each device that it lists 
 A driver that raises is started again by a growing schedule, its reason said once and
 shown on MQTT; its devices stay in care meanwhile. What cannot succeed is not repeated:
 `AuthRefused` and `ConfigError` park whatever raised them, a driver, a device or a shared
-connection, until a restart, and `RateLimited` is obeyed.
+connection, until a restart or a reload, and `RateLimited` is obeyed, that of a command
+too.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class Source:
             precedence if both are the same device.
         comes_by_itself: It dials in: it is opened when the driver adds it or calls
             `ManagedDevice.reopen`, and when it leaves it is absent, which is no failure.
+            One that is configured is added before it has come, too, and its `open` then
+            raises `LinkLost`: it is shown as unavailable.
         parent: The connection that it hangs on; it is opened only while that is open.
+        settings: What of the configuration `open` goes by, to be compared: after a
+            reload a source that is added with equal ones leaves its device undisturbed,
+            one with others, or with None, has it opened anew.
 
     Raises:
         UsageError: A name that is no name of a device.
@@ -57,6 +63,7 @@ class Source:
     is_found: bool = False
     comes_by_itself: bool = False
     parent: SharedConnection[Any] | None = None
+    settings: object = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -105,11 +112,15 @@ class DeviceRegistry(Protocol):
         """Take a device into care until it is released or the gateway ends."""
         ...
 
-    def started(self) -> None:
+    def started(self, *, keeps_found: bool = False) -> None:
         """Tell that all devices that are known from the beginning have been added.
 
         Called within a minute, or the driver is taken for hung and started again.
         Devices of an earlier start that were not added again by then are released.
+
+        Args:
+            keeps_found: Whether those stay that a search has found, as it will find
+                them again.
         """
         ...
 

@@ -12,6 +12,7 @@ import anyio
 from pydantic import Field
 
 from structiot._kit.environment import Environment
+from structiot._kit.text import error_text, printable
 from structiot.errors import LinkLost, TransportError
 from structiot.gateway.config.fields import (
     DeviceId,
@@ -198,7 +199,7 @@ class MaxSmartDriver:
             self._listed.append(strip)
             strip.managed = registry.add(self._source_of(device, strip))
             strip.learn_serial()
-        registry.started()
+        registry.started(keeps_found=self._section.discover)
         while self._section.discover:
             await self._search(registry)
             self._searches += 1
@@ -270,6 +271,7 @@ class MaxSmartDriver:
             label=f"strip at {device.host}",
             open=open_it,
             name=device.name,
+            settings=_deciding(section, device),
         )
 
     def _recognize(self, strip: _Strip, serial: str | None) -> None:
@@ -304,9 +306,9 @@ class MaxSmartDriver:
                 environment=self._environment,
             )
         except TransportError as exc:
-            if self._trouble != str(exc):
-                self._trouble = str(exc)
-                _log.warning("cannot search for strips: %s; trying on", exc)
+            if self._trouble != (trouble := error_text(exc)):
+                self._trouble = trouble
+                _log.warning("cannot search for strips: %s; trying on", trouble)
             return
         self._trouble = ""
         for device in devices:
@@ -316,7 +318,7 @@ class MaxSmartDriver:
         known = self._listed_as(device)
         if known is None:
             known = next((one for one in self._found if one.is_same_as(device)), None)
-        name = device.name or "a strip"
+        name = printable(device.name or "a strip", most=100)
         if known is None and len(self._found) >= _MOST_FOUND:
             if not self._is_crowded:
                 self._is_crowded = True
@@ -372,4 +374,20 @@ class MaxSmartDriver:
             label=f"strip at {found.host}",
             open=open_it,
             is_found=True,
+            settings=_deciding(section),
         )
+
+
+def _deciding(
+    section: MaxSmartSection, device: MaxSmartDeviceSection | None = None
+) -> object:
+    """Give what a strip is opened with."""
+    own = (device.host, device.name, device.id) if device is not None else None
+    return (
+        own,
+        (device and device.http_port) or section.http_port,
+        (device and device.udp_port) or section.udp_port,
+        (device and device.poll_s) or section.poll_s,
+        (device and device.watt_unit) or section.watt_unit,
+        section.reply_s,
+    )

@@ -35,6 +35,7 @@ class SharedConnection(Generic[T]):
     Attributes:
         label: What it is, for people.
         reason: Why it is not open; empty while it is.
+        retrying: Its attempts, and for how long it is to be left alone.
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class SharedConnection(Generic[T]):
     ) -> None:
         self.label: str = printable(label, most=100)
         self.reason: str = "not open yet"
+        self.retrying = retrying
         self._open_it = open_it
-        self._retrying = retrying
         self._report = report
         # Empty while it is not open: what was opened may be anything, None too.
         self._opened: tuple[T] | tuple[()] = ()
@@ -56,8 +57,8 @@ class SharedConnection(Generic[T]):
 
     @property
     def is_parked(self) -> bool:
-        """Whether it is not tried again before a restart."""
-        return self._retrying.is_parked
+        """Whether it is not tried again before a restart or a reload."""
+        return self.retrying.is_parked
 
     @property
     def connection(self) -> T:
@@ -75,12 +76,12 @@ class SharedConnection(Generic[T]):
         try:
             while True:
                 error = await failure_of(self._hold_open)
-                delay_s = self._retrying.delay_after(error or _CLOSED)
+                delay_s = self.retrying.delay_after(error or _CLOSED)
                 reason = error_text(error or _CLOSED)
                 if self.reason != reason:
                     _log.warning("%s: %s; %s", self.label, reason, when(delay_s))
                 self._lost(reason)
-                await self._retrying.pause(delay_s)
+                await self.retrying.pause(delay_s)
         finally:
             self._lost("its driver has ended")
 
@@ -93,7 +94,7 @@ class SharedConnection(Generic[T]):
                 try:
                     await anyio.sleep_forever()
                 finally:
-                    self._retrying.lived(anyio.current_time() - opened_at)
+                    self.retrying.lived(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)

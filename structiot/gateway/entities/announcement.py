@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from structiot.gateway.entities.component_discovery import part_of
 from structiot.gateway.entities.discovery import ORIGIN
 from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
 
@@ -33,7 +34,8 @@ class Announcement:
     """What a gateway of this program has announced.
 
     Attributes:
-        topic: Where.
+        topic: Where the whole device announces itself, or would.
+        configs: Where it is announced: there, or on a topic of each entity.
         base: Base topic of that gateway.
         slug: The device's level in topics.
         system: The device's system.
@@ -42,23 +44,37 @@ class Announcement:
     """
 
     topic: str
+    configs: tuple[str, ...]
     base: str
     slug: str
     system: str
     id: str
     platforms: Mapping[str, str] = field(hash=False)
 
+    def joined(self, other: Announcement) -> Announcement:
+        """Give both that stand for the same device as one."""
+        if len(self.configs) > _MAX_COMPONENTS:
+            return self
+        return replace(
+            self,
+            configs=tuple(dict.fromkeys((*self.configs, *other.configs))),
+            platforms={**self.platforms, **other.platforms},
+        )
+
 
 def read_announcement(topic: str, payload: bytes) -> Announcement | None:
     """Read an announcement; None if it is none, or not of this program."""
     if len(payload) > _MAX_BYTES:
         return None
+    part = part_of(topic)
     try:
         given: Any = json.loads(payload)
         if given["origin"]["name"] != ORIGIN:
             return None
         gateway, device = (str(one["topic"]) for one in given["availability"])
         system, id_ = _identity(given["device"]["identifiers"][0])
+        if part is not None:
+            given["components"] = {part.key: {**given, "platform": part.platform}}
         platforms = _platforms(given["components"])
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
@@ -69,7 +85,13 @@ def read_announcement(topic: str, payload: bytes) -> Announcement | None:
     if not (slug and slug == slug_of(slug) != GATEWAY_LEVEL and system):
         return None
     return Announcement(
-        topic=topic, base=base, slug=slug, system=system, id=id_, platforms=platforms
+        topic=topic if part is None else part.device,
+        configs=(topic,),
+        base=base,
+        slug=slug,
+        system=system,
+        id=id_,
+        platforms=platforms,
     )
 
 

@@ -6,11 +6,13 @@ its JSON schema. What is at its default there is left out.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import TypeAlias
 
+from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.entities.commands import INSTALL, PRESS
 from structiot.gateway.entities.topics import Topics
@@ -33,7 +35,7 @@ from structiot.model import (
     Update,
 )
 
-__all__ = ["Component", "component_of", "platform_of"]
+__all__ = ["Component", "check_component", "component_of", "platform_of"]
 
 Component: TypeAlias = dict[str, object]
 
@@ -44,6 +46,8 @@ _NO_PRESET = "none"  # Home Assistant adds it by itself and refuses it from othe
 _NO_FAN_PRESET = "None"  # Home Assistant resets a fan's preset by it
 _MAX_SPEEDS = 100
 _MAX_TEXT = 255
+_MAX_NAME = 100
+_MAX_COMPONENT_CHARS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,23 @@ class _Place:
 def platform_of(entity: Entity) -> str:
     """Name the Home Assistant platform of an entity."""
     return _CAPITAL.sub("_", type(entity).__name__).lower()
+
+
+def check_component(entity: Entity, topics: Topics) -> None:
+    """Refuse an entity that cannot be announced.
+
+    Raises:
+        UsageError: The gateway does not know such an entity, it cannot be, or what it
+            says of itself is no JSON or takes more than 16,384 characters.
+    """
+    try:
+        component = component_of(entity, device="", unique_id="", topics=topics)
+        size = len(json.dumps(component, allow_nan=False))
+    except (TypeError, ValueError, AttributeError, RecursionError) as exc:
+        raise UsageError(f"{entity.key} cannot be announced: {exc}") from None
+    if size > _MAX_COMPONENT_CHARS:
+        message = f"{entity.key} takes {size} characters to be announced; "
+        raise UsageError(f"{message}{_MAX_COMPONENT_CHARS} are too many already")
 
 
 def component_of(
@@ -82,7 +103,7 @@ def component_of(
     component: Component = {
         "platform": platform_of(entity),
         "unique_id": unique_id,
-        "name": entity.name,
+        "name": None if entity.name is None else printable(entity.name, most=_MAX_NAME),
         "qos": _QOS,
         **_special(entity, place),
     }

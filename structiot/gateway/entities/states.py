@@ -54,6 +54,8 @@ OFF = "OFF"
 UNKNOWN = "None"
 _EVENT_TYPE = "event_type"
 
+_MAX_BYTES = 65_536
+
 T = TypeVar(
     "T", LightState, CoverState, ClimateState, FanState, SirenState, UpdateState
 )
@@ -95,10 +97,13 @@ def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
 
 def _sendable(entity: Entity, payload: str) -> str:
     try:
-        payload.encode()
+        size = len(payload.encode())
     except UnicodeEncodeError:
         # Half of a surrogate pair: JSON can bring it in, and nothing can carry it on.
         raise UsageError(f"{entity.key} tells a text that is none in UTF-8") from None
+    if size > _MAX_BYTES:
+        message = f"{entity.key} tells {size} bytes; {_MAX_BYTES} are the most"
+        raise UsageError(message)
     return payload
 
 

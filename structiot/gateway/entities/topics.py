@@ -8,6 +8,7 @@
 <base>/<device>/<entity>/event       what happens to it, told once and never retained
 <base>/<device>/error                why a command was not carried out
 <prefix>/device/<identifier>/config  Home Assistant's device discovery
+<prefix>/<platform>/<identifier>/<entity>/config    the same of one entity
 <prefix>/status                      Home Assistant's own birth message
 
 Where a device announces itself hangs on its identity alone: its name, its level in topics,
@@ -32,6 +33,7 @@ __all__ = [
     "Topics",
     "gateway_availability",
     "identifier_of",
+    "is_level",
     "slug_of",
     "slug_of_device",
     "unique_slug",
@@ -95,9 +97,10 @@ class Topics:
         """The filter that matches every command."""
         return f"{self.base}/+/+/set"
 
-    def all_discovery(self, prefix: str | None = None) -> str:
-        """The filter that matches every announced device, of other programs as well."""
-        return f"{prefix or self.discovery_prefix}/device/+/config"
+    def all_discovery(self, prefix: str | None = None) -> tuple[str, str]:
+        """The filters that match all announced devices and entities, others' as well."""
+        head = prefix or self.discovery_prefix
+        return f"{head}/device/+/config", f"{head}/+/+/+/config"
 
     @property
     def birth(self) -> str:
@@ -160,6 +163,12 @@ def _object_id(identifier: str) -> str:
         return plain
     digest = sha256(identifier.encode(errors="surrogatepass")).hexdigest()
     return f"{plain}_{digest[:8]}"
+
+
+def is_level(text: str) -> bool:
+    """Tell whether a text from anybody may become a level of a topic of ours."""
+    is_short = 0 < len(text) <= _LONGEST_SLUG
+    return is_short and text.isprintable() and not set(text) & set("+#/")
 
 
 def slug_of(name: str) -> str:

@@ -107,7 +107,7 @@ class FakeRegistry:
         self._changes.tell()
         return device
 
-    def started(self) -> None:
+    def started(self, *, keeps_found: bool = False) -> None:  # noqa: ARG002
         """Note it."""
         self.has_started = True
         self._changes.tell()
@@ -116,7 +116,8 @@ class FakeRegistry:
         self, label: str, open_it: Callable[[], AbstractAsyncContextManager[T]]
     ) -> SharedConnection[T]:
         """Keep a connection open until the block ends."""
-        retrying = Retrying(Backoff(first_s=1.0, cap_s=60.0), Random(0))  # noqa: S311
+        backoff = Backoff(first_s=1.0, cap_s=60.0)
+        retrying = Retrying(lambda: backoff, Random(0))  # noqa: S311
         shared = SharedConnection(label, open_it, retrying, lambda _changed: None)
         self.connections.append(shared)
         self._tasks.start_soon(shared.run, name=f"structiot.testing {label}")

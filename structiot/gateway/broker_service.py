@@ -1,0 +1,201 @@
+"""What the gateway does with each client of its broker: it publishes, and it listens.
+
+Commands, Home Assistant's births and what stands there already come from the broker. A
+subscription that it refuses is said, costs itself, and is tried again: soon if the cause
+may pass by itself, else at the next connection or reload.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import printable
+from structiot.errors import StructiotError
+from structiot.gateway.broker_connection import BrokerConnection
+from structiot.gateway.command_router import CommandRouter
+from structiot.gateway.config import GatewaySection
+from structiot.gateway.context import GatewayContext
+from structiot.gateway.directory import DeviceDirectory
+from structiot.gateway.entities.topics import OFFLINE, ONLINE
+from structiot.gateway.events import BrokerConnected, BrokerLost
+from structiot.gateway.publisher import Publisher
+from structiot.gateway.refusals import Refusals, is_passing
+from structiot.gateway.retrying import when
+from structiot.mqtt import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    Message,
+    MqttClient,
+    SubscribeRefused,
+)
+
+__all__ = ["BrokerService"]
+
+_SUBSCRIBE_AGAIN_S = 60.0
+# A flood of commands lets others have their turn.
+_MESSAGES_A_TURN = 16
+
+_log = logging.getLogger(__name__)
+
+
+class BrokerService:
+    """Serves one client of the broker after another.
+
+    Args:
+        context: The gateway's.
+        directory: Its devices.
+        publisher: What shall stand on the broker.
+        refusals: What the broker refuses.
+        connection: What the clients are of.
+        settings: Gives the settings in force.
+
+    Attributes:
+        told: What was told of the connection last; None before anything was.
+    """
+
+    def __init__(
+        self,
+        context: GatewayContext,
+        directory: DeviceDirectory,
+        publisher: Publisher,
+        refusals: Refusals,
+        *,
+        connection: BrokerConnection,
+        settings: Callable[[], GatewaySection],
+    ) -> None:
+        self.told: BrokerConnected | BrokerLost | None = None
+        self._context = context
+        self._directory = directory
+        self._publisher = publisher
+        self._refusals = refusals
+        self._connection = connection
+        self._settings = settings
+        self._router = CommandRouter(context, directory)
+        self._subscribe_again = anyio.Event()
+
+    async def serve(self, client: MqttClient, until: anyio.Event) -> None:
+        """Serve a client until the event is set, and say goodbye.
+
+        Raises:
+            StructiotError: The client has given up.
+        """
+        topics = self._context.topics
+        listeners = {topics.all_commands: self._router.take}
+        if self._context.announcer.announces:
+            listeners[topics.birth] = self._take_birth
+        async with service_group() as tasks:
+            name = "structiot.gateway.events_of_broker"
+            tasks.start_soon(self._follow_connection, client, name=name)
+            for topic_filter, take in listeners.items():
+                name = f"structiot.gateway.listener {topic_filter}"
+                tasks.start_soon(self._listen, client, topic_filter, take, name=name)
+            await until.wait()
+        settings = self._settings()
+        forgets = settings.forget_on_exit and not self._connection.comes_back
+        last = self._last_words(forgets=forgets)
+        if forgets and self._connection.is_leaving and client.is_connected:
+            self._context.records.forget()
+        await self._publisher.say_goodbye(client, last, goodbye_s=settings.goodbye_s)
+
+    def try_again(self) -> None:
+        """Try again what the broker has refused."""
+        self._publisher.repeat_refused()
+        self._subscribe_again.set()
+        self._subscribe_again = anyio.Event()
+
+    # ------------------------------------------------------------ the connection
+
+    async def _follow_connection(self, client: MqttClient) -> None:
+        announcer, is_new = self._context.announcer, True
+        async with client.events() as events, service_group() as tasks:
+            name = "structiot.gateway.publisher"
+            tasks.start_soon(self._publisher.run, client, name=name)
+            async for event in events:
+                self._publisher.take_event(event)
+                if isinstance(event, Connected):
+                    announcer.take_limit(event.limits.maximum_packet_bytes)
+                if isinstance(event, Connected) and is_new:
+                    # It may be another broker, with announcements of others.
+                    is_new = False
+                    announcer.hold()
+                    name = "structiot.gateway.announcer"
+                    tasks.start_soon(announcer.run, client, name=name)
+                self._take_event(event)
+            await anyio.sleep_forever()
+
+    def _take_event(self, event: ConnectionEvent) -> None:
+        match event:
+            case Connected():
+                _log.info("connected to the broker")
+                # Last, so that nobody takes what an earlier run left for the present.
+                availability = self._context.topics.gateway_availability
+                self._publisher.repeat([availability])
+                self.try_again()
+                self._tell(BrokerConnected())
+            case Disconnected(retry_in_s=float() as retry_in_s):
+                self._lost(event.reason, retry_in_s)
+
+    def parked(self, error: StructiotError) -> None:
+        """Say that there is no client, and none by itself."""
+        self._lost(str(error), None)
+
+    def _lost(self, reason: str, retry_in_s: float | None) -> None:
+        reason = printable(reason)
+        next_ = when(None)
+        if retry_in_s is not None:
+            next_ = f"next attempt in {retry_in_s:.1f} s"
+        _log.warning("no MQTT broker: %s; %s", reason, next_)
+        self._tell(BrokerLost(reason=reason, retry_in_s=retry_in_s))
+
+    def _tell(self, event: BrokerConnected | BrokerLost) -> None:
+        self.told = event
+        self._context.emit(event)
+
+    # ------------------------------------------------------------ what it hears
+
+    async def _listen(
+        self, client: MqttClient, topic_filter: str, take: Callable[[Message], None]
+    ) -> None:
+        taken = 0
+        while True:
+            again, delay_s = self._subscribe_again, None
+            try:
+                async with client.subscription(topic_filter, qos=1) as messages:
+                    self._refusals.accepted(topic_filter)
+                    async for message in messages:
+                        take(message)
+                        taken += 1
+                        if taken % _MESSAGES_A_TURN == 0:
+                            await anyio.lowlevel.checkpoint()
+            except SubscribeRefused as exc:
+                self._refusals.refused(topic_filter, exc)
+                delay_s = _SUBSCRIBE_AGAIN_S if is_passing(exc) else None
+            with anyio.move_on_after(delay_s):
+                await again.wait()
+
+    def _take_birth(self, message: Message) -> None:
+        if message.payload == ONLINE.encode():
+            announcer = self._context.announcer
+            if announcer.is_read:
+                self._publisher.repeat(announcer.announced)
+
+    # ------------------------------------------------------------ its goodbye
+
+    def _last_words(self, *, forgets: bool) -> list[tuple[str, str]]:
+        """Give what leaves everything on the broker as offline, the gateway last."""
+        topics = self._context.topics
+        last = [
+            (topics.availability(slug), OFFLINE) for slug in self._directory.by_slug
+        ]
+        last.append((topics.gateway_availability, OFFLINE))
+        if forgets:
+            # Home Assistant complains of empty states while it has the entities.
+            cleared = [*self._context.announcer.announced, *self._publisher.wanted]
+            last += [(topic, "") for topic in dict.fromkeys(cleared)]
+        return last

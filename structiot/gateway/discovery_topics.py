@@ -1,0 +1,128 @@
+"""Where devices are announced to Home Assistant: put there, moved, and taken away.
+
+An announcement is one message, or, where the broker takes none as long as that, one of
+each entity. Home Assistant keeps the entities of what moves from topics to others if it is
+told to let go of them first, and takes one only once: what is at the old topics is
+cleared after the new ones have been published.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from structiot._kit.text import printable
+from structiot.gateway.entities.announcement import Announcement
+from structiot.gateway.entities.component_discovery import (
+    announcement_in_parts,
+    part_of,
+)
+from structiot.gateway.entities.discovery import MIGRATE
+from structiot.gateway.entities.topics import Topics, identifier_of
+from structiot.gateway.records import DeviceRecord, Records
+
+if TYPE_CHECKING:
+    from structiot.gateway.context import TopicSink
+
+__all__ = ["DiscoveryTopics"]
+
+_log = logging.getLogger(__name__)
+
+
+class DiscoveryTopics:
+    """The topics of announcements, those of other gateways left alone.
+
+    Args:
+        topics: The gateway's topics.
+        sink: Where they are published.
+        records: Remembers what is cleared.
+
+    Attributes:
+        longest_bytes: The longest packet that the broker takes; None for any.
+    """
+
+    def __init__(self, topics: Topics, sink: TopicSink, records: Records) -> None:
+        self.longest_bytes: int | None = None
+        self._topics = topics
+        self._sink = sink
+        self._records = records
+        self._foreign: Mapping[str, Announcement] = {}
+        self._untouchable: set[str] = set()
+
+    def leave_alone(self, foreign: Mapping[str, Announcement]) -> None:
+        """Take note of what other gateways have announced, which are online."""
+        self._foreign = foreign
+        self._untouchable = {
+            config for one in foreign.values() for config in one.configs
+        }
+
+    def ours(self, configs: Iterable[str]) -> list[str]:
+        """Give those topics that no other gateway uses."""
+        return [config for config in configs if config not in self._untouchable]
+
+    def topic_of(self, record: DeviceRecord) -> str:
+        """Name the topic of a device's announcement; empty if it has none."""
+        if not record.id:
+            return ""
+        topic = self._topics.discovery(identifier_of(*record.identity))
+        other = self._foreign.get(topic)
+        if other is None:
+            return topic
+        _log.warning(
+            "%s is not announced to Home Assistant: the gateway with the topics %s/... "
+            "has announced the same device, and is online",
+            record.slug,
+            printable(other.base, most=100),
+        )
+        return ""
+
+    def publish(self, topic: str, announcement: str, record: DeviceRecord) -> list[str]:
+        """Announce a device in place of what its record says; give what is to be cleared.
+
+        Args:
+            topic: Where; empty not to announce it any more.
+            announcement: What, as `discovery_payload` writes it.
+            record: The device; it says afterwards where that stands.
+        """
+        before = self.ours(record.configs)
+        wanted = self._written(topic, announcement, before) if topic else {}
+        gone = [config for config in before if config not in wanted]
+        if wanted:
+            self.migrate(config for config in gone if _is_moved(config, record))
+        for config, payload in wanted.items():
+            self._sink.retain(config, payload)
+        record.configs = tuple(wanted)
+        return gone
+
+    def _written(
+        self, topic: str, announcement: str, before: list[str]
+    ) -> dict[str, str]:
+        parts = announcement_in_parts(topic, announcement, self.longest_bytes)
+        if parts and not any(part in before for part in parts):
+            _log.info(
+                "%s would take more than the %d bytes that the broker takes: each "
+                "entity announces itself",
+                topic,
+                self.longest_bytes,
+            )
+        return parts or {topic: announcement}
+
+    def migrate(self, configs: Iterable[str]) -> None:
+        """Have Home Assistant let go of announcements, and keep the entities."""
+        for config in configs:
+            self._sink.retain(config, MIGRATE)
+
+    def clear(self, topic: str, *, after: str = "") -> None:
+        """Take any topic off the broker, at once or when another has been published."""
+        self._records.clears(topic)
+        if after:
+            self._sink.clear_after(topic, after=after)
+        else:
+            self._sink.clear(topic)
+
+
+def _is_moved(config: str, record: DeviceRecord) -> bool:
+    """Whether what was announced on a topic is still there, and not gone."""
+    part = part_of(config)
+    return part is None or record.platforms.get(part.key) == part.platform

@@ -1,0 +1,90 @@
+"""A peer that has had enough of commands is left alone for as long as it asks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from structiot.errors import RateLimited
+from structiot.gateway import CommandFailed
+from tests.gateway.memory_house import House, followed, of_kind
+from tests.gateway.scripted_driver import (
+    ScriptedDriver,
+    plug,
+    scripted,
+    source_of,
+    stay,
+)
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.mark.parametrize(("asked_s", "left_alone_s"), [(120.0, 120.0), (None, 60.0)])
+async def test_no_command_is_sent_before_the_time_is_over(asked_s, left_alone_s):
+    house, device, other = House(), plug("P1"), plug("P2")
+    device.command_error = RateLimited("too many tokens", retry_after_s=asked_s)
+
+    async def serve_two(driver: ScriptedDriver) -> None:
+        driver.registry.add(source_of(device, name="Desk"))
+        driver.registry.add(source_of(other, name="Hall"))
+        await stay(driver)
+
+    async with (
+        house.broker(),
+        house.client() as client,
+        house.gateway(scripted(serve_two)) as gateway,
+        followed(gateway) as events,
+    ):
+        await anyio.sleep(1)
+        await client.publish("structiot/desk/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        device.command_error = None
+        for _ in range(3):
+            await client.publish("structiot/desk/relay/set", b"ON", qos=1)
+            await client.publish("structiot/hall/relay/set", b"ON", qos=1)
+        await anyio.sleep(left_alone_s - 10)
+        await client.publish("structiot/desk/relay/set", b"ON", qos=1)
+        await anyio.sleep(5)
+        assert (device.commands, len(other.commands)) == ([], 3)
+        errors = [failed.error for failed in of_kind(events, CommandFailed)]
+        assert errors[0] == "too many tokens"
+        assert errors[-1].startswith("Desk (plug P1) has had enough for now; ask again")
+        assert device.opened == 1
+        await anyio.sleep(10)
+        await client.publish("structiot/desk/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        assert device.commands == [("relay", True)]
+
+
+async def test_a_limit_of_an_account_is_one_for_all_its_devices():
+    house, devices = House(), [plug("P1"), plug("P2")]
+    devices[0].command_error = RateLimited("the account rests", retry_after_s=300)
+
+    @asynccontextmanager
+    async def account() -> AsyncIterator[None]:
+        yield
+
+    async def serve_two(driver: ScriptedDriver) -> None:
+        parent = driver.registry.share("account", account)
+        for device in devices:
+            driver.registry.add(source_of(device, parent=parent))
+        await stay(driver)
+
+    async with (
+        house.broker(),
+        house.client() as client,
+        house.gateway(scripted(serve_two)),
+    ):
+        await anyio.sleep(1)
+        await client.publish("structiot/toy_p1/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        await client.publish("structiot/toy_p2/relay/set", b"ON", qos=1)
+        await anyio.sleep(200)
+        assert devices[1].commands == []
+        await anyio.sleep(100)
+        await client.publish("structiot/toy_p2/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        assert devices[1].commands == [("relay", True)]

@@ -114,7 +114,7 @@ class ClientConnection(ConnectedClient):
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
         work, turns, now = broker.work, context.turns, anyio.current_time
-        store_writer = context.store_writer
+        decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
         self.calm_since: float = anyio.current_time()
         try:
@@ -124,7 +124,7 @@ class ClientConnection(ConnectedClient):
                 except LOST:
                     return
                 self.is_held_up: bool = True
-                size = len(data) + protocol.decoder.held_bytes
+                size = len(data) + decoder.held_bytes
                 connect = None
                 if size <= LIGHT_BYTES:
                     most = PORTION if work.done < turns.ends_at else LIGHT

@@ -166,7 +166,8 @@ class ServerProtocol:
         if packets or len(data) >= PROGRESS_BYTES:
             self.last_received_at = now
         if packets:
-            self._later = iter((*self._later, *packets))
+            later = [*self._later]
+            self._later = iter(later + packets if later else packets)
         return self._sort() if self.state is OPEN else self._begin()
 
     def _sort(self) -> Iterator[Packet]:

@@ -10,7 +10,7 @@ tree takes filters as they are, so give it the inner one (`parse_shared`).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import Generic, TypeVar
 
 __all__ = [
@@ -130,12 +130,14 @@ class TopicTree(Generic[T]):
 
     Attributes:
         steps: How many steps `find` has needed so far.
+        known: Gives what `match` gives, if that is remembered.
     """
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
         self.steps: int = 0
         self._found: dict[str, tuple[T, ...]] = {}
+        self.known: Callable[[str], tuple[T, ...] | None] = self._found.get
         self._remembered = 0
         self._changes = 0
         self._size = 0
@@ -190,10 +192,6 @@ class TopicTree(Generic[T]):
                 pass
             found = self._remember(name, values)
         return found
-
-    def known(self, name: str) -> tuple[T, ...] | None:
-        """Give what `match` gives, if that is remembered."""
-        return self._found.get(name)
 
     def find(self, name: str, most: int) -> tuple[T, ...] | None:
         """Look for what `match` gives; None if that takes more than so many steps."""

@@ -64,8 +64,10 @@ class Broker(Joining):
         self._end = end = work.done + most
         packets = protocol.receive(data, now)
         work.done += protocol.decoded * PACKET
-        job, client.job = client.job, None
-        client.is_behind = job is not None and not self._start(client, job)
+        client.is_behind = False
+        if (job := client.job) is not None:
+            client.job = None
+            client.is_behind = not self._start(client, job)
         if not client.is_behind:
             for packet in packets:
                 if type(packet) is Message:

@@ -164,7 +164,8 @@ class Joining(Ending):
         if topic.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID
         permissions = self.permissions
-        self.work.done += permissions.rules
+        if permissions.rules:
+            self.work.done += permissions.rules
         if not permissions.may_publish(username, client_id, topic):
             return ReasonCode.NOT_AUTHORIZED
         return None

@@ -285,8 +285,8 @@ class Session:
     def other_bytes(self) -> int:
         """What it costs beside its deliveries, its connection included."""
         size = self._own_bytes + self.subscribed_bytes
-        size += len(self.received) * RECEIVED_ID_BYTES
-        client = self.client
-        if client is not None:
+        if self.received:
+            size += len(self.received) * RECEIVED_ID_BYTES
+        if (client := self.client) is not None:
             size += CONNECTION_BYTES + client.undealt_bytes + client.protocol.held_bytes
         return size

@@ -100,8 +100,6 @@ async def watched(
             yield damage
             # A step that was begun in the block is measured at its end.
             await anyio.lowlevel.checkpoint()
-        # The good client may wait for an answer, which this loop has to give.
-        await anyio.to_thread.run_sync(stack.close)
     damage.step_s, damage.step_of = loop.longest_s, loop.longest_of
     damage.grown_bytes = max(0, memory.highest_bytes - memory.begun_bytes)
     damage.kept_bytes = max(0, resident_bytes(trim=True) - memory.begun_bytes)

@@ -16,15 +16,13 @@ from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.message_size import message_bytes
-from structiot.mqtt.wire.messages import Message
+from structiot.mqtt.wire.messages import QOS_BITS, RETAIN, Message
 from structiot.mqtt.wire.reasons import ALLOWED_REASONS, ReasonCode
 
 __all__ = ["AckMode", "Messages"]
 
 AckMode = Literal["on_take", "manual", "on_receive"]
 
-RETAIN = 0x01
-QOS_BITS = 0x06
 PUBACK = 4
 # How far to look for a QoS 0 message to drop before dropping the newcomer.
 _DROP_SEARCH = 64

@@ -111,7 +111,7 @@ async def test_sessions_that_end_are_gone_at_once(watched, attacker):
 
 # -- sessions that stay
 
-PAIRS = (("", ""),) * 10_000
+PAIRS = (("", ""),) * 990
 HEAVY = encode(
     Message(
         "a", qos=1, packet_id=1, properties=PublishProperties(user_properties=PAIRS)
@@ -160,7 +160,7 @@ def named(connect: bytes, number: int) -> bytes:
 
 
 def wills(source: str, uri: str) -> None:
-    for number in range(60):
+    for number in range(400):
         with contextlib.suppress(AssertionError, ConnectionError):
             with log_in_by(source, uri, named(DYING, number)):
                 pass

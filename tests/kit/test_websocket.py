@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute
 
@@ -318,3 +319,37 @@ async def test_a_lost_stream_says_so_as_every_stream_does():
             await stream.receive()
         with pytest.raises(anyio.BrokenResourceError):
             await stream.send(b"x")
+
+
+async def test_frames_of_one_read_leave_others_a_turn():
+    """Thousands of empty frames, of which none ends the wait."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with websocket() as (ws, peer):
+        await peer.send(frame(BINARY) * 4000 + frame(BINARY, b"x"))
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(other)
+            assert await ws.receive_bytes() == b"x"
+            tg.cancel_scope.cancel()
+    assert turns > 100
+
+
+@pytest.mark.parametrize("cancelled_at", range(1, 12))
+async def test_frames_of_one_read_survive_a_cancelled_receiver(cancelled_at: int):
+    data = bytes(range(100))
+    async with websocket() as (ws, peer):
+        await peer.send(*(frame(BINARY, bytes((byte,))) for byte in data))
+        received = b""
+        while len(received) < len(data):
+            with anyio.CancelScope() as scope:
+                for number in range(min(20, len(data) - len(received))):
+                    if number == cancelled_at:
+                        scope.cancel()
+                    received += await ws.receive_bytes()
+        assert received == data

@@ -8,12 +8,12 @@ Pings are answered by whoever receives. Source: RFC 6455.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
@@ -33,6 +33,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from structiot._kit.net.network import LOST
 from structiot._kit.text import error_text, printable
+from structiot._kit.websocket.byte_stream import WebSocketStream
 from structiot._kit.websocket.handshake import (
     LOOK,
     as_mapping,
@@ -44,13 +45,13 @@ from structiot.errors import (
     ConnectFailed,
     LinkLost,
     ProtocolViolation,
-    UsageError,
 )
 
 __all__ = ["WebSocket", "accept_websocket", "connect_websocket"]
 
 _OWN_PAGES = Origins()
 READ_BYTES = 65_536
+FRAMES_AT_ONCE = 16
 GOODBYE_S = 1.0
 
 
@@ -83,7 +84,9 @@ class WebSocket:
         self.max_message_bytes = max_message_bytes
         self._stream = stream
         self._connection = connection
-        self._events: deque[Event] = deque(connection.events())
+        # Frames are read one by one, as they are asked for.
+        self._events: Iterator[Event] = connection.events()
+        self._frames = 0
         self._sending = anyio.Lock()
         self._is_closed = False
         self._is_cut = False
@@ -146,7 +149,8 @@ class WebSocket:
                 )
                 await self.aclose(CloseReason.MESSAGE_TOO_BIG, "too big")
                 raise ProtocolViolation(message)
-            self._parts.append(event.data)
+            if event.data:
+                self._parts.append(event.data)
             if event.message_finished:
                 parts, self._parts, self._size = self._parts, [], 0
                 return (
@@ -171,26 +175,35 @@ class WebSocket:
         while True:
             if self._is_closed:
                 raise anyio.ClosedResourceError
-            while self._events:
-                event = self._events.popleft()
-                if isinstance(event, TextMessage | BytesMessage):
-                    return event
-                if isinstance(event, Ping):
-                    await self._write(event.response())
-                elif isinstance(event, CloseConnection):
-                    await self._take_close(event)
-            try:
-                data = await self._stream.receive(READ_BYTES)
-            except anyio.EndOfStream as exc:
-                raise LinkLost("the websocket ended without a close") from exc
-            except LOST as exc:
-                raise LinkLost("the websocket's connection is lost") from exc
-            self._connection.receive_data(data)
-            self._events.extend(self._connection.events())
+            if self._frames >= FRAMES_AT_ONCE:
+                # A read may hold ten thousand; others have something to do, too.
+                await anyio.lowlevel.checkpoint()
+                self._frames = 0
+            event = next(self._events, None)
+            self._frames += 1
+            if isinstance(event, TextMessage | BytesMessage):
+                return event
+            if isinstance(event, Ping):
+                await self._write(event.response())
+            elif isinstance(event, CloseConnection):
+                await self._take_close(event)
+            elif event is None:
+                await self._read()
+
+    async def _read(self) -> None:
+        try:
+            data = await self._stream.receive(READ_BYTES)
+        except anyio.EndOfStream as exc:
+            raise LinkLost("the websocket ended without a close") from exc
+        except LOST as exc:
+            raise LinkLost("the websocket's connection is lost") from exc
+        self._connection.receive_data(data)
+        self._events = self._connection.events()
+        self._frames = 0
 
     async def _take_close(self, event: CloseConnection) -> None:
         # Nothing counts after a close.
-        self._events.clear()
+        self._events = iter(())
         if self._connection.state is ConnectionState.OPEN:
             # Not the peer's: wsproto asks to close because of what the peer has sent.
             await self.aclose(event.code, event.reason or "")
@@ -230,39 +243,7 @@ class WebSocket:
 
     def as_byte_stream(self) -> ByteStream:
         """Use the payloads of binary frames as a stream of bytes."""
-        return _WebSocketStream(self)
-
-
-class _WebSocketStream(ByteStream):
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-        self._rest = b""
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        return self._websocket.stream.extra_attributes
-
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
-        data = self._rest
-        if not data:
-            try:
-                data = await self._websocket.receive_bytes()
-            except (LinkLost, ProtocolViolation) as exc:
-                raise anyio.BrokenResourceError from exc
-        self._rest = data[max_bytes:]
-        return data[:max_bytes]
-
-    async def send(self, item: bytes) -> None:
-        try:
-            await self._websocket.send(item)
-        except LinkLost as exc:
-            raise anyio.BrokenResourceError from exc
-
-    async def send_eof(self) -> None:
-        raise UsageError("a websocket cannot be closed by half")
-
-    async def aclose(self) -> None:
-        await self._websocket.aclose()
+        return WebSocketStream(self)
 
 
 async def connect_websocket(

@@ -16,9 +16,10 @@ from structiot.mqtt.broker.auth import Passwords
 from structiot.mqtt.broker.connection import ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
+from structiot.mqtt.broker.logins import Logins
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerState
+from structiot.mqtt.wire.server_state import ServerState
 
 __all__ = ["Admission"]
 
@@ -46,12 +47,18 @@ class Admission:
         allows_anonymous: bool,
     ) -> None:
         self._broker = broker
-        self._passwords = passwords
+        self._logins: Logins | None = None
+        if passwords is not None:
+            most = broker.limits.logins_waiting
+            self._logins = Logins(passwords, most_waiting=most)
         self._authenticators = dict(authenticators)
         self._allows_anonymous = allows_anonymous
 
     async def admit(self, client: ClientConnection, connect: Connect) -> None:
-        """Let a client in or turn it away; with a method, begin an exchange."""
+        """Let a client in or turn it away; with a method, begin an exchange.
+
+        Returns when it is decided, or the client has gone.
+        """
         method = connect.properties.authentication_method
         if method is not None:
             if method not in self._authenticators:
@@ -71,11 +78,14 @@ class Admission:
         if connect.username is None:
             is_welcome = self._allows_anonymous and client.is_local
             return None if is_welcome else ReasonCode.NOT_AUTHORIZED
-        if self._passwords is None:
+        if self._logins is None:
             is_welcome = not self._authenticators and client.is_local
             return None if is_welcome else ReasonCode.NOT_AUTHORIZED
-        is_right = await anyio.to_thread.run_sync(
-            self._passwords.check, connect.username, connect.password or b""
+        logins, password = self._logins, connect.password or b""
+        if not logins.has_room(client.peer):
+            return ReasonCode.SERVER_BUSY
+        is_right = await client.while_there(
+            partial(logins.check, client.peer, connect.username, password)
         )
         return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
 

@@ -105,6 +105,9 @@ class Passwords:
                 raise ConfigError(f"the password of {who!r}: {exc}") from None
         # Checked against when the name is unknown, so that both take as long.
         self._nobody = _parsed(hash_password(secrets.token_bytes(16)))
+        # What was right last time, by name; the key is of this process alone.
+        self._right: dict[str, bytes] = {}
+        self._key = secrets.token_bytes(32)
 
     @classmethod
     def read(cls, path: Path) -> Passwords:
@@ -139,7 +142,20 @@ class Passwords:
         """Compare; slow on purpose, so call it in a thread."""
         n, r, p, salt, key = self._hashes.get(name, self._nobody)
         made = _scrypt(password, salt, n, r, p)
-        return hmac.compare_digest(made, key) and name in self._hashes
+        is_right = hmac.compare_digest(made, key) and name in self._hashes
+        if is_right:
+            self._right[name] = self._digest(name, password)
+        return is_right
+
+    def is_known(self, name: str, password: bytes) -> bool:
+        """Tell whether `check` has found this right before; quick."""
+        known = self._right.get(name)
+        return known is not None and hmac.compare_digest(
+            known, self._digest(name, password)
+        )
+
+    def _digest(self, name: str, password: bytes) -> bytes:
+        return hmac.digest(self._key, name.encode() + b"\0" + password, "sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +168,17 @@ class Permission:
 
 
 class Permissions:
-    """What users may do; without any entry everything is allowed."""
+    """What users may do; without any entry everything is allowed.
+
+    Attributes:
+        rules: How many topic filters there are to compare with.
+    """
 
     def __init__(self, entries: Sequence[Permission] = ()) -> None:
         self._entries = tuple(entries)
+        self.rules: int = sum(
+            len(entry.publish) + len(entry.subscribe) for entry in entries
+        )
         for entry in entries:
             for name in (*entry.publish, *entry.subscribe):
                 fault = filter_fault(name)

@@ -23,9 +23,12 @@ class BrokerLimits:
         connect_s: Longest time from the connection to a whole CONNECT, and from there
             to the end of an enhanced authentication.
         keep_alive_max_s: Longest keep-alive granted; a longer one is lowered in 5.0.
-        connect_bytes: Longest CONNECT taken, and longest packet of a client that is
-            being authenticated step by step; at least 16,386.
-        packet_bytes: Longest packet taken of a client that is connected.
+        connect_bytes: Longest packet taken that is no PUBLISH; at least 16,386.
+        packet_bytes: Longest PUBLISH taken.
+        packet_filters: Most topic filters in one SUBSCRIBE or UNSUBSCRIBE.
+        packet_properties: Most properties in one packet, each user property counted.
+        logins_waiting: Clients that may wait for their passwords to be checked; of one
+            address a quarter as many.
         receive_maximum: Messages of QoS 2 that a client may leave open.
         topic_alias_maximum: Topic aliases that a client may use, and that are used
             towards it if it takes as many.
@@ -58,6 +61,9 @@ class BrokerLimits:
     keep_alive_max_s: int = 65_535
     connect_bytes: int = 256 * 1024
     packet_bytes: int = 16 * 1024 * 1024
+    packet_filters: int = 1000
+    packet_properties: int = 1000
+    logins_waiting: int = 1000
     receive_maximum: int = 1000
     topic_alias_maximum: int = 64
     topic_levels: int = 128

@@ -11,17 +11,23 @@ pile up on its own side.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
+from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
+from structiot.mqtt.broker.core.work import LIGHT, PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store_writer import StoreWriter
-from structiot.mqtt.wire.messages import Auth
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.broker.turns import Turns
+from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.messages import Auth, Connect
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.admission import Admission
@@ -29,6 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
+# Who sends more at a time has to wait for its turn.
+LIGHT_BYTES = 512
+# What is decoded in one go.
+SLICE_BYTES = 16_384
+# Of a publisher that sends much at a time something is heard after so much work.
+WORK_PER_FLUSH = 20 * PORTION
+
+T = TypeVar("T")
 
 
 class BrokerContext:
@@ -38,7 +52,9 @@ class BrokerContext:
         broker: The logic.
         admission: Answers CONNECT and AUTH.
         store_writer: Writes to the store, if one is in use; bytes wait for it.
+        packet_limits: What is counted in the clients' packets.
         flush: Has everything written that may be.
+        turns: Of the clients that have sent much.
     """
 
     def __init__(
@@ -47,7 +63,12 @@ class BrokerContext:
         self.broker = broker
         self.admission = admission
         self.store_writer = store_writer
+        self.packet_limits = PacketLimits(
+            filters=broker.limits.packet_filters,
+            properties=broker.limits.packet_properties,
+        )
         self.flush: Callable[[], None] = (store_writer or broker).flush
+        self.turns = Turns(broker.work)
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -66,7 +87,7 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_stream", "exchange")
+    __slots__ = ("_context", "_early", "_stream", "exchange")
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -75,12 +96,14 @@ class ClientConnection(ConnectedClient):
             max_connect_bytes=limits.connect_bytes,
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
+            packet_limits=context.packet_limits,
         )
         host = stream.host
         super().__init__(protocol, peer=host, is_local=is_loopback(host))
         self.exchange: AuthExchange | None = None
         self._context = context
         self._stream = stream
+        self._early = b""
         stream.out = protocol.out
         stream.on_drained = self._drained
         if context.store_writer is not None:
@@ -90,6 +113,9 @@ class ClientConnection(ConnectedClient):
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
+        work, turns, now = broker.work, context.turns, anyio.current_time
+        store_writer = context.store_writer
+        most_unwritten = broker.limits.write_bytes
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -97,20 +123,33 @@ class ClientConnection(ConnectedClient):
                     data = await receive(READ_BYTES)
                 except LOST:
                     return
-                connect = broker.receive(self, data, anyio.current_time())
-                if connect is not None:
-                    await context.admission.admit(self, connect)
+                self.is_held_up: bool = True
+                size = len(data) + protocol.decoder.held_bytes
+                connect = None
+                if size <= LIGHT_BYTES:
+                    most = PORTION if work.done < turns.ends_at else LIGHT
+                    connect = broker.receive(self, data, now(), most=most)
+                    data = b""
+                elif turns.has_room(size):
+                    connect, data = self._take_portion(data, work.done + PORTION)
+                if data or self.is_behind or connect is not None:
+                    self._charge(size)
+                    await self._take_in_turn(data, connect)
+                    self._charge(0)
                 context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
+                if work.done >= turns.ends_at:
+                    await turns.end()
                 if broker.slow_consumers:
                     await context.be_patient()
-                self.is_held_up: bool = True
-                await self._hold_up()
+                if store_writer is not None or len(protocol.out) > most_unwritten:
+                    await self._hold_up()
                 self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())
-            context.flush()
+            # Of many that go at once the wills are written together.
+            work.on_added()
 
     async def _hold_up(self) -> None:
         """Wait until the client has taken enough of its answers, and the store its part."""
@@ -119,6 +158,67 @@ class ClientConnection(ConnectedClient):
             await store_writer.catch_up()
         while self.unwritten_bytes > self._context.broker.limits.write_bytes:
             await self._stream.progress()
+
+    def _charge(self, size: int) -> None:
+        """Have the ledger know what waits for its turn."""
+        self.undealt_bytes: int = size
+        if self.session is not None:
+            self._context.broker.ledger.settle(self.session)
+
+    async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
+        """Deal with what is left: a portion whenever it is this client's turn."""
+        context, protocol = self._context, self.protocol
+        work = context.broker.work
+        begun = work.done
+        while True:
+            if connect is not None:
+                await context.admission.admit(self, connect)
+                data, self._early = data + self._early, b""
+            is_over = protocol.state is ServerState.CLOSING
+            if is_over or not (data or self.is_behind):
+                return
+            await context.turns.wait()
+            connect, data = self._take_portion(data, work.done + PORTION)
+            if work.done - begun >= WORK_PER_FLUSH:
+                begun = work.done
+                context.flush()
+            await context.turns.end()
+
+    def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
+        """Deal with data until so much is done; give a CONNECT, and what is left."""
+        broker, now = self._context.broker, anyio.current_time()
+        connect = None
+        while (data or self.is_behind) and connect is None and broker.work.done < end:
+            size = 0 if self.is_behind else SLICE_BYTES
+            most = end - broker.work.done
+            connect = broker.receive(self, data[:size], now, most=most)
+            data = data[size:]
+        return connect, data
+
+    async def while_there(self, check: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for an answer, as long as the client waits for it.
+
+        What the client sends meanwhile is kept: a read of it, no more.
+
+        Raises:
+            LinkLost: The client has gone.
+        """
+        answers: list[T] = []
+
+        async def watch() -> None:
+            try:
+                while len(self._early) < READ_BYTES:
+                    self._early += await self._stream.stream.receive(READ_BYTES)
+            except LOST:
+                waiting.cancel_scope.cancel()
+
+        async with service_group() as waiting:
+            waiting.start_soon(watch)
+            answers.append(await check())
+            waiting.cancel_scope.cancel()
+        if not answers:
+            raise LinkLost("it has gone before it was let in")
+        return answers[0]
 
     def admitted(self) -> None:
         """The client is in: time does not matter any more, and it may have sent more."""

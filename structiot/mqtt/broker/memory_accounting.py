@@ -81,6 +81,9 @@ def delivery_bytes(
     topic: str, payload: bytes, properties: PublishProperties | None
 ) -> int:
     """Count what a message costs on its way to one client."""
+    if properties is None:
+        # Most have none; this is in the way of every message of QoS 1.
+        return FLOW_BYTES + getsizeof(topic) + getsizeof(payload)
     return FLOW_BYTES + message_bytes(topic, payload, properties)
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
@@ -35,6 +36,9 @@ __all__ = ["BrokerServer", "open_broker"]
 # Read once at import: it looks into files, which no event loop should wait for.
 _VERSION = f"structiot {version_of('structiot')}"
 
+# What is still done at the end, of what had been left to do.
+LAST_PORTION = 500_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -51,11 +55,16 @@ class BrokerServer:
         self.core = core
         self._context = context
         self._alarm = anyio.Event()
+        self._wanted = anyio.Event()
         core.deadlines.on_earlier = self._ring
+        core.work.on_added = self._want
         self._started_at = anyio.current_time()
 
     def _ring(self) -> None:
         self._alarm.set()
+
+    def _want(self) -> None:
+        self._wanted.set()
 
     @property
     def uri(self) -> str:
@@ -87,7 +96,9 @@ class BrokerServer:
 
     def say_goodbye(self) -> None:
         """Tell the clients that the broker ends."""
-        self.core.shut_down(anyio.current_time())
+        core, now = self.core, anyio.current_time()
+        core.shut_down(now)
+        core.work_off(now, most=LAST_PORTION)
         self._context.flush()
 
     # -- time ----------------------------------------------------------------------
@@ -109,6 +120,18 @@ class BrokerServer:
                 wake_at = min(wake_at, report_at)
             with anyio.CancelScope(deadline=wake_at):
                 await self._alarm.wait()
+
+    async def work_off(self) -> None:
+        """Do what takes long a portion at a time, and let the others do something."""
+        core = self.core
+        while True:
+            await self._wanted.wait()
+            self._wanted = anyio.Event()
+            core.work_off(anyio.current_time())
+            self._context.flush()
+            if core.work:
+                self._wanted.set()
+            await anyio.lowlevel.checkpoint()
 
     def _report(self, now: float) -> None:
         core = self.core
@@ -217,6 +240,7 @@ async def open_broker(
         for uri, (host, port) in zip(uris, clients.addresses, strict=True):
             server.uris.append(str(replace(uri, host=host, port=port)))
         tg.start_soon(server.keep_time, sys_interval_s)
+        tg.start_soon(server.work_off)
         yield server
 
 

@@ -5,10 +5,6 @@ first and once, then PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and AUTH. Pings
 the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attached.
 `out` is to be written; `kept`, all but PINGRESP, once a store has what it depends on.
 
-States: WAITING (for CONNECT) -> DECIDING (CONNECT given to the broker; what the client
-has sent behind it is kept) -> OPEN (CONNACK with success written) -> CLOSING (nothing
-is read or written any more).
-
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
 After CONNECT a client need not wait (section 3.1.4 of both versions), unless it has named
@@ -17,7 +13,7 @@ an authentication method (5.0 section 4.12).
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Iterator
 from typing import Final
 
 from structiot.errors import ProtocolViolation
@@ -30,6 +26,7 @@ from structiot.mqtt.wire.codec import (
     puback_bytes,
     pubrec_bytes,
 )
+from structiot.mqtt.wire.codec.fields import USUAL_LIMITS, PacketLimits
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
 from structiot.mqtt.wire.flows.answers import answer_to_publish, answer_to_pubrel
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
@@ -51,22 +48,14 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
+from structiot.mqtt.wire.server_state import ServerState
 
-__all__ = ["ServerProtocol", "ServerState"]
+__all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
 MAX_CONNECT_BYTES = 256 * 1024
 # So much at once of an unfinished packet shows that a client is alive, and no less.
 PROGRESS_BYTES = 256
-
-
-class ServerState(Enum):
-    """Where a connection is."""
-
-    WAITING = "waiting for CONNECT"
-    DECIDING = "deciding about a CONNECT"
-    OPEN = "open"
-    CLOSING = "closing"
 
 
 OPEN: Final = ServerState.OPEN
@@ -77,9 +66,10 @@ class ServerProtocol:
 
     Args:
         max_packet_bytes: Longest packet taken; a longer one is refused from its header.
-        max_connect_bytes: Longest CONNECT, and AUTH before the CONNACK.
+        max_connect_bytes: Longest packet other than PUBLISH.
         topic_alias_maximum: Topic aliases that either side may use.
         receive_maximum: QoS 2 messages that a client of 5.0 may have open.
+        packet_limits: What is counted in a packet.
 
     Attributes:
         out: Bytes to write.
@@ -90,17 +80,20 @@ class ServerProtocol:
         violation: Set when the client broke the protocol.
         write_publish: How a PUBLISH is written to this client.
         last_received_at: When a packet or a good part of one came, for the keep-alive.
+        decoder: Tells how much of an unfinished packet has come.
+        decoded: How many packets the last bytes have completed.
     """
 
     __slots__ = (
         "_alias_maximum",
         "_aliases",
-        "_decoder",
         "_later",
         "_outgoing",
         "_receive_maximum",
         "_received",
         "connect",
+        "decoded",
+        "decoder",
         "kept",
         "last_received_at",
         "out",
@@ -112,7 +105,8 @@ class ServerProtocol:
 
     _outgoing: Outgoing
     _received: set[int]
-    _later: list[Packet]
+    # What was decoded and not dealt with yet.
+    _later: Iterator[Packet]
 
     def __init__(
         self,
@@ -121,6 +115,7 @@ class ServerProtocol:
         max_connect_bytes: int = MAX_CONNECT_BYTES,
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
+        packet_limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
         self.out: bytearray = bytearray()
         self.kept: bytearray = self.out
@@ -130,10 +125,13 @@ class ServerProtocol:
         self.violation: ProtocolViolation | None = None
         self.write_publish: Write = encode_publish_into
         self.last_received_at: float = 0.0
-        self._decoder = Decoder(
+        self.decoded: int = 0
+        self.decoder: Decoder = Decoder(
             role="server",
             max_packet_bytes=max_packet_bytes,
             max_first_bytes=max_connect_bytes,
+            max_other_bytes=max_connect_bytes,
+            limits=packet_limits,
         )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum
@@ -144,69 +142,69 @@ class ServerProtocol:
     def hoarded_bytes(self) -> int:
         """What an unfinished packet and the client's aliases hold."""
         aliases = 0 if self._aliases is None else self._aliases.held_bytes
-        return self._decoder.held_bytes + aliases
+        return self.decoder.held_bytes + aliases
 
     @property
     def held_bytes(self) -> int:
         """The same with what is not written yet and what is remembered."""
-        size = self.hoarded_bytes + self._decoder.cached_bytes + len(self.out)
-        return size if self.kept is self.out else size + len(self.kept)
+        decoder, out = self.decoder, self.out
+        size = decoder.held_bytes + decoder.remembered.held_bytes + len(out)
+        if self._aliases is not None:
+            size += self._aliases.held_bytes
+        return size if self.kept is out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
-    def receive(self, data: bytes, now: float) -> list[Packet]:
+    def receive(self, data: bytes, now: float) -> Iterator[Packet]:
         """Take bytes; give the packets that the broker has to deal with, in order.
 
-        Once a CONNECT has been accepted, call it again with no data: the client may
-        have sent more in one go.
+        Nothing has happened yet to a packet that has not been taken from the iterator.
+        Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
-        packets = self._decoder.feed(data)
+        packets = self.decoder.feed(data)
+        self.decoded = len(packets)
         if packets or len(data) >= PROGRESS_BYTES:
             self.last_received_at = now
-        if self._later:
-            packets, self._later = self._later + packets, []
-        events = self._sort(packets) if self.state is OPEN else self._begin(packets)
-        if not self._later and self.violation is None:
-            self._look_for_fault()
-        return events
+        if packets:
+            self._later = iter((*self._later, *packets))
+        return self._sort() if self.state is OPEN else self._begin()
 
-    def _sort(self, packets: list[Packet]) -> list[Packet]:
-        events: list[Packet] = []
-        for packet in packets:
+    def _sort(self) -> Iterator[Packet]:
+        for packet in self._later:
             if type(packet) is Message:
                 if packet.flags & QOS_2 or packet.properties is not None:
                     if self._is_for_broker(packet):
-                        events.append(packet)
+                        yield packet
                 else:
-                    events.append(packet)
+                    yield packet
             elif self._take(packet):
-                events.append(packet)
+                yield packet
             if self.violation is not None or self.state is not OPEN:
-                break
-        return events
+                self._later = iter(())
+                return
+        self._look_for_fault()
 
-    def _begin(self, packets: list[Packet]) -> list[Packet]:
+    def _begin(self) -> Iterator[Packet]:
         """Give the CONNECT, or an AUTH while it is decided on; keep what is behind."""
-        for index, packet in enumerate(packets):
-            if self.state is ServerState.CLOSING:
-                return []
-            if self.state is ServerState.WAITING:
-                if not isinstance(packet, Connect):
-                    self._fault(f"{type(packet).__name__.upper()} before CONNECT")
-                    return []
-                self.version = packet.version
-                self.connect = packet
-                self.state = ServerState.DECIDING
-            elif self._method is None:
-                self._later = packets[index:]
-                return []
-            elif not self._is_authenticating(packet):
-                return []
-            self._later = packets[index + 1 :]
-            return [packet]
-        return []
+        is_deciding = self.state is ServerState.DECIDING and self._method is None
+        if is_deciding or self.state is ServerState.CLOSING:
+            return
+        for packet in self._later:
+            is_first = self.state is ServerState.WAITING
+            if self._is_connect(packet) if is_first else self._is_of_exchange(packet):
+                yield packet
+            return
+        self._look_for_fault()
 
-    def _is_authenticating(self, packet: Packet) -> bool:
+    def _is_connect(self, packet: Packet) -> bool:
+        if not isinstance(packet, Connect):
+            self._fault(f"{type(packet).__name__.upper()} before CONNECT")
+            return False
+        self.version, self.connect = packet.version, packet
+        self.state = ServerState.DECIDING
+        return True
+
+    def _is_of_exchange(self, packet: Packet) -> bool:
         if isinstance(packet, Disconnect):
             self.state = ServerState.CLOSING
         elif not isinstance(packet, Auth):
@@ -216,10 +214,10 @@ class ServerProtocol:
         return False
 
     def _look_for_fault(self) -> None:
-        fault = self._decoder.violation
+        fault = self.decoder.violation
         if fault is not None and self.state is not ServerState.CLOSING:
             if self.state is ServerState.WAITING:
-                self.kept += answer_to_broken_connect(fault, self._decoder.peer_level)
+                self.kept += answer_to_broken_connect(fault, self.decoder.peer_level)
             self.violation = fault
 
     def _is_for_broker(self, message: Message) -> bool:
@@ -249,11 +247,11 @@ class ServerProtocol:
         outgoing, kept, version = self._outgoing, self.kept, self.version
         is_for_broker = False
         if isinstance(packet, Puback):
-            ack = packet.packet_id, packet.reason
-            is_fitting = outgoing.on_puback(*ack, kept, version)
+            reason = packet.reason
+            is_fitting = outgoing.on_puback(packet.packet_id, reason, kept, version)
         elif isinstance(packet, Pubrec):
-            ack = packet.packet_id, packet.reason
-            is_fitting = outgoing.on_pubrec(*ack, kept, version)
+            reason = packet.reason
+            is_fitting = outgoing.on_pubrec(packet.packet_id, reason, kept, version)
         elif isinstance(packet, Pubcomp):
             is_fitting = outgoing.on_pubcomp(packet.packet_id, kept, version)
         elif isinstance(packet, Pubrel):
@@ -321,7 +319,7 @@ class ServerProtocol:
         self.write_publish, outgoing.write = writers_for(
             properties, self._alias_maximum, may_overtake=self.kept is not self.out
         )
-        self._decoder.connected()
+        self.decoder.connected()
         self._outgoing, self._received = outgoing, received
         self.state = ServerState.OPEN
         self.reply(connack)
@@ -331,7 +329,7 @@ class ServerProtocol:
     def detach(self) -> None:
         """Let go of the session, which goes on without this connection, or has ended."""
         self._outgoing, self._received = Outgoing(PacketIds()), set()
-        self._later = []
+        self._later = iter(())
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""
@@ -388,12 +386,10 @@ class ServerProtocol:
     def end_if_violated(self) -> bool:
         """Tell a client that has broken the protocol, once all before it is done."""
         fault = self.violation
-        if fault is None:
-            return False
-        if self.state is not ServerState.CLOSING:
+        if fault is not None and self.state is not ServerState.CLOSING:
             code = ReasonCode(fault.code or ReasonCode.MALFORMED_PACKET)
             if code is ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
                 # A second CONNECT; DISCONNECT may not carry CONNACK's code.
                 code = ReasonCode.PROTOCOL_ERROR
             self.disconnect(code, str(fault))
-        return True
+        return fault is not None

@@ -10,7 +10,7 @@ tree takes filters as they are, so give it the inner one (`parse_shared`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Generator, Hashable
 from typing import Generic, TypeVar
 
 __all__ = [
@@ -25,8 +25,10 @@ __all__ = [
 MAX_TOPIC_BYTES = 65_535
 MAX_CACHED_NAMES = 4096
 MAX_CACHED_NAME_CHARS = 256
-# What was found for all of them together.
+# What is remembered for all names together.
 MAX_CACHED_VALUES = 200_000
+# A portion of a search: nodes that are looked at, at most.
+STEPS = 256
 SHARED_PREFIX = "$share/"
 
 T = TypeVar("T", bound=Hashable)
@@ -57,7 +59,7 @@ def _wildcard_fault(topic_filter: str) -> str | None:
     levels = topic_filter.split("/")
     if "#" in topic_filter and (topic_filter.count("#") > 1 or levels[-1] != "#"):
         return "holds # elsewhere than alone in the last level"
-    if any("+" in level and level != "+" for level in levels):
+    if "+" in topic_filter and any("+" in level and level != "+" for level in levels):
         return "holds + beside other characters of its level"
     return None
 
@@ -123,14 +125,19 @@ class TopicTree(Generic[T]):
     The same value may stand under several filters and is then found once for each
     filter that matches. A lookup costs as many steps as the name has levels, times
     the wildcards met on the way; its result is remembered until the tree changes,
-    unless the name is long.
+    unless the name is long. `find` and `searching` are for those whom others wait for.
     How deep a filter may be is for the caller to bound.
+
+    Attributes:
+        steps: How many steps `find` has needed so far.
     """
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self.steps: int = 0
         self._found: dict[str, tuple[T, ...]] = {}
-        self._found_values = 0
+        self._remembered = 0
+        self._changes = 0
         self._size = 0
 
     def __len__(self) -> int:
@@ -149,7 +156,7 @@ class TopicTree(Generic[T]):
             return False
         node.values[value] = None
         self._size += 1
-        self._found.clear()
+        self._forget()
         return True
 
     def remove(self, topic_filter: str, value: T) -> bool:
@@ -166,7 +173,7 @@ class TopicTree(Generic[T]):
             return False
         del node.values[value]
         self._size -= 1
-        self._found.clear()
+        self._forget()
         for parent, level in reversed(path):
             child = parent.children[level]
             if child.values or child.children:
@@ -178,36 +185,76 @@ class TopicTree(Generic[T]):
         """Give the values of every filter that matches a valid topic name."""
         found = self._found.get(name)
         if found is None:
-            found = tuple(self._search(name))
-            self._found_values += len(found)
-            if (
-                len(self._found) >= MAX_CACHED_NAMES
-                or self._found_values > MAX_CACHED_VALUES
-            ):
-                self._found.clear()
-                self._found_values = len(found)
-            if len(name) <= MAX_CACHED_NAME_CHARS:
-                self._found[name] = found
+            values: list[T] = []
+            for _ in self._search(name, values):
+                pass
+            found = self._remember(name, values)
         return found
 
-    def _search(self, name: str) -> list[T]:
-        found: list[T] = []
+    def known(self, name: str) -> tuple[T, ...] | None:
+        """Give what `match` gives, if that is remembered."""
+        return self._found.get(name)
+
+    def find(self, name: str, most: int) -> tuple[T, ...] | None:
+        """Look for what `match` gives; None if that takes more than so many steps."""
+        values: list[T] = []
+        end = self.steps + most
+        for number in self._search(name, values):
+            self.steps += number
+            if self.steps > end:
+                return None
+        return self._remember(name, values)
+
+    def searching(self, name: str) -> Generator[int, None, tuple[T, ...]]:
+        """Do as `match` in portions; what is yielded are the steps of each.
+
+        What is added or taken out meanwhile may be found or not.
+        """
+        found = self._found.get(name)
+        if found is None:
+            values: list[T] = []
+            changes = self._changes
+            yield from self._search(name, values)
+            if changes != self._changes:
+                return tuple(values)
+            found = self._remember(name, values)
+        return found
+
+    def _remember(self, name: str, values: list[T]) -> tuple[T, ...]:
+        found = tuple(values)
+        self._remembered += len(found)
+        if len(self._found) >= MAX_CACHED_NAMES or self._remembered > MAX_CACHED_VALUES:
+            self._found.clear()
+            self._remembered = len(found)
+        if len(name) <= MAX_CACHED_NAME_CHARS:
+            self._found[name] = found
+        return found
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._remembered = 0
+        self._changes += 1
+
+    def _search(self, name: str, found: list[T]) -> Generator[int]:
+        """Add what matches to `found`; yield how many nodes were looked at, now and then."""
         nodes = [self._root]
         has_wildcards = not name.startswith("$")
         for level in name.split("/"):
             next_nodes: list[_Node[T]] = []
-            for node in nodes:
-                if has_wildcards:
-                    if (rest := node.children.get("#")) is not None:
-                        found += rest.values
-                    if (any_one := node.children.get("+")) is not None:
-                        next_nodes.append(any_one)
-                if (same := node.children.get(level)) is not None:
-                    next_nodes.append(same)
+            for start in range(0, len(nodes), STEPS):
+                some = nodes[start : start + STEPS]
+                for node in some:
+                    if has_wildcards:
+                        if (rest := node.children.get("#")) is not None:
+                            found += rest.values
+                        if (any_one := node.children.get("+")) is not None:
+                            next_nodes.append(any_one)
+                    if (same := node.children.get(level)) is not None:
+                        next_nodes.append(same)
+                yield len(some)
             nodes = next_nodes
             has_wildcards = True
         for node in nodes:
             found += node.values
             if (rest := node.children.get("#")) is not None:
                 found += rest.values
-        return found

@@ -7,6 +7,7 @@ from typing import Any
 from structiot.mqtt.broker import BrokerLimits, Permission, Permissions
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -30,7 +31,8 @@ from structiot.mqtt.wire.properties import (
     PublishProperties,
     SubscribeProperties,
 )
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 
 def lasting(version: int, expiry_s: int = 60) -> dict[str, Any]:
@@ -58,7 +60,14 @@ class House:
         """Let time pass in one step and do what is due at its end."""
         self.now += seconds
         self.core.tick(self.now)
+        self.settle()
+
+    def settle(self) -> None:
+        """Do what is left to do, and have written what there is."""
         self.core.flush()
+        while self.core.work or self.core.dirty:
+            self.core.work_off(self.now)
+            self.core.flush()
 
     def wait_until_due(self) -> float:
         """Let time pass until something is due; give how long that was."""
@@ -70,7 +79,7 @@ class House:
 
     def publish(self, topic: str, payload: bytes = b"x", **options: Any) -> int:
         number = self.core.publish(Message(topic, payload, **options), self.now)
-        self.core.flush()
+        self.settle()
         return number
 
     def client(
@@ -118,6 +127,9 @@ class ScriptedClient(ConnectedClient):
             max_connect_bytes=limits.connect_bytes,
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
+            packet_limits=PacketLimits(
+                filters=limits.packet_filters, properties=limits.packet_properties
+            ),
         )
         super().__init__(protocol, peer="client", is_local=True)
         self.house = house
@@ -152,14 +164,17 @@ class ScriptedClient(ConnectedClient):
     def send_bytes(self, data: bytes) -> None:
         core, house = self.house.core, self.house
         connect = core.receive(self, data, house.now)
-        while connect is not None:
-            made_up = house.made_up_id()
-            if not core.accept(
-                self, connect, house.now, made_up_id=made_up, username=connect.username
+        while connect is not None or self.is_behind:
+            if connect is not None and not core.accept(
+                self,
+                connect,
+                house.now,
+                made_up_id=house.made_up_id(),
+                username=connect.username,
             ):
                 break
             connect = core.receive(self, b"", house.now)
-        core.flush()
+        house.settle()
 
     def send(self, *packets: Packet) -> None:
         self.send_bytes(b"".join(encode(packet, self.version) for packet in packets))
@@ -202,7 +217,7 @@ class ScriptedClient(ConnectedClient):
     def lose(self) -> None:
         """The connection breaks."""
         self.house.core.left(self, self.house.now)
-        self.house.core.flush()
+        self.house.settle()
 
     def disconnect(self, reason: int = 0, **properties: Any) -> None:
         packet = Disconnect(

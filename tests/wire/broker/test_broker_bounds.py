@@ -204,7 +204,7 @@ def test_b28_a_message_that_finds_the_buffer_just_full_is_not_forgotten(size: in
         house.publish("a", bytes(95), qos=1)
     slow.is_stuck = False
     house.core.wake(slow)
-    house.core.flush()
+    house.settle()
     assert [m.qos for m in slow.got_messages()] == [0, 1, 1]
 
 

@@ -19,7 +19,7 @@ from structiot.mqtt.wire.messages import (
     Will,
 )
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerState
+from structiot.mqtt.wire.server_state import ServerState
 from tests.wire.broker.clients import House, ScriptedClient, lasting
 
 versions = pytest.mark.parametrize("version", [4, 5])

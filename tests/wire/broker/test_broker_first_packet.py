@@ -14,7 +14,7 @@ from structiot.mqtt.wire.messages import (
     Will,
 )
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerState
+from structiot.mqtt.wire.server_state import ServerState
 from tests.wire.broker.clients import House, ScriptedClient
 
 versions = pytest.mark.parametrize("version", [4, 5])

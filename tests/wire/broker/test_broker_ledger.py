@@ -197,7 +197,7 @@ def remembered(house: House, client: ScriptedClient) -> None:
 
 def wills(house: House, client: ScriptedClient) -> None:
     for number in range(20):
-        pairs = tuple((str(one), "") for one in range(number, 1000 + number))
+        pairs = tuple((str(one), "") for one in range(number, 900 + number))
         will = Will(
             topic="w" * 1000,
             payload=bytes(1000),
@@ -212,7 +212,7 @@ GUESTS: list[ScriptedClient] = []
 def chatty_connects(house: House, client: ScriptedClient) -> None:
     kept = []
     for number in range(20):
-        pairs = tuple((f"{number}{one}", "") for one in range(2000))
+        pairs = tuple((f"{number}{one}", "") for one in range(1000))
         properties = {"user_properties": pairs}
         kept.append(house.client(f"c{number}", 5, properties=properties))
     GUESTS[:] = kept

@@ -77,7 +77,7 @@ def test_b9_a_broker_that_ends_publishes_the_wills_of_others(version: int):
         ReasonCode.SERVER_SHUTTING_DOWN,
         house.now,
     )
-    house.core.flush()
+    house.settle()
     assert listener.got_payloads() == [b"gone"]
 
 

@@ -17,7 +17,8 @@ from structiot.mqtt.wire.messages import Connack, Connect, Packet
 from structiot.mqtt.wire.properties import ConnectProperties
 from structiot.mqtt.wire.protocol import ClientProtocol, State
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 from tests.wire.mqtt.vectors import VECTORS
 
 QOS_1, QOS_2 = 2, 4
@@ -55,7 +56,7 @@ def waiting_server(version: int) -> ServerProtocol:
 def open_server(version: int) -> ServerProtocol:
     """A server with a flow of each QoS under way."""
     server = ServerProtocol(max_packet_bytes=MAX_PACKET_BYTES, topic_alias_maximum=8)
-    server.receive(encode(connect_packet(version), version), 0.0)
+    list(server.receive(encode(connect_packet(version), version), 0.0))
     outgoing = Outgoing(PacketIds())
     server.accept(Connack(), outgoing, set())
     assert server.state is ServerState.OPEN
@@ -126,7 +127,7 @@ def test_no_damaged_packet_gets_past_the_server(
     for raw in raws("server", version):
         for data in damaged(raw):
             server = make(version)
-            server.receive(data, 1.0)
+            list(server.receive(data, 1.0))
             was_waiting = server.state is ServerState.WAITING
             server.end_if_violated()
             level = server.version
@@ -143,5 +144,7 @@ def test_no_damaged_packet_gets_past_the_server(
                 code = {0x84: 0x82}.get(server.violation.code or 0)
                 expected = code or server.violation.code
                 assert getattr(answers[-1], "reason", None) == expected
-            assert server.receive(raw, 2.0) == [], "nothing counts after a violation"
+            assert list(server.receive(raw, 2.0)) == [], (
+                "nothing counts after a violation"
+            )
     assert violations > 300

@@ -9,12 +9,8 @@ import pytest
 
 from structiot.errors import UsageError
 from structiot.mqtt.wire.codec import Decoder, encode
-from structiot.mqtt.wire.codec.decoder import (
-    LARGEST_PACKET_BYTES,
-    MAX_CACHED_BLOCKS,
-    MAX_CACHED_TOPICS,
-    Role,
-)
+from structiot.mqtt.wire.codec.decoder import LARGEST_PACKET_BYTES, Role
+from structiot.mqtt.wire.codec.remembered import MAX_BLOCKS, MAX_TOPICS
 from structiot.mqtt.wire.messages import (
     Message,
     Pingresp,
@@ -210,7 +206,7 @@ def test_remembered_topics_and_property_blocks_are_bounded():
 
     # What is remembered is the same object again.
     first = topic("t/0")
-    for number in range(MAX_CACHED_TOPICS):
+    for number in range(MAX_TOPICS):
         topic(f"t/{number}")
     assert topic("t/0") is first
     newest = topic("one more")
@@ -223,14 +219,14 @@ def test_remembered_topics_and_property_blocks_are_bounded():
         return decoded(b"\x30\x0b\x00\x01a\x07" + raw).properties
 
     first_block = block(0)
-    for number in range(MAX_CACHED_BLOCKS):
+    for number in range(MAX_BLOCKS):
         block(number)
     assert block(0) is first_block
-    newest_block = block(MAX_CACHED_BLOCKS)
+    newest_block = block(MAX_BLOCKS)
     assert block(0) is not first_block
     long = b"\x30\x48\x00\x01a\x44\x09\x00\x41" + b"x" * 65
     assert decoded(long).properties is not decoded(long).properties
-    assert block(MAX_CACHED_BLOCKS) is newest_block
+    assert block(MAX_BLOCKS) is newest_block
 
 
 def test_a_remembered_topic_and_block_give_the_same_message_again():

@@ -32,7 +32,8 @@ from structiot.mqtt.wire.properties import (
     ConnectProperties,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 versions = pytest.mark.parametrize("version", [4, 5])
 SUBSCRIBE = Subscribe(
@@ -55,7 +56,7 @@ class Server:
 
     def take(self, *packets: Packet) -> list[Packet]:
         data = b"".join(encode(packet, self.version) for packet in packets)
-        return self.protocol.receive(data, 1.0)
+        return list(self.protocol.receive(data, 1.0))
 
     def connect(self, **properties: Any) -> list[Packet]:
         return self.take(
@@ -68,7 +69,7 @@ class Server:
 
     def accept(self, **options: Any) -> list[Packet]:
         self.protocol.accept(Connack(), self.outgoing, self.received, **options)
-        return self.protocol.receive(b"", 1.0)
+        return list(self.protocol.receive(b"", 1.0))
 
     def open(self, **properties: Any) -> None:
         self.connect(**properties)
@@ -138,7 +139,7 @@ def test_a_fault_is_told_once_what_came_before_it_was_dealt_with():
     server = Server(5)
     server.open()
     data = encode(SUBSCRIBE, 5) + b"\xff\xff"
-    assert server.protocol.receive(data, 1.0) == [SUBSCRIBE]
+    assert list(server.protocol.receive(data, 1.0)) == [SUBSCRIBE]
     assert not server.sent()
     assert server.protocol.end_if_violated()
     (goodbye,) = server.sent()
@@ -151,7 +152,7 @@ def test_a_fault_is_told_once_what_came_before_it_was_dealt_with():
 def test_a_fault_behind_a_connect_is_told_after_the_welcome():
     server = Server(5)
     connect = encode(Connect(client_id="c", version=5), 5)
-    server.protocol.receive(connect + encode(Pingreq(), 5) + b"\xff\xff", 1.0)
+    list(server.protocol.receive(connect + encode(Pingreq(), 5) + b"\xff\xff", 1.0))
     assert server.protocol.violation is None
     server.accept()
     assert server.protocol.end_if_violated()
@@ -194,7 +195,7 @@ def test_garbage_breaks_nothing_but_the_connection(chunks: list[bytes], version:
     server = Server(version)
     server.open()
     for chunk in chunks:
-        server.protocol.receive(chunk, 1.0)
+        list(server.protocol.receive(chunk, 1.0))
         server.protocol.end_if_violated()
     server.protocol.disconnect(ReasonCode.NORMAL_DISCONNECTION)
     assert server.is_in(ServerState.CLOSING)
@@ -206,7 +207,7 @@ def test_garbage_before_connect_is_never_answered_with_more_than_a_connack(
 ):
     server = Server()
     for chunk in chunks:
-        server.protocol.receive(chunk, 1.0)
+        list(server.protocol.receive(chunk, 1.0))
         server.protocol.end_if_violated()
     assert len(server.protocol.out) <= 5
 

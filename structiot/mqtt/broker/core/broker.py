@@ -11,17 +11,16 @@ session belongs to the user that has begun it.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
-from structiot.mqtt.broker.core.ending import Ending
+from structiot.mqtt.broker.core.joining import Joining
 from structiot.mqtt.broker.core.ledger import LITTLE_BYTES
-from structiot.mqtt.broker.core.sessions import Deliveries, Session
+from structiot.mqtt.broker.core.sessions import Session
+from structiot.mqtt.broker.core.work import LIGHT, PACKET, PORTION, Job, whole
 from structiot.mqtt.wire.messages import (
     QOS_BITS,
     RETAIN,
     Auth,
-    Connack,
     Connect,
     Disconnect,
     Message,
@@ -29,56 +28,88 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
-from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
 __all__ = ["Broker"]
 
 QOS_2 = 0x04
+# Connections that are written at once, before others have their turn.
+FLUSHED_AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
 
 
-class Broker(Ending):
+class Broker(Joining):
     """All clients and all messages of one broker; the outermost of its layers."""
+
+    # How much work is done when the present portion is used up.
+    _end = 0
 
     # -- what the shell calls ------------------------------------------------------
 
     def receive(
-        self, client: ConnectedClient, data: bytes, now: float
+        self, client: ConnectedClient, data: bytes, now: float, *, most: int = LIGHT
     ) -> Connect | None:
-        """Deal with what a client has sent.
+        """Deal with what a client has sent, about so many units of work at a time.
+
+        If there was more, `client.is_behind` says so: call again with no data.
 
         Returns:
             A CONNECT that the shell has to answer by `accept` or `refuse`; then call
             again with no data, for the client may have sent more.
         """
         self.clock.now = now
-        protocol, journal = client.protocol, self.journal
+        work, protocol, journal = self.work, client.protocol, self.journal
         changes = 0 if journal is None else journal.changes
-        for packet in protocol.receive(data, now):
-            if type(packet) is Message:
-                self._take_message(client, packet)
-            elif isinstance(packet, Connect):
-                return packet
-            else:
-                self._take(client, packet)
-        session = client.session
-        if session is not None:
-            self.ledger.settle(session)
-            if self.ledger.is_crowded:
-                self._bound_client(client, session)
-        if protocol.end_if_violated():
-            _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
-            self.left(client, now)
-            client.end()
-        elif client.has_more:
-            self.refill(client)
+        self._end = end = work.done + most
+        packets = protocol.receive(data, now)
+        work.done += protocol.decoded * PACKET
+        job, client.job = client.job, None
+        client.is_behind = job is not None and not self._start(client, job)
+        if not client.is_behind:
+            for packet in packets:
+                if type(packet) is Message:
+                    self._take_message(client, packet)
+                elif isinstance(packet, Connect):
+                    return packet
+                else:
+                    self._take(client, packet)
+                if work.done >= end:
+                    client.is_behind = True
+                    break
+        self._conclude(client)
         if journal is not None and journal.changes != changes:
             journal.bind(client)
         if protocol.out or protocol.kept:
             self.wake(client)
         return None
+
+    def _conclude(self, client: ConnectedClient) -> None:
+        session, protocol, ledger = client.session, client.protocol, self.ledger
+        if session is not None:
+            ledger.settle(session)
+            if ledger.held_bytes >= ledger.crowded_bytes:
+                self._bound_client(client, session)
+        if protocol.violation is not None and not client.is_behind:
+            protocol.end_if_violated()
+            _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
+            self.left(client, self.clock.now)
+            client.end()
+        elif client.is_slow or (session is not None and session.backlog is not None):
+            self.refill(client)
+
+    def _start(self, client: ConnectedClient, job: Job) -> bool:
+        """Work at what a client asks for until the portion is used up; True if done."""
+        if self.work.go_on(job, self._end):
+            return True
+        client.job = job
+        return False
+
+    def work_off(self, now: float, *, most: int = PORTION) -> None:
+        """Do some of what is left to do in `work`."""
+        self.clock.now = now
+        self.work.work_off(most)
+        self.bound_sessions()
 
     def _bound_client(self, client: ConnectedClient, session: Session) -> None:
         """Have the client pay that holds much when all together hold too much."""
@@ -98,6 +129,8 @@ class Broker(Ending):
         """Publish a message of our own; give the number of its subscribers."""
         self.clock.now = now
         number = self.distribute(message)
+        if number is None:
+            number = whole(self.distributing(message))
         self.bound_sessions()
         return number
 
@@ -113,151 +146,19 @@ class Broker(Ending):
         return sum(len(one.subscriptions) for one in self.sessions.values())
 
     def flush(self) -> None:
-        """Have all connections written that have something to write."""
-        while self.dirty:
-            dirty = self.dirty
+        """Have connections written that have something to write: some at a time."""
+        written = 0
+        while dirty := self.dirty:
+            if written >= FLUSHED_AT_ONCE:
+                self.work.on_added()
+                return
             self.dirty: list[ConnectedClient] = []
+            if len(dirty) > FLUSHED_AT_ONCE:
+                dirty, self.dirty = dirty[:FLUSHED_AT_ONCE], dirty[FLUSHED_AT_ONCE:]
+            written += len(dirty)
             for client in dirty:
                 client.is_dirty = False
                 client.flush()
-
-    def accept(
-        self,
-        client: ConnectedClient,
-        connect: Connect,
-        now: float,
-        *,
-        made_up_id: str,
-        username: str | None,
-        authentication_data: bytes | None = None,
-    ) -> bool:
-        """Let an authenticated client in; False if it was turned away all the same."""
-        self.clock.now = now
-        changes = 0 if self.journal is None else self.journal.changes
-        client_id = connect.client_id or made_up_id
-        reason = self._refusal_of(connect, client_id, username)
-        if reason is not None:
-            self.refuse(client, reason)
-            return False
-        session = self.sessions.get(client_id)
-        if session is not None and session.client is not None:
-            self.cut(session.client, ReasonCode.SESSION_TAKEN_OVER, now)
-            session = self.sessions.get(client_id)
-        if session is not None and (
-            connect.clean_start or session.username != username
-        ):
-            self.end_session(session)
-            session = None
-        is_present = session is not None
-        if session is None:
-            session = self.new_session(client_id, username)
-        self._attach(client, session, connect)
-        connack = Connack(
-            session_present=is_present,
-            properties=self._handshake(client, session, connect, authentication_data),
-        )
-        client.protocol.accept(
-            connack, session.outgoing, session.received, window=self.limits.inflight
-        )
-        self.refill(client)
-        if self.journal is not None and self.journal.changes != changes:
-            self.journal.bind(client)
-        self.wake(client)
-        return True
-
-    def new_session(self, client_id: str, username: str | None) -> Session:
-        """Begin a session without a connection."""
-        outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
-        session = self.sessions[client_id] = Session(client_id, outgoing)
-        session.username = username
-        return session
-
-    def _refusal_of(
-        self, connect: Connect, client_id: str, username: str | None
-    ) -> ReasonCode | None:
-        if connect.version < 5 and not connect.client_id and not connect.clean_start:
-            return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
-        session = self.sessions.get(client_id)
-        if session is None and self.ledger.is_full:
-            self.warnings.say("clients hold all they may: no more are let in")
-            return ReasonCode.QUOTA_EXCEEDED
-        # Somebody else's session is not to be had, or ended, by knowing its name; what
-        # an anonymous client has left behind may be cleared away.
-        if (
-            session is not None
-            and session.username != username
-            and (session.username is not None or session.client is not None)
-        ):
-            return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
-        will = connect.will
-        if will is not None:
-            return self._refusal_to_publish(username, client_id, will.topic)
-        return None
-
-    def _attach(
-        self, client: ConnectedClient, session: Session, connect: Connect
-    ) -> None:
-        limits = self.limits
-        if connect.version >= 5:
-            asked_s = connect.properties.session_expiry_s or 0
-            session.expiry_s = min(asked_s, limits.session_expiry_max_s)
-        elif connect.clean_start:
-            session.expiry_s = 0
-        else:
-            session.expiry_s = limits.session_expiry_max_s
-        session.expires_at = session.will_at = None
-        session.take_will(connect.will)
-        session.client = client
-        # What the client has said once is not kept for as long as it stays.
-        client.protocol.connect = _remembered(connect)
-        client.session = session
-        self.away.pop(session, None)
-        client.keep_alive_s = self._keep_alive_s(connect)
-        if client.keep_alive_s:
-            self.deadlines.add(session, self.clock.now + client.keep_alive_s * 1.5)
-        if self.journal is not None:
-            self.journal.session(session)
-
-    def _keep_alive_s(self, connect: Connect) -> int:
-        """Lower a keep-alive that is too long; only 5.0 can be told of it."""
-        asked_s, most_s = connect.keep_alive_s, self.limits.keep_alive_max_s
-        if connect.version < 5 or most_s >= 65_535 or 0 < asked_s <= most_s:
-            return asked_s
-        return most_s
-
-    def _handshake(
-        self,
-        client: ConnectedClient,
-        session: Session,
-        connect: Connect,
-        authentication_data: bytes | None,
-    ) -> ConnackProperties:
-        if connect.version < 5:
-            return ConnackProperties()
-        limits, asked = self.limits, connect.properties
-        lowered = client.keep_alive_s != connect.keep_alive_s
-        shortened = session.expiry_s != (asked.session_expiry_s or 0)
-        return ConnackProperties(
-            receive_maximum=limits.receive_maximum,
-            topic_alias_maximum=limits.topic_alias_maximum,
-            maximum_packet_bytes=limits.packet_bytes,
-            assigned_client_id=None if connect.client_id else session.client_id,
-            server_keep_alive_s=client.keep_alive_s if lowered else None,
-            session_expiry_s=session.expiry_s if shortened else None,
-            authentication_method=asked.authentication_method,
-            authentication_data=authentication_data,
-        )
-
-    def refuse(
-        self, client: ConnectedClient, reason: ReasonCode, text: str | None = None
-    ) -> None:
-        """Turn a client away with a code that its version knows."""
-        properties = ConnackProperties(
-            reason_string=text if client.protocol.version >= 5 else None
-        )
-        client.protocol.refuse(Connack(reason=reason, properties=properties))
-        self.wake(client)
-        client.end()
 
     # -- packets -------------------------------------------------------------------
 
@@ -268,9 +169,9 @@ class Broker(Ending):
         elif session is None:
             return
         elif isinstance(packet, Subscribe):
-            self.take_subscribe(client, session, packet)
+            self._start(client, self.subscribing(client, session, packet))
         elif isinstance(packet, Unsubscribe):
-            self.take_unsubscribe(client, session, packet)
+            self._start(client, self.unsubscribing(client, session, packet))
         elif isinstance(packet, Disconnect):
             self._take_disconnect(client, session, packet)
 
@@ -279,9 +180,10 @@ class Broker(Ending):
         if session is None:
             return
         self.received += 1
-        reason = self._refusal_to_publish(
+        reason = self.refusal_to_publish(
             session.username, session.client_id, message.topic
         )
+        number = 0
         if (
             reason is None
             and message.flags & (RETAIN | QOS_2)
@@ -289,10 +191,22 @@ class Broker(Ending):
         ):
             reason = ReasonCode.QUOTA_EXCEEDED
         if reason is None:
-            has_found = self.distribute(message, origin=session)
-            reason = SUCCESS if has_found else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            found = self.distribute(message, origin=session)
+            if found is None:
+                self._start(client, self._publishing(client, session, message))
+                return
+            number = found
         if message.flags & 6:
-            client.protocol.acknowledge(message, reason)
+            client.protocol.acknowledge(message, reason or _reason_of(number))
+
+    def _publishing(
+        self, client: ConnectedClient, session: Session, message: Message
+    ) -> Job:
+        """Distribute a message in portions, then acknowledge it."""
+        number = yield from self.distributing(message, origin=session)
+        if message.flags & 6:
+            client.protocol.acknowledge(message, _reason_of(number))
+            self.wake(client)
 
     def _has_room_for(
         self, client: ConnectedClient, session: Session, message: Message
@@ -315,17 +229,6 @@ class Broker(Ending):
         must_keep = message.flags & RETAIN and message.payload and is_told
         return not must_keep or self.can_retain(message)
 
-    def _refusal_to_publish(
-        self, username: str | None, client_id: str, topic: str
-    ) -> ReasonCode | None:
-        if topic.startswith("$"):
-            return ReasonCode.NOT_AUTHORIZED
-        if not self.permissions.may_publish(username, client_id, topic):
-            return ReasonCode.NOT_AUTHORIZED
-        if topic.count("/") >= self.limits.topic_levels:
-            return ReasonCode.TOPIC_NAME_INVALID
-        return None
-
     def _take_disconnect(
         self, client: ConnectedClient, session: Session, packet: Disconnect
     ) -> None:
@@ -337,11 +240,5 @@ class Broker(Ending):
         self.left(client, self.clock.now)
 
 
-def _remembered(connect: Connect) -> Connect:
-    """Leave out of a CONNECT what is not asked for again."""
-    properties = connect.properties
-    if properties.user_properties:
-        properties = replace(properties, user_properties=())
-    method = properties.authentication_method
-    password = connect.password if method is not None else None
-    return replace(connect, will=None, password=password, properties=properties)
+def _reason_of(number: int) -> ReasonCode:
+    return SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
-from structiot.mqtt.broker.memory_accounting import CONNECTION_BYTES
+from structiot.mqtt.broker.core.work import Job
 from structiot.mqtt.wire.messages import Auth
-from structiot.mqtt.wire.server_protocol import ServerProtocol, ServerState
+from structiot.mqtt.wire.server_protocol import ServerProtocol
+from structiot.mqtt.wire.server_state import ServerState
 
 __all__ = ["ConnectedClient"]
 
@@ -25,7 +26,11 @@ class ConnectedClient(ABC):
         is_dirty: Whether the broker will call `flush`.
         is_bound: Whether what is in `protocol.kept` waits for the store.
         is_welcomed: Whether its CONNACK has been let go; nothing leaves before.
+        is_behind: Whether not all that it has sent is dealt with: `Broker.receive` is to
+            be called again, with no data.
         is_held_up: Whether it is not read because of us; its silence means nothing.
+        undealt_bytes: What it has sent that waits for its turn.
+        job: What its last packet asks for, while that is being done.
         is_slow: Whether there is much to write; publishers wait a little.
         patience_s: How long they would wait, after a calm since `calm_since`.
         patient_until: Until when they wait while it is slow.
@@ -35,18 +40,21 @@ class ConnectedClient(ABC):
         "_answered_at",
         "_let_go_bytes",
         "calm_since",
+        "is_behind",
         "is_bound",
         "is_dirty",
         "is_held_up",
         "is_local",
         "is_slow",
         "is_welcomed",
+        "job",
         "keep_alive_s",
         "patience_s",
         "patient_until",
         "peer",
         "protocol",
         "session",
+        "undealt_bytes",
     )
 
     def __init__(self, protocol: ServerProtocol, *, peer: str, is_local: bool) -> None:
@@ -60,7 +68,10 @@ class ConnectedClient(ABC):
         self.is_welcomed: bool = False
         self._let_go_bytes = 0
         self._answered_at = 0
+        self.is_behind: bool = False
         self.is_held_up: bool = False
+        self.undealt_bytes: int = 0
+        self.job: Job | None = None
         self.is_slow: bool = False
         self.patience_s: float = PATIENCE_S
         self.calm_since: float = 0.0
@@ -105,12 +116,7 @@ class ConnectedClient(ABC):
     @property
     def is_answered(self) -> bool:
         """Whether the last SUBSCRIBE has its answer; retained messages come behind it."""
-        return self._let_go_bytes >= self._answered_at
-
-    @property
-    def held_bytes(self) -> int:
-        """What the connection costs."""
-        return CONNECTION_BYTES + self.protocol.held_bytes
+        return self.job is None and self._let_go_bytes >= self._answered_at
 
     @abstractmethod
     def flush(self) -> None:

@@ -97,11 +97,11 @@ class Deadlines:
             self._heap = [one for one in self._heap if one[2].due is not None]
             heapq.heapify(self._heap)
 
-    def take(self, now: float) -> list[Due]:
-        """Give what is due, each once."""
+    def take(self, now: float, most: int) -> list[Due]:
+        """Give what is due, each once, and so many at most."""
         taken: list[Due] = []
         heap = self._heap
-        while heap and heap[0][0] <= now:
+        while heap and heap[0][0] <= now and len(taken) < most:
             due = heapq.heappop(heap)[2].due
             if due is not None:
                 del self._alarms[due]

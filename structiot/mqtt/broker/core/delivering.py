@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator
 from dataclasses import replace
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
-from structiot.mqtt.broker.core.retaining import Retaining
-from structiot.mqtt.broker.core.sessions import (
-    Delivery,
-    Session,
-    SharedGroup,
-    Subscription,
-    with_expiry,
-)
+from structiot.mqtt.broker.core.matching import Matching, Target
+from structiot.mqtt.broker.core.sessions import Delivery, Session
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
+from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted, whole
 from structiot.mqtt.broker.memory_accounting import delivery_bytes
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.topics import TopicTree
 
 __all__ = ["Delivering"]
 
-MAX_CACHED_TOPICS = 4096
-MAX_CACHED_TOPIC_CHARS = 256
-# For all topics together; one costs about a hundred bytes.
-MAX_CACHED_TARGETS = 200_000
-
-_Found = tuple[Subscription | SharedGroup, ...]
-# One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
-# shown as published, and the identifiers of all its subscriptions that match.
-Target = tuple[Session, int, bool, tuple[int, ...]]
+# Targets of a message between which others may have their turn.
+STEP = 64
 
 
-class Delivering(Retaining):
+class Delivering(Matching):
     """Matches messages with subscriptions and writes them; a base of `Broker`.
 
     Attributes:
-        tree: Subscriptions and shared groups by filter.
-        shared: Shared groups by their whole filter.
         dirty: Connections with something to write.
         slow_consumers: Connections with so much to write that publishers should pause.
         received: Messages published by clients and wills.
@@ -50,94 +37,89 @@ class Delivering(Retaining):
 
     def __init__(self, limits: BrokerLimits) -> None:
         super().__init__(limits)
-        self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
-        self.shared: dict[str, SharedGroup] = {}
         self.dirty: list[ConnectedClient] = []
         self.slow_consumers: SlowConsumers = SlowConsumers()
         self.received = 0
         self.sent: int = 0
         self.dropped: int = 0
         self._slow_bytes = limits.write_bytes // 4
-        # By topic: what the tree has found, and what was made of it.
-        self._targets: dict[str, tuple[_Found, list[Target]]] = {}
-        self._target_count = 0
 
     # -- publishing ----------------------------------------------------------------
 
-    def distribute(self, message: Message, *, origin: Session | None = None) -> int:
-        """Hand a message to everybody it is for; give their number."""
+    def distribute(
+        self, message: Message, *, origin: Session | None = None
+    ) -> int | None:
+        """Hand a message to everybody it is for; give their number.
+
+        Returns:
+            None if that is no small matter: nothing has happened yet, and
+            `distributing` is the way.
+        """
+        topic = message.topic
+        found = self.tree.known(topic)
+        if found is None:
+            found = self._find(topic)
+        if found is None or len(found) > WIDE:
+            return None
+        expires_at = None
+        if message.properties is not None or message.flags & RETAIN:
+            expires_at = self._enter(message)
+        if not found:
+            return 0
+        known = self._targets.get(topic)
+        if known is not None and known[0] is found:
+            targets = known[1]
+        else:
+            targets = whole(self._merge(topic, found, origin, sys.maxsize))
+        self._hand_out(message, targets, expires_at, {})
+        return len(targets)
+
+    def distributing(
+        self, message: Message, *, origin: Session | None = None
+    ) -> Generator[None, None, int]:
+        """Do as `distribute` in portions, whatever it takes."""
+        topic = message.topic
+        # Who subscribes from now on is told what is retained.
+        newest = self.retained.number + 1 if message.flags & RETAIN else sys.maxsize
+        expires_at = self._enter(message)
+        found = yield from counted(self.tree.searching(topic), self.work)
+        targets = yield from self._merge(topic, found, origin, newest)
+        encoded: dict[int, bytes] = {}
+        for start in range(0, len(targets), STEP):
+            some = [one for one in targets[start : start + STEP] if not one[0].is_over]
+            self._hand_out(message, some, expires_at, encoded)
+            yield
+        return len(targets)
+
+    def _enter(self, message: Message) -> float | None:
+        """Take a message in, and keep it if it is to be retained; give its end."""
         expires_at = None
         if message.properties is not None:
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
             self.retain(message, expires_at)
-        found = self.tree.match(message.topic)
-        if not found:
-            return 0
+        return expires_at
+
+    def _hand_out(
+        self,
+        message: Message,
+        targets: list[Target],
+        expires_at: float | None,
+        encoded: dict[int, bytes],
+    ) -> None:
         if message.flags == 0 and message.properties is None:
-            return self._distribute_plain(message, found, origin)
-        targets = self._targets_of(message.topic, found, origin)
+            # Encoded once for each version; the bytes go to everybody.
+            self.work.done += len(targets)
+            for session, _, _, ids in targets:
+                self._send_plain(session, message, ids, encoded)
+            return
+        self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         size = delivery_bytes(message.topic, message.payload, message.properties)
         for session, granted, shows_retain, ids in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
             self._send(session, message, flags, ids, expires_at, size)
-        return len(targets)
-
-    def _distribute_plain(
-        self, message: Message, found: _Found, origin: Session | None
-    ) -> int:
-        # Encoded once for each version; the bytes go to everybody.
-        encoded: dict[int, bytes] = {}
-        targets = self._targets_of(message.topic, found, origin)
-        for session, _, _, ids in targets:
-            self._send_plain(session, message, ids, encoded)
-        return len(targets)
-
-    def _targets_of(
-        self, topic: str, found: _Found, origin: Session | None
-    ) -> list[Target]:
-        """Make one target of each session: highest QoS, all identifiers."""
-        known = self._targets.get(topic)
-        if known is not None and known[0] is found:
-            return known[1]
-        by_session: dict[Session, Target] = {}
-        shared: list[Target] = []
-        is_lasting = True
-        for entry in found:
-            if isinstance(entry, SharedGroup):
-                is_lasting = False
-                shared.append(_target(entry.choose()))
-                continue
-            session, request = entry.session, entry.request
-            if request.no_local:
-                is_lasting = False
-                if session is origin:
-                    continue
-            target = by_session.get(session)
-            if target is None:
-                by_session[session] = _target(entry)
-            else:
-                _, qos, shows_retain, ids = target
-                by_session[session] = (
-                    session,
-                    max(qos, request.qos),
-                    shows_retain or request.retain_as_published,
-                    ids + entry.ids,
-                )
-        targets = [*by_session.values(), *shared]
-        if is_lasting:
-            self._target_count += len(targets)
-            if (
-                len(self._targets) >= MAX_CACHED_TOPICS
-                or self._target_count > MAX_CACHED_TARGETS
-            ):
-                self._targets.clear()
-                self._target_count = len(targets)
-            if len(topic) <= MAX_CACHED_TOPIC_CHARS:
-                self._targets[topic] = (found, targets)
-        return targets
 
     def _send_plain(
         self,
@@ -232,16 +214,17 @@ class Delivering(Retaining):
         self.wake(client)
 
     def _queue(self, session: Session, flow: Delivery) -> None:
-        outgoing = session.outgoing
-        if not self.ledger.has_room(session):
+        outgoing, ledger = session.outgoing, self.ledger
+        if ledger.held_bytes >= ledger.crowded_bytes and not ledger.has_room(session):
             self.warnings.say(
                 "clients hold %d bytes of %d: those that hold much get no more",
-                self.ledger.held_bytes,
-                self.ledger.most_bytes,
+                ledger.held_bytes,
+                ledger.most_bytes,
             )
             self._lose(session)
             return
-        if not self._has_room(session, flow.size):
+        size = flow.size
+        if not self._is_light(session, size) and not self._has_room(session, size):
             self._lose(session)
             return
         self.sent += 1
@@ -250,20 +233,16 @@ class Delivering(Retaining):
             self.deadlines.add(session, flow.expires_at)
         if client is None:
             outgoing.submit(flow, bytearray(), 5)
-            self.ledger.settle_deliveries(session)
+            ledger.settle_deliveries(session)
             return
         protocol = client.protocol
         outgoing.submit(flow, protocol.kept, protocol.version)
-        self.ledger.settle_deliveries(session)
+        ledger.settle_deliveries(session)
         if len(protocol.kept) >= self._slow_bytes:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True
             self.dirty.append(client)
-
-    def forget_targets(self) -> None:
-        """Subscriptions have changed."""
-        self._targets.clear()
 
     # -- bounds --------------------------------------------------------------------
 
@@ -278,8 +257,7 @@ class Delivering(Retaining):
         return False
 
     def _has_room(self, session: Session, size: int) -> bool:
-        if self._is_light(session, size):
-            return True
+        """Make room in a queue that is not light any more, if its policy allows that."""
         outgoing = session.outgoing
         limits = self.limits
         if session.client is not None:
@@ -313,72 +291,6 @@ class Delivering(Retaining):
         if not client.is_dirty:
             client.is_dirty = True
             self.dirty.append(client)
-
-    def drained(self, client: ConnectedClient) -> None:
-        """A connection has taken everything: give it what has waited for that."""
-        if client.has_more:
-            self.refill(client)
-
-    def refill(self, client: ConnectedClient) -> None:
-        """Write what has waited for room in a connection's buffer or window."""
-        session, protocol = client.session, client.protocol
-        if session is None:
-            return
-        session.outgoing.pump(protocol.kept, protocol.version)
-        if session.backlog is not None:
-            self._send_retained(session, client)
-        self.ledger.settle(session)
-        if max(len(protocol.out), len(protocol.kept)) >= self._slow_bytes:
-            self.note_slow(client)
-        elif self._is_light(session):
-            self.slow_consumers.remove(client, self.clock.now)
-        if protocol.out or protocol.kept:
-            self.wake(client)
-
-    # -- retained messages ---------------------------------------------------------
-
-    def _send_retained(self, session: Session, client: ConnectedClient) -> None:
-        """Go on telling new subscriptions what is retained, while there is room."""
-        protocol, backlog = client.protocol, session.backlog
-        if not client.is_answered:
-            return
-        while backlog is not None and not session.outgoing.waiting:
-            if max(len(protocol.out), len(protocol.kept)) > self._slow_bytes:
-                return
-            found = backlog.take(self.retained)
-            if found is None:
-                session.backlog = None
-                return
-            subscription, topic = found
-            name = subscription.request.topic_filter
-            if session.subscriptions.get(name) is subscription:
-                self._send_item(subscription, topic)
-
-    def _send_item(self, subscription: Subscription, topic: str) -> None:
-        item = self.retained.get(topic)
-        if item is None:
-            return
-        now = self.clock.now
-        message = Message(item.topic, item.payload, properties=item.properties)
-        if item.expires_at is not None:
-            if item.expires_at <= now:
-                self.expire_retained(topic)
-                return
-            message.properties = with_expiry(item.properties, item.expires_at - now)
-        flags = min(item.qos, subscription.request.qos) << 1 | RETAIN
-        session = subscription.session
-        ids, size = subscription.ids, item.delivery_bytes
-        self._send(session, message, flags, ids, item.expires_at, size)
-
-
-def _target(subscription: Subscription) -> Target:
-    request = subscription.request
-    return (
-        subscription.session,
-        request.qos,
-        request.retain_as_published,
-        subscription.ids,
-    )
 
 
 def _without_hop(message: Message, now: float) -> float | None:

@@ -7,11 +7,22 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
 from structiot.mqtt.broker.core.subscribing import Subscribing
+from structiot.mqtt.broker.core.work import (
+    AT_ONCE,
+    PACKET,
+    PORTION,
+    RETAINED_MESSAGE,
+    SESSION,
+    Job,
+)
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["Ending"]
+
+# Of what is due, how much is taken at a time.
+FEW = 4
 
 
 class Ending(Subscribing):
@@ -34,6 +45,11 @@ class Ending(Subscribing):
         session = client.session
         client.session = None
         client.protocol.detach()
+        client.protocol.detach()
+        if (job := client.job) is not None:
+            # What was received before counts, also if the client does not wait for it.
+            client.job = None
+            self.work.add(session, job)
         if session is None or session.client is not client:
             return
         session.client = None
@@ -64,13 +80,19 @@ class Ending(Subscribing):
         client.end()
 
     def tick(self, now: float) -> None:
-        """Do what is due: wills, ends of sessions, clients that are silent or stuck."""
+        """Do what is due: wills, ends of sessions, clients that are silent or stuck.
+
+        If that is much, something stays due for the next time.
+        """
         self.clock.now = now
-        for due in self.deadlines.take(now):
-            if isinstance(due, Session):
-                self.look_at(due)
-            else:
-                self.expire_retained(due)
+        end = self.work.done + PORTION
+        while self.work.done < end and (taken := self.deadlines.take(now, FEW)):
+            for due in taken:
+                if isinstance(due, Session):
+                    self.look_at(due)
+                else:
+                    self.work.done += RETAINED_MESSAGE
+                    self.expire_retained(due)
 
     def shut_down(self, now: float) -> None:
         """Say goodbye to everybody; sessions stay as they are."""
@@ -81,6 +103,7 @@ class Ending(Subscribing):
     def look_at(self, session: Session) -> None:
         """Do what is due for one session and say when it is to be looked at again."""
         dues: list[float | None] = []
+        self.work.done += PACKET + len(session.outgoing.waiting) // 4
         if session.outgoing.waiting:
             dues.append(session.outgoing.drop_expired())
             self.ledger.settle_deliveries(session)
@@ -109,18 +132,29 @@ class Ending(Subscribing):
         return None
 
     def bound_sessions(self) -> None:
-        """End sessions that are away while there are too many, or they hold too much."""
+        """End sessions that are away while there are too many, or they hold too much.
+
+        If that is much, some end later.
+        """
         while len(self.away) > self.limits.sessions:
             oldest = next(iter(self.away))
             name = oldest.client_id[:64]
             self.warnings.say("too many sessions: that of %r ends", name)
             self.end_session(oldest)
-        if not self.ledger.is_pressing or not self.away:
-            return
+        if self.ledger.is_pressing and self.away and not self.work.has_left(self):
+            job = self._ending_the_heaviest()
+            if not self.work.go_on(job, self.work.done + PORTION):
+                self.work.add(self, job)
+
+    def _ending_the_heaviest(self) -> Job:
         heaviest = sorted(self.away, key=_weight, reverse=True)
+        self.work.done += len(heaviest)
         for session in heaviest:
+            yield
             if not self.ledger.is_crowded:
                 return
+            if session not in self.away:
+                continue
             self.warnings.say(
                 "clients hold %d bytes of %d: the session of %r, which is away, ends",
                 self.ledger.held_bytes,
@@ -131,8 +165,9 @@ class Ending(Subscribing):
 
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published."""
-        for subscription in list(session.subscriptions.values()):
-            self.unfile(subscription)
+        session.is_over = True
+        self.work.done += SESSION
+        self.clear_subscriptions(session)
         session.backlog = None
         self.away.pop(session, None)
         self.ledger.forget(session)
@@ -155,7 +190,10 @@ class Ending(Subscribing):
         message = Message(will.topic, will.payload, qos=will.qos, retain=will.retain)
         message.properties = _published(will.properties)
         self.received += 1
-        self.distribute(message, origin=session)
+        job = self.distributing(message, origin=session)
+        is_waiting = self.work.has_left(session)
+        if is_waiting or not self.work.go_on(job, self.work.done + AT_ONCE):
+            self.work.add(session, job)
 
 
 def _weight(session: Session) -> int:

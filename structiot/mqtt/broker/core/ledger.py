@@ -32,21 +32,24 @@ class Ledger:
     Attributes:
         held_bytes: As of the last `settle` of each session.
         most_bytes: What it may become.
+        crowded_bytes: From where on only those who hold little get more.
     """
 
-    __slots__ = ("_crowded_bytes", "_pressing_bytes", "held_bytes", "most_bytes")
+    __slots__ = ("_pressing_bytes", "crowded_bytes", "held_bytes", "most_bytes")
 
     def __init__(self, most_bytes: int) -> None:
         self.held_bytes: int = 0
         self.most_bytes: int = most_bytes
-        self._crowded_bytes = most_bytes - most_bytes // 4
+        self.crowded_bytes: int = most_bytes - most_bytes // 4
         self._pressing_bytes = most_bytes - most_bytes // 8
 
     def settle(self, session: Session) -> None:
         """Charge what a session holds now."""
-        self.settle_deliveries(session)
-        other_bytes = session.other_bytes
-        self.held_bytes += other_bytes - session.charged_bytes
+        # Once for each read: in one go.
+        queued_bytes, other_bytes = session.outgoing.held_bytes, session.other_bytes
+        charged_bytes = session.charged_queue_bytes + session.charged_bytes
+        self.held_bytes += queued_bytes + other_bytes - charged_bytes
+        session.charged_queue_bytes = queued_bytes
         session.charged_bytes = other_bytes
 
     def settle_deliveries(self, session: Session) -> None:
@@ -67,7 +70,7 @@ class Ledger:
     @property
     def is_crowded(self) -> bool:
         """Whether only those who hold little get more."""
-        return self.held_bytes >= self._crowded_bytes
+        return self.held_bytes >= self.crowded_bytes
 
     @property
     def is_pressing(self) -> bool:
@@ -82,7 +85,7 @@ class Ledger:
     def has_room(self, session: Session) -> bool:
         """Tell whether a session may hold more."""
         held_bytes = self.held_bytes
-        return held_bytes < self._crowded_bytes or (
+        return held_bytes < self.crowded_bytes or (
             held_bytes < self.most_bytes
             and session.charged_queue_bytes + session.charged_bytes < LITTLE_BYTES
         )

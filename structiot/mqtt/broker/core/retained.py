@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from structiot.mqtt.broker.core.ledger import Ledger
@@ -17,7 +17,7 @@ from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties
 
 if TYPE_CHECKING:
-    from structiot.mqtt.broker.core.sessions import Subscription
+    from structiot.mqtt.broker.core.sessions import Session, Subscription
 
 __all__ = ["Backlog", "Retained", "RetainedStore"]
 
@@ -31,6 +31,8 @@ class Retained:
     qos: int
     properties: PublishProperties | None
     expires_at: float | None
+    # Its place in the order in which messages were retained.
+    number: int = field(default=0, compare=False)
 
     @property
     def delivery_bytes(self) -> int:
@@ -45,11 +47,13 @@ class Retained:
 
 
 class _Level:
-    __slots__ = ("below", "item")
+    __slots__ = ("below", "item", "shown")
 
     def __init__(self) -> None:
         self.item: Retained | None = None
         self.below: dict[str, _Level] | None = None
+        # What a `+` matches of them, until they change; all that walk here share it.
+        self.shown: tuple[_Level, ...] | None = None
 
 
 class RetainedStore:
@@ -61,11 +65,15 @@ class RetainedStore:
     Attributes:
         refused: Messages that were not kept because the store is full.
         held_bytes: What it costs.
+        number: How many messages were retained so far.
+        steps: How much looking up has taken so far.
     """
 
     def __init__(self, *, max_items: int, max_bytes: int, ledger: Ledger) -> None:
         self.refused: int = 0
         self.held_bytes: int = 0
+        self.number: int = 0
+        self.steps: int = 0
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._ledger = ledger
@@ -103,6 +111,7 @@ class RetainedStore:
                 level.below = {}
             if (below := level.below.get(name)) is None:
                 below = level.below[name] = _Level()
+                level.shown = None
             level = below
         level.item = item
         self._count += 1
@@ -144,80 +153,105 @@ class RetainedStore:
                 break
             if parent.below is not None:
                 del parent.below[name]
+                parent.shown = None
         return True
 
-    def topics(self, topic_filter: str) -> list[str]:
-        """Name the topics that a plain filter matches."""
+    def walk(self, topic_filter: str) -> Iterator[Retained | None]:
+        """Give what a plain filter matches; None for each step that finds nothing.
+
+        Messages may come and go between the steps: what the walk comes to is given as
+        it is then. `steps` counts what it takes.
+        """
         names = topic_filter.split("/")
-        levels = [self._root]
-        for depth, name in enumerate(names):
-            if name == "#":
-                return [
-                    item.topic
-                    for level in levels
-                    for item in _all_below(level, may_be_hidden=depth > 0)
-                ]
-            levels = [
+        if is_open := names[-1] == "#":
+            names.pop()
+        # Of each depth the levels that are still to be looked at.
+        todo: list[Iterator[_Level]] = [iter((self._root,))]
+        while todo:
+            depth = len(todo) - 1
+            level = next(todo[-1], None)
+            self.steps += 1
+            if level is None:
+                todo.pop()
+                continue
+            if depth < len(names):
+                yield None
+                todo.append(self._step(level, names[depth]))
+            else:
+                # `#` includes the parent.
+                yield level.item
+                if is_open:
+                    todo.append(self._step(level, "+"))
+
+    def _step(self, level: _Level, name: str) -> Iterator[_Level]:
+        if level.below is None:
+            return iter(())
+        if name != "+":
+            below = level.below.get(name)
+            return iter(() if below is None else (below,))
+        if level.shown is None:
+            is_root = level is self._root
+            level.shown = tuple(
                 below
-                for level in levels
-                for below in _step(level, name, may_be_hidden=depth > 0)
-            ]
-        return [level.item.topic for level in levels if level.item is not None]
-
-
-def _step(level: _Level, name: str, *, may_be_hidden: bool) -> list[_Level]:
-    if level.below is None:
-        return []
-    if name != "+":
-        below = level.below.get(name)
-        return [] if below is None else [below]
-    return [
-        below
-        for name, below in level.below.items()
-        if may_be_hidden or not name.startswith("$")
-    ]
-
-
-def _all_below(level: _Level, *, may_be_hidden: bool) -> Iterator[Retained]:
-    """Give what is at and below a level; `#` includes the parent."""
-    if level.item is not None:
-        yield level.item
-    todo = _step(level, "+", may_be_hidden=may_be_hidden)[::-1]
-    while todo:
-        one = todo.pop()
-        if one.item is not None:
-            yield one.item
-        if one.below is not None:
-            todo += reversed(one.below.values())
+                for name, below in level.below.items()
+                if not (is_root and name.startswith("$"))
+            )
+            self.steps += len(level.shown) // 8
+        return iter(level.shown)
 
 
 class Backlog:
     """What a session has still to be told of retained messages.
 
-    A subscription's topics are looked up when its turn comes, so that many of them
-    hold no more than the longest.
+    A subscription's messages are looked up when its turn comes, one by one, so that
+    many of them hold little.
+
+    Attributes:
+        is_told: Whether somebody is at it.
     """
 
-    __slots__ = ("_head", "_topics", "_waiting")
+    __slots__ = ("_dropped", "_head", "_waiting", "_walk", "is_told")
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self.is_told: bool = False
+        self._dropped = session.dropped
         self._waiting: dict[str, Subscription] = {}
         self._head: Subscription | None = None
-        self._topics: list[str] = []
+        self._walk: Iterator[Retained | None] | None = None
 
     def add(self, subscription: Subscription) -> None:
         """Put a new subscription behind the others; it may replace one of them."""
         name = subscription.request.topic_filter
         self._waiting[name] = subscription
         if self._head is not None and self._head.request.topic_filter == name:
-            self._topics.clear()
+            self._head = self._walk = None
 
-    def take(self, store: RetainedStore) -> tuple[Subscription, str] | None:
-        """Give the next topic to be told, and to which subscription."""
-        while not self._topics or self._head is None:
+    def step(self, store: RetainedStore) -> tuple[Subscription, Retained | None] | None:
+        """Give the next message to be told, and to which subscription; None at the end.
+
+        The message is None where a step has found nothing.
+        """
+        while True:
+            if self._head is not None and self._walk is not None:
+                for item in self._walk:
+                    return self._head, self._untold(self._head, item)
             if not self._waiting:
                 return None
             name = next(iter(self._waiting))
             self._head = self._waiting.pop(name)
-            self._topics = store.topics(name)[::-1]
-        return self._head, self._topics.pop()
+            self._walk = store.walk(name)
+
+    def leave_out(self) -> None:
+        """Tell no more to the subscription whose turn it is."""
+        self._head = self._walk = None
+
+    def _untold(
+        self, subscription: Subscription, item: Retained | None
+    ) -> Retained | None:
+        """Leave out what was published later than the filter was subscribed.
+
+        It was delivered as it came, unless something was dropped since.
+        """
+        if item is None or item.number <= subscription.after:
+            return item
+        return None if subscription.session.dropped == self._dropped else item

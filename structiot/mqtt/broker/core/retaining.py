@@ -63,10 +63,17 @@ class Retaining:
         is_kept = message.payload and (is_own or self.can_retain(message))
         self.deadlines.forget(topic)
         self.retained.remove(topic)
+        self.retained.number += 1
         if is_kept:
-            properties = message.properties
             self.keep(
-                Retained(topic, message.payload, message.qos, properties, expires_at)
+                Retained(
+                    topic,
+                    message.payload,
+                    message.qos,
+                    message.properties,
+                    expires_at,
+                    self.retained.number,
+                )
             )
         if self.journal is not None and not is_own:
             self.journal.retained(topic)

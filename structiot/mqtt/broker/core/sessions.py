@@ -9,6 +9,7 @@ from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.memory_accounting import (
+    CONNECTION_BYTES,
     FLOW_BYTES,
     RECEIVED_ID_BYTES,
     SESSION_BYTES,
@@ -169,6 +170,8 @@ class Subscription:
     session: Session
     request: SubscriptionRequest
     subscription_id: int | None = None
+    # The number of the last message that was retained before.
+    after: int = 0
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -186,23 +189,28 @@ class SharedGroup:
         self.members: list[Subscription] = []
         self._turn = 0
 
-    def choose(self) -> Subscription:
-        """Give the next member in turn: one that takes messages, else one that is away."""
+    def choose(self) -> list[Subscription]:
+        """Give the next member in turn: one that takes messages, else one that is away.
+
+        There is none if the sessions of all have ended.
+        """
         members = self.members
         start = self._turn + 1
-        for turn in range(start, start + len(members)):
+        turns = range(start, start + len(members))
+        for turn in turns:
             member = members[turn % len(members)]
             client = member.session.client
             if client is not None and not client.is_slow:
                 break
         else:
-            turn = start
-            for other in range(start, start + len(members)):
-                if members[other % len(members)].session.client is not None:
-                    turn = other
-                    break
+            others = [members[turn % len(members)].session for turn in turns]
+            is_there = [session.client is not None for session in others]
+            is_kept = [not session.is_over for session in others]
+            if True not in is_kept:
+                return []
+            turn = start + (is_there if True in is_there else is_kept).index(True)
         self._turn = turn % len(members)
-        return members[self._turn]
+        return [members[self._turn]]
 
 
 class Session:
@@ -223,12 +231,13 @@ class Session:
         backlog: Retained messages that it has still to be told; None if there are none.
         will: What to publish when the client vanishes; set by `take_will`.
         will_at: When the will is due; None when it is not.
+        is_over: Whether it has ended; what it has subscribed is being cleared away.
         dropped: Messages lost because the client was away or slow; those that were
             given up later are counted in `outgoing.lost`.
     """
 
     __slots__ = (
-        "_will_bytes",
+        "_own_bytes",
         "backlog",
         "charged_bytes",
         "charged_queue_bytes",
@@ -237,6 +246,7 @@ class Session:
         "dropped",
         "expires_at",
         "expiry_s",
+        "is_over",
         "outgoing",
         "received",
         "subscribed_bytes",
@@ -260,25 +270,23 @@ class Session:
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
-        self._will_bytes = 0
+        self._own_bytes = SESSION_BYTES + len(client_id)
         self.will_at: float | None = None
+        self.is_over: bool = False
         self.dropped: int = 0
 
     def take_will(self, will: Will | None) -> None:
         """Have another will, or none."""
         self.will = will
-        self._will_bytes = will_bytes(will)
+        names_bytes = len(self.client_id) + len(self.username or "")
+        self._own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
 
     @property
     def other_bytes(self) -> int:
         """What it costs beside its deliveries, its connection included."""
+        size = self._own_bytes + self.subscribed_bytes
+        size += len(self.received) * RECEIVED_ID_BYTES
         client = self.client
-        return (
-            SESSION_BYTES
-            + len(self.client_id)
-            + len(self.username or "")
-            + self.subscribed_bytes
-            + len(self.received) * RECEIVED_ID_BYTES
-            + self._will_bytes
-            + (0 if client is None else client.held_bytes)
-        )
+        if client is not None:
+            size += CONNECTION_BYTES + client.undealt_bytes + client.protocol.held_bytes
+        return size

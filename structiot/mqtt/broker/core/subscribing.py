@@ -5,9 +5,9 @@ from __future__ import annotations
 from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
-from structiot.mqtt.broker.core.delivering import Delivering
-from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
+from structiot.mqtt.broker.core.telling import Telling
+from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import subscription_bytes
 from structiot.mqtt.wire.messages import (
     Suback,
@@ -22,7 +22,7 @@ from structiot.mqtt.wire.topics import is_shared, parse_shared
 __all__ = ["Subscribing"]
 
 
-class Subscribing(Delivering):
+class Subscribing(Telling):
     """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`.
 
     Attributes:
@@ -33,35 +33,42 @@ class Subscribing(Delivering):
         super().__init__(limits)
         self.permissions = permissions
 
-    def take_subscribe(
+    def subscribing(
         self, client: ConnectedClient, session: Session, packet: Subscribe
-    ) -> None:
+    ) -> Job:
         """File what is allowed, answer, then send what is retained."""
         reasons: list[ReasonCode] = []
         for request in packet.subscriptions:
-            reason = self._refusal(session, request)
-            if reason is not None:
-                reasons.append(reason)
-                continue
-            name = request.topic_filter
-            is_new = name not in session.subscriptions
-            subscription = Subscription(
-                session, request, packet.properties.subscription_id
-            )
-            self.file(subscription)
-            reasons.append(ReasonCode(request.qos))
-            wants_retained = request.retain_handling == 0 or (
-                request.retain_handling == 1 and is_new
-            )
-            if wants_retained and not is_shared(name):
-                if session.backlog is None:
-                    session.backlog = Backlog()
-                session.backlog.add(subscription)
+            reasons.append(self._subscribe(session, request, packet))
+            self.work.done += FILTER + request.topic_filter.count("/")
+            yield
+            if session.is_over:
+                return
         client.protocol.reply(
             Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
         )
         client.mark_answer()
         self.refill(client)
+        self.wake(client)
+
+    def _subscribe(
+        self, session: Session, request: SubscriptionRequest, packet: Subscribe
+    ) -> ReasonCode:
+        reason = self._refusal(session, request)
+        if reason is not None:
+            return reason
+        name = request.topic_filter
+        is_new = name not in session.subscriptions
+        subscription = Subscription(
+            session, request, packet.properties.subscription_id, self.retained.number
+        )
+        self.file(subscription)
+        wants_retained = request.retain_handling == 0 or (
+            request.retain_handling == 1 and is_new
+        )
+        if wants_retained and not is_shared(name):
+            self.tell_retained(subscription)
+        return ReasonCode(request.qos)
 
     def _refusal(
         self, session: Session, request: SubscriptionRequest
@@ -69,6 +76,7 @@ class Subscribing(Delivering):
         name = request.topic_filter
         if name.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_FILTER_INVALID
+        self.work.done += self.permissions.rules
         if not self.permissions.may_subscribe(
             session.username, session.client_id, name
         ):
@@ -131,9 +139,9 @@ class Subscribing(Delivering):
             del self.shared[name]
             self.tree.remove(inner, shared)
 
-    def take_unsubscribe(
+    def unsubscribing(
         self, client: ConnectedClient, session: Session, packet: Unsubscribe
-    ) -> None:
+    ) -> Job:
         """Remove subscriptions; deliveries that are under way are completed."""
         reasons: list[ReasonCode] = []
         for name in packet.topic_filters:
@@ -143,5 +151,25 @@ class Subscribing(Delivering):
             else:
                 self.unfile(subscription)
                 reasons.append(ReasonCode.SUCCESS)
+            self.work.done += FILTER + name.count("/")
+            yield
+            if session.is_over:
+                return
         answer = Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons))
         client.protocol.reply(answer)
+        self.wake(client)
+
+    def clear_subscriptions(self, session: Session) -> None:
+        """Forget what a session that is over has subscribed, in portions if it is much."""
+        job = self._clearing(session)
+        if not self.work.go_on(job, self.work.done + AT_ONCE):
+            self.work.add(session, job)
+
+    def _clearing(self, session: Session) -> Job:
+        self.forget_targets()
+        while session.subscriptions:
+            name, subscription = session.subscriptions.popitem()
+            session.subscribed_bytes -= subscription_bytes(name)
+            self._take_out(subscription)
+            self.work.done += FILTER + name.count("/")
+            yield

@@ -27,6 +27,7 @@ from structiot.mqtt.wire.codec.fields import (
     refuse,
 )
 from structiot.mqtt.wire.codec.property_blocks import read_properties
+from structiot.mqtt.wire.codec.remembered import Remembered
 from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
 from structiot.mqtt.wire.message_size import PROPERTIES_BYTES
 from structiot.mqtt.wire.messages import (
@@ -46,14 +47,6 @@ __all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 Role = Literal["client", "server"]
 
 LARGEST_PACKET_BYTES = 268_435_460
-MAX_CACHED_TOPICS, MAX_CACHED_TOPIC_BYTES = 4096, 256
-MAX_CACHED_BLOCKS, MAX_CACHED_BLOCK_BYTES = 1024, 64
-# What it costs to remember a topic or a block of properties, and for each byte of it.
-TOPIC_COST_BYTES, TOPIC_BYTE_COSTS = 250, 2
-BLOCK_COST_BYTES, BLOCK_BYTE_COSTS = 350, 20
-# A server has a set for each client.
-MOST_TOPICS_OF_CLIENT = 256
-MOST_BLOCKS_OF_CLIENT = 64
 # What properties take in memory, at most, for a byte on the wire (two short texts).
 RICH = 24
 # The loop below decides on its way by a limit that is as large as this, or does not
@@ -73,7 +66,7 @@ class Decoder:
             packet at fault and its `offset` a place in that packet.
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
         max_packet_bytes: Largest packet accepted at present, its header included.
-        cached_bytes: What it remembers of topics and properties costs, at most.
+        remembered: Topics and properties that it knows again.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -104,8 +97,7 @@ class Decoder:
         self._max_packet_bytes = max_packet_bytes
         self._max_other_bytes = max_other_bytes
         self._limits = limits
-        is_server = role == "server"
-        self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_CACHED_TOPICS
+        self.remembered: Remembered = Remembered(is_server=role == "server")
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
         self.extra_bytes: int = 0
@@ -113,10 +105,6 @@ class Decoder:
         # Data of which a portion was decoded, and where it goes on.
         self._rest: tuple[bytes, int] | None = None
         self._needed = 0  # size of the packet in _held; 0 while its header is cut
-        self._topics: dict[bytes, str] = {}
-        self._blocks: dict[bytes, PublishProperties] = {}
-        self._most_blocks = MOST_BLOCKS_OF_CLIENT if is_server else MAX_CACHED_BLOCKS
-        self.cached_bytes: int = 0
 
     @property
     def version(self) -> int:
@@ -247,7 +235,7 @@ class Decoder:
         short = min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
-        find_topic = self._topics.get
+        find_topic = self.remembered.topics.get
         append = packets.append
         new, cls = Message.__new__, Message
         try:
@@ -344,14 +332,9 @@ class Decoder:
         fault = name_fault(topic)
         if fault is not None:
             refuse(ReasonCode.TOPIC_NAME_INVALID, f"topic name {fault}", at)
-        if len(raw) > MAX_CACHED_TOPIC_BYTES:
+        if not self.remembered.add_topic(raw, topic):
             # One character beyond the first plane makes all of them as long.
             self.extra_bytes += 3 * len(raw)
-        else:
-            if len(self._topics) >= self._most_topics:
-                self._forget()
-            self._topics[raw] = topic
-            self.cached_bytes += TOPIC_COST_BYTES + TOPIC_BYTE_COSTS * len(raw)
         return topic
 
     def _properties(
@@ -361,7 +344,7 @@ class Decoder:
         size = data[at]
         end = at + 1 + size
         block = data[at:end]
-        if (known := self._blocks.get(block)) is not None and end <= stop:
+        if (known := self.remembered.blocks.get(block)) is not None and end <= stop:
             return known, end
         reader = Reader(data, at, stop, self._limits)
         properties = read_properties(reader, PublishProperties)
@@ -369,11 +352,7 @@ class Decoder:
         if properties.subscription_ids and self._role == "server":
             text = "subscription identifier in a client's PUBLISH"
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)
-        if size <= MAX_CACHED_BLOCK_BYTES:
-            if len(self._blocks) >= self._most_blocks:
-                self._forget()
-            self._blocks[block] = properties
-            self.cached_bytes += BLOCK_COST_BYTES + BLOCK_BYTE_COSTS * size
+        self.remembered.add_block(block, properties)
         return properties, reader.at
 
     def _publish_fault(
@@ -403,9 +382,4 @@ class Decoder:
         self._held = bytearray()
         self._rest = None
         self._needed = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self._topics.clear()
-        self._blocks.clear()
-        self.cached_bytes = 0
+        self.remembered.forget()

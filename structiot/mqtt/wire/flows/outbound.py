@@ -280,7 +280,7 @@ class Outgoing:
         if self.journal is not None:
             self.journal.flow(flow)
         # A peer may answer what it remembers before it has been sent again.
-        if flow.stage != STALE and flow not in self.withheld:
+        if flow.stage != STALE and not (self.withheld and flow in self.withheld):
             self._on_wire -= 1
         if self.waiting or self._resend:
             self.pump(out, version)

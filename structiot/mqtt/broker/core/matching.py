@@ -1,0 +1,135 @@
+"""Who gets a message: subscriptions found by its topic, one target of each session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+
+from structiot.mqtt.broker.config import BrokerLimits
+from structiot.mqtt.broker.core.retaining import Retaining
+from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
+from structiot.mqtt.broker.core.work import WIDE, Work
+from structiot.mqtt.wire.topics import TopicTree
+
+__all__ = ["Found", "Matching", "Target"]
+
+MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPIC_CHARS = 256
+# Of all topics together.
+MAX_CACHED_TARGETS = 100_000
+# Subscription identifiers in one copy of a message.
+MAX_IDS = 100
+
+Found = tuple[Subscription | SharedGroup, ...]
+# One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
+# shown as published, and the identifiers of all its subscriptions that match.
+Target = tuple[Session, int, bool, tuple[int, ...]]
+
+
+class Matching(Retaining):
+    """Finds subscribers; a base of `Broker`.
+
+    Attributes:
+        work: What is done, and what is left to do.
+        tree: Subscriptions and shared groups by filter.
+        shared: Shared groups by their whole filter.
+    """
+
+    def __init__(self, limits: BrokerLimits) -> None:
+        super().__init__(limits)
+        self.work: Work = Work()
+        self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
+        self.shared: dict[str, SharedGroup] = {}
+        # By topic: what the tree has found, and what was made of it.
+        self._targets: dict[str, tuple[Found, list[Target]]] = {}
+        self._remembered = 0
+
+    def _find(self, topic: str) -> Found | None:
+        tree = self.tree
+        before = tree.steps
+        found = tree.find(topic, WIDE)
+        self.work.done += tree.steps - before
+        return found
+
+    def _merge(
+        self, topic: str, found: Found, origin: Session | None, newest: int
+    ) -> Generator[None, None, list[Target]]:
+        """Make one target of each session: highest QoS, all identifiers."""
+        known = self._targets.get(topic)
+        if known is not None and known[0] is found:
+            return known[1]
+        by_session: dict[Session, Target] = {}
+        others: list[Target] = []
+        is_lasting = newest == sys.maxsize
+        for index, entry in enumerate(found, 1):
+            if not index % WIDE:
+                self.work.done += WIDE
+                yield
+            if isinstance(entry, SharedGroup):
+                is_lasting = False
+                others += map(_target, entry.choose())
+                continue
+            if entry.request.no_local:
+                is_lasting = False
+            if _is_left_out(entry, origin, newest):
+                continue
+            session = entry.session
+            target = by_session.get(session)
+            if target is None:
+                by_session[session] = _target(entry)
+            elif len(target[3]) >= MAX_IDS:
+                # The others come with a copy of their own (3.3.4 allows it).
+                others.append(target)
+                by_session[session] = _target(entry)
+            else:
+                by_session[session] = _joined(target, entry)
+        targets = [*by_session.values(), *others]
+        if is_lasting:
+            self._remember(topic, found, targets)
+        return targets
+
+    def _remember(self, topic: str, found: Found, targets: list[Target]) -> None:
+        self._remembered += len(targets)
+        if (
+            len(self._targets) >= MAX_CACHED_TOPICS
+            or self._remembered > MAX_CACHED_TARGETS
+        ):
+            self.forget_targets()
+            self._remembered = len(targets)
+        if len(topic) <= MAX_CACHED_TOPIC_CHARS:
+            self._targets[topic] = (found, targets)
+
+    def forget_targets(self) -> None:
+        """Subscriptions have changed."""
+        self._targets.clear()
+        self._remembered = 0
+
+
+def _is_left_out(entry: Subscription, origin: Session | None, newest: int) -> bool:
+    session = entry.session
+    return (
+        session.is_over
+        or entry.after >= newest
+        or (session is origin and entry.request.no_local)
+    )
+
+
+def _joined(target: Target, entry: Subscription) -> Target:
+    session, qos, shows_retain, ids = target
+    request = entry.request
+    return (
+        session,
+        max(qos, request.qos),
+        shows_retain or request.retain_as_published,
+        ids + entry.ids,
+    )
+
+
+def _target(subscription: Subscription) -> Target:
+    request = subscription.request
+    return (
+        subscription.session,
+        request.qos,
+        request.retain_as_published,
+        subscription.ids,
+    )

@@ -1,0 +1,88 @@
+"""Clients that have sent much take turns, and let those who have sent little go first.
+
+All of them may work until a portion is used up, whoever uses it. Then the gate is shut
+for a moment: everybody who is ready runs once, and who comes with much has to wait
+outside, in the order of coming. Nobody else is told that there is a gate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+import anyio.lowlevel
+
+from structiot.mqtt.broker.core.work import PORTION, Work
+
+__all__ = ["Turns"]
+
+# Let in when the gate is opened, each with another behind it.
+AT_ONCE = 8
+SMALL_BYTES = 8192
+
+
+class Turns:
+    """The gate.
+
+    Args:
+        work: Counts what is done.
+
+    Attributes:
+        is_shut: Whether who has much to do has to wait now.
+        ends_at: How much work is done when the portion is used up.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.is_shut: bool = False
+        self._work = work
+        self.ends_at: int = work.done + PORTION
+        self._waiting: deque[anyio.Event] = deque()
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether who has sent so many bytes may go on at once.
+
+        While there is something left of the portion, a few kB need not queue: that would
+        cost more than it is worth.
+        """
+        if self._work.done >= self.ends_at:
+            return False
+        return not self._waiting or size <= SMALL_BYTES
+
+    async def wait(self) -> None:
+        """Wait for a turn."""
+        if not self.is_shut and not self._waiting:
+            return
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        while True:
+            try:
+                await turn.wait()
+            except BaseException:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                else:
+                    self._let_in(1)
+                raise
+            if not self.is_shut:
+                # If this one leaves something of the portion, it is the next one's.
+                self._let_in(1)
+                return
+            # Others were quicker; this one stays the next.
+            turn = anyio.Event()
+            self._waiting.appendleft(turn)
+
+    async def end(self) -> None:
+        """After a turn: let everybody else run for a moment if the portion is used up."""
+        if self._work.done < self.ends_at or self.is_shut:
+            return
+        self.is_shut = True
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self.is_shut = False
+            self.ends_at = self._work.done + PORTION
+            self._let_in(AT_ONCE)
+
+    def _let_in(self, count: int) -> None:
+        for _ in range(min(count, len(self._waiting))):
+            self._waiting.popleft().set()

@@ -84,7 +84,7 @@ class Gateway:
         self.publisher: Publisher = Publisher(self._refusals)
         self._runners: dict[str, DriverRunner] = {}
         records = Records(state)
-        self._announcer = Announcer(
+        self.announcer: Announcer = Announcer(
             topics,
             self.publisher,
             records,
@@ -100,7 +100,7 @@ class Gateway:
             sink=self.publisher,
             version=VERSION,
             records=records,
-            announcer=self._announcer,
+            announcer=self.announcer,
             clock=environment.now_utc,
             random=environment.random,
             retry=_backoff_of(config),
@@ -201,7 +201,7 @@ class Gateway:
     ) -> None:
         for system in self._runners.keys() - drivers.keys():
             self._runners.pop(system).end()
-            self._announcer.settle_soon()
+            self.announcer.settle_soon()
         for system, make in drivers.items():
             runner = self._runners.get(system)
             if runner is None:
@@ -236,7 +236,7 @@ class Gateway:
             self._context,
             self._directory,
             self._tasks,
-            on_started=self._announcer.settle_soon,
+            on_started=self.announcer.settle_soon,
         )
         return runner
 

@@ -74,12 +74,11 @@ async def test_the_file_is_read_again_at_sighup(tmp_path: Path, backend: str):
                 await watch.until_is(
                     "structiot/desk/availability", "online", within_s=30
                 )
-                config = "homeassistant/device/structiot_desk/config"
+                node = f"structiot_maxsmart_{sims[1].serial}"
+                config = f"homeassistant/device/{node}/config"
                 await watch.until(lambda: watch.latest.get(config), within_s=30)
                 file.write_text(written(port, kitchen))
                 program.signal(signal.SIGHUP)
-                node = f"structiot_maxsmart_{sims[1].serial}"
-                config = f"homeassistant/device/{node}/config"
                 await watch.until_is(config, "", within_s=30)
                 await watch.client.publish(
                     "structiot/kitchen/port_1/set", b"OFF", qos=1

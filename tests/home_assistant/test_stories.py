@@ -243,6 +243,30 @@ async def test_both_take_another_discovery_prefix(story):
             pass
 
 
+async def test_strips_are_renamed_by_a_reload(story):
+    names = ("Plug", "Lamp", "Plug")
+    async with (
+        story.strip(AT),
+        story.gateway({"host": AT, "name": "Desk"}, slug="desk") as gateway,
+    ):
+        for name in names:
+            config = load_config(story.config({"host": AT, "name": name}))
+            await gateway.reload(config)
+            await story.until_settled(gateway, name.lower())
+
+
+async def test_entities_announce_themselves_where_no_message_is_so_long(story):
+    listed = {"host": AT, "name": "Desk"}
+    async with story.strip(AT):
+        async with story.gateway(listed, slug="desk") as gateway:
+            for longest_bytes in (3000, None, 3000):
+                # As if the broker took no more at the next connection.
+                gateway.announcer.take_limit(longest_bytes)
+                await story.until_settled(gateway, "desk")
+        async with story.gateway({"host": AT, "name": "Sofa"}, slug="sofa"):
+            pass
+
+
 async def test_a_strip_is_replaced_by_a_plug_under_its_id(story):
     listed = {"host": AT, "name": "Desk", "id": story.serial}
     async with story.strip(AT), story.gateway(listed, slug="desk"):

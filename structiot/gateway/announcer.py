@@ -6,9 +6,9 @@ what an earlier run, or an earlier name, left. Nothing is announced before that 
 read: from the state file, and from the announcements that the broker retains.
 
 * A device that is described takes over what stands elsewhere under its identity. The new
-  announcement goes out first, then what it replaces is cleared; where the announcement itself
-  stood on another topic, Home Assistant is told before to let go of it, so that it keeps
-  its entities. So it is, too, when a broker takes no message as long as that, and each
+  announcement goes out first, then the states that it replaces are cleared; where the
+  announcement itself stood on another topic, Home Assistant is told before to let go of it, so
+  that it keeps its entities, and it is cleared. So it is, too, when a broker takes no message as long as that, and each
   entity announces itself, see `component_discovery`, or when another one does again.
 * An identity that another device has taken the place of, and that may still turn up, loses
   its announcement in that way, too.
@@ -235,7 +235,7 @@ class Announcer:
         if not configs or self._records.of(*record.identity):
             return
         if self.announces and self._may_come_later(record):
-            self._discovery.migrate(configs)
+            self._discovery.suspend(configs)
             self._keep(record.only_announced(configs))
         else:
             for config in configs:
@@ -307,6 +307,7 @@ class Announcer:
             self._settle()
             # It costs a look at all devices: not for each of many that are opened.
             await anyio.sleep(_SETTLE_EVERY_S)
+            self._discovery.repeat_moved()
 
     async def _read(self, client: MqttClient) -> None:
         earlier = await read_earlier(

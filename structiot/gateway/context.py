@@ -30,8 +30,8 @@ class TopicSink(Protocol):
         """Want a retained payload on a topic."""
         ...
 
-    def clear(self, topic: str) -> None:
-        """Want a topic to have no retained message."""
+    def clear(self, topic: str, *, last_words: str = "") -> None:
+        """Want a topic to have no retained message; something may be told there before."""
         ...
 
     def clear_after(self, topic: str, *, after: str) -> None:
@@ -40,6 +40,10 @@ class TopicSink(Protocol):
 
     def hold(self, topics: Iterable[str]) -> None:
         """Leave topics as they are until something is wanted on them again."""
+        ...
+
+    def repeat(self, topics: Iterable[str]) -> None:
+        """Publish some retained topics again although nothing has changed."""
         ...
 
     def tell(self, topic: str, payload: str) -> None:

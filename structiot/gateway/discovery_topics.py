@@ -2,8 +2,8 @@
 
 An announcement is one message, or, where the broker takes none as long as that, one of
 each entity. Home Assistant keeps the entities of what moves from topics to others if it is
-told to let go of them first, and takes one only once: what is at the old topics is
-cleared after the new ones have been published.
+told to let go of them first, and complains of what stands at both: the old topics are cleared
+before anything stands at the new ones.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class DiscoveryTopics:
         self._sink = sink
         self._records = records
         self._foreign: Mapping[str, Announcement] = {}
+        self._moved: dict[str, None] = {}
         self._untouchable: set[str] = set()
 
     def leave_alone(self, foreign: Mapping[str, Announcement]) -> None:
@@ -88,12 +89,25 @@ class DiscoveryTopics:
         before = self.ours(record.configs)
         wanted = self._written(topic, announcement, before) if topic else {}
         gone = [config for config in before if config not in wanted]
-        if wanted:
-            self.migrate(config for config in gone if _is_moved(config, record))
+        moved = [one for one in gone if wanted and _is_moved(one, record)]
+        for config in moved:
+            self._records.clears(config)
+            self._sink.clear(config, last_words=MIGRATE)
         for config, payload in wanted.items():
             self._sink.retain(config, payload)
+        if moved:
+            self._moved |= dict.fromkeys(wanted)
         record.configs = tuple(wanted)
-        return gone
+        return [config for config in gone if config not in moved]
+
+    def repeat_moved(self) -> None:
+        """Announce again what has moved, which does no harm.
+
+        While Home Assistant is still letting go of one entity, it takes none of those
+        that follow in the same message.
+        """
+        moved, self._moved = self._moved, {}
+        self._sink.repeat(moved)
 
     def _written(
         self, topic: str, announcement: str, before: list[str]
@@ -108,7 +122,7 @@ class DiscoveryTopics:
             )
         return parts or {topic: announcement}
 
-    def migrate(self, configs: Iterable[str]) -> None:
+    def suspend(self, configs: Iterable[str]) -> None:
         """Have Home Assistant let go of announcements, and keep the entities."""
         for config in configs:
             self._sink.retain(config, MIGRATE)

@@ -54,6 +54,7 @@ class Publisher:
         # What is cleared once another topic is published, and the way back.
         self._clear_after: dict[str, dict[str, None]] = {}
         self._cleared_after: dict[str, str] = {}
+        self._last_words: dict[str, str] = {}
         self._passing: dict[str, None] = {}
         self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
@@ -70,13 +71,16 @@ class Publisher:
     def retain(self, topic: str, payload: str) -> None:
         """Want a retained payload on a topic."""
         self._clear_not(topic)
+        self._last_words.pop(topic, None)
         if self._wanted.get(topic) != payload:
             self._wanted[topic] = payload
             self._mark(topic)
 
-    def clear(self, topic: str) -> None:
-        """Want a topic to have no retained message."""
+    def clear(self, topic: str, *, last_words: str = "") -> None:
+        """Want a topic to have no retained message; something may be told there before."""
         self._clear_not(topic)
+        if last_words:
+            self._last_words[topic] = last_words
         self._wanted.pop(topic, None)
         self._mark(topic)
 
@@ -109,13 +113,12 @@ class Publisher:
     def repeat(self, topics: Iterable[str]) -> None:
         """Publish some retained topics again although nothing has changed."""
         for topic in topics:
-            self._mark(topic)
+            if topic in self._wanted:
+                self._mark(topic)
 
     def repeat_refused(self) -> None:
         """Publish again what the broker has refused."""
-        self.repeat(
-            [topic for topic in self._refusals.by_topic if topic in self._wanted]
-        )
+        self.repeat(list(self._refusals.by_topic))
 
     def _mark(self, topic: str) -> None:
         # What changes again moves to the end: topics leave in the order of change.
@@ -179,7 +182,11 @@ class Publisher:
         topic = next(iter(self._dirty))
         del self._dirty[topic]
         payload = _encoded(self._wanted.get(topic, ""))
+        last_words = self._last_words.get(topic)
         try:
+            if last_words is not None:
+                said = await client.publish_soon(topic, _encoded(last_words), qos=_QOS)
+                receipts.add(said)
             receipt = await client.publish_soon(topic, payload, qos=_QOS, retain=True)
             receipts.add(receipt)
         except UsageError as exc:
@@ -188,6 +195,8 @@ class Publisher:
             # The next client goes on with it.
             self._dirty.setdefault(topic, None)
             raise
+        if self._last_words.get(topic) == last_words:
+            self._last_words.pop(topic, None)
         for old in self._clear_after.pop(topic, ()):
             del self._cleared_after[old]
             self.clear(old)

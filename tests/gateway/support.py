@@ -57,7 +57,9 @@ class TopicSink:
         self.retained[topic] = payload
         self.history.append((topic, payload))
 
-    def clear(self, topic: str) -> None:
+    def clear(self, topic: str, *, last_words: str = "") -> None:
+        if last_words:
+            self.history.append((topic, last_words))
         self.retained.pop(topic, None)
         self.history.append((topic, ""))
 
@@ -68,6 +70,9 @@ class TopicSink:
     def hold(self, topics: Iterable[str]) -> None:
         for topic in topics:
             self.retained.pop(topic, None)
+
+    def repeat(self, topics: Iterable[str]) -> None:
+        pass
 
     def tell(self, topic: str, payload: str) -> None:
         self.told.append((topic, payload))

@@ -118,7 +118,7 @@ async def test_a_new_prefix_leaves_nothing_behind(kept):
             assert home.announced == {new: "structiot/plug"}
             assert CONFIG not in home.retained
         assert home.of(CONFIG) == [MIGRATE, ""]
-        assert home.order(CONFIG, new)[:3] == [CONFIG, new, CONFIG]
+        assert home.order(CONFIG, new)[:3] == [CONFIG, CONFIG, new]
 
 
 async def test_without_discovery_nothing_is_left_of_the_old_name(kept):

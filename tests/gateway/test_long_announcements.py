@@ -63,7 +63,7 @@ async def test_the_whole_follows_its_parts_when_the_limit_is_gone(state_file):
             assert home.announced == {CONFIG: "structiot/desk"}
             assert not parts & home.retained.keys()
         assert all(moved(home, one) for one in parts)
-        assert home.order(part(), CONFIG)[-3:] == [part(), CONFIG, part()]
+        assert home.order(part(), CONFIG)[-4:] == [part(), part(), CONFIG, CONFIG]
 
 
 async def test_parts_follow_the_whole_when_there_is_a_limit(state_file):

@@ -25,6 +25,9 @@ _START_S = 540.0
 _STOP_S = 30.0
 _LOOK_EVERY_S = 0.2
 _COMPLAINT = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) ")
+# It says so of the topic of a device that has moved to those of its entities, as its own
+# instructions for that have it cleared.
+_ROLLED_BACK = "No device components to cleanup for "
 CONFIGURATION = """\
 homeassistant:
   name: House
@@ -160,7 +163,8 @@ class HomeAssistant:
     def complaints(self) -> list[str]:
         """Give what it has warned of so far."""
         log = (self.folder / "home-assistant.log").read_text("utf-8")
-        return [line for line in log.splitlines() if _COMPLAINT.match(line)]
+        lines = [line for line in log.splitlines() if _COMPLAINT.match(line)]
+        return [line for line in lines if _ROLLED_BACK not in line]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Api]:

@@ -62,6 +62,8 @@ def test_a_command_of_the_pages_exists(
             check_pip(words)
         case "pytest":
             assert all((ROOT / path).exists() for path in words), words
+        case "pkill":
+            assert words == ["-HUP", "-f", "structiot run"]
         case "python3":
             assert words == ["-m", "venv", ".venv"]
         case "python":

@@ -84,7 +84,7 @@ class BrokerConnection:
     """
 
     def __init__(self, settings: BrokerSettings, environment: Environment) -> None:
-        self.settings = settings
+        self.settings: BrokerSettings = settings
         self.client: MqttClient | None = None
         self.is_parked: bool = False
         self._environment = environment

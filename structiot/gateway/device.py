@@ -44,7 +44,7 @@ from structiot.gateway.entities.description import presentable
 from structiot.gateway.events import CommandDone, DeviceUpdate
 from structiot.gateway.identified_device import IdentifiedDevice
 from structiot.gateway.isolation import failure_of
-from structiot.gateway.retrying import when
+from structiot.gateway.retrying import Retrying, when
 from structiot.model import (
     Availability,
     Command,
@@ -89,7 +89,7 @@ class GatewayDevice(IdentifiedDevice):
             self._topics.take_place(slug, is_chosen=False)
         self._device: Device | None = None
         self._is_open = False
-        self.retrying = context.retrying()
+        self.retrying: Retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
@@ -141,7 +141,8 @@ class GatewayDevice(IdentifiedDevice):
 
     def replace_source(self, source: Source) -> None:
         """Take another source in its place; one that is connected is opened anew."""
-        before, self.source = self.source, source
+        before = self.source
+        self.source: Source = source
         is_other = source.settings != before.settings
         if is_other or source.comes_by_itself or source.parent is not before.parent:
             self.reopen()
@@ -324,10 +325,11 @@ class GatewayDevice(IdentifiedDevice):
         return slug
 
     def _describe(self, device: Device) -> None:
-        self.info = presentable(device.info)
-        if not (self.info.is_provisional or self.source.is_found):
-            self._context.records.remember(self.system, self.source.key, self.info)
-        self._topics.describe(self.name, self.info, device.entities)
+        info = presentable(device.info)
+        self.info: DeviceInfo | None = info
+        if not (info.is_provisional or self.source.is_found):
+            self._context.records.remember(self.system, self.source.key, info)
+        self._topics.describe(self.name, info, device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:
         self._topics.show_availability(availability)

@@ -72,7 +72,7 @@ class Gateway:
         state: StateFile,
         environment: Environment,
     ) -> None:
-        self.config = config
+        self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
         self._connection = connection

@@ -64,6 +64,8 @@ class Mosquitto:
         self._log_file = folder / f"mosquitto-{self.port}.log"
         listener = f"listener {self.port} {self.host}\n"
         self._config_file.write_text(listener + config)
+        # Those for websockets are opened last.
+        self._ports = re.findall(r"^listener ([1-9]\d*)", listener + config, re.MULTILINE)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -132,7 +134,8 @@ class Mosquitto:
 
     def _accepts(self) -> bool:
         try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
+            for port in self._ports:
+                socket.create_connection((self.host, int(port)), timeout=1).close()
         except OSError:
             return False
         return True

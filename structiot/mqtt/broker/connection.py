@@ -63,12 +63,12 @@ class BrokerContext:
         self.broker = broker
         self.admission = admission
         self.store_writer = store_writer
-        self.packet_limits = PacketLimits(
+        self.packet_limits: PacketLimits = PacketLimits(
             filters=broker.limits.packet_filters,
             properties=broker.limits.packet_properties,
         )
         self.flush: Callable[[], None] = (store_writer or broker).flush
-        self.turns = Turns(broker.work)
+        self.turns: Turns = Turns(broker.work)
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 

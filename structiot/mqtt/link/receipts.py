@@ -15,7 +15,7 @@ import anyio
 
 from structiot.errors import StructiotError
 from structiot.mqtt.wire.flows.expiring import Expiring, ExpiringFlow
-from structiot.mqtt.wire.flows.flow import DONE, Flow
+from structiot.mqtt.wire.flows.flow import DONE, Flow, Waiter
 
 __all__ = [
     "ExpiringReceipt",
@@ -54,7 +54,7 @@ class OwnFlow(Flow):
 
     def unheard(self, error: StructiotError) -> None:
         """It has failed, and nobody waits at this time."""
-        self.waiter = _Unheard(error)
+        self.waiter: Waiter | None = _Unheard(error)
 
 
 class OwnExpiringFlow(OwnFlow, ExpiringFlow):

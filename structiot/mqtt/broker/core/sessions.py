@@ -125,7 +125,7 @@ class Deliveries(Outgoing):
         if flow.stage == RELEASED:
             # It stays until PUBCOMP, if that ever comes.
             flow.size = FLOW_BYTES
-            self.held_bytes += FLOW_BYTES
+            self.held_bytes: int = self.held_bytes + FLOW_BYTES
 
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""

@@ -207,7 +207,9 @@ class Broker(Joining):
                 return
             number = found
         if message.flags & 6:
-            client.protocol.acknowledge(message, reason or _reason_of(number))
+            if reason is None:
+                reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            client.protocol.acknowledge(message, reason)
 
     def _publishing(
         self, client: ConnectedClient, session: Session, message: Message
@@ -215,7 +217,8 @@ class Broker(Joining):
         """Distribute a message in portions, then acknowledge it."""
         number = yield from self.distributing(message, origin=session)
         if message.flags & 6:
-            client.protocol.acknowledge(message, _reason_of(number))
+            reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            client.protocol.acknowledge(message, reason)
             self.wake(client)
 
     def _has_room_for(
@@ -248,7 +251,3 @@ class Broker(Joining):
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
             session.take_will(None)
         self.left(client, self.clock.now)
-
-
-def _reason_of(number: int) -> ReasonCode:
-    return SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS

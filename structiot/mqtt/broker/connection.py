@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
-# Who sends more at a time has to wait for its turn.
-LIGHT_BYTES = 512
+# Who sends more at a time has to wait for its turn; as much is about LIGHT work.
+LIGHT_BYTES = 1024
 # What is decoded in one go.
 SLICE_BYTES = 16_384
 # Of a publisher that sends much at a time something is heard after so much work.

@@ -212,7 +212,8 @@ class ClientStream:
                 return False
             del out[:taken]
             if taken == size:
-                self._note_drained()
+                if self._drained is not None:
+                    self._drained.set()
                 return True
         self._is_writing = True
         self.start(self._write)

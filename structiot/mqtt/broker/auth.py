@@ -171,11 +171,13 @@ class Permissions:
     """What users may do; without any entry everything is allowed.
 
     Attributes:
+        has_entries: Whether anything is forbidden.
         rules: How many topic filters there are to compare with.
     """
 
     def __init__(self, entries: Sequence[Permission] = ()) -> None:
         self._entries = tuple(entries)
+        self.has_entries: bool = bool(self._entries)
         self.rules: int = sum(
             len(entry.publish) + len(entry.subscribe) for entry in entries
         )

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
-# Who sends more at a time has to wait for its turn.
-LIGHT_BYTES = 512
+# Who sends more at a time has to wait for its turn; as much is about LIGHT work.
+LIGHT_BYTES = 1024
 # What is decoded in one go.
 SLICE_BYTES = 16_384
 # Of a publisher that sends much at a time something is heard after so much work.
@@ -116,6 +116,7 @@ class ClientConnection(ConnectedClient):
         work, turns, now = broker.work, context.turns, anyio.current_time
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
+        slow_clients = broker.slow_consumers.clients
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -124,11 +125,11 @@ class ClientConnection(ConnectedClient):
                 except LOST:
                     return
                 self.is_held_up: bool = True
-                size = len(data) + decoder.held_bytes
+                size = len(data) + len(decoder.unfinished)
                 connect = None
                 if size <= LIGHT_BYTES:
                     most = PORTION if work.done < turns.ends_at else LIGHT
-                    connect = broker.receive(self, data, now(), most=most)
+                    connect = broker.receive(self, data, now(), most)
                     data = b""
                 elif turns.has_room(size):
                     connect, data = self._take_portion(data, work.done + PORTION)
@@ -141,7 +142,7 @@ class ClientConnection(ConnectedClient):
                     return
                 if work.done >= turns.ends_at:
                     await turns.end()
-                if broker.slow_consumers:
+                if slow_clients:
                     await context.be_patient()
                 if store_writer is not None or len(protocol.out) > most_unwritten:
                     await self._hold_up()
@@ -191,7 +192,7 @@ class ClientConnection(ConnectedClient):
         while (data or self.is_behind) and connect is None and broker.work.done < end:
             size = 0 if self.is_behind else SLICE_BYTES
             most = end - broker.work.done
-            connect = broker.receive(self, data[:size], now, most=most)
+            connect = broker.receive(self, data[:size], now, most)
             data = data[size:]
         return connect, data
 

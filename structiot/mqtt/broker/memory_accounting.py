@@ -38,6 +38,7 @@ PROPERTIES_BYTES = 140
 SUBSCRIPTION_BYTES = 250
 # A message on its way to one client beside its content: the flow, its id, its row.
 FLOW_BYTES = 500
+PLAIN_FLOW_BYTES = FLOW_BYTES + getsizeof("") + getsizeof(b"")
 # A retained message beside its content.
 RETAINED_BYTES = 250
 # The id of a QoS 2 message that was not released.
@@ -81,9 +82,9 @@ def delivery_bytes(
     topic: str, payload: bytes, properties: PublishProperties | None
 ) -> int:
     """Count what a message costs on its way to one client."""
-    if properties is None:
-        # Most have none; this is in the way of every message of QoS 1.
-        return FLOW_BYTES + getsizeof(topic) + getsizeof(payload)
+    if properties is None and topic.isascii():
+        # Most are so; this is in the way of every message of QoS 1.
+        return PLAIN_FLOW_BYTES + len(topic) + len(payload)
     return FLOW_BYTES + message_bytes(topic, payload, properties)
 
 

@@ -56,8 +56,6 @@ QOS_2 = 0x04
 MAX_CONNECT_BYTES = 256 * 1024
 # So much at once of an unfinished packet shows that a client is alive, and no less.
 PROGRESS_BYTES = 256
-
-
 OPEN: Final = ServerState.OPEN
 
 
@@ -144,11 +142,10 @@ class ServerProtocol:
         aliases = 0 if self._aliases is None else self._aliases.held_bytes
         return self.decoder.held_bytes + aliases
 
-    @property
-    def held_bytes(self) -> int:
-        """The same with what is not written yet and what is remembered."""
+    def weigh(self) -> int:
+        """Tell the same with what is not written yet and what is remembered."""
         decoder, out = self.decoder, self.out
-        size = decoder.held_bytes + decoder.remembered.held_bytes + len(out)
+        size = len(decoder.unfinished) + decoder.remembered.held_bytes + len(out)
         if self._aliases is not None:
             size += self._aliases.held_bytes
         return size if self.kept is out else size + len(self.kept)
@@ -163,20 +160,27 @@ class ServerProtocol:
         """
         packets = self.decoder.feed(data)
         self.decoded = len(packets)
-        if packets or len(data) >= PROGRESS_BYTES:
-            self.last_received_at = now
         if packets:
-            later = [*self._later]
-            self._later = iter(later + packets if later else packets)
-        return self._sort() if self.state is OPEN else self._begin()
+            self.last_received_at = now
+            if (first := next(self._later, None)) is not None:
+                packets = [first, *self._later, *packets]
+            self._later = iter(packets)
+        elif len(data) >= PROGRESS_BYTES:
+            self.last_received_at = now
+        if self.state is not OPEN:
+            return self._begin()
+        if not packets or self.decoder.violation is not None:
+            return self._sort()
+        for packet in packets:
+            if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
+                return self._sort()
+        # All of them are for the broker as they are.
+        return self._later
 
     def _sort(self) -> Iterator[Packet]:
         for packet in self._later:
             if type(packet) is Message:
-                if packet.flags & QOS_2 or packet.properties is not None:
-                    if self._is_for_broker(packet):
-                        yield packet
-                else:
+                if self._is_for_broker(packet):
                     yield packet
             elif self._take(packet):
                 yield packet

@@ -10,7 +10,13 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import ConfigError, ConnectFailed
-from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
+from structiot.mqtt.broker import (
+    Passwords,
+    Permission,
+    Permissions,
+    hash_password,
+    open_broker,
+)
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -256,7 +262,7 @@ async def test_b28_a_fault_of_our_own_costs_the_client_that_met_it(
     caplog: pytest.LogCaptureFixture,
 ):
     async with broker_place() as place:
-        place.server.core.permissions = Trap()
+        place.server.core.permissions = Trap([Permission(subscribe=["#"])])
         neighbour = await place.subscriber("#", client_id="neighbour")
         unlucky = await place.client("unlucky", 5)
         await unlucky.send(Message("trap"))

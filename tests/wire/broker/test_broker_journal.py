@@ -67,7 +67,8 @@ def test_b30_what_waited_and_what_was_under_way_goes_on(version: int):
     house.commit()
     house.restart()
     session = house.core.sessions["subscriber"]
-    expected = session.outgoing.held_bytes + session.other_bytes
+    other_bytes = session.own_bytes + session.subscribed_bytes
+    expected = session.outgoing.held_bytes + other_bytes
     assert house.core.ledger.held_bytes == expected
     assert session.outgoing.held_bytes > 0
     back = house.client("subscriber", version, **lasting(version))

@@ -33,6 +33,7 @@ from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 __all__ = ["Broker"]
 
 QOS_2 = 0x04
+MAYBE_KEPT = RETAIN | QOS_2
 # Connections that are written at once, before others have their turn.
 FLUSHED_AT_ONCE = 500
 
@@ -48,7 +49,7 @@ class Broker(Joining):
     # -- what the shell calls ------------------------------------------------------
 
     def receive(
-        self, client: ConnectedClient, data: bytes, now: float, *, most: int = LIGHT
+        self, client: ConnectedClient, data: bytes, now: float, most: int = LIGHT
     ) -> Connect | None:
         """Deal with what a client has sent, about so many units of work at a time.
 
@@ -79,19 +80,26 @@ class Broker(Joining):
                 if work.done >= end:
                     client.is_behind = True
                     break
-        self._conclude(client)
+        session = client.session
+        if (
+            session is None
+            or self.ledger.settle(session)
+            or session.backlog is not None
+            or client.is_slow
+            or protocol.violation is not None
+        ):
+            self._conclude(client, session)
         if journal is not None and journal.changes != changes:
             journal.bind(client)
         if protocol.out or protocol.kept:
             self.wake(client)
         return None
 
-    def _conclude(self, client: ConnectedClient) -> None:
-        session, protocol, ledger = client.session, client.protocol, self.ledger
-        if session is not None:
-            ledger.settle(session)
-            if ledger.held_bytes >= ledger.crowded_bytes:
-                self._bound_client(client, session)
+    def _conclude(self, client: ConnectedClient, session: Session | None) -> None:
+        """Do after a read what most reads do not need."""
+        protocol = client.protocol
+        if session is not None and self.ledger.is_crowded:
+            self._bound_client(client, session)
         if protocol.violation is not None and not client.is_behind:
             protocol.end_if_violated()
             _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
@@ -188,18 +196,20 @@ class Broker(Joining):
         number = 0
         if (
             reason is None
-            and message.flags & (RETAIN | QOS_2)
+            and message.flags & MAYBE_KEPT
             and not self._has_room_for(client, session, message)
         ):
             reason = ReasonCode.QUOTA_EXCEEDED
         if reason is None:
-            found = self.distribute(message, origin=session)
+            found = self.distribute(message, session)
             if found is None:
                 self._start(client, self._publishing(client, session, message))
                 return
             number = found
         if message.flags & 6:
-            client.protocol.acknowledge(message, reason or _reason_of(number))
+            if reason is None:
+                reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            client.protocol.acknowledge(message, reason)
 
     def _publishing(
         self, client: ConnectedClient, session: Session, message: Message
@@ -207,7 +217,8 @@ class Broker(Joining):
         """Distribute a message in portions, then acknowledge it."""
         number = yield from self.distributing(message, origin=session)
         if message.flags & 6:
-            client.protocol.acknowledge(message, _reason_of(number))
+            reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
+            client.protocol.acknowledge(message, reason)
             self.wake(client)
 
     def _has_room_for(
@@ -240,7 +251,3 @@ class Broker(Joining):
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
             session.take_will(None)
         self.left(client, self.clock.now)
-
-
-def _reason_of(number: int) -> ReasonCode:
-    return SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS

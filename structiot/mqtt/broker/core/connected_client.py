@@ -78,12 +78,6 @@ class ConnectedClient(ABC):
         self.patient_until: float = 0.0
 
     @property
-    def has_more(self) -> bool:
-        """Whether something waits for room in `protocol.out`."""
-        session = self.session
-        return session is not None and (self.is_slow or session.backlog is not None)
-
-    @property
     def unwritten_bytes(self) -> int:
         """What waits to be written, for the client or for the store."""
         out, kept = self.protocol.out, self.protocol.kept

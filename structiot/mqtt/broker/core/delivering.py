@@ -46,9 +46,7 @@ class Delivering(Matching):
 
     # -- publishing ----------------------------------------------------------------
 
-    def distribute(
-        self, message: Message, *, origin: Session | None = None
-    ) -> int | None:
+    def distribute(self, message: Message, origin: Session | None = None) -> int | None:
         """Hand a message to everybody it is for; give their number.
 
         Returns:
@@ -223,8 +221,12 @@ class Delivering(Matching):
             )
             self._lose(session)
             return
-        size = flow.size
-        if not self._is_light(session, size) and not self._has_room(session, size):
+        size, limits = flow.size, self.limits
+        is_light = (
+            not outgoing.waiting
+            and (outgoing.held_bytes + size) * 2 <= limits.queued_bytes
+        ) or self._is_light(session, size)
+        if not is_light and not self._has_room(session, size):
             self._lose(session)
             return
         self.sent += 1

@@ -164,10 +164,10 @@ class Joining(Ending):
         if topic.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID
         permissions = self.permissions
-        if permissions.rules:
+        if permissions.has_entries:
             self.work.done += permissions.rules
-        if not permissions.may_publish(username, client_id, topic):
-            return ReasonCode.NOT_AUTHORIZED
+            if not permissions.may_publish(username, client_id, topic):
+                return ReasonCode.NOT_AUTHORIZED
         return None
 
 

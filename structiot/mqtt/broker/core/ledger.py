@@ -18,6 +18,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from structiot.mqtt.broker.memory_accounting import (
+    CONNECTION_BYTES,
+    RECEIVED_ID_BYTES,
+)
+
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.sessions import Session
 
@@ -43,14 +48,25 @@ class Ledger:
         self.crowded_bytes: int = most_bytes - most_bytes // 4
         self._pressing_bytes = most_bytes - most_bytes // 8
 
-    def settle(self, session: Session) -> None:
-        """Charge what a session holds now."""
-        # Once for each read: in one go.
-        queued_bytes, other_bytes = session.outgoing.held_bytes, session.other_bytes
-        charged_bytes = session.charged_queue_bytes + session.charged_bytes
-        self.held_bytes += queued_bytes + other_bytes - charged_bytes
-        session.charged_queue_bytes = queued_bytes
-        session.charged_bytes = other_bytes
+    def settle(self, session: Session) -> bool:
+        """Charge what a session holds now; tell whether it is crowded."""
+        # Once for each read, most of which change nothing here.
+        queued_bytes = session.outgoing.held_bytes
+        other_bytes = session.own_bytes + session.subscribed_bytes
+        if session.received:
+            other_bytes += len(session.received) * RECEIVED_ID_BYTES
+        client = session.client
+        if client is not None:
+            other_bytes += (
+                CONNECTION_BYTES + client.undealt_bytes + client.protocol.weigh()
+            )
+        if queued_bytes != session.charged_queue_bytes:
+            self.held_bytes += queued_bytes - session.charged_queue_bytes
+            session.charged_queue_bytes = queued_bytes
+        if other_bytes != session.charged_bytes:
+            self.held_bytes += other_bytes - session.charged_bytes
+            session.charged_bytes = other_bytes
+        return self.held_bytes >= self.crowded_bytes
 
     def settle_deliveries(self, session: Session) -> None:
         """Charge what the deliveries of a session hold now; all else as it was."""

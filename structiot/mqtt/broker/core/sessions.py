@@ -9,9 +9,7 @@ from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
 from structiot.mqtt.broker.core.retained import Backlog
 from structiot.mqtt.broker.memory_accounting import (
-    CONNECTION_BYTES,
     FLOW_BYTES,
-    RECEIVED_ID_BYTES,
     SESSION_BYTES,
     will_bytes,
 )
@@ -60,7 +58,8 @@ class Delivery(Flow):
         expires_at: float | None = None,
         size: int = FLOW_BYTES,
     ) -> None:
-        super().__init__(topic, payload, flags, properties)
+        # `super()` would take longer; this runs for each delivery.
+        Flow.__init__(self, topic, payload, flags, properties)
         self.size: int = size
         self.expires_at: float | None = expires_at
 
@@ -223,6 +222,7 @@ class Session:
         expiry_s: How long it is kept without a connection.
         expires_at: When it ends; None while connected or kept for ever.
         outgoing: Deliveries of QoS 1 and 2.
+        own_bytes: What the session itself and its will weigh.
         charged_queue_bytes: What the ledger knows of them.
         charged_bytes: What it knows of all else.
         received: Ids of QoS 2 messages that the client has not released.
@@ -237,7 +237,6 @@ class Session:
     """
 
     __slots__ = (
-        "_own_bytes",
         "backlog",
         "charged_bytes",
         "charged_queue_bytes",
@@ -248,6 +247,7 @@ class Session:
         "expiry_s",
         "is_over",
         "outgoing",
+        "own_bytes",
         "received",
         "subscribed_bytes",
         "subscriptions",
@@ -270,7 +270,7 @@ class Session:
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
-        self._own_bytes = SESSION_BYTES + len(client_id)
+        self.own_bytes: int = SESSION_BYTES + len(client_id)
         self.will_at: float | None = None
         self.is_over: bool = False
         self.dropped: int = 0
@@ -279,14 +279,4 @@ class Session:
         """Have another will, or none."""
         self.will = will
         names_bytes = len(self.client_id) + len(self.username or "")
-        self._own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
-
-    @property
-    def other_bytes(self) -> int:
-        """What it costs beside its deliveries, its connection included."""
-        size = self._own_bytes + self.subscribed_bytes
-        if self.received:
-            size += len(self.received) * RECEIVED_ID_BYTES
-        if (client := self.client) is not None:
-            size += CONNECTION_BYTES + client.undealt_bytes + client.protocol.held_bytes
-        return size
+        self.own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)

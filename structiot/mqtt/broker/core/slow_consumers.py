@@ -29,21 +29,22 @@ class SlowConsumers:
     """The clients that publishers may have to wait for.
 
     Attributes:
+        clients: All of them.
         on_relief: Called when one of them has less to write again.
     """
 
     def __init__(self) -> None:
         self.on_relief: Callable[[], object] = lambda: None
-        self._clients: set[ConnectedClient] = set()
+        self.clients: set[ConnectedClient] = set()
         self._pool_s = POOL_S
         self._since = 0.0  # when the pool was that full
         self._until = 0.0  # when the present wait, if there is one, ends
 
     def __bool__(self) -> bool:
-        return bool(self._clients)
+        return bool(self.clients)
 
     def __len__(self) -> int:
-        return len(self._clients)
+        return len(self.clients)
 
     def add(self, client: ConnectedClient, now: float) -> bool:
         """Note that a client has too much to write; False if that is known."""
@@ -53,7 +54,7 @@ class SlowConsumers:
         regained_s = (now - client.calm_since) * PATIENCE_REGAINED
         client.patience_s = min(PATIENCE_S, client.patience_s + regained_s)
         client.patient_until = now + client.patience_s
-        self._clients.add(client)
+        self.clients.add(client)
         self._settle(now)
         return True
 
@@ -63,7 +64,7 @@ class SlowConsumers:
             client.is_slow = False
             client.patience_s = max(0.0, client.patient_until - now)
             client.calm_since = now
-            self._clients.discard(client)
+            self.clients.discard(client)
             self._settle(now)
             self.on_relief()
 
@@ -74,7 +75,7 @@ class SlowConsumers:
         left_s = max(0.0, self._pool_s - waited_s)
         self._pool_s = min(POOL_S, left_s + rested_s * POOL_REGAINED)
         self._since = now
-        wanted = max((one.patient_until for one in self._clients), default=now)
+        wanted = max((one.patient_until for one in self.clients), default=now)
         self._until = min(wanted, now + self._pool_s)
 
     def patient_until(self, now: float) -> float | None:

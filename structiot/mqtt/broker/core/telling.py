@@ -22,7 +22,8 @@ class Telling(Delivering):
 
     def drained(self, client: ConnectedClient) -> None:
         """A connection has taken everything: give it what has waited for that."""
-        if client.has_more:
+        session = client.session
+        if session is not None and (client.is_slow or session.backlog is not None):
             self.refill(client)
 
     def refill(self, client: ConnectedClient) -> None:

@@ -67,6 +67,7 @@ class Decoder:
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
         max_packet_bytes: Largest packet accepted at present, its header included.
         remembered: Topics and properties that it knows again.
+        unfinished: What has come of a packet that is not complete.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -101,10 +102,10 @@ class Decoder:
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
         self.extra_bytes: int = 0
-        self._held = bytearray()
+        self.unfinished: bytearray = bytearray()
         # Data of which a portion was decoded, and where it goes on.
         self._rest: tuple[bytes, int] | None = None
-        self._needed = 0  # size of the packet in _held; 0 while its header is cut
+        self._needed = 0  # size of the unfinished packet; 0 while its header is cut
 
     @property
     def version(self) -> int:
@@ -121,7 +122,7 @@ class Decoder:
     @property
     def held_bytes(self) -> int:
         """How much of an unfinished packet is waiting for the rest."""
-        return len(self._held)
+        return len(self.unfinished)
 
     @property
     def has_rest(self) -> bool:
@@ -149,7 +150,7 @@ class Decoder:
         at = 0
         if self._rest is not None:
             (data, at), self._rest = self._rest, None
-        elif self._held:
+        elif self.unfinished:
             at = self._refill(data, packets)
         until = at + portion_bytes
         at = self._decode(data, at, packets, until)
@@ -167,11 +168,11 @@ class Decoder:
         except ProtocolViolation as exc:
             self._fail(exc, data, at)
         else:
-            self._held += data[at:]
+            self.unfinished += data[at:]
 
     def _refill(self, data: bytes, packets: list[Packet]) -> int:
         """Complete the held packet and decode it; give where the data goes on."""
-        held, at = self._held, 0
+        held, at = self.unfinished, 0
         while not self._needed and at < len(data):
             held.append(data[at])
             at += 1
@@ -186,7 +187,7 @@ class Decoder:
         held += data[at:end]
         if end <= len(data):
             packet = bytes(held)
-            self._held, self._needed = bytearray(), 0
+            self.unfinished, self._needed = bytearray(), 0
             self._decode(packet, 0, packets, len(packet))
             if self.violation is None:
                 return end
@@ -379,7 +380,7 @@ class Decoder:
         if fault.code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
             self.peer_level = fault.data[offset]
         self.violation = fault
-        self._held = bytearray()
+        self.unfinished = bytearray()
         self._rest = None
         self._needed = 0
         self.remembered.forget()

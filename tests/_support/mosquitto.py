@@ -65,7 +65,9 @@ class Mosquitto:
         listener = f"listener {self.port} {self.host}\n"
         self._config_file.write_text(listener + config)
         # Those for websockets are opened last.
-        self._ports = re.findall(r"^listener ([1-9]\d*)", listener + config, re.MULTILINE)
+        self._ports = re.findall(
+            r"^listener ([1-9]\d*)", listener + config, re.MULTILINE
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

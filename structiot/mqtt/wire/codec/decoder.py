@@ -187,6 +187,8 @@ class Decoder:
         held += data[at:end]
         if end <= len(data):
             packet = bytes(held)
+            # A long packet lies here no more often than need be.
+            del held
             self.unfinished, self._needed = bytearray(), 0
             self._decode(packet, 0, packets, len(packet))
             if self.violation is None:

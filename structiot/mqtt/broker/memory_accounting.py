@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sys import getsizeof
 
+from structiot.mqtt.wire.message_size import properties_bytes
 from structiot.mqtt.wire.messages import Will
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 
@@ -30,10 +31,6 @@ __all__ = [
 
 # A level of a tree: its node, its place in the node above, its name.
 LEVEL_BYTES = 400
-# A pair of user properties beside its characters: a tuple and two places.
-PAIR_BYTES = 72
-# Properties of which one is set.
-PROPERTIES_BYTES = 140
 # A subscription beside its filter: the request, its places in session and tree.
 SUBSCRIPTION_BYTES = 250
 # A message on its way to one client beside its content: the flow, its id, its row.
@@ -63,19 +60,7 @@ def message_bytes(
 ) -> int:
     """Count what the content of a message costs that is kept."""
     size = getsizeof(topic) + getsizeof(payload)
-    if properties is None:
-        return size
-    size += PROPERTIES_BYTES
-    for name, value in properties.user_properties:
-        size += getsizeof(name) + getsizeof(value) + PAIR_BYTES
-    for text in (
-        properties.content_type,
-        properties.response_topic,
-        properties.correlation_data,
-    ):
-        if text is not None:
-            size += getsizeof(text)
-    return size
+    return size if properties is None else size + properties_bytes(properties)
 
 
 def delivery_bytes(

@@ -11,9 +11,15 @@ from itertools import chain
 from sys import getsizeof
 
 from structiot.mqtt.wire.message import Message
-from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 
-__all__ = ["LONG_TOPIC", "MESSAGE_BYTES", "PROPERTIES_BYTES", "message_bytes"]
+__all__ = [
+    "LONG_TOPIC",
+    "MESSAGE_BYTES",
+    "PROPERTIES_BYTES",
+    "message_bytes",
+    "properties_bytes",
+]
 
 # A message beside its content: the object, its places, what will acknowledge it.
 MESSAGE_BYTES = 400
@@ -33,12 +39,15 @@ def message_bytes(message: Message) -> int:
     size = MESSAGE_BYTES + len(message.payload)
     if len(topic) > LONG_TOPIC:
         size += getsizeof(topic)
-    return size if properties is None else size + _properties_bytes(properties)
+    return size if properties is None else size + properties_bytes(properties)
 
 
-def _properties_bytes(properties: PublishProperties) -> int:
+def properties_bytes(properties: PublishProperties | WillProperties) -> int:
+    """Count what the properties of a message or a will take."""
     pairs = properties.user_properties
-    size = PROPERTIES_BYTES + ID_BYTES * len(properties.subscription_ids)
+    size = PROPERTIES_BYTES
+    if isinstance(properties, PublishProperties):
+        size += ID_BYTES * len(properties.subscription_ids)
     if pairs:
         # Hundreds of thousands may be counted at once: no loop of our own over them.
         texts = list(chain.from_iterable(pairs))

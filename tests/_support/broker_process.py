@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests._support.interpreter import PYTHON
+from tests._support.ports import free_port
 
 _STOP_S = 5.0
 
@@ -16,11 +17,13 @@ _STOP_S = 5.0
 class BrokerProcess:
     """`structiot mqtt broker` on a free port of loopback."""
 
-    def __init__(self, *options: str, backend: str = "asyncio", port: int = 0) -> None:
+    def __init__(
+        self, *options: str, backend: str = "asyncio", port: int | None = None
+    ) -> None:
         self.options = options
         self.backend = backend
         self.host = "127.0.0.1"
-        self.port = port
+        self.port = free_port() if port is None else port
         self.uris: list[str] = []
         self._process: subprocess.Popen[str] | None = None
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests._support.ports import free_port
+
 DEFAULT_CONFIG = """\
 allow_anonymous true
 persistence false
@@ -43,13 +45,6 @@ def mosquitto_program(name: str = "mosquitto") -> str:
     return program
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Mosquitto:
     """One broker process on a loopback port of its own.
 
@@ -59,7 +54,7 @@ class Mosquitto:
 
     def __init__(self, folder: Path, config: str = DEFAULT_CONFIG) -> None:
         self.host = "127.0.0.1"
-        self.port = _free_port()
+        self.port = free_port()
         self._config_file = folder / f"mosquitto-{self.port}.conf"
         self._log_file = folder / f"mosquitto-{self.port}.log"
         listener = f"listener {self.port} {self.host}\n"

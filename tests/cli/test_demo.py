@@ -6,7 +6,6 @@ import io
 import os
 import pty
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -44,15 +43,9 @@ from structiot.model import (
     StateChange,
 )
 from structiot.mqtt import open_mqttclient
+from tests._support.ports import free_port
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def opened(uri: str | None) -> tuple[Gateway, DemoBroker]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -23,18 +22,12 @@ from structiot.mqtt import (
     open_mqttclient,
 )
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
+from tests._support.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
 CONNECT_S = 3.0
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Brokers:

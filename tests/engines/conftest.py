@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from structiot.mqtt import MqttClient, open_mqttclient
-from tests._support.mosquitto import _free_port
+from tests._support.ports import free_port
 
 OpenClient = Callable[..., AbstractAsyncContextManager[MqttClient]]
 
@@ -58,7 +58,7 @@ def open_client(engine: str) -> OpenClient:
 @pytest.fixture
 def unused_port() -> int:
     """A loopback port where nobody listens."""
-    return _free_port()
+    return free_port()
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ They need PyPI once and some minutes, so they run on request: `nox -s home_assis
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from tests._support.broker_process import BrokerProcess
+from tests._support.ports import free_port
 from tests.home_assistant.core import HomeAssistant
 from tests.home_assistant.environment import hass_program
 
@@ -29,7 +29,7 @@ def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     program = hass_program()
     broker = BrokerProcess()
     broker.start()
-    assistant = HomeAssistant(program, tmp_path_factory.mktemp("hass"), _free_port())
+    assistant = HomeAssistant(program, tmp_path_factory.mktemp("hass"), free_port())
     try:
         assistant.start()
         assistant.set_up(broker.port)
@@ -45,10 +45,3 @@ def home(whole_home: Home) -> Iterator[Home]:
     before = len(whole_home.assistant.complaints())
     yield whole_home
     assert whole_home.assistant.complaints()[before:] == []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests._support.ports import free_port
+
 # Debian puts servers where an ordinary user's PATH does not look. Its wrapper for RabbitMQ
 # insists on its own user and folders; what it calls comes before it.
 SEARCH_PATH = os.pathsep.join(
@@ -31,14 +33,6 @@ PROGRAMS = {
     "node": "nodejs",
     "npm": "npm",
 }
-
-
-def free_port() -> int:
-    """Give a port of loopback that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def needed(program: str) -> str:

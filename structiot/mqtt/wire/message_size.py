@@ -14,6 +14,7 @@ from structiot.mqtt.wire.message import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 
 __all__ = [
+    "FEW_PAIRS",
     "LONG_TOPIC",
     "MESSAGE_BYTES",
     "PROPERTIES_BYTES",
@@ -27,6 +28,8 @@ MESSAGE_BYTES = 400
 PROPERTIES_BYTES = 140
 # A pair of user properties beside its characters: a tuple and two texts.
 PAIR_BYTES = 192
+# So many are counted again each time.
+FEW_PAIRS = 8
 # An identifier: the number and its place.
 ID_BYTES = 40
 # Shorter topics are shared by the messages on them, and hardly count.
@@ -43,16 +46,18 @@ def message_bytes(message: Message) -> int:
 
 
 def properties_bytes(properties: PublishProperties | WillProperties) -> int:
-    """Count what the properties of a message or a will take."""
+    """Count what the properties of a message or a will take.
+
+    Many are counted once and no more: a full ledger looks at all that it holds.
+    """
     pairs = properties.user_properties
+    if len(pairs) > FEW_PAIRS:
+        known: int | None = getattr(properties, "held_bytes", None)
+        if known is not None:
+            return known
     size = PROPERTIES_BYTES
     if isinstance(properties, PublishProperties):
         size += ID_BYTES * len(properties.subscription_ids)
-    if pairs:
-        # Hundreds of thousands may be counted at once: no loop of our own over them.
-        texts = list(chain.from_iterable(pairs))
-        widest = 1 if all(map(str.isascii, texts)) else 4
-        size += PAIR_BYTES * len(pairs) + widest * sum(map(len, texts))
     for text in (
         properties.content_type,
         properties.response_topic,
@@ -60,4 +65,12 @@ def properties_bytes(properties: PublishProperties | WillProperties) -> int:
     ):
         if text is not None:
             size += getsizeof(text)
+    if pairs:
+        # Hundreds of thousands may be counted at once: no loop of our own over them.
+        texts = list(chain.from_iterable(pairs))
+        widest = 1 if all(map(str.isascii, texts)) else 4
+        size += PAIR_BYTES * len(pairs) + widest * sum(map(len, texts))
+    if len(pairs) > FEW_PAIRS:
+        # They are frozen, so that it stays true.
+        object.__setattr__(properties, "held_bytes", size)
     return size

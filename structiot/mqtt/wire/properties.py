@@ -35,10 +35,16 @@ UserProperties = tuple[tuple[str, str], ...]
 
 
 class _Properties:
-    """Shows what is there; most packets carry few of what they could."""
+    """Shows what is there; most packets carry few of what they could.
 
-    __slots__ = ()
+    Attributes:
+        held_bytes: What they take, once it was counted: see `message_size`. No field.
+    """
+
+    __slots__ = ("held_bytes",)
     __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+    held_bytes: int
 
     def __repr__(self) -> str:
         shown = ", ".join(

@@ -80,6 +80,7 @@ class ServerProtocol:
         last_received_at: When a packet or a good part of one came, for the keep-alive.
         decoder: Tells how much of an unfinished packet has come.
         decoded: How many packets the last bytes have completed.
+        is_even: Whether they left nothing here, and nothing was here before.
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class ServerProtocol:
         "connect",
         "decoded",
         "decoder",
+        "is_even",
         "kept",
         "last_received_at",
         "out",
@@ -124,6 +126,7 @@ class ServerProtocol:
         self.write_publish: Write = encode_publish_into
         self.last_received_at: float = 0.0
         self.decoded: int = 0
+        self.is_even: bool = False
         self.decoder: Decoder = Decoder(
             role="server",
             max_packet_bytes=max_packet_bytes,
@@ -133,22 +136,18 @@ class ServerProtocol:
         )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum
-        self._aliases: CountedAliases | None = None
+        self._aliases = CountedAliases()
         self.detach()
 
     @property
     def hoarded_bytes(self) -> int:
         """What an unfinished packet and the client's aliases hold."""
-        aliases = 0 if self._aliases is None else self._aliases.held_bytes
-        return self.decoder.held_bytes + aliases
+        return self.decoder.held_bytes + self._aliases.held_bytes
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
-        decoder, out = self.decoder, self.out
-        size = len(decoder.unfinished) + decoder.remembered.held_bytes + len(out)
-        if self._aliases is not None:
-            size += self._aliases.held_bytes
-        return size if self.kept is out else size + len(self.kept)
+        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + len(self.out)
+        return size if self.kept is self.out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
@@ -158,8 +157,11 @@ class ServerProtocol:
         Nothing has happened yet to a packet that has not been taken from the iterator.
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
-        packets = self.decoder.feed(data)
+        decoder = self.decoder
+        was_unfinished = decoder.unfinished
+        packets = decoder.feed(data)
         self.decoded = len(packets)
+        self.is_even = False
         if packets:
             self.last_received_at = now
             if (first := next(self._later, None)) is not None:
@@ -169,12 +171,14 @@ class ServerProtocol:
             self.last_received_at = now
         if self.state is not OPEN:
             return self._begin()
-        if not packets or self.decoder.violation is not None:
+        if not packets or decoder.violation is not None:
             return self._sort()
         for packet in packets:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
+        has_left = was_unfinished or decoder.unfinished or self.out or self.kept
+        self.is_even = not (decoder.remembered.take_news() or has_left)
         return self._later
 
     def _sort(self) -> Iterator[Packet]:
@@ -212,10 +216,10 @@ class ServerProtocol:
     def _is_of_exchange(self, packet: Packet) -> bool:
         if isinstance(packet, Disconnect):
             self.state = ServerState.CLOSING
-        elif not isinstance(packet, Auth):
-            self._fault(f"{type(packet).__name__.upper()} before the CONNACK")
-        else:
+        elif isinstance(packet, Auth):
             return self._is_of_method(packet)
+        else:
+            self._fault(f"{type(packet).__name__.upper()} before the CONNACK")
         return False
 
     def _look_for_fault(self) -> None:
@@ -227,8 +231,6 @@ class ServerProtocol:
 
     def _is_for_broker(self, message: Message) -> bool:
         if message.properties is not None:
-            if self._aliases is None:
-                self._aliases = CountedAliases()
             try:
                 resolve_alias(message, self._aliases, self._alias_maximum)
             except ProtocolViolation as exc:
@@ -288,8 +290,7 @@ class ServerProtocol:
 
     def _release(self, packet_id: int) -> None:
         is_known = packet_id in self._received
-        if is_known:
-            self._received.discard(packet_id)
+        self._received.discard(packet_id)
         self.kept += answer_to_pubrel(packet_id, self.version, is_known=is_known)
 
     @property
@@ -298,8 +299,7 @@ class ServerProtocol:
         return None if connect is None else connect.properties.authentication_method
 
     def _is_of_method(self, packet: Auth) -> bool:
-        method = packet.properties.authentication_method
-        is_ours = method is not None and method == self._method
+        is_ours = packet.properties.authentication_method == self._method is not None
         if not is_ours:
             self._fault("AUTH of another method than CONNECT's")
         return is_ours

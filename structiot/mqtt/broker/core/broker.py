@@ -80,10 +80,12 @@ class Broker(Joining):
                 if work.done >= end:
                     client.is_behind = True
                     break
-        session = client.session
+        session, ledger = client.session, self.ledger
+        # Most reads leave nothing behind that was to be charged.
+        is_even = protocol.is_even and ledger.held_bytes < ledger.crowded_bytes
         if (
             session is None
-            or self.ledger.settle(session)
+            or (not is_even and ledger.settle(session))
             or session.backlog is not None
             or client.is_slow
             or protocol.violation is not None

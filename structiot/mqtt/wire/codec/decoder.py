@@ -29,7 +29,11 @@ from structiot.mqtt.wire.codec.fields import (
 from structiot.mqtt.wire.codec.property_blocks import read_properties
 from structiot.mqtt.wire.codec.remembered import Remembered
 from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
-from structiot.mqtt.wire.message_size import PROPERTIES_BYTES
+from structiot.mqtt.wire.message_size import (
+    FEW_PAIRS,
+    PROPERTIES_BYTES,
+    properties_bytes,
+)
 from structiot.mqtt.wire.messages import (
     PUBLISH_FLAGS,
     Connack,
@@ -351,7 +355,11 @@ class Decoder:
             return known, end
         reader = Reader(data, at, stop, self._limits)
         properties = read_properties(reader, PublishProperties)
-        self.extra_bytes += PROPERTIES_BYTES + (reader.at - at) * RICH
+        if len(properties.user_properties) > FEW_PAIRS:
+            # Counted now, in this packet's portion, and not when a ledger is full.
+            self.extra_bytes += properties_bytes(properties)
+        else:
+            self.extra_bytes += PROPERTIES_BYTES + (reader.at - at) * RICH
         if properties.subscription_ids and self._role == "server":
             text = "subscription identifier in a client's PUBLISH"
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)

@@ -28,12 +28,20 @@ class Remembered:
         held_bytes: What they cost, at most.
     """
 
-    __slots__ = ("_most_blocks", "_most_topics", "blocks", "held_bytes", "topics")
+    __slots__ = (
+        "_has_news",
+        "_most_blocks",
+        "_most_topics",
+        "blocks",
+        "held_bytes",
+        "topics",
+    )
 
     def __init__(self, *, is_server: bool) -> None:
         self.topics: dict[bytes, str] = {}
         self.blocks: dict[bytes, PublishProperties] = {}
         self.held_bytes: int = 0
+        self._has_news = False
         self._most_topics = MOST_TOPICS_OF_CLIENT if is_server else MAX_TOPICS
         self._most_blocks = MOST_BLOCKS_OF_CLIENT if is_server else MAX_BLOCKS
 
@@ -44,6 +52,7 @@ class Remembered:
         if len(self.topics) >= self._most_topics:
             self.forget()
         self.topics[raw] = topic
+        self._has_news = True
         self.held_bytes += TOPIC_COST_BYTES + TOPIC_BYTE_COSTS * len(raw)
         return True
 
@@ -54,7 +63,13 @@ class Remembered:
         if len(self.blocks) >= self._most_blocks:
             self.forget()
         self.blocks[block] = properties
+        self._has_news = True
         self.held_bytes += BLOCK_COST_BYTES + BLOCK_BYTE_COSTS * len(block)
+
+    def take_news(self) -> bool:
+        """Tell whether it has come to know something since this was asked last."""
+        has_news, self._has_news = self._has_news, False
+        return has_news
 
     def forget(self) -> None:
         """Begin anew."""

@@ -7,6 +7,7 @@ in an environment of its own.
     python benchmarks/maxsmart_polling.py                # twenty minutes
     python benchmarks/maxsmart_polling.py --quick        # 50 strips, 10 s
     python benchmarks/maxsmart_polling.py --only structiot --loops asyncio,trio
+    python benchmarks/maxsmart_polling.py --beside ../before --strips 200 --seconds 20
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +65,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(CLIENTS), metavar="CLIENT,...")
     parser.add_argument("--loops", default="asyncio", metavar="asyncio,uvloop,trio")
     parser.add_argument("--simulators", type=int, default=1, help="processes")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="compare with")
+    parser.add_argument("--rounds", type=int, default=8, help="of such a comparison")
     parser.add_argument("--quick", action="store_true", help="50 strips, 10 seconds")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
@@ -129,6 +133,39 @@ def measure(args: argparse.Namespace, client: Library, loop: str) -> Result:
     return {**result, "strips_cpu_s": strips_cpu_s}
 
 
+def compare(args: argparse.Namespace) -> None:
+    """Let two checkouts poll the same strips at the same time, each on a core.
+
+    One after the other they would meet a machine of another speed; the cores change.
+    """
+    python, cores = ensure(CLIENTS[OURS]), sorted(os.sched_getaffinity(0))[:2]
+    job = [str(args.strips), str(int(args.seconds / args.poll)), str(args.poll)]
+    ratios = []
+    for turn in range(args.rounds):
+        simulators = Simulators(python, args.strips, args.family, args.simulators)
+        clients = []
+        for core, root in zip(cores, (ROOT, args.beside.resolve()), strict=True):
+            runner = root / "benchmarks" / "strips" / CLIENTS[OURS].runner
+            command = [str(python), str(runner), *job, args.loops]
+            environ = {**os.environ, "PYTHONPATH": str(root)}
+            clients.append(
+                subprocess.Popen(
+                    ["taskset", "-c", str(core), *command],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=environ,
+                    start_new_session=True,
+                )
+            )
+        here, there = (json.loads(client.communicate()[0]) for client in clients)
+        simulators.end()
+        cores.reverse()
+        costs = [1e6 * one["cpu_s"] / one["seen"] for one in (here, there)]
+        ratios.append(costs[0] / costs[1])
+        print(f"{turn + 1}: {costs[0]:,.0f} us a poll beside {costs[1]:,.0f} us")
+    print(f"this / other, median of {args.rounds}: {statistics.median(ratios):.3f}")
+
+
 def line_of(client: Library, loop: str, result: Result) -> list[str]:
     def share(seconds: object) -> str:
         return f"{100 * seconds / result['elapsed_s']:.0f} %"
@@ -155,6 +192,9 @@ def line_of(client: Library, loop: str, result: Result) -> list[str]:
 
 def main() -> None:
     args = parse_arguments()
+    if args.beside:
+        compare(args)
+        return
     before = environment()
     lines, results = [list(COLUMNS)], {}
     for name in args.only.split(","):

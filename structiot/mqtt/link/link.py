@@ -100,7 +100,9 @@ class Link(Leaving):
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,
         )
-        self.subscribing: Subscribing = Subscribing(self.router, self.protocol)
+        self.subscribing: Subscribing = Subscribing(
+            self.router, self.protocol, str(address.uri)
+        )
         self.stored_session: StoredSession | None = stored_session_of(
             config.store, handshake.client_id, self.protocol, environment
         )
@@ -164,9 +166,11 @@ class Link(Leaving):
             await connection.run(connack_by=deadline, connect_s=connect_s)
         finally:
             self._connection = None
-            self._poison.lost(connection.error, anyio.current_time())
+            error, now = connection.error, anyio.current_time()
+            is_alone = not self.protocol.outgoing.on_wire
+            self._poison.lost(error, now)
             self.protocol.connection_lost()
-            self.subscribing.connection_lost()
+            self.subscribing.connection_lost(error, now, is_alone=is_alone)
             self._pings.connection_lost()
             self._auth_exchanges.connection_lost(connection.error)
 
@@ -224,12 +228,12 @@ class Link(Leaving):
         )
         self.events.tell(event)
         if retry_in_s is not None:
+            is_known = self._poison.is_busy or self.subscribing.poison.is_careful
             self._loss_log.lost(
                 error,
                 retry_in_s,
                 lived_s=self.lived_s,
-                client_id=None if self._poison.is_busy else self.handshake.client_id,
-                unanswered=self.subscribing.unanswered,
+                client_id=None if is_known else self.handshake.client_id,
             )
 
     def end(self, error: StructiotError) -> None:
@@ -303,9 +307,13 @@ class Link(Leaving):
         elif self.router.is_holding:
             connection.start(self._release_held)
         attempts = self.connected()
-        self._poison.opened(anyio.current_time())
+        filters, now = self.subscribing.poison, anyio.current_time()
+        self._poison.opened(now)
+        filters.opened(now)
         if self._poison.trial_after_s is not None:
             connection.start(self._poison.run_trial, self.wake)
+        if filters.suspects:
+            connection.start(filters.run_trial, self._poison, self._try_filter)
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
@@ -319,6 +327,10 @@ class Link(Leaving):
                 attempts=attempts,
             )
         )
+
+    def _try_filter(self, name: str) -> None:
+        self.subscribing.try_again(name)
+        self.wake()
 
     async def _release_held(self) -> None:
         # A timer of its own: a broker that waits for our acknowledgement may be silent.

@@ -33,7 +33,6 @@ class LossLog:
         *,
         lived_s: float | None,
         client_id: str | None,
-        unanswered: str | None,
     ) -> None:
         """A connection has ended, or an attempt failed; another follows.
 
@@ -43,7 +42,6 @@ class LossLog:
             lived_s: How long the connection lived; None if there was none.
             client_id: Under which another client may have come; None if something else
                 is known to be the cause.
-            unanswered: A filter that was subscribed and not answered.
         """
         if (
             isinstance(error, PeerError | CertificateRefused | MqttGoodbye)
@@ -62,11 +60,8 @@ class LossLog:
         elif client_id is not None:
             self._in_a_row += 1
             if self._in_a_row == SUSPICIOUS:
-                # In 3.1.1 a broker cannot say that another client has taken over, nor
-                # that it does not allow a subscription.
+                # In 3.1.1 a broker cannot say that another client has taken over.
                 question = "does another client use the same client id?"
-                if unanswered is not None:
-                    question = f"may it subscribe to {unanswered!r}?"
                 _log.warning(
                     "%s; so ended %d connections in a row of client %r that %s had "
                     "accepted: %s",

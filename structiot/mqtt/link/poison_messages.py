@@ -38,7 +38,17 @@ from structiot.mqtt.wire.messages import RETAIN
 from structiot.mqtt.wire.protocol import ClientProtocol
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["PoisonMessages", "is_broken_off"]
+__all__ = [
+    "LIVES_LONG_S",
+    "LIVES_S",
+    "MOST_SUSPECTS",
+    "OF_SUBSCRIPTIONS",
+    "ROUNDS",
+    "SOON_S",
+    "UNRELATED",
+    "PoisonMessages",
+    "is_broken_off",
+]
 
 ROUNDS = 3
 MOST_SUSPECTS = 8
@@ -82,22 +92,26 @@ _CAUSES: dict[int, _Filter] = {
     ReasonCode.QOS_NOT_SUPPORTED: _of_highest_qos,
     ReasonCode.PAYLOAD_FORMAT_INVALID: _with_format,
 }
+# What a broker says to subscriptions.
+OF_SUBSCRIPTIONS = {
+    ReasonCode.TOPIC_FILTER_INVALID,
+    ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+    ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+    ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+}
 # A broker that says one of these has not been hurt by a message.
-_UNRELATED = {
+UNRELATED = {
+    *OF_SUBSCRIPTIONS,
     ReasonCode.NORMAL_DISCONNECTION,
     ReasonCode.SERVER_BUSY,
     ReasonCode.SERVER_SHUTTING_DOWN,
     ReasonCode.KEEP_ALIVE_TIMEOUT,
     ReasonCode.SESSION_TAKEN_OVER,
-    ReasonCode.TOPIC_FILTER_INVALID,
     ReasonCode.ADMINISTRATIVE_ACTION,
     ReasonCode.USE_ANOTHER_SERVER,
     ReasonCode.SERVER_MOVED,
-    ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
     ReasonCode.CONNECTION_RATE_EXCEEDED,
     ReasonCode.MAXIMUM_CONNECT_TIME,
-    ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
-    ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
 }
 
 
@@ -158,7 +172,7 @@ class PoisonMessages:
         tried, self._tried = self._tried, None
         if opened_at is not None and is_broken_off(error):
             code = error.code if isinstance(error, MqttGoodbye) else None
-            if code not in _UNRELATED:
+            if code not in UNRELATED:
                 self._judge(error, code, tried, opened_at, now)
         self._prepare()
 
@@ -278,6 +292,17 @@ class PoisonMessages:
         if self._suspects or (self.is_slow and len(outgoing)):
             return False
         return self._hurry()
+
+    def hold(self) -> bool:
+        """Begin no message for a while; False if one is on trial itself."""
+        if not self.is_busy:
+            self._outgoing.window = 0
+        return not self.is_busy
+
+    def release(self) -> None:
+        """Go on with the messages."""
+        if self._opened_at is not None and not self.is_busy:
+            self._hurry()
 
     def _hurry(self) -> bool:
         self.is_slow = self._may_try = False

@@ -13,6 +13,7 @@ import anyio
 
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import SubscribeRefused
+from structiot.mqtt.link.poison_filters import PoisonFilters
 from structiot.mqtt.link.routing import Filter, Router
 from structiot.mqtt.wire.messages import Suback, Unsuback
 from structiot.mqtt.wire.properties import SubscribeProperties
@@ -37,10 +38,11 @@ class Subscribing:
     """Sends SUBSCRIBE and UNSUBSCRIBE and knows who waits for the answers.
 
     Attributes:
-        unanswered: A filter to which the last connection brought no answer.
+        poison: Knows which filters the broker dislikes.
     """
 
-    def __init__(self, router: Router, protocol: ClientProtocol) -> None:
+    def __init__(self, router: Router, protocol: ClientProtocol, peer: str) -> None:
+        self.poison: PoisonFilters = PoisonFilters(peer)
         self._router = router
         self._protocol = protocol
         self._subscribed: dict[int, list[Filter]] = {}
@@ -50,13 +52,14 @@ class Subscribing:
         # Requests without a packet id, in order, and who waits for the answer.
         self._postponed: deque[tuple[Request, anyio.Event | None]] = deque()
         self._is_silent = False
-        self.unanswered: str | None = None
 
     def subscribe(self, entry: Filter) -> None:
         """Subscribe now if there is a connection, else at the next one."""
         entry.ask_again()
-        self._unwanted.pop(entry.request.topic_filter, None)
-        if self._protocol.state is State.OPEN:
+        name = entry.request.topic_filter
+        self._unwanted.pop(name, None)
+        is_withheld = name in self.poison.suspects and name != self.poison.tried
+        if self._protocol.state is State.OPEN and not is_withheld:
             self._do(partial(self._write_subscribe, [entry]))
 
     def _do(self, request: Request, done: anyio.Event | None = None) -> None:
@@ -70,7 +73,9 @@ class Subscribing:
                 self._postponed.popleft()
 
     def _write_subscribe(self, entries: list[Filter]) -> bool:
-        """Write a SUBSCRIBE; False if there is no packet id for it."""
+        """Write a SUBSCRIBE; False if there is no packet id for it, or others go first."""
+        if self.poison.is_careful and self._subscribed:
+            return False
         entries = [entry for entry in entries if self._router.knows(entry)]
         if self._protocol.version >= 5:
             entries = [entry for entry in entries if not self._is_unavailable(entry)]
@@ -134,6 +139,14 @@ class Subscribing:
         if entry.error is not None:
             raise copy(entry.error)
 
+    def try_again(self, name: str) -> None:
+        """Ask for a filter that the broker is suspected to dislike, if it is wanted."""
+        entry = self._router.filters.get(name)
+        if entry is None:
+            self.poison.answered(name)
+        else:
+            self.subscribe(entry)
+
     def enter_early(self) -> None:
         """Let everybody begin who waits for an answer, which is not read for a while.
 
@@ -164,12 +177,15 @@ class Subscribing:
         out.clear()
         # A subscription identifier belongs to a whole SUBSCRIBE, and a broker may have
         # a limit for packets.
-        step = FILTERS_PER_PACKET if self._protocol.version < 5 else 1
+        many = self._protocol.version < 5 and not self.poison.is_careful
+        step = FILTERS_PER_PACKET if many else 1
         unwanted = tuple(self._unwanted)
         for start in range(0, len(unwanted), step):
             names = unwanted[start : start + step]
             done = anyio.Event()
             self._do(partial(self._write_unsubscribe, names, done), done)
+        suspects = self.poison.suspects
+        wanted = [one for one in wanted if one.request.topic_filter not in suspects]
         for start in range(0, len(wanted), step):
             self._do(partial(self._write_subscribe, wanted[start : start + step]))
         out += written
@@ -182,6 +198,7 @@ class Subscribing:
             return
         for index, entry in enumerate(entries):
             name = entry.request.topic_filter
+            self.poison.answered(name)
             if index >= len(suback.reasons):
                 error = SubscribeRefused(
                     f"the broker did not answer for {name!r}", topic_filter=name
@@ -255,12 +272,23 @@ class Subscribing:
                 self._unwanted.pop(name, None)
             done.set()
 
-    def connection_lost(self) -> None:
-        """Unanswered requests go out again at the next connection."""
+    def connection_lost(
+        self, error: StructiotError | None, now: float, *, is_alone: bool
+    ) -> None:
+        """Unanswered requests go out again at the next connection.
+
+        Args:
+            error: Why it has ended.
+            now: When.
+            is_alone: Whether no message was under way.
+        """
         self._is_silent = False
-        entries = next(iter(self._subscribed.values()), [])
-        self.unanswered = entries[0].request.topic_filter if entries else None
+        first = next(iter(self._subscribed.values()), [])
+        name = first[0].request.topic_filter if first else None
         self._subscribed.clear()
+        refused = self.poison.lost(error, name, now, is_alone=is_alone)
+        if refused is not None:
+            self._refused(first[0], refused)
         unsubscribed, self._unsubscribed = self._unsubscribed, {}
         postponed, self._postponed = self._postponed, deque()
         for done, _ in unsubscribed.values():

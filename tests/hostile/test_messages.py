@@ -11,7 +11,7 @@ import time
 import anyio.to_thread
 import pytest
 
-from structiot.mqtt.broker import Permission, open_broker
+from structiot.mqtt.broker import BrokerLimits, Permission, open_broker
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect, Subscribe, SubscriptionRequest, Will
 from tests.hostile.attackers import log_in, read, read_to_the_end, send_until_refused
@@ -19,11 +19,11 @@ from tests.hostile.attackers import log_in, read, read_to_the_end, send_until_re
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
 
-def subscribing(*filters: str, qos: int = 0) -> bytes:
+def subscribing(*filters: str, qos: int = 0, version: int = 4) -> bytes:
     requests = tuple(
         SubscriptionRequest(topic_filter=name, qos=qos) for name in filters
     )
-    return encode(Subscribe(packet_id=1, subscriptions=requests), 4)
+    return encode(Subscribe(packet_id=1, subscriptions=requests), version)
 
 
 def varint(size: int) -> bytes:
@@ -107,6 +107,71 @@ async def test_a_storm_of_wills_for_many(mqtt_broker, watched, attacker):
 
     async with watched(good=mqtt_broker.uri):
         await anyio.to_thread.run_sync(attack, attacker, mqtt_broker.uri)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_many_properties_for_many(mqtt_broker, watched, attacker, qos: int):
+    """They are not encoded for each of the subscribers."""
+    packet = publish_with(b"\x26\x00\x00\x00\x00" * 990)
+
+    def attack(source: str, uri: str) -> None:
+        with contextlib.ExitStack() as stack:
+            readers = []
+            for number in range(200):
+                connect = Connect(client_id=f"reader{number}", version=5)
+                readers.append(stack.enter_context(log_in(source, uri, connect)))
+                readers[-1].sendall(subscribing("a", qos=qos, version=5))
+                read(readers[-1], 6)
+            connect = Connect(client_id="talker", version=5)
+            talker = stack.enter_context(log_in(source, uri, connect))
+            talker.sendall(packet * 5)
+            for reader in readers:
+                assert read(reader, 5 * len(packet)) == packet * 5
+
+    async with watched(good=mqtt_broker.uri):
+        await anyio.to_thread.run_sync(attack, attacker, mqtt_broker.uri)
+
+
+async def test_a_large_message_for_many_who_read_nothing(watched, attacker):
+    """It is work by its size, and what is written for all is in the ledger."""
+    body = b"\x00\x01a\x00" + bytes(1_000_000)
+    packet = b"\x30" + varint(len(body)) + body
+
+    def attack(source: str, uri: str) -> None:
+        with contextlib.ExitStack() as stack:
+            for number in range(200):
+                connect = Connect(client_id=f"deaf{number}", version=5)
+                deaf = stack.enter_context(log_in(source, uri, connect))
+                deaf.sendall(subscribing("a", version=5))
+                read(deaf, 6)
+            connect = Connect(client_id="talker", version=5)
+            talker = stack.enter_context(log_in(source, uri, connect))
+            talker.sendall(packet + b"\xc0\x00")
+            assert read(talker, 2) == b"\xd0\x00"
+
+    limits = BrokerLimits(all_bytes=64 * 1024 * 1024)
+    async with open_broker("mqtt://127.0.0.1:0", limits=limits) as broker:
+        async with watched(good=broker.uri, grows_mb=110):
+            await anyio.to_thread.run_sync(attack, attacker, broker.uri)
+
+
+async def test_a_shared_group_of_which_all_are_away(watched, attacker):
+    """Whose turn it is does not take a walk through all of them."""
+
+    def attack(source: str, uri: str) -> None:
+        for number in range(1000):
+            connect = Connect(client_id=f"away{number}", version=4, clean_start=False)
+            with log_in(source, uri, connect) as sock:
+                sock.sendall(subscribing("$share/g/a"))
+                read(sock, 5)
+        connect = Connect(client_id="talker", version=4)
+        with log_in(source, uri, connect) as talker:
+            talker.sendall(b"\x30\x03\x00\x01a" * 4000 + b"\xc0\x00")
+            assert read(talker, 2) == b"\xd0\x00"
+
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        async with watched(good=broker.uri):
+            await anyio.to_thread.run_sync(attack, attacker, broker.uri)
 
 
 async def test_a_session_with_a_full_queue_is_taken_over_again_and_again(

@@ -11,7 +11,11 @@ from itertools import chain
 from sys import getsizeof
 
 from structiot.mqtt.wire.message import Message
-from structiot.mqtt.wire.properties import PublishProperties, WillProperties
+from structiot.mqtt.wire.properties import (
+    PublishProperties,
+    UserProperties,
+    WillProperties,
+)
 
 __all__ = [
     "FEW_PAIRS",
@@ -28,7 +32,7 @@ MESSAGE_BYTES = 400
 PROPERTIES_BYTES = 140
 # A pair of user properties beside its characters: a tuple and two texts.
 PAIR_BYTES = 192
-# So many are counted again each time.
+# So many are counted, and encoded, again each time.
 FEW_PAIRS = 8
 # An identifier: the number and its place.
 ID_BYTES = 40
@@ -50,11 +54,6 @@ def properties_bytes(properties: PublishProperties | WillProperties) -> int:
 
     Many are counted once and no more: a full ledger looks at all that it holds.
     """
-    pairs = properties.user_properties
-    if len(pairs) > FEW_PAIRS:
-        known: int | None = getattr(properties, "held_bytes", None)
-        if known is not None:
-            return known
     size = PROPERTIES_BYTES
     if isinstance(properties, PublishProperties):
         size += ID_BYTES * len(properties.subscription_ids)
@@ -65,12 +64,19 @@ def properties_bytes(properties: PublishProperties | WillProperties) -> int:
     ):
         if text is not None:
             size += getsizeof(text)
-    if pairs:
-        # Hundreds of thousands may be counted at once: no loop of our own over them.
-        texts = list(chain.from_iterable(pairs))
-        widest = 1 if all(map(str.isascii, texts)) else 4
-        size += PAIR_BYTES * len(pairs) + widest * sum(map(len, texts))
-    if len(pairs) > FEW_PAIRS:
+    pairs = properties.user_properties
+    if len(pairs) <= FEW_PAIRS:
+        return size + _pairs_bytes(pairs) if pairs else size
+    known: int | None = getattr(properties, "pairs_bytes", None)
+    if known is None:
+        known = _pairs_bytes(pairs) + len(getattr(properties, "pairs_block", b""))
         # They are frozen, so that it stays true.
-        object.__setattr__(properties, "held_bytes", size)
-    return size
+        object.__setattr__(properties, "pairs_bytes", known)
+    return size + known
+
+
+def _pairs_bytes(pairs: UserProperties) -> int:
+    # Hundreds of thousands may be counted at once: no loop of our own over them.
+    texts = list(chain.from_iterable(pairs))
+    widest = 1 if all(map(str.isascii, texts)) else 4
+    return PAIR_BYTES * len(pairs) + widest * sum(map(len, texts))

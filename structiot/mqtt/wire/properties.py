@@ -38,13 +38,23 @@ class _Properties:
     """Shows what is there; most packets carry few of what they could.
 
     Attributes:
-        held_bytes: What they take, once it was counted: see `message_size`. No field.
+        pairs_bytes: What many user properties take, once it was counted: see
+            `message_size`. No field, as the next one.
+        pairs_block: Many user properties as they came, so that a message for many is
+            not encoded for each of them.
     """
 
-    __slots__ = ("held_bytes",)
+    __slots__ = ("pairs_block", "pairs_bytes")
     __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
-    held_bytes: int
+    pairs_bytes: int
+    pairs_block: bytes
+
+    def share_pairs(self, other: _Properties) -> None:
+        """Know what others know that have the same user properties."""
+        for name in _Properties.__slots__:
+            if (known := getattr(other, name, None)) is not None:
+                object.__setattr__(self, name, known)
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -127,7 +137,14 @@ class PublishProperties(_Properties):
         """Leave out what belongs to one connection, so that a message can go on."""
         if self.topic_alias is None and not self.subscription_ids:
             return self
-        return replace(self, topic_alias=None, subscription_ids=())
+        return self.changed(topic_alias=None, subscription_ids=())
+
+    def changed(self, **changes: object) -> PublishProperties:
+        """Change fields, and keep what is known of the user properties."""
+        made = replace(self, **changes)  # type: ignore[arg-type]
+        if made.user_properties is self.user_properties:
+            made.share_pairs(self)
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

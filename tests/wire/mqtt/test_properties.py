@@ -290,3 +290,54 @@ def test_the_shared_empty_values_are_empty():
     for value in shared:
         assert value == type(value)()
         assert all(getattr(value, f.name) in {None, ()} for f in fields(value))
+
+
+def many(count: int) -> list[tuple[str, str]]:
+    return [(f"name {number}", "ü" * (number % 5)) for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 300])
+@pytest.mark.parametrize("is_will", [False, True])
+def test_many_user_properties_go_on_as_they_came(count: int, is_will: bool):
+    pairs = tuple(many(count))
+    if is_will:
+        will = Will(topic="t", properties=WillProperties(user_properties=pairs))
+        data = encode(Connect(client_id="c", version=5, will=will), 5)
+        [packet] = Decoder(role="server").feed(data)
+        assert isinstance(packet, Connect)
+        assert packet.will == will
+        assert encode(packet, 5) == data
+        return
+    properties = PublishProperties(user_properties=pairs)
+    data = encode(Message("t", b"x", properties=properties), 5)
+    [packet] = Decoder(role="server", version=5).feed(data)
+    assert isinstance(packet, Message)
+    assert packet.properties == properties
+    assert encode(packet, 5) == data
+    changed = packet.properties.changed(message_expiry_s=7)
+    expected = PublishProperties(message_expiry_s=7, user_properties=pairs)
+    assert changed == expected
+    assert write_properties(changed, PublishProperties) == write_properties(
+        expected, PublishProperties
+    )
+    other = packet.properties.changed(user_properties=(("a", "b"),))
+    assert write_properties(other, PublishProperties) == bytes.fromhex(
+        "07 26 00 01 61 00 01 62"
+    )
+
+
+def test_user_properties_between_others_keep_their_order():
+    pairs = [bytes((0x26, 0, 2)) + b"%02d" % n + b"\x00\x01v" for n in range(20)]
+    block = b"".join(pairs[:7]) + b"\x01\x00" + b"".join(pairs[7:12])
+    block += b"\x03\x00\x01c" + b"".join(pairs[12:])
+    body = b"\x00\x01t" + bytes((len(block) & 127 | 128, len(block) >> 7)) + block
+    size = bytes((len(body) & 127 | 128, len(body) >> 7))
+    [packet] = Decoder(role="server", version=5).feed(b"\x30" + size + body)
+    assert isinstance(packet, Message)
+    properties = packet.properties
+    assert properties is not None
+    assert [name for name, _ in properties.user_properties] == [
+        f"{n:02}" for n in range(20)
+    ]
+    again = write_properties(properties, PublishProperties)
+    assert again[2:] == b"\x01\x00\x03\x00\x01c" + b"".join(pairs)

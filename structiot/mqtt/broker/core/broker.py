@@ -34,8 +34,10 @@ __all__ = ["Broker"]
 
 QOS_2 = 0x04
 MAYBE_KEPT = RETAIN | QOS_2
-# Connections that are written at once, before others have their turn.
+# Connections that are written at once, before others have their turn; one more counts
+# for each so many bytes.
 FLUSHED_AT_ONCE = 500
+FLUSHED_BYTES = 8_192
 
 _log = logging.getLogger(__name__)
 
@@ -161,14 +163,13 @@ class Broker(Joining):
         """Have connections written that have something to write: some at a time."""
         written = 0
         while dirty := self.dirty:
-            if written >= FLUSHED_AT_ONCE:
-                self.work.on_added()
-                return
             self.dirty: list[ConnectedClient] = []
-            if len(dirty) > FLUSHED_AT_ONCE:
-                dirty, self.dirty = dirty[:FLUSHED_AT_ONCE], dirty[FLUSHED_AT_ONCE:]
-            written += len(dirty)
-            for client in dirty:
+            for index, client in enumerate(dirty):
+                if written >= FLUSHED_AT_ONCE:
+                    self.dirty = dirty[index:] + self.dirty
+                    self.work.on_added()
+                    return
+                written += 1 + len(client.protocol.out) // FLUSHED_BYTES
                 client.is_dirty = False
                 client.flush()
 

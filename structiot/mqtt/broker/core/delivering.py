@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from dataclasses import replace
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
@@ -20,8 +19,12 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["Delivering"]
 
-# Targets of a message between which others may have their turn.
+# Targets of a message, and bytes for them, between which others may have their turn.
 STEP = 64
+STEP_BYTES = 1_048_576
+# A larger message is work by its size as well, a unit for so many bytes.
+LARGE_BYTES = 16_384
+BYTES_A_UNIT = 512
 
 
 class Delivering(Matching):
@@ -59,6 +62,8 @@ class Delivering(Matching):
             found = self._find(topic)
         if found is None or len(found) > WIDE:
             return None
+        if len(message.payload) > LARGE_BYTES and len(found) > 1:
+            return None
         expires_at = None
         if message.properties is not None or message.flags & RETAIN:
             expires_at = self._enter(message)
@@ -82,10 +87,13 @@ class Delivering(Matching):
         expires_at = self._enter(message)
         found = yield from counted(self.tree.searching(topic), self.work)
         targets = yield from self._merge(topic, found, origin, newest)
-        encoded: dict[int, bytes] = {}
-        for start in range(0, len(targets), STEP):
-            some = [one for one in targets[start : start + STEP] if not one[0].is_over]
+        encoded: dict[int, bytearray] = {}
+        size = len(message.payload)
+        step = max(1, min(STEP, STEP_BYTES // (size + 1)))
+        for start in range(0, len(targets), step):
+            some = [one for one in targets[start : start + step] if not one[0].is_over]
             self._hand_out(message, some, expires_at, encoded)
+            self.work.done += len(some) * size // BYTES_A_UNIT
             yield
         return len(targets)
 
@@ -103,7 +111,7 @@ class Delivering(Matching):
         message: Message,
         targets: list[Target],
         expires_at: float | None,
-        encoded: dict[int, bytes],
+        encoded: dict[int, bytearray],
     ) -> None:
         if message.flags == 0 and message.properties is None:
             # Encoded once for each version; the bytes go to everybody.
@@ -124,7 +132,7 @@ class Delivering(Matching):
         session: Session,
         message: Message,
         ids: tuple[int, ...],
-        encoded: dict[int, bytes],
+        encoded: dict[int, bytearray],
     ) -> None:
         client = session.client
         if client is None or ids:
@@ -135,15 +143,17 @@ class Delivering(Matching):
         if protocol.write_publish is not encode_publish_into:
             self._write(session, client, message, 0, None)
             return
-        out = protocol.out
-        if len(out) > self._slow_bytes and not self._has_buffer(session, client):
+        out, size = protocol.out, len(message.payload)
+        if len(out) + size > self._slow_bytes and not self._has_buffer(
+            session, client, size
+        ):
             return
         version = protocol.version
         data = encoded.get(version)
         if data is None:
             made = bytearray()
             encode_publish_into(made, message.topic, message.payload, 0, 0, version)
-            data = encoded[version] = bytes(made)
+            data = encoded[version] = made
         out += data
         self.sent += 1
         if not client.is_dirty:
@@ -162,9 +172,8 @@ class Delivering(Matching):
         client = session.client
         properties = message.properties
         if ids:
-            properties = replace(
-                properties or PublishProperties(), subscription_ids=ids
-            )
+            properties = properties or PublishProperties()
+            properties = properties.changed(subscription_ids=ids)
         if flags >= 2 or (client is None and self.limits.queues_qos_0):
             flow = Delivery(
                 message.topic,
@@ -191,8 +200,10 @@ class Delivering(Matching):
         properties: PublishProperties | None,
     ) -> None:
         protocol = client.protocol
-        out = protocol.out
-        if len(out) > self._slow_bytes and not self._has_buffer(session, client):
+        out, size = protocol.out, len(message.payload)
+        if len(out) + size > self._slow_bytes and not self._has_buffer(
+            session, client, size
+        ):
             return
         try:
             protocol.write_publish(
@@ -248,12 +259,16 @@ class Delivering(Matching):
 
     # -- bounds --------------------------------------------------------------------
 
-    def _has_buffer(self, session: Session, client: ConnectedClient) -> bool:
-        self.note_slow(client)
+    def _has_buffer(self, session: Session, client: ConnectedClient, size: int) -> bool:
+        """Tell whether a connection may be written so much more of QoS 0."""
+        waiting_bytes = len(client.protocol.out)
+        if waiting_bytes > self._slow_bytes:
+            self.note_slow(client)
         self.ledger.settle(session)
-        if len(client.protocol.out) <= self.limits.write_bytes and self.ledger.has_room(
-            session
-        ):
+        if waiting_bytes <= self.limits.write_bytes and self.ledger.has_room(session):
+            # What comes at once for many is charged as it is written.
+            session.charged_bytes += size
+            self.ledger.charge(size)
             return True
         self._lose(session)
         return False
@@ -301,7 +316,7 @@ def _without_hop(message: Message, now: float) -> float | None:
     if properties is None:
         return None
     if properties.topic_alias is not None:
-        properties = replace(properties, topic_alias=None)
+        properties = properties.changed(topic_alias=None)
         message.properties = None if properties == PublishProperties() else properties
     if properties.message_expiry_s is None:
         return None

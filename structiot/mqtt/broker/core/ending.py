@@ -53,6 +53,7 @@ class Ending(Subscribing):
         if session is None or session.client is not client:
             return
         session.client = None
+        session.place_in_groups()
         session.outgoing.pause()
         self.away[session] = None
         if session.will is not None:
@@ -166,6 +167,7 @@ class Ending(Subscribing):
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published."""
         session.is_over = True
+        session.place_in_groups()
         self.work.done += SESSION
         self.clear_subscriptions(session)
         session.backlog = None
@@ -209,4 +211,5 @@ def _published(will: WillProperties) -> PublishProperties | None:
         correlation_data=will.correlation_data,
         user_properties=will.user_properties,
     )
+    properties.share_pairs(will)
     return None if properties == PublishProperties() else properties

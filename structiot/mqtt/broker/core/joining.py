@@ -104,6 +104,7 @@ class Joining(Ending):
         session.expires_at = session.will_at = None
         session.take_will(connect.will)
         session.client = client
+        session.place_in_groups()
         # What the client has said once is not kept for as long as it stays.
         client.protocol.connect = _remembered(connect)
         client.session = session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
@@ -33,6 +33,8 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
+# Members of a group that are asked whether they take a message, at most.
+MOST_ASKED = 32
 
 
 class Delivery(Flow):
@@ -157,9 +159,8 @@ def with_expiry(
     properties: PublishProperties | None, left_s: float
 ) -> PublishProperties:
     """Say how long a message still lives, in whole seconds, at least one."""
-    return replace(
-        properties or PublishProperties(), message_expiry_s=max(1, round(left_s))
-    )
+    properties = properties or PublishProperties()
+    return properties.changed(message_expiry_s=max(1, round(left_s)))
 
 
 @dataclass(eq=False, slots=True)
@@ -182,34 +183,45 @@ class Subscription:
 class SharedGroup:
     """The members of one shared subscription; each message goes to one of them."""
 
-    __slots__ = ("_turn", "members")
+    __slots__ = ("_away", "_there")
 
     def __init__(self) -> None:
-        self.members: list[Subscription] = []
-        self._turn = 0
+        # Both in the order of their turns.
+        self._there: dict[Subscription, None] = {}
+        self._away: dict[Subscription, None] = {}
 
-    def choose(self) -> list[Subscription]:
+    def __len__(self) -> int:
+        return len(self._there) + len(self._away)
+
+    def place(self, member: Subscription) -> None:
+        """Have a member take its turns, behind the others, where its session is now."""
+        self.remove(member)
+        if not member.session.is_over:
+            is_away = member.session.client is None
+            (self._away if is_away else self._there)[member] = None
+
+    def remove(self, member: Subscription) -> None:
+        """Take a member out, if it is one."""
+        self._there.pop(member, None)
+        self._away.pop(member, None)
+
+    def choose(self) -> tuple[Subscription, ...]:
         """Give the next member in turn: one that takes messages, else one that is away.
 
-        There is none if the sessions of all have ended.
+        Of many that are slow not all are looked at. There is none if the sessions of all
+        have ended.
         """
-        members = self.members
-        start = self._turn + 1
-        turns = range(start, start + len(members))
-        for turn in turns:
-            member = members[turn % len(members)]
+        members = self._there or self._away
+        chosen: tuple[Subscription, ...] = ()
+        for _ in range(min(len(members), MOST_ASKED)):
+            member = next(iter(members))
+            del members[member]
+            members[member] = None
+            chosen = (member,)
             client = member.session.client
-            if client is not None and not client.is_slow:
+            if client is None or not client.is_slow:
                 break
-        else:
-            others = [members[turn % len(members)].session for turn in turns]
-            is_there = [session.client is not None for session in others]
-            is_kept = [not session.is_over for session in others]
-            if True not in is_kept:
-                return []
-            turn = start + (is_there if True in is_there else is_kept).index(True)
-        self._turn = turn % len(members)
-        return [members[self._turn]]
+        return chosen
 
 
 class Session:
@@ -227,6 +239,7 @@ class Session:
         charged_bytes: What it knows of all else.
         received: Ids of QoS 2 messages that the client has not released.
         subscriptions: By filter.
+        groups: Those of its subscriptions that are shared, with the group of each.
         subscribed_bytes: What they weigh.
         backlog: Retained messages that it has still to be told; None if there are none.
         will: What to publish when the client vanishes; set by `take_will`.
@@ -245,6 +258,7 @@ class Session:
         "dropped",
         "expires_at",
         "expiry_s",
+        "groups",
         "is_over",
         "outgoing",
         "own_bytes",
@@ -267,6 +281,7 @@ class Session:
         self.charged_bytes: int = 0
         self.received: set[int] = set()
         self.subscriptions: dict[str, Subscription] = {}
+        self.groups: dict[Subscription, SharedGroup] = {}
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
@@ -274,6 +289,11 @@ class Session:
         self.will_at: float | None = None
         self.is_over: bool = False
         self.dropped: int = 0
+
+    def place_in_groups(self) -> None:
+        """Tell the shared subscriptions that it has come, gone, or ended."""
+        for member, group in self.groups.items():
+            group.place(member)
 
     def take_will(self, will: Will | None) -> None:
         """Have another will, or none."""

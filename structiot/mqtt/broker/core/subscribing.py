@@ -113,7 +113,8 @@ class Subscribing(Telling):
             if shared is None:
                 shared = self.shared[name] = SharedGroup()
                 self.tree.add(inner, shared)
-            shared.members.append(subscription)
+            session.groups[subscription] = shared
+            shared.place(subscription)
         if self.journal is not None:
             self.journal.subscription(session, name)
 
@@ -133,9 +134,10 @@ class Subscribing(Telling):
         if group is None:
             self.tree.remove(inner, subscription)
             return
-        shared = self.shared[name]
-        shared.members.remove(subscription)
-        if not shared.members:
+        shared = subscription.session.groups.pop(subscription)
+        shared.remove(subscription)
+        # Members whose sessions have ended are out of it before they come here.
+        if not shared and self.shared.get(name) is shared:
             del self.shared[name]
             self.tree.remove(inner, shared)
 

@@ -22,6 +22,7 @@ from structiot.mqtt.wire.codec.fields import (
     write_uint,
     write_varint,
 )
+from structiot.mqtt.wire.message_size import FEW_PAIRS
 from structiot.mqtt.wire.properties import (
     AckProperties,
     AuthProperties,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["PROPERTY_FIELDS", "Property", "read_properties", "write_properties"]
+
+USER_PROPERTY = 0x26
 
 
 class _Kind(NamedTuple):
@@ -215,6 +218,7 @@ def read_properties(reader: Reader, cls: type[P]) -> P:
         refuse(ReasonCode.MALFORMED_PACKET, text, reader.at)
     fields = PROPERTY_FIELDS[cls]
     values: dict[str, Any] = {}
+    spans: list[int] = []
     room = reader.limits.properties
     reader.stop = end
     while (begin := reader.at) < end:
@@ -231,16 +235,36 @@ def read_properties(reader: Reader, cls: type[P]) -> P:
         value = read(reader)
         if may_repeat:
             values.setdefault(name, []).append(value)
+            if number == USER_PROPERTY:
+                _extend(spans, begin, reader.at)
         elif name in values:
             text = f"property {number:#04x} ({name}) comes twice"
             refuse(ReasonCode.PROTOCOL_ERROR, text, begin)
         else:
             values[name] = value
     reader.stop = packet_stop
+    return _made(cls, values, reader.data, spans)
+
+
+def _made(cls: type[P], values: dict[str, Any], data: bytes, spans: list[int]) -> P:
+    """Make the properties; many user properties are kept as they came, too."""
     for name in ("user_properties", "subscription_ids"):
         if name in values:
             values[name] = tuple(values[name])
-    return cls(**values)
+    made = cls(**values)
+    if spans and len(values["user_properties"]) > FEW_PAIRS:
+        pieces = zip(spans[::2], spans[1::2], strict=True)
+        block = b"".join(data[begin:end] for begin, end in pieces)
+        object.__setattr__(made, "pairs_block", block)
+    return made
+
+
+def _extend(spans: list[int], begin: int, end: int) -> None:
+    """Add a stretch of bytes to others, or to the last one if it goes on from there."""
+    if spans and spans[-1] == begin:
+        spans[-1] = end
+    else:
+        spans += begin, end
 
 
 def _refuse_property(number: int, cls: type, offset: int) -> NoReturn:
@@ -260,9 +284,13 @@ def write_properties(properties: object, cls: type) -> bytes:
         given = type(properties).__name__
         raise UsageError(f"this packet takes {cls.__name__}, not {given}")
     parts: list[bytes] = []
+    pairs_block: bytes | None = getattr(properties, "pairs_block", None)
     for head, name, write, may_repeat in _WRITERS[cls]:
         value = getattr(properties, name)
         if value is None:
+            continue
+        if pairs_block is not None and name == "user_properties":
+            parts.append(pairs_block)
             continue
         if may_repeat and not isinstance(value, _PAIR_LIKE):
             raise UsageError(f"{name} must be a tuple or a list, not {value!r}")

@@ -7,7 +7,6 @@ sent it is the server's to let it expire, and it is sent again however old it is
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from structiot.mqtt.errors import MessageExpired
 from structiot.mqtt.wire.flows.flow import WAITING, Flow
@@ -84,7 +83,7 @@ def left_of(
     """Give the properties with what is left of a message's life; None when it is over."""
     if properties is None or left_s <= 0:
         return None
-    return replace(properties, message_expiry_s=math.ceil(left_s))
+    return properties.changed(message_expiry_s=math.ceil(left_s))
 
 
 def expired(topic: str) -> MessageExpired:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import Any
 
 import anyio
@@ -14,7 +13,11 @@ from structiot.mqtt import open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Message, Pubrel
 from structiot.mqtt.wire.properties import PublishProperties
-from tests.hostile.hostile_server import accept_mqtt, hostile_server
+from tests.hostile.hostile_server import (
+    accept_mqtt,
+    hostile_server,
+    wait_for_the_end,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -92,7 +95,7 @@ async def test_nobody_reads(watched, attacker, name: str):
             sock.settimeout(SECONDS)
             for number in range(1, 65_536):
                 sock.sendall(packet(number))
-            time.sleep(SECONDS)
+            wait_for_the_end(sock)
 
     config = {
         "protocol": version,
@@ -113,3 +116,24 @@ async def test_nobody_reads(watched, attacker, name: str):
                 assert client.counters.unread_bytes < LEDGER_MB * 1.1e6
                 assert len(messages) > 0 or "PUBREL" in name
             assert client.counters.unread_bytes == 0
+
+
+async def test_many_that_were_taken_and_not_acknowledged_are_let_go(watched, attacker):
+    count = 40_000
+
+    def serve(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            accept_mqtt(sock, 4)
+            packets = (Message("t", qos=1, packet_id=n + 1) for n in range(count))
+            sock.sendall(b"".join(encode(packet, 4) for packet in packets))
+            wait_for_the_end(sock)
+
+    config = {"protocol": "3.1.1", "reconnect_retries": 0, "goodbye_s": 0.1}
+    with hostile_server(attacker, serve) as port:
+        async with watched(grows_mb=40, keeps_mb=20):
+            async with (
+                open_mqttclient(f"mqtt://{attacker}:{port}", "c", config) as client,
+                client.subscription("t", qos=1, ack="manual") as messages,
+            ):
+                for _ in range(count):
+                    await anext(messages)

@@ -5,11 +5,13 @@ An address is given once, asked for before every attempt, or told by a broker.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
+import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.streams import StreamOpener, open_unix
@@ -25,6 +27,9 @@ UriSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
 # Some names of the longest hosts there are, in the characters that they may have.
 _LONGEST_REFERENCE = 2048
 _SERVER = re.compile(r"([a-z+]+://)?[-\w.:%\[\]]{1,300}/?", re.ASCII | re.IGNORECASE)
+
+# Who is sent on sooner than that after the last time goes in a circle.
+_SETTLED_S = 60.0
 
 _MOVED = {ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED}
 
@@ -50,6 +55,7 @@ class Address:
         self._detour: BrokerUri | None = None
         self._max_redirects = max_redirects
         self._redirects = 0
+        self._redirected_at = -math.inf
 
     @classmethod
     async def find(cls, source: UriSource, *, max_redirects: int) -> Address:
@@ -109,10 +115,6 @@ class Address:
         )
         return websocket.as_byte_stream()
 
-    def accepted(self) -> None:
-        """The broker there has accepted us."""
-        self._redirects = 0
-
     def follow(self, error: StructiotError) -> bool:
         """Go where a broker has sent us, if we follow; True when we do.
 
@@ -121,6 +123,9 @@ class Address:
         if not isinstance(error, MqttConnectRefused | MqttGoodbye):
             return False
         target = _target(error.server_reference, self.uri)
+        now = anyio.current_time()
+        if now - self._redirected_at > _SETTLED_S:
+            self._redirects = 0
         if (
             target is None
             or error.code not in _MOVED
@@ -128,6 +133,7 @@ class Address:
         ):
             return False
         self._redirects += 1
+        self._redirected_at = now
         self._detour = target
         if error.code == ReasonCode.SERVER_MOVED:
             self._home = target

@@ -301,7 +301,6 @@ class Link(Leaving):
         except StructiotError as exc:
             connection.end(exc)
             return
-        self.address.accepted()
         if not connack.session_present:
             self.router.release_held()
         elif self.router.is_holding:

@@ -31,7 +31,12 @@ from collections.abc import Callable
 import anyio
 
 from structiot._kit.net.network import LOST
-from structiot.errors import CommandRefused, LinkLost, StructiotError
+from structiot.errors import (
+    CommandRefused,
+    LinkLost,
+    ProtocolViolation,
+    StructiotError,
+)
 from structiot.mqtt.errors import MqttGoodbye
 from structiot.mqtt.wire.flows.flow import MAX_PACKET_ID, Flow
 from structiot.mqtt.wire.messages import RETAIN
@@ -116,8 +121,8 @@ UNRELATED = {
 
 
 def is_broken_off(error: StructiotError | None) -> bool:
-    """Whether it was the peer that has ended a connection."""
-    if isinstance(error, MqttGoodbye):
+    """Whether it was the peer that has ended a connection, by its words or deeds."""
+    if isinstance(error, MqttGoodbye | ProtocolViolation):
         return True
     return isinstance(error, LinkLost) and isinstance(error.__cause__, LOST)
 

@@ -260,7 +260,7 @@ class Router:
         # whose filter fits.
         entries = [
             entry
-            for number in ids
+            for number in dict.fromkeys(ids)
             if (entry := self._by_id.get(number)) is not None
             and matches(entry.request.topic_filter, topic)
         ]

@@ -36,7 +36,7 @@ PAIR_BYTES = 192
 FEW_PAIRS = 8
 # An identifier: the number and its place.
 ID_BYTES = 40
-# Shorter topics are shared by the messages on them, and hardly count.
+# Bytes in memory; smaller topics are shared by the messages on them, and hardly count.
 LONG_TOPIC = 256
 
 
@@ -44,8 +44,9 @@ def message_bytes(message: Message) -> int:
     """Count what a message takes that is kept."""
     topic, properties = message.topic, message.properties
     size = MESSAGE_BYTES + len(message.payload)
-    if len(topic) > LONG_TOPIC:
-        size += getsizeof(topic)
+    topic_bytes = getsizeof(topic)
+    if topic_bytes > LONG_TOPIC:
+        size += topic_bytes
     return size if properties is None else size + properties_bytes(properties)
 
 

@@ -279,3 +279,37 @@ async def test_the_next_process_finds_it_in_the_store_and_gives_it_up(
     async with open_client(broker, **config) as client:
         assert client.restored == []
     assert b"good" in arrived(broker)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"\x40\x03\x00\x01\x7f", b"\x50\x02\x00\x01", b"\x40\x01\x00"],
+    ids=["PUBACK with a reserved code", "PUBREC", "PUBACK without an id"],
+)
+async def test_a_broker_that_breaks_the_protocol_over_a_message(broker, answer: bytes):
+    broker.keeps_sessions = True
+
+    def rule(connection: FakeConnection, packet: Message) -> Answers:
+        if packet.payload != b"bad":
+            return broker.usual(packet)
+        bad = answer[:2] + packet.packet_id.to_bytes(2, "big")[: answer[1]] + answer[4:]
+        return (bad,)  # type: ignore[return-value]
+
+    broker.answer(Message, rule)
+    async with open_client(broker, protocol="5.0", **lasting()) as client:
+        with pytest.raises(CommandRefused, match="protocol"), anyio.fail_after(120):
+            await client.publish("t", b"bad", qos=1)
+        with anyio.fail_after(60):
+            await client.publish("t", b"good", qos=1)
+
+
+async def test_a_broker_that_breaks_the_protocol_by_itself_costs_no_message(broker):
+    broker.keeps_sessions = True
+    broker.answer(Message, lambda *_: (b"\x36\x00",))  # QoS 3
+    async with open_client(broker, **lasting()) as client:
+        receipts = [await client.publish_soon("t", one) for one in GOOD]
+        await anyio.sleep(600)
+        broker.oblige()
+        with anyio.fail_after(100):
+            for receipt in receipts:
+                await receipt.wait()

@@ -54,11 +54,13 @@ class Expiring:
     def __init__(self, outgoing: Outgoing) -> None:
         self.flows: list[ExpiringFlow] = []
         self._outgoing = outgoing
+        self._next_at = -math.inf
 
     def watch(self, flow: ExpiringFlow) -> None:
         """Look after a message that was accepted."""
         if flow.stage == WAITING:
             self.flows.append(flow)
+            self._next_at = min(self._next_at, flow.expires_at)
 
     def give_up(self, flow: ExpiringFlow) -> None:
         """End a message that has expired, unless it was sent."""
@@ -66,7 +68,9 @@ class Expiring:
             self._outgoing.withdraw(flow, expired(flow.topic))
 
     def sweep(self, now: float) -> None:
-        """Give up what has expired, and shorten the life of the others."""
+        """Give up what has expired; shorten the life of the others, by whole seconds."""
+        if now < self._next_at:
+            return
         flows, self.flows = self.flows, []
         for flow in flows:
             if flow.stage != WAITING:
@@ -75,6 +79,8 @@ class Expiring:
                 self.flows.append(flow)
             else:
                 self.give_up(flow)
+        ends = (flow.expires_at for flow in self.flows)
+        self._next_at = min(now + 1.0, min(ends, default=math.inf))
 
 
 def left_of(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from sys import getsizeof
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
@@ -146,7 +147,7 @@ class Incoming:
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
         size = MESSAGE_BYTES + len(message.payload)
-        if message.properties is not None or len(message.topic) > LONG_TOPIC:
+        if message.properties is not None or getsizeof(message.topic) > LONG_TOPIC:
             size = message_bytes(message)
         self.held_bytes += size
         message.receipt = ack = Ack(message, packet_id, qos, size)
@@ -218,15 +219,17 @@ class Incoming:
         ack.size = 0
         if self._open.get(ack.packet_id) is ack:
             del self._open[ack.packet_id]
-        if ack in self._queue:
-            self._queue.remove(ack)
+        if ack.is_queued:
+            # Its place goes when it is the first: there may be thousands.
             ack.is_queued = False
             self._flush(out)
 
     def _flush(self, out: bytearray) -> None:
         queue = self._queue
-        while queue and (ack := queue[0]).is_settled:
+        while queue and ((ack := queue[0]).is_settled or not ack.is_queued):
             queue.popleft()
+            if not ack.is_queued:
+                continue
             packet_id = ack.packet_id
             del self._open[packet_id]
             if ack.reason:

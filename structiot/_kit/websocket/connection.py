@@ -197,9 +197,9 @@ class WebSocket:
             raise LinkLost("the websocket ended without a close") from exc
         except LOST as exc:
             raise LinkLost("the websocket's connection is lost") from exc
+        # That was no pause for others if TLS had more of it.
         self._connection.receive_data(data)
         self._events = self._connection.events()
-        self._frames = 0
 
     async def _take_close(self, event: CloseConnection) -> None:
         # Nothing counts after a close.

@@ -143,6 +143,15 @@ def test_json_has_properties_and_what_is_no_text(run, tmp_path):
     assert json.loads(out)["payload"] == '{"x": 1}'
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a": "\\ud800"}'])
+def test_json_that_cannot_be_written_again_is_shown_as_text(run, text: str, tmp_path):
+    (tmp_path / "file").write_text(text)
+    run("pub", "-t", "json/c", "-f", str(tmp_path / "file"), "-r")
+    status, out = run("sub", "-t", "json/c", "-C1", "-F", "%J")
+    assert status == 0
+    assert json.loads(out)["payload"] == text
+
+
 def test_messages_are_left_out_and_erased_on_request(run):
     for name in "abc":
         run("pub", "-t", f"many/{name}", "-m", name, "-r")

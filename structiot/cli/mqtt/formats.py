@@ -178,7 +178,9 @@ def as_json(
 def _parsed(text: str) -> object:
     try:
         value: object = json.loads(text)
-    except ValueError:
+        # It may be nested too deep, or half a surrogate pair, to be written again.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return text
     return value
 

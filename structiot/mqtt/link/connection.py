@@ -292,7 +292,8 @@ class Connection:
             )
 
     def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:
-        if self._opened.is_set():
+        # Who begins with a CONNACK speaks it.
+        if self._opened.is_set() or data.startswith(b"\x20"):
             text = f"{self._peer} broke the protocol: {violation}"
         else:
             who = "an HTTP server" if data.startswith(b"HTTP/") else "something else"

@@ -10,13 +10,14 @@ from functools import partial
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.text import printable
 from structiot.errors import AuthRefused
-from structiot.mqtt.broker.auth import Passwords
 from structiot.mqtt.broker.connection import ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.logins import Logins
+from structiot.mqtt.broker.passwords import Passwords
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.server_state import ServerState
@@ -164,7 +165,9 @@ class Admission:
         identity: Identity | None = None
         try:
             with anyio.fail_after(self._broker.limits.connect_s):
-                identity = await self._authenticators[exchange.method](exchange)
+                found = await self._authenticators[exchange.method](exchange)
+            check_argument("what an authenticator returns", found, Identity)
+            identity = found
         except AuthRefused as exc:
             text = str(exc)
         except TimeoutError:

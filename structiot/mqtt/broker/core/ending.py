@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
@@ -15,6 +14,7 @@ from structiot.mqtt.broker.core.work import (
     SESSION,
     Job,
 )
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode

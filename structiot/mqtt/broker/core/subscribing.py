@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
 from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import subscription_bytes
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,

@@ -213,3 +213,29 @@ def test_a_user_that_cannot_be_is_named(
     given = [argument.format(password_file) for argument in arguments]
     assert run_program(["mqtt", "passwd", *given]) == 2
     assert given[-1] in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("passwd users ann", "give it on stdin, with --stdin"),
+        ("pub -t a -m x -u ann -P -", "put it into $STRUCTIOT_MQTT_PASSWORD"),
+    ],
+)
+def test_where_there_is_no_terminal_nobody_is_asked_for_a_password(
+    tmp_path: Path, command: str, said: str
+):
+    done = subprocess.run(
+        program("mqtt", *command.split()),
+        input="her word\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert said in done.stderr
+    assert "Warning" not in done.stderr
+    assert "her word" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -26,7 +26,7 @@ from blockbuster import BlockBuster
 import structiot
 from structiot import Environment, open_mqttclient
 from structiot.devices import SYSTEM_ENVIRONMENT
-from structiot.mqtt.broker import Passwords, hash_password, open_broker
+from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
 from structiot.sim import sim_maxsmart_fleet
 from structiot.testing import MemoryNetwork
 from tests._support.documents import PAGES, Block, blocks, docstring_examples
@@ -139,6 +139,21 @@ def test_python_that_is_included_is_run_elsewhere(page: Path):
     for path in included:
         where = (page.parent / path).resolve().relative_to(ROOT)
         assert where.parts[0] in {"examples", "tests"}
+
+
+def test_the_permissions_of_the_page_are_a_file_that_a_broker_takes(tmp_path: Path):
+    (block,) = (one for one in blocks("toml") if one.path.name == "run_a_broker.md")
+    path = tmp_path / "permissions.toml"
+    path.write_text(block.text)
+    permissions = Permissions.read(path)
+    assert permissions.may_subscribe(None, "c", "sensors/#")
+    assert permissions.may_publish("bob", "c", "users/bob/lamp")
+    assert not permissions.may_publish("bob", "c", "users/ann/lamp")
+    assert not permissions.may_publish(None, "c", "users/lamp")
+    assert permissions.may_publish("sensor", "attic", "sensors/attic/power")
+    assert not permissions.may_publish("sensor", "attic", "sensors/cellar/power")
+    assert permissions.may_subscribe("ann", "c", "$SYS/#")
+    assert not permissions.may_subscribe("bob", "c", "$SYS/#")
 
 
 @pytest.mark.parametrize("block", blocks("toml", "json"), ids=str)

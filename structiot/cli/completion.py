@@ -8,10 +8,12 @@ from structiot.cli._common.options import common_options
 
 __all__ = ["completion"]
 
+# A new shell may not know the virtual environment that the program is in.
+_IF_THERE = "command -v structiot >/dev/null"
 _LINES = {
-    "bash": 'eval "$(_STRUCTIOT_COMPLETE=bash_source structiot)"',
-    "zsh": 'eval "$(_STRUCTIOT_COMPLETE=zsh_source structiot)"',
-    "fish": "_STRUCTIOT_COMPLETE=fish_source structiot | source",
+    "bash": f'{_IF_THERE} && eval "$(_STRUCTIOT_COMPLETE=bash_source structiot)"',
+    "zsh": f'{_IF_THERE} && eval "$(_STRUCTIOT_COMPLETE=zsh_source structiot)"',
+    "fish": f"{_IF_THERE}; and _STRUCTIOT_COMPLETE=fish_source structiot | source",
 }
 
 
@@ -21,6 +23,8 @@ _LINES = {
 def completion(shell: str) -> None:
     """Print the line that completes commands and options in SHELL.
 
-    Put it into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.
+    Put it into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Where the program is
+    not found it does nothing: if it is in a virtual environment, run the line after
+    activating that.
     """
     click.echo(_LINES[shell])

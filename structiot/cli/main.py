@@ -5,7 +5,7 @@
 | 0 | done, or ended by the first SIGINT or SIGTERM where a command runs until then |
 | 1 | it failed; one line on standard error says why |
 | 2 | the arguments or the configuration are wrong |
-| 130 | interrupted |
+| 130 | interrupted; a command that runs until then, by a second signal |
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import anyio
 import asyncclick as click
@@ -28,6 +29,8 @@ PROGRAM = "structiot"
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
+# How alike a name is that is proposed for another, at least.
+_CLOSE = 0.7
 
 
 @click.group(
@@ -75,7 +78,7 @@ def _status_of(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
         case click.ClickException():
-            error.show()
+            _with_close_names(error).show()
             return error.exit_code
         case BrokenPipeError():
             _let_go_of_output()
@@ -83,6 +86,16 @@ def _status_of(error: BaseException) -> int:
     for line in _lines_of(error):
         _say(line)
     return MISUSED if isinstance(error, ConfigError | UsageError) else FAILED
+
+
+def _with_close_names(error: click.ClickException) -> click.ClickException:
+    """Leave out of what is proposed for an option what only shares its dashes."""
+    if not isinstance(error, click.NoSuchOption):
+        return error
+    names = {name.lstrip("-"): name for name in error.possibilities or ()}
+    close = get_close_matches(error.option_name.lstrip("-"), names, cutoff=_CLOSE)
+    found = [names[name] for name in close]
+    return click.NoSuchOption(error.option_name, possibilities=found, ctx=error.ctx)
 
 
 def _lines_of(error: BaseException) -> list[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pkgutil
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,6 +87,23 @@ def test_an_unknown_command_is_a_wrong_use(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "No such command 'rum'" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--foo", "'--foo'.\n"),
+        ("--topik", "'--topik'. Did you mean '--topic'?\n"),
+        ("--x", "'--x'.\n"),
+    ],
+)
+def test_for_an_unknown_option_only_what_is_alike_is_proposed(
+    capsys, option: str, said: str
+):
+    assert run_program(["mqtt", "sub", option]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Usage: structiot mqtt sub")
+    assert shown.replace("(", "").replace(")", "").endswith(f"option {said}")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +207,52 @@ def test_a_reader_that_goes_away_is_no_traceback():
 def test_a_shell_is_told_how_to_complete(capsys, shell: str):
     assert run_program(["completion", shell]) == 0
     assert f"_STRUCTIOT_COMPLETE={shell}_source structiot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_for_a_shell_says_nothing_where_there_is_no_program(
+    capsys, tmp_path, shell: str
+):
+    assert run_program(["completion", shell]) == 0
+    path = shutil.which(shell)
+    if path is None:
+        # The line for fish is written with the same guard as that for bash.
+        assert capsys.readouterr().out.startswith("command -v structiot >/dev/null")
+        return
+    done = subprocess.run(
+        [path, "-c", capsys.readouterr().out],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout + done.stderr == ""
+
+
+LONG_COMMANDS = {
+    "mqtt broker -p0": "listening at",
+    "sim maxsmart --http-port 0 --udp-port 0": "127.0.0.2",
+    "demo --devices 1": "watch it",
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", LONG_COMMANDS)
+def test_what_runs_until_it_is_ended_ends_with_0(command: str, number: signal.Signals):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "structiot", *command.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        text=True,
+    )
+    assert process.stdout is not None
+    while LONG_COMMANDS[command] not in (line := process.stdout.readline()):
+        assert line, process.communicate()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=15)
+    assert (process.returncode, "Traceback" in said) == (0, False), said
 
 
 def test_completion_knows_commands_and_options(tmp_path):

@@ -168,11 +168,20 @@ def test_overlapping_filters_print_a_message_once(run):
     assert out == b"x\n"
 
 
-def test_the_topic_may_stand_in_the_url(broker: BrokerProcess, capfdbinary):
-    url = f"{broker.uri}/url/a%20b"
+@pytest.mark.parametrize("topic", ["url/a%20b", "url/a b", "url/?a=b&c", "url//"])
+def test_the_topic_may_stand_in_the_url(broker: BrokerProcess, capfdbinary, topic: str):
+    url = f"{broker.uri}/{topic}"
     assert run_program(["mqtt", "pub", "-L", url, "-m", "x", "-r"]) == 0
     assert run_program(["mqtt", "sub", "-L", url, "-C1", "-F", "%t"]) == 0
-    assert capfdbinary.readouterr().out == b"url/a b\n"
+    assert capfdbinary.readouterr().out == f"{topic}\n".encode()
+
+
+def test_a_filter_may_stand_in_the_url(run, broker: BrokerProcess, capfdbinary):
+    run("pub", "-t", "filter/a/b", "-m", "x", "-r")
+    for topic in ("filter/#", "filter/+/b"):
+        url = f"{broker.uri}/{topic}"
+        assert run_program(["mqtt", "sub", "-L", url, "-C1", "-F", "%t"]) == 0
+        assert capfdbinary.readouterr().out == b"filter/a/b\n"
 
 
 def test_a_kept_session_waits_for_its_client(run):

@@ -149,9 +149,13 @@ def test_settings_that_cannot_work_are_named(capfd, options: list[str], said: st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("\udcff", "utf-8"),
         ("[[permission]]\nnonsense\n", "line 2"),
-        ("[other]\n", "no [[permission]]"),
-        ("[[permission]]\n[other]\n", "unknown table"),
+        ("", "no table [[permission]]"),
+        ("[[permission]]\n[other]\n", "called [[permission]], not 'other'"),
+        ("[[permissions]]\n", "called [[permission]], not 'permissions'"),
+        ("permission = 5\n", "no table [[permission]]"),
+        ("permission = [5]\n", "a permission is a table"),
         ('[[permission]]\nread = "x"\n', "has no 'read'"),
         ('[[permission]]\npublish = "x"\n', "list"),
         ('[[permission]]\npublish = ["a#"]\n', "a#"),
@@ -161,9 +165,30 @@ def test_permissions_that_are_none_are_named(
     capfd, tmp_path: Path, text: str, said: str
 ):
     file = tmp_path / "permissions.toml"
-    file.write_text(text)
+    file.write_text(text, errors="surrogateescape")
     assert run_program(["mqtt", "broker", "-p0", f"--permissions={file}"]) == 2
-    assert said in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_it_says_who_comes_and_goes_and_what_is_refused(
+    start: StartBroker, tmp_path: Path
+):
+    permissions = tmp_path / "permissions.toml"
+    permissions.write_text('[[permission]]\npublish = ["a/#"]\n')
+    broker = start("-v", f"--permissions={permissions}")
+    assert pub(broker, "-i", "attic", "-ta/x", "-mx") == 0
+    for topic in ("b/x", "b/y", "\N{ESCAPE}[31m"):
+        # Nobody tells a publisher of QoS 0.
+        assert pub(broker, "-i", "attic", "-t", topic, "-mx") == 0
+    run_program(["mqtt", "sub", f"-p{broker.port}", "-icellar", "-tb", "-E"])
+    said = broker.stop()
+    assert "client 'attic' at 127.0.0.1 is connected: user None" in said
+    assert "client 'attic' at 127.0.0.1 has left" in said
+    assert said.count("client 'attic' of user None may not publish to 'b/") == 1
+    assert r"publish to '\x1b[31m': not authorized" in said
+    assert "client 'cellar' of user None may not subscribe 'b': not authorized" in said
 
 
 def test_a_password_file_is_edited_line_by_line(password_file: Path, monkeypatch):
@@ -188,3 +213,29 @@ def test_a_user_that_cannot_be_is_named(
     given = [argument.format(password_file) for argument in arguments]
     assert run_program(["mqtt", "passwd", *given]) == 2
     assert given[-1] in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("passwd users ann", "give it on stdin, with --stdin"),
+        ("pub -t a -m x -u ann -P -", "put it into $STRUCTIOT_MQTT_PASSWORD"),
+    ],
+)
+def test_where_there_is_no_terminal_nobody_is_asked_for_a_password(
+    tmp_path: Path, command: str, said: str
+):
+    done = subprocess.run(
+        program("mqtt", *command.split()),
+        input="her word\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert said in done.stderr
+    assert "Warning" not in done.stderr
+    assert "her word" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

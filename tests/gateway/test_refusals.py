@@ -20,7 +20,7 @@ from structiot.gateway.drivers import with_driver
 from structiot.model import DeviceInfo, Sensor, Switch
 from structiot.mqtt import Message, ReasonCode
 from structiot.mqtt.broker import BrokerLimits, Permission
-from structiot.mqtt.broker.auth import Permissions
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import Puback
 from tests._support.fake_broker import FakeConnection, fake_broker
 from tests.gateway.memory_house import House, followed, of_kind, retained

@@ -13,11 +13,14 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.net.network import LOST
+from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.sockets import SocketStream
-from structiot.errors import StructiotError, UsageError
+from structiot._kit.text import error_text
+from structiot.errors import LinkLost, StructiotError, UsageError
 
 if TYPE_CHECKING:
+    import ssl
+
     from structiot._kit.net.serving import ClientServer, Endpoint
 
 __all__ = ["ClientStream"]
@@ -91,12 +94,7 @@ class ClientStream:
         try:
             with self._handling:
                 if endpoint.ssl_context is not None:
-                    self.stream = await TLSStream.wrap(
-                        self.stream,
-                        server_side=True,
-                        ssl_context=endpoint.ssl_context,
-                        standard_compatible=False,
-                    )
+                    self.stream = await self._encrypted(endpoint.ssl_context)
                 if endpoint.upgrade is not None:
                     self.stream = await endpoint.upgrade(self.stream)
                 if isinstance(self.stream, SocketStream):
@@ -106,8 +104,10 @@ class ClientStream:
                 text = "client %s did not say who it is within %g s"
                 log.info(text, self.host, limits.first_words_s)
             await self._say_goodbye()
-        except (StructiotError, *LOST) as exc:
-            log.info("client %s: %s", self.host, exc)
+        except StructiotError as exc:
+            log.info("client %s: %s", self.host, error_text(exc))
+        except LOST as exc:
+            log.info("client %s: %s", self.host, reason_of(exc))
         # One client's trouble; everybody else goes on.
         except Exception:
             log.exception("client %s is cut off", self.host)
@@ -115,6 +115,20 @@ class ClientStream:
             self.abort()
             self.on_drained = _nothing
             await anyio.aclose_forcefully(self.stream)
+
+    async def _encrypted(self, context: ssl.SSLContext) -> ByteStream:
+        try:
+            return await TLSStream.wrap(
+                self.stream,
+                server_side=True,
+                ssl_context=context,
+                standard_compatible=False,
+            )
+        except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+            raise LinkLost(
+                "it hung up during the TLS handshake; perhaps it does not trust the "
+                "certificate"
+            ) from exc
 
     def identified(self) -> None:
         """The client has said who it is: from now on it has all the time."""

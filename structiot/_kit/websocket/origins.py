@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from structiot._kit.arguments import check_items
 from structiot.errors import ConfigError
 
 __all__ = ["Origins"]
@@ -32,9 +33,12 @@ class Origins:
 
     Raises:
         ConfigError: One that no browser could name.
+        UsageError: No list of texts.
     """
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
+        write = '["https://house.example"]'
+        check_items("allowed_origins", allowed, str, write=write)
         self._allows_any = _ANY in allowed
         self._allows_opaque = _OPAQUE in allowed
         self._allowed = {

@@ -95,7 +95,7 @@ def show_pairs(pairs: Mapping[str, object]) -> None:
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Make a table; figures stand at the right, None is a dash."""
+    """Make a table; figures stand at the right, None is a dash, True is `yes`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     body = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
@@ -117,6 +117,8 @@ def _print(table: Table) -> None:
 def _cell(value: object) -> Text:
     if isinstance(value, Text):
         return value
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
     # Names come from devices: brackets in them are no markup.
     return Text("-" if value is None else str(value))
 

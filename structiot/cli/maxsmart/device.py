@@ -1,8 +1,7 @@
-"""What all commands for one device share: how it is opened, and its ports."""
+"""What all commands for one device share: how it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 import asyncclick as click
@@ -10,17 +9,13 @@ import asyncclick as click
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import Decorator
 from structiot.cli._common.output import members
-from structiot.cli.maxsmart.complete import complete_host, complete_port
+from structiot.cli.maxsmart.complete import complete_host
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
-from structiot.maxsmart.info import check_port
 from structiot.model import Reading
 
 __all__ = [
     "by_port",
     "http_port_option",
-    "one_port",
-    "ports_argument",
-    "ports_meant",
     "strip_command",
     "try_anyway",
     "udp_port_option",
@@ -44,15 +39,6 @@ _timeout_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
     help="Longest wait for the device to answer, in seconds.",
-)
-_port = click.IntRange(0, 64)
-one_port: Decorator = click.argument("port", type=_port, shell_complete=complete_port)
-ports_argument: Decorator = click.argument(
-    "ports",
-    metavar="[PORT]...",
-    nargs=-1,
-    type=_port,
-    shell_complete=complete_port,
 )
 
 
@@ -99,16 +85,3 @@ def by_port(reading: Reading) -> dict[str, object]:
     """Give the JSON of a reading, in which the channel is called a port."""
     found = members(reading)
     return {"port" if name == "channel" else name: found[name] for name in found}
-
-
-def ports_meant(strip: MaxSmartStrip, ports: Sequence[int]) -> list[int]:
-    """Give the ports of PORT...: all of them for none and for 0, each once.
-
-    Raises:
-        UsageError: One does not exist; so nothing is done to the others either.
-    """
-    for port in ports:
-        check_port(strip.info, port, may_be_all=True)
-    if not ports or 0 in ports:
-        return list(range(1, strip.info.port_count + 1))
-    return list(dict.fromkeys(ports))

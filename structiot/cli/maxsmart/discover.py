@@ -23,7 +23,7 @@ from structiot.maxsmart import DiscoveredMaxSmart, Discovery, discover_maxsmart
 
 __all__ = ["discover"]
 
-_COLUMNS = ("address", "name", "serial", "firmware", "ports", "named")
+_COLUMNS = ("address", "name", "serial", "firmware", "ports", "port names")
 _REFRESH_S = 0.1
 _NOBODY = (
     "no device answers; one in another network, or behind a firewall, may do so if"
@@ -74,7 +74,8 @@ async def discover(
     """Find the devices in the network, or ask the one at HOST who it is.
 
     On a terminal they appear as they answer. As a side effect that cannot be helped,
-    they set their clocks by the question, which holds the right time and zone.
+    they set their clocks by the question, which holds the right time and zone. Port names
+    are those that somebody gave, not those of the factory.
     """
     configure_logging(ctx)
     discovery = discover_maxsmart(

@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncclick as click
 
 from structiot.cli._common.output import figure, show_json, show_table, state_of
-from structiot.cli.maxsmart.device import (
-    by_port,
-    ports_argument,
-    ports_meant,
-    strip_command,
-)
+from structiot.cli.maxsmart.device import by_port, strip_command
+from structiot.cli.maxsmart.ports import ports_argument, ports_meant
 from structiot.maxsmart import MaxSmartStrip
 
 __all__ = ["power"]
@@ -20,7 +16,7 @@ __all__ = ["power"]
 @strip_command()
 @ports_argument
 async def power(
-    strip: MaxSmartStrip, ports: tuple[int, ...], *, wants_json: bool
+    strip: MaxSmartStrip, ports: tuple[str | int, ...], *, wants_json: bool
 ) -> None:
     """Say what PORTs of the device at HOST draw; without any, what all ports do."""
     meant = ports_meant(strip, ports)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import asyncclick as click
 
 from structiot.cli._common.output import show_json, show_pairs
-from structiot.cli.maxsmart.device import one_port, strip_command, try_anyway
+from structiot.cli.maxsmart.device import strip_command, try_anyway
+from structiot.cli.maxsmart.ports import one_port, port_numbers
 from structiot.maxsmart import MaxSmartStrip
 
 __all__ = ["clock", "rename"]
@@ -18,12 +19,13 @@ __all__ = ["clock", "rename"]
 @one_port
 @click.argument("name")
 async def rename(
-    strip: MaxSmartStrip, port: int, name: str, *, wants_json: bool
+    strip: MaxSmartStrip, port: str | int, name: str, *, wants_json: bool
 ) -> None:
     """Call PORT of the device at HOST by NAME; port 0 is the device itself."""
-    shown = await strip.change_port_name(port, name)
+    (number,) = port_numbers(strip, [port])
+    shown = await strip.change_port_name(number, name)
     if wants_json:
-        show_json({"port": port, "name": shown})
+        show_json({"port": number, "name": shown})
     elif shown != name:
         click.echo(f"the device made {shown!r} of it", err=True)
 

@@ -13,13 +13,9 @@ import asyncclick as click
 
 from structiot.cli._common.output import members, show_json
 from structiot.cli.maxsmart.chart import show_chart
-from structiot.cli.maxsmart.device import (
-    ports_argument,
-    ports_meant,
-    strip_command,
-    try_anyway,
-)
+from structiot.cli.maxsmart.device import strip_command, try_anyway
 from structiot.cli.maxsmart.plot import check_plot, write_plot
+from structiot.cli.maxsmart.ports import port_numbers, ports_argument
 from structiot.maxsmart import MaxSmartStrip, StripStatistics
 from structiot.maxsmart.statistics import PeriodName
 
@@ -57,7 +53,7 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
 )
 async def stats(
     strip: MaxSmartStrip,
-    ports: tuple[int, ...],
+    ports: tuple[str | int, ...],
     *,
     period: PeriodName,
     price: float | None,
@@ -69,9 +65,8 @@ async def stats(
 
     Hours, days and months are those of the device's own clock.
     """
-    ports_meant(strip, ports)
     # Here 0 is not each of them but their sum.
-    chosen = list(dict.fromkeys(ports)) or [0]
+    chosen = port_numbers(strip, ports) or [0]
     series = [await strip.get_statistics(port, period) for port in chosen]
     device, names = strip.info.name, ("all ports", *strip.info.port_names)
     if price is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import tomllib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -19,13 +18,7 @@ from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.errors import ConfigError
-from structiot.mqtt.broker import (
-    BrokerLimits,
-    BrokerServer,
-    Passwords,
-    Permission,
-    open_broker,
-)
+from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
 
 __all__ = ["broker"]
 
@@ -54,7 +47,12 @@ _OPTIONS = {
     help="Port on 127.0.0.1; 0 is a free one.",
 )
 @click.option("--password-file", type=_path, help="Who may connect; see passwd.")
-@click.option("--permissions", type=_path, help="Who may use which topics (TOML).")
+@click.option(
+    "--permissions",
+    type=_path,
+    help="Who may use which topics: [[permission]] tables with user, publish and "
+    "subscribe (TOML).",
+)
 @click.option(
     "--allow-anonymous", is_flag=True, help="On this machine no name is needed."
 )
@@ -104,7 +102,8 @@ async def broker(
 ) -> None:
     """Run an MQTT broker (3.1.1 and 5.0) until Ctrl-C.
 
-    Without a password file it serves this machine alone.
+    Without a password file it serves this machine alone. It says who is refused, and
+    why; with -v, who comes and goes, too.
     """
     configure_logging(ctx, usual=logging.INFO)
     if not ctx.meta.get("structiot.verbosity"):
@@ -143,7 +142,7 @@ async def _opened(
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    password_file, certfile = given["password_file"], given["certfile"]
+    certfile = given["certfile"]
     limits = dict(map(_limit, given["limits"]))
     for option, name in (
         ("max_connections", "connections"),
@@ -153,8 +152,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         if given[option] is not None:
             limits[name] = given[option]
     return {
-        "passwords": None if password_file is None else Passwords.read(password_file),
-        "permissions": _permissions(given["permissions"]),
+        "passwords": given["password_file"],
+        "permissions": given["permissions"] or (),
         "allows_anonymous": True if given["allow_anonymous"] else None,
         "limits": BrokerLimits(**limits),
         "ssl_context": None
@@ -184,34 +183,3 @@ def _context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_certificate(context, certfile, keyfile, password)
     return context
-
-
-def _permissions(file: Path | None) -> list[Permission]:
-    """Read `[[permission]]` tables with `user`, `publish` and `subscribe`."""
-    if file is None:
-        return []
-    try:
-        tables = tomllib.loads(file.read_text("utf-8"))
-        entries = tables.pop("permission")
-        if tables:
-            raise ConfigError(f"{file}: unknown table {next(iter(tables))!r}")
-        return [_permission(file, entry) for entry in entries]
-    except OSError as exc:
-        raise ConfigError(f"cannot read {file}: {exc.strerror}") from exc
-    except KeyError:
-        raise ConfigError(f"{file} has no [[permission]]") from None
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{file}: {exc}") from exc
-
-
-def _permission(file: Path, entry: dict[str, Any]) -> Permission:
-    unknown = set(entry) - {"user", "publish", "subscribe"}
-    if unknown:
-        raise ConfigError(f"{file}: a permission has no {min(unknown)!r}")
-    for name in ("publish", "subscribe"):
-        filters = entry.get(name, [])
-        if not isinstance(filters, list) or not all(
-            isinstance(one, str) for one in filters
-        ):
-            raise ConfigError(f"{file}: {name} is a list of topic filters")
-    return Permission(**entry)

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import asyncclick as click
 
+from structiot.cli._common.asking import at_a_terminal
 from structiot.cli._common.options import common_options
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import Passwords, hash_password
@@ -35,9 +36,10 @@ async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> N
         line = await anyio.to_thread.run_sync(sys.stdin.readline)
         password = line.rstrip("\r\n")
     else:
-        password = await click.prompt(
-            "Password", hide_input=True, confirmation_prompt=True
-        )
+        with at_a_terminal("give it on stdin, with --stdin"):
+            password = await click.prompt(
+                "Password", hide_input=True, confirmation_prompt=True
+            )
     await anyio.to_thread.run_sync(_edit, file, user, password)
 
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import asyncclick as click
 
+from structiot.cli._common.asking import at_a_terminal
 from structiot.cli.mqtt.properties import properties_of
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 from structiot.mqtt.wire.properties import WillProperties
@@ -119,7 +120,8 @@ def target_of(
     if given["is_lasting"] and not client_id:
         raise click.UsageError("-c keeps a session under an id: give it by -i")
     if password == "-":  # noqa: S105 - no password, but the wish to be asked
-        password = getpass.getpass()
+        with at_a_terminal("put it into $STRUCTIOT_MQTT_PASSWORD"):
+            password = getpass.getpass()
     by_packet = properties_of(properties, publishes=publishes)
     return Target(
         uri=uri,
@@ -143,11 +145,15 @@ def _uri(host: str, port: int | None, *, is_tls: bool) -> str:
 
 
 def _without_topic(url: str) -> tuple[str, str | None]:
-    """Take the topic from a URL; the path of a websocket or a socket is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"mqtt", "mqtts"}:
+    """Take the topic from a URL; the path of a websocket or a socket is none.
+
+    As for mosquitto_sub it is all that stands behind the host, as it stands there.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in {"mqtt", "mqtts"}:
         return url, None
-    return parts._replace(path="").geturl(), unquote(parts.path[1:]) or None
+    place, _, topic = rest.partition("/")
+    return f"{scheme}://{place}", topic or None
 
 
 def _config(

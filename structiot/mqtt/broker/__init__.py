@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.auth import (
-    Passwords,
-    Permission,
-    Permissions,
-    hash_password,
-)
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
+from structiot.mqtt.broker.passwords import Passwords, hash_password
+from structiot.mqtt.broker.permissions import Permission, Permissions
 from structiot.mqtt.broker.server import BrokerServer, open_broker
 
 __all__ = [

@@ -10,13 +10,14 @@ from functools import partial
 
 import anyio
 
-from structiot._kit.text import printable
+from structiot._kit.arguments import check_argument
+from structiot._kit.text import error_text
 from structiot.errors import AuthRefused
-from structiot.mqtt.broker.auth import Passwords
 from structiot.mqtt.broker.connection import ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.logins import Logins
+from structiot.mqtt.broker.passwords import Passwords
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.server_state import ServerState
@@ -62,13 +63,13 @@ class Admission:
         method = connect.properties.authentication_method
         if method is not None:
             if method not in self._authenticators:
-                self._refuse(client, ReasonCode.BAD_AUTHENTICATION_METHOD)
+                self._broker.refuse(client, ReasonCode.BAD_AUTHENTICATION_METHOD)
             else:
                 self._begin(client, connect, connect.properties.authentication_data)
             return
         reason = await self._refusal(client, connect)
         if reason is not None:
-            self._refuse(client, reason)
+            self._broker.refuse(client, reason)
         else:
             self._accept(client, connect, Identity(username=connect.username))
 
@@ -88,14 +89,6 @@ class Admission:
             partial(logins.check, client.peer, connect.username, password)
         )
         return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
-
-    def _refuse(
-        self, client: ClientConnection, reason: ReasonCode, text: str | None = None
-    ) -> None:
-        connect = client.protocol.connect
-        name = printable(connect.client_id) if connect is not None else ""
-        _log.info("client %r at %s refused: %s", name, client.peer, text or reason.text)
-        self._broker.refuse(client, reason, text)
 
     def _accept(
         self, client: ClientConnection, connect: Connect, identity: Identity
@@ -164,9 +157,11 @@ class Admission:
         identity: Identity | None = None
         try:
             with anyio.fail_after(self._broker.limits.connect_s):
-                identity = await self._authenticators[exchange.method](exchange)
+                found = await self._authenticators[exchange.method](exchange)
+            check_argument("what an authenticator returns", found, Identity)
+            identity = found
         except AuthRefused as exc:
-            text = str(exc)
+            text = error_text(exc)
         except TimeoutError:
             text = "the authentication took too long"
         # A callback's fault costs the client that called, nobody else.
@@ -177,7 +172,7 @@ class Admission:
         session, connect = client.session, client.protocol.connect
         if not exchange.is_repeated:
             if identity is None:
-                self._refuse(client, reason, text)
+                self._broker.refuse(client, reason, text)
             elif connect is not None:
                 self._accept(client, connect, identity)
         elif session is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from structiot._kit.arguments import check_argument
 from structiot.errors import ConfigError
 from structiot.mqtt.wire.codec import SMALLEST_FIRST_BYTES
 
@@ -17,6 +18,10 @@ MAY_BE_ZERO = {"topic_alias_maximum"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerLimits:
     """Everything a client could have too much of.
+
+    Raises:
+        ConfigError: A limit that cannot be.
+        UsageError: A limit of another class, such as a number as text.
 
     Attributes:
         connections: Clients at once.
@@ -84,10 +89,12 @@ class BrokerLimits:
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
-            value = getattr(self, name)
+            value, usual = getattr(self, name), self.__dataclass_fields__[name].default
+            check_argument(f"the broker's limit {name}", value, type(usual))
             if isinstance(value, bool | str) or value > 0:
                 continue
-            if value < 0 or name not in MAY_BE_ZERO:
+            # Written so that NaN is refused, too.
+            if not value >= 0 or name not in MAY_BE_ZERO:
                 raise ConfigError(f"the broker's limit {name} is above 0, not {value}")
         for name, most in (
             ("packet_bytes", LARGEST_PACKET_BYTES),

@@ -20,6 +20,8 @@ from typing import TypeAlias
 
 import anyio
 
+from structiot._kit.arguments import check_argument
+
 __all__ = ["AuthExchange", "Authenticator", "Identity"]
 
 
@@ -30,10 +32,17 @@ class Identity:
     Attributes:
         username: The name that permissions know; None for nobody in particular.
         data: What the client gets with the news.
+
+    Raises:
+        UsageError: A name that is no text, or data that is not bytes.
     """
 
     username: str | None = None
     data: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_argument("username", self.username, str, None)
+        check_argument("data", self.data, bytes, None)
 
 
 class AuthExchange:
@@ -85,7 +94,11 @@ class AuthExchange:
 
         Returns:
             The data of the answer, None if there was none.
+
+        Raises:
+            UsageError: Data that is not bytes.
         """
+        check_argument("data", data, bytes, None)
         self._answered = answered = anyio.Event()
         self._send(data)
         await answered.wait()

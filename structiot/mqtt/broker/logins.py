@@ -14,7 +14,7 @@ from collections import deque
 
 import anyio
 
-from structiot.mqtt.broker.auth import Passwords
+from structiot.mqtt.broker.passwords import Passwords
 
 __all__ = ["Logins"]
 

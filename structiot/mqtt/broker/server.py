@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import is_loopback
@@ -21,12 +22,15 @@ from structiot._kit.net.serving import Endpoint, ServingLimits, serve_clients
 from structiot._kit.websocket import Origins, accept_websocket
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.broker.admission import Admission
-from structiot.mqtt.broker.auth import Passwords, Permission, Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
+from structiot.mqtt.broker.passwords import Passwords
+from structiot.mqtt.broker.permissions import Permission, Permissions
 from structiot.mqtt.broker.store_writer import open_store
+from structiot.mqtt.client.arguments import checked_qos, name_of
+from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
@@ -35,6 +39,10 @@ __all__ = ["BrokerServer", "open_broker"]
 
 # Read once at import: it looks into files, which no event loop should wait for.
 _VERSION = f"structiot {version_of('structiot')}"
+
+# A PUBLISH ends at 268,435,455 bytes, its topic and properties included.
+LARGEST_PAYLOAD_BYTES = 268_369_000
+_CODEC = NoopCodec()
 
 # What is still done at the end, of what had been left to do.
 LAST_PORTION = 500_000
@@ -79,17 +87,39 @@ class BrokerServer:
         ]
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+        self,
+        topic: str | Sequence[str],
+        payload: bytes | str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
     ) -> int:
-        """Publish from inside; give the number of subscribers it goes to.
+        """Publish from inside; a plain function: nothing waits, there is no `await`.
+
+        Args:
+            topic: Topic name, or its levels.
+            payload: Bytes, or a text, which goes as UTF-8; 268,369,000 bytes at most.
+            qos: 0, 1 or 2.
+            retain: Whether the broker keeps it for later subscribers.
+
+        Returns:
+            The number of subscribers it goes to.
 
         Raises:
-            UsageError: No QoS, or no topic name that can be published.
+            UsageError: A topic, payload, QoS or `retain` that cannot be published.
         """
-        fault = name_fault(topic)
+        name = name_of(topic)
+        fault = name_fault(name)
         if fault is not None:
-            raise UsageError(f"topic name {topic[:64]!r} {fault}")
-        message = Message(topic, payload, qos=qos, retain=retain)
+            raise UsageError(f"topic name {name[:64]!r} {fault}")
+        check_argument("retain", retain, bool)
+        try:
+            content = _CODEC.encode(payload)
+        except (TypeError, ValueError) as exc:
+            raise UsageError(f"cannot encode the payload: {exc}") from exc
+        if len(content) > LARGEST_PAYLOAD_BYTES:
+            raise UsageError(f"a payload of {len(content)} bytes is more than MQTT has")
+        message = Message(name, content, qos=checked_qos(qos), retain=retain)
         number = self.core.publish(message, anyio.current_time())
         self._context.flush()
         return number
@@ -157,9 +187,9 @@ class BrokerServer:
 @asynccontextmanager
 async def open_broker(
     *listen: str,
-    passwords: Passwords | None = None,
+    passwords: Passwords | str | Path | None = None,
     authenticators: Mapping[str, Authenticator] | None = None,
-    permissions: Sequence[Permission] = (),
+    permissions: Sequence[Permission] | str | Path = (),
     allows_anonymous: bool | None = None,
     limits: BrokerLimits | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -175,10 +205,12 @@ async def open_broker(
     Args:
         listen: Addresses such as `mqtt://127.0.0.1:1883`, `mqtts://`, `ws://` or
             `wss://`; port 0 takes a free one. By default `mqtt://127.0.0.1:1883`.
-        passwords: Who may connect; without, only clients on this machine may.
+        passwords: Who may connect, or the path of a password file; without, only
+            clients on this machine may.
         authenticators: Callbacks by method, for clients of 5.0 with enhanced
             authentication.
-        permissions: What users may publish and subscribe; everything without.
+        permissions: What users may publish and subscribe, or the path of a file with
+            `[[permission]]` tables; everything without.
         allows_anonymous: Whether clients on this machine need no name; by default
             only when there are neither passwords nor authenticators.
         limits: What clients may have.
@@ -197,19 +229,28 @@ async def open_broker(
     Raises:
         ConfigError: An address that cannot be, `mqtts` without a certificate, an
             address beyond this machine without passwords or authenticators, an
-            origin that is none, or a store that cannot be used.
+            origin that is none, or a file or a store that cannot be used.
         ConnectFailed: An address cannot be bound.
+        UsageError: An argument of another class.
     """
-    is_open_to_all = passwords is None and not authenticators
+    check_argument("allows_anonymous", allows_anonymous, bool, None)
+    check_argument("limits", limits, BrokerLimits, None, write="BrokerLimits(queued=9)")
+    check_argument("store", store, str, Path, None)
+    check_argument("environment", environment, Environment)
+    methods = _methods(authenticators)
+    interval_s = _interval_s(sys_interval_s)
+    passwords = await _passwords_of(passwords)
+    rules = await _rules_of(permissions)
+    is_open_to_all = passwords is None and not methods
     uris = _addresses(listen, is_open_to_all=is_open_to_all, context=ssl_context)
     origins = Origins(allowed_origins)
-    core = Broker(limits or BrokerLimits(), Permissions(permissions))
+    core = Broker(limits or BrokerLimits(), rules)
     if allows_anonymous is None:
         allows_anonymous = is_open_to_all
     admission = Admission(
         core,
         passwords=passwords,
-        authenticators=authenticators or {},
+        authenticators=methods,
         allows_anonymous=allows_anonymous,
     )
     async with AsyncExitStack() as stack:
@@ -239,9 +280,44 @@ async def open_broker(
         )
         for uri, (host, port) in zip(uris, clients.addresses, strict=True):
             server.uris.append(str(replace(uri, host=host, port=port)))
-        tg.start_soon(server.keep_time, sys_interval_s)
+        tg.start_soon(server.keep_time, interval_s)
         tg.start_soon(server.work_off)
         yield server
+
+
+async def _passwords_of(given: Passwords | str | Path | None) -> Passwords | None:
+    kinds = (Passwords, str, Path, None)
+    write = 'Passwords({"ann": hash_password("her word")})'
+    check_argument("passwords", given, *kinds, write=write)
+    if isinstance(given, str | Path):
+        return await anyio.to_thread.run_sync(Passwords.read, given)
+    return given
+
+
+async def _rules_of(given: Sequence[Permission] | str | Path) -> Permissions:
+    if isinstance(given, str | Path):
+        return await anyio.to_thread.run_sync(Permissions.read, given)
+    return Permissions(given)
+
+
+def _methods(
+    authenticators: Mapping[str, Authenticator] | None,
+) -> dict[str, Authenticator]:
+    write = '{"TOKEN": token}, with `async def token(exchange)`'
+    check_argument("authenticators", authenticators, Mapping, None, write=write)
+    methods = dict(authenticators or {})
+    for name, authenticator in methods.items():
+        check_argument("the name of a method", name, str, write=write)
+        if not callable(authenticator):
+            raise UsageError(f"authenticators are callbacks by method; write {write}")
+    return methods
+
+
+def _interval_s(given: float | None) -> float | None:
+    check_argument("sys_interval_s", given, float, None)
+    if given is not None and not given > 0:
+        raise UsageError(f"sys_interval_s is above 0, or None for never, not {given}")
+    return given
 
 
 def _endpoint(
@@ -270,6 +346,8 @@ def _endpoint(
 def _addresses(
     listen: Sequence[str], *, is_open_to_all: bool, context: ssl.SSLContext | None
 ) -> list[BrokerUri]:
+    check_items("listen", listen, str, write="'mqtt://127.0.0.1:1883'")
+    check_argument("ssl_context", context, ssl.SSLContext, None)
     uris = [
         parse_uri(text, may_be_any_port=True)
         for text in listen or ("mqtt://127.0.0.1:1883",)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.memory import BROADCAST
@@ -51,7 +52,11 @@ async def sim_maxsmart_broadcast(
 
     Raises:
         ConnectFailed: The broadcast address cannot be bound.
+        UsageError: No list of strips.
     """
+    check_items("sims", sims, MaxSmartSim)
+    check_argument("udp_port", udp_port, int)
+    check_argument("environment", environment, Environment)
     async with (
         environment.network.open_udp(BROADCAST, udp_port) as udp,
         service_group() as tasks,
@@ -102,13 +107,23 @@ async def sim_maxsmart_fleet(
 
     Raises:
         ConnectFailed: An address or a port cannot be bound.
-        UsageError: No strips, or no such family.
+        UsageError: No strips, no such family, or an argument that cannot be.
     """
+    check_argument("count", count, int)
+    check_items("names", names, str, write='names=["Kitchen"]')
+    check_argument("seed", seed, int)
+    check_argument("clock", clock, SimClock, None)
+    check_argument("broadcast", broadcast, bool, None)
+    check_argument("environment", environment, Environment)
     if count < 1:
         message = f"a fleet has at least one strip, not {count}"
         raise UsageError(message)
-    families = [family] if isinstance(family, Family | str) else list(family)
-    first = ipaddress.ip_address(first_host)
+    families = [family] if isinstance(family, Family | str) else family
+    check_items("family", families, Family, str)
+    try:
+        first = ipaddress.ip_address(first_host)
+    except ValueError:
+        raise UsageError(f"first_host is no address: {first_host!r:.100}") from None
     clock = SimClock(environment.now_utc()) if clock is None else clock
     async with AsyncExitStack() as stack:
         sims = [

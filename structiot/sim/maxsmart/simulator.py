@@ -13,6 +13,7 @@ from typing import ClassVar
 import anyio
 from anyio.abc import TaskGroup
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
@@ -300,8 +301,23 @@ async def sim_maxsmart(
 
     Raises:
         ConnectFailed: The address or a port cannot be bound.
-        UsageError: No such family, or a wrong number of loads.
+        UsageError: No such family, a wrong number of loads, or an argument of another
+            class.
     """
+    check_argument("host", host, str)
+    check_argument("family", family, Family, str)
+    check_argument("serial", serial, str, None)
+    check_argument("name", name, str, None)
+    check_argument("http_port", http_port, int)
+    check_argument("udp_port", udp_port, int)
+    if loads is not None:
+        check_items("loads", loads, Load, float, write="loads=[60, 0, 5.5]")
+    check_argument("seed", seed, int)
+    check_argument("clock", clock, SimClock, None)
+    check_argument("utc_offset_h", utc_offset_h, int)
+    check_argument("history", history, timedelta, write="timedelta(days=1)")
+    check_argument("requests_kept", requests_kept, int)
+    check_argument("environment", environment, Environment)
     row = family_named(family)
     clock = SimClock(environment.now_utc()) if clock is None else clock
     number = int(seeded_fraction("serial", row.name, seed, host) * 10**12)

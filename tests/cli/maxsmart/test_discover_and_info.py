@@ -27,7 +27,7 @@ def test_all_that_answer_stand_in_one_table(strip, call):
     where = ["--broadcast", "127.0.0.1", "--wait", "0.3"]
     lines = call("discover", *strip.udp, *where).splitlines()
     assert [line.split() for line in lines] == [
-        ["address", "name", "serial", "firmware", "ports", "named"],
+        ["address", "name", "serial", "firmware", "ports", "port", "names"],
         [
             *("127.0.0.1", "Desk", "SWP6000000000001", "1.30", "6"),
             *("Lamp,", "Radio,", "Heater"),

@@ -96,7 +96,7 @@ def test_a_plug_has_one_port(simulate, call):
     assert [line[0] for line in shown] == ["port", "1"]
 
 
-@pytest.mark.parametrize("port", ["-1", "65", "one"])
+@pytest.mark.parametrize("port", ["-1", "65", "1,2"])
 def test_what_is_no_port_is_a_wrong_use(capsys, call, strip, port: str):
     said = call("state", *strip.where, "--", port, status=2)
     assert "Error: Invalid value for '[PORT]...': " in said
@@ -114,3 +114,40 @@ def test_a_refused_command_is_a_failure(strip, call):
     strip.sim.faults.refuse_next(5, on="200")
     said = call("off", *strip.where, "1", status=1)
     assert said == "structiot: 127.0.0.1 refused SetPort with code 400\n"
+
+
+def test_a_port_may_be_called_by_its_name_by_every_command_for_ports(strip, call):
+    call("rename", *strip.where, "Port 2", "Lamp")
+    call("off", *strip.where, "Lamp", "port3", "1")
+    assert strip.states == [False, False, False, True, True, True]
+    states = json.loads(call("state", *strip.where, "lamp", "2", "--json"))
+    assert states == {"2": False}
+    (reading,) = json.loads(call("power", *strip.where, "Port 3", "--json"))
+    assert reading["port"] == 3
+    (series,) = json.loads(call("stats", *strip.where, "Lamp", "--json"))
+    assert series["port"] == 2
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (
+            "Heater",
+            "has no port called 'Heater'; it has 1 (Port 1), 2 (Lamp), 3 (lamp)",
+        ),
+        ("LAMP", "has 2 ports called 'LAMP': give the number, 2 and 3"),
+        ("1,2", "give ports apart: 1 2"),
+        ("7", "has no port 7; its ports are 1 to 6"),
+        ("99", "99 is not in the range 0<=x<=64"),
+    ],
+)
+def test_a_name_that_means_no_port_or_several_switches_nothing(
+    strip, call, port: str, said: str
+):
+    call("rename", *strip.where, "2", "Lamp")
+    call("rename", *strip.where, "3", "lamp")
+    assert said in call("off", *strip.where, "1", port, status=2)
+    assert all(strip.states)
+    # As it is written it is one of them.
+    call("off", *strip.where, "lamp")
+    assert strip.states == [True, True, False, True, True, True]

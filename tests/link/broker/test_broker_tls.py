@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from structiot import Environment
-from structiot.mqtt import open_mqttclient
+from structiot.mqtt import MqttCertificateRefused, open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect
 from tests.link.broker.raw import HOST, PORT, Place, broker_place
@@ -111,3 +111,19 @@ async def test_b28_who_speaks_no_tls_is_cut_off(authority: trustme.CA, greeting:
                 await stream.receive()
         assert anyio.current_time() == 0
         assert await serves(place, authority)
+
+
+async def test_a_client_that_hangs_up_in_the_handshake_leaves_a_reason_in_the_log(
+    authority: trustme.CA, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "structiot.mqtt.broker")
+    async with encrypted(authority) as place:
+        with pytest.raises(MqttCertificateRefused):
+            await serves(place, trustme.CA())
+        await anyio.wait_all_tasks_blocked()
+        stream = await place.stream()
+        await stream.send(bytes(1000))
+        await anyio.wait_all_tasks_blocked()
+    hung_up, no_tls = [record.getMessage() for record in caplog.records]
+    assert hung_up.startswith(f"client {HOST}: it hung up during the TLS handshake")
+    assert no_tls.rpartition(": ")[2].strip()

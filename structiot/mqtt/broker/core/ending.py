@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.auth import Permissions
+import logging
+
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
@@ -15,11 +16,14 @@ from structiot.mqtt.broker.core.work import (
     SESSION,
     Job,
 )
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["Ending"]
+
+_log = logging.getLogger(__name__)
 
 # Of what is due, how much is taken at a time.
 FEW = 4
@@ -52,6 +56,7 @@ class Ending(Subscribing):
             self.work.add(session, job)
         if session is None or session.client is not client:
             return
+        _log.debug("client %.64r at %s has left", session.client_id, client.peer)
         session.client = None
         session.place_in_groups()
         session.outgoing.pause()
@@ -75,6 +80,9 @@ class Ending(Subscribing):
         text: str | None = None,
     ) -> None:
         """End a connection from this side; a client of 5.0 is told why."""
+        if client.session is not None:
+            name, why = client.session.client_id, text or reason.text
+            _log.debug("client %.64r at %s is cut off: %s", name, client.peer, why)
         client.protocol.disconnect(reason, text)
         self.left(client, now)
         self.wake(client)

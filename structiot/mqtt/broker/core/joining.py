@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -12,6 +13,8 @@ from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["Joining"]
+
+_log = logging.getLogger(__name__)
 
 
 class Joining(Ending):
@@ -59,6 +62,14 @@ class Joining(Ending):
         if self.journal is not None and self.journal.changes != changes:
             self.journal.bind(client)
         self.wake(client)
+        _log.debug(
+            "client %.64r at %s is connected: user %.64r, MQTT %s, %s session",
+            client_id,
+            client.peer,
+            username,
+            "5.0" if connect.version >= 5 else "3.1.1",
+            "its old" if is_present else "a new",
+        )
         return True
 
     def new_session(self, client_id: str, username: str | None) -> Session:
@@ -148,7 +159,14 @@ class Joining(Ending):
     def refuse(
         self, client: ConnectedClient, reason: ReasonCode, text: str | None = None
     ) -> None:
-        """Turn a client away with a code that its version knows."""
+        """Turn a client away with a code that its version knows, and say so."""
+        connect = client.protocol.connect
+        _log.info(
+            "client %.64r at %s refused: %s",
+            connect.client_id if connect is not None else "",
+            client.peer,
+            text or reason.text,
+        )
         properties = ConnackProperties(
             reason_string=text if client.protocol.version >= 5 else None
         )
@@ -160,16 +178,18 @@ class Joining(Ending):
         self, username: str | None, client_id: str, topic: str
     ) -> ReasonCode | None:
         """Tell why somebody may not publish to a topic; None if that is allowed."""
+        reason, permissions = None, self.permissions
         if topic.startswith("$"):
-            return ReasonCode.NOT_AUTHORIZED
-        if topic.count("/") >= self.limits.topic_levels:
-            return ReasonCode.TOPIC_NAME_INVALID
-        permissions = self.permissions
-        if permissions.has_entries:
+            reason = ReasonCode.NOT_AUTHORIZED
+        elif topic.count("/") >= self.limits.topic_levels:
+            reason = ReasonCode.TOPIC_NAME_INVALID
+        elif permissions.has_entries:
             self.work.done += permissions.rules
             if not permissions.may_publish(username, client_id, topic):
-                return ReasonCode.NOT_AUTHORIZED
-        return None
+                reason = ReasonCode.NOT_AUTHORIZED
+        if reason is not None:
+            self.say_refused("publish to", username, client_id, topic, reason)
+        return reason
 
 
 def _remembered(connect: Connect) -> Connect:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.auth import Permissions
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
 from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import subscription_bytes
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -54,10 +54,11 @@ class Subscribing(Telling):
     def _subscribe(
         self, session: Session, request: SubscriptionRequest, packet: Subscribe
     ) -> ReasonCode:
-        reason = self._refusal(session, request)
+        reason, name = self._refusal(session, request), request.topic_filter
         if reason is not None:
+            user, client_id = session.username, session.client_id
+            self.say_refused("subscribe", user, client_id, name, reason)
             return reason
-        name = request.topic_filter
         is_new = name not in session.subscriptions
         subscription = Subscription(
             session, request, packet.properties.subscription_id, self.retained.number
@@ -69,6 +70,26 @@ class Subscribing(Telling):
         if wants_retained and not is_shared(name):
             self.tell_retained(subscription)
         return ReasonCode(request.qos)
+
+    def say_refused(
+        self,
+        what: str,
+        username: str | None,
+        client_id: str,
+        topic: str,
+        reason: ReasonCode,
+    ) -> None:
+        """Tell the log that a client may not do something with a topic."""
+        first_level = topic.partition("/")[0]
+        self.warnings.say(
+            "client %.64r of user %.64r may not %s %.100r: %s",
+            client_id,
+            username,
+            what,
+            topic,
+            reason.text,
+            about=(what, client_id[:64], first_level[:64], reason),
+        )
 
     def _refusal(
         self, session: Session, request: SubscriptionRequest

@@ -1,14 +1,17 @@
-"""What the log is told of limits that were reached: each kind once, then counted."""
+"""What the log is told of limits and refusals: each kind once, then counted."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 
 from structiot.mqtt.broker.core.deadlines import Clock
 
 __all__ = ["Warnings"]
 
 QUIET_S = 60.0
+# Kinds that are told apart at once; what comes then counts as one of its text.
+MOST_KINDS = 200
 
 _log = logging.getLogger(__name__)
 
@@ -21,16 +24,33 @@ class Warnings:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._quiet_until: dict[str, float] = {}
-        self._unsaid: dict[str, int] = {}
+        self._quiet_until: dict[Hashable, float] = {}
+        self._unsaid: dict[Hashable, int] = {}
 
-    def say(self, text: str, *args: object) -> None:
-        """Warn; the text without its arguments is the kind, so keep it a literal."""
+    def say(self, text: str, *args: object, about: Hashable = None) -> None:
+        """Warn; the text without its arguments is the kind, so keep it a literal.
+
+        Args:
+            text: What is said.
+            args: What is put into it.
+            about: Tells kinds of the same text apart; what is large is cut before.
+        """
         now = self._clock.now
-        if now < self._quiet_until.get(text, now):
-            self._unsaid[text] = self._unsaid.get(text, 0) + 1
+        kind: Hashable = text if about is None else (text, about)
+        if kind not in self._quiet_until and len(self._quiet_until) >= MOST_KINDS:
+            self._forget_old(now)
+            if len(self._quiet_until) >= MOST_KINDS:
+                kind = text
+        if now < self._quiet_until.get(kind, now):
+            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
-        self._quiet_until[text] = now + QUIET_S
-        unsaid = self._unsaid.pop(text, 0)
+        self._quiet_until[kind] = now + QUIET_S
+        unsaid = self._unsaid.pop(kind, 0)
         suffix = f" (and {unsaid} more since the last such line)" if unsaid else ""
         _log.warning(text + suffix, *args)
+
+    def _forget_old(self, now: float) -> None:
+        """Forget what may be said again and would have nothing to add."""
+        for kind in [one for one, until in self._quiet_until.items() if until <= now]:
+            del self._quiet_until[kind]
+            self._unsaid.pop(kind, None)

@@ -1,8 +1,7 @@
-"""Who may connect, and what they may publish and subscribe.
+"""Who may connect: names and hashes of passwords.
 
 A password file has one `name:hash` a line; the hash is `$scrypt$N$r$p$salt$key` with
-salt and key in base64 (RFC 7914). Permissions name topic filters by user; `%u` and
-`%c` stand for the user's name and the client's id.
+salt and key in base64 (RFC 7914).
 """
 
 from __future__ import annotations
@@ -13,33 +12,35 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
-from structiot.mqtt.wire.topics import filter_fault, matches, parse_shared
 
-__all__ = ["Passwords", "Permission", "Permissions", "hash_password"]
+__all__ = ["Passwords", "hash_password"]
 
 SCRYPT_N = 16_384
 SCRYPT_R = 8
 SCRYPT_P = 1
 KEY_BYTES = 32
-# No topic name holds a NUL, so nothing matches this.
-NOTHING = "\0"
 MAX_MEMORY_BYTES = 64 * 1024 * 1024
 # More than this keeps a thread for seconds at each login.
 MAX_P = 16
 _NO_LINE = "not name:$scrypt$..."
-_MARK = re.compile("%[uc]")
+_EXAMPLE = 'Passwords({"ann": hash_password("her word")})'
 _COST = re.compile("[0-9]{1,9}")
 
 
 def hash_password(password: str | bytes, *, salt: bytes | None = None) -> str:
-    """Make the hash of a password file; takes about 50 ms on purpose."""
+    """Make the hash of a password file; takes about 50 ms on purpose.
+
+    Raises:
+        UsageError: The password is neither text nor bytes.
+    """
+    check_argument("password", password, str, bytes)
     secret = password.encode() if isinstance(password, str) else password
     grain = secrets.token_bytes(16) if salt is None else salt
     key = _scrypt(secret, grain, SCRYPT_N, SCRYPT_R, SCRYPT_P)
@@ -89,19 +90,27 @@ def _parsed(text: str) -> _Hash:
 
 
 class Passwords:
-    """Names and hashes.
+    """Names and hashes: `Passwords({"ann": hash_password("her word")})`.
 
     Raises:
         ConfigError: A hash that is none, or costs too much; its name is told.
+        UsageError: No mapping of names to hashes.
     """
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
+        check_argument("hashes", hashes, Mapping, write=_EXAMPLE)
         self._hashes: dict[str, _Hash] = {}
         for name, text in hashes.items():
+            check_argument("a user's name", name, str)
+            who = printable(name, most=40)
+            check_argument(f"the hash of {who!r}", text, str, write=_EXAMPLE)
+            if not text.startswith("$"):
+                raise ConfigError(
+                    f"the password of {who!r} is given as it is; write {_EXAMPLE}"
+                )
             try:
                 self._hashes[name] = _parsed(text)
             except ValueError as exc:
-                who = printable(name, most=40)
                 raise ConfigError(f"the password of {who!r}: {exc}") from None
         # Checked against when the name is unknown, so that both take as long.
         self._nobody = _parsed(hash_password(secrets.token_bytes(16)))
@@ -110,14 +119,16 @@ class Passwords:
         self._key = secrets.token_bytes(32)
 
     @classmethod
-    def read(cls, path: Path) -> Passwords:
+    def read(cls, path: str | Path) -> Passwords:
         """Read a password file; it blocks, so call it in a thread.
 
         Raises:
             ConfigError: It cannot be read, or has a line that is none, which is told.
+            UsageError: No path.
         """
+        check_argument("path", path, str, Path)
         try:
-            lines = path.read_text("utf-8").splitlines()
+            lines = Path(path).read_text("utf-8").splitlines()
         except UnicodeDecodeError:
             raise ConfigError(f"{path} is not text") from None
         except (OSError, ValueError) as exc:
@@ -156,89 +167,3 @@ class Passwords:
 
     def _digest(self, name: str, password: bytes) -> bytes:
         return hmac.digest(self._key, name.encode() + b"\0" + password, "sha256")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
-    """Topic filters that one user, or everybody (`user=None`), may use."""
-
-    user: str | None = None
-    publish: Sequence[str] = ()
-    subscribe: Sequence[str] = ()
-
-
-class Permissions:
-    """What users may do; without any entry everything is allowed.
-
-    Attributes:
-        has_entries: Whether anything is forbidden.
-        rules: How many topic filters there are to compare with.
-    """
-
-    def __init__(self, entries: Sequence[Permission] = ()) -> None:
-        self._entries = tuple(entries)
-        self.has_entries: bool = bool(self._entries)
-        self.rules: int = sum(
-            len(entry.publish) + len(entry.subscribe) for entry in entries
-        )
-        for entry in entries:
-            for name in (*entry.publish, *entry.subscribe):
-                fault = filter_fault(name)
-                if fault is not None:
-                    raise ConfigError(f"permission {name!r} {fault}")
-
-    def may_publish(self, user: str | None, client_id: str, topic: str) -> bool:
-        """Tell whether a client may publish to a topic name."""
-        if not self._entries:
-            return True
-        return any(
-            matches(_filled(pattern, user, client_id), topic)
-            for entry in self._of(user)
-            for pattern in entry.publish
-        )
-
-    def may_subscribe(
-        self, user: str | None, client_id: str, topic_filter: str
-    ) -> bool:
-        """Tell whether all that a filter matches may be received."""
-        if not self._entries:
-            return True
-        wanted = parse_shared(topic_filter)[1]
-        return any(
-            _covers(_filled(pattern, user, client_id), wanted)
-            for entry in self._of(user)
-            for pattern in entry.subscribe
-        )
-
-    def _of(self, user: str | None) -> list[Permission]:
-        return [entry for entry in self._entries if entry.user in {None, user}]
-
-
-def _filled(pattern: str, user: str | None, client_id: str) -> str:
-    if "%" not in pattern:
-        return pattern
-    texts = {"%u": user or "", "%c": client_id}
-    for mark in set(_MARK.findall(pattern)):
-        text = texts[mark]
-        # A name with a wildcard or a slash in it would widen the pattern, and so would
-        # one that begins like the broker's own topics.
-        if not text or text.startswith("$") or set(text) & set("+#/"):
-            return NOTHING
-    # In one go: what a name puts in is no mark.
-    return _MARK.sub(lambda mark: texts[mark[0]], pattern)
-
-
-def _covers(allowed: str, wanted: str) -> bool:
-    """Whether every topic of `wanted` is one of `allowed`."""
-    ours, theirs = allowed.split("/"), wanted.split("/")
-    for index, level in enumerate(ours):
-        if level == "#":
-            return not (index == 0 and theirs[0].startswith("$"))
-        if index >= len(theirs) or theirs[index] == "#":
-            return False
-        if level == "+":
-            if index == 0 and theirs[0].startswith("$"):
-                return False
-        elif level != theirs[index]:
-            return False
-    return len(ours) == len(theirs)

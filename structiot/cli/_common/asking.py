@@ -1,0 +1,31 @@
+"""Asking for passwords: at a terminal, or not at all."""
+
+from __future__ import annotations
+
+import getpass
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import asyncclick as click
+
+__all__ = ["at_a_terminal"]
+
+
+@contextmanager
+def at_a_terminal(instead: str) -> Generator[None]:
+    """Have a password that is asked for in the block be typed without being shown.
+
+    Args:
+        instead: What to do where nobody can be asked.
+
+    Raises:
+        click.UsageError: There is no terminal.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            yield
+        except (getpass.GetPassWarning, EOFError) as exc:
+            text = f"there is no terminal to ask for the password: {instead}"
+            raise click.UsageError(text) from exc

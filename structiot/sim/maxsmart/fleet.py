@@ -9,8 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.net.memory import BROADCAST
 from structiot._kit.net.network import RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
@@ -102,13 +104,19 @@ async def sim_maxsmart_fleet(
 
     Raises:
         ConnectFailed: An address or a port cannot be bound.
-        UsageError: No strips, or no such family.
+        UsageError: No strips, no such family, or an argument that is none.
     """
     if count < 1:
         message = f"a fleet has at least one strip, not {count}"
         raise UsageError(message)
+    check_items("names", names, str, write="['Kitchen']")
+    check_host("first_host", first_host, port_goes_to="http_port")
+    check_argument("environment", environment, Environment)
+    try:
+        first = ipaddress.ip_address(first_host)
+    except ValueError:
+        raise UsageError(f"first_host is an address, not {first_host!r}") from None
     families = [family] if isinstance(family, Family | str) else list(family)
-    first = ipaddress.ip_address(first_host)
     clock = SimClock(environment.now_utc()) if clock is None else clock
     async with AsyncExitStack() as stack:
         sims = [

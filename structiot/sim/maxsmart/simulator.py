@@ -13,6 +13,7 @@ from typing import ClassVar
 import anyio
 from anyio.abc import TaskGroup
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.net.network import Address, UdpSocket
 from structiot.errors import TransportError
@@ -290,7 +291,8 @@ async def sim_maxsmart(
         http_port: TCP port; 0 takes a free one, see `MaxSmartSim.http_port`.
         udp_port: UDP port; 0 takes a free one, see `MaxSmartSim.udp_port`.
         loads: What is plugged in, port by port: loads or watts. A household of lamps,
-            fridges and the like by default.
+            fridges and the like by default, see `household`; `MaxSmartSim.set_load`
+            changes it.
         seed: Which household.
         clock: The clock it lives by; wall time by default.
         utc_offset_h: The time zone its own clock is set to at first, in hours.
@@ -300,8 +302,12 @@ async def sim_maxsmart(
 
     Raises:
         ConnectFailed: The address or a port cannot be bound.
-        UsageError: No such family, or a wrong number of loads.
+        UsageError: No such family, a wrong number of loads, or an argument that is
+            none.
     """
+    check_argument("environment", environment, Environment)
+    if loads is not None:
+        check_items("loads", loads, float, Load, write="[60.0, 0, 0, 0, 0, 0]")
     row = family_named(family)
     clock = SimClock(environment.now_utc()) if clock is None else clock
     number = int(seeded_fraction("serial", row.name, seed, host) * 10**12)

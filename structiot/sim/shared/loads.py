@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["CyclingLoad", "Load", "household", "seeded_fraction", "steady"]
 
@@ -21,6 +21,7 @@ _DAY_S = 86400.0
 _RIPPLES = ((0.7, 1.0), (0.3, 0.2360679775))
 
 
+@runtime_checkable
 class Load(Protocol):
     """Something that draws power."""
 

@@ -135,9 +135,8 @@ class BrokerService:
     def _take_event(self, event: ConnectionEvent) -> None:
         match event:
             case Connected():
-                again = " again" if self._is_loss_said else ""
                 self._is_loss_said = False
-                _log.info("connected to the broker%s", again)
+                _log.info("connected to the broker")
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
                 self._publisher.repeat([availability])

@@ -107,7 +107,9 @@ async def used(function: Callable[..., Any], given: dict[str, Any]) -> None:
         await made
 
 
-@pytest.mark.parametrize(("function", "given"), WRONG, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(
+    ("function", "given"), WRONG, ids=lambda one: getattr(one, "__name__", str(one))
+)
 async def test_what_is_of_another_kind_is_refused_by_name(function, given):
     name = list(given)[-1]
     with pytest.raises(UsageError, match=f"^(each of )?{name} is"):

@@ -24,7 +24,7 @@ async def main() -> None:
     """The strip is simulated; a real one needs no more than its address."""
     async with (
         sim_maxsmart(HOST, loads=[0, 60, 0, 0, 0, 0], http_port=18080, udp_port=18888),
-        maxsmart_device(HOST, port=18080, udp_port=18888) as strip,
+        maxsmart_device(HOST, http_port=18080, udp_port=18888) as strip,
     ):
         reading = await strip.get_power_data(LAMP)
         print(f"lamp: {reading.power_w} W")

@@ -42,7 +42,7 @@ async def main() -> None:
     async with sim_maxsmart(
         HOST, serial="SWP6000000000063", http_port=18063, udp_port=18863
     ):
-        show(await identify_maxsmart(HOST, port=18063, udp_port=18863))
+        show(await identify_maxsmart(HOST, http_port=18063, udp_port=18863))
 
 
 anyio.run(main)

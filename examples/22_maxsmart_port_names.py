@@ -41,7 +41,7 @@ async def main() -> None:
         return
     async with (
         sim_maxsmart(HOST, name="Desk", http_port=18064, udp_port=18864),
-        maxsmart_device(HOST, port=18064, udp_port=18864) as strip,
+        maxsmart_device(HOST, http_port=18064, udp_port=18864) as strip,
     ):
         await strip.change_port_name(2, "Lamp")
         await show(strip)

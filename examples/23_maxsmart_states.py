@@ -50,7 +50,7 @@ async def main() -> None:
         return
     async with (
         sim_maxsmart(HOST, http_port=18065, udp_port=18865),
-        maxsmart_device(HOST, port=18065, udp_port=18865) as strip,
+        maxsmart_device(HOST, http_port=18065, udp_port=18865) as strip,
     ):
         await switch(strip)
 

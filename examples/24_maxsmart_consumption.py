@@ -47,7 +47,7 @@ async def main() -> None:
     loads = [5.2, 61.4, 0.0, 0.0, 0.0, 1800.0]
     async with (
         sim_maxsmart(HOST, loads=loads, http_port=18066, udp_port=18866),
-        maxsmart_device(HOST, port=18066, udp_port=18866) as strip,
+        maxsmart_device(HOST, http_port=18066, udp_port=18866) as strip,
     ):
         await show(strip)
 

@@ -50,7 +50,7 @@ async def main() -> None:
         return
     async with (
         sim_maxsmart(HOST, loads=[0, 60, 0, 0, 0, 0], http_port=18067, udp_port=18867),
-        maxsmart_device(HOST, port=18067, udp_port=18867, poll_s=0.5) as strip,
+        maxsmart_device(HOST, http_port=18067, udp_port=18867, poll_s=0.5) as strip,
     ):
         await watch(strip)
 

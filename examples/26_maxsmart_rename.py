@@ -44,12 +44,12 @@ async def main() -> None:
         return
     async with (
         sim_maxsmart(HOST, http_port=18068, udp_port=18868),
-        maxsmart_device(HOST, port=18068, udp_port=18868) as strip,
+        maxsmart_device(HOST, http_port=18068, udp_port=18868) as strip,
     ):
         await rename(strip)
     async with (
         sim_maxsmart(OTHER, family="revogi_511", udp_port=18869),
-        maxsmart_device(OTHER, port=18069, udp_port=18869) as strip,
+        maxsmart_device(OTHER, http_port=18069, udp_port=18869) as strip,
     ):
         print("can a strip of firmware 5.11 be renamed?", strip.supports("rename"))
 

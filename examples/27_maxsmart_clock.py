@@ -47,7 +47,7 @@ async def main() -> None:
         return
     async with (
         sim_maxsmart(HOST, http_port=18071, udp_port=18871) as sim,
-        maxsmart_device(HOST, port=18071, udp_port=18871) as strip,
+        maxsmart_device(HOST, http_port=18071, udp_port=18871) as strip,
     ):
         await show(strip)
         sim.set_local_time(datetime.fromisoformat("2000-01-01T06:00"))

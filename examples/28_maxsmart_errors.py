@@ -37,7 +37,7 @@ async def main() -> None:
     """The strip is simulated, because a real one does not fail when it is told to."""
     async with (
         sim_maxsmart(HOST, http_port=18070, udp_port=18870) as sim,
-        maxsmart_device(HOST, port=18070, udp_port=18870, reply_s=0.5) as strip,
+        maxsmart_device(HOST, http_port=18070, udp_port=18870, reply_s=0.5) as strip,
     ):
         await tried(strip.turn_on(7))
         sim.faults.refuse_next()
@@ -51,7 +51,7 @@ async def main() -> None:
         sim.faults.drop_next()
         print("a lost request is sent again:", len(await strip.check_state()), "ports")
     # Nobody is there any more.
-    nobody = maxsmart_device(HOST, port=18070, udp_port=18870, connect_s=2)
+    nobody = maxsmart_device(HOST, http_port=18070, udp_port=18870, connect_s=2)
     await tried(nobody.__aenter__())
 
 

@@ -49,7 +49,7 @@ async def main() -> None:
             return await tour(strip)
     async with (
         sim_maxsmart(HOST, loads=[60] * 6, http_port=18072, udp_port=18872),
-        maxsmart_device(HOST, port=18072, udp_port=18872) as strip,
+        maxsmart_device(HOST, http_port=18072, udp_port=18872) as strip,
     ):
         return await tour(strip)
 

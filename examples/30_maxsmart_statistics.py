@@ -51,7 +51,9 @@ async def main() -> None:
             return await show(strip)
     clock, past = SimClock(NOON), timedelta(days=400)
     with_past = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
-    opened = maxsmart_device(HOST, port=18073, environment=Environment(clock=clock.utc))
+    opened = maxsmart_device(
+        HOST, http_port=18073, environment=Environment(clock=clock.utc)
+    )
     async with with_past, opened as strip:
         return await show(strip)
 

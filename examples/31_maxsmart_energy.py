@@ -26,7 +26,7 @@ async def main() -> None:
         sim_maxsmart(
             HOST, family="mh2_plug", name="Kettle", loads=[3600], udp_port=18888
         ),
-        maxsmart_device(HOST, port=18080, udp_port=18888, poll_s=0.25) as plug,
+        maxsmart_device(HOST, http_port=18080, udp_port=18888, poll_s=0.25) as plug,
         plug.readings() as readings,
     ):
         try:

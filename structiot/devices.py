@@ -18,6 +18,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.http.device import DeviceHttp
 from structiot._kit.http.messages import HttpReply
+from structiot._kit.net.network import Network
 
 __all__ = [
     "SYSTEM_ENVIRONMENT",
@@ -26,6 +27,7 @@ __all__ = [
     "DeviceHttp",
     "Environment",
     "HttpReply",
+    "Network",
     "PollSchedule",
     "PolledDevice",
     "Poller",

@@ -42,7 +42,8 @@ class EnergyMeter:
 
     Between two readings power is taken to have changed evenly; where the outlet was
     switched between them, to have stayed as it was until the second, as commands are
-    read back at once. Energy that is fed back counts as negative.
+    read back at once. Energy that is fed back counts as negative. Channels are those of
+    `Reading.channel`, which power strips call ports.
 
     Args:
         max_gap_s: Readings that lie further apart leave the time between them unknown.

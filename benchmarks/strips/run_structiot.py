@@ -25,7 +25,7 @@ class Polling:
         tally = self.tally
         await self.places.acquire()
         async with maxsmart_device(
-            host(index), port=HTTP_PORT, udp_port=UDP_PORT, poll_s=tally.poll_s
+            host(index), http_port=HTTP_PORT, udp_port=UDP_PORT, poll_s=tally.poll_s
         ) as strip:
             self.places.release()
             self.open += 1

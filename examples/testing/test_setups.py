@@ -39,7 +39,7 @@ class TestAtHome:
 async def test_with_sockets(maxsmart_sim: MaxSmartSim) -> None:
     async with maxsmart_device(
         maxsmart_sim.host,
-        port=maxsmart_sim.http_port or 80,
+        http_port=maxsmart_sim.http_port or 80,
         udp_port=maxsmart_sim.udp_port,
     ) as strip:
         await strip.turn_off(1)

@@ -27,6 +27,7 @@ import anyio
 from structiot._device.changes import Change, ChangeBox
 from structiot._device.commands import check_command
 from structiot._device.poller import Poller
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.fan_out import FanOut
@@ -80,6 +81,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         is_available: bool = True,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
+        check_argument("environment", environment, Environment)
         self._environment = environment
         self._info: InfoT = info
         self._entities = tuple(entities)

@@ -11,10 +11,11 @@ from typing import Final
 
 from structiot._kit.redact import HIDDEN, SECRET_NAMES
 
-__all__ = ["error_text", "path_fault", "printable"]
+__all__ = ["error_text", "path_fault", "printable", "without_credentials"]
 
 _LONGEST: Final = 300
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+# Up to the last @: a password may hold others.
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _names = "|".join(sorted(SECRET_NAMES, key=len, reverse=True))
 _NAMED_SECRET: Final = re.compile(
     rf"(\b(?:{_names})\s*[=:]\s*)[^\s&,;]+", re.IGNORECASE
@@ -35,6 +36,11 @@ def printable(text: str, *, most: int = _LONGEST) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
+def without_credentials(text: str) -> str:
+    """Give a text without the user names and passwords of the addresses in it."""
+    return _CREDENTIALS.sub(HIDDEN, text)
+
+
 def error_text(error: BaseException) -> str:
     """Say what an error says, fit to be shown, without the secrets in an address."""
     try:
@@ -42,7 +48,7 @@ def error_text(error: BaseException) -> str:
     # Somebody else's class; what it cannot say is not worth the gateway.
     except Exception:  # noqa: BLE001
         text = "it cannot say why"
-    text = _CREDENTIALS.sub(HIDDEN, text[: 4 * _LONGEST])
+    text = without_credentials(text[: 4 * _LONGEST])
     text = _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)
     return printable(text) or type(error).__name__
 

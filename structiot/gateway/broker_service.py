@@ -78,6 +78,8 @@ class BrokerService:
         self._settings = settings
         self._router = CommandRouter(context, directory)
         self._subscribe_again = anyio.Event()
+        # Once for each client, until it is connected; events tell of each attempt.
+        self._is_loss_said = False
 
     async def serve(self, client: MqttClient, until: anyio.Event) -> None:
         """Serve a client until the event is set, and say goodbye.
@@ -85,6 +87,7 @@ class BrokerService:
         Raises:
             StructiotError: The client has given up.
         """
+        self._is_loss_said = False
         topics = self._context.topics
         listeners = {topics.all_commands: self._router.take}
         if self._context.announcer.announces:
@@ -132,6 +135,7 @@ class BrokerService:
     def _take_event(self, event: ConnectionEvent) -> None:
         match event:
             case Connected():
+                self._is_loss_said = False
                 _log.info("connected to the broker")
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
@@ -150,7 +154,10 @@ class BrokerService:
         next_ = when(None)
         if retry_in_s is not None:
             next_ = f"next attempt in {retry_in_s:.1f} s"
-        _log.warning("no MQTT broker: %s; %s", reason, next_)
+        is_said = self._is_loss_said and retry_in_s is not None
+        self._is_loss_said = True
+        level = logging.DEBUG if is_said else logging.WARNING
+        _log.log(level, "no MQTT broker: %s; %s", reason, next_)
         self._tell(BrokerLost(reason=reason, retry_in_s=retry_in_s))
 
     def _tell(self, event: BrokerConnected | BrokerLost) -> None:

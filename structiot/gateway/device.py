@@ -64,6 +64,7 @@ __all__ = ["GatewayDevice"]
 # Opening includes what a system retries by itself; this only ends a hang.
 _OPEN_S = 60.0
 _LEFT = "it has left"
+_ANEW = "it is opened anew"
 # A device that always has something to tell lets others have their turn.
 _EVENTS_A_TURN = 16
 
@@ -172,6 +173,11 @@ class GatewayDevice(IdentifiedDevice):
             self._tell_availability(self.availability)
             while True:
                 error = await self._open_once()
+                if error is None:
+                    self._lost(_ANEW)
+                    _log.info("%s: %s", self.label, _ANEW)
+                    await self.retrying.pause(0.0)
+                    continue
                 reason = error_text(error)
                 self._lost(reason)
                 delay_s = self.retrying.delay_after(error)
@@ -184,13 +190,12 @@ class GatewayDevice(IdentifiedDevice):
                     self._say_failing(said, reason, error.__cause__)
                 await self.retrying.pause(delay_s)
 
-    async def _open_once(self) -> Exception:
-        """Open it and follow it until it is lost; give the reason why it was."""
+    async def _open_once(self) -> Exception | None:
+        """Open it and follow it; give why it was lost, None if it is opened anew."""
         try:
-            error = await failure_of(self._open_in_scope)
+            return await failure_of(self._open_in_scope)
         finally:
             self._opening = None
-        return error or LinkLost("it is opened anew")
 
     async def _open_in_scope(self) -> None:
         with anyio.CancelScope() as self._opening:
@@ -228,10 +233,10 @@ class GatewayDevice(IdentifiedDevice):
         if not _is_provisional(device):
             return
         waits_for = "it is announced when it has said who it is"
-        if self.source.name is None:
+        if self.slug is None:
             waits_for = "it gets its topics when it has said who it is"
         _log.warning("%s keeps silent about its serial: %s", self.label, waits_for)
-        if self.source.name is not None:
+        if self.slug is not None:
             return
         async with device.events() as events:
             async for _ in events:
@@ -275,15 +280,13 @@ class GatewayDevice(IdentifiedDevice):
         self, message: str, reason: str, cause: BaseException | None = None
     ) -> None:
         """Say once what is wrong, until it is another thing or over."""
-        is_said = bool(self._reported) and not self._is_final(reason)
+        is_final = self.retrying.is_parked and self._reported != reason
+        is_said = bool(self._reported) and not is_final
         level = logging.DEBUG if is_said else logging.WARNING
         # Where it comes from is worth a traceback only if it is nobody's word.
         trace = cause if reason.startswith("internal error") and not is_said else None
         self._reported = reason
         _log.log(level, "%s: %s", self.label, message, exc_info=trace)
-
-    def _is_final(self, reason: str) -> bool:
-        return self.retrying.is_parked and self._reported != reason
 
     # ------------------------------------------------------------ what it tells
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -18,7 +19,11 @@ from structiot.gateway.energy_totals import is_energy_total
 from structiot.gateway.entities.announcement import KEY
 from structiot.gateway.entities.components import check_component, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
-from structiot.gateway.entities.states import occurrence_payload, state_payload
+from structiot.gateway.entities.states import (
+    occurrence_payload,
+    shown_state,
+    state_payload,
+)
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
 from structiot.gateway.records import DeviceRecord
 from structiot.model import (
@@ -143,8 +148,11 @@ class DeviceTopics:
         if self._info is not None and is_energy_total(entity):
             self._counters[told.key] = told
             change = self._context.energy.shown(self._info, entity, told)
-            if self.states.get(told.key, ...) == change.state:
-                return None
+        change = replace(change, state=shown_state(entity, change.state))
+        if change.key in self._counters and (
+            self.states.get(change.key, ...) == change.state
+        ):
+            return None
         try:
             payload = state_payload(entity, change.state)
         except UsageError as exc:

@@ -36,10 +36,9 @@ class DeviceDirectory:
         return MappingProxyType(self._by_slug)
 
     def take(self, source: Source, system: str) -> GatewayDevice:
-        """Make a device of a source; one with a name has its place at once."""
-        slug = None
-        if source.name:
-            slug = slug_of(source.name)
+        """Make a device of a source; one whose name makes a level has it at once."""
+        slug = slug_of(source.name or "") or None
+        if slug is not None:
             holder = self._by_slug.get(slug)
             if holder is not None and holder.is_outdated:
                 holder.supersede()
@@ -105,6 +104,6 @@ class DeviceDirectory:
         """Another device answers where this one was; only a given name stays."""
         for identity in before:
             del self._owners[identity]
-        if device.source.name is None and device.slug is not None:
+        if not slug_of(device.source.name or "") and device.slug is not None:
             del self._by_slug[device.slug]
             device.forget()

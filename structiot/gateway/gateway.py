@@ -13,6 +13,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from importlib import metadata
+from os import PathLike
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -25,7 +27,7 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot.gateway.announcer import Announcer
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.broker_service import BrokerService
-from structiot.gateway.config import GatewayConfig
+from structiot.gateway.config import GatewayConfig, configuration_of
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
@@ -161,7 +163,9 @@ class Gateway:
 
     # ------------------------------------------------------------ its settings
 
-    async def reload(self, config: GatewayConfig) -> tuple[str, ...]:
+    async def reload(
+        self, config: GatewayConfig | str | PathLike[str] | Mapping[str, Any]
+    ) -> tuple[str, ...]:
         """Take other settings without a restart; only what differs is touched.
 
         A system whose section is the same goes on undisturbed, its devices too; in one
@@ -170,15 +174,18 @@ class Gateway:
         login that was refused, a driver or a device that is parked) is tried again.
 
         Args:
-            config: Settings, from `load_config`.
+            config: Settings from `load_config`, or what that takes.
 
         Returns:
             What keeps its value until the next restart, such as `"listen in [broker]"`;
             the log says it as well.
 
         Raises:
-            ConfigError: A driver cannot be loaded; nothing has changed.
+            ConfigError: A driver cannot be loaded, or as `InvalidConfig`, what is wrong
+                with the settings; nothing has changed.
+            UsageError: It is nothing that settings are made of.
         """
+        config = await configuration_of(config)
         drivers = drivers_of(config, self._environment)
         change = change_between(self.config, config)
         self.config = config = change.config

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import PathLike
+from typing import Any
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
-from structiot.gateway.config import GatewayConfig
+from structiot.gateway.config import GatewayConfig, configuration_of
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import drivers_of
@@ -23,7 +25,7 @@ __all__ = ["open_gateway"]
 
 @asynccontextmanager
 async def open_gateway(
-    config: GatewayConfig,
+    config: GatewayConfig | str | PathLike[str] | Mapping[str, Any],
     *,
     state_file: str | PathLike[str] | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -41,7 +43,8 @@ async def open_gateway(
     block; it is `gateway.broker`.
 
     Args:
-        config: Settings, from `load_config`.
+        config: Settings from `load_config`, or what that takes: the path of a TOML
+            file, or a mapping of what such a file holds.
         state_file: Where the gateway keeps what outlasts a restart, if the
             configuration names no file; nowhere by default.
         environment: Network, host network, clock and chance; the system's by default;
@@ -54,14 +57,19 @@ async def open_gateway(
         ConnectFailed: The embedded broker cannot listen at its address.
         ConfigError: The embedded broker cannot use its store or password file, a
             certificate file cannot be used, or the state file is in use by another
-            gateway.
+            gateway, or is no state file; as `InvalidConfig`, what is wrong with the
+            settings.
+        UsageError: An argument is of another kind.
 
     Example:
-        >>> async with open_gateway(load_config("structiot.toml")) as gateway:
+        >>> async with open_gateway("structiot.toml") as gateway:
         ...     async with gateway.events() as events:
         ...         async for event in events:
         ...             print(event)
     """
+    check_argument("state_file", state_file, str, PathLike, None)
+    check_argument("environment", environment, Environment)
+    config = await configuration_of(config)
     mqtt = config.mqtt
     topics = Topics(
         base=mqtt.base_topic,

@@ -7,8 +7,9 @@
 
 The file is written whole, beside itself, and then takes the place of the one before: who
 is killed at any moment leaves the old one or the new one. One gateway uses it at a time.
-A file that cannot be used costs what it held and nothing else: it is said, set aside as
-`<name>.bad`, and a new one is begun. Without a path all is kept in memory.
+A state file that cannot be used costs what it held and nothing else: it is said, set aside
+as `<name>.bad`, and a new one is begun. What is no state file is left alone and refused: a
+slip may have named anything. Without a path all is kept in memory.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ except ImportError:  # pragma: no cover - Windows has no such locks
 
 _HAS_LOCKS = fcntl is not None
 
-__all__ = ["StateFile", "default_state_file"]
+__all__ = ["StateFile", "default_state_file", "not_ours"]
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0
 _MAX_BYTES = 64 * 1024 * 1024
+# What each begins with, however it was broken off. A power cut may leave zeros.
+_HEAD = b'{"version":'
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +94,8 @@ class StateFile:
             environment: Tells when it is written.
 
         Raises:
-            ConfigError: Another process uses it, or no file has such a name.
+            ConfigError: Another process uses it, no file has such a name, or there is
+                something else.
         """
         if path is not None and "\0" in fspath(path):
             raise ConfigError("the state file cannot be used: no file has such a name")
@@ -152,6 +156,8 @@ class StateFile:
     def _read(self) -> None:
         path = self.path
         assert path is not None  # noqa: S101 - called with a path only
+        if (why := not_ours(path)) is not None:
+            raise ConfigError(f"state_file {path} {why}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._take_lock(path)
@@ -200,6 +206,25 @@ class StateFile:
         finally:
             os.close(file)
         beside.replace(path)
+
+
+def not_ours(path: Path) -> str | None:
+    """Say why something is no state file, to stand behind its name; None if it may be one.
+
+    One that is not there, or cannot be read, may be one; so may one that is damaged.
+    """
+    try:
+        if not path.exists():
+            return None
+        if not path.is_file():
+            return "is no file, and is left alone"
+        with path.open("rb") as file:
+            head = file.read(len(_HEAD))
+    except OSError:
+        return None
+    if _HEAD.startswith(head) or not head.strip(b"\0"):
+        return None
+    return "is no state file of a gateway, and is left alone: name another"
 
 
 def _sections_in(path: Path) -> dict[str, dict[str, Any]]:

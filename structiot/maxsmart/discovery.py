@@ -18,9 +18,11 @@ from typing import TypeAlias
 
 import anyio
 
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.net.network import UdpSocket
 from structiot.errors import ConnectFailed, TransportError, UsageError
 from structiot.maxsmart.identification import (
@@ -262,7 +264,7 @@ async def _with_identifiers(
     """Ask a device for all its identifiers; give it with those that it tells."""
     link = StripLink(
         device.host,
-        port=http_port,
+        http_port=http_port,
         udp_port=udp_port,
         reply_s=_IDENTIFY_REPLY_S,
         environment=environment,
@@ -322,11 +324,23 @@ def discover_maxsmart(
     Raises:
         ConnectFailed: Nobody answers at `ip`. Asking everybody in vain gives an
             empty list.
+        UsageError: An argument makes no sense.
 
     Example:
         >>> for device in await discover_maxsmart():
         ...     print(device.host, device.name, device.firmware)
     """
+    if ip is not None:
+        check_host("ip", ip, port_goes_to="udp_port")
+    if broadcast is not None:
+        check_items("broadcast", broadcast, str, write="['192.168.1.255']")
+        for host in broadcast:
+            check_host("each of broadcast", host, port_goes_to="udp_port")
+    if local_host is not None:
+        check_host("local_host", local_host, port_goes_to="udp_port")
+    check_argument("environment", environment, Environment)
+    check_argument("window_s", window_s, float)
+    check_argument("rounds", rounds, int)
     if window_s <= 0 or rounds < 1:
         message = f"a discovery takes time and a round: {window_s:g} s, {rounds} rounds"
         raise UsageError(message)

@@ -158,7 +158,7 @@ def _tells_apart(cpu_id: str | None) -> bool:
 async def identify_maxsmart(
     host: str,
     *,
-    port: int = 80,
+    http_port: int = 80,
     udp_port: int = 8888,
     reply_s: float = 2.0,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -172,7 +172,7 @@ async def identify_maxsmart(
 
     Args:
         host: Address or name of the device.
-        port: Its HTTP port.
+        http_port: Its HTTP port.
         udp_port: Its port for discovery.
         reply_s: Longest wait for one reply, in seconds.
         environment: Network, host network, clock and chance; the system's by default.
@@ -182,6 +182,7 @@ async def identify_maxsmart(
 
     Raises:
         ConnectFailed: Nobody answers at `host`.
+        UsageError: An argument makes no sense.
 
     Example:
         >>> identifiers = await identify_maxsmart("192.168.1.100")
@@ -189,7 +190,11 @@ async def identify_maxsmart(
         'cpu_0123456789ABCDEF01234567'
     """
     link = StripLink(
-        host, port=port, udp_port=udp_port, reply_s=reply_s, environment=environment
+        host,
+        http_port=http_port,
+        udp_port=udp_port,
+        reply_s=reply_s,
+        environment=environment,
     )
     reason = "it does not say who it is"
     discovery, hardware = None, None
@@ -205,7 +210,7 @@ async def identify_maxsmart(
         reason = f"{reason}; {exc}"
     if not is_there:
         message = f"no MaxSmart device answers at {host}: {reason}"
-        raise ConnectFailed(message, host=host, port=port)
+        raise ConnectFailed(message, host=host, port=http_port)
     return await identifiers_of(
         host, environment, discovery=discovery, hardware=hardware
     )

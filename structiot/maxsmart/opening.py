@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 from structiot._device.schedule import PollSchedule
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.errors import UsageError
 from structiot.maxsmart.device import MaxSmartStrip
@@ -16,12 +17,14 @@ from structiot.maxsmart.wire.messages import WattUnit
 
 __all__ = ["maxsmart_device"]
 
+_TIMES = ("poll_s", "burst_s", "connect_s", "reply_s", "identify_s")
+
 
 @asynccontextmanager
 async def maxsmart_device(
     host: str,
     *,
-    port: int = 80,
+    http_port: int = 80,
     udp_port: int = 8888,
     name: str | None = None,
     device_id: str | None = None,
@@ -47,7 +50,7 @@ async def maxsmart_device(
 
     Args:
         host: Address or name of the device. No broadcast is sent.
-        port: Its HTTP port.
+        http_port: Its HTTP port.
         udp_port: Its port for discovery and V3.
         name: What to call it; the device's own name by default.
         device_id: Its `info.id`; by default its serial, else its MAC. A device that
@@ -88,6 +91,8 @@ async def maxsmart_device(
         ...             print(reading.port, reading.power_w)
     """
     times = (poll_s, burst_s, connect_s, reply_s, identify_s)
+    for name_, value in zip(_TIMES, times, strict=True):
+        check_argument(name_, value, float)
     if not all(0 < time_s < math.inf for time_s in times):
         message = "poll_s, burst_s, connect_s, reply_s and identify_s are above 0 s"
         raise UsageError(message)
@@ -97,9 +102,14 @@ async def maxsmart_device(
     if watt_unit not in {None, "W", "mW"}:
         message = f"watt_unit is 'W' or 'mW', not {watt_unit!r}"
         raise UsageError(message)
+    check_items("assume_supported", assume_supported, str, write="['statistics']")
     assumed = frozenset(map(capability_named, assume_supported))
     link = StripLink(
-        host, port=port, udp_port=udp_port, reply_s=reply_s, environment=environment
+        host,
+        http_port=http_port,
+        udp_port=udp_port,
+        reply_s=reply_s,
+        environment=environment,
     )
     who, first = await first_contact(link, connect_s=connect_s)
     async with MaxSmartStrip(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
+
+from structiot.errors import UsageError
 
 __all__ = [
     "BinarySensor",
@@ -18,6 +20,9 @@ __all__ = [
     "Text",
 ]
 
+# How the types of fields that hold several begin.
+_OF_MANY = ("tuple[", "frozenset[")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
@@ -30,6 +35,9 @@ class Entity:
         category: None for what a user wants to see, else `"config"` or `"diagnostic"`.
         is_enabled: Whether a fresh installation shows it.
         icon: Icon name such as `"mdi:power-socket"`, where the class gives none.
+
+    Raises:
+        UsageError: One text was given where a tuple of texts belongs.
     """
 
     key: str
@@ -38,6 +46,18 @@ class Entity:
     category: Literal["config", "diagnostic"] | None = None
     is_enabled: bool = True
     icon: str | None = None
+
+    def __post_init__(self) -> None:
+        """Look whether a text stands where texts do: it would be taken letter by letter.
+
+        Raises:
+            UsageError: It does.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str) and str(field.type).startswith(_OF_MANY):
+                message = f"{field.name} of {self.key} are several: write ({value!r},)"
+                raise UsageError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +72,7 @@ class Sensor(Entity):
     Attributes:
         unit: Unit as Home Assistant writes it (`"W"`, `"Wh"`, `"°C"`), if it has one.
         state_class: How the figure behaves over time, if it is a figure.
-        decimals: Decimals worth showing.
+        decimals: Decimals worth showing; the gateway rounds figures to them.
         options: All texts it can take, if it is an enumeration.
     """
 

@@ -100,10 +100,12 @@ def test_the_lines_to_paste_call_the_program_as_it_was_called(
     monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin")
     broker = DemoBroker(uri="mqtt://127.0.0.1:1884", origin="here")
     _, watch = broker.hints
-    switch = broker.switch_hint("kitchen", "port_1")
+    switch = broker.switch_hint("kitchen", "port_1", is_on=True)
     assert watch.startswith(f"watch it:  {shown} mqtt sub -p 1884 -v -t ")
     topic = "structiot/kitchen/port_1/set"
     assert switch == f"switch it: {shown} mqtt pub -p 1884 -t {topic} -m OFF"
+    # Where it is off already, that would show nothing.
+    assert broker.switch_hint("kitchen", "port_1", is_on=False).endswith("/set -m ON")
 
 
 def test_clients_are_told_only_what_they_do_not_assume():

@@ -51,12 +51,12 @@ async def test_any_mix_of_families_with_faults(anyio_backend_name):
         assert len({row["host"] for row in rows}) == len(rows) == 20
         strip, plug = rows[0], rows[1]
         async with maxsmart_device(
-            strip["host"], port=strip["http_port"], udp_port=strip["udp_port"]
+            strip["host"], http_port=strip["http_port"], udp_port=strip["udp_port"]
         ) as one:
             assert one.info.serial is None
             assert (await one.get_data()).power_w[0] is not None
         async with maxsmart_device(
-            plug["host"], port=9, udp_port=plug["udp_port"]
+            plug["host"], http_port=9, udp_port=plug["udp_port"]
         ) as one:
             assert one.info.port_count == 1
         program.signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ import anyio
 
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot.gateway import Gateway, GatewayConfig, load_config, open_gateway
+from structiot.gateway import Gateway, open_gateway
 from structiot.mqtt import (
     BrokerServer,
     Message,
@@ -108,11 +108,11 @@ class House:
     def order(self, *topics: str) -> list[str]:
         return [topic for topic, _ in self.history if topic in topics]
 
-    def config(self, *devices: dict[str, Any], **more: Any) -> GatewayConfig:
+    def config(self, *devices: dict[str, Any], **more: Any) -> dict[str, Any]:
         mqtt = {"uri": URI} | more.pop("mqtt", {})
         gateway = {"retry_max_s": 1} | more.pop("gateway", {})
         section = {"discover": False, "devices": list(devices), **more}
-        return load_config({"mqtt": mqtt, "gateway": gateway, "maxsmart": section})
+        return {"mqtt": mqtt, "gateway": gateway, "maxsmart": section}
 
     async def reload(
         self,

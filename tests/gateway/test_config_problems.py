@@ -118,12 +118,22 @@ TABLE = [
     (
         "[[maxsmart.devices]]\nhost = 'http://strip'",
         [
-            "2:8: host: 'http://strip' is no address or host name, such as '192.168.1.100'"
+            "2:8: host: 'http://strip' is more than an address or host name: write 'strip'"
         ],
     ),
     (
         "[maxsmart]\ndevices = [ {host = 'a'}, {host = ''} ]",
         ["2:35: host: '' is no address or host name, such as '192.168.1.100'"],
+    ),
+    (
+        "[[maxsmart.devices]]\nhost = '10.0.0.7:18080'",
+        [
+            (
+                "2:8: host: '10.0.0.7:18080' is more than an address or host name: "
+                "write '10.0.0.7', and give the port by a key of its own, such as "
+                "http_port"
+            )
+        ],
     ),
     (
         DEVICE + "name = 'a/b'",
@@ -139,7 +149,7 @@ TABLE = [
     ),
     (
         DEVICE + "name = '???'",
-        ["3:8: name: '???' has no letter or digit to make a topic of"],
+        ["3:8: name: '???' has no letter or digit"],
     ),
     (
         DEVICE + "name = 'Gateway'",
@@ -148,6 +158,10 @@ TABLE = [
     (
         DEVICE + "name = 'Desk'\n[[maxsmart.devices]]\nhost = 'b'\nname = 'Desk'",
         ["6:8: the name 'Desk' is taken: its topics would be those above ('desk')"],
+    ),
+    (
+        DEVICE + "name = 'Кухня'\n[[maxsmart.devices]]\nhost = 'b'\nname = 'кухня '",
+        ["6:8: the name 'кухня ' is taken: another device above has it"],
     ),
     (
         DEVICE + "name = 'Küche'\n[[maxsmart.devices]]\nhost = 'b'\nname = 'KÜCHE!'",

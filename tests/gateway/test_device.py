@@ -16,6 +16,8 @@ from structiot.model import (
     DeviceInfo,
     EntitiesChanged,
     Entity,
+    Sensor,
+    StateChange,
     Switch,
     Text,
 )
@@ -303,3 +305,17 @@ async def test_a_secret_that_is_refused_is_told_nowhere(board, device, caplog):
     told = [payload for _, payload in board.told]
     assert json.loads(told[0])["payload"] == "***"
     assert "hunter2" not in f"{board.told} {events} {caplog.messages}"
+
+
+async def test_what_is_shown_is_rounded_on_the_topic_and_in_the_event(board):
+    sensor = Sensor(key="warmth", unit="°C", decimals=1)
+    seen: list[GatewayEvent] = []
+    device = ScriptedDevice(entities=(sensor,))
+    care = managed(device, context_of(board, seen))
+    async with running(care):
+        device.tell(StateChange(key="warmth", state=20.700000000000003, at_utc=AT))
+        await settled()
+        assert board.retained["structiot/desk/warmth/state"] == "20.7"
+        assert care.states == {"warmth": 20.7}
+    changes = [one.event for one in seen if isinstance(one, DeviceUpdate)]
+    assert StateChange(key="warmth", state=20.7, at_utc=AT) in changes

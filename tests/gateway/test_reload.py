@@ -69,7 +69,8 @@ async def test_a_device_is_added_and_another_taken_away_beside_one_that_stays():
         assert await retained(client, "structiot/old/#") == {}
 
 
-async def test_a_device_with_other_settings_is_opened_anew_and_only_it():
+async def test_a_device_with_other_settings_is_opened_anew_and_only_it(caplog):
+    caplog.set_level(logging.INFO, "structiot.gateway")
     house, shelf = House(), Shelf()
     before = {"names": {"Desk": "fast", "Hall": "fast"}}
     async with (
@@ -82,6 +83,14 @@ async def test_a_device_with_other_settings_is_opened_anew_and_only_it():
         assert opened == {"Desk": 2, "Hall": 1}
         assert all(device.is_available for device in gateway.devices.values())
         assert lost(events, "hall") == []
+        # It is no trouble, and nobody waits for another attempt.
+        said = [one for one in caplog.records if "Desk" in one.message]
+        assert all(one.levelno == logging.INFO for one in said)
+        assert [one.message.partition(")")[2] for one in said] == [
+            " is open as desk",
+            ": it is opened anew",
+            " is open as desk",
+        ]
 
 
 async def test_a_driver_that_does_not_tell_settings_has_its_devices_opened_anew():

@@ -7,11 +7,14 @@ import os
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import ConfigError
+from structiot.gateway import InvalidConfig, load_config
 from structiot.gateway.state_file import StateFile, default_state_file
+from tests.gateway.configs import problems_of
 
 pytestmark = pytest.mark.virtual_time
 
@@ -19,6 +22,12 @@ pytestmark = pytest.mark.virtual_time
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "of" / "house.json"
+
+
+async def checked(file: Path) -> None:
+    """Read a configuration that names the file, as `--check` does."""
+    settings = {"gateway": {"state_file": str(file)}}
+    await anyio.to_thread.run_sync(load_config, settings)
 
 
 async def reopened(file: Path) -> StateFile:
@@ -61,11 +70,12 @@ async def test_it_is_written_soon_and_once_a_second(file):
 
 BROKEN = {
     "truncated": '{"version": 1, "sections": {"a": {"n": 1',
+    "broken off soon": '{"ver',
     "empty": "",
-    "no JSON": "hello",
-    "no UTF-8": b"\xff\xfe",
-    "deep": "[" * 100_000,
-    "a list": "[]",
+    "zeros": bytes(512),
+    "no JSON": '{"version": 1, hello',
+    "no UTF-8": b'{"version": 1, "\xff\xfe',
+    "deep": '{"version":' + "[" * 100_000,
     "old": '{"version": 0, "sections": {}}',
     "of tomorrow": '{"version": 2, "sections": {}}',
     "without sections": '{"version": 1}',
@@ -89,6 +99,41 @@ async def test_a_file_that_cannot_be_used_is_set_aside_and_said_once(
     assert "is begun anew" in caplog.messages[0]
     assert (await reopened(file)).section("a") == {"n": 2}
     assert len(caplog.messages) == 1
+
+
+FOREIGN = {
+    "a configuration": b"[gateway]\nstate_file = 'house.json'\n",
+    "a text": b"hello",
+    "no UTF-8": b"\xff\xfe",
+    "other JSON": b'{"name": "house"}',
+    "a list": b"[]",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+async def test_what_is_no_state_file_is_left_alone(file, content):
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"house\.json is no state file"):
+        await StateFile.open(file)
+    with pytest.raises(InvalidConfig, match="state_file is no state file"):
+        await checked(file)
+    assert file.read_bytes() == content
+    assert list(file.parent.iterdir()) == [file]
+
+
+async def test_a_folder_is_no_state_file(file):
+    file.mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"house\.json is no file"):
+        await StateFile.open(file)
+    with pytest.raises(InvalidConfig, match="state_file is no file"):
+        await checked(file)
+
+
+def test_a_configuration_that_names_itself_is_refused(tmp_path):
+    text = "[gateway]\nstate_file = 'structiot.toml'"
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.startswith("structiot.toml:2:14: state_file is no state file")
 
 
 async def test_a_section_that_is_none_costs_itself(file):

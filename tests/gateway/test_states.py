@@ -8,7 +8,7 @@ import math
 import pytest
 
 from structiot.errors import UsageError
-from structiot.gateway.entities.states import state_payload
+from structiot.gateway.entities.states import shown_state, state_payload
 from structiot.model import (
     BinarySensor,
     Button,
@@ -334,3 +334,27 @@ def test_a_figure_that_json_does_not_have_is_refused(entity: Entity, state: Stat
 def test_half_a_surrogate_pair_never_reaches_the_broker(entity: Entity, state: State):
     with pytest.raises(UsageError, match=f"^{entity.key} tells a text that is none in"):
         state_payload(entity, state)
+
+
+@pytest.mark.parametrize(
+    ("decimals", "told", "shown"),
+    [
+        (1, 20.700000000000003, "20.7"),
+        (1, 20, "20"),
+        (0, 20.7, "21"),
+        (0, -0.2, "0"),
+        (2, -0.001, "0.0"),
+        (None, 20.700000000000003, "20.700000000000003"),
+        (1, None, "None"),
+    ],
+)
+def test_a_figure_has_the_decimals_that_are_worth_showing(decimals, told, shown):
+    sensor = Sensor(key="warmth", unit="°C", decimals=decimals)
+    assert state_payload(sensor, shown_state(sensor, told)) == shown
+
+
+def test_only_figures_are_rounded():
+    sensor = Sensor(key="warmth", decimals=1)
+    assert shown_state(sensor, "warm") == "warm"
+    assert shown_state(sensor, math.inf) == math.inf
+    assert shown_state(Number(key="n", minimum=0, maximum=1), 0.25) == 0.25

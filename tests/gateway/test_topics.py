@@ -93,6 +93,11 @@ def test_a_name_becomes_a_topic_level(name: str, slug: str):
     assert slug_of(name) == slug
 
 
+@pytest.mark.parametrize("name", ["Кухня", "厨房", "厨房 2", "2. кухня", "???", ""])
+def test_a_name_of_which_no_letter_is_left_makes_no_level(name: str):
+    assert slug_of(name) == ""
+
+
 @given(st.text())
 def test_a_slug_is_plain_and_stays_as_it_is(name: str):
     slug = slug_of(name)

@@ -66,7 +66,7 @@ async def bad_strips(
         strips = [
             await stack.enter_async_context(
                 maxsmart_device(
-                    host, port=one.http_port, udp_port=one.udp_port, poll_s=0.5
+                    host, http_port=one.http_port, udp_port=one.udp_port, poll_s=0.5
                 )
             )
             for one in bad
@@ -88,7 +88,10 @@ async def good_strips(count: int) -> AsyncIterator[list[MaxSmartStrip]]:
         yield [
             await stack.enter_async_context(
                 maxsmart_device(
-                    sim.host, port=sim.http_port or 0, udp_port=sim.udp_port, reply_s=5
+                    sim.host,
+                    http_port=sim.http_port or 0,
+                    udp_port=sim.udp_port,
+                    reply_s=5,
                 )
             )
             for sim in sims
@@ -241,7 +244,7 @@ async def test_a_request_that_costs_more_than_it_is_worth(
     async with (
         sim_maxsmart("127.0.0.1", http_port=0, udp_port=0) as sim,
         maxsmart_device(
-            sim.host, port=sim.http_port or 0, udp_port=sim.udp_port
+            sim.host, http_port=sim.http_port or 0, udp_port=sim.udp_port
         ) as strip,
     ):
         async with watched(), anyio.create_task_group() as tg:

@@ -34,7 +34,7 @@ async def check_strip(sim: MaxSmartSim, environment: Environment) -> None:
     assert sim.http_port is not None
     async with maxsmart_device(
         sim.host,
-        port=sim.http_port,
+        http_port=sim.http_port,
         udp_port=sim.udp_port,
         environment=environment,
     ) as strip:

@@ -129,6 +129,11 @@ class Network(Protocol):
     async def connect_tcp(self, host: str, port: int) -> ByteStream:
         """Open a TCP connection, without delay of small writes.
 
+        The stream belongs to the caller, who closes it: `async with stream`. Its
+        `receive` and `send` raise `anyio.EndOfStream`, `anyio.BrokenResourceError` or
+        `OSError` when the peer has gone. `ConnectFailed` is an `OSError` as well: who
+        catches those round both lets `TransportError` pass first.
+
         Raises:
             ConnectFailed: Nobody there, refused, or the name is unknown.
         """

@@ -113,4 +113,5 @@ async def _follow(
         take(event)
         if not is_said and (found := switched(gateway, event)):
             is_said = True
-            say(broker.switch_hint(*found))
+            device, key, is_on = found
+            say(broker.switch_hint(device, key, is_on=is_on))

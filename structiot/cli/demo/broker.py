@@ -57,10 +57,11 @@ class DemoBroker:
             f"watch it:  {_this_program()} mqtt sub {self.options}-v {filters}",
         )
 
-    def switch_hint(self, device: str, key: str) -> str:
-        """Give the line that switches an entity of a device off."""
-        topic = f"structiot/{device}/{key}/set"
-        return f"switch it: {_this_program()} mqtt pub {self.options}-t {topic} -m OFF"
+    def switch_hint(self, device: str, key: str, *, is_on: bool) -> str:
+        """Give the line that switches an entity of a device to what it is not."""
+        topic, order = f"structiot/{device}/{key}/set", "OFF" if is_on else "ON"
+        program = _this_program()
+        return f"switch it: {program} mqtt pub {self.options}-t {topic} -m {order}"
 
 
 @asynccontextmanager

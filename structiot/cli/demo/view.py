@@ -127,11 +127,11 @@ def plain_line(event: GatewayEvent) -> str | None:
     return line
 
 
-def switched(gateway: Gateway, event: GatewayEvent) -> tuple[str, str] | None:
-    """Give device and key if an event is about something that can be switched."""
+def switched(gateway: Gateway, event: GatewayEvent) -> tuple[str, str, bool] | None:
+    """Give device, key and state if an event is of a switch that is on or off."""
     match event:
-        case DeviceUpdate(device=slug, event=StateChange(key=key)):
+        case DeviceUpdate(device=slug, event=StateChange(key=key, state=bool(is_on))):
             device = gateway.devices.get(slug)
             if device is not None and isinstance(device.entities.get(key), Switch):
-                return slug, key
+                return slug, key, is_on
     return None

@@ -63,7 +63,7 @@ def _open_strip(
 ) -> AbstractAsyncContextManager[MaxSmartStrip]:
     return maxsmart_device(
         host,
-        port=http_port,
+        http_port=http_port,
         udp_port=udp_port,
         poll_s=poll_s,
         connect_s=connect_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structiot.gateway.config.loading import load_config
+from structiot.gateway.config.loading import configuration_of, load_config
 from structiot.gateway.config.sections import (
     BrokerSection,
     GatewayConfig,
@@ -15,5 +15,6 @@ __all__ = [
     "GatewayConfig",
     "GatewaySection",
     "MqttSection",
+    "configuration_of",
     "load_config",
 ]

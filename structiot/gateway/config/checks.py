@@ -148,15 +148,16 @@ def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[F
     first: dict[str, str] = {}
     for one in marked(model, data, NamesADevice):
         path, name = one.path, one.value
-        slug = slug_of(name) if isinstance(name, str) else ""
-        if not isinstance(name, str) or not slug:
+        if not isinstance(name, str) or not name.strip():
             continue
-        if slug in first:
-            as_first = "" if first[slug] == name else f" of {first[slug]!r}"
-            yield Finding(
-                path=path,
-                message=f"the name {name!r} is taken: "
-                f"its topics would be those{as_first} above ({slug!r})",
-            )
-        else:
-            first[slug] = name
+        # Who has no level by its name has one by its serial; the name is for people.
+        slug = slug_of(name)
+        place = slug or name.strip().casefold()
+        if place not in first:
+            first[place] = name
+            continue
+        why = "another device above has it"
+        if slug:
+            as_first = "" if first[place] == name else f" of {first[place]!r}"
+            why = f"its topics would be those{as_first} above ({slug!r})"
+        yield Finding(path=path, message=f"the name {name!r} is taken: {why}")

@@ -33,6 +33,7 @@ from typing import (
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from structiot._kit.redact import Secret
+from structiot._kit.text import without_credentials
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.values import (
     check_any_listen_uri,
@@ -105,6 +106,12 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         strict=True,
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """Give what is printed: addresses without the passwords in them."""
+        for name, value in super().__repr_args__():
+            is_text = isinstance(value, str)
+            yield name, without_credentials(value) if is_text else value
 
 
 class SystemSection(Section):

@@ -9,8 +9,10 @@ from os import PathLike, fspath
 from pathlib import Path as FilePath
 from typing import Any
 
+import anyio.to_thread
 from pydantic import ValidationError
 
+from structiot._kit.arguments import check_argument
 from structiot.gateway.config.assembly import config_model
 from structiot.gateway.config.checks import checks_failed, cross_field_checks
 from structiot.gateway.config.fields import Finding, bytes_of, models_in
@@ -25,9 +27,10 @@ from structiot.gateway.config.problems import findings_of
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
 
-__all__ = ["load_config"]
+__all__ = ["configuration_of", "load_config"]
 
 _MAX_DEPTH = 50
+_WRITE = "the path of a TOML file, or a mapping such as {'maxsmart': {}}"
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -46,10 +49,12 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
         InvalidConfig: Everything that is wrong: a file that cannot be read or is not
             TOML, unknown keys, wrong types, impossible values. Its `problems` have
             file, line and column. It is a `ConfigError`.
+        UsageError: The source is neither a path nor a mapping.
     """
+    check_argument("source", source, str, PathLike, Mapping, write=_WRITE)
     if isinstance(source, Mapping):
         return _checked(source, path="", folder=FilePath(), positions=Positions())
-    path = fspath(source)
+    path = str(fspath(source))
     text = _text_of(path)
     try:
         data = tomllib.loads(text)
@@ -63,6 +68,22 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
     return _checked(
         data, path=path, folder=FilePath(path).parent, positions=find_positions(text)
     )
+
+
+async def configuration_of(
+    config: GatewayConfig | str | PathLike[str] | Mapping[str, Any],
+) -> GatewayConfig:
+    """Give settings as they are, or those that `load_config` makes of a source.
+
+    Raises:
+        InvalidConfig: As `load_config` raises it.
+        UsageError: It is nothing of that.
+    """
+    kinds = (GatewayConfig, str, PathLike, Mapping)
+    check_argument("config", config, *kinds, write=_WRITE)
+    if isinstance(config, GatewayConfig):
+        return config
+    return await anyio.to_thread.run_sync(load_config, config)
 
 
 def _is_deeper_than(depth: int, data: object) -> bool:
@@ -130,7 +151,7 @@ def _checked(
         config = _validated(model, data, findings)
     except ValidationError as exc:
         everything, _ = config_model(data, is_whole=True)
-        findings += findings_of(exc, everything)
+        findings += findings_of(exc, everything, is_toml=bool(path))
     if findings or config is None:
         raise InvalidConfig(_problems(path, findings, positions)) from None
     return config

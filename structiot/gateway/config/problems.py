@@ -20,12 +20,24 @@ _NEAR = 0.6
 _AS_NEAR = 0.1
 
 
-def findings_of(error: ValidationError, root: type[BaseModel]) -> list[Finding]:
-    """Say everything that a validation found."""
-    return [_finding(details, root) for details in error.errors()]
+def findings_of(
+    error: ValidationError, root: type[BaseModel], *, is_toml: bool
+) -> list[Finding]:
+    """Say everything that a validation found.
+
+    Args:
+        error: What it raised.
+        root: The class of the settings.
+        is_toml: They stood in a file; else a program has given them as a mapping, and
+            is told of what it gave in Python's words.
+    """
+    words = {} if is_toml else _OF_PYTHON
+    return [_finding(details, root, words) for details in error.errors()]
 
 
-def _finding(details: ErrorDetails, root: type[BaseModel]) -> Finding:
+def _finding(
+    details: ErrorDetails, root: type[BaseModel], words: Mapping[str, str]
+) -> Finding:
     path: Path = tuple(details["loc"])
     kind = details["type"]
     if kind == "extra_forbidden":
@@ -37,10 +49,9 @@ def _finding(details: ErrorDetails, root: type[BaseModel]) -> Finding:
             path=path, message=f"{name} is missing in {where}", is_about_key=True
         )
     if kind in _WANTED:
-        wanted = _wanted(kind, path, details["input"])
-        found = (
-            "" if kind == "finite_number" else f", not {_described(details['input'])}"
-        )
+        given = details["input"]
+        wanted = _wanted(kind, path, given, words)
+        found = "" if kind == "finite_number" else f", not {_described(given, words)}"
         return Finding(path=path, message=f"{name} must be {wanted}{found}")
     if kind in _RANGES:
         limit = _RANGES[kind](details.get("ctx", {}))
@@ -71,17 +82,30 @@ _RANGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _wanted(kind: str, path: Path, value: object) -> str:
-    if kind == "tuple_type" and isinstance(value, Mapping):
+# What is called otherwise where no TOML was written.
+_OF_PYTHON = {
+    "a text in quotes": "a str",
+    "true or false": "True or False",
+    "true": "True",
+    "false": "False",
+    "an array": "a list",
+    "a table": "a mapping",
+    "a text": "a str",
+}
+
+
+def _wanted(kind: str, path: Path, value: object, words: Mapping[str, str]) -> str:
+    if kind == "tuple_type" and isinstance(value, Mapping) and not words:
         dotted = ".".join(str(part) for part in path)
         return f"an array of tables: write [[{dotted}]]"
-    return _WANTED[kind]
+    return words.get(_WANTED[kind], _WANTED[kind])
 
 
-def _described(value: object) -> str:
-    """Name a TOML value's type; the value itself may be a secret."""
+def _described(value: object, words: Mapping[str, str]) -> str:
+    """Name a value's type; the value itself may be a secret."""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        name = "true" if value else "false"
+        return words.get(name, name)
     names: list[tuple[type | tuple[type, ...], str]] = [
         ((str, Secret), "a text"),
         (int, "a number"),
@@ -91,7 +115,9 @@ def _described(value: object) -> str:
     ]
     for kinds, name in names:
         if isinstance(value, kinds):
-            return name
+            return words.get(name, name)
+    if words:
+        return "None" if value is None else f"a {type(value).__name__}"
     return "a date or time"
 
 

@@ -26,6 +26,7 @@ from structiot.gateway.config.fields import (
     secret_in,
 )
 from structiot.gateway.config.values import check_broker_uri
+from structiot.gateway.state_file import not_ours
 from structiot.mqtt.broker import Passwords
 
 __all__ = [
@@ -43,6 +44,13 @@ def _passwords_at(file: FilePath) -> str:
     except ConfigError as exc:
         raise ValueError(f"cannot be used: {exc}") from None
     return str(file)
+
+
+def _state_file_at(file: FilePath) -> str:
+    named = beside_config(file)
+    if (why := not_ours(file)) is not None:
+        raise ValueError(why)
+    return named
 
 
 class MqttSection(Section):
@@ -116,7 +124,7 @@ class GatewaySection(Section):
         state_file: File that keeps what shall outlast a restart, such as which device
             has which topics. By default `structiot run` has one below
             `~/.local/state/structiot`, and a program none. Relative to the
-            configuration file.
+            configuration file. A file that is there and is none is refused.
         command_s: Longest time for one command before it is given up.
         goodbye_s: Longest time for telling the broker that all is offline.
         retry_max_s: Longest wait between two attempts to reach a device.
@@ -125,7 +133,7 @@ class GatewaySection(Section):
     """
 
     id: DeviceId = "structiot"
-    state_file: Annotated[str | None, NamedFile(beside_config)] = None
+    state_file: Annotated[str | None, NamedFile(_state_file_at)] = None
     command_s: Annotated[float, seconds(0.1, 600)] = 15.0
     goodbye_s: Annotated[float, seconds(0.1, 60)] = 3.0
     retry_max_s: Annotated[float, seconds(1, 3600)] = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from structiot._kit.net.host_names import host_fault
 from structiot._kit.websocket import Origins
 from structiot.errors import ConfigError
 from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
@@ -122,7 +123,7 @@ def check_gateway_id(text: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Check the name of a device, which becomes a level of its topics."""
+    """Check the name of a device, which becomes a level of its topics if it can."""
     if len(name) > _MAX_NAME:
         raise ValueError(f"a name has at most {_MAX_NAME} characters")
     if not name.isprintable():
@@ -132,18 +133,16 @@ def check_name(name: str) -> str:
             raise ValueError(
                 f"{name!r} has {character!r}, which means something in a topic"
             )
-    slug = slug_of(name)
-    if not slug:
-        raise ValueError(f"{name!r} has no letter or digit to make a topic of")
-    if slug == GATEWAY_LEVEL:
+    if not any(map(str.isalnum, name)):
+        raise ValueError(f"{name!r} has no letter or digit")
+    if slug_of(name) == GATEWAY_LEVEL:
         raise ValueError(f"{name!r} is the gateway's own place in the topics")
     return name
 
 
 def check_host(host: str) -> str:
     """Check an address or a host name."""
-    if not host or host != host.strip() or any(c in host for c in " /@?#"):
-        raise ValueError(
-            f"{host!r} is no address or host name, such as '192.168.1.100'"
-        )
+    fault = host_fault(host, port_goes_to="a key of its own, such as http_port")
+    if fault:
+        raise ValueError(fault)
     return host

@@ -252,7 +252,7 @@ class MaxSmartDriver:
         async def open_it() -> AsyncGenerator[Device]:
             async with maxsmart_device(
                 strip.host,
-                port=device.http_port or section.http_port,
+                http_port=device.http_port or section.http_port,
                 udp_port=device.udp_port or section.udp_port,
                 name=device.name,
                 device_id=device.id,
@@ -359,7 +359,7 @@ class MaxSmartDriver:
         def open_it() -> AbstractAsyncContextManager[Device]:
             return maxsmart_device(
                 found.host,
-                port=section.http_port,
+                http_port=section.http_port,
                 udp_port=section.udp_port,
                 poll_s=section.poll_s,
                 reply_s=section.reply_s,

@@ -47,7 +47,14 @@ from structiot.model import (
     UpdateState,
 )
 
-__all__ = ["OFF", "ON", "UNKNOWN", "occurrence_payload", "state_payload"]
+__all__ = [
+    "OFF",
+    "ON",
+    "UNKNOWN",
+    "occurrence_payload",
+    "shown_state",
+    "state_payload",
+]
 
 ON = "ON"
 OFF = "OFF"
@@ -76,6 +83,15 @@ def state_payload(entity: Entity, state: State | None) -> str:
         UsageError: The state is none that such an entity can have.
     """
     return _sendable(entity, _shown(entity, state))
+
+
+def shown_state(entity: Entity, state: State | None) -> State | None:
+    """Give a state with as many decimals as its entity says are worth showing."""
+    decimals = entity.decimals if isinstance(entity, Sensor) else None
+    if decimals is None or not isinstance(state, float) or not math.isfinite(state):
+        return state
+    # Without decimals it is a whole number, and written as one.
+    return round(state, decimals or None)
 
 
 def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:

@@ -172,12 +172,18 @@ def is_level(text: str) -> bool:
 
 
 def slug_of(name: str) -> str:
-    """Make a topic level of a name: lower-case letters, digits and `_`; may be empty."""
+    """Make a topic level of a name: lower-case letters, digits and `_`.
+
+    It is empty if nothing is left, or of many letters nothing but digits: `2` is no
+    place for everything in room 2 of a house whose rooms have names in Chinese.
+    """
     folded = unicodedata.normalize(
         "NFKD", name[:_LONGEST_NAME].casefold().translate(_PLAIN_FOR)
     )
     plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return _NOT_PLAIN.sub("_", plain)[:_LONGEST_SLUG].strip("_")
+    slug = _NOT_PLAIN.sub("_", plain)[:_LONGEST_SLUG].strip("_")
+    is_lost = any(map(str.isalpha, name)) and not any(map(str.isalpha, slug))
+    return "" if is_lost else slug
 
 
 def slug_of_device(info: DeviceInfo) -> str:

@@ -11,9 +11,12 @@ from typing import Final
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.http.device import DeviceHttp
 from structiot._kit.net.datagrams import ask_by_udp
+from structiot._kit.net.host_names import check_host
+from structiot._kit.net.network import place
 from structiot._kit.redact import redact
 from structiot.errors import (
     ConnectFailed,
@@ -66,7 +69,7 @@ class StripLink:
 
     Attributes:
         host: Address or name of the device.
-        port: Its HTTP port.
+        http_port: Its HTTP port.
         udp_port: Its port for discovery and V3.
         serial: Serial that is sent with every request; None where it is not known.
         transport: How the device is spoken to.
@@ -77,19 +80,24 @@ class StripLink:
         self,
         host: str,
         *,
-        port: int,
+        http_port: int,
         udp_port: int,
         reply_s: float,
         environment: Environment,
     ) -> None:
+        check_host("host", host, port_goes_to="http_port")
+        check_argument("http_port", http_port, int)
+        check_argument("udp_port", udp_port, int)
+        check_argument("reply_s", reply_s, float)
+        check_argument("environment", environment, Environment)
         self.host = host
-        self.port = port
+        self.http_port = http_port
         self.udp_port = udp_port
         self.serial: str | None = None
         self.transport: Transport = "http"
         self.latency_s: float | None = None
         self._http = DeviceHttp(
-            f"http://{host}" if port == 80 else f"http://{host}:{port}",
+            f"http://{place(host, http_port)}",
             reply_s=reply_s,
             max_body_bytes=MAX_REPLY_BYTES,
             network=LenientNetwork(environment.network),
@@ -245,9 +253,9 @@ async def first_contact(
     except (TransportError, TimeoutError) as exc:
         is_late = not isinstance(exc, TransportError)
         why = f"silent for {connect_s:g} s" if is_late else str(exc)
-        ports = f"TCP {link.port}, UDP {link.udp_port}"
+        ports = f"TCP {link.http_port}, UDP {link.udp_port}"
         message = f"no MaxSmart device at {link.host} ({ports}): {why}"
-        raise ConnectFailed(message, host=link.host, port=link.port) from exc
+        raise ConnectFailed(message, host=link.host, port=link.http_port) from exc
 
 
 async def _first_contact(link: StripLink) -> tuple[DiscoveryReply | None, Reply]:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.net.memory import BROADCAST
 from structiot._kit.net.network import RealNetwork, UdpSocket
 from structiot.errors import ConnectFailed, UsageError
@@ -120,6 +121,7 @@ async def sim_maxsmart_fleet(
         raise UsageError(message)
     families = [family] if isinstance(family, Family | str) else family
     check_items("family", families, Family, str)
+    check_host("first_host", first_host, port_goes_to="http_port")
     try:
         first = ipaddress.ip_address(first_host)
     except ValueError:

@@ -291,7 +291,8 @@ async def sim_maxsmart(
         http_port: TCP port; 0 takes a free one, see `MaxSmartSim.http_port`.
         udp_port: UDP port; 0 takes a free one, see `MaxSmartSim.udp_port`.
         loads: What is plugged in, port by port: loads or watts. A household of lamps,
-            fridges and the like by default.
+            fridges and the like by default, see `household`; `MaxSmartSim.set_load`
+            changes it.
         seed: Which household.
         clock: The clock it lives by; wall time by default.
         utc_offset_h: The time zone its own clock is set to at first, in hours.

@@ -15,6 +15,7 @@ is unplugged: then its sockets and connections are closed and its tasks cancelle
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,15 +24,19 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import anyio
 from anyio.abc import ByteStream, TaskGroup, TaskStatus
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import Network, UdpSocket
-from structiot.errors import UsageError
+from structiot._kit.net.host_names import check_host
+from structiot._kit.net.network import LOST, Network, UdpSocket, reason_of
+from structiot.errors import TransportError, UsageError
 from structiot.sim.shared.clock import SimClock
 from structiot.sim.shared.fault_names import HOST_FAULTS, REQUEST_FAULTS, FaultNames
 from structiot.sim.shared.faults import Faults
 
 __all__ = ["SimHost", "Sockets"]
+
+_log = logging.getLogger(__name__)
 
 FaultsT = TypeVar("FaultsT", bound=Faults)
 
@@ -57,14 +62,40 @@ class Sockets:
     ) -> int:
         """Serve each TCP connection in a task of its own; give the port that is bound.
 
+        A peer that hangs up ends its connection, and so does anything else that
+        `serve` raises, which is logged with where it came from; the others go on.
+        When `serve` is over the connection is closed.
+
         Raises:
             ConnectFailed: The address or the port is taken.
         """
         listener = await self._stack.enter_async_context(
             self._network.listen_tcp(self.host, port)
         )
-        self.tasks.start_soon(listener.serve, serve)
+
+        async def serve_one(stream: ByteStream) -> None:
+            await self._serve(serve, stream)
+
+        self.tasks.start_soon(listener.serve, serve_one)
         return listener.address[1]
+
+    async def _serve(
+        self,
+        serve: Callable[[ByteStream], Coroutine[Any, Any, None]],
+        stream: ByteStream,
+    ) -> None:
+        try:
+            await serve(stream)
+        except (TransportError, *LOST) as exc:
+            _log.info("%s: a client has gone: %s", self.host, reason_of(exc))
+        # What one client brings about costs itself alone.
+        except Exception as exc:  # noqa: BLE001
+            if isinstance(exc, ExceptionGroup) and exc.split(LOST)[1] is None:
+                _log.info("%s: a client has gone", self.host)
+            else:
+                _log.exception("%s: a client is cut off", self.host)
+        finally:
+            await anyio.aclose_forcefully(stream)
 
     async def open_udp(self, port: int) -> UdpSocket:
         """Bind a UDP socket.
@@ -86,6 +117,9 @@ class SimHost(anyio.AsyncContextManagerMixin, ABC, Generic[FaultsT]):
         clock: The clock it lives by; that of the environment by default.
         environment: Where its sockets are, and which time it is; the system's by default.
 
+    Raises:
+        UsageError: The host is none, or the environment is none.
+
     Attributes:
         host: Its address.
         faults: What it gets wrong.
@@ -104,6 +138,8 @@ class SimHost(anyio.AsyncContextManagerMixin, ABC, Generic[FaultsT]):
         clock: SimClock | None = None,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
+        check_host("host", host, port_goes_to="an argument of its own")
+        check_argument("environment", environment, Environment)
         self.host: str = host
         self.faults: FaultsT = faults
         self.clock: SimClock = clock or SimClock(environment.now_utc())

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import ByteStream
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.net.network import LOST, Address, Network
 from structiot.errors import TransportError
 
@@ -139,7 +141,11 @@ async def fault_proxy(
 
     Raises:
         ConnectFailed: The address cannot be bound.
+        UsageError: An argument is none.
     """
+    check_host("target_host", target_host, port_goes_to="target_port")
+    check_host("host", host, port_goes_to="port")
+    check_argument("environment", environment, Environment)
     network = environment.network
     proxy = FaultProxy((target_host, target_port), network)
     async with network.listen_tcp(host, port) as listener, service_group() as tg:

@@ -47,7 +47,9 @@ def can_broadcast() -> bool:
 async def test_a_strip_is_opened_switched_and_metered(family):
     async with (
         sim_maxsmart(HOST, family=family, http_port=0, udp_port=0) as sim,
-        maxsmart_device(HOST, port=sim.http_port or 80, udp_port=sim.udp_port) as strip,
+        maxsmart_device(
+            HOST, http_port=sim.http_port or 80, udp_port=sim.udp_port
+        ) as strip,
     ):
         await strip.turn_off(2)
         assert sim.ports[2] is False
@@ -67,7 +69,9 @@ async def test_a_strip_is_renamed_asked_for_its_statistics_and_watched(family):
             http_port=0,
             udp_port=0,
         ) as sim,
-        maxsmart_device(HOST, port=sim.http_port or 80, udp_port=sim.udp_port) as strip,
+        maxsmart_device(
+            HOST, http_port=sim.http_port or 80, udp_port=sim.udp_port
+        ) as strip,
     ):
         assert await strip.change_port_name(0, "Büro & Co") == sim.name == "Büro & Co"
         assert len((await strip.get_statistics(0, "daily")).points) == 31
@@ -85,7 +89,7 @@ async def test_a_strip_that_goes_is_away_and_back_when_it_comes():
     async with (
         sim_maxsmart(HOST, http_port=0, udp_port=0) as sim,
         maxsmart_device(
-            HOST, port=sim.http_port or 0, udp_port=sim.udp_port, poll_s=0.1
+            HOST, http_port=sim.http_port or 0, udp_port=sim.udp_port, poll_s=0.1
         ) as strip,
         strip.events() as events,
     ):
@@ -120,7 +124,7 @@ async def test_nobody_at_an_address_is_an_error():
 async def test_a_closed_port_and_a_silent_one_are_nobody():
     port = free_udp_port()
     with pytest.raises(ConnectFailed, match=rf"127\.0\.0\.2 \(TCP {port}"):
-        async with maxsmart_device(HOST, port=port, udp_port=port, reply_s=0.2):
+        async with maxsmart_device(HOST, http_port=port, udp_port=port, reply_s=0.2):
             pass
 
 
@@ -128,7 +132,7 @@ async def test_a_name_is_looked_up():
     async with (
         sim_maxsmart("127.0.0.1", http_port=0, udp_port=0) as sim,
         maxsmart_device(
-            "localhost", port=sim.http_port or 0, udp_port=sim.udp_port
+            "localhost", http_port=sim.http_port or 0, udp_port=sim.udp_port
         ) as strip,
     ):
         assert strip.info.serial == sim.serial

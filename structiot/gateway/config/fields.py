@@ -32,7 +32,7 @@ from typing import (
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from structiot._kit.redact import Secret
+from structiot._kit.redact import Secret, hide_credentials
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.values import (
     check_any_listen_uri,
@@ -105,6 +105,11 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         strict=True,
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Show an address without its credentials."""
+        for name, value in super().__repr_args__():
+            yield name, hide_credentials(value) if isinstance(value, str) else value
 
 
 class SystemSection(Section):

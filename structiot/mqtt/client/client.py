@@ -138,13 +138,14 @@ class MqttClient(Publishing):
             LinkLost: The client has given up.
         """
         name, qos = checked_filter(topic), checked_qos(qos)
+        limit = self._config.subscription_items if max_items is None else max_items
         link = self._link
         link.check()
         messages = Messages(
             name,
             qos=qos,
             codec=self._codec_of(codec),
-            max_items=max_items or self._config.subscription_items,
+            max_items=limit,
             ack=ack,
             settle=link.settle,
             abandon=link.abandon,

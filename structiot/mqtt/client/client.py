@@ -272,8 +272,11 @@ class MqttClient(Publishing):
 
         A code is the granted QoS, or 0x80 and above for a refusal.
 
+        Args:
+            topics: Pairs of a filter and its QoS, in a list.
+
         Raises:
-            UsageError: A filter that is not valid.
+            UsageError: A filter that is not valid, or what is no list of pairs.
             LinkLost: The client has given up.
         """
         if self._inbox is None:
@@ -281,7 +284,11 @@ class MqttClient(Publishing):
         return await self._inbox.subscribe(topics)
 
     async def unsubscribe(self, topics: Iterable[str]) -> None:
-        """Unsubscribe from filters that were given to `subscribe`."""
+        """Unsubscribe from filters, in a list, that were given to `subscribe`.
+
+        Raises:
+            UsageError: What is no list of filters.
+        """
         if self._inbox is not None:
             await self._inbox.unsubscribe(topics)
 

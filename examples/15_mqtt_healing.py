@@ -37,7 +37,7 @@ async def main() -> None:
     async with anyio.create_task_group() as tg:
         uri = await tg.start(serve_twice, is_over)
         async with (
-            open_mqttclient(uri, config={"reconnect_retries": -1}) as client,
+            open_mqttclient(uri) as client,
             client.subscription("news", qos=1, codec="utf8") as messages,
             client.events() as events,
         ):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from typing import final
 
-__all__ = ["Secret", "hex_head", "is_secret_name", "redact"]
+__all__ = ["Secret", "hex_head", "hide_credentials", "is_secret_name", "redact"]
 
 SECRET_NAMES = frozenset(
     {
@@ -38,6 +39,7 @@ SECRET_NAMES = frozenset(
 )
 HIDDEN = "***"
 
+_OF_SCHEMES = frozenset(string.ascii_letters + string.digits + "+-.")
 _SEPARATORS = str.maketrans("", "", "_-")
 _PLAIN_NAMES = frozenset(name.translate(_SEPARATORS) for name in SECRET_NAMES)
 
@@ -82,6 +84,7 @@ def is_secret_name(name: object) -> bool:
 def redact(value: object) -> object:
     """Copy JSON-like data with the values of secret names hidden, at any depth.
 
+    Of an address, user name and password are hidden.
     Empty values stay: that a password is missing is no secret.
     """
     if isinstance(value, Mapping):
@@ -93,7 +96,17 @@ def redact(value: object) -> object:
         return [redact(item) for item in value]
     if isinstance(value, Secret):
         return HIDDEN
-    return value
+    return hide_credentials(value) if isinstance(value, str) else value
+
+
+def hide_credentials(address: str) -> str:
+    """Hide user name and password, if the text is an address that has them."""
+    scheme, mark, rest = address.partition("://")
+    # Up to the last one: in a password they may stand without being encoded.
+    credentials, at, place = rest.rpartition("@")
+    if not credentials or not set(scheme) <= _OF_SCHEMES:
+        return address
+    return f"{scheme}{mark}{HIDDEN}{at}{place}"
 
 
 def hex_head(data: bytes | bytearray | memoryview, length: int = 255) -> str:

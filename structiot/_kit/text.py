@@ -6,12 +6,20 @@ the reason on a topic only through here.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from structiot._kit.redact import HIDDEN, SECRET_NAMES
 
-__all__ = ["error_text", "path_fault", "printable", "without_credentials"]
+__all__ = [
+    "did_you_mean",
+    "error_text",
+    "path_fault",
+    "printable",
+    "without_credentials",
+]
 
 _LONGEST: Final = 300
 # Up to the last @: a password may hold others.
@@ -56,3 +64,9 @@ def error_text(error: BaseException) -> str:
 def path_fault(error: OSError | ValueError) -> str:
     """Say in words why a file cannot be opened; a path with a NUL is none at all."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give the end of a sentence with the nearest known name; nothing if none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

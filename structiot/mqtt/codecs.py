@@ -73,7 +73,8 @@ class NoopCodec(BaseCodec):
             return value.encode()
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(
-                f"the codec {self.name!r} takes bytes or a text, not {type(value).__name__}"
+                f"the codec {self.name!r} takes bytes or a text, not "
+                f"{type(value).__name__}; codec='json' takes any JSON value"
             )
         return bytes(value)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast
 
-from structiot._kit.redact import Secret
-from structiot.errors import ConfigError
+from structiot._kit.redact import Secret, redact
+from structiot._kit.text import did_you_mean
+from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.codecs import CodecChoice
+from structiot.mqtt.config_faults import faults_of
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
-from structiot.mqtt.wire.properties import WillProperties
+from structiot.mqtt.wire.properties import WillProperties, properties_of
 from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
@@ -26,6 +27,8 @@ DELIVERY_BYTES = 65_536
 ProtocolChoice = Literal["3.1.1", "5.0", "auto"]
 # What a callable is asked for before every attempt; it may be sync or async.
 Username: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None] | None
+# Words of other libraries that are too far from ours to be guessed.
+_ALSO_CALLED = {"payload": "message", "host": "uri", "hostname": "uri"}
 Secretive: TypeAlias = str | bytes | Secret
 Password: TypeAlias = (
     Secretive | Callable[[], Secretive | Awaitable[Secretive | None] | None] | None
@@ -40,7 +43,7 @@ class TopicDefaults:
     retain: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MqttConfig:
     """How a client behaves. Every field may stand in a plain dict as well.
 
@@ -58,7 +61,9 @@ class MqttConfig:
         default_retain: Retain flag of `publish` when not given.
         topics: QoS and retain by exact topic.
         auto_reconnect: Whether a lost connection is opened again.
-        reconnect_retries: Attempts after the first before giving up; -1 is for ever.
+        reconnect_retries: Attempts after the first that may fail in a row before giving
+            up; -1 is for ever. None gives up the first connection after two more
+            attempts, and one that was lost never.
         reconnect_max_interval: Longest wait between attempts, in seconds.
         retry_refused: Whether a refusal that looks final (a wrong password, an unknown
             authority) is met with further attempts as well; a certificate that runs out
@@ -70,7 +75,7 @@ class MqttConfig:
             has ended (5.0); by default while we reconnect, or for ever if the session
             is not clean.
         topic_alias_maximum: Topic aliases that the broker may use (5.0).
-        user_properties: Names and values for the broker (5.0).
+        user_properties: Names and values for the broker (5.0): pairs, or a mapping.
         codec: Default codec.
         codec_params: Parameters by codec name.
         will: What the broker publishes when we vanish: `topic`, `message`, `qos`,
@@ -112,7 +117,7 @@ class MqttConfig:
 
     uri: str | Callable[[], str | Awaitable[str]] | None = None
     username: Username = None
-    password: Password = field(default=None, repr=False)
+    password: Password = None
     auth: Authentication | None = None
     protocol: ProtocolChoice = "auto"
     keep_alive: int = 10
@@ -121,14 +126,14 @@ class MqttConfig:
     default_retain: bool = False
     topics: Mapping[str, TopicDefaults] = field(default_factory=dict)
     auto_reconnect: bool = True
-    reconnect_retries: int = 2
+    reconnect_retries: int | None = None
     reconnect_max_interval: float = 10.0
     retry_refused: bool = False
     max_redirects: int = 0
     cleansession: bool = True
     session_expiry_s: int | None = None
     topic_alias_maximum: int = 64
-    user_properties: Sequence[tuple[str, str]] = ()
+    user_properties: Sequence[tuple[str, str]] | Mapping[str, str] = ()
     codec: CodecChoice = "noop"
     codec_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     will: Will | None = None
@@ -144,22 +149,32 @@ class MqttConfig:
     unclaimed_s: float = 10.0
     store: str | Path | None = None
     offline_qos0: Literal["wait", "drop", "raise"] = "wait"
-    cafile: str | None = None
-    capath: str | None = None
+    cafile: str | Path | None = None
+    capath: str | Path | None = None
     cadata: str | bytes | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    keyfile_password: str | Secret | None = field(default=None, repr=False)
+    certfile: str | Path | None = None
+    keyfile: str | Path | None = None
+    keyfile_password: str | Secret | None = None
     check_hostname: bool = True
     alpn: Sequence[str] = ()
     ssl_context: ssl.SSLContext | None = None
     extra_headers: Mapping[str, str] = field(default_factory=dict)
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = None
 
     def __post_init__(self) -> None:
-        problems = list(_problems(self))
-        if problems:
-            raise ConfigError("; ".join(problems))
+        faults = list(faults_of(self))
+        if faults:
+            raise ConfigError("; ".join(faults))
+
+    def __repr__(self) -> str:
+        """Show what is set, without secrets."""
+        given = {
+            item.name: value
+            for item in fields(self)
+            if (value := getattr(self, item.name)) != item.default and value != {}
+        }
+        shown = cast("dict[str, object]", redact(given))
+        return f"MqttConfig({', '.join(f'{name}={shown[name]!r}' for name in shown)})"
 
     @classmethod
     def of(cls, config: MqttConfig | Mapping[str, Any] | None) -> MqttConfig:
@@ -199,95 +214,6 @@ class MqttConfig:
         return replace(self, **changes)
 
 
-_BOUNDS: dict[str, tuple[int, int | None]] = {
-    "keep_alive": (0, MAX_PACKET_ID),
-    "session_expiry_s": (0, 0xFFFF_FFFF),
-    "topic_alias_maximum": (0, MAX_PACKET_ID),
-    "reconnect_retries": (-1, None),
-    "max_redirects": (0, None),
-    "max_inflight": (1, MAX_PACKET_ID),
-    "receive_maximum": (1, MAX_PACKET_ID),
-    "max_packet_bytes": (64, None),
-    "max_held_bytes": (65_536, None),
-    "outbox_items": (1, None),
-    "outbox_bytes": (1, None),
-    "subscription_items": (1, None),
-}
-_OPTIONAL = {"receive_maximum", "session_expiry_s"}
-_TIMES = {
-    "ping_delay": True,
-    "reconnect_max_interval": False,
-    "connect_s": False,
-    "goodbye_s": True,
-    "unclaimed_s": True,
-}
-_SWITCHES = (
-    "default_retain",
-    "auto_reconnect",
-    "retry_refused",
-    "cleansession",
-    "check_hostname",
-)
-_CHOICES: dict[str, tuple[object, ...]] = {
-    "protocol": get_args(ProtocolChoice),
-    "offline_qos0": ("wait", "drop", "raise"),
-    "default_qos": (0, 1, 2),
-}
-_NOTES = {
-    "reconnect_retries": "; -1 is for ever",
-    "keep_alive": " seconds; 0 is off",
-    "session_expiry_s": " seconds",
-}
-
-
-def _problems(config: MqttConfig) -> Iterator[str]:
-    yield from _numbers_at_fault(config)
-    for name in _SWITCHES:
-        if not isinstance(value := getattr(config, name), bool):
-            yield f"{name} is true or false, not {value!r}"
-    for name, choices in _CHOICES.items():
-        if (value := getattr(config, name)) not in choices:
-            known = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])])
-            yield f"{name} is {known}, not {value!r}"
-    if config.store is not None and config.cleansession is not False:
-        yield "store needs cleansession False: a clean session has nothing to keep"
-    if config.auth is not None and config.protocol == "3.1.1":
-        yield "auth needs MQTT 5.0, not protocol '3.1.1'"
-    given: object = config.auth
-    if given is not None and not isinstance(given, Authentication):
-        yield f"auth has a method, begin, answer and finish; not {given!r}"
-    for topic, entry in config.topics.items():
-        if entry.qos not in {None, 0, 1, 2} or entry.retain not in {None, True, False}:
-            yield f"topics: {topic!r} has a QoS 0, 1 or 2 and retain true or false"
-
-
-def _numbers_at_fault(config: MqttConfig) -> Iterator[str]:
-    for name, (low, high) in _BOUNDS.items():
-        value = getattr(config, name)
-        is_given = value is not None or name not in _OPTIONAL
-        if is_given and not _is_whole(value, low, high):
-            limits = f"{low} or more" if high is None else f"{low} to {high}"
-            note = _NOTES.get(name, "")
-            yield f"{name} is a whole number, {limits}{note}; not {value!r}"
-    for name, may_be_0 in _TIMES.items():
-        value = getattr(config, name)
-        if not _is_time(value, may_be_0=may_be_0):
-            limit = "0 or more" if may_be_0 else "above 0"
-            yield f"{name} is {limit} seconds, not {value!r}"
-
-
-def _is_whole(value: object, low: int, high: int | None) -> bool:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return False
-    return value >= low and (high is None or value <= high)
-
-
-def _is_time(value: object, *, may_be_0: bool) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return value >= 0 if may_be_0 else value > 0
-
-
 def _kind(value: object) -> str:
     return type(value).__name__
 
@@ -301,8 +227,8 @@ def _mapping(name: str, value: object) -> Mapping[str, Any]:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = _ALSO_CALLED.get(name)
+    hint = f"; did you mean {near!r}?" if near in known else did_you_mean(name, known)
     return f"unknown MQTT setting {name!r}{hint}"
 
 
@@ -338,7 +264,7 @@ def _will(will: Will | Mapping[str, Any] | None) -> Will | None:
         raise ConfigError("will: it needs a topic")
     if (fault := name_fault(given["topic"])) is not None:
         raise ConfigError(f"will: the topic {given['topic']!r} {fault}")
-    if given.get("qos", 0) not in {0, 1, 2}:
+    if given.get("qos", 0) not in (0, 1, 2):
         raise ConfigError(f"will: qos is 0, 1 or 2, not {given['qos']!r}")
     message = given.pop("message", b"")
     if isinstance(message, str):
@@ -354,11 +280,7 @@ def _will_properties(
 ) -> WillProperties:
     if isinstance(given, WillProperties):
         return given
-    values = dict(_mapping("will: properties", given))
-    known = [item.name for item in fields(WillProperties)]
-    unknown = [str(name) for name in values if name not in known]
-    if unknown:
-        raise ConfigError(f"will: properties: {_unknown(unknown[0], known)}")
-    if "user_properties" in values:
-        values["user_properties"] = tuple(map(tuple, values["user_properties"]))
-    return WillProperties(**values)
+    try:
+        return properties_of(WillProperties, _mapping("will: properties", given))
+    except UsageError as exc:
+        raise ConfigError(f"will: {exc}") from None

@@ -44,8 +44,10 @@ async def open_mqttclient(
     """Open a session with an MQTT broker for the length of the block.
 
     A lost connection is opened again in the background and the session goes on:
-    messages of QoS 1 and 2 under way are sent again, subscriptions made again. When
-    the schedule gives up (`reconnect_retries`), the block ends with `LinkLost`.
+    messages of QoS 1 and 2 under way are sent again, subscriptions made again. That
+    is tried for ever unless `reconnect_retries` says otherwise; when the schedule
+    gives up, the block ends with `LinkLost`. The first connection is given up after
+    three attempts, so that a wrong address is told soon.
     Leaving the block finishes what is under way and disconnects, within
     `goodbye_s` seconds, also when the block is cancelled.
 

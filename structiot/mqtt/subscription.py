@@ -73,7 +73,7 @@ class Messages:
             known = ", ".join(map(repr, get_args(AckMode)))
             raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
         if not _is_count(max_items):
-            message = f"a subscription holds 1 message or more, not {max_items!r:.100}"
+            message = f"max_items is a whole number, 1 or more, not {max_items!r:.100}"
             raise UsageError(message)
         self.topic = topic_filter
         self.qos = qos

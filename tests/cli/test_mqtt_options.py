@@ -279,3 +279,13 @@ def test_bench_is_a_list_for_people(run):
     lines = dict(line.split("  ", 1) for line in out.splitlines())
     assert status == 0
     assert lines["delivered"].strip() == "20"
+
+
+# -- -h
+
+
+def test_a_port_in_the_host_is_said_to_stand_apart(run):
+    status, out, err = run("pub", "-h", "broker:1883", "-t", "t", "-m", "x")
+    assert status == 2
+    assert not out
+    assert "-h broker -p 1883" in err

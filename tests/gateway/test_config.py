@@ -150,6 +150,13 @@ def test_a_password_never_shows():
         assert "hunter2" not in shown
 
 
+def test_a_password_in_an_address_never_shows():
+    config = load_config({"mqtt": {"uri": "mqtt://ann:hunter2@broker"}})
+    assert config.mqtt.uri == "mqtt://ann:hunter2@broker"
+    for shown in (str(config), repr(config), f"{config.mqtt}"):
+        assert "hunter2" not in shown
+
+
 def test_everything_is_reported_at_once_in_the_order_of_the_file(tmp_path: Path):
     text = """\
 [mqtt]

@@ -121,6 +121,21 @@ def test_the_values_of_secret_names_are_hidden_at_any_depth():
     }
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("mqtt://ann:pw@h:1/x", "mqtt://***@h:1/x"),
+        ("mqtt://ann:p@w/x#1@h", "mqtt://***@h"),
+        ("mqtt+unix://ann:pw@/run/x", "mqtt+unix://***@/run/x"),
+        ("mqtt://h:1/x", "mqtt://h:1/x"),
+        ("see http://h and ask a@b", "see http://h and ask a@b"),
+        ("a@b", "a@b"),
+    ],
+)
+def test_credentials_in_an_address_are_hidden(address: str, shown: str):
+    assert redact({"uri": address}) == {"uri": shown}
+
+
 def test_redact_copies_and_leaves_the_original_alone():
     original = {"password": PASSWORD, "list": [1]}
     shown = redact(original)

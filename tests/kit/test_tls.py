@@ -128,7 +128,7 @@ async def test_a_bad_certificate_is_refused_with_the_reason(
 
 async def test_an_unknown_authority_is_refused(authority: trustme.CA):
     server = server_context(authority.issue_cert("broker"))
-    with pytest.raises(CertificateRefused, match="as cafile="):
+    with pytest.raises(CertificateRefused, match="as cafile"):
         await exchange(server, client_context())
 
 

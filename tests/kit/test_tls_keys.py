@@ -51,6 +51,16 @@ def test_a_key_opens_with_its_passphrase(
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
+def test_a_key_that_is_missing_or_none_is_said_to_be(files: tuple[str, str, str]):
+    certificate, _, _ = files
+    with pytest.raises(ConfigError, match="certificate: give its key as keyfile"):
+        client_context(certfile=certificate)
+    with pytest.raises(ConfigError, match=r"cert\.pem and .*cert\.pem for TLS"):
+        client_context(certfile=certificate, keyfile=certificate)
+    with pytest.raises(ConfigError, match=r"cannot use no\.pem for TLS .*No such file"):
+        client_context(certfile="no.pem", keyfile=None)
+
+
 def test_a_passphrase_that_nobody_asks_for_does_no_harm(files: tuple[str, str, str]):
     certificate, plain, _ = files
     client_context(certfile=certificate, keyfile=plain, keyfile_password="any")

@@ -51,6 +51,8 @@ class Reconnecting(ABC):
     Attributes:
         attempts: How many attempts in a row have failed, the present one included.
         was_connected: Whether there has been a connection.
+        max_retries: How many attempts after the first may fail in a row; None is for
+            ever.
         lived_s: How long the last connection lived; None if the last attempt failed.
         error: Why there will be no connection any more; None while there may be one.
     """
@@ -64,7 +66,6 @@ class Reconnecting(ABC):
         "_has_hurried",
         "_is_urgent",
         "_life",
-        "_max_retries",
         "_over",
         "_reason",
         "_retry_now",
@@ -72,6 +73,7 @@ class Reconnecting(ABC):
         "attempts",
         "error",
         "lived_s",
+        "max_retries",
         "was_connected",
     )
 
@@ -80,7 +82,7 @@ class Reconnecting(ABC):
         self.was_connected: bool = False
         self.lived_s: float | None = None
         self.error: StructiotError | None = None
-        self._max_retries = backoff.retries
+        self.max_retries: int | None = backoff.retries
         # A connection that was lost soon does not reset it, and is no failed attempt.
         self._schedule: Schedule = replace(backoff, retries=None).start(random)
         self._has_hurried = False
@@ -125,7 +127,7 @@ class Reconnecting(ABC):
         is_final = self.is_final(error)
         if self._is_urgent and not (is_final and self.attempts):
             return 0.0
-        too_many = self._max_retries is not None and self.attempts > self._max_retries
+        too_many = self.max_retries is not None and self.attempts > self.max_retries
         if is_final or too_many:
             return None
         if self.attempts or self._has_hurried:

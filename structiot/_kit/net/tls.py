@@ -26,10 +26,10 @@ __all__ = ["client_context", "load_certificate", "start_tls"]
 _HINTS = {
     9: "is not valid yet: look at both clocks",
     10: "has expired: renew it, or look at the clock here",
-    18: "is self-signed: give it as cafile=",
-    19: "comes from a chain that ends in a self-signed authority: give that as cafile=",
-    20: "is signed by an unknown authority: give that as cafile=",
-    21: "cannot be verified, the chain is incomplete: give the authority as cafile=",
+    18: "is self-signed: give it as cafile",
+    19: "comes from a chain that ends in a self-signed authority: give that as cafile",
+    20: "is signed by an unknown authority: give that as cafile",
+    21: "cannot be verified, the chain is incomplete: give the authority as cafile",
     62: "is for another name: use the name it was made for",
     64: "is for another address: use the address it was made for",
 }
@@ -54,11 +54,11 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
 def client_context(
     *,
-    cafile: str | None = None,
-    capath: str | None = None,
+    cafile: str | Path | None = None,
+    capath: str | Path | None = None,
     cadata: str | bytes | None = None,
-    certfile: str | None = None,
-    keyfile: str | None = None,
+    certfile: str | Path | None = None,
+    keyfile: str | Path | None = None,
     keyfile_password: str | Secret | None = None,
     check_hostname: bool = True,
     alpn: Sequence[str] = (),
@@ -123,12 +123,23 @@ def load_certificate(
         context.load_cert_chain(certfile, keyfile, answer)
     except (OSError, ValueError) as exc:
         if not is_locked:
-            message = f"cannot use {certfile} for TLS as a certificate: {exc}"
+            files = f"{certfile} and {keyfile}" if keyfile else f"{certfile}"
+            why = exc if keyfile or _has_key(certfile) else "give its key as keyfile"
+            message = f"cannot use {files} for TLS as a certificate: {why}"
             raise ConfigError(message) from exc
         fault = "has a passphrase: give it as keyfile_password="
         if password:
             fault = "does not open with the passphrase given as keyfile_password="
         raise ConfigError(f"the key in {keyfile or certfile} {fault}") from exc
+
+
+def _has_key(certfile: str | Path) -> bool:
+    """Whether a key stands beside a certificate; True where there is no certificate."""
+    try:
+        content = Path(certfile).read_bytes()
+    except (OSError, ValueError):
+        return True
+    return b"PRIVATE KEY-" in content or b"CERTIFICATE-" not in content
 
 
 class _ClientStream(TLSStream):

@@ -139,7 +139,10 @@ def _wants_tls(port: int | None, given: dict[str, Any]) -> bool:
 
 
 def _uri(host: str, port: int | None, *, is_tls: bool) -> str:
-    shown = f"[{host}]" if ":" in host else host
+    name, colon, number = host.partition(":")
+    if colon and number.isdecimal():
+        raise click.UsageError(f"the port is given apart: -h {name} -p {number}")
+    shown = f"[{host}]" if colon else host
     end = "" if port is None else f":{port}"
     return f"{'mqtts' if is_tls else 'mqtt'}://{shown}{end}"
 

@@ -32,8 +32,7 @@ from typing import (
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from structiot._kit.redact import Secret
-from structiot._kit.text import without_credentials
+from structiot._kit.redact import Secret, hide_credentials
 from structiot.gateway.config.positions import Path
 from structiot.gateway.config.values import (
     check_any_listen_uri,
@@ -107,11 +106,10 @@ class Section(BaseModel):
         strict=True,
     )
 
-    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
-        """Give what is printed: addresses without the passwords in them."""
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Show an address without its credentials."""
         for name, value in super().__repr_args__():
-            is_text = isinstance(value, str)
-            yield name, without_credentials(value) if is_text else value
+            yield name, hide_credentials(value) if isinstance(value, str) else value
 
 
 class SystemSection(Section):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from structiot.errors import UsageError
-from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.properties import PublishProperties, properties_of
 from structiot.mqtt.wire.topics import filter_fault
 
-__all__ = ["checked_filter", "checked_properties", "checked_qos", "name_of", "pairs_of"]
+__all__ = [
+    "checked_filter",
+    "checked_properties",
+    "checked_qos",
+    "listed",
+    "name_of",
+    "pairs_of",
+]
 
 _REPEATED = (tuple, list)
 
@@ -23,11 +30,10 @@ def name_of(topic: str | Sequence[str]) -> str:
     if isinstance(topic, str):
         # A member of an enumeration is a str with a text of its own.
         return str.__str__(topic)
-    try:
-        return "/".join(topic)
-    except TypeError:
-        message = f"a topic is a text, or its levels as texts, not {topic!r:.100}"
-        raise UsageError(message) from None
+    levels: object = topic
+    if isinstance(levels, Sequence) and all(isinstance(level, str) for level in levels):
+        return "/".join(levels)
+    raise UsageError(f"a topic is a text, or its levels as texts, not {topic!r:.100}")
 
 
 def checked_filter(topic: str | Sequence[str]) -> str:
@@ -61,9 +67,11 @@ def checked_properties(properties: object) -> PublishProperties:
         UsageError: They are of another class, or hold what no message can have and what
             is needed before they are encoded.
     """
+    if isinstance(properties, Mapping):
+        properties = properties_of(PublishProperties, properties)
     if not isinstance(properties, PublishProperties):
         given = type(properties).__name__
-        raise UsageError(f"properties are PublishProperties, not {given}")
+        raise UsageError(f"properties are PublishProperties or a mapping, not {given}")
     expiry_s = properties.message_expiry_s
     if expiry_s is not None and not isinstance(expiry_s, int):
         raise UsageError(f"message_expiry_s is whole seconds, not {expiry_s!r:.100}")
@@ -76,9 +84,18 @@ def pairs_of(items: Iterable[Any], what: str) -> Iterator[tuple[Any, Any]]:
     Raises:
         UsageError: There is something else among them, or there are none.
     """
-    if not isinstance(items, Iterable):
-        raise UsageError(f"{what} are pairs in a list, not {items!r:.100}")
-    for item in items:
+    for item in listed(items, f"{what} are pairs in a list"):
         if not isinstance(item, _REPEATED) or len(item) != 2:
             raise UsageError(f"{what} are pairs, not {item!r:.100}")
         yield item[0], item[1]
+
+
+def listed(items: Any, what: str) -> Iterable[Any]:  # noqa: ANN401 - that is the point
+    """Take what is to be a list; a text would be one of its letters.
+
+    Raises:
+        UsageError: It is none; the message begins with what it should be.
+    """
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes | bytearray):
+        raise UsageError(f"{what}, not {items!r:.100}")
+    return items

@@ -138,13 +138,14 @@ class MqttClient(Publishing):
             LinkLost: The client has given up.
         """
         name, qos = checked_filter(topic), checked_qos(qos)
+        limit = self._config.subscription_items if max_items is None else max_items
         link = self._link
         link.check()
         messages = Messages(
             name,
             qos=qos,
             codec=self._codec_of(codec),
-            max_items=max_items or self._config.subscription_items,
+            max_items=limit,
             ack=ack,
             settle=link.settle,
             abandon=link.abandon,
@@ -271,8 +272,11 @@ class MqttClient(Publishing):
 
         A code is the granted QoS, or 0x80 and above for a refusal.
 
+        Args:
+            topics: Pairs of a filter and its QoS, in a list.
+
         Raises:
-            UsageError: A filter that is not valid.
+            UsageError: A filter that is not valid, or what is no list of pairs.
             LinkLost: The client has given up.
         """
         if self._inbox is None:
@@ -280,7 +284,11 @@ class MqttClient(Publishing):
         return await self._inbox.subscribe(topics)
 
     async def unsubscribe(self, topics: Iterable[str]) -> None:
-        """Unsubscribe from filters that were given to `subscribe`."""
+        """Unsubscribe from filters, in a list, that were given to `subscribe`.
+
+        Raises:
+            UsageError: What is no list of filters.
+        """
         if self._inbox is not None:
             await self._inbox.unsubscribe(topics)
 

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterable
 
 from structiot._kit.text import error_text, printable
-from structiot.errors import PeerError, StructiotError, UsageError
+from structiot.errors import PeerError, StructiotError
 from structiot.mqtt.client.arguments import (
     checked_filter,
     checked_qos,
+    listed,
     name_of,
     pairs_of,
 )
@@ -95,10 +96,9 @@ class Inbox:
     async def unsubscribe(self, topics: Iterable[str]) -> None:
         """Unsubscribe; messages of these filters that wait already are kept."""
         answers = []
-        if not isinstance(topics, Iterable):
-            raise UsageError(f"filters are given in a list, not as {topics!r:.100}")
-        for name in topics:
-            entry = self._filters.get(name_of(name))
+        names = [name_of(name) for name in listed(topics, "filters are in a list")]
+        for name in names:
+            entry = self._filters.get(name)
             if entry is not None and self._drop(entry):
                 answers.append(self._link.subscribing.unsubscribe(entry))
         self._link.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -54,7 +54,7 @@ class Publishing:
         retain: bool | None = None,  # noqa: FBT001 - distmqtt's signature
         codec: CodecChoice = None,
         *,
-        properties: PublishProperties | None = None,
+        properties: PublishProperties | Mapping[str, Any] | None = None,
     ) -> None:
         """Publish a message and wait for what its QoS promises.
 
@@ -66,12 +66,12 @@ class Publishing:
 
         Args:
             topic: Topic name, or its levels.
-            message: What the codec takes; bytes without one.
+            message: What the codec takes; bytes or a text without one.
             qos: 0, 1 or 2; else the setting of the topic or the default.
             retain: Whether the broker keeps it for later subscribers.
             codec: Codec of this call.
-            properties: Of MQTT 5.0: content type, expiry, user properties and so on.
-                Those of a message that was received may be given as they are; topic
+            properties: Of MQTT 5.0: content type, expiry, user properties and so on,
+                also as a mapping with the names of `PublishProperties`. Those of a message that was received may be given as they are; topic
                 aliases are the client's own affair.
 
         Raises:
@@ -119,7 +119,7 @@ class Publishing:
         retain: bool | None = None,  # noqa: FBT001 - as publish
         codec: CodecChoice = None,
         *,
-        properties: PublishProperties | None = None,
+        properties: PublishProperties | Mapping[str, Any] | None = None,
     ) -> Receipt:
         """Accept a QoS 1 or 2 message for sending; await the receipt when you like.
 
@@ -182,7 +182,7 @@ class Publishing:
         qos: int = 1,
         codec: CodecChoice = None,
         *,
-        properties: PublishProperties | None = None,
+        properties: PublishProperties | Mapping[str, Any] | None = None,
     ) -> Message:
         """Publish a request (MQTT 5.0) and wait for its reply.
 
@@ -220,7 +220,7 @@ class Publishing:
         topic: str,
         payload: bytes,
         flags: int,
-        properties: PublishProperties | None,
+        properties: PublishProperties | Mapping[str, Any] | None,
     ) -> Flow:
         if topic not in self._checked:
             self._check_topic(topic)

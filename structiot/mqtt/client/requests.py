@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
@@ -68,7 +70,9 @@ class Requests:
         """Replies that nobody waited for (any more)."""
         return 0 if self._box is None else self._box.replies.unknown
 
-    async def prepare(self, properties: PublishProperties | None) -> PublishProperties:
+    async def prepare(
+        self, properties: PublishProperties | Mapping[str, Any] | None
+    ) -> PublishProperties:
         """Give the properties of the next request; subscribes at the first one.
 
         Raises:

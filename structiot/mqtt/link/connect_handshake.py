@@ -16,7 +16,11 @@ from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import MqttConnectRefused
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Connack, Connect
-from structiot.mqtt.wire.properties import ConnectProperties, DisconnectProperties
+from structiot.mqtt.wire.properties import (
+    ConnectProperties,
+    DisconnectProperties,
+    pairs_of_text,
+)
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
 from structiot.mqtt.wire.uri import BrokerUri
 
@@ -94,7 +98,7 @@ class ConnectHandshake:
             request_response_information=True,
             authentication_method=None if auth is None else auth.method,
             authentication_data=None if auth is None else await auth.begin(),
-            user_properties=tuple(config.user_properties),
+            user_properties=pairs_of_text(config.user_properties),
         )
 
     def goodbye(self) -> DisconnectProperties:

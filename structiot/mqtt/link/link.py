@@ -56,6 +56,8 @@ __all__ = ["Link"]
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
 STABLE_S = 60.0
+# Attempts after the first to get the first connection, where nothing is configured.
+FIRST_RETRIES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -81,12 +83,7 @@ class Link(Leaving):
         open_stream: Callable[[], Awaitable[ByteStream]],
         environment: Environment,
     ) -> None:
-        backoff = Backoff(
-            cap_s=config.reconnect_max_interval,
-            stable_s=STABLE_S,
-            retries=None if config.reconnect_retries < 0 else config.reconnect_retries,
-        )
-        super().__init__(backoff, environment.random)
+        super().__init__(_backoff_of(config), environment.random)
         self.address = address
         self.config = config
         self.handshake = handshake
@@ -309,6 +306,8 @@ class Link(Leaving):
         filters, now = self.subscribing.poison, anyio.current_time()
         self._poison.opened(now)
         filters.opened(now)
+        if self.config.reconnect_retries is None:
+            self.max_retries = None
         if self._poison.trial_after_s is not None:
             connection.start(self._poison.run_trial, self.wake)
         if filters.suspects:
@@ -380,3 +379,15 @@ class Link(Leaving):
         await self.ready()
         if self._connection is not None:
             await self._pings.ask(self._connection)
+
+
+def _backoff_of(config: MqttConfig) -> Backoff:
+    """Give the schedule of the first connection; `_take_connack` may lift its limit."""
+    retries = config.reconnect_retries
+    if retries is None:
+        retries = FIRST_RETRIES
+    return Backoff(
+        cap_s=config.reconnect_max_interval,
+        stable_s=STABLE_S,
+        retries=None if retries < 0 else retries,
+    )

@@ -4,6 +4,9 @@ The file holds, by client id, the messages of QoS 1 and 2 that are accepted and 
 finished, and the ids of QoS 2 deliveries that are not released. One process uses it
 at a time. Payloads and topics stand in it in the clear; it is made with mode 0600.
 
+A number in its head says that it is ours. Only what has that is written to, or moved away
+when it is damaged; any other file is somebody else's.
+
 The clock is believed only as far as it does no harm. A message that waits is written
 with the time of writing and that of its expiry, so its life is never longer than what
 was left of it then, wherever the clock stands later. When the clock is set while the
@@ -31,6 +34,11 @@ from structiot.mqtt.wire.properties import PublishProperties
 __all__ = ["SqliteStore", "StoreUnwritable", "Times"]
 
 SCHEMA_VERSION = 2
+# "stic": says whose file it is; it stands where SQLite says, as the first words do.
+APPLICATION_ID = 0x73746963
+_FIRST_WORDS = b"SQLite format 3\0"
+_ID_AT = 68
+_ID = APPLICATION_ID.to_bytes(4)
 # 2025-01-01: no clock that is older than this library is right.
 EARLIEST_UTC_S = 1_735_689_600.0
 # The clock was set when it goes this far from that of the loop.
@@ -97,7 +105,7 @@ class SqliteStore:
         """Open the file; a damaged one is set aside and a new one begun.
 
         Raises:
-            ConfigError: It cannot be opened, or somebody else uses it.
+            ConfigError: It cannot be opened, is none of ours, or somebody else uses it.
         """
         self._make()
         lock_store(self.path, self._client_id)
@@ -119,16 +127,28 @@ class SqliteStore:
             return self._prepared()
         except sqlite3.OperationalError as exc:
             raise ConfigError(f"cannot open the store {self.path}: {exc}") from exc
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as exc:
+            if not self._is_ours():
+                raise ConfigError(f"cannot use the store {self.path}: {exc}") from exc
             # Damaged: keep it for whoever wants to look, and begin anew.
-            self.set_aside = self.path.with_suffix(self.path.suffix + ".damaged")
+            self.set_aside = Path(f"{self.path}.damaged")
             self.path.replace(self.set_aside)
+            journal = Path(f"{self.path}-wal")
+            if journal.exists():
+                # A new file would take it for its own.
+                journal.replace(f"{self.set_aside}-wal")
             self._make()
             return self._opened()
+
+    def _is_ours(self) -> bool:
+        with self.path.open("rb") as file:
+            head = file.read(_ID_AT + 4)
+        return head.startswith(_FIRST_WORDS) and head[_ID_AT:] == _ID
 
     def _prepared(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, timeout=1.0)
         try:
+            self._claim(connection)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -140,6 +160,19 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _claim(self, connection: sqlite3.Connection) -> None:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        if owner == APPLICATION_ID:
+            return
+        query = "SELECT name FROM sqlite_schema"
+        names = {name for (name,) in connection.execute(query)}
+        # Earlier versions did not say that a file is theirs.
+        if owner or (names and not {"flows", "received"} <= names):
+            raise ConfigError(
+                f"cannot use the store {self.path}: it is another program's database"
+            )
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
     def _check(self, verdict: str, version: int) -> None:
         if verdict != "ok":

@@ -7,8 +7,12 @@ order and their duplicates. Units stand in the names.
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, replace
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
+
+from structiot._kit.text import did_you_mean
+from structiot.errors import UsageError
 
 __all__ = [
     "NO_ACK_PROPERTIES",
@@ -29,6 +33,8 @@ __all__ = [
     "UnsubscribeProperties",
     "UserProperties",
     "WillProperties",
+    "pairs_of_text",
+    "properties_of",
 ]
 
 UserProperties = tuple[tuple[str, str], ...]
@@ -198,3 +204,42 @@ NO_SUBSCRIBE_PROPERTIES = SubscribeProperties()
 NO_UNSUBSCRIBE_PROPERTIES = UnsubscribeProperties()
 NO_DISCONNECT_PROPERTIES = DisconnectProperties()
 NO_AUTH_PROPERTIES = AuthProperties()
+
+P = TypeVar("P", PublishProperties, WillProperties)
+
+
+def properties_of(kind: type[P], given: Mapping[str, Any]) -> P:
+    """Read properties from a mapping; their values are looked at when they are encoded.
+
+    Raises:
+        UsageError: A name that is none, or user properties that are no pairs of texts.
+    """
+    known = [item.name for item in fields(kind)]
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise UsageError(f"properties: there is no {name!r:.100}{hint}")
+    values = dict(given)
+    if "user_properties" in values:
+        values["user_properties"] = pairs_of_text(values["user_properties"])
+    return kind(**values)
+
+
+def pairs_of_text(given: object) -> UserProperties:
+    """Give user properties as pairs; a mapping has each name once.
+
+    Raises:
+        UsageError: They are no pairs of texts.
+    """
+    items: object = given.items() if isinstance(given, Mapping) else given
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes | bytearray):
+        raise UsageError(f"user_properties are pairs in a list, not {given!r:.100}")
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        match item:
+            case (str(name), str(value)):
+                pairs.append((name, value))
+            case _:
+                message = f"user_properties are pairs of texts, not {item!r:.100}"
+                raise UsageError(message)
+    return tuple(pairs)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable
 from typing import Generic, TypeVar
 
+from structiot.errors import UsageError
+
 __all__ = [
     "TopicTree",
     "filter_fault",
@@ -92,7 +94,15 @@ def parse_shared(topic_filter: str) -> tuple[str | None, str]:
 
 
 def matches(topic_filter: str, name: str) -> bool:
-    """Tell whether a valid filter matches a valid name."""
+    """Tell whether a valid filter matches a valid name.
+
+    Raises:
+        UsageError: What should be a name has wildcards; it may be the filter.
+    """
+    if "+" in name or "#" in name:
+        raise UsageError(
+            f"{name[:64]!r} is no topic name: matches takes the filter, then the name"
+        )
     _, topic_filter = parse_shared(topic_filter)
     if topic_filter == name:
         return True

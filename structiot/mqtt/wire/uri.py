@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from structiot.errors import ConfigError
 
@@ -70,6 +70,10 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
     Raises:
         ConfigError: An unknown scheme, no host, or a port that is none.
     """
+    given: object = uri
+    if not isinstance(given, str):
+        kind = type(given).__name__
+        raise ConfigError(f"a broker's address is a text, not {kind}")
     if "://" not in uri:
         shown = uri.rpartition("@")[2]  # what stands before may be a password
         raise ConfigError(f"a broker's address begins with mqtt://, not {shown!r}")
@@ -83,12 +87,7 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
         raise ConfigError(
             f"unknown scheme {parts.scheme!r} in a broker's address; use {known}"
         )
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if port == -1 or (port == 0 and not may_be_any_port):
-        raise ConfigError(f"the port of a broker's address is 1 to 65535: {scheme}")
+    port = _port_of(parts, may_be_any=may_be_any_port)
     if scheme == "unix":
         host = unquote((parts.netloc.rpartition("@")[2]) + parts.path)
     else:
@@ -104,3 +103,26 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )
+
+
+def _port_of(parts: SplitResult, *, may_be_any: bool) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    is_wrong = port == -1 or (port == 0 and not may_be_any)
+    # Behind the host there is an @ only in paths of websockets and sockets.
+    behind = parts.query + parts.fragment
+    if is_wrong or parts.scheme not in {"ws", "wss", "unix", "mqtt+unix"}:
+        behind += parts.path
+    if "@" in behind and "@" not in parts.netloc:
+        raise ConfigError(
+            "in the user name and password of a broker's address, / ? and # are "
+            "percent-encoded, as urllib.parse.quote(password, safe='') does"
+        )
+    if is_wrong:
+        shown = parts.netloc.rpartition("@")[2].rpartition(":")[2]
+        # What is no number may be a password.
+        note = f", not {shown}" if shown.isdigit() else ""
+        raise ConfigError(f"the port of a broker's address is 1 to 65535{note}")
+    return port

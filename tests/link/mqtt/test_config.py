@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from structiot.errors import ConfigError
-from structiot.mqtt import Message, MqttConfig, TopicDefaults, Will
+from structiot import Environment
+from structiot.errors import ConfigError, StructiotError
+from structiot.mqtt import (
+    Message,
+    MqttConfig,
+    TopicDefaults,
+    Will,
+    open_mqttclient,
+)
+from structiot.mqtt.wire.messages import Connect
 from tests.link.mqtt.opening import open_client
 
 pytestmark = pytest.mark.virtual_time
 
 
-def test_the_defaults_are_those_of_distmqtt():
+def test_the_defaults_are_those_of_distmqtt_but_for_giving_up():
     config = MqttConfig()
     assert (config.keep_alive, config.ping_delay) == (10, 1)
     assert (config.default_qos, config.default_retain) == (0, False)
-    assert (config.auto_reconnect, config.reconnect_retries) == (True, 2)
+    assert (config.auto_reconnect, config.reconnect_retries) == (True, None)
     assert (config.reconnect_max_interval, config.cleansession) == (10, True)
     assert (config.codec, config.will, config.uri) == ("noop", None, None)
 
@@ -64,8 +74,78 @@ def test_changes_are_checked_as_well():
         MqttConfig().with_changes(keep_alive=-1)
 
 
-def test_a_password_is_not_shown():
-    assert "hunter2" not in repr(MqttConfig(username="me", password="hunter2"))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"password": "hunter2"},
+        {"password": b"hunter2"},
+        {"keyfile_password": "hunter2"},
+        {"uri": "mqtt://ann:hunter2@broker"},
+        {"uri": "mqtt://ann:p@ss/hunter2@broker"},
+        {"proxy": "http://ann:hunter2@proxy:8080"},
+        {"extra_headers": {"Authorization": "Bearer hunter2", "Cookie": "hunter2"}},
+    ],
+)
+def test_no_secret_is_shown(settings: dict[str, Any]):
+    shown = repr(MqttConfig.of({"username": "me", **settings}))
+    assert "hunter2" not in shown
+    assert "***" in shown
+    assert "username='me'" in shown
+
+
+def test_what_is_shown_is_what_is_set():
+    assert repr(MqttConfig()) == "MqttConfig()"
+    config = MqttConfig(uri="mqtt://broker:1", keep_alive=5)
+    assert repr(config) == "MqttConfig(uri='mqtt://broker:1', keep_alive=5)"
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(MqttConfig)])
+async def test_a_setting_of_a_wrong_type_is_an_error_of_ours(broker, name: str):
+    things: tuple[Any, ...] = (
+        5,
+        1.5,
+        b"x",
+        [1],
+        ["ab"],
+        object(),
+        (1,),
+        "ab",
+        {"ab": 1},
+        {1: "b"},
+    )
+    for thing in things:
+        # What can be is left, and not looked at any further.
+        with suppress(StructiotError):
+            MqttConfig.of({name: thing})
+        with suppress(StructiotError):
+            config = MqttConfig(**{name: thing})
+            if name not in {"store", "uri", "reconnect_retries"}:
+                given = config.with_changes(connect_s=1, reconnect_retries=0)
+                async with open_mqttclient(
+                    broker.uri,
+                    "x",
+                    given,
+                    environment=Environment(network=broker.network),
+                ):
+                    pass
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ({"ab": "cd"}, (("ab", "cd"),)),
+        ([("a", "b"), ["a", "c"]], (("a", "b"), ("a", "c"))),
+    ],
+)
+async def test_user_properties_may_be_a_mapping(
+    broker, pairs: Any, expected: tuple[tuple[str, str], ...]
+):
+    will = {"topic": "t", "properties": {"user_properties": pairs}}
+    options: dict[str, Any] = {"protocol": "5.0", "user_properties": pairs}
+    async with open_client(broker, will=will, **options):
+        (connect,) = broker.connection.of(Connect)
+    assert connect.properties.user_properties == expected
+    assert connect.will.properties.user_properties == expected
 
 
 @pytest.mark.parametrize(
@@ -96,6 +176,7 @@ def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None)
         ({"keep_alive": None}, "keep_alive is .* not None"),
         ({"session_expiry_s": -1}, "session_expiry_s is a whole number, 0 to"),
         ({"topic_alias_maximum": 65_536}, "topic_alias_maximum is .* 0 to 65535"),
+        ({"reconnect_retries": "2"}, "reconnect_retries .* not '2'"),
         ({"reconnect_retries": -2}, "reconnect_retries .* -1 or more; -1 is for ever"),
         ({"plugins": ["event_logger"]}, "unknown MQTT setting 'plugins'"),
         ({"retry_refused": "yes"}, "retry_refused is true or false, not 'yes'"),
@@ -140,6 +221,20 @@ def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None)
             "the message is text or bytes, not int",
         ),
         ({"will": {"topic": "t", "mesage": b""}}, "did you mean 'message'"),
+        ({"will": {"topic": "t", "payload": b""}}, "did you mean 'message'"),
+        ({"will": {"topic": "t", "qos": []}}, r"will: qos is 0, 1 or 2, not \[\]"),
+        (
+            {"will": {"topic": "t", "properties": {"will_delay": 1}}},
+            "will: properties: there is no 'will_delay'; did you mean 'will_delay_s'",
+        ),
+        ({"host": "broker"}, "unknown MQTT setting 'host'; did you mean 'uri'"),
+        ({"alpn": "mqtt"}, r"alpn is a list of texts, such as \['mqtt'\], not 'mqtt'"),
+        ({"user_properties": "ab"}, "user_properties are pairs in a list, not 'ab'"),
+        ({"user_properties": ["ab"]}, "user_properties are pairs of texts, not 'ab'"),
+        ({"extra_headers": {"a": 1}}, "extra_headers has texts"),
+        ({"keyfile": "key.pem"}, "keyfile goes with a certfile"),
+        ({"uri": b"mqtt://x"}, "uri is a text, or a function .*, not bytes"),
+        ({"topics": {"a": {"qos": []}}}, "topics: 'a' has a QoS 0, 1 or 2"),
         ({"keepalive": 5}, "unknown MQTT setting 'keepalive'; did you mean 'keep_al"),
         ({"zzzzzz": 5}, "unknown MQTT setting 'zzzzzz'$"),
     ],

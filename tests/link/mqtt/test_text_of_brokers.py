@@ -97,7 +97,9 @@ async def test_the_reason_of_a_goodbye(broker):
         properties=DisconnectProperties(reason_string=EVIL, server_reference=EVIL),
     )
     with pytest.raises(StructiotError) as caught:
-        async with open_client(broker, protocol="5.0", max_redirects=3):
+        async with open_client(
+            broker, protocol="5.0", max_redirects=3, reconnect_retries=2
+        ):
             await broker.connection.send(goodbye)
             await anyio.sleep(100)
     check_error(caught.value)

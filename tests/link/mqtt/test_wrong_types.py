@@ -60,6 +60,22 @@ CALLS: Calls = {
         for qos in (0, 1)
     },
 }
+# A text where a list belongs is no list of its letters.
+TEXTS: Calls = {
+    "many": lambda client, text: client.publish_many(text),
+    "one of many": lambda client, text: client.publish_many([text]),
+    "filters": lambda client, text: client.subscribe(text),
+    "pair": lambda client, text: client.subscribe([text]),
+    "filters to leave": lambda client, text: client.unsubscribe(text),
+    "properties": lambda client, text: client.publish("t", b"x", properties=text),
+    "user properties": with_property("user_properties", 1),
+    "a user property": lambda client, text: client.publish(
+        "t", b"x", 1, properties={"user_properties": [text]}
+    ),
+    "user properties in a mapping": lambda client, text: client.publish(
+        "t", b"x", properties={"user_properties": text}
+    ),
+}
 BLOCKS: Blocks = {
     "filter": lambda client, thing: client.subscription(thing),
     "qos of a subscription": lambda client, thing: client.subscription("t", qos=thing),
@@ -97,6 +113,19 @@ async def test_a_call_with_a_wrong_type_is_refused(broker, name: str):
         assert broker.connection.of(Unsubscribe) == []
 
 
+@pytest.mark.parametrize("name", TEXTS)
+async def test_a_text_is_no_list_of_letters(broker, name: str):
+    async with open_client(broker, protocol="5.0") as client:
+        await client.subscribe([("a", 0), ("b", 0), ("#", 0)])
+        for text in ("a", "ab", "#", "", b"ab"):
+            with pytest.raises(UsageError):
+                await TEXTS[name](client, text)
+        await exchanged(client)
+        assert broker.connection.of(Message) == []
+        assert len(broker.connection.of(Subscribe)) == 3
+        assert broker.connection.of(Unsubscribe) == []
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 async def test_a_block_with_a_wrong_type_is_refused(broker, name: str):
     async with open_client(broker, protocol="5.0") as client:
@@ -106,6 +135,44 @@ async def test_a_block_with_a_wrong_type_is_refused(broker, name: str):
                     pytest.fail(f"{thing!r} was taken")
         await exchanged(client)
         assert broker.connection.of(Subscribe) == []
+
+
+async def test_no_set_or_mapping_is_a_topic(broker):
+    async with open_client(broker) as client:
+        for levels in ({"a", "b"}, {"a": 1}):
+            topic: Any = levels
+            with pytest.raises(UsageError, match="a topic is a text, or its levels"):
+                await client.publish(topic, b"x")
+
+
+async def test_a_limit_of_nothing_is_refused(broker):
+    wrong: tuple[Any, ...] = (0, "5")
+    async with open_client(broker) as client:
+        for limit in wrong:
+            with pytest.raises(UsageError, match=f"max_items is .* not {limit!r}"):
+                async with client.subscription("t", max_items=limit):
+                    pytest.fail("nothing would be heard")
+
+
+async def test_properties_may_be_a_mapping(broker):
+    names = {"unit": "kW"}
+    properties = {"content_type": "text/plain", "user_properties": names}
+    async with open_client(broker, protocol="5.0") as client:
+        await client.publish("t", b"x", properties=properties)
+        await client.publish("t", b"x", 1, properties=properties)
+        await exchanged(client)
+        with pytest.raises(UsageError, match="'contenttype'; did you mean 'content_t"):
+            await client.publish("t", b"x", properties={"contenttype": "x"})
+    for message in broker.connection.of(Message):
+        assert message.properties == PublishProperties(
+            content_type="text/plain", user_properties=(("unit", "kW"),)
+        )
+
+
+async def test_what_is_no_payload_says_what_makes_one(broker):
+    async with open_client(broker) as client:
+        with pytest.raises(UsageError, match="not dict; codec='json' takes any"):
+            await client.publish("t", {"on": True})
 
 
 async def test_what_is_almost_right_is_taken(broker):

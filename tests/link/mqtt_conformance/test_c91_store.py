@@ -7,9 +7,10 @@ with the same store and id takes over. Threads write the file, so the clock is r
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from structiot.errors import ConfigError, LinkLost
 from structiot.mqtt import MqttClient
+from structiot.mqtt.broker import open_broker
 from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED
 from structiot.mqtt.wire.messages import (
     Message,
@@ -207,7 +209,7 @@ async def test_the_store_has_it_before_the_broker_is_told(
     ]
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "no database"])
+@pytest.mark.parametrize("damage", ["cut", "garbage"])
 async def test_a_damaged_store_is_told_of_and_set_aside(
     broker, store: Path, damage: str, caplog: pytest.LogCaptureFixture
 ):
@@ -220,7 +222,6 @@ async def test_a_damaged_store_is_told_of_and_set_aside(
     harmed = {
         "cut": whole[: len(whole) // 2],
         "garbage": whole[:2000] + b"\xa5" * 20_000 + whole[22_000:],
-        "no database": b"what is this?" * 100,
     }[damage]
     await file.write_bytes(harmed)
     broker.oblige()
@@ -231,6 +232,33 @@ async def test_a_damaged_store_is_told_of_and_set_aside(
     aside = file.with_name("session.sqlite.damaged")
     assert await aside.read_bytes() == harmed
     assert str(aside) in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["text", "long text", "database", "broker"])
+async def test_a_file_of_others_is_named_and_left_as_it_is(
+    broker, tmp_path: Path, kind: str
+):
+    file = tmp_path / "notes.txt"
+    match kind:
+        case "text":
+            file.write_text("milk, eggs\n")
+        case "long text":
+            file.write_text("milk, eggs\n" * 1000)
+        case "database":
+            with closing(sqlite3.connect(file)) as other:
+                other.execute("CREATE TABLE milk (eggs)")
+        case "broker":
+            async with open_broker("mqtt://127.0.0.1:0", store=file):
+                pass
+    before = file.read_bytes()
+    problem = f"{re.escape(str(file))}: (file is not a database|.* another program)"
+    with pytest.raises(ConfigError, match=problem):
+        async with stored(broker, file):
+            pytest.fail("it is somebody else's")
+    assert file.read_bytes() == before
+    found = [entry.name async for entry in anyio.Path(tmp_path).iterdir()]
+    assert set(found) <= {"notes.txt", "notes.txt-lock"}
+    assert broker.attempts == []
 
 
 async def test_a_store_that_cannot_be_opened_is_a_config_error(broker, tmp_path: Path):

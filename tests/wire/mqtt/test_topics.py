@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from structiot.errors import UsageError
 from structiot.mqtt.wire.topics import (
     MAX_CACHED_NAMES,
     TopicTree,
@@ -45,6 +46,12 @@ INVALID_NAMES = ["", "a/+", "#", "a\0b", "\udfff", "\u00e9" * 32_768]
 @pytest.mark.parametrize(("topic_filter", "name", "is_match"), MATCHES)
 def test_matching_follows_the_table(topic_filter: str, name: str, is_match: bool):
     assert matches(topic_filter, name) is is_match
+
+
+@pytest.mark.parametrize("topic_filter", ["a/#", "a/+", "+"])
+def test_a_topic_before_its_filter_is_refused(topic_filter: str):
+    with pytest.raises(UsageError, match="takes the filter, then the name"):
+        matches("a/b", topic_filter)
 
 
 @pytest.mark.parametrize(("topic_filter", "name", "is_match"), MATCHES)

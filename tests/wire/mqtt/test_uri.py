@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,7 @@ def test_an_address_is_shown_without_credentials(uri: str, shown: str):
         ("mqtt://broker:65536", "the port .* is 1 to 65535"),
         ("mqtt://broker:-1", "the port .* is 1 to 65535"),
         ("mqtt://broker:mqtt", "the port .* is 1 to 65535"),
+        ("mqtt://broker:99999", "the port .* is 1 to 65535, not 99999"),
         ("mqtt://[::1", "cannot be read"),
         ("mqtt://[zz]/", "cannot be read"),
     ],
@@ -117,6 +120,10 @@ def test_an_address_that_cannot_work_is_refused_in_words(uri: str, problem: str)
         "mqtt://user:secret@broker:port",
         "mqtt://user:secret@[broker",
         "http://user:secret@broker",
+        "mqtt://user:secret",
+        "mqtt://user:secret#1@broker",
+        "mqtt://user:secret/1@broker",
+        "wss://user:secret/1@broker",
     ],
 )
 def test_an_error_about_an_address_shows_no_password(uri: str):
@@ -124,6 +131,24 @@ def test_an_error_about_an_address_shows_no_password(uri: str):
         parse_uri(uri)
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("mark", "/?#")
+@pytest.mark.parametrize("start", ["secret", "1"])
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "wss"])
+def test_a_password_that_is_not_encoded_is_told_of(scheme: str, start: str, mark: str):
+    if scheme == "wss" and (start, mark) == ("1", "/"):
+        # That is what a path may be.
+        assert parse_uri("wss://broker:1/x@y").path == "/x@y"
+        return
+    with pytest.raises(ConfigError, match="percent-encoded"):
+        parse_uri(f"{scheme}://ann:{start}{mark}x@broker")
+
+
+@pytest.mark.parametrize("thing", [b"mqtt://broker", 1883, None, ["mqtt://broker"]])
+def test_what_is_no_text_is_no_address(thing: Any):
+    with pytest.raises(ConfigError, match="a broker's address is a text, not"):
+        parse_uri(thing)
 
 
 @given(st.text(max_size=60) | st.text(alphabet="mqt:/@[]%.19a?#", max_size=40))

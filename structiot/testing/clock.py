@@ -32,7 +32,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
 __all__ = [
-    "JumpLoop",
     "RealInputOutput",
     "is_time_virtual",
     "virtual_backend",
@@ -50,6 +49,8 @@ __all__ = [
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 RunSync = Callable[..., Awaitable[Any]]
 
 
@@ -143,8 +144,8 @@ class JumpLoop(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         if when == math.inf:  # as of `anyio.sleep_forever`: no deadline at all
@@ -152,8 +153,8 @@ class JumpLoop(asyncio.SelectorEventLoop):
         return super().call_at(when, callback, *args, context=context)
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self.threads.change(1)
         future.add_done_callback(lambda _: self.threads.change(-1))

@@ -54,7 +54,8 @@ def watched(test: Test) -> Test:
                 if watch.error is None:
                     raise
                 # Its own traceback would end here; this one leads to what waited.
-                raise watch.error.with_traceback(exc.__traceback__) from None
+                error = watch.error.with_traceback(exc.__traceback__)
+                raise error from None  # noqa: ASYNC104 - the scope that cancels is ours
         if watch.error is not None:
             raise watch.error
 

@@ -41,7 +41,7 @@ class _GroupOfOneTask:
                 "an `async with` was entered in one task and left in another; let one "
                 "task hold the whole block, and tell it by an Event when to leave"
             )
-        return await self._group.__aexit__(exc_type, exc, traceback)
+        return await self._group.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102
 
 
 @asynccontextmanager

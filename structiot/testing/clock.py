@@ -18,7 +18,7 @@ What may be used under virtual time:
 * worker threads: yes, by `to_thread` of anyio, asyncio or trio. A thread in flight
   looks idle to a scheduler, so the clock is stopped until it has come back;
 * sockets, pipes and processes: no. The other side lives in real time. Who waits for
-  one gets `RealInputOutput`; on trio the test does, see `structiot.testing.stalls`.
+  one gets `RealInputOutput`, and with trio's own sockets the test does.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ import math
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+_WAITS = ("wait_readable", "wait_writable")
+
 RunSync = Callable[..., Awaitable[Any]]
 
 
@@ -62,6 +65,11 @@ class RealInputOutput(RuntimeError):
             "sockets live in real time: use a MemoryNetwork (the fixture "
             "`environment` has one), or do without virtual_time"
         )
+
+
+async def _refuse(_descriptor: object) -> None:
+    await anyio.lowlevel.checkpoint()
+    raise RealInputOutput
 
 
 class ThreadsInFlight:
@@ -166,6 +174,7 @@ def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give a backend and its options, as `anyio.run` takes them, for virtual time."""
     threads = ThreadsInFlight()
     doors: list[Any] = [anyio.to_thread]
+    waits: list[tuple[Any, str, Any]] = []
     options: dict[str, Any]
     if name == "asyncio":
         options = {"loop_factory": functools.partial(JumpLoop, threads)}
@@ -174,6 +183,7 @@ def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         from trio.testing import MockClock  # noqa: PLC0415
 
         doors.append(trio.to_thread)
+        waits = [(anyio, name, _refuse) for name in _WAITS]
 
         clock = MockClock(autojump_threshold=0)
 
@@ -182,14 +192,12 @@ def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
         threads.on_change = hold_or_go
         options = {"clock": clock}
-    originals = [door.run_sync for door in doors]
-    for door, original in zip(doors, originals, strict=True):
-        door.run_sync = threads.counted(original)
-    try:
+    counted = [(door, "run_sync", threads.counted(door.run_sync)) for door in doors]
+    with ExitStack() as stack:
+        for module, function, other in (*counted, *waits):
+            stack.callback(setattr, module, function, getattr(module, function))
+            setattr(module, function, other)
         yield name, options
-    finally:
-        for door, original in zip(doors, originals, strict=True):
-            door.run_sync = original
 
 
 def is_time_virtual() -> bool:

@@ -5,8 +5,7 @@ thread or a socket could wake a task. Worker threads are counted by the clock, o
 threads are those that have come since the test began, and sockets are refused: so it is
 known that nothing will happen any more, and the test is cancelled where it waits.
 
-asyncio's loop asks here when it has no deadline left, and refuses sockets by itself. For
-trio an instrument looks at the loop each time before it would wait.
+asyncio's loop asks here when it has no deadline left, and trio's clock before it jumps.
 """
 
 from __future__ import annotations
@@ -74,12 +73,14 @@ class _Watch:
     def looking(self) -> Iterator[None]:
         """Have the loop ask for the length of the block."""
         if trio.lowlevel.in_trio_run():
-            instrument = _IdleInstrument(self)
-            trio.lowlevel.add_instrument(instrument)
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, MockClock)  # noqa: S101
+            jump = clock._autojump  # noqa: SLF001 - what trio calls, and only then
+            clock._autojump = functools.partial(self._idle, jump)  # type: ignore[method-assign]  # noqa: SLF001
             try:
                 yield
             finally:
-                trio.lowlevel.remove_instrument(instrument)
+                del clock._autojump  # noqa: SLF001
             return
         loop = asyncio.get_running_loop()
         assert isinstance(loop, JumpLoop)  # noqa: S101
@@ -88,6 +89,16 @@ class _Watch:
             yield
         finally:
             loop.on_stall = before
+
+    def _idle(self, jump: Callable[[], None]) -> None:
+        now = trio.lowlevel.current_statistics()
+        # trio waits for one descriptor itself, by which threads wake it.
+        if _waiting(now.io_statistics) > 1:
+            self.end(RealInputOutput())
+        elif now.seconds_to_next_deadline < math.inf:
+            jump()
+        else:
+            self.stalled()
 
     def stalled(self) -> bool:
         """End the test, unless a thread of its own might go on with it."""
@@ -100,36 +111,6 @@ class _Watch:
         self.error = error
         self.scope.cancel()
         return True
-
-
-class _IdleInstrument(trio.abc.Instrument):
-    """Looks at trio's loop before it waits for input and output."""
-
-    def __init__(self, watch: _Watch) -> None:
-        self._watch = watch
-        self._idle_passes = 0
-
-    def task_scheduled(self, _task: trio.lowlevel.Task) -> None:
-        self._idle_passes = 0
-
-    def before_io_wait(self, timeout: float) -> None:
-        now = trio.lowlevel.current_statistics()
-        # trio waits for one descriptor itself, by which threads wake it.
-        if _waiting(now.io_statistics) > 1:
-            self._watch.end(RealInputOutput())
-        clock = trio.lowlevel.current_clock()
-        assert isinstance(clock, MockClock)  # noqa: S101
-        is_idle = (
-            not now.tasks_runnable
-            and not now.run_sync_soon_queue_size
-            and now.seconds_to_next_deadline == math.inf
-            # Not while a worker thread holds the clock, nor in a real cushion.
-            and clock.autojump_threshold == timeout == 0
-        )
-        # After one such pass `wait_all_tasks_blocked` returns.
-        self._idle_passes = self._idle_passes + 1 if is_idle else 0
-        if self._idle_passes > 1:
-            self._watch.stalled()
 
 
 def _waiting(statistics: object) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -44,3 +47,16 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!structiot\.).*"),
     (r"py:.*", r"structiot\.(_\w+|\w+\.[a-z_]\w*)\..*"),
 ]
+
+
+def hide_signature(
+    _app: Sphinx, what: str, _name: str, thing: object, *_rest: object
+) -> tuple[str, None] | None:
+    """Leave out how a class is called that says what makes its objects."""
+    is_made = what == "class" and "made by" in (inspect.getdoc(thing) or "")
+    return ("", None) if is_made else None
+
+
+def setup(app: Sphinx) -> None:
+    """Tell Sphinx what a signature is hidden for."""
+    app.connect("autodoc-process-signature", hide_signature)

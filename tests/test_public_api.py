@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 import subprocess
 import sys
+from enum import Enum
 
+import pydantic
 import pytest
 
 import structiot
 import structiot.errors
+from tests._support.sources import public_objects
+
+# What these are called with is their fields, or is told by their own tests.
+DESCRIBED_BY_FIELDS = (BaseException, Enum, pydantic.BaseModel)
+CLASSES = {
+    name: found
+    for name, found in public_objects().items()
+    if isinstance(found, type)
+    and not issubclass(found, DESCRIBED_BY_FIELDS)
+    and not dataclasses.is_dataclass(found)
+    and not getattr(found, "_is_protocol", False)
+}
 
 
 def test_what_can_be_had_is_what_is_listed():
@@ -19,6 +36,17 @@ def test_what_can_be_had_is_what_is_listed():
 @pytest.mark.parametrize("name", structiot.__all__)
 def test_each_public_name_can_be_had(name: str):
     assert getattr(structiot, name).__name__ == name
+
+
+@pytest.mark.parametrize("made", CLASSES.values(), ids=CLASSES)
+def test_a_class_says_what_it_is_called_with_or_what_makes_its_objects(made: type):
+    # Of the second kind, the reference hides the signature: see docs/conf.py.
+    text = inspect.getdoc(made) or ""
+    if "made by" not in text:
+        given = [*inspect.signature(made).parameters]
+        assert all(
+            re.search(rf"\b{one}\b", text) or hasattr(made, one) for one in given
+        )
 
 
 def test_an_unknown_name_is_an_attribute_error():

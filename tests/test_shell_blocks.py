@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,12 +20,11 @@ import asyncclick as click
 import pytest
 
 from structiot.cli.main import main, run_program
-from tests._support.documents import Block, blocks
-from tests._support.sources import ROOT
+from tests._support.documents import PAGES, Block, blocks
+from tests._support.sources import ROOT, relative
 
 # What pages speak of as if it lay in the reader's folder.
 FILES = ("structiot.toml", "users.txt", "broker.pem", "broker.key")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def commands_of(block: Block) -> Iterator[list[str]]:
@@ -99,11 +99,16 @@ def check_pip(words: list[str]) -> None:
     for wanted in words[1:]:
         name, _, extra = wanted.rstrip("]").partition("[")
         if name.startswith("."):
-            assert (ROOT / name / "pyproject.toml").is_file()
-        elif name == PROJECT["name"] and extra:
-            assert extra in PROJECT["optional-dependencies"]
+            project = tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))
+            assert not extra or extra in project["project"]["optional-dependencies"]
         else:
-            assert wanted in {"-q", "nox[uv]", PROJECT["name"]}
+            assert wanted in {"-q", "nox[uv]"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_no_page_installs_us_from_an_index_that_does_not_know_us(page: Path):
+    text = page.read_text("utf-8")
+    assert not re.findall(r"pip install[^`&#\n]*[ '\"]structiot\b", text)
 
 
 def check_script(words: list[str]) -> None:

@@ -72,7 +72,7 @@ _log = logging.getLogger(__name__)
 
 
 class GatewayDevice(IdentifiedDevice):
-    """A device in the gateway's care."""
+    """A device in the gateway's care; made by the gateway."""
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ _log = logging.getLogger(__name__)
 
 
 class MaxSmartStrip(PolledStrip):
-    """An open power strip or plug; safe to use from several tasks.
+    """A power strip or plug, for several tasks at once; made by `maxsmart_device`.
 
     It is a `structiot.model.Device`, with a switch and a power sensor a port, current
     where reported, and the total. Ports are numbered from 1; port 0 is all of them.

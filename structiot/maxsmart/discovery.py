@@ -91,7 +91,7 @@ _AskMore: TypeAlias = Callable[[DiscoveredMaxSmart], Awaitable[DiscoveredMaxSmar
 
 
 class Discovery(anyio.AsyncContextManagerMixin):
-    """One discovery, to be used once, in one of three ways.
+    """One discovery, to be used once, in one of three ways; made by `discover_maxsmart`.
 
     * `devices = await discover_maxsmart()` waits for the whole window and gives a
       list.

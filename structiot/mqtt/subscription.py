@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Messages:
-    """The messages of one subscription; iterate over it.
+    """The messages of one subscription, to iterate over; made by `subscription`.
 
     QoS 0: when `max_items` wait, the oldest is dropped and counted. QoS 1 and 2:
     never dropped; in the mode `"on_take"` a message is acknowledged to the broker

@@ -15,10 +15,10 @@ task waits, so timings are exact and equal on both backends. trio brings this
 What may be used under virtual time:
 
 * tasks, events, memory networks, `anyio.sleep`, deadlines: yes;
-* worker threads: yes, by `anyio.to_thread.run_sync`. A thread in flight looks idle
-  to a scheduler, so the clock is stopped until it has come back;
-* sockets, pipes and processes: no. The other side lives in real time. A loop that
-  is asked to watch one raises `RealInputOutput`.
+* worker threads: yes, by `to_thread` of anyio, asyncio or trio. A thread in flight
+  looks idle to a scheduler, so the clock is stopped until it has come back;
+* sockets, pipes and processes: no. The other side lives in real time. Who waits for
+  one gets `RealInputOutput`, and with trio's own sockets the test does.
 """
 
 from __future__ import annotations
@@ -28,19 +28,31 @@ import functools
 import math
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
-__all__ = ["RealInputOutput", "is_time_virtual", "virtual_backend", "virtual_clock"]
+__all__ = [
+    "RealInputOutput",
+    "is_time_virtual",
+    "virtual_backend",
+    "virtual_clock",
+]
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+_WAITS = ("wait_readable", "wait_writable")
 
 RunSync = Callable[..., Awaitable[Any]]
 
@@ -48,24 +60,37 @@ RunSync = Callable[..., Awaitable[Any]]
 class RealInputOutput(RuntimeError):
     """A test under virtual time tried to wait for a real file descriptor."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "sockets live in real time: use a MemoryNetwork (the fixture "
+            "`environment` has one), or do without virtual_time"
+        )
+
+
+async def _refuse(_descriptor: object) -> None:
+    await anyio.lowlevel.checkpoint()
+    raise RealInputOutput
+
 
 class ThreadsInFlight:
-    """Counts calls of `anyio.to_thread.run_sync`; nothing jumps while there are any."""
+    """Counts what is given to worker threads; nothing jumps while there is any."""
 
     def __init__(self) -> None:
         self.count = 0
         self.on_change: Callable[[], None] = lambda: None
 
+    def change(self, by: int) -> None:
+        self.count += by
+        self.on_change()
+
     def counted(self, run_sync: RunSync) -> RunSync:
         @functools.wraps(run_sync)
         async def run_counted(*args: object, **kwargs: object) -> object:
-            self.count += 1
-            self.on_change()
+            self.change(1)
             try:
                 return await run_sync(*args, **kwargs)
             finally:
-                self.count -= 1
-                self.on_change()
+                self.change(-1)
 
         return run_counted
 
@@ -80,30 +105,36 @@ class _JumpSelector(selectors.DefaultSelector):
     ) -> selectors.SelectorKey:
         # The first descriptor is the pipe by which threads wake the loop.
         if self.get_map():
-            raise RealInputOutput(
-                "sockets live in real time: use a MemoryNetwork (the fixture "
-                "`environment` has one), or do without virtual_time"
-            )
+            raise RealInputOutput
         return super().register(fileobj, events, data)
 
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= 0:
+        if timeout is not None and timeout <= 0:
             return super().select(timeout)
         if ready := super().select(0):
             return ready
-        if self.loop.threads.count:
-            return super().select(None)
-        self.loop.jump(timeout)
-        return []
+        if not self.loop.threads.count:
+            if timeout is not None:
+                self.loop.jump(timeout)
+                return []
+            if self.loop.on_stall():
+                return []
+        return super().select(None)
 
 
 class JumpLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose clock starts at 0 and moves only when all tasks wait."""
+    """An asyncio loop whose clock starts at 0 and moves only when all tasks wait.
+
+    Attributes:
+        on_stall: Called when all tasks wait and no deadline is left; True if it has
+            made one of them go on.
+    """
 
     def __init__(self, threads: ThreadsInFlight | None = None) -> None:
         self.threads: ThreadsInFlight = threads or ThreadsInFlight()
+        self.on_stall: Callable[[], bool] = lambda: False
         self._now_s = 0.0
         selector = _JumpSelector()
         selector.loop = self
@@ -118,16 +149,41 @@ class JumpLoop(asyncio.SelectorEventLoop):
     def jump(self, seconds: float) -> None:
         self._now_s += seconds
 
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if when == math.inf:  # as of `anyio.sleep_forever`: no deadline at all
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        future = super().run_in_executor(executor, func, *args)
+        self.threads.change(1)
+        future.add_done_callback(lambda _: self.threads.change(-1))
+        return future
+
 
 @contextmanager
 def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give a backend and its options, as `anyio.run` takes them, for virtual time."""
     threads = ThreadsInFlight()
+    doors: list[Any] = [anyio.to_thread]
+    waits: list[tuple[Any, str, Any]] = []
     options: dict[str, Any]
     if name == "asyncio":
         options = {"loop_factory": functools.partial(JumpLoop, threads)}
     else:
-        from trio.testing import MockClock  # noqa: PLC0415 - only who uses it pays for it
+        import trio.to_thread  # noqa: PLC0415 - only who uses it pays for it
+        from trio.testing import MockClock  # noqa: PLC0415
+
+        doors.append(trio.to_thread)
+        waits = [(anyio, name, _refuse) for name in _WAITS]
 
         clock = MockClock(autojump_threshold=0)
 
@@ -136,12 +192,12 @@ def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
         threads.on_change = hold_or_go
         options = {"clock": clock}
-    original = anyio.to_thread.run_sync
-    anyio.to_thread.run_sync = threads.counted(original)  # type: ignore[assignment]
-    try:
+    counted = [(door, "run_sync", threads.counted(door.run_sync)) for door in doors]
+    with ExitStack() as stack:
+        for module, function, other in (*counted, *waits):
+            stack.callback(setattr, module, function, getattr(module, function))
+            setattr(module, function, other)
         yield name, options
-    finally:
-        anyio.to_thread.run_sync = original
 
 
 def is_time_virtual() -> bool:

@@ -55,6 +55,12 @@ class Block:
     def __str__(self) -> str:
         return f"{relative(self.path)}:{self.line}"
 
+    @property
+    def backend(self) -> str | None:
+        """The only backend on which it runs, if it names one."""
+        found = re.search(r"^import (asyncio|trio)$", self.text, re.MULTILINE)
+        return found[1] if found else None
+
     def compiled(self) -> CodeType:
         """Compile it; lines are those of its file, and it may `await`."""
         code = "\n" * (self.line - 1) + self.text

@@ -48,10 +48,7 @@ async def test_a_thread_in_flight_holds_the_clock():
     assert anyio.current_time() == 0.0
 
 
-async def test_a_socket_is_refused(anyio_backend_name: str):
-    if anyio_backend_name == "trio":
-        # trio's clock has no say in what is waited for.
-        return
+async def test_a_socket_is_refused():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

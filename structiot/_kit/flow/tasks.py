@@ -5,14 +5,43 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TypeGuard
 
 import anyio
 from anyio.abc import TaskGroup
 
-from structiot.errors import InternalError, StructiotError
+from structiot.errors import InternalError, StructiotError, UsageError
 
 __all__ = ["service_group"]
+
+
+class _GroupOfOneTask:
+    """A task group that is left in the task that entered it, or says so.
+
+    The backends lose their way otherwise: asyncio tells of cancel scopes, trio waits for
+    ever or ends the whole run.
+    """
+
+    def __init__(self) -> None:
+        self._group = anyio.create_task_group()
+        self._task_id = anyio.get_current_task().id
+
+    async def __aenter__(self) -> TaskGroup:
+        return await self._group.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if anyio.get_current_task().id != self._task_id:
+            raise UsageError(
+                "an `async with` was entered in one task and left in another; let one "
+                "task hold the whole block, and tell it by an Event when to leave"
+            )
+        return await self._group.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102
 
 
 @asynccontextmanager
@@ -29,10 +58,12 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
 
     Raises:
         InternalError: Two or more background tasks failed at once.
+        UsageError: The block is left in another task than it was entered in. Its tasks
+            are cancelled, and so is what is left of the task that entered it.
     """
     body_error: BaseException | None = None
     try:
-        async with anyio.create_task_group() as tg:
+        async with _GroupOfOneTask() as tg:
             try:
                 yield tg
             except BaseException as exc:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class SharedConnection(Generic[T]):
-    """A connection that is opened once, and kept while its devices come and go.
+    """A connection kept while its devices come and go; made by `DeviceRegistry.share`.
 
     Made by `DeviceRegistry.share`. When it is lost, so are the devices on it, and they
     wait for it: only the connection itself is tried again.

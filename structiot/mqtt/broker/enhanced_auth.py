@@ -46,7 +46,7 @@ class Identity:
 
 
 class AuthExchange:
-    """One authentication under way.
+    """One authentication under way; made by the broker.
 
     Attributes:
         method: Authentication method, as the client names it.

@@ -55,6 +55,9 @@ class Permission:
 class Permissions:
     """What users may do; without any entry everything is allowed.
 
+    Args:
+        entries: What is allowed; the rest is forbidden.
+
     Attributes:
         has_entries: Whether anything is forbidden.
         rules: How many topic filters there are to compare with.

@@ -95,7 +95,7 @@ async def finished(flow: Flow) -> None:
 
 
 class Receipt:
-    """A message of QoS 1 or 2 that was accepted for sending.
+    """A message of QoS 1 or 2 accepted for sending; made by `publish_soon`.
 
     It is sent, and sent again after a lost connection, whether anybody waits or not.
     When it fails and nobody has asked before the receipt is gone, the log says so.

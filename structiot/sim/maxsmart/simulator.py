@@ -65,7 +65,7 @@ class MaxSmartRequest:
 
 
 class MaxSmartSim(SimHost[MaxSmartFaults]):
-    """A simulated strip, for the one who tests with it; a `SimHost`.
+    """A simulated strip, for the one who tests with it; made by `sim_maxsmart`.
 
     Attributes:
         family: Its firmware family.

@@ -42,7 +42,7 @@ FaultsT = TypeVar("FaultsT", bound=Faults)
 
 
 class Sockets:
-    """What a simulator opens when it is put on the network; closed when it leaves.
+    """What a simulator opens on the network, closed when it leaves; made by `SimHost`.
 
     Attributes:
         host: The address it has.

@@ -68,7 +68,7 @@ async def test_a_history_fills_the_statistics(anyio_backend_name):
     options = ("--history=400", f"--backend={anyio_backend_name}")
     async with running(*structiot(*SIM, *options)) as program:
         (row,) = json.loads(await program.until(lambda: "".join(program.lines)))
-        ports = {"port": row["http_port"], "udp_port": row["udp_port"]}
+        ports = {"http_port": row["http_port"], "udp_port": row["udp_port"]}
         async with maxsmart_device(row["host"], **ports) as strip:
             months = await strip.get_statistics(0, "monthly")
         assert all((point.energy_wh or 0) > 1000 for point in months.points[:-1])

@@ -26,7 +26,7 @@ HOSTS = {
     "http://10.0.0.7/": "write '10.0.0.7'$",
     "http://10.0.0.7:80/x": "write '10.0.0.7', and give the port by",
     "http://ann:s3cret@10.0.0.7": "write '10.0.0.7'$",
-    5: "is str, not int; write ",
+    5: "is str, not int",
     None: "is str, not None",
 }
 

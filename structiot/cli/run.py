@@ -10,9 +10,9 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
+from structiot._kit.text import printable
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
-from structiot.errors import ConfigError
 from structiot.gateway import (
     Gateway,
     GatewayConfig,
@@ -20,9 +20,12 @@ from structiot.gateway import (
     load_config,
     open_gateway,
 )
+from structiot.gateway.isolation import failure_of
 from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
+
+_LONGEST = 2000
 
 _log = logging.getLogger(__name__)
 
@@ -84,12 +87,15 @@ class _Served:
     async def reload(self) -> None:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
-        try:
-            config = await anyio.to_thread.run_sync(load_config, self._path)
-            if self._gateway is not None:
-                await self._gateway.reload(config)
-        except ConfigError as exc:
-            problems = exc.problems if isinstance(exc, InvalidConfig) else [exc]
+        # Drivers of strangers are loaded and compared.
+        error = await failure_of(self._read_again)
+        if error is not None:
+            problems = error.problems if isinstance(error, InvalidConfig) else [error]
             for problem in problems:
-                _log.error("%s", problem)
+                _log.error("%s", printable(str(problem), most=_LONGEST))
             _log.error("%s is not taken up: all goes on as it was", self._path)
+
+    async def _read_again(self) -> None:
+        config = await anyio.to_thread.run_sync(load_config, self._path)
+        if self._gateway is not None:
+            await self._gateway.reload(config)

@@ -22,6 +22,7 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
+from structiot.errors import UsageError
 from structiot.gateway.announcer import Announcer
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.broker_service import BrokerService
@@ -178,7 +179,10 @@ class Gateway:
 
         Raises:
             ConfigError: A driver cannot be loaded; nothing has changed.
+            UsageError: The gateway's block is over.
         """
+        if self._tasks.cancel_scope.cancel_called:
+            raise UsageError("the gateway is closed, or closing")
         drivers = drivers_of(config, self._environment)
         change = change_between(self.config, config)
         self.config = config = change.config

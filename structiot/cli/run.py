@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
-from structiot._kit.text import printable
+from structiot._kit.text import fault_text, printable
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
+from structiot.errors import ConfigError
 from structiot.gateway import (
     Gateway,
     GatewayConfig,
@@ -20,7 +22,6 @@ from structiot.gateway import (
     load_config,
     open_gateway,
 )
-from structiot.gateway.isolation import failure_of
 from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
@@ -87,15 +88,20 @@ class _Served:
     async def reload(self) -> None:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
-        # Drivers of strangers are loaded and compared.
-        error = await failure_of(self._read_again)
-        if error is not None:
-            problems = error.problems if isinstance(error, InvalidConfig) else [error]
-            for problem in problems:
-                _log.error("%s", printable(str(problem), most=_LONGEST))
-            _log.error("%s is not taken up: all goes on as it was", self._path)
+        try:
+            config = await anyio.to_thread.run_sync(load_config, self._path)
+            if self._gateway is not None:
+                await self._gateway.reload(config)
+        except InvalidConfig as exc:
+            self._refuse(exc.problems)
+        except ConfigError as exc:
+            self._refuse([printable(str(exc), most=_LONGEST)])
+        # Nothing in a file is worth the devices that are served.
+        except Exception as exc:  # noqa: BLE001
+            _log.debug("a reload has failed", exc_info=True)
+            self._refuse([f"internal error: {fault_text(exc)}"])
 
-    async def _read_again(self) -> None:
-        config = await anyio.to_thread.run_sync(load_config, self._path)
-        if self._gateway is not None:
-            await self._gateway.reload(config)
+    def _refuse(self, problems: Iterable[object]) -> None:
+        for problem in problems:
+            _log.error("%s", problem)
+        _log.error("%s is not taken up: all goes on as it was", self._path)

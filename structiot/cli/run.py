@@ -89,9 +89,10 @@ class _Served:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
         try:
-            config = await anyio.to_thread.run_sync(load_config, self._path)
+            config = await anyio.to_thread.run_sync(self._read_again)
             if self._gateway is not None:
                 await self._gateway.reload(config)
+            self._config = config
         except InvalidConfig as exc:
             self._refuse(exc.problems)
         except ConfigError as exc:
@@ -100,6 +101,14 @@ class _Served:
         except Exception as exc:  # noqa: BLE001
             _log.debug("a reload has failed", exc_info=True)
             self._refuse([f"internal error: {fault_text(exc)}"])
+
+    def _read_again(self) -> GatewayConfig:
+        config = load_config(self._path)
+        if self._config.model_fields_set and not config.model_fields_set:
+            # It would take every device off the broker.
+            text = "it is empty, as an editor leaves a file on a full disk"
+            raise ConfigError(f"{self._path}: {text}: the configuration is kept")
+        return config
 
     def _refuse(self, problems: Iterable[object]) -> None:
         for problem in problems:

@@ -90,7 +90,7 @@ async def test_what_leaves_takes_no_other_settings(tmp_path: Path, backend: str)
 
 
 @pytest.mark.parametrize("module", [ODD, EVIL], ids=["mute", "forging"])
-async def test_a_driver_that_cannot_be_loaded_changes_nothing(
+async def test_a_file_or_a_driver_that_is_broken_changes_nothing(
     tmp_path: Path, backend: str, module: str, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "oddmod.py").write_text(module)
@@ -107,9 +107,10 @@ async def test_a_driver_that_cannot_be_loaded_changes_nothing(
     file.write_text(text)
     async with running(*structiot(*arguments(file, backend))) as program:
         await program.until(lambda: said(program, "connected to the broker"))
-        for more in ("[odd]\n", f"x = {'9' * 5000}\n"):
+        number = f"x = {'9' * 5000}\n"
+        for broken in (f"{text}[odd]\n", f"{number}{text}", "", " \n# all gone\n"):
             program.errors.clear()
-            file.write_text(f"{more}{text}" if "x" in more else f"{text}{more}")
+            file.write_text(broken)
             program.signal(signal.SIGHUP)
             await program.until(lambda: said(program, NOT_TAKEN_UP))
             assert all(line.isprintable() for line in program.errors)

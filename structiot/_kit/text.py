@@ -42,7 +42,7 @@ def error_text(error: BaseException) -> str:
     except KeyboardInterrupt:
         raise
     # Somebody else's class; what it cannot say is not worth the gateway.
-    except BaseException:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001, ASYNC103
         text = "it cannot say why"
     text = _CREDENTIALS.sub(HIDDEN, text[: 4 * _LONGEST])
     text = _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)

@@ -42,7 +42,7 @@ def called(work: Callable[[], R]) -> R:
         raise
     # Nothing of ours is cancelled in there.
     except BaseException as exc:  # noqa: ASYNC103
-        raise InternalError(fault_text(exc)) from exc
+        raise InternalError(fault_text(exc)) from exc  # noqa: ASYNC104
 
 
 async def failure_of(work: Callable[[], Awaitable[object]]) -> StructiotError | None:

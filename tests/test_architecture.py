@@ -54,6 +54,19 @@ def test_no_function_is_longer_than_50_lines():
     assert found == []
 
 
+# The one that it is made of, and one whose only task lets no error out.
+PLAIN_GROUPS = {"structiot/_kit/flow/tasks.py", "structiot/testing/sweep.py"}
+
+
+def test_nobody_lets_a_group_of_exceptions_out():
+    found = {
+        relative(path)
+        for path in python_files(PACKAGE)
+        if "create_task_group(" in path.read_text("utf-8")
+    }
+    assert found == PLAIN_GROUPS, "service_group raises one exception"
+
+
 @pytest.fixture(params=systems(), ids=lambda path: path.name)
 def children(request: pytest.FixtureRequest) -> dict[str, set[str]]:
     """What the direct children of a system import of one another."""

@@ -16,6 +16,7 @@ from structiot._kit.redact import HIDDEN, SECRET_NAMES
 __all__ = [
     "did_you_mean",
     "error_text",
+    "fault_text",
     "path_fault",
     "printable",
     "without_credentials",
@@ -53,12 +54,19 @@ def error_text(error: BaseException) -> str:
     """Say what an error says, fit to be shown, without the secrets in an address."""
     try:
         text = str(error)
+    except KeyboardInterrupt:
+        raise
     # Somebody else's class; what it cannot say is not worth the gateway.
-    except Exception:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001, ASYNC103
         text = "it cannot say why"
     text = without_credentials(text[: 4 * _LONGEST])
     text = _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)
-    return printable(text) or type(error).__name__
+    return printable(text) or printable(type(error).__name__)
+
+
+def fault_text(error: BaseException) -> str:
+    """Name an error and say what it says, where its class may be anybody's."""
+    return f"{printable(type(error).__name__)}: {error_text(error)}"
 
 
 def path_fault(error: OSError | ValueError) -> str:

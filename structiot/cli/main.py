@@ -19,7 +19,9 @@ from difflib import get_close_matches
 import anyio
 import asyncclick as click
 
+from structiot._kit.text import fault_text
 from structiot.cli._common.command_folder import CommandFolder
+from structiot.cli._common.hangups import let_hangups_go
 from structiot.cli._common.options import backend_of, common_options, wants_debug
 from structiot.errors import ConfigError, StructiotError, UsageError
 
@@ -41,8 +43,12 @@ _CLOSE = 0.7
 )
 @click.version_option(package_name="structiot", prog_name=PROGRAM)
 @common_options
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """MQTT, MaxSmart and more, with structured concurrency."""
+    # The gateway answers it; everybody else is ended by it.
+    if ctx.invoked_subcommand != "run":
+        let_hangups_go()
 
 
 def run_program(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +112,7 @@ def _lines_of(error: BaseException) -> list[str]:
         # Notes say what else is known, or what to do.
         notes = getattr(error, "__notes__", ())
         return [f"{PROGRAM}: {'; '.join([str(error), *notes])}"]
-    what = f"{type(error).__name__}: {error}"
+    what = fault_text(error)
     return [f"{PROGRAM}: internal error: {what}; --debug shows where"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
+from structiot._kit.text import fault_text, printable
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
 from structiot.errors import ConfigError
@@ -23,6 +25,8 @@ from structiot.gateway import (
 from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
+
+_LONGEST = 2000
 
 _log = logging.getLogger(__name__)
 
@@ -85,11 +89,28 @@ class _Served:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
         try:
-            config = await anyio.to_thread.run_sync(load_config, self._path)
+            config = await anyio.to_thread.run_sync(self._read_again)
             if self._gateway is not None:
                 await self._gateway.reload(config)
+            self._config = config
+        except InvalidConfig as exc:
+            self._refuse(exc.problems)
         except ConfigError as exc:
-            problems = exc.problems if isinstance(exc, InvalidConfig) else [exc]
-            for problem in problems:
-                _log.error("%s", problem)
-            _log.error("%s is not taken up: all goes on as it was", self._path)
+            self._refuse([printable(str(exc), most=_LONGEST)])
+        # Nothing in a file is worth the devices that are served.
+        except Exception as exc:  # noqa: BLE001
+            _log.debug("a reload has failed", exc_info=True)
+            self._refuse([f"internal error: {fault_text(exc)}"])
+
+    def _read_again(self) -> GatewayConfig:
+        config = load_config(self._path)
+        if self._config.model_fields_set and not config.model_fields_set:
+            # It would take every device off the broker.
+            text = "it is empty, as an editor leaves a file on a full disk"
+            raise ConfigError(f"{self._path}: {text}: the configuration is kept")
+        return config
+
+    def _refuse(self, problems: Iterable[object]) -> None:
+        for problem in problems:
+            _log.error("%s", problem)
+        _log.error("%s is not taken up: all goes on as it was", self._path)

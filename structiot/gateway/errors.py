@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from structiot._kit.text import printable
 from structiot.errors import ConfigError
 
 __all__ = ["ConfigProblem", "InvalidConfig"]
+
+_LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,7 @@ class ConfigProblem:
         path: The file, as it was named by the user; empty for settings in memory.
         line: Line from 1; None where the problem has no place in the text.
         column: Column from 1; None where the problem has no place in the text.
-        message: What is wrong and what would be right.
+        message: What is wrong and what would be right, on one line.
     """
 
     path: str
@@ -26,8 +29,13 @@ class ConfigProblem:
     column: int | None
     message: str
 
+    def __post_init__(self) -> None:
+        # Names of keys, values and what others say of them are anybody's text.
+        shown = printable(self.message, most=_LONGEST)
+        object.__setattr__(self, "message", shown)
+
     def __str__(self) -> str:
-        places = [self.path] if self.path else []
+        places = [printable(self.path)] if self.path else []
         if self.line is not None:
             places += [str(self.line), str(self.column)]
         return f"{':'.join(places)}: {self.message}" if places else self.message

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
-from structiot.errors import ConfigError
+from structiot._kit.text import printable
+from structiot.errors import ConfigError, InternalError
+from structiot.gateway.isolation import called
 
 if TYPE_CHECKING:
     from structiot._kit.environment import Environment
@@ -80,7 +82,7 @@ _by_hand: dict[str, LoadDriver] = {}
 def installed_drivers() -> Mapping[str, LoadDriver]:
     """Give what loads the driver class of each system, by the system's name."""
     while _unsaid:
-        _log.warning("%s", _unsaid.pop(0))
+        _log.warning("%s", printable(_unsaid.pop(0)))
     return {**_by_entry_point, **_by_hand}
 
 
@@ -88,26 +90,32 @@ def load_driver(name: str) -> type[Driver]:
     """Import the driver class of a system.
 
     Raises:
-        ConfigError: There is no such system, or its package cannot be imported.
+        ConfigError: There is no such system, or its package cannot be imported, or what
+            it has is no driver.
     """
     load = installed_drivers().get(name)
     if load is None:
         known = ", ".join(installed_drivers()) or "none"
         raise ConfigError(f"no driver for {name!r} is installed; there are: {known}")
-    try:
-        driver = load()
     # A stranger's package may fail in any way; it costs its own system.
-    except (Exception, SystemExit) as exc:
-        raise ConfigError(
-            f"the driver for {name!r} cannot be loaded: {type(exc).__name__}: {exc}"
-        ) from exc
-    if not (isinstance(driver, type) and hasattr(driver, "section")):
-        raise ConfigError(f"{driver!r} is no driver class for {name!r}")
-    if getattr(driver, "system", None) != name:
-        raise ConfigError(
-            f"{driver!r} is no driver for {name!r}: its `system` is another"
-        )
+    try:
+        driver = called(load)
+        fault = called(lambda: _fault_of(driver, name))
+    except InternalError as exc:
+        message = f"the driver for {name!r} cannot be loaded: {exc}"
+        raise ConfigError(message) from exc
+    if not isinstance(driver, type) or fault:
+        raise ConfigError(fault)
     return driver
+
+
+def _fault_of(driver: object, name: str) -> str:
+    if not (isinstance(driver, type) and hasattr(driver, "section")):
+        return f"{printable(repr(driver))} is no driver class for {name!r}"
+    if getattr(driver, "system", None) != name:
+        shown = printable(repr(driver))
+        return f"{shown} is no driver for {name!r}: its `system` is another"
+    return ""
 
 
 def drivers_of(

@@ -2,16 +2,18 @@
 
 A driver or a device may raise anything: groups, errors that cannot be printed, a
 cancellation that nobody asked for. All of that is an error of its own and comes back as
-one. What passes are the orders to stop: ours to cancel, Ctrl-C and the program's end.
+one. What passes are the orders to stop: ours to cancel, Ctrl-C and the program's end; the
+last is no matter of what is only looked at, such as a module that is imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import anyio
 
-from structiot._kit.text import error_text
+from structiot._kit.text import fault_text
 from structiot.errors import (
     AuthRefused,
     ConfigError,
@@ -20,10 +22,27 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["failure_of"]
+__all__ = ["called", "failure_of"]
+
+R = TypeVar("R")
 
 # What of several errors decides what follows.
 _TELLING = (AuthRefused, ConfigError, RateLimited, StructiotError)
+
+
+def called(work: Callable[[], R]) -> R:
+    """Run `work`, which waits for nothing, and give what it gives.
+
+    Raises:
+        InternalError: Whatever it raised, fit to be shown.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        raise
+    # Nothing of ours is cancelled in there.
+    except BaseException as exc:  # noqa: ASYNC103
+        raise InternalError(fault_text(exc)) from exc  # noqa: ASYNC104
 
 
 async def failure_of(work: Callable[[], Awaitable[object]]) -> StructiotError | None:
@@ -60,7 +79,7 @@ def _as_ours(error: BaseException) -> StructiotError:
             if isinstance(leaf, kind):
                 return leaf
     leaf = leaves[0] if leaves else error
-    ours = InternalError(f"internal error: {type(leaf).__name__}: {error_text(leaf)}")
+    ours = InternalError(f"internal error: {fault_text(leaf)}")
     ours.__cause__ = error
     return ours
 

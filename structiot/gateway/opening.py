@@ -86,7 +86,7 @@ async def open_gateway(
             broker = await stack.enter_async_context(
                 embedded_broker(config.broker, environment)
             )
-            uri = uri_for_us(broker.uri)
+            uri = uri_for_us(broker.server.uri)
         settings = settings_of(config, topics, uri)
         connection = BrokerConnection(settings, environment)
         gateway = None
@@ -101,7 +101,7 @@ async def open_gateway(
                         state=state,
                         environment=environment,
                     )
-                    gateway.broker = broker
+                    gateway.embedded = broker
                     # It outlives a cancellation of the block for as long as the goodbye
                     # takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from structiot.errors import InternalError
 from structiot.gateway.config import GatewayConfig, MqttSection
+from structiot.gateway.isolation import called
 
 __all__ = ["ConfigChange", "change_between"]
 
@@ -53,7 +55,7 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
     systems = [
         name
         for name in old_systems.keys() & new_systems.keys()
-        if old_systems[name] != new_systems[name]
+        if _differ(old_systems[name], new_systems[name])
     ]
     differing = {
         *(name for name in _AT_ONCE if getattr(before, name) != getattr(after, name)),
@@ -68,3 +70,11 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
             f"{key} in [{name}]" for name, values in kept.items() for key in values
         ),
     )
+
+
+def _differ(old: object, new: object) -> bool:
+    try:
+        return called(lambda: bool(old != new))
+    except InternalError:
+        # Somebody else's class that cannot tell: it is taken up.
+        return True

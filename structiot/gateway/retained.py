@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.flow.tasks import service_group
 from structiot.gateway.entities.announcement import Announcement, read_announcement
 from structiot.gateway.entities.discovery import ORIGIN
 from structiot.gateway.entities.topics import (
@@ -136,7 +137,7 @@ async def _read(
         except SubscribeRefused as exc:
             refused.append(exc)
 
-    async with anyio.create_task_group() as tasks:
+    async with service_group(is_awaited=True) as tasks:
         for topic_filter in filters:
             tasks.start_soon(read, topic_filter, name="structiot.gateway.retained")
 

@@ -198,7 +198,7 @@ class Discovery(anyio.AsyncContextManagerMixin):
 
             async def listen() -> None:
                 self._listener.resume()
-                async with anyio.create_task_group() as identifying:
+                async with service_group(is_awaited=True) as identifying:
                     while (answer := await self._listener.next_answer(udp)) is not None:
                         identifying.start_soon(hand_out, self._note(answer))
                         if self._host is not None:
@@ -215,7 +215,7 @@ class Discovery(anyio.AsyncContextManagerMixin):
     async def _identified(self, indices: Sequence[int]) -> list[DiscoveredMaxSmart]:
         """Give some of those found with all their identifiers, in the same order."""
         if self._ask_more is not None:
-            async with anyio.create_task_group() as tg:
+            async with service_group(is_awaited=True) as tg:
                 for index in indices:
                     tg.start_soon(self._identify, index, self._ask_more)
         return [self._found[index] for index in indices]

@@ -206,6 +206,26 @@ def test_a_password_file_is_edited_line_by_line(password_file: Path, monkeypatch
     assert [path.name for path in password_file.parent.iterdir()] == ["passwords"]
 
 
+def test_a_password_file_on_a_full_disk_stays_as_it_was(
+    password_file: Path, capsys, monkeypatch
+):
+    before = password_file.read_text()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+    capsys.readouterr()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        status = run_program(["mqtt", "passwd", "--stdin", str(password_file), "eve"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"Error: cannot write {password_file}: ")
+    assert said.endswith("; nothing has changed\n")
+    assert password_file.read_text() == before
+    assert [one.name for one in password_file.parent.iterdir()] == [password_file.name]
+
+
 @pytest.mark.parametrize("arguments", [["-D", "{}", "carol"], ["--stdin", "{}", "a:b"]])
 def test_a_user_that_cannot_be_is_named(
     password_file: Path, capfd, arguments: list[str]

@@ -12,8 +12,13 @@ import anyio.to_thread
 import pytest
 
 from structiot import Environment
-from structiot.errors import ConfigError, ConnectFailed
-from structiot.gateway import BrokerConnected, Gateway, load_config, open_gateway
+from structiot.errors import AuthRefused, ConfigError, ConnectFailed, UsageError
+from structiot.gateway import (
+    BrokerConnected,
+    Gateway,
+    load_config,
+    open_gateway,
+)
 from structiot.gateway.broker import uri_for_us
 from structiot.mqtt import open_broker, open_mqttclient
 from structiot.mqtt.broker import hash_password
@@ -135,6 +140,55 @@ async def test_with_a_password_file_the_gateway_has_a_name_like_everybody(
         assert gateway.broker is not None
         session = gateway.broker.core.sessions["structiot-structiot"]
         assert session.username == "house"
+
+
+async def test_passwords_are_read_again_at_a_reload(network, tmp_path: Path):
+    file = tmp_path / "passwords"
+    file.write_text(f"house:{hash_password('old')}\n")
+    sections = {"broker": {"password_file": str(file)}}
+
+    async def reload(password: str) -> tuple[str, ...]:
+        mqtt = {"username": "house", "password": password}
+        data = {"mqtt": mqtt, **sections}
+        return await gateway.reload(await anyio.to_thread.run_sync(load_config, data))
+
+    async def is_connected_later() -> bool:
+        await anyio.sleep(10)
+        return gateway.is_connected
+
+    async def enters(password: str) -> bool:
+        try:
+            async with open_mqttclient(
+                "mqtt://127.0.0.1/",
+                config={"username": "house", "password": password},
+                environment=Environment(network=network),
+            ):
+                return True
+        except AuthRefused:
+            return False
+
+    account = {"username": "house", "password": "old"}
+    async with serving(network, **sections, mqtt=account) as gateway:
+        await connected(gateway)
+        assert await enters("old")
+        # Both at once, as it is done by hand: nothing has to wait for a restart.
+        file.write_text(f"house:{hash_password('new')}\n")
+        assert await reload("new") == ()
+        assert await is_connected_later()
+        assert [await enters("old"), await enters("new")] == [False, True]
+        # A file that cannot be used changes nothing.
+        file.write_text("none\n")
+        with pytest.raises(ConfigError, match="passwords"):
+            await gateway.reload(gateway.config)
+        assert await enters("new")
+        # One after the other: a login that was refused is tried again.
+        file.write_text(f"house:{hash_password('newest')}\n")
+        await reload("wrong")
+        assert not await is_connected_later()
+        await reload("newest")
+        assert await is_connected_later()
+    with pytest.raises(UsageError, match="closed"):
+        await reload("newest")
 
 
 async def test_with_a_store_retained_messages_are_there_again(network, tmp_path: Path):

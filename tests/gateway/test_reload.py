@@ -21,6 +21,7 @@ from structiot.gateway import (
 from structiot.gateway.drivers import with_driver
 from structiot.model import Availability
 from structiot.mqtt import ReasonCode
+from structiot.mqtt.wire.messages import Subscribe
 from structiot.sim import sim_maxsmart
 from tests._support.fake_broker import fake_broker
 from tests.gateway.memory_house import URI, House, followed, of_kind, retained
@@ -220,6 +221,44 @@ async def test_a_refused_login_is_said_and_the_devices_go_on(retry_refused, asks
             # What comes later hears of it as well.
             async with gateway.events() as late:
                 assert await anext(late) == losses[-1]
+            broker.oblige()
+            await reload(gateway, mqtt=mqtt, toy=toy("Desk"))
+            await anyio.sleep(60)
+            assert gateway.is_connected
+            assert shelf.plugs["Desk"].opened == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ReasonCode.BAD_USER_NAME_OR_PASSWORD,
+        ReasonCode.NOT_AUTHORIZED,
+        ReasonCode.BANNED,
+    ],
+)
+@pytest.mark.parametrize("grants", [True, False], ids=["granted", "unanswered"])
+# While it subscribes, reads what an earlier run has left, and serves.
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.6, 60.0])
+async def test_a_broker_that_refuses_at_any_moment_costs_no_device(
+    after_s, grants, code
+):
+    house, shelf = House(), Shelf()
+    async with fake_broker() as broker:
+        house.environment = Environment(network=broker.network)
+        if not grants:
+            broker.ignore(Subscribe)
+        mqtt = {"uri": broker.uri}
+        async with open_house(house, shelf, mqtt=mqtt, toy=toy("Desk")) as opened:
+            gateway, _ = opened
+            connection = await broker.connected(1)
+            await anyio.sleep(after_s)
+            broker.refuse(code)
+            connection.reset()
+            await anyio.sleep(600)
+            told = gateway.broker_service.told
+            assert isinstance(told, BrokerLost)
+            assert told.retry_in_s is None
+            assert gateway.devices["desk"].is_available
             broker.oblige()
             await reload(gateway, mqtt=mqtt, toy=toy("Desk"))
             await anyio.sleep(60)

@@ -51,6 +51,26 @@ async def test_a_task_may_say_goodbye_before_the_block_ends():
     assert said == ["goodbye"]
 
 
+async def test_tasks_that_are_awaited_end_by_themselves():
+    ended: list[str] = []
+
+    async def work() -> None:
+        await anyio.sleep(60)
+        ended.append("by itself")
+
+    async with service_group(is_awaited=True) as tg:
+        tg.start_soon(work)
+    assert ended == ["by itself"]
+
+
+async def test_an_awaited_task_that_fails_ends_the_others_by_its_own_error():
+    with pytest.raises(Oops, match="pump") as caught:
+        async with service_group(is_awaited=True) as tg:
+            tg.start_soon(anyio.sleep_forever)
+            tg.start_soon(fail, Oops("pump"))
+    assert not isinstance(caught.value, BaseExceptionGroup)
+
+
 async def test_a_block_without_failures_raises_nothing():
     async with service_group() as tg:
         tg.start_soon(anyio.lowlevel.checkpoint)

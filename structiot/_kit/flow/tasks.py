@@ -45,10 +45,10 @@ class _GroupOfOneTask:
 
 
 @asynccontextmanager
-async def service_group() -> AsyncGenerator[TaskGroup]:
+async def service_group(*, is_awaited: bool = False) -> AsyncGenerator[TaskGroup]:
     """Run background tasks for the length of the block; raise at most one exception.
 
-    Leaving the block cancels the tasks. A task that fails cancels the block. The
+    Leaving the block cancels the tasks, or waits for them if they are `is_awaited`. A task that fails cancels the block. The
     order of choice among several failures is: `KeyboardInterrupt` and `SystemExit`,
     the block's own exception (the others become notes on it), the only one there
     is, and else `InternalError` with the group as its cause. Equal errors of ours,
@@ -70,7 +70,8 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
                 body_error = exc
                 raise
             finally:
-                tg.cancel_scope.cancel()
+                if not is_awaited:
+                    tg.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         chosen = _one_error(group, body_error)
         context = chosen.__context__

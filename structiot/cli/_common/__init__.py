@@ -9,5 +9,6 @@
 | `output` | JSON, tables, names and values, live views |
 | `states` | any entity's state in words |
 | `following` | readings and whether the device is there, in the right order |
+| `hangups` | SIGHUP before anybody can answer it |
 | `signals` | running until somebody says stop |
 """

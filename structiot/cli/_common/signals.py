@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 
 from structiot._kit.flow.tasks import service_group
+from structiot.cli._common.hangups import had_terminal, let_hangups_go
 
 if sys.platform != "win32":
     import resource
@@ -57,6 +58,7 @@ async def run_until_stopped(
     with anyio.open_signal_receiver(*numbers) as signals:
         async with service_group() as tg:
             asked = _Asked()
+            let_hangups_go()
             if reload is not None:
                 tg.start_soon(asked.follow, reload, name="structiot.cli.reload")
             name = "structiot.cli._common.signals"
@@ -70,24 +72,27 @@ class _Asked:
 
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
-        self._has_terminal = _has_terminal()
+        self._had_terminal = had_terminal()
+        self._reload_scope = anyio.CancelScope()
         self._again = anyio.Event()
 
     def hang_up(self) -> None:
-        if self._has_terminal and not _has_terminal():
-            self.scope.cancel()
+        if self._had_terminal and not os.isatty(0):
+            self.stop()
         else:
             self._again.set()
 
+    def stop(self) -> None:
+        """Have it say its goodbyes: it takes no other settings meanwhile."""
+        self.scope.cancel()
+        self._reload_scope.cancel()
+
     async def follow(self, reload: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self._again.wait()
-            self._again = anyio.Event()
-            await reload()
-
-
-def _has_terminal() -> bool:
-    return os.isatty(0)
+        with self._reload_scope:
+            while True:
+                await self._again.wait()
+                self._again = anyio.Event()
+                await reload()
 
 
 async def _watch(signals: AsyncIterator[signal.Signals], asked: _Asked) -> None:
@@ -97,7 +102,7 @@ async def _watch(signals: AsyncIterator[signal.Signals], asked: _Asked) -> None:
             continue
         if asked.scope.cancel_called:
             _leave_at_once(128 + number)
-        asked.scope.cancel()
+        asked.stop()
 
 
 def _leave_at_once(status: int) -> None:

@@ -88,7 +88,7 @@ async def bench(
         for _ in range(subscribers):
             await readers.start(_subscribe, target, topic, qos, tally)
         begun = perf_counter()
-        async with anyio.create_task_group() as writers:
+        async with service_group(is_awaited=True) as writers:
             for _ in range(publishers):
                 writers.start_soon(_publish, target, topic, qos, count, size)
         published_s = perf_counter() - begun

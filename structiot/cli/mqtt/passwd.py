@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import asyncclick as click
 
+from structiot._kit.text import path_fault, printable
 from structiot.cli._common.asking import at_a_terminal
 from structiot.cli._common.options import common_options
 from structiot.errors import ConfigError
@@ -44,6 +45,17 @@ async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> N
 
 
 def _edit(file: Path, user: str, password: str | None) -> None:
+    try:
+        _rewrite(file, user, password)
+    except OSError as exc:
+        shown = printable(str(file))
+        text = f"cannot write {shown}: {path_fault(exc)}; nothing has changed"
+        raise click.ClickException(text) from exc
+    except UnicodeDecodeError:
+        raise ConfigError(f"{printable(str(file))} is not text") from None
+
+
+def _rewrite(file: Path, user: str, password: str | None) -> None:
     """Rewrite a file with one line changed, all of it or nothing."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     kept = [line for line in lines if line.partition(":")[0] != user]
@@ -52,11 +64,15 @@ def _edit(file: Path, user: str, password: str | None) -> None:
     if password is not None:
         kept.append(f"{user}:{hash_password(password)}")
     fresh = file.with_name(f"{file.name}.new")
-    with os.fdopen(
-        os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600),
-        "w",
-        encoding="utf-8",
-    ) as out:
-        out.write("".join(f"{line}\n" for line in kept))
-    Passwords.read(fresh)
-    fresh.replace(file)
+    fresh.unlink(missing_ok=True)
+    made = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(made, "w", encoding="utf-8") as out:
+            out.write("".join(f"{line}\n" for line in kept))
+            out.flush()
+            os.fsync(out.fileno())
+        Passwords.read(fresh)
+        fresh.replace(file)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -7,10 +7,11 @@ from functools import cache
 
 from pydantic import create_model
 
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, InternalError
 from structiot.gateway.config.fields import Finding, SystemSection
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.installed import installed_drivers, load_driver
+from structiot.gateway.isolation import called
 
 __all__ = ["config_model"]
 
@@ -44,10 +45,23 @@ def config_model(
 
 
 def _section_of(name: str) -> type[SystemSection]:
-    section: object = load_driver(name).section
-    if not (isinstance(section, type) and issubclass(section, SystemSection)):
+    driver = load_driver(name)
+    try:
+        section = called(lambda: _usable(name, driver.section))
+    except InternalError as exc:
+        message = f"the section of the driver for {name!r} cannot be used: {exc}"
+        raise ConfigError(message) from exc
+    if section is None:
         message = f"the section of the driver for {name!r} is no SystemSection"
         raise ConfigError(message)
+    return section
+
+
+def _usable(name: str, section: object) -> type[SystemSection] | None:
+    if not (isinstance(section, type) and issubclass(section, SystemSection)):
+        return None
+    # A field that pydantic cannot have is found here, before others are concerned.
+    _made(((name, section),))
     return section
 
 

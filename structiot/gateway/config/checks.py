@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from structiot._kit.net.network import is_loopback
+from structiot.errors import InternalError
 from structiot.gateway.config.fields import (
     Finding,
     NamesADevice,
@@ -20,6 +21,7 @@ from structiot.gateway.config.fields import (
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
+from structiot.gateway.isolation import called
 
 __all__ = ["checks_failed", "cross_field_checks"]
 
@@ -44,17 +46,37 @@ def cross_field_checks(
 def _of_system(
     name: str, section: type[SystemSection], table: Mapping[str, object]
 ) -> Iterator[Finding]:
-    try:
-        for finding in section.cross_checks(table):
-            yield finding.below(name)
     # A stranger's checks may fail in any way; it costs their own section.
-    except Exception as exc:  # noqa: BLE001
+    found: list[Finding] = []
+    try:
+        called(lambda: found.extend(map(_sound, section.cross_checks(table))))
+    except InternalError as exc:
         yield checks_failed(name, exc)
+    for finding in found:
+        yield finding.below(name)
 
 
-def checks_failed(name: str, exc: Exception) -> Finding:
+def _sound(finding: object) -> Finding:
+    """See that it is what it is said to be.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if isinstance(finding, Finding):
+        message: object = finding.message
+        parts: object = finding.path
+        if (
+            isinstance(message, str)
+            and isinstance(parts, tuple)
+            and all(isinstance(part, str | int) for part in parts)
+        ):
+            return finding
+    raise TypeError(f"{finding!r} is no Finding with a path and a message")
+
+
+def checks_failed(name: str, error: InternalError) -> Finding:
     """Say that the checks of a system are broken themselves."""
-    message = f"the checks of [{name}] failed: {type(exc).__name__}: {exc}"
+    message = f"the checks of [{name}] failed: {error}"
     return Finding(path=(name,), message=message, is_about_key=True)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel
 
+from structiot._kit.text import error_text
+from structiot.errors import InternalError
 from structiot.gateway.config.fields import Finding, NamedFile, marked
 from structiot.gateway.config.positions import Path
+from structiot.gateway.isolation import called
 
 __all__ = ["with_files"]
 
@@ -35,13 +39,14 @@ def with_files(
         if not isinstance(one.value, str):
             continue
         try:
-            content = read(folder / one.value)
-        except ValueError as exc:
-            findings.append(Finding(path=one.path, message=f"{key} {exc}"))
+            content = called(partial(read, folder / one.value))
         # A stranger's reader may fail in any way.
-        except Exception as exc:  # noqa: BLE001
-            message = f"{key} cannot be used: {type(exc).__name__}: {exc}"
-            findings.append(Finding(path=one.path, message=message))
+        except InternalError as exc:
+            cause = exc.__cause__
+            why = f"cannot be used: {exc}"
+            if isinstance(cause, ValueError):
+                why = error_text(cause)
+            findings.append(Finding(path=one.path, message=f"{key} {why}"))
         else:
             found = _with(found, (*above, into or key), content)
     return found, findings

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from structiot._kit.arguments import check_argument
+from structiot.errors import InternalError
 from structiot.gateway.config.assembly import config_model
 from structiot.gateway.config.checks import checks_failed, cross_field_checks
 from structiot.gateway.config.fields import Finding, bytes_of, models_in
 from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
+    Path,
     Position,
     Positions,
     find_positions,
@@ -26,11 +28,18 @@ from structiot.gateway.config.positions import (
 from structiot.gateway.config.problems import findings_of
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
+from structiot.gateway.isolation import called
 
 __all__ = ["configuration_of", "load_config"]
 
+M = TypeVar("M", bound=BaseModel)
+
 _MAX_DEPTH = 50
 _WRITE = "the path of a TOML file, or a mapping such as {'maxsmart': {}}"
+# Python takes no longer one from a text.
+_INTEGER_BITS = 64
+_TOO_MANY_DIGITS = "no number may have so many digits: an integer has 64 bits"
+_LONG_NUMBER = re.compile(r"[0-9][0-9_]{4300,}")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -60,6 +69,8 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise InvalidConfig([_syntax_problem(path, text, exc)]) from exc
+    except ValueError as exc:
+        raise InvalidConfig([_long_number(path, text)]) from exc
     except RecursionError:
         data = None
     if data is None or _is_deeper_than(_MAX_DEPTH, data):
@@ -139,9 +150,35 @@ def _syntax_problem(
     )
 
 
+def _long_number(path: str, text: str) -> ConfigProblem:
+    match = _LONG_NUMBER.search(text)
+    place = None if match is None else position_at(text, match.start())
+    return ConfigProblem(
+        path=path,
+        line=place.line if place else None,
+        column=place.column if place else None,
+        message=_TOO_MANY_DIGITS,
+    )
+
+
+def _too_long(data: object, path: Path) -> Iterator[Finding]:
+    """Find integers that are none of TOML's."""
+    if isinstance(data, Mapping):
+        for key, item in data.items():
+            yield from _too_long(item, (*path, key))
+    elif isinstance(data, list | tuple):
+        for index, item in enumerate(data):
+            yield from _too_long(item, (*path, index))
+    elif isinstance(data, int) and data.bit_length() >= _INTEGER_BITS:
+        yield Finding(path=path, message=_TOO_MANY_DIGITS)
+
+
 def _checked(
     data: Mapping[str, Any], *, path: str, folder: FilePath, positions: Positions
 ) -> GatewayConfig:
+    if too_long := list(_too_long(data, ())):
+        # Nobody could show them.
+        raise InvalidConfig(_problems(path, too_long, positions))
     model, findings = config_model(data)
     findings += cross_field_checks(model, data)
     data, trouble = with_files(model, data, folder)
@@ -161,24 +198,44 @@ def _validated(
     model: type[GatewayConfig], data: Mapping[str, Any], findings: list[Finding]
 ) -> GatewayConfig:
     try:
-        return model.model_validate(dict(data))
-    except ValidationError:
-        raise
+        return _made(model, dict(data))
     # A stranger's validator may fail in any way; it costs its own section.
-    except Exception:
+    except InternalError:
         healthy = dict(data)
         for name, info in model.model_fields.items():
-            for section, _ in models_in(info.annotation) if name in data else ():
+            for section, _ in models_in(info.annotation) if name in healthy else ():
                 try:
-                    section.model_validate(data[name])
+                    _made(section, data[name])
                 except ValidationError:
                     pass
-                except Exception as exc:  # noqa: BLE001
+                except InternalError as exc:
                     findings.append(checks_failed(name, exc))
-                    healthy.pop(name)
+                    healthy.pop(name, None)
         if len(healthy) == len(data):
             raise
-        return model.model_validate(healthy)
+        return _made(model, healthy)
+
+
+def _made(model: type[M], data: object) -> M:
+    """Make settings.
+
+    Raises:
+        ValidationError: They are wrong.
+        InternalError: A check of somebody's has failed itself.
+    """
+
+    def make() -> M | ValidationError:
+        try:
+            return model.model_validate(data)
+        except ValidationError as exc:
+            # It asks what was raised for its text.
+            exc.errors()
+            return exc
+
+    made = called(make)
+    if isinstance(made, ValidationError):
+        raise made
+    return made
 
 
 def _problems(

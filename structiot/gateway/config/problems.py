@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
+from structiot._kit.text import error_text
 from structiot.gateway.config.fields import Finding, models_in
 from structiot.gateway.config.positions import Path
 
@@ -58,7 +59,9 @@ def _finding(
         shown = _shown(path, details["input"])
         return Finding(path=path, message=f"{name} must be {limit}{shown}")
     if kind == "value_error":
-        return Finding(path=path, message=f"{name}: {details['ctx']['error']}")
+        return Finding(
+            path=path, message=f"{name}: {error_text(details['ctx']['error'])}"
+        )
     return Finding(path=path, message=f"{name}: {details['msg'].lower()}")
 
 

@@ -99,7 +99,7 @@ class Passwords:
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         check_argument("hashes", hashes, Mapping, write=_EXAMPLE)
-        self._hashes: dict[str, _Hash] = {}
+        parsed: dict[str, _Hash] = {}
         for name, text in hashes.items():
             check_argument("a user's name", name, str)
             who = printable(name, most=40)
@@ -109,13 +109,14 @@ class Passwords:
                     f"the password of {who!r} is given as it is; write {_EXAMPLE}"
                 )
             try:
-                self._hashes[name] = _parsed(text)
+                parsed[name] = _parsed(text)
             except ValueError as exc:
                 raise ConfigError(f"the password of {who!r}: {exc}") from None
         # Checked against when the name is unknown, so that both take as long.
         self._nobody = _parsed(hash_password(secrets.token_bytes(16)))
-        # What was right last time, by name; the key is of this process alone.
-        self._right: dict[str, bytes] = {}
+        # The second is what was right last time, by name; the key is of this process
+        # alone. They are replaced together: a check that runs belongs to its own.
+        self._known: tuple[dict[str, _Hash], dict[str, bytes]] = parsed, {}
         self._key = secrets.token_bytes(32)
 
     @classmethod
@@ -149,18 +150,30 @@ class Passwords:
             hashes[name] = text.strip()
         return cls(hashes)
 
+    def replace(self, others: Passwords) -> bool:
+        """Go by the names and hashes of others from now on; tell whether they differ.
+
+        Who is connected stays.
+        """
+        hashes = others._known[0]
+        is_other = hashes != self._known[0]
+        if is_other:
+            self._known = hashes, {}
+        return is_other
+
     def check(self, name: str, password: bytes) -> bool:
         """Compare; slow on purpose, so call it in a thread."""
-        n, r, p, salt, key = self._hashes.get(name, self._nobody)
+        hashes, right = self._known
+        n, r, p, salt, key = hashes.get(name, self._nobody)
         made = _scrypt(password, salt, n, r, p)
-        is_right = hmac.compare_digest(made, key) and name in self._hashes
+        is_right = hmac.compare_digest(made, key) and name in hashes
         if is_right:
-            self._right[name] = self._digest(name, password)
+            right[name] = self._digest(name, password)
         return is_right
 
     def is_known(self, name: str, password: bytes) -> bool:
         """Tell whether `check` has found this right before; quick."""
-        known = self._right.get(name)
+        known = self._known[1].get(name)
         return known is not None and hmac.compare_digest(
             known, self._digest(name, password)
         )

@@ -13,8 +13,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
 from structiot.mqtt.broker.core.records import (
@@ -28,6 +29,7 @@ from structiot.mqtt.broker.core.records import (
     Snapshot,
     SubscriptionRow,
 )
+from structiot.mqtt.broker.core.row_checks import RowChecks
 
 __all__ = ["BrokerStore"]
 
@@ -71,12 +73,17 @@ _log = logging.getLogger(__name__)
 class BrokerStore:
     """The file; all methods block.
 
+    Attributes:
+        path: Where it is.
+        bad_rows: What `load` could not use.
+
     Raises:
         ConfigError: The file cannot be opened, is none of ours, or is in use.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
+        self.bad_rows: int = 0
         try:
             if self.path.is_dir():
                 raise IsADirectoryError(0, "it is a directory")
@@ -97,6 +104,7 @@ class BrokerStore:
         self._connection = sqlite3.connect(
             self.path, check_same_thread=False, isolation_level=None, timeout=BUSY_S
         )
+        self._connection.text_factory = text_or_bytes
         try:
             self._prepare()
             found = self.path.stat()
@@ -147,6 +155,10 @@ class BrokerStore:
             raise ConfigError(
                 f"{self.path} is not the store of a broker of this version"
             )
+        if tables and (fault := schema_fault(self._connection, _SCHEMA)):
+            shown = printable(str(self.path))
+            text = f"{shown} is not the store of a broker of this version: {fault}"
+            raise ConfigError(printable(text))
         execute("PRAGMA journal_mode=WAL")
         # An acknowledgement is to outlive a power cut, too.
         execute("PRAGMA synchronous=FULL")
@@ -163,25 +175,64 @@ class BrokerStore:
         Raises:
             ConfigError: The file is damaged.
         """
+        checks = RowChecks()
         try:
-            query = "SELECT store_s, utc_s FROM clock"
+            query = "SELECT store_s, utc_s FROM clock WHERE number = 1"
             clock = self._connection.execute(query).fetchone()
+            row = None if clock is None else ClockRow(*clock)
             return Snapshot(
-                clock=None if clock is None else ClockRow(*clock),
-                sessions=self._rows("sessions", SessionRow),
-                subscriptions=self._rows("subscriptions", SubscriptionRow),
-                messages=self._rows("messages", MessageRow),
-                deliveries=self._rows("deliveries", DeliveryRow),
-                received=self._rows("received", ReceivedRow),
-                retained=self._rows("retained", RetainedRow),
+                clock=row if row is not None and checks.clock(row) else None,
+                sessions=self._rows("sessions", SessionRow, checks.session),
+                subscriptions=self._rows(
+                    "subscriptions", SubscriptionRow, checks.subscription
+                ),
+                messages=self._rows("messages", MessageRow, checks.message),
+                deliveries=self._rows("deliveries", DeliveryRow, checks.delivery),
+                received=self._rows("received", ReceivedRow, checks.received),
+                retained=self._rows("retained", RetainedRow, checks.retained),
             )
         except sqlite3.Error as exc:
             raise ConfigError(f"cannot read the store {self.path}: {exc}") from exc
 
-    def _rows(self, table: str, make: Callable[..., R]) -> list[R]:
+    def _rows(
+        self, table: str, make: Callable[..., R], is_sound: Callable[[R], bool]
+    ) -> list[R]:
         # The columns stand in the order of the fields.
         query = f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - our own names
-        return [make(*row) for row in self._connection.execute(query)]
+        found = [make(*row) for row in self._connection.execute(query)]
+        sound = [row for row in found if is_sound(row)]
+        if bad := len(found) - len(sound):
+            self.bad_rows += bad
+            _log.error(
+                "the store %s: %d of %d %s cannot be used and are left out",
+                printable(str(self.path)),
+                bad,
+                len(found),
+                table,
+            )
+            self._keep_only(table, sound)
+        return sound
+
+    def _keep_only(self, table: str, rows: Sequence[R]) -> None:
+        """Rid a table of the others: what comes later may get their numbers."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            self._put(table, rows)
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def _put(self, table: str, rows: Sequence[Any]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608
+                rows,
+            )
 
     def apply(self, batch: Batch) -> None:
         """Write changes down in one transaction; they are safe when this returns.
@@ -204,12 +255,7 @@ class BrokerStore:
                 ("received", batch.received),
                 ("retained", batch.retained),
             ):
-                if rows:
-                    marks = ", ".join("?" * len(rows[0]))
-                    self._connection.executemany(
-                        f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608
-                        rows,
-                    )
+                self._put(table, rows)
             if batch.clock is not None:
                 execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", batch.clock)
             execute("COMMIT")

@@ -16,22 +16,21 @@ cannot have been right (a board without one starts in 1970) nothing is known but
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-from base64 import b64decode, b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.link.store_lock import lock_store, unlock_store
+from structiot.mqtt.link.store_rows import Times, flow_of, row_of
 from structiot.mqtt.wire.flows.journal import Changes, StoredFlow
-from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["SqliteStore", "StoreUnwritable", "Times"]
+__all__ = ["SqliteStore", "StoreUnwritable"]
 
 SCHEMA_VERSION = 2
 # "stic": says whose file it is; it stands where SQLite says, as the first words do.
@@ -39,10 +38,9 @@ APPLICATION_ID = 0x73746963
 _FIRST_WORDS = b"SQLite format 3\0"
 _ID_AT = 68
 _ID = APPLICATION_ID.to_bytes(4)
-# 2025-01-01: no clock that is older than this library is right.
-EARLIEST_UTC_S = 1_735_689_600.0
 # The clock was set when it goes this far from that of the loop.
 STEP_S = 1.0
+HIGHEST_ID = 65_535
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS flows (
     client_id TEXT NOT NULL, number INTEGER NOT NULL, stage INTEGER NOT NULL,
@@ -66,35 +64,19 @@ class StoreUnwritable(Exception):
     """The file cannot be written now; later it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """What two clocks say at one moment.
-
-    Attributes:
-        loop_s: The loop's, which nobody sets.
-        utc_s: The system's.
-    """
-
-    loop_s: float
-    utc_s: float
-
-    @property
-    def offset_s(self) -> float:
-        """How far they are apart."""
-        return self.utc_s - self.loop_s
-
-
 class SqliteStore:
     """One client's session in an SQLite file; all methods block, one call at a time.
 
     Attributes:
         path: Where the file is.
         set_aside: Where a damaged file was moved to, if it had to be.
+        bad_rows: What `load` could not use.
     """
 
     def __init__(self, path: str | Path, client_id: str) -> None:
         self.path: Path = Path(path)
         self.set_aside: Path | None = None
+        self.bad_rows: int = 0
         self._client_id = client_id
         self._connection: sqlite3.Connection | None = None
         self._is_locked = False
@@ -147,6 +129,7 @@ class SqliteStore:
 
     def _prepared(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, timeout=1.0)
+        connection.text_factory = text_or_bytes
         try:
             self._claim(connection)
             connection.execute("PRAGMA journal_mode=WAL")
@@ -154,7 +137,10 @@ class SqliteStore:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             self._check(verdict, version)
+            if version != 1:
+                self._check_schema(connection, may_lack=version == 0)
             connection.executescript(_FROM_VERSION_1 if version == 1 else _SCHEMA)
+            self._check_schema(connection)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except BaseException:
             connection.close()
@@ -181,6 +167,15 @@ class SqliteStore:
             raise ConfigError(
                 f"the store {self.path} was made by a newer version of structiot"
             )
+
+    def _check_schema(
+        self, connection: sqlite3.Connection, *, may_lack: bool = False
+    ) -> None:
+        fault = schema_fault(connection, _SCHEMA, may_lack=may_lack)
+        if fault is not None:
+            shown = printable(str(self.path))
+            text = f"{shown} is not the store of a client of this version: {fault}"
+            raise ConfigError(printable(text))
 
     def close(self) -> None:
         """Close the file; closing twice is silent."""
@@ -240,32 +235,41 @@ class SqliteStore:
                     " WHERE client_id = ?",
                     (self._client_id,),
                 ).fetchall()
+                flows, received = self._sound(connection, rows, ids, now)
         except StoreUnwritable as exc:
             raise ConfigError(f"cannot read the store {self.path}: {exc}") from exc
-        flows = [
-            StoredFlow(
-                number=number,
-                stage=stage,
-                packet_id=packet_id,
-                flags=flags,
-                topic=topic,
-                payload=payload,
-                properties=_read_properties(properties),
-                expires_at=_expires_at(written_utc, expires_utc, now),
+        return flows, received
+
+    def _sound(
+        self,
+        connection: sqlite3.Connection,
+        rows: list[tuple[Any, ...]],
+        ids: list[tuple[Any, Any]],
+        now: Times,
+    ) -> tuple[list[StoredFlow], dict[int, bool]]:
+        """Give what can be used, and rid the file of the rest."""
+        flows = []
+        for row in rows:
+            try:
+                flows.append(flow_of(row, now))
+            # The row is anybody's: whatever it does not fit costs itself.
+            except Exception:  # noqa: BLE001
+                self.bad_rows += 1
+                connection.execute(
+                    "DELETE FROM flows WHERE client_id = ? AND number IS ?",
+                    (self._client_id, row[0]),
+                )
+        received = {}
+        for packet_id, is_acknowledged in ids:
+            if isinstance(packet_id, int) and 1 <= packet_id <= HIGHEST_ID:
+                received[packet_id] = bool(is_acknowledged)
+                continue
+            self.bad_rows += 1
+            connection.execute(
+                "DELETE FROM received WHERE client_id = ? AND packet_id IS ?",
+                (self._client_id, packet_id),
             )
-            for (
-                number,
-                stage,
-                packet_id,
-                flags,
-                topic,
-                payload,
-                properties,
-                written_utc,
-                expires_utc,
-            ) in rows
-        ]
-        return flows, {packet_id: bool(is_acked) for packet_id, is_acked in ids}
+        return flows, received
 
     def apply(self, changes: Changes, now: Times) -> None:
         """Write changes down in one transaction; they are safe when this returns.
@@ -283,7 +287,7 @@ class SqliteStore:
                 )
             connection.executemany(
                 "INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_row(client_id, flow, now) for flow in changes.flows],
+                [row_of(client_id, flow, now) for flow in changes.flows],
             )
             for statement, numbers in (
                 ("DELETE FROM flows WHERE client_id = ? AND number = ?", changes.ended),
@@ -307,60 +311,3 @@ class SqliteStore:
                 " expires_utc = expires_utc + ? WHERE client_id = ?",
                 (step_s, step_s, self._client_id),
             )
-
-
-def _row(client_id: str, flow: StoredFlow, now: Times) -> tuple[object, ...]:
-    expires_at = flow.expires_at
-    return (
-        client_id,
-        flow.number,
-        flow.stage,
-        flow.packet_id,
-        flow.flags,
-        flow.topic,
-        flow.payload,
-        _write_properties(flow.properties),
-        None if expires_at is None else now.utc_s,
-        None if expires_at is None else expires_at + now.offset_s,
-    )
-
-
-def _expires_at(
-    written_utc: float | None, expires_utc: float | None, now: Times
-) -> float | None:
-    """Give by the loop's clock when a message expires that was written down."""
-    if written_utc is None or expires_utc is None:
-        return None
-    # How long nobody was there to count; nothing if the clock was wrong then or now.
-    away_s = now.utc_s - written_utc if written_utc >= EARLIEST_UTC_S else 0.0
-    return now.loop_s + (expires_utc - written_utc) - max(away_s, 0.0)
-
-
-def _write_properties(properties: PublishProperties | None) -> str | None:
-    if properties is None:
-        return None
-    correlation = properties.correlation_data
-    return json.dumps(
-        {
-            "payload_format": properties.payload_format,
-            "message_expiry_s": properties.message_expiry_s,
-            "response_topic": properties.response_topic,
-            "correlation_data": (
-                None if correlation is None else b64encode(correlation).decode()
-            ),
-            "content_type": properties.content_type,
-            "user_properties": properties.user_properties,
-        }
-    )
-
-
-def _read_properties(text: str | None) -> PublishProperties | None:
-    if text is None:
-        return None
-    values = json.loads(text)
-    correlation = values["correlation_data"]
-    values["correlation_data"] = None if correlation is None else b64decode(correlation)
-    values["user_properties"] = tuple(
-        (name, value) for name, value in values["user_properties"]
-    )
-    return PublishProperties(**values)

@@ -23,9 +23,11 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
-from structiot.errors import StructiotError, UsageError
+from structiot._kit.text import fault_text, printable
+from structiot.errors import InternalError, StructiotError, UsageError
 from structiot.mqtt.link.receipts import RestoredExpiringFlow, RestoredFlow
-from structiot.mqtt.link.store import SqliteStore, StoreUnwritable, Times
+from structiot.mqtt.link.store import SqliteStore, StoreUnwritable
+from structiot.mqtt.link.store_rows import Times
 from structiot.mqtt.wire.flows.flow import WAITING, Flow
 from structiot.mqtt.wire.flows.journal import Changes, Journal, StoredFlow
 from structiot.mqtt.wire.protocol import ClientProtocol
@@ -76,6 +78,7 @@ class StoredSession:
         Raises:
             ConfigError: The store cannot be opened, or somebody else uses it.
             UsageError: It cannot be written any more.
+            InternalError: It cannot be used, and nobody knows why.
         """
         self._over = anyio.Event()
         try:
@@ -91,6 +94,11 @@ class StoredSession:
         except StructiotError as exc:
             self.error = exc
             raise
+        except Exception as exc:
+            path = printable(str(self._store.path))
+            text = f"cannot use the store {path}: {fault_text(exc)}"
+            self.error = InternalError(text)
+            raise self.error from exc
         finally:
             self.error = self.error or UsageError("the client was closed")
             self._is_read.set()
@@ -115,6 +123,12 @@ class StoredSession:
         if self._store.set_aside is not None:
             _log.warning("a damaged store was moved to %s", self._store.set_aside)
         flows, received = await anyio.to_thread.run_sync(self._store.load, self._now())
+        if self._store.bad_rows:
+            _log.error(
+                "the store %s: %d rows cannot be used and are left out",
+                printable(str(self._store.path)),
+                self._store.bad_rows,
+            )
         for stored in flows:
             flow = self._flow_of(stored)
             self._journal.adopt(flow, stored.number)

@@ -86,7 +86,7 @@ class FaultProxy:
         try:
             with scope:
                 server = await self._network.connect_tcp(*self._target)
-                async with server, client, anyio.create_task_group() as tg:
+                async with server, client, service_group(is_awaited=True) as tg:
                     tg.start_soon(self._pass_on, client, server, scope)
                     await self._pass_on(server, client, scope)
         except TransportError as exc:

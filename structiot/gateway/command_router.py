@@ -28,6 +28,7 @@ class CommandRouter:
         if target is None:
             return
         device = self._directory.by_slug.get(target.device)
+        entities = {} if device is None else device.entities
         if message.retain:
             error = (
                 "a retained command is not obeyed, because it would be repeated at "
@@ -44,7 +45,7 @@ class CommandRouter:
             device=target.device,
             entity=target.entity,
             topic=message.topic,
-            payload=shown(message.payload),
+            payload=shown(message.payload, target.entity, entities),
             error=error,
         )
 

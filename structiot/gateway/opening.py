@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import PathLike
 
-import anyio
-
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
@@ -72,7 +70,7 @@ async def open_gateway(
         state = await StateFile.open(
             config.gateway.state_file or state_file, environment=environment
         )
-        stack.push_async_callback(_leave_state, state)
+        stack.push_async_callback(state.leave)
         broker, uri = None, mqtt.uri
         if uri is None:
             broker = await stack.enter_async_context(
@@ -105,9 +103,3 @@ async def open_gateway(
                     yield gateway
             finally:
                 connection.leave()
-
-
-async def _leave_state(state: StateFile) -> None:
-    with anyio.CancelScope(shield=True):
-        await state.save()
-    state.close()

@@ -78,6 +78,7 @@ class GatewayDevice(IdentifiedDevice):
         if slug is not None:
             self._topics.take_place(slug, is_chosen=False)
         self._device: Device | None = None
+        self.is_running: bool = False
         self.retrying: Retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
@@ -157,6 +158,13 @@ class GatewayDevice(IdentifiedDevice):
 
     async def run(self) -> None:
         """Keep it open until cancelled or released."""
+        self.is_running = True
+        try:
+            await self._keep_open()
+        finally:
+            self.is_running = False
+
+    async def _keep_open(self) -> None:
         with self._life:
             self._tell_availability(self.availability)
             while True:

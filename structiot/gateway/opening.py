@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import PathLike
+
+import anyio
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.config import GatewayConfig
+from structiot.gateway.driver_runner import CLOSE_S
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.state_file import StateFile
 
 __all__ = ["open_gateway"]
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -34,7 +40,8 @@ async def open_gateway(
     event, `BrokerLost`, and the devices are served without it. Leaving the block closes
     the devices and leaves them and the gateway as offline on the broker, also when the
     block is cancelled; a broker that hangs delays that by `goodbye_s` and two seconds at
-    most.
+    most, a disk that hangs by ten seconds. A device or driver that does not close is
+    waited for; it is said after five seconds, and the goodbye does not wait for it.
     Where the configuration names no broker, the embedded one runs for the length of the
     block; it is `gateway.broker`.
 
@@ -51,8 +58,8 @@ async def open_gateway(
     Raises:
         ConnectFailed: The embedded broker cannot listen at its address.
         ConfigError: The embedded broker cannot use its store or password file, a
-            certificate file cannot be used, or the state file is in use by another
-            gateway.
+            certificate file cannot be used, or the state file cannot be read, or is in
+            use by another gateway.
 
     Example:
         >>> async with open_gateway(load_config("structiot.toml")) as gateway:
@@ -79,7 +86,7 @@ async def open_gateway(
             uri = uri_for_us(broker.uri)
         settings = settings_of(config, topics, uri)
         connection = BrokerConnection(settings, environment)
-        gateway = None
+        leaving = anyio.CancelScope(shield=True)
         async with service_group() as holder:
             try:
                 async with service_group() as tasks:
@@ -100,6 +107,21 @@ async def open_gateway(
                     )
                     await connection.opened()
                     gateway.start(drivers_of(config, environment))
-                    yield gateway
+                    try:
+                        yield gateway
+                    finally:
+                        holder.start_soon(_hurry, gateway, connection, leaving)
             finally:
+                leaving.cancel()
                 connection.leave()
+
+
+async def _hurry(
+    gateway: Gateway, connection: BrokerConnection, until: anyio.CancelScope
+) -> None:
+    """Say goodbye although something does not close, and say what."""
+    with until:
+        await anyio.sleep(CLOSE_S)
+        for name in gateway.running():
+            _log.warning("%s has not closed after %g s: it delays", name, CLOSE_S)
+        connection.leave()

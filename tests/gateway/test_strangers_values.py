@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import RateLimited
+from structiot.errors import RateLimited, UsageError
 from structiot.gateway import (
     CommandFailed,
     Gateway,
@@ -20,6 +20,7 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.gateway.drivers import SystemSection, with_driver
+from structiot.gateway.entities.patterns import check_pattern
 from structiot.gateway.entities.typed import settled
 from structiot.model import (
     Climate,
@@ -118,6 +119,30 @@ async def test_an_entity_of_other_types_is_left_out_and_said(entity, caplog):
                 await client.publish("structiot/bad/k/set", command, qos=1)
         await anyio.sleep(1)
         assert gateway.devices["good"].is_available
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["([A-Za-z0-9]+ ?)*", "(a|a)+", "(?:(x?))*", r"(\\[)]*){2,}", "((a+){9}){2}", "("],
+)
+def test_a_pattern_that_may_take_for_ever_is_refused(pattern):
+    with pytest.raises(UsageError):
+        check_pattern("k", pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"([0-9]{1,3}\.){3}[0-9]{1,3}",
+        "[0-9]{4}",
+        r"[(a+)*]+",
+        r"\(a+\)*",
+        "(ab)*c+",
+        "(on|off)",
+    ],
+)
+def test_a_simple_pattern_is_taken(pattern):
+    check_pattern("k", pattern)
 
 
 def test_what_a_driver_changes_later_is_no_longer_ours():

@@ -69,17 +69,23 @@ def tell_refused(
     )
 
 
-def shown(payload: bytes, key: str, entities: Mapping[str, Entity]) -> str:
+def shown(payload: bytes, key: str, entities: Mapping[str, Entity] | None) -> str:
     """Make a payload from anybody fit to be shown, unless it may be a secret.
 
     Args:
         payload: What was published.
         key: The entity that it is for.
-        entities: Those that the device is known to have.
+        entities: Those that the device is known to have; None if it is nobody's.
     """
+    if entities is None:
+        return _cut(payload)
     meant = [entities[key]] if key in entities else list(entities.values())
     if not meant or any(isinstance(one, Text) and one.is_secret for one in meant):
         return HIDDEN
+    return _cut(payload)
+
+
+def _cut(payload: bytes) -> str:
     return printable(
         payload[: _SHOWN_BYTES + 1].decode(errors="replace"), most=_SHOWN_BYTES
     )

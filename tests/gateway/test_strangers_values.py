@@ -390,3 +390,48 @@ async def test_a_driver_that_does_not_close_is_waited_for_and_said(how, caplog):
             assert gateway.drivers["toy"].state == "running"
             assert len(driver.starts) == 2
     assert most == [1]
+
+
+async def test_a_secret_is_not_repeated_wherever_it_was_sent():
+    device = device_of("desk", Text(key="code", is_secret=True, max_length=10))
+    told: list[str] = []
+
+    async with serving(named(device)) as (_, environment):
+        uri = "mqtt://127.0.0.1/"
+        async with (
+            open_mqttclient(uri, environment=environment) as client,
+            client.subscription("structiot/+/error", qos=1) as errors,
+        ):
+            for topic in ("desk/code", "desk/cod"):
+                await client.publish(
+                    f"structiot/{topic}/set", b"hunter2-too-long", qos=1
+                )
+            async for message in errors:
+                told.append(message.payload.decode())
+                if len(told) == 2:
+                    break
+    assert all("hunter2" not in one and '"payload": "***"' in one for one in told)
+
+
+async def test_a_secret_that_was_retained_is_not_repeated():
+    device = device_of("desk", Text(key="code", is_secret=True))
+    environment = Environment(network=MemoryNetwork())
+    uri = "mqtt://127.0.0.1/"
+    told: list[str] = []
+    async with (
+        open_broker("mqtt://127.0.0.1:1883", environment=environment),
+        open_mqttclient(uri, environment=environment) as client,
+        client.subscription("structiot/+/error", qos=1) as errors,
+    ):
+        for topic in ("desk/code", "later/code"):
+            await client.publish(
+                f"structiot/{topic}/set", b"hunter2", qos=1, retain=True
+            )
+        with with_driver("toy", named(device)):
+            config = load_config({"mqtt": {"uri": uri}, "toy": {}})
+            async with open_gateway(config, environment=environment):
+                async for message in errors:
+                    told.append(message.payload.decode())
+                    if len(told) == 2:
+                        break
+    assert all("hunter2" not in one and '"payload": "***"' in one for one in told)

@@ -258,15 +258,30 @@ class DeviceReplaced(PeerError):
 class RateLimited(PeerError):
     """The peer has had enough of us for a while; nothing is asked before it is over.
 
-    Attributes:
-        retry_after_s: Seconds until it may be asked again, 0 (now) to 86,400: a day
-            stands for more. None if it did not say, or nothing that makes sense: what
-            is no number, or less than 0.
+    Args:
+        message: What is said of it.
+        retry_after_s: What it said.
     """
+
+    _retry_after_s: float | None = None
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s: float | None = _retry_after_s(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    # Somebody's own kind of it may say anything here, or nothing.
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds until it may be asked again, 0 (now) to 86,400: a day stands for more.
+
+        None if it did not say, or nothing that makes sense: what is no number, or less
+        than 0.
+        """
+        return self._retry_after_s
+
+    @retry_after_s.setter
+    def retry_after_s(self, said: float | None) -> None:
+        self._retry_after_s = _retry_after_s(said)
 
 
 def _retry_after_s(said: object) -> float | None:

@@ -18,6 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Generic, Self, TypeAlias, TypeVar
@@ -291,16 +292,20 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         for box in self._event_boxes:
             box.append(occurrence)
 
-    def _tell_availability(self, *, is_available: bool, reason: str = "") -> bool:
+    def _tell_availability(
+        self, *, is_available: bool, reason: str = "", is_replaced: bool = False
+    ) -> bool:
         """Tell that the device is there, or why not; whether that was news."""
         told = self._availability
-        if (told.is_available, told.reason) == (is_available, reason):
-            return False
-        self._availability = Availability(
+        news = Availability(
             is_available=is_available,
             at_utc=self._environment.now_utc(),
             reason=reason,
+            is_replaced=is_replaced,
         )
+        if replace(news, at_utc=told.at_utc) == told:
+            return False
+        self._availability = news
         self._put("availability", self._availability)
         return True
 

@@ -22,6 +22,7 @@ import anyio
 from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.text import error_text
 from structiot.errors import (
     AuthRefused,
     DeviceReplaced,
@@ -46,8 +47,8 @@ class Poller:
         schedule: When to poll.
         offline_after: Failures in a row that make the device away.
         poll_within_s: How long a poll may take; one that takes longer has failed.
-        tell_availability: Called with `is_available` and `reason` when the device went
-            away or is back; says whether that was news.
+        tell_availability: Called with `is_available`, `reason` and `is_replaced` when
+            the device went away or is back; says whether that was news.
         label: Gives the name of the device for log lines.
         log: Where those go.
         environment: Whose chance is in the delays between retries.
@@ -243,7 +244,11 @@ class Poller:
         if is_away and is_news:
             if self._away_since is None:
                 self._away_since = now
-            is_told = self._tell_availability(is_available=False, reason=str(error))
+            is_told = self._tell_availability(
+                is_available=False,
+                reason=error_text(error),
+                is_replaced=isinstance(error, DeviceReplaced),
+            )
             if is_told and not isinstance(error, AuthRefused):
                 self._log.warning("%s is away: %s; asking on", self._label(), error)
 

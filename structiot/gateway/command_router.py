@@ -28,6 +28,7 @@ class CommandRouter:
         if target is None:
             return
         device = self._directory.by_slug.get(target.device)
+        entities = {} if device is None else device.entities
         if message.retain:
             error = (
                 "a retained command is not obeyed, because it would be repeated at "
@@ -39,12 +40,15 @@ class CommandRouter:
         else:
             device.request(target.entity, topic=message.topic, payload=message.payload)
             return
+        # What was retained may be for a device that has not come yet.
+        is_hidden = device is not None or message.retain
+        payload = shown(message.payload, target.entity, entities if is_hidden else None)
         tell_refused(
             self._context,
             device=target.device,
             entity=target.entity,
             topic=message.topic,
-            payload=shown(message.payload),
+            payload=payload,
             error=error,
         )
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.redact import HIDDEN
 from structiot._kit.text import error_text, printable
 from structiot.errors import InternalError, RateLimited
 from structiot.gateway.context import GatewayContext
@@ -23,7 +24,7 @@ from structiot.gateway.entities.topics import is_level
 from structiot.gateway.events import CommandFailed
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import Retrying
-from structiot.model import Command, Device
+from structiot.model import Command, Device, Entity, Text
 
 __all__ = ["CommandRequest", "CommandWorker", "shown", "tell_refused"]
 
@@ -68,8 +69,23 @@ def tell_refused(
     )
 
 
-def shown(payload: bytes) -> str:
-    """Make a payload from anybody fit to be shown."""
+def shown(payload: bytes, key: str, entities: Mapping[str, Entity] | None) -> str:
+    """Make a payload from anybody fit to be shown, unless it may be a secret.
+
+    Args:
+        payload: What was published.
+        key: The entity that it is for.
+        entities: Those that the device is known to have; None if it is nobody's.
+    """
+    if entities is None:
+        return _cut(payload)
+    meant = [entities[key]] if key in entities else list(entities.values())
+    if not meant or any(isinstance(one, Text) and one.is_secret for one in meant):
+        return HIDDEN
+    return _cut(payload)
+
+
+def _cut(payload: bytes) -> str:
     return printable(
         payload[: _SHOWN_BYTES + 1].decode(errors="replace"), most=_SHOWN_BYTES
     )
@@ -80,16 +96,18 @@ class CommandRequest:
     """A command that was understood and waits for its turn.
 
     Attributes:
+        device: The device's level in topics, as it was then.
         entity: Key of the entity.
         command: What it shall do.
         topic: Where it was published.
-        payload: What was published.
+        payload: What was published, as it may be shown.
     """
 
+    device: str
     entity: str
     command: Command
     topic: str
-    payload: bytes
+    payload: str
 
 
 class CommandWorker:

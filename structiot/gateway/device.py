@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 
 import anyio
@@ -20,34 +21,22 @@ import anyio.lowlevel
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text, printable
 from structiot.errors import (
+    DeviceReplaced,
     LinkLost,
     ReplyTimeout,
-    StructiotError,
     TransportError,
-    UsageError,
-)
-from structiot.gateway.commanding import (
-    CommandRequest,
-    CommandWorker,
-    shown,
-    tell_refused,
 )
 from structiot.gateway.context import GatewayContext, Places
+from structiot.gateway.device_commands import DeviceCommands
 from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
-from structiot.gateway.entities.commands import (
-    parse_command,
-    shown_text,
-    takes_commands,
-)
 from structiot.gateway.entities.description import presentable
-from structiot.gateway.events import CommandDone, DeviceUpdate
+from structiot.gateway.events import DeviceUpdate
 from structiot.gateway.identified_device import IdentifiedDevice
-from structiot.gateway.isolation import failure_of
+from structiot.gateway.isolation import as_ours, failure_of
 from structiot.gateway.retrying import Retrying, when
 from structiot.model import (
     Availability,
-    Command,
     Device,
     DeviceEvent,
     DeviceInfo,
@@ -56,7 +45,6 @@ from structiot.model import (
     Occurrence,
     State,
     StateChange,
-    Text,
 )
 
 __all__ = ["GatewayDevice"]
@@ -64,6 +52,7 @@ __all__ = ["GatewayDevice"]
 # Opening includes what a system retries by itself; this only ends a hang.
 _OPEN_S = 60.0
 _LEFT = "it has left"
+_CLOSED = "it is closed"
 _ANEW = "it is opened anew"
 # A device that always has something to tell lets others have their turn.
 _EVENTS_A_TURN = 16
@@ -89,16 +78,16 @@ class GatewayDevice(IdentifiedDevice):
         if slug is not None:
             self._topics.take_place(slug, is_chosen=False)
         self._device: Device | None = None
-        self._is_open = False
+        self.is_running: bool = False
         self.retrying: Retrying = context.retrying()
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
-        self._worker = CommandWorker(
+        self._commands = DeviceCommands(
             self.label,
             context,
+            self._topics,
             retrying=lambda: (self.source.parent or self).retrying,
-            report=self._command_ended,
         )
 
     @property
@@ -169,6 +158,13 @@ class GatewayDevice(IdentifiedDevice):
 
     async def run(self) -> None:
         """Keep it open until cancelled or released."""
+        self.is_running = True
+        try:
+            await self._keep_open()
+        finally:
+            self.is_running = False
+
+    async def _keep_open(self) -> None:
         with self._life:
             self._tell_availability(self.availability)
             while True:
@@ -222,6 +218,14 @@ class GatewayDevice(IdentifiedDevice):
                     await self._until_known(device)
                     self._opened(device)
                     await self._follow(device)
+                # Nobody takes it for reachable while it is closed, however long.
+                except Exception as exc:
+                    self._lost(error_text(as_ours(exc)))
+                    raise
+                except BaseException:
+                    is_anew = self._opening is not None and self._opening.cancel_called
+                    self._lost(_ANEW if is_anew else _CLOSED)
+                    raise
                 finally:
                     self.retrying.lived(anyio.current_time() - opened_at)
         if patience.cancelled_caught:
@@ -246,7 +250,9 @@ class GatewayDevice(IdentifiedDevice):
 
     async def _follow(self, device: Device) -> None:
         async with device.events() as events, service_group() as tg:
-            tg.start_soon(self._worker.work, device, name="structiot.gateway.commands")
+            tg.start_soon(
+                self._commands.work, device, name="structiot.gateway.commands"
+            )
             taken = 0
             async for event in events:
                 self._take(event)
@@ -259,18 +265,20 @@ class GatewayDevice(IdentifiedDevice):
     def _opened(self, device: Device) -> None:
         if self.is_released:
             raise LinkLost("it was released")
-        slug = self._take_place(device.info)
+        info = device.info
+        slug = self._take_place(info)
         self._topics.forgive()
         self._device = device
-        self._is_open = True
-        self._describe(device)
+        self._describe(info)
+        self._commands.is_open = True
         what = "is reached again" if self._reported else "is open"
         _log.info("%s %s as %s", self.label, what, slug)
         self._reported = ""
 
     def _lost(self, reason: str) -> None:
-        self._is_open = False
-        self._worker.reject_waiting(f"{self.label} is not available: {reason}")
+        self._commands.close(reason)
+        if self.is_released:
+            return
         at_utc = self._context.clock()
         lost = Availability(is_available=False, at_utc=at_utc, reason=reason)
         if self.is_available or self.availability.reason != reason:
@@ -293,33 +301,52 @@ class GatewayDevice(IdentifiedDevice):
     def _take(self, event: object) -> None:
         if self.is_released:
             return
-        match event:
-            case StateChange():
+        match self._timely(event):
+            case StateChange() as event:
                 if (shown := self._topics.show_state(event)) is not None:
                     self._emit(shown)
-            case Occurrence():
+            case Occurrence() as event:
                 if self._topics.show_occurrence(event):
                     self._emit(event)
-            case Availability():
+            case Availability(is_replaced=True) as event:
+                raise DeviceReplaced(event.reason)
+            case Availability() as event:
                 self._tell_availability(replace(event, reason=printable(event.reason)))
-            case EntitiesChanged():
+            case EntitiesChanged() as event:
                 if self._device is not None:
-                    self._described_anew(self._device)
+                    self._described_anew(self._device.info)
                 self._emit(event)
             case _:
                 self._topics.say_nonsense("event", f"{event!r} is no event")
 
+    def _timely(self, event: object) -> object:
+        """Give an event a time if it has none that can be compared with others."""
+        if not isinstance(event, DeviceEvent):
+            return event
+        at_utc: object = event.at_utc
+        if isinstance(at_utc, datetime) and at_utc.tzinfo is not None:
+            return event
+        self._topics.say_nonsense("time", f"{at_utc!r} is no time in UTC")
+        return replace(event, at_utc=self._context.clock())
+
     def show_energy(self) -> None:
         """Show what its counters come to, of which more has been written down."""
-        for told in self._topics.counters:
-            self._take(told)
+        try:
+            for told in self._topics.counters:
+                self._take(told)
+        # It is still somebody else's word.
+        except Exception as exc:  # noqa: BLE001
+            self._topics.say_nonsense("energy", error_text(as_ours(exc)))
 
-    def _described_anew(self, device: Device) -> None:
-        was_provisional = self.info is not None and self.info.is_provisional
-        if was_provisional and not device.info.is_provisional:
-            self._take_place(device.info)
-            _log.info("%s has said who it is: %s", self.label, device.info.id)
-        self._describe(device)
+    def _described_anew(self, info: DeviceInfo) -> None:
+        before = self.info
+        if before is None or (before.id, before.is_provisional) != (
+            info.id,
+            info.is_provisional,
+        ):
+            self._take_place(info)
+            _log.info("%s has said who it is: %s", self.label, printable(info.id))
+        self._describe(info)
 
     def _take_place(self, info: DeviceInfo) -> str:
         slug = self._places.claim(self, info)
@@ -327,12 +354,13 @@ class GatewayDevice(IdentifiedDevice):
             self._topics.take_place(slug, is_chosen=True)
         return slug
 
-    def _describe(self, device: Device) -> None:
-        info = presentable(device.info)
+    def _describe(self, told: DeviceInfo) -> None:
+        info = presentable(told)
         self.info: DeviceInfo | None = info
         if not (info.is_provisional or self.source.is_found):
             self._context.records.remember(self.system, self.source.key, info)
-        self._topics.describe(self.name, info, device.entities)
+        if self._device is not None:
+            self._topics.describe(self.name, info, self._device.entities)
 
     def _tell_availability(self, availability: Availability) -> None:
         self._topics.show_availability(availability)
@@ -342,58 +370,9 @@ class GatewayDevice(IdentifiedDevice):
         if self.slug is not None:
             self._context.emit(DeviceUpdate(device=self.slug, event=event))
 
-    # ------------------------------------------------------------ what it is told
-
     def request(self, entity: str, *, topic: str, payload: bytes) -> None:
         """Take a command from the broker; what cannot be done is told at once."""
-        command: Command = None
-        error = None
-        try:
-            command = parse_command(self._commanded(entity), payload)
-        except StructiotError as exc:
-            error = error_text(exc)
-        request = CommandRequest(
-            entity=entity, command=command, topic=topic, payload=payload
-        )
-        if error is None:
-            self._worker.submit(request)
-        else:
-            self._command_ended(request, error)
-
-    def _commanded(self, key: str) -> Entity:
-        if not self._is_open:
-            reason = self.availability.reason
-            raise LinkLost(f"{self.label} is not available: {reason}", reason=reason)
-        entity = self.entities.get(key)
-        if entity is None:
-            known = [e.key for e in self.entities.values() if takes_commands(e)]
-            choice = (
-                f"there are {', '.join(known)}" if known else "it takes no commands"
-            )
-            raise UsageError(f"{self.label} has no {key!r}; {choice}")
-        return entity
-
-    def _command_ended(self, request: CommandRequest, error: str | None) -> None:
-        slug = self.slug
-        if slug is None:
-            return
-        payload = shown(request.payload)
-        entity = self.entities.get(request.entity)
-        if isinstance(entity, Text):
-            payload = shown_text(entity, payload)
-        if error is None:
-            self._context.emit(
-                CommandDone(device=slug, entity=request.entity, payload=payload)
-            )
-            return
-        tell_refused(
-            self._context,
-            device=slug,
-            entity=request.entity,
-            topic=request.topic,
-            payload=payload,
-            error=error,
-        )
+        self._commands.request(entity, topic=topic, payload=payload)
 
 
 def _is_provisional(device: Device) -> bool:

@@ -16,7 +16,6 @@ from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.energy_totals import is_energy_total
-from structiot.gateway.entities.announcement import KEY
 from structiot.gateway.entities.components import check_component, platform_of
 from structiot.gateway.entities.discovery import discovery_payload
 from structiot.gateway.entities.states import (
@@ -25,6 +24,7 @@ from structiot.gateway.entities.states import (
     state_payload,
 )
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
+from structiot.gateway.entities.typed import check_key, settled
 from structiot.gateway.records import DeviceRecord
 from structiot.model import (
     Availability,
@@ -89,7 +89,8 @@ class DeviceTopics:
         given = list(islice(entities, _MAX_ENTITIES + 1))
         if len(given) > _MAX_ENTITIES:
             self.say_nonsense("entities", f"of over {_MAX_ENTITIES} entities, the last")
-        present = {e.key: e for e in given[:_MAX_ENTITIES] if self._is_usable(e)}
+        usable = map(self._usable, given[:_MAX_ENTITIES])
+        present = {entity.key: entity for entity in usable if entity is not None}
         for key in self.states.keys() - present.keys():
             del self.states[key]
         self.entities = present
@@ -114,16 +115,17 @@ class DeviceTopics:
         is_final = not info.is_provisional
         self._context.announcer.show(record, build if is_final else None)
 
-    def _is_usable(self, entity: Entity) -> bool:
-        if not KEY.fullmatch(entity.key):
-            self.say_nonsense(entity.key, f"{entity.key!r} is no key of an entity")
-            return False
+    def _usable(self, given: Entity) -> Entity | None:
+        """Give an entity as it can be announced; None if it cannot."""
+        key = getattr(given, "key", "")
         try:
+            entity = settled(given)
+            check_key(entity.key)
             check_component(entity, self._context.topics)
         except UsageError as exc:
-            self.say_nonsense(entity.key, str(exc))
-            return False
-        return True
+            self.say_nonsense(str(key), str(exc))
+            return None
+        return entity
 
     def show_availability(self, availability: Availability) -> None:
         """Show whether it can be reached."""
@@ -146,8 +148,8 @@ class DeviceTopics:
             return None
         change = told
         if self._info is not None and is_energy_total(entity):
-            self._counters[told.key] = told
             change = self._context.energy.shown(self._info, entity, told)
+            self._counters[told.key] = told
         change = replace(change, state=shown_state(entity, change.state))
         if change.key in self._counters and (
             self.states.get(change.key, ...) == change.state

@@ -71,15 +71,12 @@ class DeviceDirectory:
         if info.is_provisional and device.slug is not None:
             return device.slug
         identity = (info.system, info.id)
+        if self._identities.get(device, [identity]) != [identity]:
+            # Even if it is refused below, it is not the one that it was.
+            self._forget(device)
         owner = self._owners.get(identity)
         if owner is not None and owner is not device:
-            gives_way = owner.source.is_found or owner.is_outdated
-            if device.source.is_found or not gives_way:
-                raise UsageError(f"it is the same device as {owner.label}")
-            owner.supersede()
-        before = self._identities.get(device, [])
-        if before and before != [identity]:
-            self._forget(device, before)
+            self._displace(owner, device)
         self._owners[identity] = device
         self._identities[device] = [identity]
         slug = device.slug
@@ -100,9 +97,25 @@ class DeviceDirectory:
             lambda one: one in self._by_slug or announcer.is_reserved(one, info),
         )
 
-    def _forget(self, device: GatewayDevice, before: list[tuple[str, str]]) -> None:
+    def _displace(self, owner: GatewayDevice, device: GatewayDevice) -> None:
+        """Have a device give way to another source that has opened it.
+
+        Raises:
+            UsageError: It does not give way.
+        """
+        gives_way = owner.source.is_found or owner.is_outdated
+        if device.source.is_found or not (gives_way or not owner.is_available):
+            raise UsageError(f"it is the same device as {owner.label}")
+        if gives_way:
+            owner.supersede()
+            return
+        # It answers here and not there any more; who is there now, is asked there.
+        self._forget(owner)
+        owner.reopen()
+
+    def _forget(self, device: GatewayDevice) -> None:
         """Another device answers where this one was; only a given name stays."""
-        for identity in before:
+        for identity in self._identities.pop(device, ()):
             del self._owners[identity]
         if not slug_of(device.source.name or "") and device.slug is not None:
             del self._by_slug[device.slug]

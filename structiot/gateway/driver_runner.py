@@ -6,7 +6,8 @@ start; its devices stay in care meanwhile. After a start the devices that it did
 again are released. The connections that its devices share end with it.
 
 Another section has it started anew at once; a device that is added again with the same
-settings is not touched by that. `end` is for good.
+settings is not touched by that. `end` is for good. One that does not close is waited for,
+as two at a time would be in each other's way, and that is said.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ from structiot.gateway.events import DriverState, DriverUpdate
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import when
 
-__all__ = ["DriverRunner"]
+__all__ = ["CLOSE_S", "DriverRunner"]
 
 
 class _Any(Container[str]):
@@ -44,6 +45,9 @@ class _Any(Container[str]):
 ANY_IDENTITY = _Any()
 
 _START_S = 60.0
+# So long may a driver or a device take to close before that is said.
+CLOSE_S = 5.0
+_NOT_CLOSED = f"its driver has not closed after {CLOSE_S:g} s, and is waited for"
 
 T = TypeVar("T")
 
@@ -66,7 +70,11 @@ class DriverRunner:
         tasks: TaskGroup,
         *,
         on_started: Callable[[], None],
+        after: DriverRunner | None = None,
     ) -> None:
+        self._before = after
+        self._over = anyio.Event()
+        self._is_running = False
         self._make = make
         self._context = context
         self._directory = directory
@@ -100,9 +108,51 @@ class DriverRunner:
 
     async def run(self) -> None:
         """Keep it running until cancelled or ended."""
-        with self._life:
-            while True:
-                await self._run_once_and_pause()
+        try:
+            with self._life:
+                await self._wait_for_the_one_before()
+                while True:
+                    await self._run_once_and_pause()
+        finally:
+            self._over.set()
+
+    async def _wait_for_the_one_before(self) -> None:
+        before = self._before
+        if before is None:
+            return
+        with anyio.move_on_after(CLOSE_S):
+            await before._over.wait()  # noqa: SLF001 - of its own kind
+        if not before.is_over:
+            self._show("failing", _NOT_CLOSED)
+            await before._over.wait()  # noqa: SLF001
+        self._before = None
+
+    @property
+    def lasting(self) -> DriverRunner:
+        """The one that may run still: this, or the one that it has not done waiting for."""
+        return self if self._before is None else self._before.lasting
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self._over.is_set()
+
+    def running(self) -> Iterator[str]:
+        """Name what runs still: the driver, and the devices in its care."""
+        if self._is_running:
+            yield f"the driver of {self.status.system}"
+        for device in self._devices.values():
+            if device.is_running:
+                yield device.label
+
+    async def _say_if_held_up(self, run: anyio.CancelScope) -> None:
+        """Say that a driver that was told to close does not, and that it is waited for."""
+        await anyio.sleep(CLOSE_S)
+        if not self._is_running or self._present_run is not run:
+            return
+        _log.warning("%s: %s", self.status.system, _NOT_CLOSED)
+        if not self._life.cancel_called:
+            self._show("failing", _NOT_CLOSED)
 
     def renew(self, make: Callable[[], Driver]) -> None:
         """Start it anew at once, with another section."""
@@ -111,6 +161,7 @@ class DriverRunner:
             device.is_outdated = True
         self._retrying.retry_now()
         self._present_run.cancel()
+        self._device_tasks.start_soon(self._say_if_held_up, self._present_run)
 
     def try_again(self) -> None:
         """Try everything again that is not tried by itself any more."""
@@ -123,6 +174,7 @@ class DriverRunner:
     def end(self) -> None:
         """Give the system up for good, with all of its devices."""
         self._life.cancel()
+        self._device_tasks.start_soon(self._say_if_held_up, self._present_run)
         for device in self._devices.values():
             device.release()
         self._devices.clear()
@@ -158,7 +210,11 @@ class DriverRunner:
         self._added.clear()
         self._connections.clear()
         self._started_at = None
-        error = await failure_of(self._run_with_patience)
+        self._is_running = True
+        try:
+            error = await failure_of(self._run_with_patience)
+        finally:
+            self._is_running = False
         started_at = self._when_started()
         if started_at is not None:
             self._retrying.lived(anyio.current_time() - started_at)

@@ -44,11 +44,12 @@ class EnergyTotals:
     Args:
         section: Where they are kept: `[total, counter, time]` by system, device and
             entity, both in watt-hours; what is unreadable is left out.
-        save: Writes that down; None shows totals at once, as nothing outlasts a restart.
+        save: Writes that down, and tells whether it did; None shows totals at once, as
+            nothing outlasts a restart.
     """
 
     def __init__(
-        self, section: dict[str, Any], save: Callable[[], Awaitable[None]] | None
+        self, section: dict[str, Any], save: Callable[[], Awaitable[bool]] | None
     ) -> None:
         self._section = section
         self._save = save
@@ -73,8 +74,9 @@ class EnergyTotals:
         wh, decimals = _WH_OF[entity.unit or ""], _DECIMALS[entity.unit or ""]
         name = f"{info.system}/{info.id}/{entity.key}"
         counter = _figure(told.state)
-        if counter is not None:
-            self._count(name, counter * wh, told.at_utc)
+        counter_wh = None if counter is None else _figure(counter * wh)
+        if counter_wh is not None:
+            self._count(name, counter_wh, told.at_utc)
         total_wh = self._shown_wh.get(name)
         state = None if total_wh is None else _cut(total_wh / wh, decimals)
         return replace(told, state=state)
@@ -104,19 +106,25 @@ class EnergyTotals:
             kept.pop(oldest, None)
 
     async def save(self) -> bool:
-        """Write down what has changed; whether there was anything."""
+        """Write down what has changed; whether there was anything, and it is written."""
         if self._save is None or self._section == self._written:
             return False
-        self._written = dict(self._section)
-        await self._save()
-        self._shown_wh.update((name, kept[0]) for name, kept in self._written.items())
+        wanted = dict(self._section)
+        if not await self._save():
+            return False
+        self._written = wanted
+        self._shown_wh.update((name, kept[0]) for name, kept in wanted.items())
         return True
 
 
 def _figure(state: State | None) -> float | None:
     if isinstance(state, bool) or not isinstance(state, int | float):
         return None
-    return float(state) if 0 <= state < math.inf else None
+    try:
+        figure = float(state)
+    except OverflowError:
+        return None
+    return figure if 0 <= figure < math.inf else None
 
 
 def _cut(value: float, decimals: int) -> float:

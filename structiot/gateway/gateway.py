@@ -88,6 +88,7 @@ class Gateway:
         self.state: StateFile = state
         self.publisher: Publisher = Publisher(self._refusals)
         self._runners: dict[str, DriverRunner] = {}
+        self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
         self.announcer: Announcer = Announcer(
             topics,
@@ -227,16 +228,18 @@ class Gateway:
         self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
     ) -> None:
         for system in self._runners.keys() - drivers.keys():
-            self._runners.pop(system).end()
+            runner = self._runners.pop(system)
+            runner.end()
+            self._ended[system] = runner.lasting
             self.announcer.settle_soon()
         for system, make in drivers.items():
-            runner = self._runners.get(system)
-            if runner is None:
+            present = self._runners.get(system)
+            if present is None:
                 self._start(self._added(system, make))
             elif system in changed:
-                runner.renew(make)
+                present.renew(make)
             else:
-                runner.try_again()
+                present.try_again()
 
     # ------------------------------------------------------------ its drivers
 
@@ -264,12 +267,18 @@ class Gateway:
             self._directory,
             self._tasks,
             on_started=self.announcer.settle_soon,
+            after=self._ended.pop(system, None),
         )
         return runner
 
     def _start(self, runner: DriverRunner) -> None:
         name = f"structiot.gateway.driver {runner.status.system}"
         self._tasks.start_soon(runner.run, name=name)
+
+    def running(self) -> list[str]:
+        """Name the drivers and devices that have not closed."""
+        runners = [*self._runners.values(), *self._ended.values()]
+        return [name for runner in runners for name in runner.running()]
 
     def _candidates(self, system: str) -> Container[str]:
         """Give the identities of devices of a system that may still turn up."""

@@ -22,7 +22,7 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["called", "failure_of"]
+__all__ = ["as_ours", "called", "failure_of"]
 
 R = TypeVar("R")
 
@@ -59,7 +59,7 @@ async def failure_of(work: Callable[[], Awaitable[object]]) -> StructiotError | 
         is_cancelled = anyio.current_effective_deadline() == float("-inf")
         if is_cancelled and (cancellation := _cancellation_in(exc)) is not None:
             raise cancellation from None  # noqa: ASYNC104
-        return _as_ours(exc)  # noqa: ASYNC104
+        return as_ours(exc)  # noqa: ASYNC104
     return None
 
 
@@ -69,7 +69,8 @@ def _cancellation_in(error: BaseException) -> BaseException | None:
     return error if isinstance(error, anyio.get_cancelled_exc_class()) else None
 
 
-def _as_ours(error: BaseException) -> StructiotError:
+def as_ours(error: BaseException) -> StructiotError:
+    """Give an error of ours for what somebody else's code has raised."""
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, KeyboardInterrupt | SystemExit):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import PathLike
@@ -15,12 +16,15 @@ from structiot._kit.flow.tasks import service_group
 from structiot.gateway.broker import embedded_broker, uri_for_us
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.config import GatewayConfig, configuration_of
+from structiot.gateway.driver_runner import CLOSE_S
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.state_file import StateFile
 
 __all__ = ["open_gateway"]
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -38,7 +42,8 @@ async def open_gateway(
     event, `BrokerLost`, and the devices are served without it. Leaving the block closes
     the devices and leaves them and the gateway as offline on the broker, also when the
     block is cancelled; a broker that hangs delays that by `goodbye_s` and two seconds at
-    most.
+    most, a disk that hangs by ten seconds. A device or driver that does not close is
+    waited for; it is said after five seconds, and the goodbye does not wait for it.
     Where the configuration names no broker, the embedded one runs for the length of the
     block; it is `gateway.broker`.
 
@@ -57,7 +62,7 @@ async def open_gateway(
         ConnectFailed: The embedded broker cannot listen at its address.
         ConfigError: The embedded broker cannot use its store or password file, a
             certificate file cannot be used, or the state file is in use by another
-            gateway, or is no state file; as `InvalidConfig`, what is wrong with the
+            gateway, cannot be read, or is no state file; as `InvalidConfig`, what is wrong with the
             settings.
         UsageError: An argument is of another kind.
 
@@ -80,7 +85,7 @@ async def open_gateway(
         state = await StateFile.open(
             config.gateway.state_file or state_file, environment=environment
         )
-        stack.push_async_callback(_leave_state, state)
+        stack.push_async_callback(state.leave)
         broker, uri = None, mqtt.uri
         if uri is None:
             broker = await stack.enter_async_context(
@@ -89,7 +94,7 @@ async def open_gateway(
             uri = uri_for_us(broker.server.uri)
         settings = settings_of(config, topics, uri)
         connection = BrokerConnection(settings, environment)
-        gateway = None
+        leaving = anyio.CancelScope(shield=True)
         async with service_group() as holder:
             try:
                 async with service_group() as tasks:
@@ -110,12 +115,21 @@ async def open_gateway(
                     )
                     await connection.opened()
                     gateway.start(drivers_of(config, environment))
-                    yield gateway
+                    try:
+                        yield gateway
+                    finally:
+                        holder.start_soon(_hurry, gateway, connection, leaving)
             finally:
+                leaving.cancel()
                 connection.leave()
 
 
-async def _leave_state(state: StateFile) -> None:
-    with anyio.CancelScope(shield=True):
-        await state.save()
-    state.close()
+async def _hurry(
+    gateway: Gateway, connection: BrokerConnection, until: anyio.CancelScope
+) -> None:
+    """Say goodbye although something does not close, and say what."""
+    with until:
+        await anyio.sleep(CLOSE_S)
+        for name in gateway.running():
+            _log.warning("%s has not closed after %g s: it delays", name, CLOSE_S)
+        connection.leave()

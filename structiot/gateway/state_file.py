@@ -9,7 +9,8 @@ The file is written whole, beside itself, and then takes the place of the one be
 is killed at any moment leaves the old one or the new one. One gateway uses it at a time.
 A state file that cannot be used costs what it held and nothing else: it is said, set aside
 as `<name>.bad`, and a new one is begun. What is no state file is left alone and refused: a
-slip may have named anything. Without a path all is kept in memory.
+slip may have named anything. One that cannot be read stays as it is, too: nothing is written
+over what nobody has seen. Without a path all is kept in memory.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import os
 from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.text import path_fault
 from structiot.errors import ConfigError
 
 try:
@@ -39,9 +42,11 @@ __all__ = ["StateFile", "default_state_file", "not_ours"]
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0
+_LEAVE_S = 10.0
 _MAX_BYTES = 64 * 1024 * 1024
 # What each begins with, however it was broken off. A power cut may leave zeros.
 _HEAD = b'{"version":'
+_HEAD_BYTES = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,9 @@ class StateFile:
         self._wanted = anyio.Event()
         self._trouble = ""
         self._lock: int | None = None
+        self._left_out: set[str] = set()
+        self._number = self._written = 0
+        self._writing = Lock()
 
     @classmethod
     async def open(
@@ -94,14 +102,14 @@ class StateFile:
             environment: Tells when it is written.
 
         Raises:
-            ConfigError: Another process uses it, no file has such a name, or there is
-                something else.
+            ConfigError: Another process uses it, it cannot be read, no file has such a
+                name, or there is something else.
         """
         if path is not None and "\0" in fspath(path):
             raise ConfigError("the state file cannot be used: no file has such a name")
         state = cls(None if path is None else Path(fspath(path)), environment)
         if state.path is not None:
-            await state._in_thread(state._read)
+            await anyio.to_thread.run_sync(state._read, limiter=state._limiter)
         return state
 
     def section(self, name: str) -> dict[str, Any]:
@@ -119,28 +127,62 @@ class StateFile:
             await self.save()
             await anyio.sleep(_SAVE_EVERY_S)
 
-    async def save(self) -> None:
-        """Write the file now.
+    async def save(self) -> bool:
+        """Write the file now, and tell whether it is written.
 
         A failure (a full disk, a folder that was taken away) is logged once until it is
-        over, and raises nothing. A cancellation waits until the file is whole.
+        over, and raises nothing. Whoever is cancelled leaves it to be finished.
         """
         self._wanted = anyio.Event()
         if self.path is None:
-            return
-        saved_at = self._environment.now_utc().isoformat(timespec="seconds")
-        content = {"version": _VERSION, "saved_at": saved_at}
-        text = json.dumps({**content, "sections": self._sections})
+            return True
+        data = self._content()
+        self._number += 1
         try:
-            await self._in_thread(self._write, self.path, text.encode())
+            await anyio.to_thread.run_sync(
+                self._write,
+                self.path,
+                data,
+                self._number,
+                limiter=self._limiter,
+                abandon_on_cancel=True,
+            )
         except OSError as exc:
-            if self._trouble != str(exc):
-                self._trouble = str(exc)
-                _log.warning("what shall outlast a restart cannot be written: %s", exc)
-        else:
-            if self._trouble:
-                _log.info("%s is written again", self.path)
-            self._trouble = ""
+            self._fail(str(exc))
+            return False
+        if self._trouble:
+            _log.info("%s is written again", self.path)
+        self._trouble = ""
+        return True
+
+    def _fail(self, trouble: str) -> None:
+        if self._trouble != trouble:
+            self._trouble = trouble
+            _log.warning("what shall outlast a restart cannot be written: %s", trouble)
+
+    def _content(self) -> bytes:
+        """Write down the sections; what would not be read again is left out."""
+        saved_at = self._environment.now_utc().isoformat(timespec="seconds")
+        head = {"version": _VERSION, "saved_at": saved_at}
+        parts = {name: json.dumps(one) for name, one in self._sections.items()}
+        while sum(map(len, parts.values())) > _MAX_BYTES - _HEAD_BYTES:
+            longest = max(parts, key=lambda name: len(parts[name]))
+            del parts[longest]
+            if longest not in self._left_out:
+                self._left_out.add(longest)
+                _log.warning("%s: %r is too long to be kept", self.path, longest)
+        sections = ", ".join(f"{json.dumps(name)}: {parts[name]}" for name in parts)
+        return f'{json.dumps(head)[:-1]}, "sections": {{{sections}}}}}'.encode()
+
+    async def leave(self) -> None:
+        """Write the file for the last time and close it, in ten seconds at most."""
+        with anyio.move_on_after(_LEAVE_S, shield=True) as patience:
+            await self.save()
+        if patience.cancelled_caught:
+            # The lock stays with whoever is writing still.
+            _log.warning("%s was not written after %g s", self.path, _LEAVE_S)
+            return
+        self.close()
 
     def close(self) -> None:
         """Let another process have the file; closing twice is harmless."""
@@ -150,12 +192,10 @@ class StateFile:
 
     # ------------------------------------------------------------ in a thread
 
-    async def _in_thread(self, work: Any, *args: Any) -> None:  # noqa: ANN401 - any function
-        await anyio.to_thread.run_sync(work, *args, limiter=self._limiter)
-
     def _read(self) -> None:
-        path = self.path
-        assert path is not None  # noqa: S101 - called with a path only
+        assert self.path is not None  # noqa: S101 - called with a path only
+        # A link is another name of the same file, not a file to take the place of.
+        path = self.path = Path(os.path.realpath(self.path))
         if (why := not_ours(path)) is not None:
             raise ConfigError(f"state_file {path} {why}")
         try:
@@ -166,8 +206,12 @@ class StateFile:
         except ConfigError:
             raise
         except OSError as exc:
-            self._trouble = str(exc)
-            _log.warning("what an earlier run has kept cannot be read: %s", exc)
+            if _may_exist(path):
+                self.close()
+                reason = path_fault(exc)
+                message = f"{path} cannot be read: {reason}; it is not written over"
+                raise ConfigError(message) from None
+            self._fail(str(exc))
         except ValueError as exc:
             aside = path.with_name(f"{path.name}.bad")
             with suppress(OSError):
@@ -193,19 +237,38 @@ class StateFile:
         else:
             self._lock = lock
 
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
-        beside = path.with_name(f".{path.name}.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        file = os.open(beside, flags, 0o600)
-        try:
-            os.fchmod(file, 0o600)
-            while data:
-                data = data[os.write(file, data) :]
-            os.fsync(file)
-        finally:
-            os.close(file)
-        beside.replace(path)
+    def _write(self, path: Path, data: bytes, number: int) -> None:
+        # One that was given up is written still, and not after a later one.
+        with self._writing:
+            if number < self._written:
+                return
+            _replace(path, data)
+            self._written = number
+
+
+def _may_exist(path: Path) -> bool:
+    """Tell whether a file is there, as far as one can see."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    file = os.open(beside, flags, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+        while data:
+            data = data[os.write(file, data) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+    beside.replace(path)
 
 
 def not_ours(path: Path) -> str | None:

@@ -29,11 +29,20 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """A device can be reached, or not and why."""
+    """A device can be reached, or not and why.
+
+    Attributes:
+        is_available: Whether it can be reached.
+        at_utc: Since when.
+        reason: Why it cannot.
+        is_replaced: Another device answers in its place: whoever wants what is there
+            now opens it anew.
+    """
 
     is_available: bool
     at_utc: datetime
     reason: str = ""
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,8 @@ class Text(Entity):
         min_length: Fewest characters.
         max_length: Most characters; Home Assistant shows 255 at most.
         pattern: Regular expression for the whole text, if not every text will do. It
-            is matched in the event loop: a simple one.
+            is matched in the event loop: a simple one. The gateway takes none with a
+            group that is repeated and has repeats or choices in it.
         is_secret: It is shown as dots, and no message repeats it.
     """
 

@@ -139,9 +139,16 @@ class JumpLoop(asyncio.SelectorEventLoop):
         selector = _JumpSelector()
         selector.loop = self
         super().__init__(selector)
-        # asyncio runs what is due before now and this. Half a year is so many seconds
-        # that adding the nanosecond it comes with changes nothing, and nothing is run.
-        self._clock_resolution = 1e-6
+
+    # asyncio runs what is due before now and this: what is due now, and nothing that is
+    # not, as whoever is woken early waits again, and the clock stands while he does.
+    @property
+    def _clock_resolution(self) -> float:
+        return math.ulp(self._now_s)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, _of_another_clock: float) -> None:
+        pass
 
     def time(self) -> float:
         return self._now_s

@@ -59,8 +59,9 @@ def plug(id_: str = "P1", system: str = "toy", **more: Any) -> ScriptedDevice:
 
 
 def source_of(device: ScriptedDevice, **more: Any) -> Source:
-    options = {"key": device.info.id, "label": f"plug {device.info.id}", **more}
-    return Source(open=device.open, **options)
+    given = {"key": device.info.id, "label": f"plug {device.info.id}"}
+    options: dict[str, Any] = {**given, "open": device.open, **more}
+    return Source(**options)
 
 
 @asynccontextmanager

@@ -241,7 +241,7 @@ async def test_what_happens_is_told_to_the_gateways_holder(board, device):
         device.tell_state("port_9", True)
         await settled()
     kinds = [type(e.event).__name__ for e in events if isinstance(e, DeviceUpdate)]
-    assert kinds == ["Availability", "Availability", "StateChange"]
+    assert kinds == ["Availability", "Availability", "StateChange", "Availability"]
 
 
 async def test_a_device_can_be_opened_anew_at_once(board, device):

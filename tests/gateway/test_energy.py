@@ -39,10 +39,13 @@ class Kept:
     def __init__(self) -> None:
         self.section: dict[str, Any] = {}
         self.written: list[dict[str, Any]] = []
+        self.is_full = False
 
-    async def save(self) -> None:
+    async def save(self) -> bool:
         await anyio.lowlevel.checkpoint()
-        self.written.append(json.loads(json.dumps(self.section)))
+        if not self.is_full:
+            self.written.append(json.loads(json.dumps(self.section)))
+        return not self.is_full
 
     def totals(self) -> EnergyTotals:
         """Begin again with what was written last."""
@@ -76,6 +79,22 @@ async def test_a_total_is_shown_once_it_is_written_and_goes_on_after_a_restart()
     shown(again, 0.5, at_s=180)
     await again.save()
     assert shown(again, 0.5, at_s=180) == 1.75
+
+
+async def test_what_could_not_be_written_is_not_shown():
+    kept = Kept()
+    totals = kept.totals()
+    assert shown(totals, 0.0) == 0
+    shown(totals, 0.5, at_s=60)
+    assert await totals.save()
+    kept.is_full = True
+    shown(totals, 1.5, at_s=120)
+    assert not await totals.save()
+    assert shown(totals, 1.5, at_s=120) == 0.5
+    assert shown(kept.totals(), 0.0, at_s=180) == 0.5
+    kept.is_full = False
+    assert await totals.save()
+    assert shown(totals, 1.5, at_s=240) == 1.5
 
 
 async def test_who_is_killed_never_shows_less_than_before():

@@ -90,8 +90,7 @@ async def test_a_strip_without_a_name_that_is_replaced_takes_another_place(netwo
         async with sim_maxsmart(
             "10.0.0.7", serial=OTHER, environment=Environment(network=network)
         ):
-            kept.reopen()
-            await anyio.sleep(30)
+            await anyio.sleep(60)
             assert available(gateway) == {f"maxsmart_{OTHER.lower()}"}
             wanted = gateway.publisher.wanted
             old = f"structiot/maxsmart_{SERIAL.lower()}/availability"
@@ -109,8 +108,57 @@ async def test_a_strip_with_a_name_that_is_replaced_keeps_its_place(network):
         async with sim_maxsmart(
             "10.0.0.7", serial=OTHER, environment=Environment(network=network)
         ):
-            gateway.devices["desk"].reopen()
-            await anyio.sleep(30)
+            await anyio.sleep(60)
+            assert available(gateway) == {"desk"}
+            info = gateway.devices["desk"].info
+            assert info is not None
+            assert info.serial == OTHER
+
+
+@pytest.mark.parametrize("discover", [False, True])
+@pytest.mark.parametrize("order", [1, -1])
+async def test_strips_that_swap_their_addresses_are_served_again(
+    network, discover, order
+):
+    environment = Environment(network=network)
+    listed = [
+        {"host": "10.0.0.7", "name": "Desk"},
+        {"host": "10.0.0.8", "name": "Sofa"},
+    ]
+    serials = (SERIAL, OTHER)
+
+    def strip(host: str, serial: str) -> Any:
+        return sim_maxsmart(host, serial=serial, environment=environment)
+
+    options = {"discover": discover, "devices": listed[::order]}
+    async with serving(network, **options) as gateway:
+        async with strip("10.0.0.7", SERIAL), strip("10.0.0.8", OTHER):
+            await anyio.sleep(60)
+            assert available(gateway) == {"desk", "sofa"}
+        async with strip("10.0.0.7", OTHER), strip("10.0.0.8", SERIAL):
+            await anyio.sleep(300)
+            assert available(gateway) == {"desk", "sofa"}
+            infos = [gateway.devices[slug].info for slug in ("desk", "sofa")]
+            told = tuple(info.serial for info in infos if info is not None)
+            # With a search it is followed by its serial, else it is who is there.
+            assert told == (serials if discover else serials[::-1])
+
+
+async def test_a_strip_that_takes_the_address_of_one_that_is_gone_is_served(network):
+    environment = Environment(network=network)
+    listed = [
+        {"host": "10.0.0.7", "name": "Desk"},
+        {"host": "10.0.0.8", "name": "Sofa"},
+    ]
+
+    def strip(host: str, serial: str) -> Any:
+        return sim_maxsmart(host, serial=serial, environment=environment)
+
+    async with serving(network, discover=False, devices=listed) as gateway:
+        async with strip("10.0.0.7", SERIAL), strip("10.0.0.8", OTHER):
+            await anyio.sleep(60)
+        async with strip("10.0.0.7", OTHER):
+            await anyio.sleep(300)
             assert available(gateway) == {"desk"}
             info = gateway.devices["desk"].info
             assert info is not None

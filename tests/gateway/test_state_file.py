@@ -157,6 +157,92 @@ async def test_what_cannot_be_written_is_said_once_and_heals(file, caplog):
     assert (await reopened(file)).section("a") == {"n": 1}
 
 
+async def test_whether_it_is_written_is_told(file):
+    state = await StateFile.open(file)
+    assert await state.save()
+    beside = file.parent / ".house.json.new"
+    beside.mkdir()
+    assert not await state.save()
+    beside.rmdir()
+    assert await state.save()
+    state.close()
+
+
+@pytest.mark.parametrize("what", ["house.json", ".house.json.lock"])
+async def test_what_cannot_be_read_is_not_written_over(file, monkeypatch, what):
+    state = await StateFile.open(file)
+    state.section("energy")["kitchen"] = 12.5
+    await state.save()
+    state.close()
+    opened, read = os.open, Path.read_bytes
+
+    def refuses(path: Path) -> None:
+        if Path(path).name == what:
+            raise PermissionError(13, "Permission denied")
+
+    def os_open(path: Path, *args: int) -> int:
+        refuses(path)
+        return opened(path, *args)
+
+    def read_bytes(path: Path) -> bytes:
+        refuses(path)
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", os_open)
+        patch.setattr(Path, "read_bytes", read_bytes)
+        with pytest.raises(ConfigError, match="Permission denied; it is not written"):
+            await StateFile.open(file)
+    assert (await reopened(file)).section("energy") == {"kitchen": 12.5}
+
+
+async def test_a_link_is_another_name_of_the_same_file(file):
+    state = await StateFile.open(file)
+    link = file.parent / "link.json"
+    link.symlink_to(file)
+    with pytest.raises(ConfigError, match="in use by another gateway"):
+        await StateFile.open(link)
+    state.close()
+    state = await StateFile.open(link)
+    state.section("a")["n"] = 1
+    await state.save()
+    state.close()
+    assert link.is_symlink()
+    assert (await reopened(file)).section("a") == {"n": 1}
+
+
+async def test_what_would_not_be_read_again_is_not_written(file, monkeypatch, caplog):
+    monkeypatch.setattr("structiot.gateway.state_file._MAX_BYTES", 10_000)
+    state = await StateFile.open(file)
+    state.section("energy")["kitchen"] = 12.5
+    for number in range(100):
+        state.section("devices")[f"device {number}"] = "x" * 100
+    for _ in range(3):
+        assert await state.save()
+    state.close()
+    assert len([m for m in caplog.messages if "too long" in m]) == 1
+    again = await reopened(file)
+    assert again.section("energy") == {"kitchen": 12.5}
+    assert again.section("devices") == {}
+
+
+async def test_a_disk_that_hangs_delays_the_end_for_so_long_only(
+    file, monkeypatch, caplog
+):
+    state = await StateFile.open(file)
+    began_at = anyio.current_time()
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "save", anyio.sleep_forever)
+        await state.leave()
+    assert anyio.current_time() - began_at == 10
+    assert len([m for m in caplog.messages if "was not written after 10 s" in m]) == 1
+    # Whoever still writes has the file.
+    with pytest.raises(ConfigError, match="in use by another gateway"):
+        await StateFile.open(file)
+    await state.leave()
+    await reopened(file)
+
+
 async def test_a_half_written_file_takes_nobodys_place(file):
     state = await StateFile.open(file)
     state.section("a")["n"] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -63,3 +64,27 @@ async def test_after_years_there_are_still_moments():
     for _ in range(100):
         await anyio.sleep(0.1)
     assert anyio.current_time() == pytest.approx(years_s + 10, abs=1e-4, rel=0)
+
+
+async def test_who_is_woken_at_a_deadline_is_not_early():
+    """One float step ahead is ahead, and comes although somebody is always ready."""
+    woken = anyio.Event()
+
+    async def other() -> None:
+        nonlocal woken
+        while True:
+            await woken.wait()
+            woken = anyio.Event()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await anyio.sleep_until(110.0)
+        deadline = math.nextafter(anyio.current_time(), math.inf)
+        turns = 0
+        while anyio.current_time() < deadline and turns < 100:
+            woken.set()
+            await anyio.sleep_until(deadline)
+            turns += 1
+        assert anyio.current_time() >= deadline
+        assert turns < 10
+        tasks.cancel_scope.cancel()

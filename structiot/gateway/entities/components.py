@@ -15,6 +15,7 @@ from typing import TypeAlias
 from structiot._kit.text import printable
 from structiot.errors import UsageError
 from structiot.gateway.entities.commands import INSTALL, PRESS
+from structiot.gateway.entities.patterns import check_pattern
 from structiot.gateway.entities.topics import Topics
 from structiot.model import (
     BinarySensor,
@@ -175,11 +176,7 @@ def _text(text: Text, place: _Place) -> Component:
         "max": min(text.max_length, _MAX_TEXT),
     }
     if text.pattern is not None:
-        try:
-            re.compile(text.pattern)
-        except re.error as exc:
-            message = f"the pattern of {text.key} is no regular expression: {exc}"
-            raise UsageError(message) from None
+        check_pattern(text.key, text.pattern)
         component["pattern"] = text.pattern
     if text.is_secret:
         component["mode"] = "password"

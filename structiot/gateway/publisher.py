@@ -56,8 +56,6 @@ class Publisher:
         self._cleared_after: dict[str, str] = {}
         self._last_words: dict[str, str] = {}
         self._passing: dict[str, None] = {}
-        # What is being cleared, and how many receipts of it are not there yet.
-        self._clearing: dict[str, int] = {}
         self._told: Mailbox[tuple[float, str, str]] = Mailbox(
             _MAX_TOLD, name="messages to tell"
         )
@@ -190,30 +188,30 @@ class Publisher:
                 said = await client.publish_soon(topic, _encoded(last_words), qos=_QOS)
                 receipts.add(said)
             receipt = await client.publish_soon(topic, payload, qos=_QOS, retain=True)
-            receipts.add(receipt)
+            receipts.add(receipt, shall_stand=True)
         except UsageError as exc:
             self._refusals.refused(topic, exc)
         except BaseException:
             # The next client goes on with it.
             self._dirty.setdefault(topic, None)
             raise
-        if not payload:
-            self._clearing[topic] = 1 if last_words is None else 2
         if self._last_words.get(topic) == last_words:
             self._last_words.pop(topic, None)
         for old in self._clear_after.pop(topic, ()):
             del self._cleared_after[old]
             self.clear(old)
 
-    def _take_receipt(self, topic: str, error: StructiotError | None) -> None:
-        waits_for = self._clearing.pop(topic, 0)
-        if waits_for > 1:
-            self._clearing[topic] = waits_for - 1
+    def _take_receipt(
+        self,
+        topic: str,
+        error: StructiotError | None,
+        shall_stand: bool,  # noqa: FBT001
+    ) -> None:
         if error is None:
             self._refusals.accepted(topic)
             return
         self._refusals.refused(topic, error)
-        if (topic in self._wanted or waits_for) and is_passing(error):
+        if shall_stand and is_passing(error):
             self._passing[topic] = None
 
     async def _repeat_passing(self) -> None:

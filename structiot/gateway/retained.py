@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import LinkLost, StructiotError, UsageError
@@ -30,6 +29,8 @@ __all__ = ["Earlier", "no_more_retained", "read_earlier"]
 # broker answers a ping in its turn: what has not come by then, and a while before, is not there.
 _QUIET_S = 0.5
 _LONGEST_S = 30.0
+_LONG_BYTES = 100_000
+_PAUSE_S = 0.02
 _MOST = 1000
 _MOST_BASES = 256
 _DRIVERS = f"/{GATEWAY_LEVEL}/drivers/"
@@ -174,7 +175,9 @@ async def _read(
                     if message.retain:
                         count += 1
                         take(message)
-                    await anyio.lowlevel.checkpoint()
+                    # What takes long to read is not read without a pause.
+                    is_long = len(message.payload) > _LONG_BYTES
+                    await anyio.sleep(_PAUSE_S if is_long else 0)
         except (SubscribeRefused, UsageError) as exc:
             refused.append(exc)
             subscribed()

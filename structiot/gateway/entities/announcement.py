@@ -33,7 +33,7 @@ _AVAILABILITY = "/availability"
 _NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 # As many entities as a device may have, and as many that it had before.
 MAX_COMPONENTS = 1024
-_MAX_BYTES = 1_000_000
+_MAX_BYTES = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

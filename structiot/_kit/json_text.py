@@ -25,7 +25,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _SECRETS = re.compile(
     rf'("(?:{"|".join(sorted(SECRET_NAMES))})"\s*:\s*")[^"]*'.encode(), re.IGNORECASE
 )
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_HIDDEN = re.compile(r"\0+")
 
 
 def parse_object(data: bytes, what: str) -> dict[str, object]:
@@ -95,9 +95,16 @@ def text_of(value: object) -> str | None:
 
 
 def clean_text(text: str) -> str:
-    """Strip blanks and control characters; half a character becomes a whole `?`."""
+    """Strip blanks and whatever cannot be shown; half a character becomes a whole `?`.
+
+    What cannot be shown are control characters, and those that have a screen write
+    backwards or nothing at all.
+    """
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _CONTROLS.sub(" ", whole).strip()
+    if not whole.isprintable():
+        shown = "".join(c if c.isprintable() else "\0" for c in whole)
+        whole = _HIDDEN.sub(" ", shown)
+    return whole.strip()
 
 
 def _no_number(_: str) -> None:

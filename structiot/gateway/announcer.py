@@ -7,42 +7,37 @@ read: from the state file, and from the announcements that the broker retains.
 
 * A device that is described takes over what stands elsewhere under its identity. The new
   announcement goes out first, then the states that it replaces are cleared; where the
-  announcement itself stood on another topic, Home Assistant is told before to let go of it, so
-  that it keeps its entities, and it is cleared. So it is, too, when a broker takes no message as long as that, and each
-  entity announces itself, see `component_discovery`, or when another one does again.
+  announcement itself stood on another topic (a broker may take it in parts only, see
+  `component_discovery`), Home Assistant is told before to let go of it, so that it keeps its
+  entities, and it is cleared.
 * An identity that another device has taken the place of, and that may still turn up, loses
   its announcement in that way, too.
 * What is left is shown as offline as long as it may turn up: its driver has not started or
   searches, or a listed device has not said yet who it is. Else it is taken off.
 
-Announcements of other programs are never touched. A device that another gateway has announced
-is not announced a second time while that one is online; else it is taken over, for that
-may well be this gateway before its base topic was changed.
+Announcements of other programs are never touched; for those of other gateways see
+`other_gateways`. It is all read once more at each new connection.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import (
-    Callable,
-    Collection,
-    Container,
-    Iterator,
-    Mapping,
-)
-from dataclasses import replace
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
-from structiot._kit.text import error_text
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import error_text, printable
 from structiot.gateway.discovery_topics import DiscoveryTopics
 from structiot.gateway.entities.announcement import Announcement
 from structiot.gateway.entities.topics import OFFLINE, Topics
 from structiot.gateway.former_places import FormerPlaces
-from structiot.gateway.records import DeviceRecord, Records
+from structiot.gateway.other_gateways import OtherGateways
+from structiot.gateway.records import NOTHING, Cost, DeviceRecord, Records
 from structiot.gateway.retained import read_earlier
+from structiot.gateway.unique_ids import UniqueIds
 from structiot.model import DeviceInfo
 from structiot.mqtt import MqttClient
 
@@ -51,11 +46,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Announcer", "BuildAnnouncement"]
 
-BuildAnnouncement: TypeAlias = Callable[[Mapping[str, str]], str]
-"""Writes an announcement; takes the platforms of what is to be taken away, by key."""
+BuildAnnouncement: TypeAlias = Callable[[Mapping[str, str], Container[str]], str]
+"""Writes an announcement; takes the platforms of what is to be taken away, by key, and
+the keys of those whose unique ids are another device's."""
 
-_MAX_LEFT = 1000
 _SETTLE_EVERY_S = 1.0
+_LOOKS_A_TURN = 4
 
 _log = logging.getLogger(__name__)
 
@@ -95,12 +91,15 @@ class Announcer:
         self._present: dict[str, BuildAnnouncement | None] = {}
         self._left: dict[str, None] = {one.root: None for one in records}
         self._displaced: list[DeviceRecord] = []
-        self._orphaned: dict[str, Announcement] = {}
         self._seen: set[str] = set()
+        self._cost = Cost(0, 0)
         self._places = FormerPlaces(topics, records)
-        self._discovery = DiscoveryTopics(topics, sink, records)
+        self._others = OtherGateways()
+        self._unique_ids = UniqueIds(records)
+        self._discovery = DiscoveryTopics(topics, sink, records, self._others)
         self._wake = anyio.Event()
         self.is_read: bool = False
+        self._is_held = False
 
     # ------------------------------------------------------------ what devices tell
 
@@ -147,6 +146,7 @@ class Announcer:
         if before is not None:
             self._succeed(record, before)
         self._records.put(record)
+        self._unique_ids.shown(record)
         self._present[record.root] = build
         self._left.pop(record.root, None)
         if self.is_read:
@@ -157,12 +157,14 @@ class Announcer:
         """Leave a root that its device has no more; what stands there may stay."""
         if root in self._present:
             del self._present[root]
+            self._unique_ids.gone(root)
             self._left[root] = None
             self.settle_soon()
 
     def withdraw(self, root: str) -> None:
         """Take a device off the broker for good."""
         self._present.pop(root, None)
+        self._unique_ids.gone(root)
         record = self._records.at(root)
         if record is not None:
             self._take_off(record)
@@ -193,17 +195,23 @@ class Announcer:
         if build is not None:
             topic = self._discovery.topic_of(record) if self.announces else ""
             configs = dict.fromkeys(record.configs)
-            if (orphan := self._orphaned.pop(topic, None)) is not None:
-                left = DeviceRecord.announced(orphan)
+            if (taken := self._others.take_over(topic)) is not None:
+                left, left_topics = taken
                 record.take_away(left.platforms)
                 configs |= dict.fromkeys(left.configs)
-                old_topics += left.topics
+                old_topics += left_topics
             for other in self._records.of(*record.identity):
                 if other.root != record.root:
                     configs |= dict.fromkeys(other.configs)
-                    old_topics += self._taken_over(other)
+                    is_here = other.root in self._present
+                    old_topics += self._records.moved_from(other, is_in_use=is_here)
+                    if not is_here:
+                        self._left.pop(other.root, None)
             record.configs = tuple(configs)
-            announcement = build(record.removed)
+            for root in self._unique_ids.give_way(record):
+                if (longer := self._records.at(root)) is not None:
+                    self._announce(longer)
+            announcement = build(record.removed, self._unique_ids.ambiguous(record))
             # Home Assistant complains of empty states while it has the entities.
             gone = self._discovery.publish(topic, announcement, record)
             old_topics = [*gone, *old_topics]
@@ -212,54 +220,36 @@ class Announcer:
             self._discovery.clear(old, after=last)
         self._records.put(record)
 
-    def _taken_over(self, other: DeviceRecord) -> list[str]:
-        """Forget a record whose device is elsewhere now; give the topics to clear."""
-        self._records.drop(other)
-        if other.root not in self._present:
-            self._left.pop(other.root, None)
-            return other.topics
-        # It was taken for the device that had this root before, and is another one.
-        self._records.put(
-            DeviceRecord(
-                root=other.root,
-                system=other.system,
-                platforms=other.platforms,
-                is_chosen=other.is_chosen,
-            )
-        )
-        return []
-
     def _suspend(self, record: DeviceRecord) -> None:
         """Announce no more an identity whose place another device has taken."""
-        configs = self._discovery.ours(record.configs)
-        if not configs or self._records.of(*record.identity):
+        configs = self._others.ours(record.configs)
+        for other in self._records.of(*record.identity):
+            # It is announced there, in place of this.
+            more = [one for one in configs if one not in other.configs]
+            if more and other.configs and other.root not in self._present:
+                self._discovery.clear_all(more, is_known=not record.is_believed)
+            elif more:
+                other.configs = (*other.configs, *more)
+                self._records.put(other)
+                if self.is_read and other.root in self._present:
+                    self._announce(other)
             return
-        if self.announces and self._may_come_later(record):
+        if configs and self.announces and self._may_come_later(record):
             self._discovery.suspend(configs)
             self._keep(record.only_announced(configs))
         else:
-            for config in configs:
-                self._discovery.clear(config)
+            self._discovery.clear_all(configs, is_known=not record.is_believed)
 
     def _keep(self, record: DeviceRecord) -> None:
-        """Keep a record of what no device of this run has."""
-        if len(self._left) < _MAX_LEFT:
-            self._left[record.root] = None
-            self._records.put(record)
+        self._left[record.root] = None
+        self._records.put(record)
 
     def _take_off(self, record: DeviceRecord) -> None:
         self._left.pop(record.root, None)
         self._records.drop(record)
         others = self._records.of(*record.identity)
         kept = {config for one in others for config in one.configs}
-        last = ""
-        for config in self._discovery.ours(record.configs):
-            if config not in kept:
-                self._discovery.clear(config)
-                last = config
-        # Home Assistant complains of empty states while it has the entities.
-        for topic in record.topics:
-            self._discovery.clear(topic, after=last)
+        self._discovery.take_off(record, kept)
 
     # ------------------------------------------------------------ what was left
 
@@ -270,16 +260,22 @@ class Announcer:
     def _may_come_later(self, record: DeviceRecord) -> bool:
         return record.id in self._candidates(record.system)
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Take off what is left and cannot turn up any more."""
         candidates: dict[str, Container[str]] = {}
-        for record in [self._records.at(root) for root in self._left]:
-            if record is None:
+        for number, root in enumerate(list(self._left)):
+            if number % _LOOKS_A_TURN == 0:
+                # Others have had their turn: more may have turned up meanwhile.
+                candidates.clear()
+                await anyio.lowlevel.checkpoint()
+            record = self._records.at(root)
+            if record is None or root not in self._left:
                 continue
             if record.system not in candidates:
                 candidates[record.system] = self._candidates(record.system)
             if record.id not in candidates[record.system]:
-                _log.info("taking %s, which is no more, off the broker", record.root)
+                shown = printable(record.root)
+                _log.info("taking %s, which is no more, off the broker", shown)
                 self._take_off(record)
 
     # ------------------------------------------------------------ one client
@@ -291,28 +287,49 @@ class Announcer:
             self.hold()
 
     def hold(self) -> None:
-        """Announce nothing until `run` has seen to it."""
-        self.is_read = False
+        """Announce nothing until `run` has read once more what stands on the broker."""
+        self.is_read, self._is_held = False, True
         self._sink.hold(self.announced)
         self._wake.set()
 
     async def run(self, client: MqttClient) -> None:
         """Read what stands on the client's broker, then keep order until cancelled."""
-        await self._read(client)
         while True:
-            if not self.is_read:
+            self._wake = anyio.Event()
+            self._is_held = False
+            self._records.look_again()
+            await self._read(client)
+            if not self._is_held:
                 await self._begin()
+                async with service_group() as tasks:
+                    name = "structiot.gateway.other_gateways"
+                    tasks.start_soon(self._others.watch, client, self._gone, name=name)
+                    await self._keep_order()
+
+    async def _keep_order(self) -> None:
+        """Keep order until there is something to read."""
+        while self.is_read:
             await self._wake.wait()
             self._wake = anyio.Event()
-            self._settle()
+            if self._is_held:
+                return
+            await self._settle()
             # It costs a look at all devices: not for each of many that are opened.
             await anyio.sleep(_SETTLE_EVERY_S)
             self._discovery.repeat_moved()
+
+    def _gone(self, other: Announcement) -> None:
+        """Announce a device that another gateway announces no more."""
+        for record in self._records.of(other.system, other.id):
+            if self.is_read and record.root in self._present:
+                _log.info("%s is announced here from now on", printable(record.root))
+                self._announce(record)
 
     async def _read(self, client: MqttClient) -> None:
         earlier = await read_earlier(
             client,
             self._topics,
+            self._records,
             bases=self._places.bases,
             prefixes=self._places.prefixes,
         )
@@ -323,27 +340,28 @@ class Announcer:
         for topic in earlier.drivers:
             if topic not in wanted:
                 self._discovery.clear(topic)
-        self._discovery.leave_alone(earlier.foreign)
-        self._orphaned, self._seen = earlier.orphaned, earlier.seen
+        self._others.take(earlier)
+        self._seen = earlier.seen
+        self._cost = self._records.believed_cost()
         for one in earlier.own:
+            await anyio.lowlevel.checkpoint()
             self._take_announcement(one)
 
     def _take_announcement(self, one: Announcement) -> None:
         found = DeviceRecord.announced(one)
         known = self._records.at(found.root)
+        cost = self._cost.plus((known or NOTHING).adds(found))
+        if not cost.is_bearable:
+            _log.debug("%s is left alone: there is too much", one.topic)
+            return
+        self._cost = cost
         if known is None:
             self._keep(found)
-            return
-        if known.id and known.identity != found.identity:
+        elif known.id and known.identity != found.identity:
             self._displaced.append(found)
-            return
-        if self._present.get(found.root) is not None:
-            known.gone |= known.take_away(found.platforms)
         else:
-            platforms = {**found.platforms, **known.platforms}
-            known = replace(known, id=found.id, platforms=platforms)
-        known.configs = tuple(dict.fromkeys((*known.configs, *found.configs)))
-        self._records.put(known)
+            is_present = self._present.get(found.root) is not None
+            self._records.put(known.joined(found, is_present=is_present))
 
     async def _begin(self) -> None:
         """Announce what waits, and show what is left as offline."""
@@ -352,6 +370,8 @@ class Announcer:
             self._suspend(self._displaced.pop())
         for record in self._records:
             await anyio.lowlevel.checkpoint()
+            if self._is_held:
+                return
             if self._records.at(record.root) is not record:
                 continue
             if record.root in self._present:
@@ -361,17 +381,14 @@ class Announcer:
                 self._announce_no_more(record)
             if record.has_topics and self._may_come_later(record):
                 self._sink.retain(record.availability, OFFLINE)
-        # What is in use again is not on that list any more.
-        read = tuple(f"{prefix}/device/" for prefix in self._places.prefixes)
-        for topic in self._records.take_cleared():
-            if topic in self._seen or not topic.startswith(read):
-                self._sink.clear(topic)
+        await self._discovery.clear_again(self._seen)
+        self._records.has_cleared_again()
         self.settle_soon()
         self._places.forget(self._discovery.clear)
 
     def _announce_no_more(self, record: DeviceRecord) -> None:
-        for config in record.configs:
-            self._discovery.clear(config)
+        configs = self._others.ours(record.configs)
+        self._discovery.clear_all(configs, is_known=not record.is_believed)
         if record.has_topics:
             record.configs = ()
             self._records.put(record)

@@ -123,10 +123,11 @@ class BrokerService:
                 self._publisher.take_event(event)
                 if isinstance(event, Connected):
                     announcer.take_limit(event.limits.maximum_packet_bytes)
-                if isinstance(event, Connected) and is_new:
-                    # It may be another broker, with announcements of others.
-                    is_new = False
+                    # It may be another broker, or one that has lost what it was told, and
+                    # others may have announced something meanwhile.
                     announcer.hold()
+                if isinstance(event, Connected) and is_new:
+                    is_new = False
                     name = "structiot.gateway.announcer"
                     tasks.start_soon(announcer.run, client, name=name)
                 self._take_event(event)

@@ -9,23 +9,27 @@ before anything stands at the new ones.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+import anyio.lowlevel
+
 from structiot._kit.text import printable
-from structiot.gateway.entities.announcement import Announcement
 from structiot.gateway.entities.component_discovery import (
     announcement_in_parts,
     part_of,
 )
 from structiot.gateway.entities.discovery import MIGRATE
 from structiot.gateway.entities.topics import Topics, identifier_of
+from structiot.gateway.other_gateways import OtherGateways
 from structiot.gateway.records import DeviceRecord, Records
 
 if TYPE_CHECKING:
     from structiot.gateway.context import TopicSink
 
 __all__ = ["DiscoveryTopics"]
+
+_CLEARS_A_TURN = 100
 
 _log = logging.getLogger(__name__)
 
@@ -37,37 +41,28 @@ class DiscoveryTopics:
         topics: The gateway's topics.
         sink: Where they are published.
         records: Remembers what is cleared.
+        others: What other gateways have announced.
 
     Attributes:
         longest_bytes: The longest packet that the broker takes; None for any.
     """
 
-    def __init__(self, topics: Topics, sink: TopicSink, records: Records) -> None:
+    def __init__(
+        self, topics: Topics, sink: TopicSink, records: Records, others: OtherGateways
+    ) -> None:
         self.longest_bytes: int | None = None
         self._topics = topics
         self._sink = sink
         self._records = records
-        self._foreign: Mapping[str, Announcement] = {}
+        self._others = others
         self._moved: dict[str, None] = {}
-        self._untouchable: set[str] = set()
-
-    def leave_alone(self, foreign: Mapping[str, Announcement]) -> None:
-        """Take note of what other gateways have announced, which are online."""
-        self._foreign = foreign
-        self._untouchable = {
-            config for one in foreign.values() for config in one.configs
-        }
-
-    def ours(self, configs: Iterable[str]) -> list[str]:
-        """Give those topics that no other gateway uses."""
-        return [config for config in configs if config not in self._untouchable]
 
     def topic_of(self, record: DeviceRecord) -> str:
         """Name the topic of a device's announcement; empty if it has none."""
         if not record.id:
             return ""
         topic = self._topics.discovery(identifier_of(*record.identity))
-        other = self._foreign.get(topic)
+        other = self._others.announcing(topic)
         if other is None:
             return topic
         _log.warning(
@@ -86,7 +81,7 @@ class DiscoveryTopics:
             announcement: What, as `discovery_payload` writes it.
             record: The device; it says afterwards where that stands.
         """
-        before = self.ours(record.configs)
+        before = self._others.ours(record.configs)
         wanted = self._written(topic, announcement, before) if topic else {}
         gone = [config for config in before if config not in wanted]
         moved = [one for one in gone if wanted and _is_moved(one, record)]
@@ -127,13 +122,50 @@ class DiscoveryTopics:
         for config in configs:
             self._sink.retain(config, MIGRATE)
 
-    def clear(self, topic: str, *, after: str = "") -> None:
-        """Take any topic off the broker, at once or when another has been published."""
-        self._records.clears(topic)
+    def clear(self, topic: str, *, after: str = "", is_known: bool = True) -> None:
+        """Take any topic off the broker, at once or when another has been published.
+
+        Args:
+            topic: What is cleared.
+            after: The other one.
+            is_known: Whether the gateway knows by itself that it is its own.
+        """
+        if is_known:
+            self._records.clears(topic)
         if after:
             self._sink.clear_after(topic, after=after)
         else:
             self._sink.clear(topic)
+
+    def clear_all(self, configs: Iterable[str], *, is_known: bool) -> None:
+        """Take announcements off the broker."""
+        for config in configs:
+            self.clear(config, is_known=is_known)
+
+    def take_off(self, record: DeviceRecord, kept: Container[str]) -> None:
+        """Take all topics of a device off the broker but announcements that are kept."""
+        is_known = not record.is_believed
+        gone = [one for one in self._others.ours(record.configs) if one not in kept]
+        self.clear_all(gone, is_known=is_known)
+        # Home Assistant complains of empty states while it has the entities.
+        last = gone[-1] if gone else ""
+        for topic in record.topics:
+            self.clear(topic, after=last, is_known=is_known)
+
+    async def clear_again(self, seen: Container[str]) -> None:
+        """Clear once more what may still be there: the broker may not have known of it.
+
+        Args:
+            seen: The topics of announcements among them where something of ours stands;
+                another gateway may have announced the device since.
+        """
+        cleared = self._records.to_clear_again
+        for number, topic in enumerate(list(cleared)):
+            if number % _CLEARS_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+            # What is in use again is not on that list any more.
+            if topic in cleared and (topic in seen or not topic.endswith("/config")):
+                self._sink.clear(topic)
 
 
 def _is_moved(config: str, record: DeviceRecord) -> bool:

@@ -37,10 +37,10 @@ class FormerPlaces:
             clear(gateway_availability(old))
         bases = {one.base for one in self._records}
         heads = tuple(f"{old}/" for old in old_prefixes)
+        configs = [config for one in self._records for config in one.configs]
         left = {
             head
-            for one in self._records
-            for config in one.configs
+            for config in (*configs, *self._records.cleared)
             if config.startswith(heads)
             for head in heads
             if config.startswith(head)

@@ -188,7 +188,7 @@ class Publisher:
                 said = await client.publish_soon(topic, _encoded(last_words), qos=_QOS)
                 receipts.add(said)
             receipt = await client.publish_soon(topic, payload, qos=_QOS, retain=True)
-            receipts.add(receipt)
+            receipts.add(receipt, shall_stand=True)
         except UsageError as exc:
             self._refusals.refused(topic, exc)
         except BaseException:
@@ -201,19 +201,25 @@ class Publisher:
             del self._cleared_after[old]
             self.clear(old)
 
-    def _take_receipt(self, topic: str, error: StructiotError | None) -> None:
+    def _take_receipt(
+        self,
+        topic: str,
+        error: StructiotError | None,
+        shall_stand: bool,  # noqa: FBT001
+    ) -> None:
         if error is None:
             self._refusals.accepted(topic)
             return
         self._refusals.refused(topic, error)
-        if topic in self._wanted and is_passing(error):
+        if shall_stand and is_passing(error):
             self._passing[topic] = None
 
     async def _repeat_passing(self) -> None:
         while True:
             await anyio.sleep(_REFUSED_AGAIN_S)
             again, self._passing = self._passing, {}
-            self.repeat(again)
+            for topic in again:
+                self._mark(topic)
 
     async def say_goodbye(
         self,

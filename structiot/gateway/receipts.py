@@ -20,13 +20,15 @@ class Receipts:
     """The receipts of one client, in the order in which the messages left.
 
     Args:
-        report: Told how each ended: the topic, and None or why the broker does not take
-            the message.
+        report: Told how each ended: the topic, None or why the broker does not take the
+            message, and whether that shall stand there.
     """
 
-    def __init__(self, report: Callable[[str, StructiotError | None], None]) -> None:
+    def __init__(
+        self, report: Callable[[str, StructiotError | None, bool], None]
+    ) -> None:
         self._report = report
-        self._receipts: deque[Receipt] = deque()
+        self._receipts: deque[tuple[Receipt, bool]] = deque()
         self._changed = anyio.Event()
 
     async def room(self) -> None:
@@ -34,9 +36,14 @@ class Receipts:
         while len(self._receipts) >= _MAX_UNDER_WAY:
             await self._changed.wait()
 
-    def add(self, receipt: Receipt) -> None:
-        """Have a receipt read."""
-        self._receipts.append(receipt)
+    def add(self, receipt: Receipt, *, shall_stand: bool = False) -> None:
+        """Have a receipt read.
+
+        Args:
+            receipt: Of a message.
+            shall_stand: It is retained, or clears what was.
+        """
+        self._receipts.append((receipt, shall_stand))
         self._wake()
 
     async def read(self) -> None:
@@ -44,7 +51,7 @@ class Receipts:
         while True:
             while not self._receipts:
                 await self._changed.wait()
-            receipt = self._receipts[0]
+            receipt, shall_stand = self._receipts[0]
             error: StructiotError | None = None
             try:
                 await receipt.wait()
@@ -54,7 +61,7 @@ class Receipts:
             self._wake()
             # A client that has given up was told why already.
             if not isinstance(error, LinkLost):
-                self._report(receipt.topic, error)
+                self._report(receipt.topic, error, shall_stand)
 
     def _wake(self) -> None:
         self._changed.set()

@@ -9,15 +9,20 @@ each listed source led to: who is listed by address is known by serial from then
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from structiot.gateway.entities.announcement import KEY, Announcement
-from structiot.gateway.entities.topics import slug_of
+from structiot.gateway.entities.announcement import (
+    KEY,
+    MAX_COMPONENTS,
+    Announcement,
+)
+from structiot.gateway.entities.topics import base_topic_fault, slug_of
 from structiot.gateway.state_file import StateFile
 from structiot.model import DeviceInfo
 
-__all__ = ["DeviceRecord", "Records"]
+__all__ = ["NOTHING", "Cost", "DeviceRecord", "Records"]
 
 _DEVICES = "devices"
 _SOURCES = "sources"
@@ -28,8 +33,32 @@ _MAX_SOURCES = 50_000
 _MAX_CLEARED = 10_000
 _MAX_PLACES = 20
 _MAX_GONE = 512
+# Anybody may have written an announcement: what all of them tell may cost so much.
+_MAX_ENTITIES = 20_000
+_MAX_CHARS = 2_000_000
 
 Identity = tuple[str, str]
+
+
+class Cost(NamedTuple):
+    """What is believed of announcements.
+
+    Attributes:
+        entities: How many entities.
+        chars: How long the names of all topics and entities are.
+    """
+
+    entities: int
+    chars: int
+
+    def plus(self, other: Cost) -> Cost:
+        """Give both."""
+        return Cost(self.entities + other.entities, self.chars + other.chars)
+
+    @property
+    def is_bearable(self) -> bool:
+        """Whether so much may be believed in all."""
+        return self.entities <= _MAX_ENTITIES and self.chars <= _MAX_CHARS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +74,7 @@ class DeviceRecord:
         is_chosen: Its level in topics was chosen for it, and is not its name.
         gone: Entities that it has no more, and whose states are still there.
         removed: Those whose states are not; their announcement says that they are gone.
+        is_believed: It is known by an announcement alone, which anybody may have written.
     """
 
     root: str
@@ -55,6 +85,7 @@ class DeviceRecord:
     is_chosen: bool = False
     gone: dict[str, str] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
+    is_believed: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -96,13 +127,41 @@ class DeviceRecord:
     def take_away(self, had: Mapping[str, str]) -> dict[str, str]:
         """Have the announcement say which of the entities that it had are gone."""
         gone = {key: had[key] for key in had if key not in self.platforms}
-        self.removed |= dict(list(gone.items())[-_MAX_GONE:])
+        self.removed = dict(list((self.removed | gone).items())[-_MAX_GONE:])
         return gone
+
+    def adds(self, found: DeviceRecord) -> Cost:
+        """Tell what it costs to believe what an announcement says beyond this."""
+        keys = [key for key in found.platforms if key not in self.platforms]
+        configs = [one for one in found.configs if one not in self.configs]
+        return Cost(len(keys), sum(map(len, (*keys, *configs))))
+
+    def joined(self, found: DeviceRecord, *, is_present: bool) -> DeviceRecord:
+        """Give it with what an announcement says of the same device.
+
+        Args:
+            found: What stands behind the announcement.
+            is_present: The device has said itself what it has.
+        """
+        known = self
+        if is_present:
+            known.gone |= known.take_away(found.platforms)
+        else:
+            more = found.platforms | known.platforms
+            platforms = dict(list(more.items())[-MAX_COMPONENTS:])
+            known = replace(known, id=found.id, platforms=platforms)
+        configs = dict.fromkeys((*known.configs, *found.configs))
+        known.configs = tuple(configs)[:MAX_COMPONENTS]
+        return known
 
     def only_announced(self, configs: Sequence[str]) -> DeviceRecord:
         """Give the record of its announcement, which stands for no other topics."""
         return DeviceRecord(
-            root=configs[0], system=self.system, id=self.id, configs=tuple(configs)
+            root=configs[0],
+            system=self.system,
+            id=self.id,
+            configs=tuple(configs),
+            is_believed=self.is_believed,
         )
 
     @classmethod
@@ -115,9 +174,13 @@ class DeviceRecord:
             id=one.id,
             platforms=dict(one.platforms),
             configs=one.configs,
+            is_believed=True,
             is_chosen=one.slug.rstrip("0123456789").rstrip("_") in defaults
             or one.slug in defaults,
         )
+
+
+NOTHING = DeviceRecord(root="", system="")
 
 
 class Records:
@@ -134,6 +197,7 @@ class Records:
         self._places = state.section(_PLACES)
         self._cleared = state.section(_CLEARED)
         self._cleared_before = dict.fromkeys(self._cleared)
+        self._again: dict[str, None] = {}
         self._by_root: dict[str, DeviceRecord] = {}
         self._by_identity: dict[Identity, dict[str, None]] = {}
         for root, given in list(self._devices.items())[:_MAX_RECORDS]:
@@ -164,14 +228,15 @@ class Records:
         self._index(record)
         if self._cleared:
             for topic in (*record.configs, *record.topics):
-                self._cleared.pop(topic, None)
-                self._cleared_before.pop(topic, None)
+                for cleared in (self._cleared, self._cleared_before, self._again):
+                    cleared.pop(topic, None)
         written = {
             "system": record.system,
             "id": record.id,
             "platforms": dict(record.platforms),
             "configs": list(record.configs),
             "chosen": record.is_chosen,
+            **({"believed": True} if record.is_believed else {}),
         }
         if self._devices.get(record.root) != written:
             self._devices[record.root] = written
@@ -182,6 +247,23 @@ class Records:
         self._unindex(record.root)
         if self._devices.pop(record.root, None) is not None:
             self._state.save_soon()
+
+    def moved_from(self, record: DeviceRecord, *, is_in_use: bool) -> list[str]:
+        """Forget a record whose device is elsewhere now; give the topics to clear."""
+        self.drop(record)
+        if not is_in_use:
+            return record.topics
+        # It was taken for the device that had this root before, and is another one.
+        self.put(replace(record, id="", configs=(), gone={}, removed={}))
+        return []
+
+    def believed_cost(self) -> Cost:
+        """Give what is known by announcements alone."""
+        total = Cost(0, 0)
+        for one in self:
+            if one.is_believed:
+                total = total.plus(NOTHING.adds(one))
+        return total
 
     def forget(self) -> None:
         """Forget all records: nothing of them is on the broker any more."""
@@ -205,20 +287,35 @@ class Records:
     def clears(self, topic: str) -> None:
         """Remember a topic that is taken off the broker, until the next run has, too."""
         self._cleared_before.pop(topic, None)
+        self._again.pop(topic, None)
         if len(self._cleared) < _MAX_CLEARED and topic not in self._cleared:
             self._cleared[topic] = 0
             self._state.save_soon()
 
-    def take_cleared(self) -> list[str]:
-        """Give what the run before took off, and is not in use again.
+    @property
+    def cleared(self) -> Mapping[str, object]:
+        """What was taken off by this run and the one before, and is not in use again."""
+        return MappingProxyType(self._cleared)
 
-        It may have been killed before that was published.
+    def look_again(self) -> None:
+        """Take all of it for what may still be there.
+
+        The run before may have been killed before it was published, and the broker before
+        it was written down.
         """
-        topics = list(self._cleared_before)
-        self._cleared_before.clear()
-        for topic in topics:
+        self._again = dict.fromkeys(self._cleared)
+
+    @property
+    def to_clear_again(self) -> Mapping[str, object]:
+        """What of it has not been cleared again since, and is not in use."""
+        return MappingProxyType(self._again)
+
+    def has_cleared_again(self) -> None:
+        """Forget what the run before took off: this one has, too."""
+        for topic in self._cleared_before:
             self._cleared.pop(topic, None)
-        return topics
+        self._cleared_before.clear()
+        self._again = {}
 
     # ------------------------------------------------------------ sources
 
@@ -248,7 +345,8 @@ class Records:
         known: Any = self._places.get(kind)
         if not isinstance(known, list):
             known = []
-        used = [one for one in known[-_MAX_PLACES:] if isinstance(one, str)]
+        texts = [one for one in known[-_MAX_PLACES:] if isinstance(one, str)]
+        used = [one for one in texts if not base_topic_fault(one)]
         return [*dict.fromkeys(one for one in used if one != present), present]
 
     def keep_places(self, kind: str, places: list[str]) -> None:
@@ -278,4 +376,5 @@ def _read(root: str, given: Any) -> DeviceRecord | None:  # noqa: ANN401 - JSON
         configs=tuple(configs),
         platforms=dict(platforms),
         is_chosen=given.get("chosen") is True,
+        is_believed=given.get("believed") is True,
     )

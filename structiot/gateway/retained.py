@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.lowlevel
 
 from structiot._kit.flow.tasks import service_group
+from structiot.errors import LinkLost, StructiotError, UsageError
 from structiot.gateway.entities.announcement import Announcement, read_announcement
-from structiot.gateway.entities.discovery import ORIGIN
+from structiot.gateway.entities.discovery import MIGRATE, ORIGIN
 from structiot.gateway.entities.topics import (
     GATEWAY_LEVEL,
+    OFFLINE,
     ONLINE,
     Topics,
     gateway_availability,
     identifier_of,
+    is_level,
 )
+from structiot.gateway.records import Records
 from structiot.mqtt import Message, MqttClient, SubscribeRefused
 
-__all__ = ["Earlier", "read_earlier"]
+__all__ = ["Earlier", "no_more_retained", "read_earlier"]
 
-# Retained messages come right after the subscription; there is no sign of the last.
+# Retained messages come right after the subscription; there is no sign of the last. A
+# broker answers a ping in its turn: what has not come by then, and a while before, is not there.
 _QUIET_S = 0.5
-_LONGEST_S = 10.0
+_LONGEST_S = 30.0
+_LONG_BYTES = 100_000
+_PAUSE_S = 0.02
 _MOST = 1000
+_MOST_BASES = 256
 _DRIVERS = f"/{GATEWAY_LEVEL}/drivers/"
 
 
@@ -37,7 +44,8 @@ class Earlier:
         own: Announcements that this gateway has made.
         foreign: Those of other gateways, by topic, if they are online.
         orphaned: Those of other gateways, by topic, if they are not.
-        seen: Every topic of a device's discovery that has something of this program.
+        vouched: Base topics of gateways that are known to be offline.
+        seen: Topics that were cleared before, and where something of ours stands.
         drivers: Topics that tell of the drivers of this gateway.
         refused: What the broker does not let be read.
     """
@@ -45,15 +53,21 @@ class Earlier:
     own: list[Announcement] = field(default_factory=list)
     foreign: dict[str, Announcement] = field(default_factory=dict)
     orphaned: dict[str, Announcement] = field(default_factory=dict)
+    vouched: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     drivers: list[str] = field(default_factory=list)
-    refused: list[SubscribeRefused] = field(default_factory=list)
+    refused: list[StructiotError] = field(default_factory=list)
 
 
 async def read_earlier(
-    client: MqttClient, topics: Topics, *, bases: list[str], prefixes: list[str]
+    client: MqttClient,
+    topics: Topics,
+    records: Records,
+    *,
+    bases: list[str],
+    prefixes: list[str],
 ) -> Earlier:
-    """Read what an earlier run left; returns when no more has come for a while.
+    """Read what an earlier run left; returns when there is no more.
 
     An announcement is this gateway's own if its base topic is, for no two gateways share
     one.
@@ -61,6 +75,7 @@ async def read_earlier(
     Args:
         client: The connection to the broker.
         topics: The gateway's topics.
+        records: What the gateway knows of.
         bases: Its base topics, present and earlier.
         prefixes: Its discovery prefixes, present and earlier.
     """
@@ -69,87 +84,125 @@ async def read_earlier(
     others: dict[object, Announcement] = {}
 
     def take(message: Message) -> None:
-        base, is_driver, _ = message.topic.partition(_DRIVERS)
+        topic = message.topic
+        base, is_driver, system = topic.partition(_DRIVERS)
         if is_driver and base in bases:
-            found.drivers.append(message.topic)
+            if is_level(system) and len(found.drivers) < _MOST:
+                found.drivers.append(topic)
             return
-        if f"/device/{ORIGIN}_" in message.topic and len(found.seen) < _MOST:
-            found.seen.add(message.topic)
         # Nobody else's is worth a look: there may be thousands.
-        if f"/{ORIGIN}_" not in message.topic:
+        if f"/{ORIGIN}_" not in topic:
             return
-        one = read_announcement(message.topic, message.payload)
-        if one is None:
-            return
-        if one.base in bases:
-            _add(one, (one.topic, one.base, one.slug, one.system, one.id), own)
-        elif one.topic == topics.discovery(identifier_of(one.system, one.id)):
-            _add(one, (one.topic, one.base), others)
+        one = read_announcement(topic, message.payload)
+        is_ours = message.payload == MIGRATE.encode()
+        if one is not None:
+            is_ours = one.base in bases
+            is_known = bool(records.of(one.system, one.id))
+            identifier = identifier_of(one.system, one.id)
+            if is_ours:
+                key = (one.topic, one.base, one.slug, one.system, one.id)
+                _add(one, key, own, is_known=is_known)
+            elif one.topic in {topics.discovery(identifier, p) for p in prefixes}:
+                _add(one, (one.topic, one.base), others, is_known=is_known)
+        if is_ours and topic in records.cleared:
+            found.seen.add(topic)
 
     filters = [one for prefix in prefixes for one in topics.all_discovery(prefix)]
     filters += [f"{base}{_DRIVERS}+" for base in bases]
     await _read(client, filters, take, found.refused)
     found.own = list(own.values())
-    bases_of_others = {one.base for one in others.values()}
-    online = await _online(client, bases_of_others, found.refused)
+    known_first = sorted(
+        others.values(), key=lambda one: not records.of(one.system, one.id)
+    )
+    wanted = list(dict.fromkeys(one.base for one in known_first))[:_MOST_BASES]
+    said = await _availability(client, wanted, found.refused)
+    found.vouched = {base for base, payload in said.items() if payload == OFFLINE}
     for one in others.values():
-        kept = found.foreign if one.base in online else found.orphaned
+        is_online = said.get(one.base) == ONLINE
+        kept = found.foreign if is_online else found.orphaned
         kept[one.topic] = one
     return found
 
 
-def _add(one: Announcement, key: object, found: dict[object, Announcement]) -> None:
+def _add(
+    one: Announcement, key: object, found: dict[object, Announcement], *, is_known: bool
+) -> None:
     """Add an announcement, or an entity's to that of its device."""
     before = found.get(key)
     if before is not None:
         found[key] = before.joined(one)
-    elif len(found) < _MOST:
+    elif is_known or len(found) < _MOST:
         found[key] = one
 
 
-async def _online(
-    client: MqttClient, bases: set[str], refused: list[SubscribeRefused]
-) -> set[str]:
-    """Give those of some gateways, by their base topic, that are online."""
+async def _availability(
+    client: MqttClient, bases: list[str], refused: list[StructiotError]
+) -> dict[str, str]:
+    """Give what some gateways say of themselves, by their base topic."""
     by_topic = {gateway_availability(base): base for base in bases}
-    online: set[str] = set()
+    said: dict[str, str] = {}
 
     def take(message: Message) -> None:
-        if message.payload == ONLINE.encode():
-            online.add(by_topic[message.topic])
+        said[by_topic[message.topic]] = message.payload[:100].decode(errors="replace")
 
-    await _read(client, by_topic, take, refused)
-    return online
+    await _read(client, list(by_topic), take, refused)
+    return said
 
 
 async def _read(
     client: MqttClient,
-    filters: Iterable[str],
+    filters: list[str],
     take: Callable[[Message], None],
-    refused: list[SubscribeRefused],
+    refused: list[StructiotError],
 ) -> None:
     """Give what is retained on some topics."""
+    if not filters:
+        return
+    waits_for, are_subscribed, count = len(filters), anyio.Event(), 0
+
+    def subscribed() -> None:
+        nonlocal waits_for
+        waits_for -= 1
+        if waits_for == 0:
+            are_subscribed.set()
 
     async def read(topic_filter: str) -> None:
+        nonlocal count
         try:
             async with client.subscription(topic_filter, qos=1) as messages:
-                await _until_quiet(messages, take)
-        except SubscribeRefused as exc:
+                subscribed()
+                async for message in messages:
+                    if message.retain:
+                        count += 1
+                        take(message)
+                    # What takes long to read is not read without a pause.
+                    is_long = len(message.payload) > _LONG_BYTES
+                    await anyio.sleep(_PAUSE_S if is_long else 0)
+        except (SubscribeRefused, UsageError) as exc:
             refused.append(exc)
+            subscribed()
 
-    async with service_group(is_awaited=True) as tasks:
+    async with service_group() as tasks:
         for topic_filter in filters:
             tasks.start_soon(read, topic_filter, name="structiot.gateway.retained")
+        await are_subscribed.wait()
+        await no_more_retained(client, lambda: count)
 
 
-async def _until_quiet(
-    messages: AsyncIterator[Message], take: Callable[[Message], None]
-) -> None:
-    with anyio.move_on_after(_LONGEST_S) as patience:
-        at_last = patience.deadline
-        patience.deadline = anyio.current_time() + _QUIET_S
-        async for message in messages:
-            if message.retain:
-                take(message)
-            await anyio.lowlevel.checkpoint()
-            patience.deadline = min(at_last, anyio.current_time() + _QUIET_S)
+async def no_more_retained(client: MqttClient, count: Callable[[], int]) -> None:
+    """Wait until all retained messages have come, or much longer than they take.
+
+    Args:
+        client: What has subscribed to them.
+        count: Gives how many have come.
+    """
+    with anyio.move_on_after(_LONGEST_S):
+        before = -1
+        while before != count():
+            before = count()
+            await anyio.sleep(_QUIET_S)
+            try:
+                await client.ping()
+            except LinkLost:
+                # They come again with the next connection.
+                before = -1

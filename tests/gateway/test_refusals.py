@@ -32,6 +32,7 @@ from tests.gateway.scripted_driver import (
     source_of,
     stay,
 )
+from tests.gateway.shelf import Shelf, toy
 from tests.gateway.support import ScriptedDevice
 
 pytestmark = pytest.mark.virtual_time
@@ -221,3 +222,38 @@ async def test_what_does_not_fit_in_parts_either_is_said(caplog):
         assert len(refused) == 20
         assert "the peer takes 400" in refused[0].reason
         assert len([line for line in of_gateway(caplog) if "takes 400" in line]) == 1
+
+
+async def test_a_clear_that_was_refused_for_a_while_is_tried_again():
+    state = "structiot/desk/relay/state"
+    async with fake_broker() as broker:
+        refusing = True
+
+        def puback(connection: FakeConnection, message: Message) -> list[Puback]:
+            is_refused = refusing and not message.payload
+            reason = ReasonCode.QUOTA_EXCEEDED if is_refused else ReasonCode.SUCCESS
+            return [Puback(packet_id=message.packet_id or 0, reason=reason)]
+
+        def cleared(topic: str) -> int:
+            messages = broker.connection.of(Message)
+            return [one.topic for one in messages if not one.payload].count(topic)
+
+        broker.answer(Message, puback)
+        environment = Environment(network=broker.network)
+        shelf = Shelf()
+        shelf.plug("desk").tell_state("relay", True)
+        with with_driver("toy", shelf.driver):
+            mqtt = {"uri": broker.uri}
+            config = load_config({"mqtt": mqtt, "toy": toy("desk")})
+            async with open_gateway(config, environment=environment) as gateway:
+                await anyio.sleep(10)
+                shelf.plug("desk").tell_state("relay", False)
+                await gateway.reload(load_config({"mqtt": mqtt, "toy": toy()}))
+                await anyio.sleep(10)
+                config_topic = "homeassistant/device/structiot_toy_desk/config"
+                assert (cleared(state), cleared(config_topic)) == (1, 1)
+                refusing = False
+                await anyio.sleep(60)
+                assert (cleared(state), cleared(config_topic)) == (2, 2)
+                await anyio.sleep(300)
+                assert (cleared(state), cleared(config_topic)) == (2, 2)

@@ -8,7 +8,11 @@ from urllib.parse import SplitResult, urlsplit
 from structiot._kit.net.host_names import host_fault
 from structiot._kit.websocket import Origins
 from structiot.errors import ConfigError
-from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
+from structiot.gateway.entities.topics import (
+    GATEWAY_LEVEL,
+    base_topic_fault,
+    slug_of,
+)
 
 __all__ = [
     "BROKER_SCHEMES",
@@ -26,7 +30,6 @@ __all__ = [
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 TLS_SCHEMES = ("mqtts", "wss")
 LISTEN_SCHEMES = ("mqtt", "ws")
-_MAX_BASE_TOPIC = 256
 _MAX_NAME = 64
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC_CHARACTERS = "+#/"
@@ -94,21 +97,8 @@ def _without_netloc(exc: ValueError) -> str:
 
 def check_base_topic(topic: str) -> str:
     """Check the first levels of a topic tree."""
-    for wildcard in ("+", "#"):
-        if wildcard in topic:
-            raise ValueError(
-                f"{topic!r} has the wildcard {wildcard!r}, which only filters may"
-            )
-    if not topic or "" in topic.split("/"):
-        raise ValueError(
-            f"{topic!r} has an empty level; write it like 'home/structiot'"
-        )
-    if topic.startswith("$"):
-        raise ValueError(f"{topic!r} begins with '$', which belongs to the broker")
-    if any(ord(character) < 32 or ord(character) == 127 for character in topic):
-        raise ValueError(f"{topic!r} has a control character")
-    if len(topic.encode()) > _MAX_BASE_TOPIC:
-        raise ValueError(f"the topic is longer than {_MAX_BASE_TOPIC} bytes")
+    if fault := base_topic_fault(topic):
+        raise ValueError(fault)
     return topic
 
 

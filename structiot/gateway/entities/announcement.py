@@ -12,21 +12,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from structiot.errors import UsageError
 from structiot.gateway.entities.component_discovery import part_of
+from structiot.gateway.entities.description import check_id
 from structiot.gateway.entities.discovery import ORIGIN
-from structiot.gateway.entities.topics import GATEWAY_LEVEL, slug_of
+from structiot.gateway.entities.topics import (
+    GATEWAY_LEVEL,
+    base_topic_fault,
+    is_object_id,
+    is_slug,
+)
 
-__all__ = ["KEY", "Announcement", "read_announcement"]
+__all__ = ["KEY", "MAX_COMPONENTS", "Announcement", "read_announcement"]
 
 KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
 _SYSTEM = re.compile(r"[a-z][a-z0-9]{0,63}")
 _PLATFORM = re.compile(r"[a-z_]{1,32}")
 _GATEWAY = f"/{GATEWAY_LEVEL}/availability"
 _AVAILABILITY = "/availability"
-_MAX_COMPONENTS = 512
-_MAX_BYTES = 1_000_000
-_MAX_ID = 256
-_MAX_BASE = 256
+_NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+# As many entities as a device may have, and as many that it had before.
+MAX_COMPONENTS = 1024
+_MAX_BYTES = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ class Announcement:
 
     def joined(self, other: Announcement) -> Announcement:
         """Give both that stand for the same device as one."""
-        if len(self.configs) > _MAX_COMPONENTS:
+        if len(self.configs) >= MAX_COMPONENTS:
             return self
         return replace(
             self,
@@ -63,10 +70,15 @@ class Announcement:
 
 
 def read_announcement(topic: str, payload: bytes) -> Announcement | None:
-    """Read an announcement; None if it is none, or not of this program."""
-    if len(payload) > _MAX_BYTES:
-        return None
+    """Read an announcement; None if it is none, or not of this program.
+
+    Whatever it has of us is as we would have written it: its topics may be subscribed to
+    and published on, and its words be shown.
+    """
     part = part_of(topic)
+    whole = topic if part is None else part.device
+    if len(payload) > _MAX_BYTES or not is_object_id(whole.split("/")[-2:][0]):
+        return None
     try:
         given: Any = json.loads(payload)
         if given["origin"]["name"] != ORIGIN:
@@ -76,16 +88,16 @@ def read_announcement(topic: str, payload: bytes) -> Announcement | None:
         if part is not None:
             given["components"] = {part.key: {**given, "platform": part.platform}}
         platforms = _platforms(given["components"])
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (*_NOT_OURS, UsageError):
         return None
     base, slug = gateway.removesuffix(_GATEWAY), device.removesuffix(_AVAILABILITY)
     head, _, slug = slug.rpartition("/")
-    if not (_is_base(base) and base == head and gateway == f"{base}{_GATEWAY}"):
-        return None
-    if not (slug and slug == slug_of(slug) != GATEWAY_LEVEL and system):
+    is_ours = gateway == f"{base}{_GATEWAY}"
+    is_ours = is_ours and device == f"{base}/{slug}{_AVAILABILITY}" and base == head
+    if not is_ours or base_topic_fault(base) or not is_slug(slug):
         return None
     return Announcement(
-        topic=topic if part is None else part.device,
+        topic=whole,
         configs=(topic,),
         base=base,
         slug=slug,
@@ -95,24 +107,22 @@ def read_announcement(topic: str, payload: bytes) -> Announcement | None:
     )
 
 
-def _is_base(text: str) -> bool:
-    is_topic = text.isprintable() and not set("+#") & set(text)
-    return is_topic and 0 < len(text) <= _MAX_BASE
-
-
 def _identity(identifier: str) -> tuple[str, str]:
     origin, system, id_ = identifier.split("_", 2)
-    is_ours = origin == ORIGIN and _SYSTEM.fullmatch(system) and 0 < len(id_) <= _MAX_ID
-    return (system, id_) if is_ours else ("", "")
+    if origin != ORIGIN or not _SYSTEM.fullmatch(system):
+        raise ValueError("it is of no system of this program")
+    check_id(id_)
+    return system, id_
 
 
 def _platforms(components: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    if len(components) > MAX_COMPONENTS:
+        raise ValueError("it has more entities than a device can have")
     platforms: dict[str, str] = {}
     for key, component in components.items():
-        platform = component["platform"]
-        if not (isinstance(platform, str) and _PLATFORM.fullmatch(platform)):
-            continue
-        is_one = len(component) > 1 and KEY.fullmatch(key)
-        if is_one and len(platforms) < _MAX_COMPONENTS:
+        platform = str(component["platform"])
+        if not (KEY.fullmatch(key) and _PLATFORM.fullmatch(platform)):
+            raise ValueError("no entity has such a key or such a platform")
+        if len(component) > 1:
             platforms[key] = platform
     return platforms

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Part", "announcement_in_parts", "part_of"]
+__all__ = ["Part", "announcement_in_parts", "filters_of", "part_of"]
 
 _SHARED = ("device", "origin", "availability", "availability_mode")
 _LEVELS = 5
@@ -40,6 +40,12 @@ def part_of(topic: str) -> Part | None:
         return None
     prefix, platform, node, key, _ = levels
     return Part(f"{prefix}/device/{node}/config", platform, key)
+
+
+def filters_of(topic: str) -> tuple[str, str]:
+    """Give what matches a device's announcement, as a whole and in parts."""
+    head, node, _ = topic.rsplit("/", 2)
+    return topic, f"{head.removesuffix('/device')}/+/{node}/+/config"
 
 
 def announcement_in_parts(

@@ -61,8 +61,10 @@ class _Place:
 
 
 def platform_of(entity: Entity) -> str:
-    """Name the Home Assistant platform of an entity."""
-    return _CAPITAL.sub("_", type(entity).__name__).lower()
+    """Name the Home Assistant platform of an entity; a kind of a switch is a switch."""
+    kinds = (one for one in type(entity).__mro__ if one in _special.registry)
+    kind = next((one for one in kinds if one is not object), type(entity))
+    return _CAPITAL.sub("_", kind.__name__).lower()
 
 
 def check_component(entity: Entity, topics: Topics) -> None:

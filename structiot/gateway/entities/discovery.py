@@ -8,7 +8,8 @@ the gateway and the device say so.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 
 from structiot.gateway.entities.components import component_of
@@ -27,6 +28,7 @@ _WEB = ("http://", "https://")
 
 def discovery_payload(
     gone: Mapping[str, str] = MappingProxyType({}),
+    ambiguous: Container[str] = (),
     *,
     device: str,
     name: str,
@@ -39,6 +41,7 @@ def discovery_payload(
 
     Args:
         gone: Platforms of entities it had before, by key, to be taken away.
+        ambiguous: Keys of entities whose plain unique ids are those of another device.
         device: The device's level in topics.
         name: What people call the device.
         info: Who the device is.
@@ -54,7 +57,9 @@ def discovery_payload(
         components[entity.key] = component_of(
             entity,
             device=device,
-            unique_id=f"{identifier}_{entity.key}",
+            unique_id=_unique_id(
+                identifier, entity.key, is_plain=entity.key not in ambiguous
+            ),
             topics=topics,
         )
     payload = {
@@ -72,6 +77,14 @@ def discovery_payload(
         "availability_mode": "all",
     }
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unique_id(identifier: str, key: str, *, is_plain: bool) -> str:
+    plain = f"{identifier}_{key}"
+    if is_plain:
+        return plain
+    digest = sha256(json.dumps([identifier, key]).encode()).hexdigest()
+    return f"{plain}_{digest[:8]}"
 
 
 def _device(identifier: str, name: str, info: DeviceInfo) -> dict[str, object]:

@@ -31,9 +31,12 @@ __all__ = [
     "ONLINE",
     "CommandTopic",
     "Topics",
+    "base_topic_fault",
     "gateway_availability",
     "identifier_of",
     "is_level",
+    "is_object_id",
+    "is_slug",
     "slug_of",
     "slug_of_device",
     "unique_slug",
@@ -47,6 +50,12 @@ _LONGEST_NAME = 1000
 _LONGEST_OBJECT_ID = 100
 _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 _NO_OBJECT_ID = re.compile(r"[^A-Za-z0-9_-]")
+_MAX_BASE_BYTES = 256
+# What is made here, and what earlier versions made of a gateway's id and a name.
+_OBJECT_ID = re.compile(r"structiot_[A-Za-z0-9_-]{1,170}")
+# With the number that tells it from others.
+_SLUG = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_LONGEST_NUMBERED = _LONGEST_SLUG + 8
 # Letters that Unicode does not take apart into a plain one and an accent.
 _PLAIN_FOR = str.maketrans(
     {
@@ -127,9 +136,10 @@ class Topics:
         """What an entity shall be."""
         return f"{self.base}/{device}/{entity}/set"
 
-    def discovery(self, identifier: str) -> str:
+    def discovery(self, identifier: str, prefix: str | None = None) -> str:
         """Where the device with this identifier announces itself."""
-        return f"{self.discovery_prefix}/device/{_object_id(identifier)}/config"
+        head = prefix or self.discovery_prefix
+        return f"{head}/device/{_object_id(identifier)}/config"
 
     def root(self, device: str) -> str:
         """The levels that all topics of a device begin with."""
@@ -151,6 +161,24 @@ def gateway_availability(base: str) -> str:
     return f"{base}/{GATEWAY_LEVEL}/availability"
 
 
+def base_topic_fault(topic: str) -> str:
+    """Say what is wrong with the first levels of a gateway's topics; empty if nothing."""
+    wildcard = next((one for one in "+#" if one in topic), None)
+    if wildcard is not None:
+        return f"{topic!r} has the wildcard {wildcard!r}, which only filters may"
+    if not topic or "" in topic.split("/"):
+        return f"{topic!r} has an empty level; write it like 'home/structiot'"
+    if topic.startswith("$"):
+        return f"{topic!r} begins with '$', which belongs to the broker"
+    if not topic.isprintable():
+        is_control = any(ord(one) < 32 or ord(one) == 127 for one in topic)
+        what = "control character" if is_control else "character that cannot be shown"
+        return f"{topic!r} has a {what}"
+    if len(topic.encode()) > _MAX_BASE_BYTES:
+        return f"the topic is longer than {_MAX_BASE_BYTES} bytes"
+    return ""
+
+
 def identifier_of(system: str, id_: str) -> str:
     """Identify a device among all devices of all programs."""
     return f"structiot_{system}_{id_}"
@@ -163,6 +191,17 @@ def _object_id(identifier: str) -> str:
         return plain
     digest = sha256(identifier.encode(errors="surrogatepass")).hexdigest()
     return f"{plain}_{digest[:8]}"
+
+
+def is_object_id(text: str) -> bool:
+    """Tell whether a gateway of this program may have announced a device by that."""
+    return _OBJECT_ID.fullmatch(text) is not None
+
+
+def is_slug(text: str) -> bool:
+    """Tell whether it may be a device's level in topics."""
+    is_short = len(text) <= _LONGEST_NUMBERED
+    return is_short and text != GATEWAY_LEVEL and _SLUG.fullmatch(text) is not None
 
 
 def is_level(text: str) -> bool:

@@ -275,6 +275,7 @@ def test_the_fourth_character_of_a_serial_is_the_number_of_ports(serial, ports):
 
 def test_texts_lose_control_characters_and_half_characters():
     assert clean_text(" a\x00b\ud83d ") == "a b\ufffd"
+    assert clean_text("a\u202e\u200bb\u2066 \x9bc") == "a b   c"
     clean_text("\ud83d").encode("utf-8")
 
 

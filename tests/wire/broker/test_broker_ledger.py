@@ -54,7 +54,7 @@ def by_expiry(house: House) -> None:
 
 def by_number(house: House) -> None:
     for name in "abc":
-        house.client(name, 5, **lasting(5, 86_400)).lose()
+        house.subscriber("x", client_id=name, version=5, **lasting(5, 86_400)).lose()
     house.pass_time(1)
     for name in "abc":
         house.client(name, 5, clean_start=True).disconnect()

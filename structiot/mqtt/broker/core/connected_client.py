@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from structiot.mqtt.broker.core.ledger import Account
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.broker.core.work import Job
@@ -22,6 +23,7 @@ class ConnectedClient(ABC):
         peer: Address of the client, for the log.
         is_local: Whether the client is on this machine.
         session: The session, once the client was accepted.
+        account: Who pays for what it sends before that.
         keep_alive_s: Longest silence allowed, times one and a half; 0 for none.
         is_dirty: Whether the broker will call `flush`.
         is_bound: Whether what is in `protocol.kept` waits for the store.
@@ -39,6 +41,7 @@ class ConnectedClient(ABC):
     __slots__ = (
         "_answered_at",
         "_let_go_bytes",
+        "account",
         "calm_since",
         "is_behind",
         "is_bound",
@@ -62,6 +65,7 @@ class ConnectedClient(ABC):
         self.peer: str = peer
         self.is_local: bool = is_local
         self.session: Session | None = None
+        self.account: Account | None = None
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
         self.is_bound: bool = False

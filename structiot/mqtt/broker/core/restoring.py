@@ -41,6 +41,8 @@ def restore(
     than it had at its beginning, whatever the clocks say.
     """
     broker.clock.now = now
+    # Until their clients come again they count as those of one address.
+    restored = broker.ledger.account("")
     journal = BrokerJournal(broker.retained)
     sessions = {
         row.number: _session(broker, journal, row, offset_s)
@@ -75,10 +77,18 @@ def restore(
         properties = properties_from(item.properties)
         expires_at = end_of_life(item.expires_at_s, properties)
         broker.keep(
-            Retained(item.topic, item.payload, item.qos, properties, expires_at)
+            Retained(
+                item.topic,
+                item.payload,
+                item.qos,
+                properties,
+                expires_at,
+                account=restored,
+            )
         )
     broker.journal = journal
     for session in sessions.values():
+        session.account.left(session)
         # Its end counts from this start only, however many follow.
         journal.session(session)
         broker.ledger.settle(session)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.memory_accounting import (
     RETAINED_BYTES,
     delivery_bytes,
@@ -33,6 +33,8 @@ class Retained:
     expires_at: float | None
     # Its place in the order in which messages were retained.
     number: int = field(default=0, compare=False)
+    # Who pays for it; None for the broker.
+    account: Account | None = field(default=None, compare=False, repr=False)
 
     @property
     def delivery_bytes(self) -> int:
@@ -93,7 +95,7 @@ class RetainedStore:
             if level.below is not None:
                 todo += reversed(level.below.values())
 
-    def has_room_for(self, message: Message) -> bool:
+    def has_room_for(self, message: Message, account: Account | None) -> bool:
         """Tell whether a message can be kept, in the place of what its topic has."""
         old = self.get(message.topic)
         if old is None and self._count - self._own_count >= self._max_items:
@@ -101,7 +103,7 @@ class RetainedStore:
         item = Retained(message.topic, message.payload, 0, message.properties, None)
         growth = item.held_bytes - (0 if old is None else old.held_bytes)
         has_room = self.held_bytes + growth <= self._max_bytes
-        return has_room and (growth <= 0 or not self._ledger.is_full)
+        return has_room and (growth <= 0 or self._ledger.has_room_to_retain(account))
 
     def add(self, item: Retained) -> None:
         """Keep a message; its topic has none."""
@@ -116,11 +118,13 @@ class RetainedStore:
         level.item = item
         self._count += 1
         self._own_count += item.topic.startswith("$")
-        self._charge(item.held_bytes)
+        self._charge(item.held_bytes, item.account)
 
-    def _charge(self, size: int) -> None:
+    def _charge(self, size: int, account: Account | None) -> None:
         self.held_bytes += size
-        self._ledger.charge(size)
+        self._ledger.charge(size, account)
+        if account is not None:
+            account.retained_bytes += size
 
     def get(self, topic: str) -> Retained | None:
         """Give what a topic has."""
@@ -146,7 +150,7 @@ class RetainedStore:
             return False
         self._count -= 1
         self._own_count -= topic.startswith("$")
-        self._charge(-item.held_bytes)
+        self._charge(-item.held_bytes, item.account)
         for name, parent in zip(reversed(names), reversed(path[:-1]), strict=True):
             child = path.pop()
             if child.item is not None or child.below:

@@ -15,6 +15,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._count = 0
         self._waiting: dict[str, deque[anyio.Event]] = {}
+        self._first: deque[anyio.Event] = deque()
 
     def __len__(self) -> int:
         return self._count
@@ -30,11 +31,21 @@ class FairQueue:
         self._count += 1
         return turn
 
+    def add_again(self) -> anyio.Event:
+        """Wait for another turn, before all others: the one that came was of no use."""
+        turn = anyio.Event()
+        self._first.append(turn)
+        self._count += 1
+        return turn
+
     def remove(self, key: str, turn: anyio.Event) -> None:
         """Wait no more for a turn that has not come."""
+        self._count -= 1
+        if turn in self._first:
+            self._first.remove(turn)
+            return
         turns = self._waiting[key]
         turns.remove(turn)
-        self._count -= 1
         if not turns:
             del self._waiting[key]
 
@@ -44,8 +55,12 @@ class FairQueue:
         Returns:
             Whether there was one.
         """
-        if not self._waiting:
+        if not self._count:
             return False
+        if self._first:
+            self._count -= 1
+            self._first.popleft().set()
+            return True
         key = next(iter(self._waiting))
         turns = self._waiting.pop(key)
         self._count -= 1

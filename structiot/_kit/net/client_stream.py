@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.net.network import LOST
+from structiot._kit.net.network import LOST, network_of
 from structiot._kit.net.sockets import SocketStream
 from structiot.errors import StructiotError, UsageError
 
@@ -43,6 +43,7 @@ class ClientStream:
         stream: Through TLS and what it was upgraded to; for reading.
         endpoint: Where the client came in.
         host: Its address.
+        network: What that counts as where addresses have shares.
         out: What is to be written; the handler may put a buffer of its own here.
         kept: What will be added to it later; a goodbye waits for that, too.
         on_drained: Called when a task has written all there was.
@@ -59,6 +60,7 @@ class ClientStream:
         "endpoint",
         "host",
         "kept",
+        "network",
         "on_drained",
         "out",
         "stream",
@@ -70,6 +72,7 @@ class ClientStream:
         self.stream: ByteStream = stream
         self.endpoint: Endpoint = endpoint
         self.host: str = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
+        self.network: str = network_of(self.host)
         self.out: bytearray = bytearray()
         self.kept: bytearray = bytearray()
         self.on_drained: Callable[[], object] = _nothing
@@ -91,11 +94,8 @@ class ClientStream:
         try:
             with self._handling:
                 if endpoint.ssl_context is not None:
-                    self.stream = await TLSStream.wrap(
-                        self.stream,
-                        server_side=True,
-                        ssl_context=endpoint.ssl_context,
-                        standard_compatible=False,
+                    self.stream = await self._server.handshakes.wrap(
+                        self.stream, endpoint.ssl_context, self.network
                     )
                 if endpoint.upgrade is not None:
                     self.stream = await endpoint.upgrade(self.stream)
@@ -158,6 +158,9 @@ class ClientStream:
         would lose what it has not read yet.
         """
         unheard = 0
+        if isinstance(self.stream, TLSStream):
+            # It has no end of its own, and where the client is gone not even a version.
+            return
         try:
             await self.stream.send_eof()
             while unheard < UNHEARD_BYTES:
@@ -244,5 +247,7 @@ class ClientStream:
             self._drained.set()
 
     def _give_up(self, why: str) -> None:
-        self._server.log.warning("client %s is cut off: %s", self.host, why)
+        self._server.warnings.say(
+            f"client {self.host} is cut off: {why}", "clients were cut off"
+        )
         self.abort()

@@ -335,6 +335,7 @@ class ServerProtocol:
         """Let go of the session, which goes on without this connection, or has ended."""
         self._outgoing, self._received = Outgoing(PacketIds()), set()
         self._later = iter(())
+        self.decoder.forget_unfinished()
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from structiot._kit.net.network import network_of
 from structiot.mqtt.broker.core.ledger import Account
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
@@ -21,6 +22,7 @@ class ConnectedClient(ABC):
     Attributes:
         protocol: The machine without I/O.
         peer: Address of the client, for the log.
+        network: What that counts as where addresses take turns, or pay.
         is_local: Whether the client is on this machine.
         session: The session, once the client was accepted.
         account: Who pays for what it sends before that.
@@ -52,6 +54,7 @@ class ConnectedClient(ABC):
         "is_welcomed",
         "job",
         "keep_alive_s",
+        "network",
         "patience_s",
         "patient_until",
         "peer",
@@ -63,6 +66,7 @@ class ConnectedClient(ABC):
     def __init__(self, protocol: ServerProtocol, *, peer: str, is_local: bool) -> None:
         self.protocol: ServerProtocol = protocol
         self.peer: str = peer
+        self.network: str = network_of(peer)
         self.is_local: bool = is_local
         self.session: Session | None = None
         self.account: Account | None = None

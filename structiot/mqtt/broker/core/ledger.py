@@ -23,7 +23,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from structiot._kit.net.network import network_of
 from structiot.mqtt.broker.memory_accounting import (
     CONNECTION_BYTES,
     RECEIVED_ID_BYTES,
@@ -115,9 +114,8 @@ class Ledger:
         self._heaviest_account_bytes = 0
         self._heaviest_session_bytes = 0
 
-    def account(self, host: str) -> Account:
-        """Give the account of an address."""
-        name = network_of(host)
+    def account(self, name: str) -> Account:
+        """Give the account of an address, or of the network that it counts as."""
         account = self.accounts.get(name)
         if account is None:
             account = self.accounts[name] = Account(name)
@@ -164,7 +162,7 @@ class Ledger:
         if size:
             self.newcomers[client] = size
         if size != known:
-            account = client.account = client.account or self.account(client.peer)
+            account = client.account = client.account or self.account(client.network)
             account.unfinished_bytes += size - known
             self.unfinished_bytes += size - known
             self.charge(size - known, account)

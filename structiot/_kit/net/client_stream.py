@@ -47,6 +47,7 @@ class ClientStream:
         out: What is to be written; the handler may put a buffer of its own here.
         kept: What will be added to it later; a goodbye waits for that, too.
         on_drained: Called when a task has written all there was.
+        on_closed: Called when nothing can be written any more.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class ClientStream:
         "host",
         "kept",
         "network",
+        "on_closed",
         "on_drained",
         "out",
         "stream",
@@ -76,6 +78,7 @@ class ClientStream:
         self.out: bytearray = bytearray()
         self.kept: bytearray = bytearray()
         self.on_drained: Callable[[], object] = _nothing
+        self.on_closed: Callable[[], object] = _nothing
         self._server = server
         # Of a socket of our own; other streams are written by a task.
         self._send_now: Callable[[bytearray], int] | None = None
@@ -113,7 +116,8 @@ class ClientStream:
             log.exception("client %s is cut off", self.host)
         finally:
             self.abort()
-            self.on_drained = _nothing
+            self.on_closed()
+            self.on_drained = self.on_closed = _nothing
             await anyio.aclose_forcefully(self.stream)
 
     def identified(self) -> None:

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio.lowlevel
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
@@ -75,15 +76,21 @@ class _Steps(ByteStream):
             self._has_turn = False
             self._turns.end()
 
+    async def _pause(self) -> None:
+        if self._has_turn:
+            # It took long, perhaps: everybody else first.
+            await anyio.lowlevel.checkpoint()
+            self.end()
+
     async def receive(self, max_bytes: int = 65_536) -> bytes:
-        self.end()
+        await self._pause()
         data = await self._stream.receive(max_bytes)
         await self._turns.begin(self._network)
         self._has_turn = True
         return data
 
     async def send(self, item: bytes) -> None:
-        self.end()
+        await self._pause()
         await self._stream.send(item)
 
     async def send_eof(self) -> None:

@@ -110,6 +110,7 @@ class ClientConnection(ConnectedClient):
         self._early = b""
         stream.out = protocol.out
         stream.on_drained = self._drained
+        stream.on_closed = self._closed
         if context.store_writer is not None:
             stream.kept = protocol.kept = bytearray()
 
@@ -270,6 +271,10 @@ class ClientConnection(ConnectedClient):
         broker.clock.now = anyio.current_time()
         broker.drained(self)
         self._context.flush()
+
+    def _closed(self) -> None:
+        if (journal := self._context.broker.journal) is not None:
+            journal.gone(self)
 
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from structiot.mqtt.broker.core.sessions import Session, Subscription
 
 __all__ = ["Backlog", "Retained", "RetainedStore"]
+
+
+# Levels that who walks over many holds at a time.
+FEW = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,14 @@ class Retained:
 
 
 class _Level:
-    __slots__ = ("below", "item", "shown")
+    __slots__ = ("below", "item", "number", "shown")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        # Those that came later have a higher one, and stand behind.
+        self.number = number
         self.item: Retained | None = None
         self.below: dict[str, _Level] | None = None
-        # What a `+` matches of them, until they change; all that walk here share it.
+        # What a `+` matches of them, until they change; who walks here holds a few.
         self.shown: tuple[_Level, ...] | None = None
 
 
@@ -81,7 +88,8 @@ class RetainedStore:
         self._ledger = ledger
         self._count = 0
         self._own_count = 0
-        self._root = _Level()
+        self._levels = 0
+        self._root = _Level(0)
 
     def __len__(self) -> int:
         return self._count
@@ -112,7 +120,8 @@ class RetainedStore:
             if level.below is None:
                 level.below = {}
             if (below := level.below.get(name)) is None:
-                below = level.below[name] = _Level()
+                self._levels += 1
+                below = level.below[name] = _Level(self._levels)
                 level.shown = None
             level = below
         level.item = item
@@ -193,15 +202,30 @@ class RetainedStore:
         if name != "+":
             below = level.below.get(name)
             return iter(() if below is None else (below,))
-        if level.shown is None:
-            is_root = level is self._root
-            level.shown = tuple(
-                below
-                for name, below in level.below.items()
-                if not (is_root and name.startswith("$"))
-            )
-            self.steps += len(level.shown) // 8
-        return iter(level.shown)
+        return self._shown(level)
+
+    def _shown(self, level: _Level) -> Iterator[_Level]:
+        """Give what stands below, a few at a time, so that what goes is not held."""
+        last = 0
+        while level.below:
+            if level.shown is None:
+                if level is self._root:
+                    names = level.below.items()
+                    shown = (one for name, one in names if not name.startswith("$"))
+                    level.shown = tuple(shown)
+                else:
+                    level.shown = tuple(level.below.values())
+                self.steps += len(level.shown) // 8
+            at = bisect_right(level.shown, last, key=_number_of)
+            some = level.shown[at : at + FEW]
+            if not some:
+                return
+            last = some[-1].number
+            yield from some
+
+
+def _number_of(level: _Level) -> int:
+    return level.number
 
 
 class Backlog:

@@ -41,8 +41,6 @@ def restore(
     than it had at its beginning, whatever the clocks say.
     """
     broker.clock.now = now
-    # Until their clients come again they count as those of one address.
-    restored = broker.ledger.account("")
     journal = BrokerJournal(broker.retained)
     sessions = {
         row.number: _session(broker, journal, row, offset_s)
@@ -73,6 +71,22 @@ def restore(
         session = sessions.get(received.session)
         if session is not None:
             session.received.update((received.packet_id,))
+    _put_back_retained(broker, snapshot, end_of_life)
+    broker.journal = journal
+    for session in sessions.values():
+        session.account.left(session)
+        # Its end counts from this start only, however many follow.
+        journal.session(session)
+        broker.ledger.settle(session)
+        broker.look_at(session)
+    return journal
+
+
+def _put_back_retained(
+    broker: Broker, snapshot: Snapshot, end_of_life: _EndOfLife
+) -> None:
+    # Until clients come again all that they had counts as that of one address.
+    restored = broker.ledger.account("")
     for item in snapshot.retained:
         properties = properties_from(item.properties)
         expires_at = end_of_life(item.expires_at_s, properties)
@@ -86,14 +100,6 @@ def restore(
                 account=restored,
             )
         )
-    broker.journal = journal
-    for session in sessions.values():
-        session.account.left(session)
-        # Its end counts from this start only, however many follow.
-        journal.session(session)
-        broker.ledger.settle(session)
-        broker.look_at(session)
-    return journal
 
 
 def _session(

@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
-from structiot._kit.net.network import LOST, reason_of
+from structiot._kit.net.network import LOST, network_of, reason_of
 from structiot._kit.net.sockets import SocketStream
 from structiot._kit.text import error_text
 from structiot.errors import LinkLost, StructiotError, UsageError
@@ -46,9 +46,11 @@ class ClientStream:
         stream: Through TLS and what it was upgraded to; for reading.
         endpoint: Where the client came in.
         host: Its address.
+        network: What that counts as where addresses have shares.
         out: What is to be written; the handler may put a buffer of its own here.
         kept: What will be added to it later; a goodbye waits for that, too.
         on_drained: Called when a task has written all there was.
+        on_closed: Called when nothing can be written any more.
     """
 
     __slots__ = (
@@ -62,6 +64,8 @@ class ClientStream:
         "endpoint",
         "host",
         "kept",
+        "network",
+        "on_closed",
         "on_drained",
         "out",
         "stream",
@@ -73,9 +77,11 @@ class ClientStream:
         self.stream: ByteStream = stream
         self.endpoint: Endpoint = endpoint
         self.host: str = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
+        self.network: str = network_of(self.host)
         self.out: bytearray = bytearray()
         self.kept: bytearray = bytearray()
         self.on_drained: Callable[[], object] = _nothing
+        self.on_closed: Callable[[], object] = _nothing
         self._server = server
         # Of a socket of our own; other streams are written by a task.
         self._send_now: Callable[[bytearray], int] | None = None
@@ -113,16 +119,14 @@ class ClientStream:
             log.exception("client %s is cut off", self.host)
         finally:
             self.abort()
-            self.on_drained = _nothing
+            self.on_closed()
+            self.on_drained = self.on_closed = _nothing
             await anyio.aclose_forcefully(self.stream)
 
     async def _encrypted(self, context: ssl.SSLContext) -> ByteStream:
         try:
-            return await TLSStream.wrap(
-                self.stream,
-                server_side=True,
-                ssl_context=context,
-                standard_compatible=False,
+            return await self._server.handshakes.wrap(
+                self.stream, context, self.network
             )
         except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise LinkLost(
@@ -172,6 +176,9 @@ class ClientStream:
         would lose what it has not read yet.
         """
         unheard = 0
+        if isinstance(self.stream, TLSStream):
+            # It has no end of its own, and where the client is gone not even a version.
+            return
         try:
             await self.stream.send_eof()
             while unheard < UNHEARD_BYTES:
@@ -258,5 +265,7 @@ class ClientStream:
             self._drained.set()
 
     def _give_up(self, why: str) -> None:
-        self._server.log.warning("client %s is cut off: %s", self.host, why)
+        self._server.warnings.say(
+            f"client {self.host} is cut off: {why}", "clients were cut off"
+        )
         self.abort()

@@ -44,6 +44,7 @@ __all__ = [
     "UdpSocket",
     "check_port",
     "is_loopback",
+    "network_of",
     "place",
     "reason_of",
 ]
@@ -383,3 +384,16 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return address.is_loopback if mapped is None else mapped.is_loopback
+
+
+def network_of(host: str) -> str:
+    """Give what an address counts as: itself, or the /64 of which a house has all."""
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    if address.is_loopback:
+        return host
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

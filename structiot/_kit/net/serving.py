@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import ssl
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.client_stream import ClientStream
+from structiot._kit.net.counted_warnings import CountedWarnings
+from structiot._kit.net.handshakes import Handshakes
 from structiot._kit.net.network import Address, Network, TcpListener
 from structiot._kit.net.room import Room
 
@@ -32,8 +35,6 @@ __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_c
 
 # How long all clients together have for their last words when the server ends.
 GOODBYE_S = 1.5
-# After the first that is turned away, the others are counted for so long.
-TURNED_AWAY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +61,10 @@ class ServingLimits:
     Attributes:
         clients: Connections at once; who comes then is turned away, a moment later, for
             others may just be leaving.
-        per_address: Connections of one address.
+        per_address: Connections of one address (of IPv6, of one /64).
+        spare: The last so many places are for addresses that have fewer than that.
         unidentified: Connections that have not been called `identified` yet, of which
-            the oldest yields to a newcomer; None for any number, and none yields.
+            the oldest of who has most yields to a newcomer; None for any number, and none yields.
         first_words_s: Longest time until `identified`, TLS included.
         waiting_bytes: What may wait for one client; with more to write it is ended.
         stall_s: How long a client may take nothing before it is ended.
@@ -70,6 +72,7 @@ class ServingLimits:
 
     clients: int
     per_address: int = sys.maxsize
+    spare: int = 0
     unidentified: int | None = None
     first_words_s: float = 10.0
     waiting_bytes: int = sys.maxsize
@@ -86,6 +89,8 @@ class ClientServer:
         limits: What clients may have.
         log: Where their trouble is told.
         tasks: For what runs beside a handler.
+        warnings: What it is told of often.
+        handshakes: Of those that speak TLS, in turn.
     """
 
     def __init__(
@@ -101,9 +106,10 @@ class ClientServer:
         self.limits = limits
         self.log = log
         self.tasks = tasks
+        self.warnings: CountedWarnings = CountedWarnings(log, tasks)
+        self.handshakes: Handshakes = Handshakes()
         self._handler = handler
         self._by_address: dict[str, int] = {}
-        self._turned_away: int | None = None
         self._room = Room()
         self._is_open = True
         self._is_empty = anyio.Event()
@@ -120,78 +126,59 @@ class ClientServer:
     async def serve(self, endpoint: Endpoint, stream: ByteStream) -> None:
         """Serve one client; raises nothing that it is to blame for."""
         client = ClientStream(self, endpoint, stream)
-        host, by_address = client.host, self._by_address
-        await self._room.soon(lambda: not self._refusal(host))
-        if why := self._refusal(host):
-            self._turn_away(why)
+        network, by_address = client.network, self._by_address
+        await self._room.soon(lambda: not self._refusal(client))
+        if why := self._refusal(client):
+            if self._is_open:
+                self.warnings.say(why, "connections were turned away")
             await anyio.aclose_forcefully(stream)
             return
         self._make_room()
         self.clients += 1
-        by_address[host] = by_address.get(host, 0) + 1
+        by_address[network] = by_address.get(network, 0) + 1
         self.unidentified[client] = None
         try:
             await client.run(self._handler)
         finally:
             self.clients -= 1
-            by_address[host] -= 1
-            if not by_address[host]:
-                del by_address[host]
+            by_address[network] -= 1
+            if not by_address[network]:
+                del by_address[network]
             self.unidentified.pop(client, None)
             self._room.left()
             if not self.clients:
                 self._is_empty.set()
 
-    def _refusal(self, host: str) -> str:
+    def _refusal(self, client: ClientStream) -> str:
         """Say why there is no room for another client; nothing where there is."""
-        limits = self.limits
+        limits, host = self.limits, client.host
         if not self._is_open:
             return "the server ends"
-        if self._by_address.get(host, 0) >= limits.per_address:
-            return f"{host} has {limits.per_address} connections: no more"
+        count = self._by_address.get(client.network, 0)
+        free = limits.clients - self.clients
+        has_share = count >= limits.spare > 0 and free <= limits.spare
+        if count >= limits.per_address or has_share:
+            return f"{host} has {count} connections: no more"
         can_yield = limits.unidentified is not None and bool(self.unidentified)
         if self.clients >= limits.clients and not can_yield:
             return f"{limits.clients} clients are connected, {host} is turned away"
         return ""
 
     def _make_room(self) -> None:
-        """Have the oldest who has not said who it is yield, if there are too many."""
+        """Have one who has not said who it is yield, if there are too many.
+
+        It is the oldest of the address that has most of them.
+        """
         limits, unidentified = self.limits, self.unidentified
         if limits.unidentified is None or not unidentified:
             return
         is_full = self.clients >= limits.clients
         if is_full or len(unidentified) >= limits.unidentified:
-            oldest = next(iter(unidentified))
+            most, _ = Counter(one.network for one in unidentified).most_common(1)[0]
+            oldest = next(one for one in unidentified if one.network == most)
             del unidentified[oldest]
             self.log.info("client %s yields to a newcomer", oldest.host)
             oldest.abort()
-
-    def _turn_away(self, why: str) -> None:
-        if not self._is_open:
-            return
-        if self._turned_away is None:
-            self._turned_away = 0
-            self.log.warning("%s", why)
-            self.tasks.start_soon(self._count_turned_away)
-        else:
-            self._turned_away += 1
-
-    async def _count_turned_away(self) -> None:
-        """Say how many more were turned away, until nobody is."""
-        more: int | None = None
-        try:
-            while more != 0:
-                await anyio.sleep(TURNED_AWAY_S)
-                more = self._say_turned_away()
-        finally:
-            self._say_turned_away()
-            self._turned_away = None
-
-    def _say_turned_away(self) -> int:
-        more, self._turned_away = self._turned_away or 0, 0
-        if more:
-            self.log.warning("%d more connections were turned away", more)
-        return more
 
     async def shut_down(self, say_goodbye: Callable[[], None]) -> None:
         """Have all clients told, and wait a little for them to hear; shielded."""

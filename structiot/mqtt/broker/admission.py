@@ -83,10 +83,10 @@ class Admission:
             is_welcome = not self._authenticators and client.is_local
             return None if is_welcome else ReasonCode.NOT_AUTHORIZED
         logins, password = self._logins, connect.password or b""
-        if not logins.has_room(client.peer):
+        if not logins.has_room(client.network):
             return ReasonCode.SERVER_BUSY
         is_right = await client.while_there(
-            partial(logins.check, client.peer, connect.username, password)
+            partial(logins.check, client.network, connect.username, password)
         )
         return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
 

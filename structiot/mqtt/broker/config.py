@@ -24,7 +24,7 @@ class BrokerLimits:
         UsageError: A limit of another class, such as a number as text.
 
     Attributes:
-        connections: Clients at once.
+        connections: Clients at once; the last 32nd is for addresses that have fewer.
         connect_s: Longest time from the connection to a whole CONNECT, and from there
             to the end of an enhanced authentication.
         keep_alive_max_s: Longest keep-alive granted; a longer one is lowered in 5.0.
@@ -44,7 +44,8 @@ class BrokerLimits:
         retained: Retained messages in all.
         retained_bytes: What they may weigh: payloads, properties, and topics as above;
             one that does not fit is refused (0x97).
-        sessions: Sessions kept without a connection.
+        sessions: Sessions kept without a connection; of more those of the address that
+            has most end, and those in which there is nothing before all others.
         session_expiry_max_s: Longest time a session is kept.
         inflight: Deliveries of QoS 1 and 2 under way to one client.
         queued: Deliveries of QoS 1 and 2 that wait for one client.
@@ -52,9 +53,9 @@ class BrokerLimits:
             topics and properties, and 500 bytes for each.
         all_bytes: What all that clients make the broker hold may weigh: connections,
             sessions, what is above, and what is not yet written. Beyond three quarters
-            only a client that holds less than 64 kB gets more, beyond seven eighths of
-            the sessions that are away those that hold most end, and then nobody gets
-            more.
+            only a client that holds less than 64 kB, or less than half of what the
+            heaviest holds, gets more; beyond seven eighths the heaviest sessions of the
+            address that holds most end, connected or not; and then nobody gets more.
         queue_policy: Which message of a full queue is dropped.
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.

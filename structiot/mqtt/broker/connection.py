@@ -39,6 +39,10 @@ READ_BYTES = 65_536
 LIGHT_BYTES = 1024
 # What is decoded in one go.
 SLICE_BYTES = 16_384
+# A packet that was decoded and waits, beside its content.
+PACKET_BYTES = 130
+# A text may be so many times as long in memory.
+WIDEST = 4
 # Of a publisher that sends much at a time something is heard after so much work.
 WORK_PER_FLUSH = 20 * PORTION
 
@@ -106,6 +110,7 @@ class ClientConnection(ConnectedClient):
         self._early = b""
         stream.out = protocol.out
         stream.on_drained = self._drained
+        stream.on_closed = self._closed
         if context.store_writer is not None:
             stream.kept = protocol.kept = bytearray()
 
@@ -116,7 +121,7 @@ class ClientConnection(ConnectedClient):
         work, turns, now = broker.work, context.turns, anyio.current_time
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
-        slow_clients = broker.slow_consumers.clients
+        slow_consumers = broker.slow_consumers
         self.calm_since: float = anyio.current_time()
         try:
             while True:
@@ -125,6 +130,7 @@ class ClientConnection(ConnectedClient):
                 except LOST:
                     return
                 self.is_held_up: bool = True
+                asked = slow_consumers.asked
                 size = len(data) + len(decoder.unfinished)
                 connect = None
                 if size <= LIGHT_BYTES:
@@ -134,7 +140,7 @@ class ClientConnection(ConnectedClient):
                 elif turns.has_room(size):
                     connect, data = self._take_portion(data, work.done + PORTION)
                 if data or self.is_behind or connect is not None:
-                    self._charge(size)
+                    self._charge(size if connect is None else size * WIDEST)
                     await self._take_in_turn(data, connect)
                     self._charge(0)
                 context.flush()
@@ -142,7 +148,7 @@ class ClientConnection(ConnectedClient):
                     return
                 if work.done >= turns.ends_at:
                     await turns.end()
-                if slow_clients:
+                if asked != slow_consumers.asked:
                     await context.be_patient()
                 if store_writer is not None or len(protocol.out) > most_unwritten:
                     await self._hold_up()
@@ -161,10 +167,13 @@ class ClientConnection(ConnectedClient):
             await self._stream.progress()
 
     def _charge(self, size: int) -> None:
-        """Have the ledger know what waits for its turn."""
-        self.undealt_bytes: int = size
+        """Have the ledger know what waits for its turn, and what of it was decoded."""
+        broker, decoded = self._context.broker, self.protocol.decoded
+        self.undealt_bytes: int = size + (decoded * PACKET_BYTES if size else 0)
         if self.session is not None:
-            self._context.broker.ledger.settle(self.session)
+            broker.ledger.settle(self.session)
+        elif self.protocol.state is not ServerState.CLOSING:
+            broker.settle_newcomer(self)
 
     async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
         """Deal with what is left: a portion whenever it is this client's turn."""
@@ -178,8 +187,9 @@ class ClientConnection(ConnectedClient):
             is_over = protocol.state is ServerState.CLOSING
             if is_over or not (data or self.is_behind):
                 return
-            await context.turns.wait()
+            await context.turns.wait(self.network)
             connect, data = self._take_portion(data, work.done + PORTION)
+            self._charge(len(data) + SLICE_BYTES if self.is_behind else len(data))
             if work.done - begun >= WORK_PER_FLUSH:
                 begun = work.done
                 context.flush()
@@ -210,6 +220,7 @@ class ClientConnection(ConnectedClient):
             try:
                 while len(self._early) < READ_BYTES:
                     self._early += await self._stream.stream.receive(READ_BYTES)
+                    self._charge(self.undealt_bytes + len(self._early))
             except LOST:
                 waiting.cancel_scope.cancel()
 
@@ -260,6 +271,10 @@ class ClientConnection(ConnectedClient):
         broker.clock.now = anyio.current_time()
         broker.drained(self)
         self._context.flush()
+
+    def _closed(self) -> None:
+        if (journal := self._context.broker.journal) is not None:
+            journal.gone(self)
 
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 
 import anyio
 
+from structiot._kit.flow.fair_queue import FairQueue
 from structiot.mqtt.broker.passwords import Passwords
 
 __all__ = ["Logins"]
@@ -38,13 +38,12 @@ class Logins:
         self._most_of_address = max(1, most_waiting // 4)
         self._limiter = anyio.CapacityLimiter(AT_ONCE)
         self._running = 0
-        self._count = 0
-        self._waiting: dict[str, deque[anyio.Event]] = {}
+        self._waiting = FairQueue()
         self._refused = 0
 
     def __len__(self) -> int:
         """How many wait."""
-        return self._count
+        return len(self._waiting)
 
     async def check(self, host: str, name: str, password: bytes) -> bool:
         """Tell whether a password is right; who is cancelled meanwhile waits no more.
@@ -68,51 +67,34 @@ class Logins:
         if self._running < AT_ONCE:
             self._running += 1
             return
-        turn = anyio.Event()
-        self._waiting.setdefault(host, deque()).append(turn)
-        self._count += 1
+        turn = self._waiting.add(host)
         try:
             await turn.wait()
         except BaseException:
             if turn.is_set():
                 self._pass_on()
             else:
-                self._remove(host, turn)
+                self._waiting.remove(host, turn)
             raise
 
     def has_room(self, host: str) -> bool:
         """Tell whether another login of an address may wait; say it if not."""
-        of_address = self._waiting.get(host, ())
-        if self._count < self._most and len(of_address) < self._most_of_address:
+        of_address = self._waiting.waiting_for(host)
+        if len(self._waiting) < self._most and of_address < self._most_of_address:
             return True
         if not self._refused:
             _log.warning(
                 "%d logins wait, those of %s are turned away until there are fewer",
-                self._count,
+                len(self._waiting),
                 host,
             )
         self._refused += 1
         return False
 
-    def _remove(self, host: str, turn: anyio.Event) -> None:
-        turns = self._waiting[host]
-        turns.remove(turn)
-        self._count -= 1
-        if not turns:
-            del self._waiting[host]
-
     def _pass_on(self) -> None:
-        """Let the next one have the turn, of the address that has waited longest for one."""
-        if not self._waiting:
-            self._running -= 1
-            if self._refused:
-                _log.warning("%d logins were turned away", self._refused)
-                self._refused = 0
+        if self._waiting.pass_on():
             return
-        host = next(iter(self._waiting))
-        turns = self._waiting.pop(host)
-        turn = turns.popleft()
-        self._count -= 1
-        if turns:
-            self._waiting[host] = turns
-        turn.set()
+        self._running -= 1
+        if self._refused:
+            _log.warning("%d logins were turned away", self._refused)
+            self._refused = 0

@@ -47,7 +47,9 @@ CONNECTION_BYTES = 10_000
 
 def topic_bytes(topic: str) -> int:
     """Count what a topic costs that stands in a tree."""
-    return getsizeof(topic) + LEVEL_BYTES * (topic.count("/") + 1)
+    size, levels = getsizeof(topic), topic.count("/") + 1
+    # The tree has the text of each level, too; of one alone it is the same.
+    return (size if levels == 1 else 2 * size) + LEVEL_BYTES * levels
 
 
 def subscription_bytes(topic_filter: str) -> int:

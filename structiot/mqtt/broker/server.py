@@ -44,6 +44,8 @@ _VERSION = f"structiot {version_of('structiot')}"
 LARGEST_PAYLOAD_BYTES = 268_369_000
 _CODEC = NoopCodec()
 
+# One of so many connections is kept for addresses that have few.
+SPARE = 32
 # What is still done at the end, of what had been left to do.
 LAST_PORTION = 500_000
 
@@ -271,6 +273,8 @@ async def open_broker(
                 lambda stream: ClientConnection(stream, context).run(),
                 limits=ServingLimits(
                     clients=core.limits.connections,
+                    spare=core.limits.connections // SPARE,
+                    unidentified=core.limits.connections,
                     first_words_s=core.limits.connect_s,
                     stall_s=core.limits.stall_s,
                 ),

@@ -1,23 +1,21 @@
 """Clients that have sent much take turns, and let those who have sent little go first.
 
+The addresses take turns, and of each its clients: who has many connections has no more.
+
 All of them may work until a portion is used up, whoever uses it. Then the gate is shut
 for a moment: everybody who is ready runs once, and who comes with much has to wait
-outside, in the order of coming. Nobody else is told that there is a gate.
+outside. Nobody else is told that there is a gate.
 """
 
 from __future__ import annotations
 
-from collections import deque
-
-import anyio
 import anyio.lowlevel
 
+from structiot._kit.flow.fair_queue import FairQueue
 from structiot.mqtt.broker.core.work import PORTION, Work
 
 __all__ = ["Turns"]
 
-# Let in when the gate is opened, each with another behind it.
-AT_ONCE = 8
 SMALL_BYTES = 8192
 
 
@@ -36,7 +34,8 @@ class Turns:
         self.is_shut: bool = False
         self._work = work
         self.ends_at: int = work.done + PORTION
-        self._waiting: deque[anyio.Event] = deque()
+        self._waiting = FairQueue()
+        self._is_called = False
 
     def has_room(self, size: int) -> bool:
         """Tell whether who has sent so many bytes may go on at once.
@@ -48,28 +47,28 @@ class Turns:
             return False
         return not self._waiting or size <= SMALL_BYTES
 
-    async def wait(self) -> None:
-        """Wait for a turn."""
+    async def wait(self, network: str) -> None:
+        """Wait for a turn of an address."""
         if not self.is_shut and not self._waiting:
             return
-        turn = anyio.Event()
-        self._waiting.append(turn)
+        turn = self._waiting.add(network)
         while True:
             try:
                 await turn.wait()
             except BaseException:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
+                if turn.is_set():
+                    self._is_called = False
+                    self._call()
                 else:
-                    self._let_in(1)
+                    self._waiting.remove(network, turn)
                 raise
+            self._is_called = False
             if not self.is_shut:
                 # If this one leaves something of the portion, it is the next one's.
-                self._let_in(1)
+                self._call()
                 return
             # Others were quicker; this one stays the next.
-            turn = anyio.Event()
-            self._waiting.appendleft(turn)
+            turn = self._waiting.add_again()
 
     async def end(self) -> None:
         """After a turn: let everybody else run for a moment if the portion is used up."""
@@ -81,8 +80,9 @@ class Turns:
         finally:
             self.is_shut = False
             self.ends_at = self._work.done + PORTION
-            self._let_in(AT_ONCE)
+            self._call()
 
-    def _let_in(self, count: int) -> None:
-        for _ in range(min(count, len(self._waiting))):
-            self._waiting.popleft().set()
+    def _call(self) -> None:
+        """Let the next one in, unless one is on its way."""
+        if not self._is_called:
+            self._is_called = self._waiting.pass_on()

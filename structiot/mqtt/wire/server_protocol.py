@@ -236,10 +236,9 @@ class ServerProtocol:
             except ProtocolViolation as exc:
                 self._fault(str(exc), exc.code or ReasonCode.PROTOCOL_ERROR)
                 return False
-        received = self._received
         if not message.flags & QOS_2:
             return True
-        if message.packet_id in received:
+        if message.packet_id in (received := self._received):
             self.kept += pubrec_bytes(message.packet_id)
             return False
         if self.version >= 5 and len(received) >= self._receive_maximum:
@@ -299,10 +298,10 @@ class ServerProtocol:
         return None if connect is None else connect.properties.authentication_method
 
     def _is_of_method(self, packet: Auth) -> bool:
-        is_ours = packet.properties.authentication_method == self._method is not None
-        if not is_ours:
-            self._fault("AUTH of another method than CONNECT's")
-        return is_ours
+        if packet.properties.authentication_method == self._method is not None:
+            return True
+        self._fault("AUTH of another method than CONNECT's")
+        return False
 
     def accept(
         self,
@@ -335,6 +334,7 @@ class ServerProtocol:
         """Let go of the session, which goes on without this connection, or has ended."""
         self._outgoing, self._received = Outgoing(PacketIds()), set()
         self._later = iter(())
+        self.decoder.forget_unfinished()
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sqlite3
@@ -15,6 +16,7 @@ import anyio
 import pytest
 
 from structiot.errors import ConfigError
+from structiot.mqtt.broker.connection import ClientConnection
 from structiot.mqtt.broker.core.records import Batch
 from structiot.mqtt.broker.store import BrokerStore
 from structiot.mqtt.wire.codec import encode
@@ -315,3 +317,26 @@ async def test_b30_another_process_cannot_have_it_even_after_a_failed_attempt_he
 def test_b30_a_path_that_cannot_be_is_a_config_error():
     with pytest.raises(ConfigError, match="cannot open the store"):
         BrokerStore("a\0b")
+
+
+async def test_b28_on_a_full_disk_clients_that_have_gone_are_gone(
+    file: Path, disk: Disk
+):
+    async with broker_place(store=file) as place:
+        lasting_one = await place.client("c", 4, **lasting(4))
+        disk.is_full = True
+        await lasting_one.stream.aclose()
+        connect = encode(Connect(client_id="c", clean_start=False), 4)
+        for _ in range(30):
+            stream = await place.stream()
+            await stream.send(connect)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+        await anyio.sleep(5)
+        gc.collect()
+        journal = place.server.core.journal
+        assert journal is not None
+        assert len(journal.bound) <= 1
+        # Those that the batch waits for that is being written.
+        kept = [one for one in gc.get_objects() if type(one) is ClientConnection]
+        assert len(kept) < 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anyio
 import anyio.lowlevel
 
@@ -16,7 +18,7 @@ async def test_many_with_much_to_do_take_turns_and_who_has_little_goes_between()
 
     async def busy(number: int) -> None:
         for _ in range(3):
-            await turns.wait()
+            await turns.wait("a")
             events.append(f"busy{number}")
             work.done += PORTION
             await turns.end()
@@ -42,7 +44,7 @@ async def test_who_is_cancelled_at_the_gate_leaves_it_to_the_next():
     done: list[int] = []
 
     async def busy(number: int) -> None:
-        await turns.wait()
+        await turns.wait("a")
         work.done += PORTION
         await turns.end()
         done.append(number)
@@ -71,3 +73,25 @@ async def test_a_few_kb_need_not_queue_while_the_portion_lasts():
     assert not turns.has_room(1)
     await turns.end()
     assert turns.has_room(1 << 20)
+
+
+async def test_who_has_many_connections_has_no_more_turns_than_who_has_one():
+    work = Work()
+    turns = Turns(work)
+    order: list[str] = []
+
+    async def busy(host: str, times: int) -> None:
+        for _ in range(times):
+            await turns.wait(host)
+            order.append(host)
+            work.done += PORTION
+            await turns.end()
+
+    async with anyio.create_task_group() as tg:
+        for _ in range(200):
+            tg.start_soon(busy, "many", 2)
+        tg.start_soon(busy, "one", 5)
+    places = [place for place, host in enumerate(order) if host == "one"]
+    assert len(order) == 405
+    # Those of both addresses that have come before there was a queue go first.
+    assert max(after - before for before, after in pairwise(places)) <= 4

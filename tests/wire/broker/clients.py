@@ -43,13 +43,18 @@ def lasting(version: int, expiry_s: int = 60) -> dict[str, Any]:
 
 
 class House:
-    """One broker and its clock."""
+    """One broker and its clock.
+
+    Attributes:
+        host: Where those come from that connect now.
+    """
 
     def __init__(
         self, *permissions: Permission, core: Broker | None = None, **limits: Any
     ) -> None:
         self.core = core or Broker(BrokerLimits(**limits), Permissions(permissions))
         self.now = 1000.0
+        self.host = "client"
         self._made_up = 0
 
     def made_up_id(self) -> str:
@@ -131,7 +136,7 @@ class ScriptedClient(ConnectedClient):
                 filters=limits.packet_filters, properties=limits.packet_properties
             ),
         )
-        super().__init__(protocol, peer="client", is_local=True)
+        super().__init__(protocol, peer=house.host, is_local=True)
         self.house = house
         self.version = version
         self.decoder = Decoder(role="client", version=version)

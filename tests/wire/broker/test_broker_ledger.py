@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from structiot.mqtt.broker.core import matching
+from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.retained import Retained, RetainedStore, _Level
 from structiot.mqtt.broker.core.sessions import Delivery, Session, Subscription
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Message, Pubrec, Will
@@ -54,7 +57,7 @@ def by_expiry(house: House) -> None:
 
 def by_number(house: House) -> None:
     for name in "abc":
-        house.client(name, 5, **lasting(5, 86_400)).lose()
+        house.subscriber("x", client_id=name, version=5, **lasting(5, 86_400)).lose()
     house.pass_time(1)
     for name in "abc":
         house.client(name, 5, clean_start=True).disconnect()
@@ -206,6 +209,12 @@ def wills(house: House, client: ScriptedClient) -> None:
         house.client(f"w{number}", 5, will=will, **lasting(5, 100)).lose()
 
 
+def wide_names(house: House, client: ScriptedClient) -> None:
+    for number in range(20):
+        name = f"{number}🙂" + "x" * 9000
+        house.client(name, 5, username=name + "u", **lasting(5, 100)).lose()
+
+
 GUESTS: list[ScriptedClient] = []
 
 
@@ -236,6 +245,9 @@ PAIRS = {"user_properties": tuple((str(one), "x" * 30) for one in range(50))}
         pytest.param(filters(lambda n: f"{n}/{n}/{n}"), id="filters"),
         pytest.param(filters(lambda n: f"{n}" + "/" * 60), id="deep filters"),
         pytest.param(filters(lambda n: f"{n}" + "ж" * 900 + "🙂"), id="wide filters"),
+        pytest.param(
+            filters(lambda n: f"a/{n}🙂" + "x" * 900), id="wide filters below"
+        ),
         pytest.param(filters(lambda n: f"$share/g{n}/{n}"), id="shared filters"),
         pytest.param(queued(), id="messages"),
         pytest.param(queued(size=5000), id="large messages"),
@@ -251,9 +263,13 @@ PAIRS = {"user_properties": tuple((str(one), "x" * 30) for one in range(50))}
         aliases,
         remembered,
         wills,
+        wide_names,
         chatty_connects,
         pytest.param(retained(str), id="retained"),
         pytest.param(retained(lambda n: f"{n}/{n}/{n}"), id="retained below"),
+        pytest.param(
+            retained(lambda n: f"a/{n}🙂" + "x" * 900), id="retained with wide names"
+        ),
         pytest.param(retained(str, properties=PAIRS), id="retained properties"),
         pytest.param(
             retained(str, properties={"message_expiry_s": 99}), id="retained for a time"
@@ -296,3 +312,57 @@ def test_b28_a_packet_that_has_come_to_its_end_is_credited_at_once(version: int)
     assert house.core.ledger.held_bytes == before
     client.send_bytes(packet)
     assert house.core.ledger.held_bytes == before
+
+
+def test_b28_what_matches_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(matching, "MAX_CACHED_TARGETS", 10_000)
+    house = House()
+    for number in range(2):
+        house.client(f"s{number}").subscribe(*map(overlapping, range(256)))
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            house.publish("x/" * 8 + str(number))
+        gc.collect()
+        allocated, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert allocated < 3_000_000
+
+
+def overlapping(number: int) -> str:
+    return "/".join("+" if number >> bit & 1 else "x" for bit in range(8)) + "/#"
+
+
+def test_b28_who_walks_over_retained_messages_does_not_hold_those_that_are_gone():
+    store = RetainedStore(max_items=9999, max_bytes=1 << 30, ledger=Ledger(1 << 30))
+    walks = []
+    for number in range(4):
+        for name in range(3000):
+            store.add(Retained(f"{number}/{name}", b"x", 0, None, None))
+        walk = store.walk("+/+")
+        while next(walk) is None:
+            pass
+        walks.append(walk)
+        for name in range(3000):
+            store.remove(f"{number}/{name}")
+    assert living(_Level) < 4 * 300
+
+
+def test_b10_a_walk_gives_what_is_there_when_it_comes_by_and_nothing_twice():
+    store = RetainedStore(max_items=9999, max_bytes=1 << 30, ledger=Ledger(1 << 30))
+    for number in range(1000):
+        store.add(Retained(f"a/{number}", b"x", 0, None, None))
+    given: list[str] = []
+    for item in store.walk("a/+"):
+        if item is None:
+            continue
+        given.append(item.topic)
+        if len(given) == 100:
+            for number in range(0, 1000, 2):
+                store.remove(f"a/{number}")
+            store.add(Retained("a/new", b"x", 0, None, None))
+    assert len(set(given)) == len(given)
+    assert {f"a/{number}" for number in range(1, 1000, 2)} <= set(given)
+    # A few were at hand already.
+    assert sum(int(name[2:]) % 2 == 0 for name in given if name != "a/new") < 200

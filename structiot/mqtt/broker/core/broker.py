@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
+from structiot.mqtt.broker.core.delivering import NO_ROOM
 from structiot.mqtt.broker.core.joining import Joining
 from structiot.mqtt.broker.core.ledger import LITTLE_BYTES
 from structiot.mqtt.broker.core.sessions import Session
@@ -102,7 +103,9 @@ class Broker(Joining):
     def _conclude(self, client: ConnectedClient, session: Session | None) -> None:
         """Do after a read what most reads do not need."""
         protocol = client.protocol
-        if session is not None and self.ledger.is_crowded:
+        if session is None:
+            self.settle_newcomer(client)
+        elif self.ledger.is_crowded:
             self._bound_client(client, session)
         if protocol.violation is not None and not client.is_behind:
             protocol.end_if_violated()
@@ -146,7 +149,7 @@ class Broker(Joining):
         if number is None:
             number = whole(self.distributing(message))
         self.bound_sessions()
-        return number
+        return max(0, number)
 
     @property
     def lost(self) -> int:
@@ -211,7 +214,7 @@ class Broker(Joining):
             number = found
         if message.flags & 6:
             if reason is None:
-                reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
+                reason = SUCCESS if number > 0 else _reason_of(message, number)
             client.protocol.acknowledge(message, reason)
 
     def _publishing(
@@ -220,8 +223,7 @@ class Broker(Joining):
         """Distribute a message in portions, then acknowledge it."""
         number = yield from self.distributing(message, origin=session)
         if message.flags & 6:
-            reason = SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS
-            client.protocol.acknowledge(message, reason)
+            client.protocol.acknowledge(message, _reason_of(message, number))
             self.wake(client)
 
     def _has_room_for(
@@ -243,7 +245,7 @@ class Broker(Joining):
             return False
         # Who cannot be told has the message delivered at least, and nothing retained.
         must_keep = message.flags & RETAIN and message.payload and is_told
-        return not must_keep or self.can_retain(message)
+        return not must_keep or self.can_retain(message, session.account)
 
     def _take_disconnect(
         self, client: ConnectedClient, session: Session, packet: Disconnect
@@ -254,3 +256,11 @@ class Broker(Joining):
         if packet.reason == ReasonCode.NORMAL_DISCONNECTION:
             session.take_will(None)
         self.left(client, self.clock.now)
+
+
+def _reason_of(message: Message, number: int) -> ReasonCode:
+    """Tell a publisher what has become of a message, by whom it was given to."""
+    if number == NO_ROOM:
+        # Who subscribes to what was retained has it.
+        return SUCCESS if message.flags & RETAIN else ReasonCode.QUOTA_EXCEEDED
+    return SUCCESS if number else ReasonCode.NO_MATCHING_SUBSCRIBERS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from structiot._kit.net.network import network_of
+from structiot.mqtt.broker.core.ledger import Account
 from structiot.mqtt.broker.core.sessions import Session
 from structiot.mqtt.broker.core.slow_consumers import PATIENCE_S
 from structiot.mqtt.broker.core.work import Job
@@ -20,8 +22,10 @@ class ConnectedClient(ABC):
     Attributes:
         protocol: The machine without I/O.
         peer: Address of the client, for the log.
+        network: What that counts as where addresses take turns, or pay.
         is_local: Whether the client is on this machine.
         session: The session, once the client was accepted.
+        account: Who pays for what it sends before that.
         keep_alive_s: Longest silence allowed, times one and a half; 0 for none.
         is_dirty: Whether the broker will call `flush`.
         is_bound: Whether what is in `protocol.kept` waits for the store.
@@ -39,6 +43,7 @@ class ConnectedClient(ABC):
     __slots__ = (
         "_answered_at",
         "_let_go_bytes",
+        "account",
         "calm_since",
         "is_behind",
         "is_bound",
@@ -49,6 +54,7 @@ class ConnectedClient(ABC):
         "is_welcomed",
         "job",
         "keep_alive_s",
+        "network",
         "patience_s",
         "patient_until",
         "peer",
@@ -60,8 +66,10 @@ class ConnectedClient(ABC):
     def __init__(self, protocol: ServerProtocol, *, peer: str, is_local: bool) -> None:
         self.protocol: ServerProtocol = protocol
         self.peer: str = peer
+        self.network: str = network_of(peer)
         self.is_local: bool = is_local
         self.session: Session | None = None
+        self.account: Account | None = None
         self.keep_alive_s: int = 0
         self.is_dirty: bool = False
         self.is_bound: bool = False

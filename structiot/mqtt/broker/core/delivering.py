@@ -17,7 +17,7 @@ from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
 
-__all__ = ["Delivering"]
+__all__ = ["NO_ROOM", "Delivering"]
 
 # Targets of a message, and bytes for them, between which others may have their turn.
 STEP = 64
@@ -25,6 +25,8 @@ STEP_BYTES = 1_048_576
 # A larger message is work by its size as well, a unit for so many bytes.
 LARGE_BYTES = 16_384
 BYTES_A_UNIT = 512
+# Instead of a number of subscribers: there are some, and none could be given it.
+NO_ROOM = -1
 
 
 class Delivering(Matching):
@@ -35,7 +37,8 @@ class Delivering(Matching):
         slow_consumers: Connections with so much to write that publishers should pause.
         received: Messages published by clients and wills.
         sent: Messages handed to connections or queues.
-        dropped: Messages of QoS 0 lost because a client was away or slow.
+        dropped: Messages lost because a client was away or slow, or held too much.
+        refused: Those of QoS 1 and 2 among them that the ledger had no room for.
     """
 
     def __init__(self, limits: BrokerLimits) -> None:
@@ -45,16 +48,17 @@ class Delivering(Matching):
         self.received = 0
         self.sent: int = 0
         self.dropped: int = 0
+        self.refused: int = 0
         self._slow_bytes = limits.write_bytes // 4
 
     # -- publishing ----------------------------------------------------------------
 
     def distribute(self, message: Message, origin: Session | None = None) -> int | None:
-        """Hand a message to everybody it is for; give their number.
+        """Hand a message to everybody it is for; give the number of those who get it.
 
         Returns:
             None if that is no small matter: nothing has happened yet, and
-            `distributing` is the way.
+            `distributing` is the way. NO_ROOM if nobody gets it for want of room.
         """
         topic = message.topic
         found = self.tree.known(topic)
@@ -66,7 +70,7 @@ class Delivering(Matching):
             return None
         expires_at = None
         if message.properties is not None or message.flags & RETAIN:
-            expires_at = self._enter(message)
+            expires_at = self._enter(message, origin)
         if not found:
             return 0
         known = self._targets.get(topic)
@@ -74,7 +78,10 @@ class Delivering(Matching):
             targets = known[1]
         else:
             targets = whole(self._merge(topic, found, origin, sys.maxsize))
+        before = self.refused
         self._hand_out(message, targets, expires_at, {})
+        if self.refused != before:
+            return _given(len(targets), self.refused - before)
         return len(targets)
 
     def distributing(
@@ -84,26 +91,30 @@ class Delivering(Matching):
         topic = message.topic
         # Who subscribes from now on is told what is retained.
         newest = self.retained.number + 1 if message.flags & RETAIN else sys.maxsize
-        expires_at = self._enter(message)
+        expires_at = self._enter(message, origin)
         found = yield from counted(self.tree.searching(topic), self.work)
         targets = yield from self._merge(topic, found, origin, newest)
         encoded: dict[int, bytearray] = {}
         size = len(message.payload)
         step = max(1, min(STEP, STEP_BYTES // (size + 1)))
+        refused = 0
         for start in range(0, len(targets), step):
             some = [one for one in targets[start : start + step] if not one[0].is_over]
+            before = self.refused
             self._hand_out(message, some, expires_at, encoded)
+            refused += self.refused - before
             self.work.done += len(some) * size // BYTES_A_UNIT
             yield
-        return len(targets)
+        return _given(len(targets), refused)
 
-    def _enter(self, message: Message) -> float | None:
+    def _enter(self, message: Message, origin: Session | None) -> float | None:
         """Take a message in, and keep it if it is to be retained; give its end."""
         expires_at = None
         if message.properties is not None:
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
-            self.retain(message, expires_at)
+            account = None if origin is None else origin.account
+            self.retain(message, expires_at, account)
         return expires_at
 
     def _hand_out(
@@ -230,6 +241,7 @@ class Delivering(Matching):
                 ledger.held_bytes,
                 ledger.most_bytes,
             )
+            self.refused += 1
             self._lose(session)
             return
         size, limits = flow.size, self.limits
@@ -267,8 +279,7 @@ class Delivering(Matching):
         self.ledger.settle(session)
         if waiting_bytes <= self.limits.write_bytes and self.ledger.has_room(session):
             # What comes at once for many is charged as it is written.
-            session.charged_bytes += size
-            self.ledger.charge(size)
+            self.ledger.charge_session(session, size)
             return True
         self._lose(session)
         return False
@@ -308,6 +319,10 @@ class Delivering(Matching):
         if not client.is_dirty:
             client.is_dirty = True
             self.dirty.append(client)
+
+
+def _given(targets: int, refused: int) -> int:
+    return NO_ROOM if 0 < targets <= refused else targets - refused
 
 
 def _without_hop(message: Message, now: float) -> float | None:

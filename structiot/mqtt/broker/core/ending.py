@@ -6,6 +6,7 @@ import logging
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
+from structiot.mqtt.broker.core.ledger import LITTLE_BYTES, Account, weight
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
 from structiot.mqtt.broker.core.subscribing import Subscribing
 from structiot.mqtt.broker.core.work import (
@@ -49,7 +50,7 @@ class Ending(Subscribing):
         session = client.session
         client.session = None
         client.protocol.detach()
-        client.protocol.detach()
+        self.ledger.forget_newcomer(client)
         if (job := client.job) is not None:
             # What was received before counts, also if the client does not wait for it.
             client.job = None
@@ -61,6 +62,7 @@ class Ending(Subscribing):
         session.place_in_groups()
         session.outgoing.pause()
         self.away[session] = None
+        session.account.left(session)
         if session.will is not None:
             delay_s = session.will.properties.will_delay_s or 0
             session.will_at = now + min(delay_s, session.expiry_s)
@@ -141,36 +143,113 @@ class Ending(Subscribing):
         return None
 
     def bound_sessions(self) -> None:
-        """End sessions that are away while there are too many, or they hold too much.
+        """End sessions while too many are away, or clients hold too much.
 
         If that is much, some end later.
         """
         while len(self.away) > self.limits.sessions:
-            oldest = next(iter(self.away))
-            name = oldest.client_id[:64]
+            session = self._one_too_many()
+            name = session.client_id[:64]
             self.warnings.say("too many sessions: that of %r ends", name)
-            self.end_session(oldest)
-        if self.ledger.is_pressing and self.away and not self.work.has_left(self):
+            self.end_session(session)
+        if self.ledger.is_pressing and not self.work.has_left(self):
             job = self._ending_the_heaviest()
             if not self.work.go_on(job, self.work.done + PORTION):
                 self.work.add(self, job)
 
+    def _one_too_many(self) -> Session:
+        """Choose a session that nobody would miss, else one of who has most of them."""
+        accounts = self.ledger.accounts
+        self.work.done += len(accounts)
+        idle = max((one.idle for one in accounts.values()), key=len)
+        most = idle or max((one.away for one in accounts.values()), key=len)
+        return next(iter(most))
+
     def _ending_the_heaviest(self) -> Job:
-        heaviest = sorted(self.away, key=_weight, reverse=True)
-        self.work.done += len(heaviest)
+        """Have who holds most pay, until somebody else does, or it is enough."""
+        ledger, work = self.ledger, self.work
+        cannot_pay: list[Account] = []
+        while ledger.is_crowded:
+            work.done += len(ledger.accounts)
+            account, next_bytes = ledger.heaviest(cannot_pay)
+            if account is None:
+                return
+            before = ledger.held_bytes
+            yield from self._ending_of(account, next_bytes)
+            if ledger.held_bytes >= before:
+                cannot_pay.append(account)
+
+    def _ending_of(self, account: Account, next_bytes: int) -> Job:
+        ledger, work = self.ledger, self.work
+        if account.retained_bytes * 2 > account.held_bytes:
+            yield from self._forgetting_of(account, next_bytes)
+        heaviest = sorted(account.sessions, key=weight, reverse=True)
+        work.done += len(heaviest)
         for session in heaviest:
             yield
-            if not self.ledger.is_crowded:
+            if not ledger.is_crowded or account.excess_bytes < next_bytes:
                 return
-            if session not in self.away:
-                continue
-            self.warnings.say(
-                "clients hold %d bytes of %d: the session of %r, which is away, ends",
-                self.ledger.held_bytes,
-                self.ledger.most_bytes,
-                session.client_id[:64],
-            )
+            if session.account is account and not session.is_over:
+                self._end_heavy(session)
+
+    def _end_heavy(self, session: Session) -> None:
+        ledger, client = self.ledger, session.client
+        is_hoarder = (
+            weight(session) >= LITTLE_BYTES
+            or session.account.excess_bytes >= ledger.share_bytes
+        )
+        if client is not None and not is_hoarder:
+            return
+        self.warnings.say(
+            "clients hold %d bytes of %d: the session of %r at %s, which "
+            "holds %d, ends",
+            ledger.held_bytes,
+            ledger.most_bytes,
+            session.client_id[:64],
+            session.account.name,
+            weight(session),
+        )
+        if client is not None:
+            self.cut(client, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
+        if not session.is_over:
             self.end_session(session)
+
+    def _forgetting_of(self, account: Account, next_bytes: int) -> Job:
+        """Forget retained messages of who holds most, if it is these."""
+        ledger, store = self.ledger, self.retained
+        steps = store.steps
+        for item in store.walk("#"):
+            self.work.done += store.steps - steps
+            steps = store.steps
+            if item is not None and item.account is account:
+                if not ledger.is_crowded or account.excess_bytes < next_bytes:
+                    return
+                self.warnings.say(
+                    "clients hold %d bytes of %d: what %s had retained is forgotten",
+                    ledger.held_bytes,
+                    ledger.most_bytes,
+                    account.name,
+                )
+                self.work.done += RETAINED_MESSAGE
+                self.forget_retained(item.topic)
+            yield
+
+    def settle_newcomer(self, client: ConnectedClient) -> None:
+        """Charge a client without a session; who has come first yields if all is much."""
+        ledger = self.ledger
+        ledger.settle_newcomer(client)
+        while ledger.unfinished_bytes > ledger.share_bytes // 2:
+            accounts = {one.account for one in ledger.newcomers if one.account}
+            self.work.done += len(ledger.newcomers)
+            most = max(accounts, key=lambda one: one.unfinished_bytes)
+            oldest = next(one for one in ledger.newcomers if one.account is most)
+            self.warnings.say(
+                "what has come of %d CONNECTs holds %d bytes: %s yields",
+                len(ledger.newcomers),
+                ledger.unfinished_bytes,
+                most.name,
+            )
+            self.cut(oldest, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
 
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published."""
@@ -204,10 +283,6 @@ class Ending(Subscribing):
         is_waiting = self.work.has_left(session)
         if is_waiting or not self.work.go_on(job, self.work.done + AT_ONCE):
             self.work.add(session, job)
-
-
-def _weight(session: Session) -> int:
-    return session.charged_queue_bytes + session.charged_bytes
 
 
 def _published(will: WillProperties) -> PublishProperties | None:

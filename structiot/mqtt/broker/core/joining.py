@@ -49,7 +49,7 @@ class Joining(Ending):
             session = None
         is_present = session is not None
         if session is None:
-            session = self.new_session(client_id, username)
+            session = self.new_session(client_id, username, client.network)
         self._attach(client, session, connect)
         connack = Connack(
             session_present=is_present,
@@ -72,10 +72,14 @@ class Joining(Ending):
         )
         return True
 
-    def new_session(self, client_id: str, username: str | None) -> Session:
-        """Begin a session without a connection."""
+    def new_session(
+        self, client_id: str, username: str | None, network: str = ""
+    ) -> Session:
+        """Begin a session without a connection, of a client at an address."""
         outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
-        session = self.sessions[client_id] = Session(client_id, outgoing)
+        account = self.ledger.account(network)
+        session = self.sessions[client_id] = Session(client_id, outgoing, account)
+        self.ledger.open(session, account)
         session.username = username
         return session
 
@@ -119,6 +123,8 @@ class Joining(Ending):
         # What the client has said once is not kept for as long as it stays.
         client.protocol.connect = _remembered(connect)
         client.session = session
+        self.ledger.forget_newcomer(client)
+        self.ledger.open(session, self.ledger.account(client.network))
         self.away.pop(session, None)
         client.keep_alive_s = self._keep_alive_s(connect)
         if client.keep_alive_s:

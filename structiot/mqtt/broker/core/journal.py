@@ -222,6 +222,10 @@ class BrokerJournal:
         self.bound[client] = None
         client.is_bound = True
 
+    def gone(self, client: ConnectedClient) -> None:
+        """A client will never be told anything any more."""
+        self.bound.pop(client, None)
+
     def take_bound(self) -> list[tuple[ConnectedClient, int]]:
         """Give the clients that wait for the batch that is cut now, and how much does."""
         bound, self.bound = self.bound, {}

@@ -15,7 +15,7 @@ __all__ = ["Found", "Matching", "Target"]
 
 MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_CHARS = 256
-# Of all topics together.
+# Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000
 # Subscription identifiers in one copy of a message.
 MAX_IDS = 100
@@ -89,15 +89,21 @@ class Matching(Retaining):
         return targets
 
     def _remember(self, topic: str, found: Found, targets: list[Target]) -> None:
-        self._remembered += len(targets)
+        size = self._size(found, targets)
+        self._remembered += size
         if (
             len(self._targets) >= MAX_CACHED_TOPICS
             or self._remembered > MAX_CACHED_TARGETS
         ):
             self.forget_targets()
-            self._remembered = len(targets)
+            self._remembered = size
         if len(topic) <= MAX_CACHED_TOPIC_CHARS:
             self._targets[topic] = (found, targets)
+
+    @staticmethod
+    def _size(found: Found, targets: list[Target]) -> int:
+        # A place in a tuple is an eighth of a target.
+        return len(targets) + len(found) // 8
 
     def forget_targets(self) -> None:
         """Subscriptions have changed."""

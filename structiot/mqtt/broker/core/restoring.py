@@ -71,19 +71,35 @@ def restore(
         session = sessions.get(received.session)
         if session is not None:
             session.received.update((received.packet_id,))
-    for item in snapshot.retained:
-        properties = properties_from(item.properties)
-        expires_at = end_of_life(item.expires_at_s, properties)
-        broker.keep(
-            Retained(item.topic, item.payload, item.qos, properties, expires_at)
-        )
+    _put_back_retained(broker, snapshot, end_of_life)
     broker.journal = journal
     for session in sessions.values():
+        session.account.left(session)
         # Its end counts from this start only, however many follow.
         journal.session(session)
         broker.ledger.settle(session)
         broker.look_at(session)
     return journal
+
+
+def _put_back_retained(
+    broker: Broker, snapshot: Snapshot, end_of_life: _EndOfLife
+) -> None:
+    # Until clients come again all that they had counts as that of one address.
+    restored = broker.ledger.account("")
+    for item in snapshot.retained:
+        properties = properties_from(item.properties)
+        expires_at = end_of_life(item.expires_at_s, properties)
+        broker.keep(
+            Retained(
+                item.topic,
+                item.payload,
+                item.qos,
+                properties,
+                expires_at,
+                account=restored,
+            )
+        )
 
 
 def _session(

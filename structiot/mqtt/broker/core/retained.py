@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.memory_accounting import (
     RETAINED_BYTES,
     delivery_bytes,
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Backlog", "Retained", "RetainedStore"]
 
 
+# Levels that who walks over many holds at a time.
+FEW = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Retained:
     """One retained message."""
@@ -33,6 +38,8 @@ class Retained:
     expires_at: float | None
     # Its place in the order in which messages were retained.
     number: int = field(default=0, compare=False)
+    # Who pays for it; None for the broker.
+    account: Account | None = field(default=None, compare=False, repr=False)
 
     @property
     def delivery_bytes(self) -> int:
@@ -47,12 +54,14 @@ class Retained:
 
 
 class _Level:
-    __slots__ = ("below", "item", "shown")
+    __slots__ = ("below", "item", "number", "shown")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        # Those that came later have a higher one, and stand behind.
+        self.number = number
         self.item: Retained | None = None
         self.below: dict[str, _Level] | None = None
-        # What a `+` matches of them, until they change; all that walk here share it.
+        # What a `+` matches of them, until they change; who walks here holds a few.
         self.shown: tuple[_Level, ...] | None = None
 
 
@@ -79,7 +88,8 @@ class RetainedStore:
         self._ledger = ledger
         self._count = 0
         self._own_count = 0
-        self._root = _Level()
+        self._levels = 0
+        self._root = _Level(0)
 
     def __len__(self) -> int:
         return self._count
@@ -93,7 +103,7 @@ class RetainedStore:
             if level.below is not None:
                 todo += reversed(level.below.values())
 
-    def has_room_for(self, message: Message) -> bool:
+    def has_room_for(self, message: Message, account: Account | None) -> bool:
         """Tell whether a message can be kept, in the place of what its topic has."""
         old = self.get(message.topic)
         if old is None and self._count - self._own_count >= self._max_items:
@@ -101,7 +111,7 @@ class RetainedStore:
         item = Retained(message.topic, message.payload, 0, message.properties, None)
         growth = item.held_bytes - (0 if old is None else old.held_bytes)
         has_room = self.held_bytes + growth <= self._max_bytes
-        return has_room and (growth <= 0 or not self._ledger.is_full)
+        return has_room and (growth <= 0 or self._ledger.has_room_to_retain(account))
 
     def add(self, item: Retained) -> None:
         """Keep a message; its topic has none."""
@@ -110,17 +120,20 @@ class RetainedStore:
             if level.below is None:
                 level.below = {}
             if (below := level.below.get(name)) is None:
-                below = level.below[name] = _Level()
+                self._levels += 1
+                below = level.below[name] = _Level(self._levels)
                 level.shown = None
             level = below
         level.item = item
         self._count += 1
         self._own_count += item.topic.startswith("$")
-        self._charge(item.held_bytes)
+        self._charge(item.held_bytes, item.account)
 
-    def _charge(self, size: int) -> None:
+    def _charge(self, size: int, account: Account | None) -> None:
         self.held_bytes += size
-        self._ledger.charge(size)
+        self._ledger.charge(size, account)
+        if account is not None:
+            account.retained_bytes += size
 
     def get(self, topic: str) -> Retained | None:
         """Give what a topic has."""
@@ -146,7 +159,7 @@ class RetainedStore:
             return False
         self._count -= 1
         self._own_count -= topic.startswith("$")
-        self._charge(-item.held_bytes)
+        self._charge(-item.held_bytes, item.account)
         for name, parent in zip(reversed(names), reversed(path[:-1]), strict=True):
             child = path.pop()
             if child.item is not None or child.below:
@@ -189,15 +202,30 @@ class RetainedStore:
         if name != "+":
             below = level.below.get(name)
             return iter(() if below is None else (below,))
-        if level.shown is None:
-            is_root = level is self._root
-            level.shown = tuple(
-                below
-                for name, below in level.below.items()
-                if not (is_root and name.startswith("$"))
-            )
-            self.steps += len(level.shown) // 8
-        return iter(level.shown)
+        return self._shown(level)
+
+    def _shown(self, level: _Level) -> Iterator[_Level]:
+        """Give what stands below, a few at a time, so that what goes is not held."""
+        last = 0
+        while level.below:
+            if level.shown is None:
+                if level is self._root:
+                    names = level.below.items()
+                    shown = (one for name, one in names if not name.startswith("$"))
+                    level.shown = tuple(shown)
+                else:
+                    level.shown = tuple(level.below.values())
+                self.steps += len(level.shown) // 8
+            at = bisect_right(level.shown, last, key=_number_of)
+            some = level.shown[at : at + FEW]
+            if not some:
+                return
+            last = some[-1].number
+            yield from some
+
+
+def _number_of(level: _Level) -> int:
+    return level.number
 
 
 class Backlog:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
-from structiot.mqtt.broker.core.ledger import Ledger
+from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.core.retained import Retained, RetainedStore
 from structiot.mqtt.broker.core.warnings import Warnings
 from structiot.mqtt.wire.messages import Message
@@ -43,9 +43,9 @@ class Retaining:
             ledger=self.ledger,
         )
 
-    def can_retain(self, message: Message) -> bool:
+    def can_retain(self, message: Message, account: Account | None) -> bool:
         """Tell whether a message would be kept; say in the log if not."""
-        if self.retained.has_room_for(message):
+        if self.retained.has_room_for(message, account):
             return True
         self.retained.refused += 1
         self.warnings.say(
@@ -56,11 +56,13 @@ class Retaining:
         )
         return False
 
-    def retain(self, message: Message, expires_at: float | None) -> None:
+    def retain(
+        self, message: Message, expires_at: float | None, account: Account | None
+    ) -> None:
         """Keep a message, or at least not the one before it, which is out of date."""
         topic = message.topic
         is_own = topic.startswith("$")
-        is_kept = message.payload and (is_own or self.can_retain(message))
+        is_kept = message.payload and (is_own or self.can_retain(message, account))
         self.deadlines.forget(topic)
         self.retained.remove(topic)
         self.retained.number += 1
@@ -73,6 +75,7 @@ class Retaining:
                     message.properties,
                     expires_at,
                     self.retained.number,
+                    account,
                 )
             )
         if self.journal is not None and not is_own:
@@ -92,6 +95,10 @@ class Retaining:
         if item.expires_at > self.clock.now:
             self.deadlines.add(topic, item.expires_at)
             return
+        self.forget_retained(topic)
+
+    def forget_retained(self, topic: str) -> None:
+        """Forget a retained message."""
         self.deadlines.forget(topic)
         self.retained.remove(topic)
         if self.journal is not None:

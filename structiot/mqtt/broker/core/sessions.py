@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
@@ -20,6 +21,7 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.connected_client import ConnectedClient
+    from structiot.mqtt.broker.core.ledger import Account
 
 __all__ = [
     "FOR_EVER_S",
@@ -230,6 +232,7 @@ class Session:
     Attributes:
         client_id: Who it belongs to.
         username: Who it was authenticated as; None for anonymous clients.
+        account: Who pays for it: the address of its last connection.
         client: Its connection; None while it is away.
         expiry_s: How long it is kept without a connection.
         expires_at: When it ends; None while connected or kept for ever.
@@ -250,6 +253,7 @@ class Session:
     """
 
     __slots__ = (
+        "account",
         "backlog",
         "charged_bytes",
         "charged_queue_bytes",
@@ -270,8 +274,9 @@ class Session:
         "will_at",
     )
 
-    def __init__(self, client_id: str, outgoing: Deliveries) -> None:
+    def __init__(self, client_id: str, outgoing: Deliveries, account: Account) -> None:
         self.client_id: str = client_id
+        self.account: Account = account
         self.username: str | None = None
         self.client: ConnectedClient | None = None
         self.expiry_s: int = 0
@@ -285,7 +290,7 @@ class Session:
         self.subscribed_bytes: int = 0
         self.backlog: Backlog | None = None
         self.will: Will | None = None
-        self.own_bytes: int = SESSION_BYTES + len(client_id)
+        self.own_bytes: int = SESSION_BYTES + getsizeof(client_id)
         self.will_at: float | None = None
         self.is_over: bool = False
         self.dropped: int = 0
@@ -298,5 +303,10 @@ class Session:
     def take_will(self, will: Will | None) -> None:
         """Have another will, or none."""
         self.will = will
-        names_bytes = len(self.client_id) + len(self.username or "")
+        names_bytes = getsizeof(self.client_id) + getsizeof(self.username)
         self.own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it would be missed, and nothing can come to it."""
+        return not (self.subscriptions or self.outgoing or self.received or self.will)

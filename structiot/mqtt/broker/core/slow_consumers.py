@@ -30,12 +30,14 @@ class SlowConsumers:
 
     Attributes:
         clients: All of them.
+        asked: How often one was to be given something that it had no room for.
         on_relief: Called when one of them has less to write again.
     """
 
     def __init__(self) -> None:
         self.on_relief: Callable[[], object] = lambda: None
         self.clients: set[ConnectedClient] = set()
+        self.asked: int = 0
         self._pool_s = POOL_S
         self._since = 0.0  # when the pool was that full
         self._until = 0.0  # when the present wait, if there is one, ends
@@ -48,6 +50,7 @@ class SlowConsumers:
 
     def add(self, client: ConnectedClient, now: float) -> bool:
         """Note that a client has too much to write; False if that is known."""
+        self.asked += 1
         if client.is_slow:
             return False
         client.is_slow = True

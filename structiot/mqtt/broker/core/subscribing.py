@@ -122,8 +122,7 @@ class Subscribing(Telling):
         else:
             size = subscription_bytes(name)
             session.subscribed_bytes += size
-            session.charged_bytes += size
-            self.ledger.charge(size)
+            self.ledger.charge_session(session, size)
         session.subscriptions[name] = subscription
         self.forget_targets()
         group, inner = parse_shared(name)

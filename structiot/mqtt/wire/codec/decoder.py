@@ -165,6 +165,10 @@ class Decoder:
                 self._rest = data, at
         return packets
 
+    def forget_unfinished(self) -> None:
+        """Let go of what has come of a packet: nobody wants the rest."""
+        self.unfinished, self._rest, self._needed = bytearray(), None, 0
+
     def _hold(self, data: bytes, at: int) -> None:
         """Keep an unfinished packet, unless its first bytes are wrong already."""
         try:
@@ -390,7 +394,5 @@ class Decoder:
         if fault.code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
             self.peer_level = fault.data[offset]
         self.violation = fault
-        self.unfinished = bytearray()
-        self._rest = None
-        self._needed = 0
+        self.forget_unfinished()
         self.remembered.forget()

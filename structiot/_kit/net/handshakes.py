@@ -1,0 +1,106 @@
+"""TLS handshakes of clients that dial in: one step at a time, the addresses in turn.
+
+A signature takes milliseconds of a processor. Where hundreds of clients say hello at the
+same moment, everybody else has a turn between two of them; and who says nothing, or says
+it slowly, holds up nobody.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio.lowlevel
+from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
+
+from structiot._kit.flow.fair_queue import FairQueue
+
+__all__ = ["Handshakes"]
+
+
+class Handshakes:
+    """The handshakes of one server."""
+
+    def __init__(self) -> None:
+        self._waiting = FairQueue()
+        self._is_busy = False
+
+    async def wrap(
+        self, stream: ByteStream, context: ssl.SSLContext, network: str
+    ) -> TLSStream:
+        """Make a client's TLS stream, when its address has its turn."""
+        steps = _Steps(stream, self, network)
+        try:
+            tls = await TLSStream.wrap(
+                steps, server_side=True, ssl_context=context, standard_compatible=False
+            )
+        finally:
+            steps.end()
+        # From now on it takes no turns.
+        tls.transport_stream = stream
+        return tls
+
+    async def begin(self, network: str) -> None:
+        """Wait for a turn."""
+        if not self._is_busy:
+            self._is_busy = True
+            return
+        turn = self._waiting.add(network)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.end()
+            else:
+                self._waiting.remove(network, turn)
+            raise
+
+    def end(self) -> None:
+        """A turn is over."""
+        self._is_busy = self._waiting.pass_on()
+
+
+class _Steps(ByteStream):
+    """A stream below TLS: what it has received is worked at in turn."""
+
+    def __init__(self, stream: ByteStream, turns: Handshakes, network: str) -> None:
+        self._stream = stream
+        self._turns = turns
+        self._network = network
+        self._has_turn = False
+
+    def end(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._turns.end()
+
+    async def _pause(self) -> None:
+        if self._has_turn:
+            # It took long, perhaps: everybody else first.
+            await anyio.lowlevel.checkpoint()
+            self.end()
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        await self._pause()
+        data = await self._stream.receive(max_bytes)
+        await self._turns.begin(self._network)
+        self._has_turn = True
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await self._pause()
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        self.end()
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        self.end()
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes

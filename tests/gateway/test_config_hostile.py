@@ -75,7 +75,7 @@ def refused(driver: Any, table: Mapping[str, Any]) -> list[str]:
     with with_driver("toy", driver), pytest.raises(InvalidConfig) as caught:
         load_config(data)
     said = [str(problem) for problem in caught.value.problems]
-    assert "discover must be true or false, not a text" in said
+    assert "discover must be True or False, not a str" in said
     assert all(line.isprintable() for line in said)
     return [line for line in said if "discover" not in line]
 

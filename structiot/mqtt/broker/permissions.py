@@ -14,7 +14,7 @@ from pathlib import Path
 from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, UsageError
-from structiot.mqtt.wire.topics import filter_fault, matches, parse_shared
+from structiot.mqtt.wire.topics import filter_fault, fits, parse_shared
 
 __all__ = ["Permission", "Permissions"]
 
@@ -104,7 +104,7 @@ class Permissions:
         if not self._entries:
             return True
         return any(
-            matches(_filled(pattern, user, client_id), topic)
+            fits(_filled(pattern, user, client_id), topic)
             for entry in self._of(user)
             for pattern in entry.publish
         )

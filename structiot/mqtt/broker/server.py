@@ -271,13 +271,7 @@ async def open_broker(
                 environment.network,
                 [_endpoint(uri, core.limits, ssl_context, origins) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
-                limits=ServingLimits(
-                    clients=core.limits.connections,
-                    spare=core.limits.connections // SPARE,
-                    unidentified=core.limits.connections,
-                    first_words_s=core.limits.connect_s,
-                    stall_s=core.limits.stall_s,
-                ),
+                limits=_serving(core.limits),
                 say_goodbye=server.say_goodbye,
                 log=_log,
             )
@@ -287,6 +281,16 @@ async def open_broker(
         tg.start_soon(server.keep_time, interval_s)
         tg.start_soon(server.work_off)
         yield server
+
+
+def _serving(limits: BrokerLimits) -> ServingLimits:
+    return ServingLimits(
+        clients=limits.connections,
+        spare=limits.connections // SPARE,
+        unidentified=limits.connections,
+        first_words_s=limits.connect_s,
+        stall_s=limits.stall_s,
+    )
 
 
 async def _passwords_of(given: Passwords | str | Path | None) -> Passwords | None:

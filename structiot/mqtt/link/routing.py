@@ -12,7 +12,7 @@ from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import RETAIN, Message, SubscriptionRequest
 from structiot.mqtt.wire.protocol import Event
-from structiot.mqtt.wire.topics import TopicTree, matches, parse_shared
+from structiot.mqtt.wire.topics import TopicTree, fits, parse_shared
 
 __all__ = ["Filter", "Router"]
 
@@ -262,7 +262,7 @@ class Router:
             entry
             for number in dict.fromkeys(ids)
             if (entry := self._by_id.get(number)) is not None
-            and matches(entry.request.topic_filter, topic)
+            and fits(entry.request.topic_filter, topic)
         ]
         found = (messages for entry in entries for messages in entry.subscribers)
         return tuple(dict.fromkeys(found))

@@ -18,6 +18,7 @@ from structiot.errors import UsageError
 __all__ = [
     "TopicTree",
     "filter_fault",
+    "fits",
     "is_shared",
     "matches",
     "name_fault",
@@ -103,6 +104,11 @@ def matches(topic_filter: str, name: str) -> bool:
         raise UsageError(
             f"{name[:64]!r} is no topic name: matches takes the filter, then the name"
         )
+    return fits(topic_filter, name)
+
+
+def fits(topic_filter: str, name: str) -> bool:
+    """Tell the same, of a name that was checked already."""
     _, topic_filter = parse_shared(topic_filter)
     if topic_filter == name:
         return True

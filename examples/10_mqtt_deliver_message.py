@@ -5,9 +5,9 @@ Run:
     python examples/10_mqtt_deliver_message.py mqtt://127.0.0.1:1883/
 
 Prints:
-    1: $SYS/broker/uptime => b'... seconds'
-    2: $SYS/broker/clients/... => b'...'
-    3: $SYS/broker/clients/... => b'...'
+    1: $SYS/broker/... => b'...'
+    2: $SYS/broker/... => b'...'
+    3: $SYS/broker/... => b'...'
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ Prints:
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 
 from structiot import AuthRefused, CommandRefused
@@ -19,6 +21,8 @@ from structiot.mqtt.broker import Passwords, Permission, hash_password, open_bro
 
 # In a file instead: `structiot mqtt passwd`, and Passwords.read(path).
 USERS = Passwords({name: hash_password(f"{name}'s word") for name in ("ann", "bob")})
+# The broker says in its log what it refuses; here bob's error is enough.
+logging.getLogger("structiot.mqtt.broker").setLevel(logging.ERROR)
 RULES = [Permission(publish=["%u/#"], subscribe=["%u/#"])]
 
 

@@ -40,8 +40,7 @@ async def show(strip: MaxSmartStrip) -> None:
     series = [await strip.get_statistics(0, number) for number in (0, 1, 2)]
     for s in series:
         print(f"{s.period} since {s.start}: {s.energy_wh} Wh for {s.cost} {s.currency}")
-    plotted = plot(series[1]) if find_spec("matplotlib") else "needs structiot[plots]"
-    print("plot of the days:", plotted)
+    print("plot of the days:", plot(series[1]) if find_spec("matplotlib") else "none")
 
 
 async def main() -> None:
@@ -50,12 +49,11 @@ async def main() -> None:
         async with maxsmart_device(sys.argv[1]) as strip:
             return await show(strip)
     clock, past = SimClock(NOON), timedelta(days=400)
-    with_past = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
-    opened = maxsmart_device(
-        HOST, http_port=18073, environment=Environment(clock=clock.utc)
-    )
-    async with with_past, opened as strip:
-        return await show(strip)
+    environment = Environment(clock=clock.utc)
+    opened = maxsmart_device(HOST, http_port=18073, environment=environment)
+    async with sim_maxsmart(HOST, http_port=18073, clock=clock, history=past):
+        async with opened as strip:
+            return await show(strip)
 
 
 anyio.run(main)

@@ -221,6 +221,11 @@ class Publisher:
             for topic in again:
                 self._mark(topic)
 
+    def _stands(self, topic: str, payload: str) -> bool:
+        """Tell whether a payload was left on a topic already."""
+        is_left = topic not in self._dirty and topic not in self._refusals.by_topic
+        return is_left and self._wanted.get(topic) == payload
+
     async def say_goodbye(
         self,
         client: MqttClient,
@@ -242,6 +247,7 @@ class Publisher:
                         topic, _encoded(payload), qos=_QOS, retain=True
                     )
                     for topic, payload in last
+                    if not self._stands(topic, payload)
                 ]
             except StructiotError as exc:
                 _log.warning("the goodbye failed: %s", error_text(exc))

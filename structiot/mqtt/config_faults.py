@@ -88,7 +88,8 @@ def faults_of(config: Settings) -> Iterator[str]:
         if not isinstance(value := getattr(config, name), bool):
             yield f"{name} is true or false, not {value!r}"
     for name, choices in _CHOICES.items():
-        if (value := getattr(config, name)) not in choices:
+        value = getattr(config, name)
+        if not isinstance(value, type(choices[0])) or value not in choices:
             known = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])])
             yield f"{name} is {known}, not {value!r}"
     if config.store is not None and config.cleansession is not False:

@@ -56,7 +56,7 @@ class BadValidator(SystemSection):
 def test_checks_that_fail_cost_their_own_section(section):
     said = refused(section, {"one": 1}, maxsmart={"discover": "yes"})
     assert "the checks of [toy] failed: LookupError: oops" in said
-    assert "discover must be true or false, not a text" in said
+    assert "discover must be True or False, not a str" in said
 
 
 def test_a_section_without_keys_is_checked_too():

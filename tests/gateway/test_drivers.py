@@ -228,7 +228,7 @@ def test_a_driver_that_cannot_be_loaded_costs_its_own_section():
         load_config({"toy": {"any": 1}, "maxsmart": {"discover": "yes"}})
     text = str(caught.value)
     assert "is no driver class for 'toy'" in text
-    assert "discover must be true or false" in text
+    assert "discover must be True or False" in text
 
 
 def test_a_system_that_is_not_installed_is_an_unknown_section():

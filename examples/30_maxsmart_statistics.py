@@ -51,9 +51,9 @@ async def main() -> None:
     clock, past = SimClock(NOON), timedelta(days=400)
     environment = Environment(clock=clock.utc)
     opened = maxsmart_device(HOST, http_port=18073, environment=environment)
-    async with sim_maxsmart(HOST, http_port=18073, clock=clock, history=past):
-        async with opened as strip:
-            return await show(strip)
+    sim = sim_maxsmart(HOST, http_port=18073, clock=clock, history=past)
+    async with sim, opened as strip:
+        return await show(strip)
 
 
 anyio.run(main)

@@ -76,7 +76,7 @@ class ThreadsInFlight:
     """Counts what is given to worker threads; nothing jumps while there is any."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self.on_change: Callable[[], None] = lambda: None
 
     def change(self, by: int) -> None:

@@ -307,7 +307,7 @@ class Link(Leaving):
         self._poison.opened(now)
         filters.opened(now)
         if self.config.reconnect_retries is None:
-            self.max_retries = None
+            self.max_retries: int | None = None
         if self._poison.trial_after_s is not None:
             connection.start(self._poison.run_trial, self.wake)
         if filters.suspects:

@@ -44,7 +44,7 @@ class DeviceCommands:
         *,
         retrying: Callable[[], Retrying],
     ) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self._label = label
         self._context = context
         self._topics = topics
@@ -79,7 +79,7 @@ class DeviceCommands:
 
     def close(self, reason: str) -> None:
         """Take no more, and refuse what waits."""
-        self.is_open: bool = False
+        self.is_open = False
         self._worker.reject_waiting(f"{self._label} is not available: {reason}")
 
     def _commanded(self, key: str) -> Entity:

@@ -69,6 +69,9 @@ class HomeAssistant:
         text = CONFIGURATION.format(port=self.port)
         (self.folder / "configuration.yaml").write_text(text, "utf-8")
         environment = {**os.environ, "UV_SYSTEM_CERTS": "true"}
+        # It installs what it needs as it starts: into its own environment.
+        environment["VIRTUAL_ENV"] = str(self._program.parent.parent)
+        environment.pop("PYTHONPATH", None)
         output = self.folder / "output.log"
         with output.open("ab") as log:
             self._process = subprocess.Popen(

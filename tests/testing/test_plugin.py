@@ -37,6 +37,8 @@ def run_file(pytester: pytest.Pytester) -> RunFile:
 
     def run(text: str, *options: str, own_process: bool = False) -> pytest.RunResult:
         pytester.makepyfile(text)
+        # Or that of a project would count, in a folder of which the test may run.
+        pytester.makeini("[pytest]\n")
         arguments = ("-p", "no:cacheprovider", "-W", "error", "-v", *options)
         if own_process:
             return pytester.runpytest_subprocess(

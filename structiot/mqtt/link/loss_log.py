@@ -11,7 +11,8 @@ from structiot.mqtt.link.poison_messages import is_broken_off
 __all__ = ["LossLog"]
 
 # So many connections in a row that the broker breaks off without a word are no chance.
-SUSPICIOUS = 3
+# More than make a message or a subscription a suspect, which explains it better.
+SUSPICIOUS = 6
 # One that lived for longer is none of them, whatever the schedule of the other client.
 STABLE_S = 60.0
 

@@ -1,7 +1,7 @@
 """Which subscription it is at which a broker hangs up; brokers do that in place of a refusal.
 
 It is tried as a message is (see `poison_messages`): a filter whose SUBSCRIBE was the oldest
-without an answer when two connections in a row broke off soon is a suspect (one connection,
+without an answer when five connections in a row broke off soon is a suspect (one connection,
 if the broker gives a reason that only subscriptions can be the cause of). Suspects are not
 asked for on the next connection, and the others one by one. When that connection has lived
 for a while and no message is under way, they are asked for in turn.
@@ -27,6 +27,7 @@ from structiot.mqtt.link.poison_messages import (
     OF_SUBSCRIPTIONS,
     ROUNDS,
     SOON_S,
+    SUSPICIOUS,
     UNRELATED,
     PoisonMessages,
     is_broken_off,
@@ -50,6 +51,7 @@ class PoisonFilters:
         self.tried: str | None = None
         self._peer = peer
         self._oldest: str | None = None
+        self._in_a_row = 0
         self._opened_at: float | None = None
         self._tried_at = 0.0
         self._lived_s = 0.0
@@ -111,7 +113,8 @@ class PoisonFilters:
             self.suspects.clear()
             self._oldest = None
         elif is_soon:
-            if is_said or self.suspects or unanswered == self._oldest:
+            self._in_a_row = self._in_a_row + 1 if unanswered == self._oldest else 1
+            if is_said or self.suspects or self._in_a_row >= SUSPICIOUS:
                 self._lived_s = now - opened_at
                 self._suspect(unanswered, error)
             self._oldest = unanswered

@@ -4,8 +4,9 @@ A broker may end each connection on which a certain message is sent; sent again 
 reconnect, it would keep all others waiting for ever. But a DISCONNECT names no packet,
 and a broker may only be crash-looping. So a message is given up only after a trial.
 
-* No suspicion: all is sent as always. A message becomes a suspect when two connections
-  in a row broke off soon with it as the oldest that was not acknowledged; or one did, for
+* No suspicion: all is sent as always. A message becomes a suspect when five connections
+  in a row broke off soon with it as the oldest that was not acknowledged (a network that is
+  bad breaks them off at any message, and the others would overtake it); or one did, for
   a reason that only certain messages can be the cause of (`_candidates`).
 * Trial: on the next connection the suspects are withheld, and the rest goes on, one
   message at a time, so that whichever ends this connection is known and becomes a suspect,
@@ -50,12 +51,15 @@ __all__ = [
     "OF_SUBSCRIPTIONS",
     "ROUNDS",
     "SOON_S",
+    "SUSPICIOUS",
     "UNRELATED",
     "PoisonMessages",
     "is_broken_off",
 ]
 
 ROUNDS = 3
+# Connections in a row that make something a suspect.
+SUSPICIOUS = 5
 MOST_SUSPECTS = 8
 # A connection has broken off soon after something was sent.
 SOON_S = 10.0
@@ -145,6 +149,7 @@ class PoisonMessages:
         self._suspects: dict[Flow, int] = {}
         self._codes: dict[Flow, int | None] = {}
         self._oldest: Flow | None = None
+        self._in_a_row = 0
         self._opened_at: float | None = None
         self._tried: Flow | None = None
         self._tried_at = 0.0
@@ -209,11 +214,11 @@ class PoisonMessages:
                 self._suspect(first, code, error)
         elif code == ReasonCode.QUOTA_EXCEEDED and not was_slow:
             pass
-        elif (
-            first is not None and is_soon and (code in _CAUSES or first is self._oldest)
-        ):
-            self._lived_s = now - opened_at
-            self._suspect(first, code, error)
+        elif first is not None and is_soon:
+            self._in_a_row = self._in_a_row + 1 if first is self._oldest else 1
+            if code in _CAUSES or self._in_a_row >= SUSPICIOUS:
+                self._lived_s = now - opened_at
+                self._suspect(first, code, error)
         self._oldest = first
 
     def _suspect(

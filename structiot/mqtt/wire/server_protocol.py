@@ -14,7 +14,6 @@ an authentication method (5.0 section 4.12).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.broken_connect import answer_to_broken_connect
@@ -48,15 +47,11 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.server_state import ServerState
+from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
 
 __all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
-MAX_CONNECT_BYTES = 256 * 1024
-# So much at once of an unfinished packet shows that a client is alive, and no less.
-PROGRESS_BYTES = 256
-OPEN: Final = ServerState.OPEN
 
 
 class ServerProtocol:
@@ -87,6 +82,7 @@ class ServerProtocol:
         "_alias_maximum",
         "_aliases",
         "_later",
+        "_opened",
         "_outgoing",
         "_receive_maximum",
         "_received",
@@ -105,6 +101,7 @@ class ServerProtocol:
 
     _outgoing: Outgoing
     _received: set[int]
+    _opened: int  # of QoS 2, on this connection: the window counts anew with each
     # What was decoded and not dealt with yet.
     _later: Iterator[Packet]
 
@@ -112,7 +109,7 @@ class ServerProtocol:
         self,
         *,
         max_packet_bytes: int,
-        max_connect_bytes: int = MAX_CONNECT_BYTES,
+        max_connect_bytes: int = 256 * 1024,
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
         packet_limits: PacketLimits = USUAL_LIMITS,
@@ -241,11 +238,12 @@ class ServerProtocol:
         if message.packet_id in (received := self._received):
             self.kept += pubrec_bytes(message.packet_id)
             return False
-        if self.version >= 5 and len(received) >= self._receive_maximum:
+        if self.version >= 5 and self._opened >= self._receive_maximum:
             text = f"more than {self._receive_maximum} messages are open"
             self._fault(text, ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
             return False
         received.add(message.packet_id)
+        self._opened += 1
         return True
 
     def _take(self, packet: Packet) -> bool:
@@ -290,6 +288,7 @@ class ServerProtocol:
     def _release(self, packet_id: int) -> None:
         is_known = packet_id in self._received
         self._received.discard(packet_id)
+        self._opened = max(0, self._opened - is_known)
         self.kept += answer_to_pubrel(packet_id, self.version, is_known=is_known)
 
     @property
@@ -332,7 +331,7 @@ class ServerProtocol:
 
     def detach(self) -> None:
         """Let go of the session, which goes on without this connection, or has ended."""
-        self._outgoing, self._received = Outgoing(PacketIds()), set()
+        self._outgoing, self._received, self._opened = Outgoing(PacketIds()), set(), 0
         self._later = iter(())
         self.decoder.forget_unfinished()
 
@@ -359,6 +358,7 @@ class ServerProtocol:
             return
         if is_qos_2 and self.version >= 5 and reason.is_failure:
             self._received.discard(message.packet_id)
+            self._opened -= 1
         if is_open:
             self._answer(answer_to_publish(message, reason, self.version))
 

@@ -8,8 +8,12 @@ is read or written any more).
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
-__all__ = ["ServerState"]
+__all__ = ["OPEN", "PROGRESS_BYTES", "ServerState"]
+
+# So much at once of an unfinished packet shows that a client is alive, and no less.
+PROGRESS_BYTES = 256
 
 
 class ServerState(Enum):
@@ -19,3 +23,6 @@ class ServerState(Enum):
     DECIDING = "deciding about a CONNECT"
     OPEN = "open"
     CLOSING = "closing"
+
+
+OPEN: Final = ServerState.OPEN

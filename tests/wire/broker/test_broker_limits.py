@@ -12,7 +12,7 @@ from structiot.mqtt.wire.messages import (
 )
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
-from tests.wire.broker.clients import House, ScriptedClient
+from tests.wire.broker.clients import House, ScriptedClient, lasting
 
 versions = pytest.mark.parametrize("version", [4, 5])
 
@@ -88,6 +88,21 @@ def test_b20_more_open_messages_than_allowed_close_with_0x93():
     for packet_id in (1, 2, 3):
         client.publish("a", qos=2, packet_id=packet_id)
     assert reason_of_goodbye(client) == ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
+
+
+def test_b20_what_an_earlier_connection_left_open_does_not_count_against_receive_maximum():
+    house = House(receive_maximum=2)
+    client = house.client("c", 5, **lasting(5))
+    client.publish("t", qos=2, packet_id=1)
+    client.publish("t", qos=2, packet_id=2)
+    client.lose()
+    again = house.client("c", 5, **lasting(5))
+    again.got()
+    again.publish("t", qos=2, packet_id=3)
+    again.publish("t", qos=2, packet_id=4)
+    assert again.protocol.violation is None
+    again.publish("t", qos=2, packet_id=5)
+    assert reason_of_goodbye(again) == ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
 
 
 def test_b20_a_client_of_3_1_1_cannot_know_a_receive_maximum():

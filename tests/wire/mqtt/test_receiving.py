@@ -198,6 +198,23 @@ def test_a_repetition_does_not_count_twice():
     assert receiver.arrive(1, qos=2, dup=True) is None
 
 
+def test_what_an_earlier_connection_left_unreleased_does_not_count():
+    receiver = Receiver(window=2)
+    for packet_id in (1, 2):
+        receiver.settle(receiver.new(packet_id, qos=2))
+    receiver.incoming.pause()
+    # The peer counts anew, whatever it has still to release (5.0 section 4.9).
+    for packet_id in (3, 4):
+        receiver.settle(receiver.new(packet_id, qos=2))
+    with pytest.raises(ProtocolViolation, match="more than 2 deliveries"):
+        receiver.arrive(5)
+    receiver.incoming.on_pubrel(1, receiver.out, 5)
+    with pytest.raises(ProtocolViolation, match="more than 2 deliveries"):
+        receiver.arrive(5)
+    receiver.incoming.on_pubrel(3, receiver.out, 5)
+    receiver.new(5)
+
+
 # -- over connections (C54, C56) -----------------------------------------------------
 
 

@@ -97,6 +97,9 @@ class Incoming:
         self._open: dict[int, Ack] = {}
         # QoS 2 ids between our PUBREC and the peer's PUBREL.
         self._received: set[int] = set()
+        # Those of them that came by an earlier connection: the peer's window counts anew
+        # with each (5.0 section 4.9).
+        self._carried: set[int] = set()
         # Those that an earlier process has taken and not acknowledged.
         self._taken: set[int] = set()
         # What this connection has seen, in order of arrival.
@@ -143,7 +146,8 @@ class Incoming:
                 text = f"packet id {packet_id} is in use for another message"
                 raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
             del self._open[packet_id]
-        if len(self._queue) + len(self._received) >= self.window:
+        unreleased = len(self._received) - len(self._carried)
+        if len(self._queue) + unreleased >= self.window:
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
         size = MESSAGE_BYTES + len(message.payload)
@@ -250,6 +254,7 @@ class Incoming:
         """Answer a PUBREL, always."""
         if packet_id in self._received or version < 5:
             self._received.discard(packet_id)
+            self._carried.discard(packet_id)
             if self.journal is not None:
                 self.journal.released(packet_id)
             out += pubcomp_bytes(packet_id)
@@ -263,12 +268,14 @@ class Incoming:
         for ack in self._queue:
             ack.is_queued = False
         self._queue.clear()
+        self._carried = set(self._received)
 
     def forget(self) -> None:
         """The peer's session is gone; nothing of it will be repeated."""
         self.pause()
         self._open.clear()
         self._received.clear()
+        self._carried.clear()
         self._taken.clear()
         if self.journal is not None:
             self.journal.forget_received()
@@ -277,3 +284,4 @@ class Incoming:
         """Put back the QoS 2 ids that a store has kept: whether each is acknowledged."""
         for packet_id, is_acknowledged in packet_ids.items():
             (self._received if is_acknowledged else self._taken).add(packet_id)
+        self._carried = set(self._received)

@@ -18,7 +18,14 @@ from structiot.mqtt.broker.core.ledger import Ledger
 from structiot.mqtt.broker.core.retained import Retained, RetainedStore, _Level
 from structiot.mqtt.broker.core.sessions import Delivery, Session, Subscription
 from structiot.mqtt.wire.codec import encode
-from structiot.mqtt.wire.messages import Message, Pubrec, Will
+from structiot.mqtt.wire.messages import (
+    Disconnect,
+    Message,
+    Pubrec,
+    Subscribe,
+    SubscriptionRequest,
+    Will,
+)
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from tests.wire.broker.clients import House, ScriptedClient, lasting
 from tests.wire.broker.paper import KeptHouse
@@ -366,3 +373,22 @@ def test_b10_a_walk_gives_what_is_there_when_it_comes_by_and_nothing_twice():
     assert {f"a/{number}" for number in range(1, 1000, 2)} <= set(given)
     # A few were at hand already.
     assert sum(int(name[2:]) % 2 == 0 for name in given if name != "a/new") < 200
+
+
+@versions
+@pytest.mark.parametrize("count", [10, 500])
+def test_b28_what_is_still_done_for_a_session_that_has_ended_is_not_charged(
+    version: int, count: int
+):
+    house = House()
+    for number in range(count):
+        house.publish(f"t/{number}", b"x", qos=1, retain=True)
+    before = house.core.ledger.held_bytes
+    client = house.client("s", version)
+    requests = (SubscriptionRequest(topic_filter="t/#", qos=1),)
+    subscribe = Subscribe(packet_id=1, subscriptions=requests)
+    # It ends while it is told what is retained.
+    client.send_bytes(encode(subscribe, version) + encode(Disconnect(), version))
+    house.pass_time(1)
+    assert not house.core.sessions
+    assert house.core.ledger.held_bytes == before

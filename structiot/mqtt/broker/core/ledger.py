@@ -126,6 +126,9 @@ class Ledger:
     def settle(self, session: Session) -> bool:
         """Charge what a session holds now; tell whether it is crowded."""
         # Once for each read that leaves something.
+        if session.is_over:
+            # Some work for it may still come to its end; it pays for nothing any more.
+            return self.is_crowded
         queued_bytes = session.outgoing.held_bytes
         other_bytes = session.own_bytes + session.subscribed_bytes
         if session.received:
@@ -149,6 +152,8 @@ class Ledger:
 
     def settle_deliveries(self, session: Session) -> None:
         """Charge what the deliveries of a session hold now; all else as it was."""
+        if session.is_over:
+            return
         queued_bytes = session.outgoing.held_bytes
         change = queued_bytes - session.charged_queue_bytes
         self.held_bytes += change
@@ -183,6 +188,8 @@ class Ledger:
 
     def charge_session(self, session: Session, size: int) -> None:
         """Charge a session with something more, before it is settled."""
+        if session.is_over:
+            return
         session.charged_bytes += size
         self.charge(size, session.account)
 

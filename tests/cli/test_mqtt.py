@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -150,6 +152,35 @@ def test_json_that_cannot_be_written_again_is_shown_as_text(run, text: str, tmp_
     status, out = run("sub", "-t", "json/c", "-C1", "-F", "%J")
     assert status == 0
     assert json.loads(out)["payload"] == text
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["-v"], "order/a?[2J one\ntwo\t?[2J?gnp?\n"),
+        (["-F", r"\e[1m%p"], "\x1b[1mone\ntwo\t?[2J?gnp?\n"),
+        (["-F", "%j"], None),
+    ],
+)
+def test_a_message_gives_a_terminal_no_orders(
+    run, broker: BrokerProcess, options: list[str], shown: str | None, tmp_path
+):
+    (tmp_path / "file").write_bytes("one\ntwo\t\x1b[2J\u202egnp\x9b".encode())
+    topic = "order/a\u009b[2J"
+    run("pub", "-r", "-t", topic, "-f", str(tmp_path / "file"))
+    ours, theirs = pty.openpty()
+    command = program("mqtt", "sub", f"-p{broker.port}", "-C1", "-torder/#", *options)
+    subprocess.run(command, stdout=theirs, check=True, timeout=20)
+    os.close(theirs)
+    printed = os.read(ours, 4096).decode().replace("\r\n", "\n")
+    os.close(ours)
+    if shown is None:
+        assert {"\x1b", "\x9b", "\u202e"}.isdisjoint(printed)
+    else:
+        assert printed == shown
+    # What is no terminal gets every byte.
+    assert run("sub", "-C1", "-N", "-torder/#")[1] == (tmp_path / "file").read_bytes()
+    run("pub", "-r", "-t", topic, "-n")
 
 
 def test_messages_are_left_out_and_erased_on_request(run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from structiot.mqtt.wire.properties import PublishProperties
 __all__ = ["as_json", "formatter", "writer_of"]
 
 Part: TypeAlias = Callable[[Message, datetime], bytes]
+Shown: TypeAlias = "Callable[[bytes], bytes] | None"
 
 _NOTHING = PublishProperties()
 _ESCAPES = {"n": b"\n", "t": b"\t", "r": b"\r", "0": b"\0", "a": b"\a", "e": b"\x1b"}
@@ -87,23 +89,38 @@ def writer_of(
     Raises:
         click.UsageError: A format that means nothing.
     """
+    shown = _harmless if sys.stdout.isatty() else None
     if wants_json:
         indent = 2 if pretty else None
-        return lambda message, at: as_json(message, at, indent=indent).encode() + b"\n"
+
+        def write_json(message: Message, at: datetime) -> bytes:
+            return as_json(message, at, indent=indent).encode()
+
+        line = _through(shown, write_json)
+        return lambda message, at: line(message, at) + b"\n"
     try:
-        write = formatter(pattern or ("%t %p" if verbose else "%p"), is_pretty=pretty)
+        write = formatter(
+            pattern or ("%t %p" if verbose else "%p"), is_pretty=pretty, shown=shown
+        )
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     return lambda message, at: write(message, at) + end
 
 
-def formatter(text: str, *, is_pretty: bool = False) -> Part:
+def formatter(text: str, *, is_pretty: bool = False, shown: Shown = None) -> Part:
     r"""Make what prints messages by a format such as `"%t %p\n"`.
+
+    Args:
+        text: The format.
+        is_pretty: Whether JSON is spread over lines.
+        shown: What makes a message's own text fit for where it is printed.
 
     Raises:
         ValueError: A `%` with a letter that means nothing.
     """
     fields = _PRETTY if is_pretty else _FIELDS
+    if shown is not None:
+        fields = {letter: _through(shown, field) for letter, field in fields.items()}
     parts = [_part(match, fields) for match in _TOKEN.finditer(text)]
 
     def write(message: Message, at: datetime) -> bytes:
@@ -130,6 +147,20 @@ def _part(match: re.Match[str], fields: Mapping[str, Part]) -> Part:
     else:
         fixed = (plain or lone or "").encode()
     return lambda _message, _at: fixed
+
+
+def _harmless(data: bytes) -> bytes:
+    """Give what a terminal may be shown: nothing in it is an order to the terminal."""
+    text = data.decode(errors="replace")
+    if text.isprintable():
+        return text.encode()
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text).encode()
+
+
+def _through(shown: Shown, field: Part) -> Part:
+    if shown is None:
+        return field
+    return lambda message, at: shown(field(message, at))
 
 
 def _padded(field: Part, flags: str, width: int) -> Part:

@@ -18,6 +18,7 @@ from structiot._kit.net.datagrams import ask_by_udp
 from structiot._kit.net.host_names import check_host
 from structiot._kit.net.network import place
 from structiot._kit.redact import redact
+from structiot._kit.text import printable
 from structiot.errors import (
     ConnectFailed,
     DeviceReplaced,
@@ -58,6 +59,7 @@ _V3_SENDS: Final = 3
 _IDENTIFY_S: Final = 1.5
 _IDENTIFY_AGAIN_S: Final = 0.5
 _RETRY_PAUSE_S: Final = 0.3
+_MOST_SHOWN: Final = 60
 # Some units tell a corrupted serial now and then, some always.
 _INTRODUCTIONS: Final = 3
 
@@ -219,7 +221,8 @@ class StripLink:
             raise replaced(self.host, str(self.serial), str(reply.serial))
         if reply.code != CODE_OK:
             what = type(command).__name__
-            message = f"{self.host} refused {what} with code {reply.code}"
+            code = printable(str(reply.code), most=_MOST_SHOWN)
+            message = f"{self.host} refused {what} with code {code}"
             raise MaxSmartRefused(
                 message, host=self.host, command=what, code=reply.code
             )
@@ -228,7 +231,8 @@ class StripLink:
 
 def replaced(host: str, expected: str, found: str) -> DeviceReplaced:
     """Make the error for an address at which another device answers."""
-    message = f"another device answers at {host}: {found} instead of {expected}"
+    shown = printable(found, most=_MOST_SHOWN)
+    message = f"another device answers at {host}: {shown} instead of {expected}"
     return DeviceReplaced(message, host=host, expected=expected, found=found)
 
 

@@ -16,6 +16,7 @@ from structiot.errors import (
     ReplyTimeout,
 )
 from structiot.maxsmart import maxsmart_device
+from structiot.maxsmart.link.strip import replaced
 from structiot.maxsmart.wire.messages import HttpNumber, Request
 from structiot.model import Availability, EntitiesChanged
 from structiot.sim import FAMILIES, Fault, FaultKind, sim_maxsmart
@@ -65,6 +66,10 @@ async def test_another_device_at_the_address_is_never_taken_for_the_strip():
         assert powers == {10.0}
         await strip.turn_off(1)
         assert first.ports[1] is False
+
+
+def test_what_stands_in_the_place_of_a_serial_is_cut_in_the_error():
+    assert len(str(replaced(HOST, SERIAL, 60_000 * "9"))) < 200
 
 
 async def replaced_at_once(

@@ -8,6 +8,7 @@ nox -s originals bench   longer runs: the original packages, the other clients
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s hostile      peers that want harm; prints a table of the harm they did
+nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
+SOAK = "tests/hostile/test_soak.py"
 EXAMPLES = [
     f"tests/test_{what}.py" for what in ("examples", "documents", "shell_blocks")
 ]
@@ -230,7 +232,15 @@ def faults(session: nox.Session) -> None:
 def hostile(session: nox.Session) -> None:
     """Let hostile peers at it; watch the loop, the memory and a good client."""
     install(session, "test")
-    pytest(session, "-q", "tests/hostile", *session.posargs)
+    pytest(session, "-q", "tests/hostile", f"--ignore={SOAK}", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Let 300 clients come and go, and look what is left of them."""
+    install(session, "test")
+    environment = {"PYTHONMALLOC": "malloc"}
+    pytest(session, "-q", SOAK, *session.posargs, env=environment)
 
 
 @nox.session

@@ -71,7 +71,9 @@ class HomeAssistant:
         environment = {**os.environ, "UV_SYSTEM_CERTS": "true"}
         # It installs what it needs as it starts: into its own environment.
         environment["VIRTUAL_ENV"] = str(self._program.parent.parent)
-        environment.pop("PYTHONPATH", None)
+        # And not for the Python that nox tells uv to install for.
+        for name in ("PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON"):
+            environment.pop(name, None)
         output = self.folder / "output.log"
         with output.open("ab") as log:
             self._process = subprocess.Popen(

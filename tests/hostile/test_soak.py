@@ -1,12 +1,14 @@
 """Clients that come and go for long, with sessions that last, leave nothing behind.
 
-    nox -s hostile -- -k soak
-    STRUCTIOT_SOAK_S=600 nox -s hostile -- -k soak
+    nox -s soak
+    STRUCTIOT_SOAK_S=600 nox -s soak
 
 300 clients, each with a session, subscriptions, a will and a queue of its own, connect,
 subscribe, publish, and leave in every way there is, until the time is over; then all
 sessions are ended. Of no class of ours are there more objects than at the start, and the
-memory is what it was.
+memory is what it was. The session has Python take its memory from malloc: a megabyte of
+its own arenas stays for the sake of a single object that was made in it, so that what is
+free could not be told from what is lost.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import contextlib
 import gc
 import os
 import socket
-import sys
 import threading
 import time
 from collections import Counter
@@ -48,9 +49,8 @@ from tests.hostile.watching import MB, resident_bytes
 SOAK_S = float(os.environ.get("STRUCTIOT_SOAK_S", "60"))
 CLIENTS = 300
 THREADS = 6
-WARM_UP_S = 30.0
+WARM_UP_S = 10.0
 KEEPS_MB = 20
-KEEPS_BLOCKS = 5000
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(SOAK_S + WARM_UP_S + 120)]
 
@@ -205,16 +205,13 @@ async def test_soak(attacker: str, tmp_path):
     async with open_broker(
         "mqtt://127.0.0.1:0", store=store, sys_interval_s=None
     ) as broker:
-        # All that is made once is made: caches, threads, tables, and Python's arenas,
-        # which it keeps: so they are as many as a full house needs.
+        # All that is made once is made: caches, threads, tables.
         await anyio.to_thread.run_sync(crowd, attacker, broker.uri, WARM_UP_S)
         await clear(broker, attacker)
         await come_to_rest(Counter())
         before, before_bytes = living(), resident_bytes(trim=True)
-        before_blocks = sys.getallocatedblocks()
         await anyio.to_thread.run_sync(crowd, attacker, broker.uri, SOAK_S)
         await clear(broker, attacker)
         assert await come_to_rest(before) == {}
-        assert sys.getallocatedblocks() - before_blocks < KEEPS_BLOCKS
         assert resident_bytes(trim=True) - before_bytes < KEEPS_MB * MB
         assert broker.core.ledger.held_bytes == 0

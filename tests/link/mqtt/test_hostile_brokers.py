@@ -141,6 +141,30 @@ async def test_more_than_receive_maximum_is_refused(broker):
             assert len(messages) == 3
 
 
+async def test_a_broker_that_overruns_the_window_each_time_gets_rid_of_its_messages(
+    broker,
+):
+    # Mosquitto 2.0.11 repeats all that it holds after a reconnect, however much that is.
+    broker.keeps_sessions = True
+    async with open_client(
+        broker, protocol="5.0", receive_maximum=3, **lasting()
+    ) as client:
+        async with client.subscription("t", qos=1) as messages:
+            for connection in (1, 2):
+                await broker.connected(connection)
+                await broker.connection.send(
+                    *[
+                        Message("t", b"%d" % n, qos=1, packet_id=n, dup=connection > 1)
+                        for n in range(1, 11)
+                    ]
+                )
+            with anyio.fail_after(60):
+                got = [(await anext(messages)).payload for _ in range(10)]
+            assert got == [b"%d" % n for n in range(1, 11)]
+            await client.ping()
+            assert len(broker.connection.of(Puback)) == 10
+
+
 async def test_an_alias_that_was_not_agreed_is_refused(broker):
     async with open_client(broker, protocol="5.0", topic_alias_maximum=2) as client:
         first = broker.connection

@@ -215,6 +215,19 @@ def test_what_an_earlier_connection_left_unreleased_does_not_count():
     receiver.new(5)
 
 
+def test_a_window_that_is_overrun_again_after_a_reconnect_ends_no_second_connection():
+    receiver = Receiver(window=2)
+    receiver.new(1)
+    receiver.new(2)
+    with pytest.raises(ProtocolViolation, match="more than 2 deliveries"):
+        receiver.arrive(3)
+    receiver.incoming.pause()
+    assert receiver.arrive(1, dup=True) is None
+    assert receiver.arrive(2, dup=True) is None
+    receiver.settle(receiver.new(3))
+    receiver.new(4)
+
+
 # -- over connections (C54, C56) -----------------------------------------------------
 
 

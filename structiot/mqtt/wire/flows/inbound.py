@@ -81,7 +81,7 @@ class Incoming:
     """Deliveries of one session that are not finished.
 
     Attributes:
-        window: Deliveries the peer was told it may have open; more is an error.
+        window: Deliveries the peer was told it may have open; more is an error, once.
         held_bytes: What the deliveries take in memory that were not settled.
         repeated: Deliveries that were recognised as repetitions and dropped.
         journal: Notes what changes, when a store is in use.
@@ -100,6 +100,10 @@ class Incoming:
         # Those of them that came by an earlier connection: the peer's window counts anew
         # with each (5.0 section 4.9).
         self._carried: set[int] = set()
+        # Some brokers repeat more than the window after a reconnect, and would do so each
+        # time: after a first connection that ended over it, more is taken.
+        self._was_overrun = False
+        self._is_lenient = False
         # Those that an earlier process has taken and not acknowledged.
         self._taken: set[int] = set()
         # What this connection has seen, in order of arrival.
@@ -120,8 +124,8 @@ class Incoming:
             True to hand the message on, False for a repetition that is dealt with.
 
         Raises:
-            ProtocolViolation: The peer exceeds the window, or uses an open id for
-                another message.
+            ProtocolViolation: The peer exceeds the window, and no earlier connection
+                has ended over that, or uses an open id for another message.
         """
         packet_id = message.packet_id
         qos = message.flags >> 1 & 3
@@ -147,7 +151,8 @@ class Incoming:
                 raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
             del self._open[packet_id]
         unreleased = len(self._received) - len(self._carried)
-        if len(self._queue) + unreleased >= self.window:
+        if len(self._queue) + unreleased >= self.window and not self._is_lenient:
+            self._was_overrun = True
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
         size = MESSAGE_BYTES + len(message.payload)
@@ -269,6 +274,7 @@ class Incoming:
             ack.is_queued = False
         self._queue.clear()
         self._carried = set(self._received)
+        self._is_lenient = self._was_overrun
 
     def forget(self) -> None:
         """The peer's session is gone; nothing of it will be repeated."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import asyncclick as click
 
@@ -21,14 +20,7 @@ _NUMBERS = re.compile("[0-9]+(,[0-9]+)+")
 _range = click.IntRange(0, 64)
 
 
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[str | int]
-else:
-    # It takes no types before 8.4.
-    _ParamType = click.ParamType
-
-
-class _Port(_ParamType):
+class _Port(click.ParamType[str | int]):
     """A number, or a text that may be the name of a port."""
 
     name = "port"

@@ -79,12 +79,14 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e", ".[all]", *packages)
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def pytest(
+    session: nox.Session, *arguments: str, env: dict[str, str] | None = None
+) -> None:
     """Run pytest; `-bb` makes a comparison of bytes with str an error.
 
     The workers of xdist get it by `tests/_support/workers.py`.
     """
-    session.run("python", "-bb", "-m", "pytest", *arguments)
+    session.run("python", "-bb", "-m", "pytest", *arguments, env=env)
 
 
 def async_files(*folders: str) -> list[str]:

@@ -213,7 +213,7 @@ class Poller:
             self._log.info("%s is back after %.0f s", self._label(), now - away_since)
             self._tell_availability(is_available=True)
         # Whoever is back need not wait for the end of a retry's delay.
-        self._poll_by(now + self.schedule.poll_s)
+        self.poll_by(now + self.schedule.poll_s)
 
     def pushed(self) -> None:
         """Note that it told by itself all that a poll brings: the next one can wait."""
@@ -261,7 +261,7 @@ class Poller:
             try:
                 yield
             except (TransportError, DeviceReplaced):
-                self._poll_by(anyio.current_time())
+                self.poll_by(anyio.current_time())
                 raise
 
     def commanded(self) -> None:
@@ -272,8 +272,9 @@ class Poller:
     def set_pace(self, poll_s: float) -> None:
         """Poll at another pace from now on, such as while pushes do not come."""
         self.schedule.poll_s = poll_s
-        self._poll_by(anyio.current_time() + poll_s)
+        self.poll_by(anyio.current_time() + poll_s)
 
-    def _poll_by(self, at: float) -> None:
+    def poll_by(self, at: float) -> None:
+        """Poll at this time, unless a poll is due before it anyway."""
         self.schedule.hurry(at)
         self._wake.set()

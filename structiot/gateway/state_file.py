@@ -28,6 +28,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.private_file import replace_file
 from structiot._kit.text import path_fault
 from structiot.errors import ConfigError
 
@@ -38,7 +39,7 @@ except ImportError:  # pragma: no cover - Windows has no such locks
 
 _HAS_LOCKS = fcntl is not None
 
-__all__ = ["StateFile", "default_state_file", "not_ours"]
+__all__ = ["StateFile", "not_ours"]
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0
@@ -49,24 +50,6 @@ _HEAD = b'{"version":'
 _HEAD_BYTES = 4096
 
 _log = logging.getLogger(__name__)
-
-
-def default_state_file(name: str) -> Path | None:
-    """Name the state file of a program that was told of none; None without a home.
-
-    It is in `$STATE_DIRECTORY` (systemd's), else in `structiot` below
-    `$XDG_STATE_HOME`, which is `~/.local/state` by default.
-    """
-    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if given:
-        return Path(given) / f"{name}.json"
-    xdg = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if not xdg.is_absolute():
-        try:
-            xdg = Path.home() / ".local" / "state"
-        except RuntimeError:
-            return None
-    return xdg / "structiot" / f"{name}.json"
 
 
 class StateFile:
@@ -242,7 +225,7 @@ class StateFile:
         with self._writing:
             if number < self._written:
                 return
-            _replace(path, data)
+            replace_file(path, data)
             self._written = number
 
 
@@ -255,20 +238,6 @@ def _may_exist(path: Path) -> bool:
     except OSError:
         return True
     return True
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    file = os.open(beside, flags, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-        while data:
-            data = data[os.write(file, data) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    beside.replace(path)
 
 
 def not_ours(path: Path) -> str | None:

@@ -11,9 +11,10 @@ import anyio.to_thread
 import pytest
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.private_file import default_state_file
 from structiot.errors import ConfigError
 from structiot.gateway import InvalidConfig, load_config
-from structiot.gateway.state_file import StateFile, default_state_file
+from structiot.gateway.state_file import StateFile
 from tests.gateway.configs import problems_of
 
 pytestmark = pytest.mark.virtual_time

@@ -24,6 +24,8 @@ from structiot.mqtt.wire.server_state import ServerState
 
 __all__ = ["Admission"]
 
+# Who is asked about clients that name no method: of all versions, by name and password.
+PLAIN = ""
 _ID_CHARACTERS = string.ascii_letters + string.digits
 
 _log = logging.getLogger(__name__)
@@ -61,14 +63,14 @@ class Admission:
         Returns when it is decided, or the client has gone.
         """
         method = connect.properties.authentication_method
-        if method is not None:
+        if method is None and PLAIN in self._authenticators:
+            self._begin(client, connect, None)
+        elif method is not None:
             if method not in self._authenticators:
                 self._broker.refuse(client, ReasonCode.BAD_AUTHENTICATION_METHOD)
             else:
                 self._begin(client, connect, connect.properties.authentication_data)
-            return
-        reason = await self._refusal(client, connect)
-        if reason is not None:
+        elif (reason := await self._refusal(client, connect)) is not None:
             self._broker.refuse(client, reason)
         else:
             self._accept(client, connect, Identity(username=connect.username))

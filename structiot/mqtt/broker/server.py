@@ -32,6 +32,7 @@ from structiot.mqtt.broker.store_writer import open_store
 from structiot.mqtt.client.arguments import checked_qos, name_of
 from structiot.mqtt.codecs import NoopCodec
 from structiot.mqtt.wire.messages import Message
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import name_fault
 from structiot.mqtt.wire.uri import BrokerUri, parse_uri
 
@@ -126,6 +127,19 @@ class BrokerServer:
         self._context.flush()
         return number
 
+    def disconnect(self, client_id: str) -> bool:
+        """End a client's connection, its session as if it had broken; False if none.
+
+        A client of 5.0 is told that it is an administrative action.
+        """
+        session = self.core.sessions.get(client_id)
+        if session is None or session.client is None:
+            return False
+        reason = ReasonCode.ADMINISTRATIVE_ACTION
+        self.core.cut(session.client, reason, anyio.current_time())
+        self._context.flush()
+        return True
+
     def say_goodbye(self) -> None:
         """Tell the clients that the broker ends."""
         core, now = self.core, anyio.current_time()
@@ -210,7 +224,8 @@ async def open_broker(
         passwords: Who may connect, or the path of a password file; without, only
             clients on this machine may.
         authenticators: Callbacks by method, for clients of 5.0 with enhanced
-            authentication.
+            authentication. The one called `""` is asked instead of `passwords` about
+            clients without a method, of 3.1.1 as well; these cannot be challenged.
         permissions: What users may publish and subscribe, or the path of a file with
             `[[permission]]` tables; everything without.
         allows_anonymous: Whether clients on this machine need no name; by default

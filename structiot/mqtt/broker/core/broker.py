@@ -206,7 +206,13 @@ class Broker(Joining):
             and not self._has_room_for(client, session, message)
         ):
             reason = ReasonCode.QUOTA_EXCEEDED
-        if reason is None:
+        if reason is not None:
+            pass
+        elif self.onlooker is not None and not self.onlooker.lets_pass(
+            session.client_id, session.username, message
+        ):
+            number = 1
+        else:
             found = self.distribute(message, session)
             if found is None:
                 self._start(client, self._publishing(client, session, message))

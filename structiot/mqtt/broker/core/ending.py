@@ -59,6 +59,8 @@ class Ending(Subscribing):
             return
         _log.debug("client %.64r at %s has left", session.client_id, client.peer)
         session.client = None
+        if self.onlooker is not None:
+            self.onlooker.left(session.client_id, session.username)
         session.place_in_groups()
         session.outgoing.pause()
         self.away[session] = None

@@ -58,6 +58,8 @@ class Joining(Ending):
         client.protocol.accept(
             connack, session.outgoing, session.received, window=self.limits.inflight
         )
+        if self.onlooker is not None:
+            self.onlooker.joined(client_id, username)
         self.refill(client)
         if self.journal is not None and self.journal.changes != changes:
             self.journal.bind(client)

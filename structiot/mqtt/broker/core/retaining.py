@@ -13,6 +13,7 @@ from structiot.mqtt.wire.messages import Message
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.journal import BrokerJournal
+    from structiot.mqtt.broker.core.onlooker import Onlooker
 
 __all__ = ["Retaining"]
 
@@ -27,6 +28,7 @@ class Retaining:
         warnings: Tells the log which limits were reached.
         ledger: What all clients hold.
         journal: Notes what changes, when a store is in use.
+        onlooker: Is told of clients and their messages, and may keep these back.
         retained: The last retained message of each topic.
     """
 
@@ -37,6 +39,7 @@ class Retaining:
         self.warnings: Warnings = Warnings(self.clock)
         self.ledger: Ledger = Ledger(limits.all_bytes)
         self.journal: BrokerJournal | None = None
+        self.onlooker: Onlooker | None = None
         self.retained: RetainedStore = RetainedStore(
             max_items=limits.retained,
             max_bytes=limits.retained_bytes,

@@ -1,0 +1,1 @@
+"""Meross devices, through the cloud and in the local network."""

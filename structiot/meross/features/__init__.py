@@ -1,0 +1,1 @@
+"""What Meross devices can, ability by ability; nothing waits here."""

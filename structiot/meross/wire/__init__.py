@@ -1,0 +1,1 @@
+"""Meross's wire: envelopes, signatures, encryption, batches; nothing waits here."""

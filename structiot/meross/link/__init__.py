@@ -1,0 +1,1 @@
+"""The ways to devices: the cloud, its brokers, the local network."""

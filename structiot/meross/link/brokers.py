@@ -1,0 +1,206 @@
+"""Requests to devices through the cloud's brokers, and what devices tell of themselves.
+
+Facts: reference 2.1 to 2.6. Devices of one account are on several brokers; to each there
+is one connection, which is opened when it is first needed and then kept. Answers come on
+a topic of this program alone, and count if they are signed and of the device that was
+asked; what devices tell comes on a topic of the user.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+import anyio
+from anyio.abc import TaskGroup
+
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.tasks import service_group
+from structiot.errors import StructiotError, UsageError
+from structiot.meross.link.broker import Account, BrokerLink, Counts, Pushed
+from structiot.meross.wire.envelope import Envelope, Method, Payload
+
+__all__ = ["BrokerPlace", "Brokers", "open_brokers"]
+
+_MOST_BROKERS: Final = 32
+
+_log = logging.getLogger(__name__)
+
+
+class BrokerPlace(NamedTuple):
+    """Where a broker is."""
+
+    host: str
+    port: int
+
+
+class Brokers:
+    """The connections of one account; made by `open_brokers`.
+
+    Attributes:
+        counts: What came and was not taken, of all of them.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        tg: TaskGroup,
+        *,
+        on_push: Pushed,
+        on_connected: Callable[[BrokerPlace], None],
+        on_lost: Callable[[BrokerPlace, StructiotError], None],
+        override: BrokerPlace | None,
+    ) -> None:
+        self.counts: Counts = Counts()
+        self._account = account
+        self._tg = tg
+        self._on_push = on_push
+        self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._override = override
+        self._links: dict[BrokerPlace, BrokerLink] = {}
+
+    def connect(self, place: BrokerPlace) -> None:
+        """Have a connection to a broker, so that what devices tell there is heard.
+
+        Raises:
+            UsageError: There are too many brokers.
+        """
+        self._link_to(place)
+
+    def is_connected(self, place: BrokerPlace) -> bool:
+        """Whether a broker can be reached now."""
+        link = self._links.get(self._override or place)
+        return link is not None and link.is_ready
+
+    def unpark(self) -> None:
+        """Try again to connect where that was given up, as with another key."""
+        for link in self._links.values():
+            link.unpark()
+
+    async def ready(self, place: BrokerPlace, *, timeout_s: float) -> None:
+        """Wait for the connection to a broker, and open it if there is none.
+
+        Raises:
+            AuthRefused: The broker does not accept the account; it is not asked again.
+            CertificateRefused: Its certificate is not accepted.
+            ConnectFailed: There is no connection in time.
+        """
+        await self._link_to(place).ready(timeout_s)
+
+    async def request(
+        self,
+        place: BrokerPlace,
+        uuid: str,
+        method: Method,
+        namespace: str,
+        payload: Payload | None = None,
+        *,
+        timeout_s: float = 10.0,
+    ) -> Envelope:
+        """Ask a device something, and wait for its answer.
+
+        It is signed when there is a connection, not before. Whoever is cancelled does
+        not know whether the device has done it.
+
+        Args:
+            place: The device's broker.
+            uuid: The device.
+            method: GET, SET or PUSH.
+            namespace: Such as `"Appliance.Control.ToggleX"`.
+            payload: What is asked; nothing by default.
+            timeout_s: Longest time for all of it.
+
+        Returns:
+            The answer, verified.
+
+        Raises:
+            ReplyTimeout: No answer in time, such as from a device that is off.
+            LinkLost: The connection ended meanwhile.
+            WrongKey: The key is not this device's.
+            MerossRefused: The device answers with an error.
+            ProtocolViolation: The answer makes no sense.
+            As `ready`: There is no connection.
+        """
+        if method not in {Method.GET, Method.SET, Method.PUSH}:
+            raise UsageError(f"{method} is no request")
+        link = self._link_to(place)
+        begun_at = anyio.current_time()
+        await link.ready(timeout_s)
+        left_s = timeout_s - (anyio.current_time() - begun_at)
+        return await link.request(uuid, method, namespace, payload or {}, left_s)
+
+    def _link_to(self, place: BrokerPlace) -> BrokerLink:
+        place = BrokerPlace(*(self._override or place))
+        link = self._links.get(place)
+        if link is None:
+            if len(self._links) >= _MOST_BROKERS:
+                raise UsageError(f"more than {_MOST_BROKERS} brokers for one account")
+            link = self._links[place] = BrokerLink(
+                self._account,
+                *place,
+                counts=self.counts,
+                on_push=self._on_push,
+                on_connected=lambda: self._on_connected(place),
+                on_lost=lambda error: self._on_lost(place, error),
+            )
+            self._tg.start_soon(link.run, name=f"structiot.meross broker {place.host}")
+        return link
+
+
+@asynccontextmanager
+async def open_brokers(
+    user_id: str,
+    key: str,
+    app_id: str,
+    *,
+    on_push: Pushed,
+    on_connected: Callable[[BrokerPlace], None],
+    on_lost: Callable[[BrokerPlace, StructiotError], None],
+    override: tuple[str, int] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    is_tls: bool = True,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> AsyncGenerator[Brokers]:
+    """Keep connections to an account's brokers for the length of the block.
+
+    What is lost is opened again; a login that is refused is not repeated, see
+    `Brokers.unpark`. The callbacks must neither wait nor raise.
+
+    Args:
+        user_id: Whose account it is.
+        key: The account's key.
+        app_id: The id of this program, see `app_id_of`.
+        on_push: Is given what devices, and the cloud for them, tell of themselves:
+            verified, and each message once.
+        on_connected: Is told each time that a broker has accepted us; what was told
+            meanwhile is lost, so that states want to be asked again.
+        on_lost: Is told when a connection is lost, and when none can be made.
+        override: Another broker instead of all.
+        ssl_context: Whom to trust; the system's authorities by default.
+        is_tls: False connects without TLS.
+        environment: Network, clock and chance.
+
+    Yields:
+        The connections, none at first.
+    """
+    account = Account(
+        user_id=user_id,
+        key=key,
+        app_id=app_id,
+        ssl_context=ssl_context,
+        is_tls=is_tls,
+        environment=environment,
+    )
+    async with service_group() as tg:
+        yield Brokers(
+            account,
+            tg,
+            on_push=on_push,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            override=BrokerPlace(*override) if override is not None else None,
+        )

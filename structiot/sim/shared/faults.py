@@ -161,25 +161,31 @@ class Faults:
         is_late = fault is not None and fault.kind is FaultKind.DELAY
         return self.delay_s + (fault.delay_s if fault is not None and is_late else 0.0)
 
-    def take(self, words: Collection[str]) -> Fault | None:
+    def take(self, words: Collection[str], *, needs_word: bool = False) -> Fault | None:
         """Give the fault that a request meets; for simulators.
 
         Args:
             words: What describes the request.
+            needs_word: Whether only a fault will do that names what it is meant for; so
+                that what a device says by itself takes no fault from a request.
         """
-        fault = self._first_for(words)
+        fault = self._first_for(words, needs_word=needs_word)
         if fault is not None:
             self.shown += 1
         return fault
 
-    def _first_for(self, words: Collection[str]) -> Fault | None:
+    def _first_for(self, words: Collection[str], *, needs_word: bool) -> Fault | None:
         if self.is_silent:
             return Fault(kind=FaultKind.DROP)
-        for fault in self._next:
-            if fault.is_for(words):
-                self._next.remove(fault)
-                return fault
-        return next((fault for fault in self._lasting if fault.is_for(words)), None)
+        meant = (
+            fault
+            for fault in (*self._next, *self._lasting)
+            if fault.is_for(words) and not (needs_word and fault.on is None)
+        )
+        found = next(meant, None)
+        if found is not None and found in self._next:
+            self._next.remove(found)
+        return found
 
 
 def framed(

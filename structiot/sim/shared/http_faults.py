@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -73,6 +74,8 @@ async def faulty_reply(
     answer: Answer,
     refuse: Answer,
     frame: Callable[[HttpReply, bytes], bytes] | None = None,
+    *,
+    encode: Change | None = None,
 ) -> HttpReply | RawReply | None:
     """Reply to one request as the faults will have it.
 
@@ -83,6 +86,8 @@ async def faulty_reply(
         refuse: Gives the reply of a refusal; nothing is carried out.
         frame: Makes the bytes of a reply with this content, for devices whose frames are
             odd of themselves; by default the server writes them.
+        encode: Makes what goes into the frame of a content, such as by encrypting it;
+            what is wrong with the content is wrong before that.
     """
     fault = faults.take(words)
     kind = None if fault is None else fault.kind
@@ -98,8 +103,10 @@ async def faulty_reply(
     if kind is FaultKind.LOSE_REPLY:
         return RawReply(is_left_open=True)
     if kind in _HONEST and frame is None:
-        return reply
-    data = framed(fault, reply.body, partial(frame or http_frame, reply))
+        return reply if encode is None else replace(reply, body=encode(reply.body))
+    framing = partial(frame or http_frame, reply)
+    whole = framing if encode is None else lambda body: framing(encode(body))
+    data = framed(fault, reply.body, whole)
     if kind is FaultKind.DUPLICATE:
         data *= 2
     over_s = fault.delay_s if fault is not None and kind is FaultKind.TRICKLE else 0.0

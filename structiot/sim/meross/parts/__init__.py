@@ -1,0 +1,1 @@
+"""What devices are made of: each part answers for its namespaces."""

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
+from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.signals import run_until_stopped
@@ -22,7 +23,6 @@ from structiot.gateway import (
     load_config,
     open_gateway,
 )
-from structiot.gateway.state_file import default_state_file
 
 __all__ = ["run"]
 

@@ -30,6 +30,7 @@ V210, V204 = (
     PythonEnvironment(FOLDER / f"maxsmart-{version}", (f"maxsmart=={version}",))
     for version in ("2.1.0", "2.0.4")
 )
+MEROSS = PythonEnvironment(FOLDER / "meross-iot", ("meross-iot==0.4.10.4",))
 _MAX_ANSWER_BYTES = 1_000_000
 _ANSWER_S = 70.0
 
@@ -51,6 +52,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         V210.make()
         V204.make()
+        MEROSS.make()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,383 @@
+"""A Meross device: polled in the local network, told of by the cloud.
+
+It is composed of features, one for each ability that is known (`features/`). What it says
+comes as answers to polls and commands, and as pushes; all of it goes through `_taken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from structiot._device.polled import PolledDevice
+from structiot._device.poller import Poller
+from structiot._device.schedule import PollSchedule
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.fan_out import FanOut
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.json_text import integer_of
+from structiot.errors import StructiotError, UsageError
+from structiot.meross.errors import CallDropped
+from structiot.meross.features.energy_days import zone_of
+from structiot.meross.features.feature import About, Feature, Request, Update
+from structiot.meross.features.hub import Hub, HubUpdate
+from structiot.meross.features.registry import features_of
+from structiot.meross.hub import HubSubdevices
+from structiot.meross.link.route import Route
+from structiot.meross.link.router import Router
+from structiot.meross.notifications import Notification
+from structiot.meross.polls import PollPlan
+from structiot.meross.subdevice import MerossSubdevice
+from structiot.meross.wire.device_list import CloudSubdevice
+from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.meross.wire.payloads import object_of
+from structiot.meross.wire.system import ALL, read_all
+from structiot.model import Command, DeviceInfo, Entity, Switch
+
+__all__ = ["MerossDevice", "info_of"]
+
+# Asked in the local network; a change made at the device is seen within half a minute.
+LAN_POLL_S: Final = 10.0
+_ONLINE: Final = "Appliance.System.Online"
+
+
+class MerossDevice(PolledDevice[DeviceInfo]):
+    """A device of the model `structiot.model.Device`; see the module's text.
+
+    It is made and opened by `open_meross` and `open_meross_lan`.
+
+    Args:
+        about: What is known of it.
+        route: The ways to it.
+        router: Who sends requests.
+        name: What its user calls it.
+        environment: Network, host network, clock and chance.
+    """
+
+    def __init__(
+        self,
+        about: About,
+        route: Route,
+        router: Router,
+        *,
+        name: str | None = None,
+        is_waited_for: bool = True,
+        environment: Environment = SYSTEM_ENVIRONMENT,
+    ) -> None:
+        self._about = about
+        self._name = name
+        self._features: tuple[Feature, ...] = features_of(about)
+        self._route = route
+        self._router = router
+        self._is_waited_for = is_waited_for
+        self._zone_name: str | None = None
+        self._plan = PollPlan()
+        self._subdevices = HubSubdevices(self, environment)
+        self._boxes: FanOut[Mailbox[Notification]] = FanOut()
+        super().__init__(
+            info_of(about, name),
+            self._all_entities(),
+            schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
+            environment=environment,
+        )
+
+    @property
+    def about(self) -> About:
+        """Its abilities, its channels, and what it said of itself."""
+        return self._about
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What it is composed of."""
+        return self._features
+
+    @property
+    def route(self) -> Route:
+        """The ways to it."""
+        return self._route
+
+    @property
+    def subdevices(self) -> Mapping[str, MerossSubdevice]:
+        """What hangs on it by their ids with it, if it is a hub; each is a device."""
+        return self._subdevices.by_id
+
+    # ------------------------------------------------------------ for its user
+
+    async def turn_on(self, channel: int = 0) -> None:
+        """Turn the device, or one of its channels, on.
+
+        Raises:
+            UsageError: It has nothing to turn on there.
+            StructiotError: As `command`.
+        """
+        await self._turn(channel, is_on=True)
+
+    async def turn_off(self, channel: int = 0) -> None:
+        """Turn the device, or one of its channels, off; errors as of `turn_on`."""
+        await self._turn(channel, is_on=False)
+
+    async def request(
+        self, namespace: str, method: str = "GET", payload: Payload | None = None
+    ) -> Payload:
+        """Ask something, or order something, that structiot does not know.
+
+        Cancelled, it may have been carried out.
+
+        Args:
+            namespace: Such as `"Appliance.System.Debug"`.
+            method: `"GET"`, `"SET"` or `"PUSH"`.
+            payload: As the device wants it.
+
+        Returns:
+            The payload of the answer; what is known of it is told as well.
+
+        Raises:
+            UsageError: No such method.
+            MerossRefused: The device answers with an error.
+            StructiotError: As `command`.
+        """
+        if method not in {"GET", "SET", "PUSH"}:
+            raise UsageError(f"method is GET, SET or PUSH, not {method!r}")
+        self._check_open()
+        reply = await self._router.request(
+            self._route, Method(method), namespace, payload, is_command=True
+        )
+        if reply.method is not Method.SETACK:
+            self.take(namespace, reply.payload)
+        return reply.payload
+
+    @asynccontextmanager
+    async def notifications(
+        self, *, max_items: int = 256
+    ) -> AsyncGenerator[Mailbox[Notification]]:
+        """Iterate over what the device tells by itself, through the cloud.
+
+        Args:
+            max_items: Notifications that wait for a slow consumer; the oldest are
+                dropped and counted (`.dropped`).
+        """
+        self._check_open()
+        box: Mailbox[Notification] = Mailbox(
+            max_items, name=f"notifications of {self._label}"
+        )
+        with self._boxes.listening(box):
+            yield box
+
+    # ------------------------------------------------------------ for the account
+
+    @property
+    def poller(self) -> Poller:
+        """Who polls it; what hangs on it is polled by the same."""
+        return self._poller
+
+    async def order(self, requests: Sequence[Request]) -> None:
+        """Send the requests of a command, one after the other.
+
+        Raises:
+            MerossRefused: The device answers with an error.
+            StructiotError: As `command`.
+        """
+        async with self._commanding():
+            for request in requests:
+                reply = await self._router.request(
+                    self._route,
+                    request.method,
+                    request.namespace,
+                    request.payload,
+                    is_repeatable=not request.is_relative,
+                    is_command=True,
+                )
+                at_utc = self._environment.now_utc()
+                for feature in self._features:
+                    if request.namespace in feature.namespaces:
+                        update = feature.acknowledged(request, reply.payload, at_utc)
+                        self._taken(feature, update, at_utc)
+
+    def pushed(self, envelope: Envelope) -> Notification:
+        """Take what the device told by itself."""
+        note = Notification(
+            device=self,
+            namespace=envelope.namespace,
+            data=envelope.payload,
+            at_utc=self._environment.now_utc(),
+        )
+        for box in self._boxes:
+            box.put(note)
+        if envelope.namespace == _ONLINE:
+            self._heard_online(envelope.payload)
+        else:
+            self.take(envelope.namespace, envelope.payload)
+        return note
+
+    def described(self, about: About, name: str | None) -> None:
+        """Take it that the device is described anew: by the cloud, or by itself."""
+        parts = attrgetter("abilities", "channels", "zone")
+        if parts(about) != parts(self._about):
+            self._features = features_of(about)
+            self._plan.forget()
+        for feature in self._features:
+            feature.about = about
+        self._about, self._name = about, name
+        self._describe(info_of(about, name), self._all_entities())
+
+    def listed(self, subdevices: Sequence[CloudSubdevice]) -> None:
+        """Take the cloud's list of what hangs on it."""
+        at_utc = self._environment.now_utc()
+        for feature in self._features:
+            if isinstance(feature, Hub):
+                self._taken(feature, feature.take_cloud(subdevices, at_utc), at_utc)
+
+    def cloud_lost(self, reason: str) -> None:
+        """Take it that the cloud does not reach it, or we not the cloud."""
+        if not self._is_local:
+            self._lost(reason)
+
+    def refresh_soon(self) -> None:
+        """Have all asked for again: what it told meanwhile was lost."""
+        self._plan.forget()
+        self._poller.poll_by(anyio.current_time())
+
+    # ------------------------------------------------------------ inside
+
+    async def _turn(self, channel: int, *, is_on: bool) -> None:
+        keys = [
+            entity.key
+            for entity in self.entities
+            if isinstance(entity, Switch) and entity.category is None
+        ]
+        wanted = f"_{channel}" if channel else ""
+        found = [key for key in keys if key in {f"switch{wanted}", f"outlet{wanted}"}]
+        if not found:
+            message = (
+                f"{self._label} has no switch {channel}: {', '.join(keys) or 'none'}"
+            )
+            raise UsageError(message)
+        await self.command(found[0], is_on)
+
+    async def _command(self, key: str, command: Command) -> None:
+        now_utc = self._environment.now_utc()
+        feature = next(
+            one for one in self._features if any(e.key == key for e in one.entities)
+        )
+        await self.order(feature.command(key, command, now_utc))
+
+    async def _poll(self) -> None:
+        polls = [poll for feature in self._features for poll in feature.polls]
+        due = self._plan.due(polls, is_local=self._is_local)
+        if not due:
+            return
+        try:
+            answers = await self._router.request_many(
+                self._route, due, is_command=False
+            )
+        except CallDropped:
+            if not self.is_available:
+                raise
+            # The budget has no room: that says nothing of the device.
+            return
+        errors: list[StructiotError] = []
+        await self._know_zone()
+        for request, answer in zip(due, answers, strict=True):
+            if isinstance(answer, StructiotError):
+                errors.append(answer)
+                continue
+            self._plan.answered(request.namespace)
+            self.take(request.namespace, answer.payload)
+        if len(errors) == len(due):
+            raise errors[0]
+
+    async def _know_zone(self) -> None:
+        """Look up the device's time zone, once it has told its name."""
+        name = self._about.system.timezone
+        if name != self._zone_name:
+            zone = await anyio.to_thread.run_sync(zone_of, name)
+            self._zone_name = name
+            self.described(replace(self._about, zone=zone), self._name)
+
+    @property
+    def _is_local(self) -> bool:
+        return self._route.last_transport == "lan" or (
+            self._route.lan is not None and self._route.last_transport is None
+        )
+
+    def _all_entities(self) -> tuple[Entity, ...]:
+        return tuple(entity for one in self._features for entity in one.entities)
+
+    def take(self, namespace: str, payload: Payload) -> None:
+        """Take what the device has answered, or told."""
+        at_utc = self._environment.now_utc()
+        if namespace == ALL:
+            self._take_all(payload, at_utc)
+            return
+        for feature in self._features:
+            if namespace in feature.namespaces:
+                self._taken(feature, feature.take(namespace, payload, at_utc), at_utc)
+
+    def _take_all(self, payload: Payload, at_utc: datetime) -> None:
+        system = read_all(payload)
+        about = self._about
+        if system.uuid == about.system.uuid and system != about.system:
+            self.described(
+                replace(about, model=system.model or about.model, system=system),
+                self._name,
+            )
+        for feature in self._features:
+            update = feature.take_digest(system.digest, at_utc)
+            self._taken(feature, update, at_utc)
+
+    def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
+        if isinstance(feature, Hub) and isinstance(update, HubUpdate):
+            self._subdevices.updated(feature, update)
+        if update.entities_changed:
+            self._describe(self.info, self._all_entities())
+        if update.states or update.readings:
+            self._tell(update.states, update.readings, at_utc=at_utc)
+        for one in update.happened:
+            self._tell_occurrence(
+                one.key, one.event_type, data=one.data, at_utc=one.at_utc
+            )
+        if update.look_again_s is not None:
+            self._poller.poll_by(anyio.current_time() + update.look_again_s)
+
+    def _heard_online(self, payload: Mapping[str, object]) -> None:
+        """The cloud says whether the device is connected to it."""
+        status = integer_of(object_of(payload, "online").get("status"))
+        if status == 1:
+            self._poller.heard()
+        elif status is not None:
+            self.cloud_lost("it is not connected to the cloud")
+
+    async def _opening(self) -> None:
+        if self._is_waited_for:
+            await super()._opening()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        try:
+            async with self._subdevices.running(), super()._running():
+                yield
+        finally:
+            self._boxes.close()
+
+
+def info_of(about: About, name: str | None) -> DeviceInfo:
+    """Say who a device is."""
+    system = about.system
+    return DeviceInfo(
+        id=about.device,
+        system="meross",
+        name=name or f"{about.model} {about.device[-4:]}",
+        manufacturer="Meross",
+        model=about.model,
+        firmware=system.firmware,
+        hardware=system.hardware,
+        serial=about.device,
+        mac=system.mac.replace(":", "") if system.mac else None,
+    )

@@ -1,0 +1,73 @@
+"""What hangs on a hub by radio, as devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+from structiot._kit.environment import Environment
+from structiot.meross.features.hub import Hub, HubUpdate
+from structiot.meross.holder import DeviceHolder, open_holder
+from structiot.meross.subdevice import HubDevice, MerossSubdevice
+
+__all__ = ["HubSubdevices"]
+
+
+class HubSubdevices:
+    """The devices of one hub, open while the hub is; empty for what is no hub.
+
+    Args:
+        hub: The hub.
+        environment: As the hub's.
+    """
+
+    def __init__(self, hub: HubDevice, environment: Environment) -> None:
+        self._hub = hub
+        self._environment = environment
+        self._devices: dict[str, MerossSubdevice] = {}
+        self._holder: DeviceHolder | None = None
+
+    @property
+    def by_id(self) -> Mapping[str, MerossSubdevice]:
+        """The devices by their ids with the hub."""
+        return MappingProxyType(self._devices)
+
+    def updated(self, feature: Hub, update: HubUpdate) -> None:
+        """Take what one of the hub's payloads has told of them."""
+        if update.is_changed:
+            self._match(feature)
+        for sub_id, told in update.subdevices.items():
+            if sub_id in self._devices:
+                self._devices[sub_id].updated(told)
+        for sub_id, is_online in update.online.items():
+            if sub_id in self._devices:
+                reason = "" if is_online else f"{self._hub.info.name} does not reach it"
+                self._devices[sub_id].came_or_went(is_online=is_online, reason=reason)
+
+    def _match(self, feature: Hub) -> None:
+        """Have a device for each subdevice that the hub knows, and for no other."""
+        for sub_id in self._devices.keys() - feature.subdevices.keys():
+            gone = self._devices.pop(sub_id)
+            if self._holder is not None:
+                self._holder.let_go(gone)
+        for sub_id, known in feature.subdevices.items():
+            if sub_id in self._devices:
+                self._devices[sub_id].described(known)
+                continue
+            device = MerossSubdevice(self._hub, known, self._environment)
+            self._devices[sub_id] = device
+            if self._holder is not None:
+                self._holder.hold(device)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep them open for the length of the block."""
+        async with open_holder() as holder:
+            self._holder = holder
+            for device in self._devices.values():
+                holder.hold(device)
+            try:
+                yield
+            finally:
+                self._holder = None

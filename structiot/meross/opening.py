@@ -1,0 +1,228 @@
+"""Opening an account, `open_meross`, or one device without a cloud, `open_meross_lan`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from structiot._kit.arguments import check_argument
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.redact import Secret
+from structiot.errors import UsageError
+from structiot.meross.account import Meross
+from structiot.meross.budget import open_budget
+from structiot.meross.credential_stores import FileStore
+from structiot.meross.credentials import Credentials, CredentialStore
+from structiot.meross.device import MerossDevice
+from structiot.meross.features.feature import About
+from structiot.meross.holder import open_holder
+from structiot.meross.link.brokers import open_brokers
+from structiot.meross.link.cloud import DEFAULT_URL, open_cloud
+from structiot.meross.link.lan import LanLink
+from structiot.meross.link.route import Policy, Route
+from structiot.meross.link.router import Router
+from structiot.meross.link.sign_in import MfaCallback
+from structiot.meross.rate_limiter import RateLimitChecker
+from structiot.meross.stats import Stats
+from structiot.meross.wire.envelope import Method
+from structiot.meross.wire.mqtt import app_id_of
+from structiot.meross.wire.system import ALL, max_batch_of, read_all
+
+__all__ = ["open_meross", "open_meross_lan"]
+
+_POLICIES: Final = ("lan_first", "lan_only", "cloud_only")
+_BY_DEFAULT: Final = "default"
+
+
+@asynccontextmanager
+async def open_meross(
+    *,
+    email: str | None = None,
+    password: str | Secret | None = None,
+    mfa: MfaCallback | None = None,
+    store: CredentialStore | str | Path | None = None,
+    budget_file: str | Path | None = None,
+    rate_limiter: RateLimitChecker | Literal["default"] | None = _BY_DEFAULT,
+    policy: Policy = "lan_first",
+    url: str = DEFAULT_URL,
+    country: str = "us",
+    broker: tuple[str, int] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    lan_ports: Mapping[str, int] | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> AsyncGenerator[Meross]:
+    """Open a Meross account: sign in if no token is kept, and list its devices.
+
+    It does not wait for the devices: their states come as they tell them, and are asked
+    for as far as the budget allows. Leaving the block does not log out: each sign-in
+    makes a token, and an account that has too many is locked for hours.
+
+    Args:
+        email: The account; by default that of the kept token.
+        password: Its password; not needed while a kept token is good.
+        mfa: Gives a one-time code if the account wants one.
+        store: Where the token is kept: a store, or a file of mode 0600. By default it
+            is lost with the block, and each opening signs in.
+        budget_file: Where it is kept what was sent in the last hour; by default beside
+            the store if that is a file.
+        rate_limiter: What limits messages through the cloud; the default is safe for the
+            account, None lets all of them through, at your own risk.
+        policy: `"lan_first"`, `"lan_only"` or `"cloud_only"`.
+        url: Where to sign in; another region is found from any. With `http://`, as of a
+            simulator, brokers are spoken to without TLS as well.
+        country: The account's country.
+        broker: Host and port of another broker instead of all, as for a simulator.
+        ssl_context: Whom to trust; the system's authorities by default.
+        lan_ports: TCP ports of devices in the local network that are not at 80, by host.
+        environment: Network, host network, clock and chance; the system's by default.
+
+    Yields:
+        The account.
+
+    Raises:
+        ConfigError: No way to sign in, or a store that cannot be used.
+        AuthRefused: Wrong password, one-time code, too many tokens, banned; see
+            `structiot.meross.errors`. Do not try again at once.
+        ConnectFailed: The cloud cannot be reached.
+        StructiotError: Else what the cloud said.
+    """
+    if policy not in _POLICIES:
+        message = f"policy is one of {', '.join(_POLICIES)}, not {policy!r}"
+        raise UsageError(message)
+    check_argument("rate_limiter", rate_limiter, RateLimitChecker, str, None)
+    limiter = RateLimitChecker() if isinstance(rate_limiter, str) else rate_limiter
+    if isinstance(store, str | Path):
+        budget_file = budget_file or Path(store).with_suffix(".budget.json")
+        store = FileStore(store)
+    stats = Stats()
+    async with (
+        open_cloud(
+            email=email,
+            password=password,
+            mfa=mfa,
+            store=store,
+            url=url,
+            country=country,
+            ssl_context=ssl_context,
+            environment=environment,
+        ) as cloud,
+        open_budget(
+            Path(budget_file) if budget_file is not None else None,
+            rate_limiter=limiter,
+            stats=stats,
+            environment=environment,
+        ) as budget,
+        open_holder() as holder,
+    ):
+        account = Meross(cloud, budget, stats, holder, environment)
+        async with _connected(
+            account,
+            cloud.credentials,
+            policy=policy,
+            override=broker,
+            ssl_context=ssl_context,
+            is_tls=not url.startswith("http://"),
+            lan_ports=lan_ports or {},
+            environment=environment,
+        ):
+            yield account
+
+
+@asynccontextmanager
+async def _connected(
+    account: Meross,
+    credentials: Credentials,
+    *,
+    policy: Policy,
+    override: tuple[str, int] | None,
+    ssl_context: ssl.SSLContext | None,
+    is_tls: bool,
+    lan_ports: Mapping[str, int],
+    environment: Environment,
+) -> AsyncGenerator[None]:
+    """Give an account its brokers, list its devices, and keep the list true."""
+    async with open_brokers(
+        credentials.user_id,
+        credentials.key.reveal(),
+        app_id_of(f"{environment.random.getrandbits(128):032x}"),
+        on_push=account.pushed,
+        on_connected=account.connected,
+        on_lost=account.lost,
+        override=override,
+        ssl_context=ssl_context,
+        is_tls=is_tls,
+        environment=environment,
+    ) as brokers:
+        router = Router(
+            account.stats,
+            brokers=brokers,
+            budget=account.budget,
+            policy=policy,
+            environment=environment,
+        )
+        try:
+            async with service_group() as tg:
+                await account.begin(brokers, router, lan_ports)
+                tg.start_soon(account.keep_list, name="structiot.meross list")
+                tg.start_soon(account.keep_learning, name="structiot.meross learn")
+                yield
+        finally:
+            account.close()
+
+
+@asynccontextmanager
+async def open_meross_lan(
+    host: str,
+    port: int = 80,
+    *,
+    key: str | Secret,
+    name: str | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> AsyncGenerator[MerossDevice]:
+    """Open a device in the local network, without any cloud.
+
+    It is asked what it can and for its states; while somebody iterates over its
+    `readings()`, `changes()` or `events()` it is polled every 10 s.
+
+    Args:
+        host: Its address or name.
+        port: Its TCP port.
+        key: The account's key, or the one it was set up with; empty for a device that
+            was not set up yet. `structiot meross login` shows it.
+        name: What to call it.
+        environment: Network, host network, clock and chance; the system's by default.
+
+    Yields:
+        The device.
+
+    Raises:
+        ConnectFailed: Nobody answers.
+        WrongKey: The key is not this device's.
+        ProtocolViolation: Something answers that is no Meross device.
+        StructiotError: Else what became of the question.
+    """
+    check_argument("key", key, str, Secret)
+    revealed = key.reveal() if isinstance(key, Secret) else key
+    lan = LanLink(host, port, key=revealed, environment=environment)
+    abilities = await lan.identify()
+    reply = await lan.request(Method.GET, ALL)
+    system = read_all(reply.payload)
+    uuid = lan.uuid or system.uuid or host
+    about = About(
+        device=uuid,
+        model=system.model or "unknown",
+        system=system,
+        abilities=abilities,
+    )
+    route = Route(
+        uuid, lan=lan, max_batch=max_batch_of(abilities), environment=environment
+    )
+    router = Router(Stats(), policy="lan_only", environment=environment)
+    device = MerossDevice(about, route, router, name=name, environment=environment)
+    device.take(ALL, reply.payload)
+    async with device:
+        yield device

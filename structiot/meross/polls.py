@@ -1,0 +1,61 @@
+"""What a device is asked with each poll: some of it each time, the rest now and then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import anyio
+
+from structiot.meross.features.feature import Poll, Request
+from structiot.meross.wire.envelope import Method
+from structiot.meross.wire.system import ALL
+
+__all__ = ["PollPlan"]
+
+# What the cloud is asked for, a message each; the budget is 180 an hour.
+CLOUD_LIVE_S: Final = 180.0
+CLOUD_ALL_S: Final = 1_200.0
+SLOW_S: Final = 600.0
+
+
+class PollPlan:
+    """Remembers what was asked when; in the local network all that is live is due."""
+
+    def __init__(self) -> None:
+        self._asked_at: dict[str, float] = {}
+
+    def due(self, polls: Iterable[Poll], *, is_local: bool) -> list[Request]:
+        """Give what is to be asked now, `System.All` first.
+
+        Args:
+            polls: What the device's features want to know.
+            is_local: Whether it is asked in the local network.
+        """
+        requests: list[Request] = []
+        if self._is_due(ALL, 0.0 if is_local else CLOUD_ALL_S):
+            requests.append(Request(method=Method.GET, namespace=ALL))
+        every_s = {
+            "live": 0.0 if is_local else CLOUD_LIVE_S,
+            "slow": SLOW_S,
+            "once": math.inf,
+        }
+        requests.extend(
+            poll.request
+            for poll in polls
+            if self._is_due(poll.request.namespace, every_s[poll.pace])
+        )
+        return requests
+
+    def answered(self, namespace: str) -> None:
+        """Note that something was answered."""
+        self._asked_at[namespace] = anyio.current_time()
+
+    def forget(self) -> None:
+        """Have everything asked anew."""
+        self._asked_at.clear()
+
+    def _is_due(self, namespace: str, every_s: float) -> bool:
+        asked_at = self._asked_at.get(namespace, -math.inf)
+        return anyio.current_time() - asked_at >= every_s

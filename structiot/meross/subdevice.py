@@ -1,0 +1,105 @@
+"""A subdevice of a hub as a device of the model: a valve, a sensor, a sprinkler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+
+from structiot._device.device import BaseDevice
+from structiot._device.poller import Poller
+from structiot._kit.environment import Environment
+from structiot.meross.features.feature import Request, Update
+from structiot.meross.features.subdevice import Subdevice
+from structiot.model import Command, DeviceInfo
+
+__all__ = ["HubDevice", "MerossSubdevice"]
+
+
+class HubDevice(Protocol):
+    """What a subdevice needs of its hub."""
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Who it is."""
+        ...
+
+    @property
+    def poller(self) -> Poller:
+        """Who polls it, and all that hangs on it."""
+        ...
+
+    async def order(self, requests: Sequence[Request]) -> None:
+        """Send the requests of a command."""
+        ...
+
+
+class MerossSubdevice(BaseDevice[DeviceInfo]):
+    """A device that is reached through a hub, and polled with it.
+
+    Args:
+        hub: Its hub.
+        subdevice: What is known of it, and what it can.
+        environment: As the hub's.
+    """
+
+    def __init__(
+        self, hub: HubDevice, subdevice: Subdevice, environment: Environment
+    ) -> None:
+        self._hub = hub
+        self._subdevice = subdevice
+        super().__init__(
+            _info_of(hub, subdevice),
+            subdevice.entities,
+            poller=hub.poller,
+            is_available=subdevice.is_online is not False,
+            environment=environment,
+        )
+
+    @property
+    def hub(self) -> HubDevice:
+        """The hub that it hangs on."""
+        return self._hub
+
+    def updated(self, update: Update) -> None:
+        """Take what one of the hub's payloads has told of it."""
+        at_utc = self._environment.now_utc()
+        if update.entities_changed:
+            self.described(self._subdevice)
+        if update.states or update.readings:
+            self._tell(update.states, update.readings, at_utc=at_utc)
+        for one in update.happened:
+            self._tell_occurrence(
+                one.key, one.event_type, data=one.data, at_utc=one.at_utc
+            )
+        if update.look_again_s is not None:
+            self._hub.poller.poll_by(anyio.current_time() + update.look_again_s)
+
+    def described(self, subdevice: Subdevice) -> None:
+        """Take it that it is described anew."""
+        self._subdevice = subdevice
+        self._describe(_info_of(self._hub, subdevice), subdevice.entities)
+
+    def came_or_went(self, *, is_online: bool, reason: str = "") -> None:
+        """Take the hub's word for whether it is there."""
+        self._tell_availability(is_available=is_online, reason=reason)
+
+    async def _command(self, key: str, command: Command) -> None:
+        now_utc = self._environment.now_utc()
+        await self._hub.order(self._subdevice.command(key, command, now_utc))
+
+
+def _info_of(hub: HubDevice, subdevice: Subdevice) -> DeviceInfo:
+    about = subdevice.about
+    return DeviceInfo(
+        id=about.device,
+        system="meross",
+        name=about.name or f"{about.kind} {about.sub_id[-4:]}",
+        manufacturer="Meross",
+        model=about.kind,
+        firmware=about.firmware,
+        hardware=about.hardware,
+        serial=about.sub_id,
+        via=hub.info.id,
+    )

@@ -1,0 +1,147 @@
+"""An account in the simulated cloud, with simulated devices: `open_meross`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+
+from structiot import Environment
+from structiot.errors import UsageError
+from structiot.meross.account import Meross
+from structiot.meross.account_events import DeviceAdded, DeviceRemoved, DeviceRenamed
+from structiot.meross.opening import open_meross
+from structiot.meross.wire.payloads import items_of
+from structiot.model import StateChange
+from structiot.sim.meross import (
+    MerossCloudSim,
+    MerossSim,
+    sim_meross_cloud,
+    sim_meross_device,
+)
+from structiot.testing import MemoryNetwork
+
+pytestmark = pytest.mark.virtual_time
+
+EMAIL, PASSWORD = "user@example.com", "correct horse"
+
+
+@dataclass
+class House:
+    """A cloud, and devices that are connected to it."""
+
+    cloud: MerossCloudSim
+    sims: list[MerossSim]
+    environment: Environment
+
+    def account(self, **arguments: Any) -> AbstractAsyncContextManager[Meross]:
+        return open_meross(
+            url=self.cloud.url,
+            environment=self.environment,
+            **{"email": EMAIL, "password": PASSWORD, **arguments},
+        )
+
+
+@asynccontextmanager
+async def house(models: Sequence[str] = ("mss310",)) -> AsyncGenerator[House]:
+    environment = Environment(network=MemoryNetwork())
+    async with AsyncExitStack() as stack:
+        cloud = await stack.enter_async_context(
+            sim_meross_cloud(EMAIL, PASSWORD, host="cloud", environment=environment)
+        )
+        sims = []
+        for number, model in enumerate(models):
+            uuid = f"{number:020}48e1e9aabb{number:02x}"
+            cloud.register(uuid=uuid, name=f"Device {number}", device_type=model)
+            broker = cloud.broker_of(uuid)
+            sim = await stack.enter_async_context(
+                sim_meross_device(
+                    f"192.168.1.{60 + number}",
+                    model=model,
+                    uuid=uuid,
+                    key=cloud.key,
+                    user_id=cloud.user_id,
+                    broker=(broker.host, broker.port, None),
+                    environment=environment,
+                )
+            )
+            sims.append(sim)
+        await anyio.sleep(5)
+        yield House(cloud, sims, environment)
+
+
+async def known(account: Meross, name: str = "Device 0", within_s: float = 60):
+    """Wait until a device is known by its abilities."""
+    with anyio.fail_after(within_s):
+        while not account.device(name).about.abilities:  # noqa: ASYNC110 - virtual time
+            await anyio.sleep(0.1)
+    return account.device(name)
+
+
+@pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
+async def test_a_plug_is_switched_and_its_button_told(policy: str):
+    async with house() as home, home.account(policy=policy) as meross:
+        plug = await known(meross)
+        async with plug.events() as events, meross.notifications() as notes:
+            await plug.turn_on()
+            assert home.sims[0].device.digest()["togglex"][0]["onoff"] == 1
+            await anyio.sleep(1)
+            await home.sims[0].press()
+            with anyio.fail_after(5):
+                async for note in notes:
+                    items = items_of(note.data, "togglex")
+                    if [item["onoff"] for item in items] == [0]:
+                        break
+            assert note.device is plug
+            assert note.namespace == "Appliance.Control.ToggleX"
+            with anyio.fail_after(5):
+                async for event in events:
+                    if isinstance(event, StateChange) and event.state is False:
+                        break
+            assert event.key == "switch"
+
+
+async def test_devices_are_found_by_what_they_are():
+    async with house(["mss310", "msl120"]) as home, home.account() as meross:
+        await known(meross, "device 0")
+        lamp = await known(meross, "Device 1")
+        assert meross.find(type="MSL120") == [lamp]
+        assert meross.find(ability="Appliance.Control.Light") == [lamp]
+        assert meross.find(name="device 1") == [lamp]
+        assert len(meross.find()) == len(meross.devices) == 2
+        assert meross.device(home.sims[1].uuid) is lamp
+        with pytest.raises(UsageError, match="no device is called 'Devise 1'"):
+            meross.device("Devise 1")
+
+
+async def test_devices_come_go_and_are_renamed():
+    async with house() as home, home.account() as meross:
+        plug = await known(meross)
+        async with meross.events() as events:
+            assert await anext(events) == DeviceAdded(plug)
+            home.cloud.rename(plug.info.id, "Kettle")
+            await meross.refresh()
+            assert await anext(events) == DeviceRenamed(plug, "Device 0")
+            assert plug.info.name == "Kettle"
+            home.cloud.register(uuid=32 * "c", name="Late")
+            await meross.refresh()
+            assert await anext(events) == DeviceAdded(meross.device("Late"))
+            home.cloud.unbind(plug.info.id)
+            with anyio.fail_after(5):
+                assert await anext(events) == DeviceRemoved(plug)
+            assert list(meross.devices) == [32 * "c"]
+
+
+async def test_a_hub_and_what_hangs_on_it():
+    async with house(["msh300hk"]) as home, home.account() as meross:
+        hub = await known(meross)
+        async with hub.events():
+            await anyio.sleep(30)
+            assert len(hub.subdevices) == len(home.sims[0].subdevices)
+            for sub in hub.subdevices.values():
+                assert sub.states
+                assert sub.info.via == hub.info.id

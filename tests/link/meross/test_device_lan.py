@@ -1,0 +1,74 @@
+"""Devices in the local network, without a cloud: `open_meross_lan` and the simulator."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from structiot import Environment
+from structiot.meross.opening import open_meross_lan
+from structiot.model import Availability, StateChange
+from structiot.sim.meross import MODELS, sim_meross_device
+from structiot.testing import MemoryNetwork
+
+pytestmark = pytest.mark.virtual_time
+
+HOST = "192.168.1.60"
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize("model", ["mss310", "mss310_hw1", "mss110"])
+async def test_a_plug_is_switched_and_its_button_seen(model: str):
+    surroundings = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model=model, key=KEY, environment=surroundings) as sim,
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+        plug.events() as events,
+    ):
+        assert plug.info.id == sim.uuid
+        await plug.turn_on()
+        assert plug.states.get("switch") is True
+        await plug.turn_off()
+        assert dict(plug.states)["switch"] is False
+        await sim.press()
+        with anyio.fail_after(30):
+            async for event in events:
+                if event == StateChange(key="switch", state=True, at_utc=event.at_utc):
+                    break
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+async def test_each_model_is_opened_and_its_states_are_known(model: str):
+    surroundings = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model=model, key=KEY, environment=surroundings),
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as device,
+        device.events(),
+    ):
+        await anyio.sleep(10)
+        assert device.is_available
+        keys = {entity.key for entity in device.entities}
+        assert len(keys) == len(device.entities)
+        assert set(device.states) <= keys
+        assert set(device.states)
+        for sub in device.subdevices.values():
+            assert sub.states, sub
+
+
+async def test_a_device_that_is_away_is_told_and_comes_back():
+    surroundings = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings) as sim,
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+        plug.events() as events,
+    ):
+        await sim.unplug()
+        seen = []
+        with anyio.fail_after(300):
+            async for event in events:
+                if isinstance(event, Availability):
+                    seen.append(event.is_available)
+                    if seen == [True, False]:
+                        await sim.plug_in()
+                    if seen == [True, False, True]:
+                        break

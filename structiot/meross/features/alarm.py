@@ -25,7 +25,7 @@ class Alarms(Feature):
 
     name = "alarm"
     abilities: ClassVar[tuple[str, ...]] = (ALARM,)
-    namespaces = frozenset({ALARM})
+    namespaces: ClassVar[frozenset[str]] = frozenset({ALARM})
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -89,7 +89,7 @@ class OverTemperature(Feature):
 
     name = "over_temperature"
     abilities: ClassVar[tuple[str, ...]] = (OVER_TEMP,)
-    namespaces = frozenset({OVER_TEMP})
+    namespaces: ClassVar[frozenset[str]] = frozenset({OVER_TEMP})
 
     @property
     def entities(self) -> tuple[Entity, ...]:

@@ -20,7 +20,7 @@ class Battery(SubFeature):
     """Charge in percent; 4294967295 is unknown, as is all that is no percentage."""
 
     name = "battery"
-    namespaces = frozenset({_BATTERY})
+    namespaces: ClassVar[frozenset[str]] = frozenset({_BATTERY})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_BATTERY, pace="slow"),)
 
     @property

@@ -48,7 +48,9 @@ class ClimateSensor(SubFeature):
     """Temperature, humidity, and where it tells them light and battery voltage."""
 
     name = "climate"
-    namespaces = frozenset({DIGEST_HUB, ALL, _LATEST, _TEMP_HUM, _LATEST_X})
+    namespaces: ClassVar[frozenset[str]] = frozenset(
+        {DIGEST_HUB, ALL, _LATEST, _TEMP_HUM, _LATEST_X}
+    )
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=ALL),)
 
     def __init__(self, about: SubAbout) -> None:
@@ -188,7 +190,7 @@ class SensorAdjustment(TableSubFeature):
     """
 
     name = "adjustment"
-    namespaces = frozenset({_ADJUST})
+    namespaces: ClassVar[frozenset[str]] = frozenset({_ADJUST})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ADJUST, pace="slow"),)
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(

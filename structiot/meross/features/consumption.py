@@ -55,7 +55,7 @@ class DayConsumption(Feature):
 
     name = "energy_today_wh"
     abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_X, CONSUMPTION)
-    namespaces = frozenset(abilities)
+    namespaces: ClassVar[frozenset[str]] = frozenset(abilities)
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -101,7 +101,7 @@ class HourConsumption(Feature):
 
     name = "energy_hours"
     abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_H,)
-    namespaces = frozenset(abilities)
+    namespaces: ClassVar[frozenset[str]] = frozenset(abilities)
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -127,7 +127,7 @@ class MeterLimits(ChannelFeature):
 
     name = "max_current_a"
     abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_CONFIG,)
-    namespaces = frozenset(abilities)
+    namespaces: ClassVar[frozenset[str]] = frozenset(abilities)
 
     @property
     def polls(self) -> Sequence[Poll]:

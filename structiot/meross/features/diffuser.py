@@ -101,7 +101,7 @@ class DiffuserLights(_DiffuserFeature):
 
     name = "light"
     abilities: ClassVar[tuple[str, ...]] = (LIGHT,)
-    namespaces = frozenset({LIGHT})
+    namespaces: ClassVar[frozenset[str]] = frozenset({LIGHT})
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -189,7 +189,7 @@ class DiffuserSprays(_DiffuserFeature):
 
     name = "spray"
     abilities: ClassVar[tuple[str, ...]] = (SPRAY,)
-    namespaces = frozenset({SPRAY})
+    namespaces: ClassVar[frozenset[str]] = frozenset({SPRAY})
 
     def entities_of(self, channel: int) -> Sequence[Entity]:
         """Describe the choice."""
@@ -231,7 +231,7 @@ class DiffuserClimate(Feature):
 
     name = "climate"
     abilities: ClassVar[tuple[str, ...]] = (SENSOR,)
-    namespaces = frozenset({SENSOR})
+    namespaces: ClassVar[frozenset[str]] = frozenset({SENSOR})
 
     @property
     def entities(self) -> tuple[Entity, ...]:

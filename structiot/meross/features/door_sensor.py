@@ -24,7 +24,7 @@ class DoorSensor(SubFeature):
     """Whether it is open."""
 
     name = "door"
-    namespaces = frozenset({DIGEST_HUB, _ALL, _DOOR})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DIGEST_HUB, _ALL, _DOOR})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ALL),)
 
     @property

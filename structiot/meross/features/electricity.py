@@ -132,7 +132,9 @@ class Electricity(ChannelFeature):
 
     name = "electricity"
     abilities: ClassVar[tuple[str, ...]] = (ELECTRICITY_X, ELECTRICITY)
-    namespaces = frozenset({*abilities, CONSUMPTION, CONSUMPTION_X, *TOGGLES})
+    namespaces: ClassVar[frozenset[str]] = frozenset(
+        {*abilities, CONSUMPTION, CONSUMPTION_X, *TOGGLES}
+    )
 
     def __init__(self, about: About) -> None:
         super().__init__(about)

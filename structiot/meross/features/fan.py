@@ -54,7 +54,7 @@ class Fans(ChannelFeature):
 
     name = "fan"
     abilities: ClassVar[tuple[str, ...]] = (FAN,)
-    namespaces = frozenset({FAN, *TOGGLES})
+    namespaces: ClassVar[frozenset[str]] = frozenset({FAN, *TOGGLES})
     digest_key = "fan"
     is_certain = True
 
@@ -163,7 +163,7 @@ class Filters(ChannelFeature):
 
     name = "filter_life"
     abilities: ClassVar[tuple[str, ...]] = (FILTER,)
-    namespaces = frozenset({FILTER})
+    namespaces: ClassVar[frozenset[str]] = frozenset({FILTER})
     is_certain = True
 
     @property

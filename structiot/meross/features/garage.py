@@ -54,7 +54,7 @@ class GarageDoors(ChannelFeature):
 
     name = "garage_door"
     abilities: ClassVar[tuple[str, ...]] = (STATE,)
-    namespaces = frozenset({STATE, CONFIG, MULTIPLE_CONFIG})
+    namespaces: ClassVar[frozenset[str]] = frozenset({STATE, CONFIG, MULTIPLE_CONFIG})
     digest_key = "garageDoor"
 
     def __init__(self, about: About) -> None:

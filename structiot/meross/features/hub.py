@@ -91,7 +91,7 @@ class Hub(Feature):
     """A hub as a feature of its device; what it takes becomes a `HubUpdate`."""
 
     name = "hub"
-    namespaces = frozenset(
+    namespaces: ClassVar[frozenset[str]] = frozenset(
         {
             *(_ONLINE, _EXCEPTION, _LIST, _BIND, _UNBIND, _VERSION, DIGEST_HUB),
             *(*_ALLS, *_BY_SUB_ID, *(_HUB + name for name in _OWN)),

@@ -29,7 +29,7 @@ class LeakSensor(SubFeature):
     """Whether it is wet, and that it became so."""
 
     name = "leak"
-    namespaces = frozenset({DIGEST_HUB, _ALL, _LEAK})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DIGEST_HUB, _ALL, _LEAK})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ALL),)
 
     def __init__(self, about: SubAbout) -> None:

@@ -92,7 +92,7 @@ class Lamps(ChannelFeature):
 
     name = "light"
     abilities: ClassVar[tuple[str, ...]] = (LIGHT,)
-    namespaces = frozenset({LIGHT, EFFECT, *TOGGLES})
+    namespaces: ClassVar[frozenset[str]] = frozenset({LIGHT, EFFECT, *TOGGLES})
     digest_key = "light"
 
     def __init__(self, about: About) -> None:

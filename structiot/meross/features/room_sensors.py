@@ -50,7 +50,9 @@ class RoomSensors(Feature):
 
     name = "room"
     abilities: ClassVar[tuple[str, ...]] = (LATEST_X, _LATEST, _HISTORY)
-    namespaces = frozenset({LATEST_X, _HISTORY_X, _LATEST, _HISTORY})
+    namespaces: ClassVar[frozenset[str]] = frozenset(
+        {LATEST_X, _HISTORY_X, _LATEST, _HISTORY}
+    )
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -209,7 +211,7 @@ class PresenceSettings(TableFeature):
 
     name = "presence_settings"
     abilities: ClassVar[tuple[str, ...]] = (_PRESENCE,)
-    namespaces = frozenset({_PRESENCE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({_PRESENCE})
 
     def __init__(self, about: About) -> None:
         work_mode = Choice(

@@ -39,7 +39,9 @@ class Rules(Feature):
 
     name = "rules"
     abilities: ClassVar[tuple[str, ...]] = (TIMER_X, TRIGGER_X, TIMER, TRIGGER)
-    namespaces = frozenset({*abilities, DIGEST_TIMER_X, DIGEST_TRIGGER_X})
+    namespaces: ClassVar[frozenset[str]] = frozenset(
+        {*abilities, DIGEST_TIMER_X, DIGEST_TRIGGER_X}
+    )
 
     def __init__(self, about: About) -> None:
         super().__init__(about)

@@ -43,7 +43,7 @@ class SensorAlert(SubFeature):
     """The rows of temperature and humidity, as far as the sensor has told them."""
 
     name = "alert"
-    namespaces = frozenset({_ALERT})
+    namespaces: ClassVar[frozenset[str]] = frozenset({_ALERT})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ALERT, pace="slow"),)
 
     def __init__(self, about: SubAbout) -> None:

@@ -90,7 +90,7 @@ class StatusLight(_SwitchSetting):
 
     name = "status_light"
     abilities: ClassVar[tuple[str, ...]] = (DND_MODE,)
-    namespaces = frozenset({DND_MODE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DND_MODE})
     is_certain = True
     what = "Status light"
     icon = "mdi:led-on"
@@ -114,7 +114,7 @@ class ChildLock(_SwitchSetting):
 
     name = "child_lock"
     abilities: ClassVar[tuple[str, ...]] = (CHILD_LOCK,)
-    namespaces = frozenset({CHILD_LOCK})
+    namespaces: ClassVar[frozenset[str]] = frozenset({CHILD_LOCK})
     is_certain = True
     what = "Child lock"
     icon = "mdi:lock"
@@ -131,7 +131,7 @@ class Overheating(_SwitchSetting):
 
     name = "overheating_protection"
     abilities: ClassVar[tuple[str, ...]] = (OVER_TEMP,)
-    namespaces = frozenset({OVER_TEMP})
+    namespaces: ClassVar[frozenset[str]] = frozenset({OVER_TEMP})
     what = "Overheating protection"
     icon = "mdi:thermometer-alert"
     field = "enable"
@@ -171,7 +171,7 @@ class Standby(_SwitchSetting):
 
     name = "standby_killer"
     abilities: ClassVar[tuple[str, ...]] = (STANDBY_KILLER,)
-    namespaces = frozenset({STANDBY_KILLER})
+    namespaces: ClassVar[frozenset[str]] = frozenset({STANDBY_KILLER})
     what = "Switch off standby"
     icon = "mdi:power-sleep"
     field = "enable"
@@ -253,7 +253,7 @@ class PowerRetention(ChannelFeature):
 
     name = "power_retention"
     abilities: ClassVar[tuple[str, ...]] = (POWER_RETENTION,)
-    namespaces = frozenset({POWER_RETENTION})
+    namespaces: ClassVar[frozenset[str]] = frozenset({POWER_RETENTION})
 
     @property
     def polls(self) -> Sequence[Poll]:

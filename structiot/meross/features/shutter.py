@@ -75,7 +75,7 @@ class Shutters(ChannelFeature):
 
     name = "shutter"
     abilities: ClassVar[tuple[str, ...]] = (POSITION, STATE)
-    namespaces = frozenset({POSITION, STATE, CONFIG, ADJUST})
+    namespaces: ClassVar[frozenset[str]] = frozenset({POSITION, STATE, CONFIG, ADJUST})
     is_certain = True
 
     def __init__(self, about: About) -> None:

@@ -78,7 +78,7 @@ class SmokeAlarm(TableSubFeature):
     """Smoke, heat and faults; it can be muted and tested."""
 
     name = "smoke"
-    namespaces = frozenset({DIGEST_HUB, _ALL, _SMOKE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DIGEST_HUB, _ALL, _SMOKE})
     polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ALL),)
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(namespace=_SMOKE, fields=(_GROUP,)),

@@ -29,7 +29,7 @@ class Sounds(ChannelFeature):
 
     name = "sound"
     abilities: ClassVar[tuple[str, ...]] = (MP3,)
-    namespaces = frozenset({MP3})
+    namespaces: ClassVar[frozenset[str]] = frozenset({MP3})
     is_certain = True
 
     @property

@@ -36,7 +36,7 @@ class Sprays(ChannelFeature):
 
     name = "spray"
     abilities: ClassVar[tuple[str, ...]] = (SPRAY,)
-    namespaces = frozenset({SPRAY})
+    namespaces: ClassVar[frozenset[str]] = frozenset({SPRAY})
     digest_key = "spray"
     is_certain = True
 

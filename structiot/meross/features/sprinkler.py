@@ -55,7 +55,7 @@ class Sprinkler(TableSubFeature):
     """Water on and off by zone, whether it flows, and for how long it does by default."""
 
     name = "water"
-    namespaces = frozenset({DIGEST_HUB, _WATER, _CONFIG})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DIGEST_HUB, _WATER, _CONFIG})
     polls: ClassVar[tuple[SubPoll, ...]] = (
         SubPoll(namespace=_WATER, by_channel=True),
         SubPoll(namespace=_CONFIG, pace="slow", by_channel=True),

@@ -40,7 +40,7 @@ class Signal(Feature):
 
     name = "signal"
     abilities: ClassVar[tuple[str, ...]] = (RUNTIME,)
-    namespaces = frozenset({RUNTIME})
+    namespaces: ClassVar[frozenset[str]] = frozenset({RUNTIME})
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -80,7 +80,7 @@ class Firmware(Feature):
 
     name = "firmware"
     abilities: ClassVar[tuple[str, ...]] = (FIRMWARE, UPGRADE)
-    namespaces = frozenset(abilities)
+    namespaces: ClassVar[frozenset[str]] = frozenset(abilities)
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -149,7 +149,7 @@ class Connections(Feature):
 
     name = "connections"
     abilities: ClassVar[tuple[str, ...]] = (DEBUG,)
-    namespaces = frozenset({DEBUG})
+    namespaces: ClassVar[frozenset[str]] = frozenset({DEBUG})
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -204,7 +204,7 @@ class CircuitFactors(ChannelFeature):
 
     name = "circuit_factor"
     abilities: ClassVar[tuple[str, ...]] = (CIRCUIT_FACTOR,)
-    namespaces = frozenset({CIRCUIT_FACTOR})
+    namespaces: ClassVar[frozenset[str]] = frozenset({CIRCUIT_FACTOR})
 
     @property
     def polls(self) -> Sequence[Poll]:

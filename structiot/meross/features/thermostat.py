@@ -54,11 +54,11 @@ class Thermostat(ClimateFeature):
 
     name = "thermostat"
     abilities: ClassVar[tuple[str, ...]] = (MODE,)
-    namespaces = frozenset({MODE, SUMMER_MODE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({MODE, SUMMER_MODE})
     namespace = MODE
     digest_key: ClassVar[str | None] = "mode"
     scale = 10
-    presets = tuple(_PRESETS.values())
+    presets: ClassVar[tuple[str, ...]] = tuple(_PRESETS.values())
 
     @property
     def modes(self) -> tuple[str, ...]:

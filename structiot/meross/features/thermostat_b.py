@@ -41,11 +41,11 @@ class ThermostatB(ClimateFeature):
 
     name = "thermostat"
     abilities: ClassVar[tuple[str, ...]] = (MODE_B,)
-    namespaces = frozenset({MODE_B, CTL_RANGE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({MODE_B, CTL_RANGE})
     namespace = MODE_B
     digest_key: ClassVar[str | None] = "modeB"
     scale = 100
-    presets = tuple(_PRESETS.values())
+    presets: ClassVar[tuple[str, ...]] = tuple(_PRESETS.values())
 
     def _besides(self, channel: int) -> Sequence[Entity]:
         probe = BinarySensor(

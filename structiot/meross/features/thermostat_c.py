@@ -52,10 +52,10 @@ class ThermostatC(ClimateFeature):
 
     name = "thermostat"
     abilities: ClassVar[tuple[str, ...]] = (MODE_C,)
-    namespaces = frozenset({MODE_C, CTL_RANGE})
+    namespaces: ClassVar[frozenset[str]] = frozenset({MODE_C, CTL_RANGE})
     namespace = MODE_C
     scale = 100
-    presets = tuple(_WORK.values())
+    presets: ClassVar[tuple[str, ...]] = tuple(_WORK.values())
 
     def command(
         self, key: str, command: Command, at_utc: datetime

@@ -319,7 +319,7 @@ class ThermostatSettings(TableFeature):
     """All of `Thermostat.*` but modes, seasons and schedules; screen and alarms."""
 
     name = "thermostat_settings"
-    namespaces = _namespaces()
+    namespaces: ClassVar[frozenset[str]] = _namespaces()
     abilities: ClassVar[tuple[str, ...]] = tuple(sorted(namespaces))
 
     def __init__(self, about: About) -> None:

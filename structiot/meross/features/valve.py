@@ -98,7 +98,7 @@ class Valve(TableSubFeature):
     """The valve as a `Climate`, the temperatures of its presets, and its window."""
 
     name = _KEY
-    namespaces = frozenset(
+    namespaces: ClassVar[frozenset[str]] = frozenset(
         {DIGEST_HUB, _ALL, _MODE, _TEMPERATURE, _ADJUST, _WINDOW, _TOGGLE}
     )
     polls: ClassVar[tuple[SubPoll, ...]] = (

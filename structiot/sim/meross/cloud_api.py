@@ -142,7 +142,7 @@ class CloudApi:
         refusal_code: Callable[[], int],
     ) -> None:
         self.calls: deque[ApiCall] = deque(maxlen=requests_kept)
-        self.quirks = ApiQuirks()
+        self.quirks: ApiQuirks = ApiQuirks()
         self._account = account
         self._place = place
         self._refusal_code = refusal_code

@@ -101,7 +101,7 @@ class MerossDeviceSim(Stage):
             self.abilities.setdefault(ENCRYPTED_ABILITY, {})
         else:
             self.abilities.pop(ENCRYPTED_ABILITY, None)
-        self.parts = (
+        self.parts: tuple[Part, ...] = (
             System(self),
             *(make(self) for make in self.model.parts),
         )
@@ -265,7 +265,9 @@ class MerossDeviceSim(Stage):
 
     def pair(self, key: str, user_id: str) -> None:
         """Belong to an account from now on."""
-        self.account_key, self.user_id, self.is_paired = key, user_id, True
+        self.account_key: str = key
+        self.user_id: str = user_id
+        self.is_paired: bool = True
         if self.on_pairing is not None:
             self.on_pairing()
 

@@ -55,10 +55,10 @@ class Records(Part):
         extra: Mapping[str, Any] | None = None,
         on_change: Callable[[Item], None] | None = None,
     ) -> None:
-        self.namespaces = (namespace,)
+        self.namespaces: tuple[str, ...] = (namespace,)
         self.namespace = namespace
         self.stage = stage
-        self.key = key or key_of(namespace)
+        self.key: str = key or key_of(namespace)
         self.items: list[Item] = [dict(item) for item in items]
         self._is_list = is_list
         self._is_pushed = is_pushed

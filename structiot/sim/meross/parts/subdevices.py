@@ -173,7 +173,7 @@ class TemperatureSensor(Subdevice):
 
     def _show(self) -> None:
         (warm, damp), at = self._measured(), self._sampled
-        self.items = {
+        self.items: dict[str, Item] = {
             f"{_SENSOR}.TempHum": {
                 "latestTime": at,
                 "latestTemperature": warm,

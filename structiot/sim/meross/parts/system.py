@@ -25,7 +25,7 @@ _SECRET: Final = "not of this device"  # noqa: S105 - HomeKit's, and made up
 class System(Part):
     """What every device has."""
 
-    namespaces = tuple(
+    namespaces: tuple[str, ...] = tuple(
         f"Appliance.{name}"
         for name in [
             "System.All",

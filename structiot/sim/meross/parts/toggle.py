@@ -55,7 +55,7 @@ class ToggleX(Relay):
             is_list=outlets > 0 or is_empty,
             digest=("togglex",),
         )
-        self.is_strip = outlets > 0 and has_master
+        self.is_strip: bool = outlets > 0 and has_master
 
     def apply(self, wanted: Mapping[str, Any]) -> list[Item]:
         """Switch a relay; channel 0 of a strip switches all of them."""
@@ -85,7 +85,7 @@ class Toggle(Relay):
             digest=("toggle",),
             is_digest_list=False,
         )
-        self.namespaces = (
+        self.namespaces: tuple[str, ...] = (
             "Appliance.Control.Toggle",
             "Appliance.Control.Timer",
             "Appliance.Control.Trigger",

@@ -34,7 +34,7 @@ class Valve(Subdevice):
         super().__init__(stage, kind, id)
         self.sleeps_s: float = _SLEEPS_S
         day = [[390, 170], [90, 220], [300, 180], [210, 200], [300, 220], [150, 170]]
-        self.items = {
+        self.items: dict[str, Item] = {
             _TEMPERATURE: {
                 "room": 205,
                 "currentSet": 220,

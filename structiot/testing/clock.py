@@ -175,6 +175,14 @@ class JumpLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(lambda _: self.threads.change(-1))
         return future
 
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as asyncio has it
+        # It waits for threads, from Python 3.12 on with a deadline.
+        self.threads.change(1)
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self.threads.change(-1)
+
 
 @contextmanager
 def virtual_backend(name: str) -> Iterator[tuple[str, dict[str, Any]]]:

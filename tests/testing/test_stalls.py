@@ -123,5 +123,16 @@ def test_who_waits_for_a_socket_is_told_of_memory_networks(pytester: pytest.Pyte
     assert "WaitsForNothing" not in said
 
 
+LEAVES_A_THREAD = """
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    async def test_that_leaves_a_thread_at_work(anyio_backend):
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.3)
+"""
+
+
+def test_a_thread_that_a_test_leaves_is_joined_in_real_time(pytester: pytest.Pytester):
+    run(pytester, LEAVES_A_THREAD).assert_outcomes(passed=1)
+
+
 def test_who_waits_for_a_thread_or_a_deadline_gets_it(pytester: pytest.Pytester):
     run(pytester, WAITS_FOR_SOMETHING).assert_outcomes(passed=10)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -13,13 +15,13 @@ import anyio
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot._kit.text import did_you_mean, error_text
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import error_text
 from structiot.errors import (
     AuthRefused,
     PeerError,
     StructiotError,
     TransportError,
-    UsageError,
 )
 from structiot.meross.account_events import (
     AccountEvent,
@@ -31,6 +33,7 @@ from structiot.meross.budget import Budget
 from structiot.meross.device import MerossDevice
 from structiot.meross.features.feature import About, Channel
 from structiot.meross.features.hub import is_hub
+from structiot.meross.finding import device_called, devices_like
 from structiot.meross.holder import DeviceHolder
 from structiot.meross.link.brokers import BrokerPlace, Brokers
 from structiot.meross.link.cloud import MerossCloud
@@ -45,7 +48,6 @@ from structiot.meross.wire.envelope import Envelope, Method
 from structiot.meross.wire.system import (
     ABILITY,
     ALL,
-    Abilities,
     SystemAll,
     max_batch_of,
     read_abilities,
@@ -56,7 +58,10 @@ __all__ = ["Meross"]
 
 # The list is asked for again: a rename reaches us by no push.
 LIST_EVERY_S: Final = 86_400.0
+_LIST_PAUSE_S: Final = 60.0
 _LEARN_AGAIN_S: Final = 300.0
+# Devices that are asked at once what they can; those that are off take ten seconds.
+_MOST_AT_ONCE: Final = 8
 _BIND: Final = "Appliance.Control.Bind"
 _UNBIND: Final = "Appliance.Control.Unbind"
 _HUB_BIND: Final = "Appliance.Hub.Bind"
@@ -93,7 +98,9 @@ class Meross:
         self._notes: FanOut[Mailbox[Notification]] = FanOut()
         self._events: FanOut[Mailbox[AccountEvent]] = FanOut()
         self._list_wanted = anyio.Event()
-        self._to_learn: set[str] = set()
+        # When each device that is not known is to be asked.
+        self._to_learn: dict[str, float] = {}
+        self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
         self._learning = anyio.Event()
         self._lan_ports: Mapping[str, int] = {}
 
@@ -122,22 +129,7 @@ class Meross:
         Raises:
             UsageError: There is none, or there are several of this name.
         """
-        if name_or_uuid in self._devices:
-            return self._devices[name_or_uuid]
-        wanted = name_or_uuid.casefold()
-        found = [
-            one for one in self._devices.values() if one.info.name.casefold() == wanted
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            uuids = ", ".join(sorted(one.info.id for one in found))
-            raise UsageError(
-                f"{len(found)} devices are called {name_or_uuid!r}: {uuids}"
-            )
-        names = sorted(one.info.name for one in self._devices.values())
-        hint = did_you_mean(name_or_uuid, names)
-        raise UsageError(f"no device is called {name_or_uuid!r}{hint}")
+        return device_called(self._devices, name_or_uuid)
 
     def find(
         self,
@@ -155,14 +147,9 @@ class Meross:
             online: Whether it can be reached.
             name: What it is called, in any case.
         """
-        return [
-            device
-            for device in self._devices.values()
-            if (type is None or device.about.model == type.lower())
-            and (ability is None or ability in device.about.abilities)
-            and (online is None or device.is_available is online)
-            and (name is None or device.info.name.casefold() == name.casefold())
-        ]
+        return devices_like(
+            self._devices, model=type, ability=ability, is_online=online, name=name
+        )
 
     @asynccontextmanager
     async def notifications(
@@ -232,8 +219,6 @@ class Meross:
         while True:
             with anyio.move_on_after(LIST_EVERY_S):
                 await self._list_wanted.wait()
-                # What comes in a row is one question.
-                await anyio.sleep(5)
             self._list_wanted = anyio.Event()
             try:
                 await self._list()
@@ -241,19 +226,27 @@ class Meross:
                 raise
             except (TransportError, PeerError) as exc:
                 _log.warning("the list of devices: %s", error_text(exc))
+            # Whoever may bind devices may not have it asked for without a pause.
+            await anyio.sleep(_LIST_PAUSE_S)
 
     async def keep_learning(self) -> None:
         """Ask devices that are not known yet what they can, until cancelled."""
         while True:
-            for uuid in sorted(self._to_learn):
-                device = self._devices.get(uuid)
-                if device is None or await self._learn(device):
-                    self._to_learn.discard(uuid)
-            self._learning = anyio.Event()
-            with anyio.move_on_after(
-                _LEARN_AGAIN_S if self._to_learn else LIST_EVERY_S
-            ):
+            due_at = min(self._to_learn.values(), default=math.inf)
+            with anyio.CancelScope(deadline=due_at):
                 await self._learning.wait()
+            self._learning = anyio.Event()
+            now = anyio.current_time()
+            due = [uuid for uuid, at in self._to_learn.items() if at <= now]
+            async with service_group(is_awaited=True) as tg:
+                for uuid in due:
+                    self._to_learn[uuid] = now + _LEARN_AGAIN_S
+                    tg.start_soon(self._learn, uuid)
+
+    def _learn_soon(self, uuid: str, *, after_s: float = 0.0) -> None:
+        at = anyio.current_time() + after_s
+        self._to_learn[uuid] = min(at, self._to_learn.get(uuid, math.inf))
+        self._learning.set()
 
     def pushed(self, envelope: Envelope) -> None:
         """Take what a device, or the cloud for it, told by itself."""
@@ -268,8 +261,10 @@ class Meross:
         if envelope.namespace == _UNBIND:
             self._remove(device)
         elif envelope.namespace == _HUB_BIND:
-            self._to_learn.add(device.info.id)
-        self._learning.set()
+            self._learn_soon(device.info.id, after_s=_LIST_PAUSE_S)
+        elif device.info.id in self._to_learn:
+            # It is there, then.
+            self._learn_soon(device.info.id, after_s=_LIST_PAUSE_S)
 
     def connected(self, place: BrokerPlace) -> None:
         """A broker has accepted us: what devices told meanwhile was lost."""
@@ -292,38 +287,42 @@ class Meross:
         for uuid, known in listed.items():
             device = self._devices.get(uuid)
             if device is None:
-                self._add(_about_of(known, SystemAll(uuid=uuid), {}), known)
+                self._add(known)
             else:
                 self._update(device, known)
 
-    def _add(self, about: About, known: CloudDevice) -> MerossDevice:
-        router, brokers = self._router, self._brokers
+    def _add(self, known: CloudDevice) -> None:
+        about = About(
+            device=known.uuid,
+            model=known.model or "unknown",
+            system=SystemAll(uuid=known.uuid),
+            abilities={},
+            channels=_channels(known),
+        )
         place = BrokerPlace(*known.broker)
         route = Route(known.uuid, broker=place, environment=self._environment)
         device = MerossDevice(
             about,
             route,
-            router,
+            self._router,
             name=known.name,
-            is_waited_for=False,
+            lan_at=self._lan_link,
             environment=self._environment,
         )
         self._devices[known.uuid] = device
         self._holder.hold(device)
-        brokers.connect(place)
+        self._brokers.connect(place)
         if known.status is OnlineStatus.OFFLINE:
             device.cloud_lost("it is not connected to the cloud")
         for box in self._events:
             box.put(DeviceAdded(device))
-        if not about.abilities:
-            self._to_learn.add(known.uuid)
-            self._learning.set()
-        return device
+        self._learn_soon(known.uuid)
 
     def _update(self, device: MerossDevice, known: CloudDevice) -> None:
         before = device.info.name
-        about = _about_of(known, device.about.system, device.about.abilities)
-        device.route.broker = BrokerPlace(*known.broker)
+        device.route.broker = place = BrokerPlace(*known.broker)
+        self._brokers.connect(place)
+        about = replace(device.about, channels=_channels(known))
         device.described(about, known.name)
         if device.info.name != before:
             for box in self._events:
@@ -331,48 +330,50 @@ class Meross:
 
     def _remove(self, device: MerossDevice) -> None:
         self._devices.pop(device.info.id, None)
+        self._to_learn.pop(device.info.id, None)
         self._holder.let_go(device)
         for box in self._events:
             box.put(DeviceRemoved(device))
 
-    async def _learn(self, device: MerossDevice) -> bool:
-        """Ask a device what it can and where it is; tell whether it answered."""
-        router, route = self._router, device.route
-        try:
-            ability = await router.request(route, Method.GET, ABILITY)
-            reply = await router.request(route, Method.GET, ALL)
-        except (TransportError, PeerError) as exc:
-            _log.debug("%s: not known yet: %s", device.info.name, error_text(exc))
-            return False
-        await self._take_up(device, read_abilities(ability.payload), reply)
-        return True
-
-    async def _take_up(
-        self, device: MerossDevice, abilities: Abilities, reply: Envelope
-    ) -> None:
-        system = read_all(reply.payload)
-        about = About(
-            device=device.info.id,
+    async def _learn(self, uuid: str) -> None:
+        """Ask a device what it can and where it is, if it answers."""
+        device = self._devices.get(uuid)
+        if device is None:
+            return
+        async with self._limiter:
+            try:
+                ability = await self._router.request(device.route, Method.GET, ABILITY)
+                reply = await self._router.request(device.route, Method.GET, ALL)
+            except (TransportError, PeerError) as exc:
+                _log.debug("%s: not known yet: %s", device.info.name, error_text(exc))
+                return
+        if self._devices.get(uuid) is not device:
+            return
+        del self._to_learn[uuid]
+        system, abilities = read_all(reply.payload), read_abilities(ability.payload)
+        about = replace(
+            device.about,
             model=system.model or device.about.model,
             system=system,
             abilities=abilities,
-            channels=device.about.channels,
         )
-        route = device.route
-        route.batches.max_requests = max_batch_of(abilities)
-        if system.lan_host and route.lan is None:
-            route.lan = LanLink(
-                system.lan_host,
-                self._lan_ports.get(system.lan_host, 80),
-                key=self._cloud.credentials.key.reveal(),
-                uuid=device.info.id,
-                mac=system.mac,
-                environment=self._environment,
-            )
+        device.route.batches.max_requests = max_batch_of(abilities)
         device.described(about, device.info.name)
         device.take(ALL, reply.payload)
         if is_hub(system.digest, abilities):
             await self._list_subdevices(device)
+
+    def _lan_link(self, system: SystemAll) -> LanLink:
+        """Make the way to a device in the local network."""
+        host = system.lan_host or ""
+        return LanLink(
+            host,
+            self._lan_ports.get(host, 80),
+            key=self._cloud.credentials.key.reveal(),
+            uuid=system.uuid,
+            mac=system.mac,
+            environment=self._environment,
+        )
 
     async def _list_subdevices(self, hub: MerossDevice) -> None:
         try:
@@ -383,14 +384,8 @@ class Meross:
             _log.warning("subdevices of %s: %s", hub.info.name, error_text(exc))
 
 
-def _about_of(known: CloudDevice, system: SystemAll, abilities: Abilities) -> About:
-    return About(
-        device=known.uuid,
-        model=known.model or system.model or "unknown",
-        system=system,
-        abilities=abilities,
-        channels=tuple(
-            Channel(number=one.index, name=one.name, kind=one.kind)
-            for one in known.channels
-        ),
+def _channels(known: CloudDevice) -> tuple[Channel, ...]:
+    return tuple(
+        Channel(number=one.index, name=one.name, kind=one.kind)
+        for one in known.channels
     )

@@ -6,7 +6,8 @@ comes as answers to polls and commands, and as pushes; all of it goes through `_
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -23,25 +24,28 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
-from structiot.errors import StructiotError, UsageError
+from structiot._kit.text import error_text
+from structiot.errors import AuthRefused, LinkLost, StructiotError, UsageError
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.hub import Hub, HubUpdate
 from structiot.meross.features.registry import features_of
 from structiot.meross.hub import HubSubdevices
+from structiot.meross.info import info_of
+from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
 from structiot.meross.notifications import Notification
-from structiot.meross.polls import PollPlan
+from structiot.meross.polls import CLOUD_LIVE_S, PollPlan
 from structiot.meross.subdevice import MerossSubdevice
 from structiot.meross.wire.device_list import CloudSubdevice
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.payloads import object_of
-from structiot.meross.wire.system import ALL, read_all
+from structiot.meross.wire.system import ALL, SystemAll, read_all
 from structiot.model import Command, DeviceInfo, Entity, Switch
 
-__all__ = ["MerossDevice", "info_of"]
+__all__ = ["MerossDevice"]
 
 # Asked in the local network; a change made at the device is seen within half a minute.
 LAN_POLL_S: Final = 10.0
@@ -58,6 +62,9 @@ class MerossDevice(PolledDevice[DeviceInfo]):
         route: The ways to it.
         router: Who sends requests.
         name: What its user calls it.
+        lan_at: Makes the way to it at the address that it tells; None where that is
+            given. It is one of an account, then: it is not waited for, and what it
+            refuses is its own matter.
         environment: Network, host network, clock and chance.
     """
 
@@ -68,7 +75,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
         router: Router,
         *,
         name: str | None = None,
-        is_waited_for: bool = True,
+        lan_at: Callable[[SystemAll], LanLink] | None = None,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
         self._about = about
@@ -76,7 +83,10 @@ class MerossDevice(PolledDevice[DeviceInfo]):
         self._features: tuple[Feature, ...] = features_of(about)
         self._route = route
         self._router = router
-        self._is_waited_for = is_waited_for
+        self._lan_at = lan_at
+        # Why it is not asked any more; empty while it is.
+        self._refusal = ""
+        self._polled_at = -math.inf
         self._zone_name: str | None = None
         self._plan = PollPlan()
         self._subdevices = HubSubdevices(self, environment)
@@ -218,6 +228,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
 
     def described(self, about: About, name: str | None) -> None:
         """Take it that the device is described anew: by the cloud, or by itself."""
+        self._refusal = ""
         parts = attrgetter("abilities", "channels", "zone")
         if parts(about) != parts(self._about):
             self._features = features_of(about)
@@ -242,6 +253,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
     def refresh_soon(self) -> None:
         """Have all asked for again: what it told meanwhile was lost."""
         self._plan.forget()
+        self._refusal, self._polled_at = "", -math.inf
         self._poller.poll_by(anyio.current_time())
 
     # ------------------------------------------------------------ inside
@@ -271,8 +283,13 @@ class MerossDevice(PolledDevice[DeviceInfo]):
     async def _poll(self) -> None:
         polls = [poll for feature in self._features for poll in feature.polls]
         due = self._plan.due(polls, is_local=self._is_local)
+        now = anyio.current_time()
+        is_left_alone = not due or now < self._polled_at + CLOUD_LIVE_S
+        if self._refusal or (self._is_away_in_the_cloud and is_left_alone):
+            raise LinkLost(self._refusal or self.availability.reason)
         if not due:
             return
+        self._polled_at = now
         try:
             answers = await self._router.request_many(
                 self._route, due, is_command=False
@@ -282,6 +299,12 @@ class MerossDevice(PolledDevice[DeviceInfo]):
                 raise
             # The budget has no room: that says nothing of the device.
             return
+        except AuthRefused as exc:
+            if self._lan_at is None:
+                raise
+            self._refusal = error_text(exc)
+            self._lost(self._refusal)
+            raise LinkLost(self._refusal) from exc
         errors: list[StructiotError] = []
         await self._know_zone()
         for request, answer in zip(due, answers, strict=True):
@@ -307,6 +330,10 @@ class MerossDevice(PolledDevice[DeviceInfo]):
             self._route.lan is not None and self._route.last_transport is None
         )
 
+    @property
+    def _is_away_in_the_cloud(self) -> bool:
+        return not self.is_available and not self._is_local
+
     def _all_entities(self) -> tuple[Entity, ...]:
         return tuple(entity for one in self._features for entity in one.entities)
 
@@ -323,11 +350,13 @@ class MerossDevice(PolledDevice[DeviceInfo]):
     def _take_all(self, payload: Payload, at_utc: datetime) -> None:
         system = read_all(payload)
         about = self._about
-        if system.uuid == about.system.uuid and system != about.system:
-            self.described(
-                replace(about, model=system.model or about.model, system=system),
-                self._name,
-            )
+        if system.uuid == about.system.uuid:
+            model = system.model or about.model
+            self.described(replace(about, model=model, system=system), self._name)
+            lan, host = self._route.lan, system.lan_host
+            if self._lan_at and host and (lan is None or lan.host != host):
+                self._route.lan = self._lan_at(system)
+        self._plan.answered(ALL)
         for feature in self._features:
             update = feature.take_digest(system.digest, at_utc)
             self._taken(feature, update, at_utc)
@@ -355,7 +384,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
             self.cloud_lost("it is not connected to the cloud")
 
     async def _opening(self) -> None:
-        if self._is_waited_for:
+        if self._lan_at is None:
             await super()._opening()
 
     @asynccontextmanager
@@ -365,19 +394,3 @@ class MerossDevice(PolledDevice[DeviceInfo]):
                 yield
         finally:
             self._boxes.close()
-
-
-def info_of(about: About, name: str | None) -> DeviceInfo:
-    """Say who a device is."""
-    system = about.system
-    return DeviceInfo(
-        id=about.device,
-        system="meross",
-        name=name or f"{about.model} {about.device[-4:]}",
-        manufacturer="Meross",
-        model=about.model,
-        firmware=system.firmware,
-        hardware=system.hardware,
-        serial=about.device,
-        mac=system.mac.replace(":", "") if system.mac else None,
-    )

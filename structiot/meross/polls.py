@@ -12,7 +12,7 @@ from structiot.meross.features.feature import Poll, Request
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.system import ALL
 
-__all__ = ["PollPlan"]
+__all__ = ["CLOUD_LIVE_S", "PollPlan"]
 
 # What the cloud is asked for, a message each; the budget is 180 an hour.
 CLOUD_LIVE_S: Final = 180.0

@@ -5,6 +5,7 @@ Facts: reference 4.2 and 4.3.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -82,7 +83,7 @@ def read_all(payload: Mapping[str, object]) -> SystemAll:
         hardware=_short(hardware.get("version")),
         firmware=_short(firmware.get("version")),
         mac=mac.lower() if mac else mac_of_uuid(uuid) if uuid else None,
-        lan_host=_short(firmware.get("innerIp")),
+        lan_host=_address(firmware.get("innerIp")),
         server=_short(firmware.get("server")),
         port=integer_of(firmware.get("port")),
         user_id=_short(firmware.get("userId")),
@@ -104,6 +105,16 @@ def max_batch_of(abilities: Abilities) -> int:
     """Tell how many requests a device takes at once; 1 without batches."""
     attributes = abilities.get("Appliance.Control.Multiple", {})
     return max(1, min(integer_of(attributes.get("maxCmdNum")) or 1, 16))
+
+
+def _address(value: object) -> str | None:
+    """Give an address that is one, and one device's: it is where we are going to ask."""
+    try:
+        address = ipaddress.ip_address(_short(value) or "")
+    except ValueError:
+        return None
+    is_none = address.is_multicast or address.is_unspecified or address.is_global
+    return None if is_none else str(address)
 
 
 def _short(value: object) -> str | None:

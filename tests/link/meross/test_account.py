@@ -15,9 +15,13 @@ from structiot.errors import UsageError
 from structiot.meross.account import Meross
 from structiot.meross.account_events import DeviceAdded, DeviceRemoved, DeviceRenamed
 from structiot.meross.opening import open_meross
+from structiot.meross.wire.cloud import Path
+from structiot.meross.wire.envelope import Envelope, Method
 from structiot.meross.wire.payloads import items_of
-from structiot.model import StateChange
+from structiot.meross.wire.system import read_all
+from structiot.model import LightState, StateChange
 from structiot.sim.meross import (
+    ApiCall,
     MerossCloudSim,
     MerossSim,
     sim_meross_cloud,
@@ -80,6 +84,19 @@ async def known(account: Meross, name: str = "Device 0", within_s: float = 60):
         while not account.device(name).about.abilities:  # noqa: ASYNC110 - virtual time
             await anyio.sleep(0.1)
     return account.device(name)
+
+
+def lists(cloud: MerossCloudSim) -> list[ApiCall]:
+    return [call for call in cloud.requests if call.path == Path.DEVICES]
+
+
+def bind_of(uuid: str) -> Envelope:
+    return Envelope(
+        namespace="Appliance.Control.Bind",
+        method=Method.SET,
+        message_id="0" * 32,
+        sender=f"/appliance/{uuid}/publish",
+    )
 
 
 @pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
@@ -145,3 +162,81 @@ async def test_a_hub_and_what_hangs_on_it():
             for sub in hub.subdevices.values():
                 assert sub.states
                 assert sub.info.via == hub.info.id
+
+
+async def test_a_device_of_another_key_costs_nobody_but_itself():
+    async with house(["mss310", "msl120"]) as home, home.account() as meross:
+        plug, lamp = await known(meross), await known(meross, "Device 1")
+        async with plug.events(), lamp.events():
+            await anyio.sleep(20)
+            plug.route.policy = "lan_only"
+            home.sims[0].pair("f" * 32, "654321")
+            await anyio.sleep(120)
+            assert not plug.is_available
+            assert "key" in plug.availability.reason
+            asked = len(home.sims[0].requests)
+            await anyio.sleep(600)
+            assert len(home.sims[0].requests) == asked
+            assert lamp.is_available
+            await lamp.command("light", LightState(is_on=True))
+
+
+async def test_a_device_that_is_off_is_hardly_asked():
+    async with house(["mss310", "msl120"]) as home:
+        async with home.account(policy="cloud_only") as meross:
+            plug = await known(meross)
+            async with plug.events():
+                await home.sims[0].unplug()
+                await anyio.sleep(600)
+                assert not plug.is_available
+                before = home.cloud.messages[plug.info.id]
+                await anyio.sleep(3600)
+                assert home.cloud.messages[plug.info.id] - before <= 20
+                await home.sims[0].plug_in()
+                await anyio.sleep(60)
+                assert plug.is_available
+
+
+async def test_whoever_binds_without_end_has_the_list_asked_for_once_a_minute():
+    async with house() as home, home.account() as meross:
+        plug = await known(meross)
+        await anyio.sleep(300)
+        before = len(lists(home.cloud))
+        for _ in range(600):
+            meross.pushed(bind_of(plug.info.id))
+            await anyio.sleep(1)
+        assert 9 <= len(lists(home.cloud)) - before <= 12
+
+
+async def test_a_new_list_leaves_a_device_as_it_was_known():
+    async with house() as home, home.account() as meross:
+        plug = await known(meross)
+        async with plug.events():
+            await anyio.sleep(30)
+            before = plug.features
+            assert plug.about.zone is not None
+            home.cloud.rename(plug.info.id, "Kettle")
+            await meross.refresh()
+            assert plug.info.name == "Kettle"
+            assert plug.features == before
+            assert plug.about.zone is not None
+
+
+async def test_a_device_that_moves_is_found_at_its_new_address():
+    async with house() as home, home.account() as meross:
+        plug = await known(meross)
+        async with plug.events():
+            await anyio.sleep(20)
+            assert plug.route.lan is not None
+            await home.sims[0].move("192.168.1.99")
+            await anyio.sleep(1800)
+            assert plug.route.lan.host == "192.168.1.99"
+            assert plug.route.last_transport == "lan"
+
+
+@pytest.mark.parametrize(
+    "said", ["8.8.8.8", "router.lan", "http://x/", "0.0.0.0", "224.0.0.1", 7, None]
+)
+def test_an_address_that_is_none_of_the_local_network_is_not_gone_to(said: object):
+    firmware = {"innerIp": said}
+    assert read_all({"all": {"system": {"firmware": firmware}}}).lan_host is None

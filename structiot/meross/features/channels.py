@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot.meross.features.feature import About, Feature, Update
-from structiot.meross.wire.envelope import Payload
+from structiot.meross.features.feature import (
+    About,
+    Feature,
+    Poll,
+    Request,
+    Update,
+    entity_key,
+)
+from structiot.meross.features.fields import Field, Pace
+from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
-from structiot.model import Entity, State
+from structiot.model import Command, Entity, State
 
 __all__ = ["MAX_CHANNELS", "ChannelFeature", "channel_name", "channel_of_key", "title"]
 
@@ -22,12 +30,24 @@ States = dict[str, State | None]
 class ChannelFeature(Feature):
     """A feature whose payloads are one item a channel.
 
+    One that is nothing but members of its items says so by `fields`, and the rest follows.
+
     Attributes:
+        fields: What each channel has.
+        asks: How it is asked for; None if it is not.
+        pace: How often.
+        is_list: Whether an order is a list of items, not one.
+        has_channel: Whether an order names the channel.
         digest_key: Where the items of the first of `abilities` stand in the digest, if
             anywhere.
         is_certain: Whether channel 0 is there before it was told of.
     """
 
+    fields: ClassVar[tuple[Field, ...]] = ()
+    asks: ClassVar[Method | None] = Method.GET
+    pace: ClassVar[Pace] = "slow"
+    is_list: ClassVar[bool] = True
+    has_channel: ClassVar[bool] = True
     digest_key: ClassVar[str] = ""
     is_certain: ClassVar[bool] = False
 
@@ -48,13 +68,39 @@ class ChannelFeature(Feature):
         """What each channel has, channel by channel."""
         return tuple(e for channel in self.channels for e in self.entities_of(channel))
 
+    @property
+    def polls(self) -> Sequence[Poll]:
+        """Ask for its first ability, unless the digest has it."""
+        if self.asks is None or self.digest_key in self.about.system.digest:
+            return []
+        request = Request(
+            method=self.asks, namespace=self.abilities[0], payload=self.question()
+        )
+        return [Poll(request=request, pace=self.pace)]
+
+    def question(self) -> Payload:
+        """Give what is asked; by default nothing, which is everything."""
+        return {}
+
     def entities_of(self, channel: int) -> Iterable[Entity]:
         """Describe what one channel has."""
-        raise NotImplementedError
+        return [
+            field.entity(
+                entity_key(field.key, channel),
+                title(self.about, channel, field.name),
+                None,
+            )
+            for field in self.fields
+        ]
 
-    def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002 - by default all
-        """Tell whether an item is of a channel of this feature."""
-        return True
+    def accepts(self, item: Item, channel: int) -> bool:
+        """Tell whether an item is of a channel of this feature.
+
+        By default it is known already, or tells something.
+        """
+        if channel in self._channels or not self.fields:
+            return True
+        return any(field.of(item) is not None for field in self.fields)
 
     def admit(self, item: Item, channel: int) -> bool:
         """Take note of an item's channel; tell whether the item may be read."""
@@ -66,10 +112,41 @@ class ChannelFeature(Feature):
         return True
 
     def read(
-        self, namespace: str, item: Item, channel: int, at_utc: datetime
+        self,
+        namespace: str,  # noqa: ARG002 - some read several
+        item: Item,
+        channel: int,
+        at_utc: datetime,  # noqa: ARG002
     ) -> Mapping[str, State | None]:
         """Read one item of a payload: states by key; what makes no sense is left out."""
-        raise NotImplementedError
+        states: States = {}
+        for field in self.fields:
+            state = field.of(item)
+            if state is not None or (field.tells_unknown and field.path[0] in item):
+                states[entity_key(field.key, channel)] = state
+        return states
+
+    def command(
+        self,
+        key: str,
+        command: Command,
+        at_utc: datetime,
+    ) -> Sequence[Request]:
+        """Set a field."""
+        for field in self.fields:
+            for channel in self.channels:
+                if field.is_command and key == entity_key(field.key, channel):
+                    written = field.write(command, None)
+                    return [self.order(channel, {field.path[0]: written})]
+        return super().command(key, command, at_utc)
+
+    def order(self, channel: int, members: Item) -> Request:
+        """Give the order for members of a channel's item."""
+        namespace = self.abilities[0]
+        named = {"channel": channel, **members} if self.has_channel else members
+        item = [named] if self.is_list else named
+        payload = {key_of(namespace): item}
+        return Request(method=Method.SET, namespace=namespace, payload=payload)
 
     def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
         """Read the items of `digest_key`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot.meross.features.channels import MAX_CHANNELS, ChannelFeature, title
+from structiot.meross.features.channels import MAX_CHANNELS, ChannelFeature
 from structiot.meross.features.energy_days import (
     DailyEnergy,
     DayCounter,
@@ -20,13 +20,11 @@ from structiot.meross.features.feature import (
     Poll,
     Request,
     Update,
-    entity_key,
 )
-from structiot.meross.features.figures import figure_of
+from structiot.meross.features.fields import Field, Measured, Pace
 from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
-from structiot.model import Entity, Sensor, State
-from structiot.units import from_milli
+from structiot.meross.wire.payloads import channel_of, items_of, key_of
+from structiot.model import Entity, Sensor
 
 __all__ = ["DayConsumption", "HourConsumption", "MeterLimits", "days_request"]
 
@@ -129,37 +127,20 @@ class MeterLimits(ChannelFeature):
     abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_CONFIG,)
     namespaces: ClassVar[frozenset[str]] = frozenset(abilities)
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """The settings, once."""
-        request = Request(method=Method.GET, namespace=CONSUMPTION_CONFIG)
-        return [Poll(request=request, pace="once")]
-
-    def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002
-        """Many devices do not tell it."""
-        return figure_of(item.get("maxElectricityCurrent"), 0, _MOST_A) is not None
-
-    def entities_of(self, channel: int) -> tuple[Entity, ...]:
-        """Give a diagnostic figure."""
-        return (
-            Sensor(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Maximum current"),
-                device_class="current",
-                category="diagnostic",
-                is_enabled=False,
-                unit="A",
-                decimals=1,
-            ),
-        )
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read it, in mA."""
-        most_ma = figure_of(item.get("maxElectricityCurrent"), 0, _MOST_A)
-        return {entity_key(self.name, channel): from_milli(most_ma)}
+    fields: ClassVar[tuple[Field, ...]] = (
+        Measured(
+            key="max_current_a",
+            path=("maxElectricityCurrent",),
+            name="Maximum current",
+            device_class="current",
+            category="diagnostic",
+            is_enabled=False,
+            scale=1000,
+            lowest=0,
+            highest=_MOST_A / 1000,
+            unit="A",
+            decimals=1,
+            state_class=None,
+        ),
+    )
+    pace: ClassVar[Pace] = "once"

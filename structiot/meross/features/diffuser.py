@@ -22,6 +22,7 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
+from structiot.meross.features.fields import Choice, Field, Pace
 from structiot.meross.features.figures import figure_of, on_off_of, whole_of
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, object_of
@@ -30,7 +31,6 @@ from structiot.model import (
     Entity,
     Light,
     LightState,
-    Select,
     Sensor,
     State,
 )
@@ -40,7 +40,6 @@ __all__ = [
     "DiffuserClimate",
     "DiffuserLightMode",
     "DiffuserLights",
-    "DiffuserSprayMode",
     "DiffuserSprays",
 ]
 
@@ -57,14 +56,6 @@ class DiffuserLightMode(IntEnum):
     WHITE = 2
 
 
-class DiffuserSprayMode(IntEnum):
-    """How a diffuser sprays; the wire's 0 is not off."""
-
-    LIGHT = 0
-    STRONG = 1
-    OFF = 2
-
-
 _EFFECTS: Final = {
     "rotating": DiffuserLightMode.ROTATING,
     "white": DiffuserLightMode.WHITE,
@@ -76,12 +67,8 @@ class _DiffuserFeature(ChannelFeature):
 
     is_certain = True
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """Nothing where the digest has it."""
-        request = Request(method=Method.GET, namespace=self.abilities[0])
-        has_it = "diffuser" in self.about.system.digest
-        return [] if has_it else [Poll(request=request)]
+    digest_key = "diffuser"
+    pace: ClassVar[Pace] = "live"
 
     def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
         """Read its items."""
@@ -191,39 +178,16 @@ class DiffuserSprays(_DiffuserFeature):
     abilities: ClassVar[tuple[str, ...]] = (SPRAY,)
     namespaces: ClassVar[frozenset[str]] = frozenset({SPRAY})
 
-    def entities_of(self, channel: int) -> Sequence[Entity]:
-        """Describe the choice."""
-        return [
-            Select(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Spray"),
-                icon="mdi:sprinkler",
-                options=("off", "light", "strong"),
-            )
-        ]
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read how it sprays; None for a way that we do not know."""
-        mode = whole_of(item.get("mode"), 0, len(DiffuserSprayMode) - 1)
-        state = None if mode is None else DiffuserSprayMode(mode).name.lower()
-        return {entity_key(self.name, channel): state}
-
-    def command(
-        self,
-        key: str,
-        command: Command,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Sequence[Request]:
-        """Choose how to spray."""
-        mode = DiffuserSprayMode[str(command).upper()]
-        item = {"channel": channel_of_key(key, self.name), "mode": int(mode)}
-        return [Request(method=Method.SET, namespace=SPRAY, payload={"spray": [item]})]
+    fields: ClassVar[tuple[Field, ...]] = (
+        Choice(
+            key="spray",
+            path=("mode",),
+            name="Spray",
+            icon="mdi:sprinkler",
+            tells_unknown=True,
+            options={2: "off", 0: "light", 1: "strong"},
+        ),
+    )
 
 
 class DiffuserClimate(Feature):

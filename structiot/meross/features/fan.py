@@ -19,11 +19,12 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
+from structiot.meross.features.fields import Field, Measured
 from structiot.meross.features.figures import whole_of
 from structiot.meross.features.toggles import TOGGLES, Toggles
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of
-from structiot.model import Command, Entity, Fan, FanState, Sensor, State
+from structiot.model import Command, Entity, Fan, FanState, State
 
 __all__ = ["Fans", "Filters"]
 
@@ -166,32 +167,18 @@ class Filters(ChannelFeature):
     namespaces: ClassVar[frozenset[str]] = frozenset({FILTER})
     is_certain = True
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """What is left; it is asked for by an empty PUSH."""
-        request = Request(method=Method.PUSH, namespace=FILTER)
-        return [Poll(request=request, pace="slow")]
-
-    def entities_of(self, channel: int) -> Sequence[Entity]:
-        """Describe a sensor."""
-        return [
-            Sensor(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Filter life"),
-                category="diagnostic",
-                icon="mdi:air-filter",
-                unit="%",
-                state_class="measurement",
-                decimals=0,
-            )
-        ]
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read what is left, in percent."""
-        return {entity_key(self.name, channel): whole_of(item.get("life"), 0, 100)}
+    asks: ClassVar[Method | None] = Method.PUSH
+    fields: ClassVar[tuple[Field, ...]] = (
+        Measured(
+            key="filter_life",
+            path=("life",),
+            name="Filter life",
+            category="diagnostic",
+            icon="mdi:air-filter",
+            tells_unknown=True,
+            lowest=0,
+            highest=100,
+            unit="%",
+            decimals=0,
+        ),
+    )

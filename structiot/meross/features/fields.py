@@ -33,12 +33,14 @@ __all__ = [
     "Flag",
     "Limits",
     "Measured",
+    "Pace",
     "Pressed",
     "Setting",
     "Switched",
     "celsius",
     "limits_of",
     "scaled",
+    "value_at",
 ]
 
 # Beyond these it is no temperature of a room, a floor or a boiler.
@@ -46,7 +48,15 @@ LOWEST_C: Final = -50.0
 HIGHEST_C: Final = 150.0
 
 Limits = tuple[float, float]
-_Pace = Literal["live", "slow", "once"]
+Pace = Literal["live", "slow", "once"]
+
+
+def value_at(item: Item, path: tuple[str, ...]) -> object:
+    """Give what stands at the end of a path of members; None if there is none."""
+    value: object = item
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def scaled(value: object, scale: float, lowest: float, highest: float) -> float | None:
@@ -84,6 +94,9 @@ class Field:
         device_class: As `Entity.device_class`.
         is_optional: Its entity exists only once it has been reported.
         is_enabled: As `Entity.is_enabled`.
+        icon: As `Entity.icon`.
+        tells_unknown: Whether what is there and makes no sense is told as not reported,
+            instead of being left out.
     """
 
     is_command: ClassVar[bool] = False
@@ -95,10 +108,16 @@ class Field:
     device_class: str | None = None
     is_optional: bool = False
     is_enabled: bool = True
+    icon: str | None = None
+    tells_unknown: bool = False
 
     def entity(self, key: str, name: str, limits: Limits | None) -> Entity:
         """Describe it under a key, with the limits that the device told."""
         raise NotImplementedError
+
+    def of(self, item: Item) -> State | None:
+        """Read it in an item."""
+        return self.read(value_at(item, self.path))
 
     def read(self, value: object) -> State | None:
         """Read what stands there; None for what makes no sense."""
@@ -127,6 +146,7 @@ class Measured(Field):
     highest: float = HIGHEST_C
     unit: str | None = "°C"
     decimals: int | None = None
+    state_class: Literal["measurement", "total"] | None = "measurement"
 
     def entity(self, key: str, name: str, limits: Limits | None) -> Entity:  # noqa: ARG002
         """Describe a sensor."""
@@ -136,8 +156,9 @@ class Measured(Field):
             category=self.category,
             device_class=self.device_class,
             is_enabled=self.is_enabled,
+            icon=self.icon,
             unit=self.unit,
-            state_class="measurement",
+            state_class=self.state_class,
             decimals=self.decimals,
         )
 
@@ -175,6 +196,7 @@ class Adjustable(Measured):
             category=self.category,
             device_class=self.device_class,
             is_enabled=self.is_enabled,
+            icon=self.icon,
             minimum=low,
             maximum=high,
             step=self.step,
@@ -204,6 +226,7 @@ class Flag(Field):
             category=self.category,
             device_class=self.device_class,
             is_enabled=self.is_enabled,
+            icon=self.icon,
         )
 
     def read(self, value: object) -> State | None:
@@ -220,10 +243,21 @@ class Switched(Flag):
 
     off: int = 0
 
+    def read(self, value: object) -> State | None:
+        """Read whether it is on; None for what is neither on nor off."""
+        number = integer_of(value)
+        # Where 1 is on, both are seen as off.
+        known = {*self.on, self.off, *((0, 2) if self.on == (1,) else ())}
+        return None if number not in known else number in self.on
+
     def entity(self, key: str, name: str, limits: Limits | None) -> Entity:  # noqa: ARG002
         """Describe a switch."""
         return Switch(
-            key=key, name=name, category=self.category, is_enabled=self.is_enabled
+            key=key,
+            name=name,
+            category=self.category,
+            is_enabled=self.is_enabled,
+            icon=self.icon,
         )
 
     def write(self, command: Command, off: int | None) -> object:
@@ -246,6 +280,7 @@ class Choice(Field):
             name=name,
             category=self.category,
             is_enabled=self.is_enabled,
+            icon=self.icon,
             options=tuple(self.options.values()),
         )
 
@@ -270,7 +305,11 @@ class Pressed(Field):
     def entity(self, key: str, name: str, limits: Limits | None) -> Entity:  # noqa: ARG002
         """Describe a button."""
         return Button(
-            key=key, name=name, category=self.category, is_enabled=self.is_enabled
+            key=key,
+            name=name,
+            category=self.category,
+            is_enabled=self.is_enabled,
+            icon=self.icon,
         )
 
     def read(self, value: object) -> State | None:  # noqa: ARG002
@@ -296,6 +335,6 @@ class Setting:
 
     namespace: str
     fields: tuple[Field, ...]
-    pace: _Pace = "slow"
+    pace: Pace = "slow"
     is_whole: bool = False
     constant: Item = field(default_factory=dict)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot.meross.features.channels import ChannelFeature, title
+from structiot.meross.features.channels import ChannelFeature
 from structiot.meross.features.feature import (
     About,
     Feature,
@@ -17,9 +17,9 @@ from structiot.meross.features.feature import (
     Poll,
     Request,
     Update,
-    entity_key,
 )
-from structiot.meross.features.figures import figure_of, label_of, whole_of
+from structiot.meross.features.fields import Field, Measured, Pace
+from structiot.meross.features.figures import label_of, whole_of
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, object_of
 from structiot.model import Entity, Event, Sensor, State, UpdateState
@@ -32,6 +32,7 @@ DEBUG: Final = "Appliance.System.Debug"
 FIRMWARE: Final = "Appliance.System.Firmware"
 RUNTIME: Final = "Appliance.System.Runtime"
 UPGRADE: Final = "Appliance.Control.Upgrade"
+_ALL_CHANNELS: Final = 65_535
 _MOST: Final = 1_000_000_000
 
 
@@ -206,39 +207,26 @@ class CircuitFactors(ChannelFeature):
     abilities: ClassVar[tuple[str, ...]] = (CIRCUIT_FACTOR,)
     namespaces: ClassVar[frozenset[str]] = frozenset({CIRCUIT_FACTOR})
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """Those of all channels, once."""
-        payload = {"circuitFactor": [{"channel": 65_535}]}
-        request = Request(method=Method.GET, namespace=CIRCUIT_FACTOR, payload=payload)
-        return [Poll(request=request, pace="once")]
+    fields: ClassVar[tuple[Field, ...]] = (
+        Measured(
+            key="circuit_factor",
+            path=("factor",),
+            name="Circuit factor",
+            category="diagnostic",
+            is_enabled=False,
+            icon="mdi:multiplication",
+            lowest=-1000,
+            highest=1000,
+            unit=None,
+            state_class=None,
+        ),
+    )
+    pace: ClassVar[Pace] = "once"
+
+    def question(self) -> Payload:
+        """Ask for those of all channels."""
+        return {"circuitFactor": [{"channel": _ALL_CHANNELS}]}
 
     def accepts(self, item: Item, channel: int) -> bool:
-        """Let through what has a factor and is of one channel."""
-        return channel != 65_535 and _factor_of(item) is not None
-
-    def entities_of(self, channel: int) -> Sequence[Entity]:
-        """Describe a sensor."""
-        return [
-            Sensor(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Circuit factor"),
-                category="diagnostic",
-                is_enabled=False,
-                icon="mdi:multiplication",
-            )
-        ]
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read the factor."""
-        return {entity_key(self.name, channel): _factor_of(item)}
-
-
-def _factor_of(item: Item) -> float | None:
-    return figure_of(item.get("factor"), -1000, 1000)
+        """Let through what is of one channel."""
+        return channel != _ALL_CHANNELS and super().accepts(item, channel)

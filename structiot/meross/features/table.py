@@ -5,13 +5,13 @@ It holds a value and a range for each field and channel that it knows, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from structiot._kit.json_text import integer_of, number_of
 from structiot.meross.features.feature import Update, entity_key
-from structiot.meross.features.fields import Field, Limits, Setting
+from structiot.meross.features.fields import Field, Limits, Setting, value_at
 from structiot.meross.wire.payloads import Item, channel_of
 from structiot.model import Command, Entity, State
 
@@ -77,7 +77,7 @@ class Table:
         states: dict[str, State | None] = {}
         for field in (field for setting in settings for field in setting.fields):
             key = entity_key(field.key, channel)
-            value = _at(item, field.path)
+            value = value_at(item, field.path)
             state = field.read(value)
             if state is None:
                 continue
@@ -127,13 +127,6 @@ class Table:
             for setting in self._settings
             for field in setting.fields
         }
-
-
-def _at(item: Item, path: tuple[str, ...]) -> object:
-    value: object = item
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def _put(members: dict[str, object], path: tuple[str, ...], value: object) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from structiot.meross.features.channels import title
 from structiot.meross.features.feature import About, Request, entity_key
+from structiot.meross.features.fields import Adjustable, Field, Switched
 from structiot.meross.features.figures import whole_of
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of
-from structiot.model import Command, Entity, Number, State, Switch
+from structiot.model import Command, Entity, State
 
 __all__ = ["CONFIG", "MULTIPLE_CONFIG", "DoorSettings"]
 
@@ -19,57 +19,47 @@ CONFIG: Final = "Appliance.GarageDoor.Config"
 MULTIPLE_CONFIG: Final = "Appliance.GarageDoor.MultipleConfig"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Duration:
-    """A setting in milliseconds."""
+def _duration(key: str, member: str, name: str, least_s: float) -> Adjustable:
+    return Adjustable(
+        key=key,
+        path=(member,),
+        name=name,
+        category="config",
+        device_class="duration",
+        is_enabled=member.startswith("door"),
+        scale=1000,
+        lowest=0,
+        highest=3_600,
+        unit="s",
+        minimum=least_s,
+        maximum=60.0 if member == "signalDuration" else 120.0,
+        step=0.1,
+    )
 
-    field: str
-    key: str
-    what: str
-    least_s: float
-    most_s: float
 
-
-_OPEN: Final = _Duration(
-    field="doorOpenDuration",
-    key="open_time_s",
-    what="Time to open",
-    least_s=1.0,
-    most_s=120.0,
+_OPEN: Final = _duration("open_time_s", "doorOpenDuration", "Time to open", 1.0)
+_CLOSE: Final = _duration("close_time_s", "doorCloseDuration", "Time to close", 1.0)
+_SIGNAL_OPEN: Final = _duration(
+    "open_signal_s", "signalOpen", "Length of signal to open", 0.1
 )
-_CLOSE: Final = _Duration(
-    field="doorCloseDuration",
-    key="close_time_s",
-    what="Time to close",
-    least_s=1.0,
-    most_s=120.0,
+_SIGNAL_CLOSE: Final = _duration(
+    "close_signal_s", "signalClose", "Length of signal to close", 0.1
 )
-_SIGNAL: Final = _Duration(
-    field="signalDuration",
-    key="signal_s",
-    what="Length of signal",
-    least_s=0.1,
-    most_s=60.0,
+_SIGNAL: Final = _duration("signal_s", "signalDuration", "Length of signal", 0.1)
+_SWITCH: Final = Switched(
+    key="buzzer",
+    path=("buzzerEnable",),
+    name="Buzzer",
+    category="config",
+    icon="mdi:bullhorn",
 )
-_SIGNAL_OPEN: Final = _Duration(
-    field="signalOpen",
-    key="open_signal_s",
-    what="Length of signal to open",
-    least_s=0.1,
-    most_s=120.0,
+_SETTINGS: Final[tuple[Field, ...]] = (
+    *(_SWITCH, _OPEN, _CLOSE),
+    *(_SIGNAL, _SIGNAL_OPEN, _SIGNAL_CLOSE),
 )
-_SIGNAL_CLOSE: Final = _Duration(
-    field="signalClose",
-    key="close_signal_s",
-    what="Length of signal to close",
-    least_s=0.1,
-    most_s=120.0,
-)
-_DURATIONS: Final = (_OPEN, _CLOSE, _SIGNAL, _SIGNAL_OPEN, _SIGNAL_CLOSE)
-_BUZZER: Final = "buzzerEnable"
 _THERE: Final = "doorEnable"
 _MOST_MS: Final = 3_600_000
-_FIELDS: Final = (_BUZZER, _THERE, *(each.field for each in _DURATIONS))
+_MEMBERS: Final = (_THERE, *(field.path[0] for field in _SETTINGS))
 
 
 class DoorSettings:
@@ -107,32 +97,15 @@ class DoorSettings:
     def entities_of(self, channel: int | None) -> list[Entity]:
         """Describe the settings of one door, or with None those of all."""
         known, number = self._known.get(channel, {}), channel or 0
-        entities: list[Entity] = []
-        if _BUZZER in known:
-            entities.append(
-                Switch(
-                    key=entity_key("buzzer", number),
-                    name=title(self._about, number, "Buzzer"),
-                    category="config",
-                    icon="mdi:bullhorn",
-                )
+        return [
+            field.entity(
+                entity_key(field.key, number),
+                title(self._about, number, field.name),
+                None,
             )
-        entities += [
-            Number(
-                key=entity_key(each.key, number),
-                name=title(self._about, number, each.what),
-                device_class="duration",
-                category="config",
-                is_enabled=each in {_OPEN, _CLOSE},
-                minimum=each.least_s,
-                maximum=each.most_s,
-                step=0.1,
-                unit="s",
-            )
-            for each in _DURATIONS
-            if each.field in known
+            for field in _SETTINGS
+            if field.path[0] in known
         ]
-        return entities
 
     def is_there(self, channel: int) -> bool:
         """Tell whether a door is in use: an opener of three may have but one."""
@@ -142,8 +115,8 @@ class DoorSettings:
         """Give how long a door is set to take, or its signal, whichever is known."""
         known = self._of(channel)
         fields = (_OPEN, _SIGNAL_OPEN) if is_opening else (_CLOSE, _SIGNAL_CLOSE)
-        found = (known[each.field] / 1000 for each in fields if each.field in known)
-        return next(found, None)
+        found = (field.of(known) for field in fields)
+        return next((each for each in found if each is not None), None)
 
     def command(self, key: str, command: Command) -> list[Request]:
         """Set one of them."""
@@ -163,28 +136,23 @@ class DoorSettings:
 
 
 def _figures(item: Item) -> dict[str, int]:
-    figures = {name: whole_of(item.get(name), 0, _MOST_MS) for name in _FIELDS}
+    figures = {name: whole_of(item.get(name), 0, _MOST_MS) for name in _MEMBERS}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _states(known: dict[str, int], channel: int) -> dict[str, State | None]:
-    states: dict[str, State | None] = {
-        entity_key(each.key, channel): known[each.field] / 1000
-        for each in _DURATIONS
-        if each.field in known
+    return {
+        entity_key(field.key, channel): field.of(known)
+        for field in _SETTINGS
+        if field.path[0] in known
     }
-    if _BUZZER in known:
-        states[entity_key("buzzer", channel)] = known[_BUZZER] == 1
-    return states
 
 
-def _changed(key: str, command: Command, channel: int) -> dict[str, int] | None:
-    """Give the field that a command is for, if it is for a setting of this channel."""
-    if key == entity_key("buzzer", channel):
-        return {_BUZZER: int(command is True)}
-    for each in _DURATIONS:
-        if key == entity_key(each.key, channel) and isinstance(command, int | float):
-            return {each.field: round(command * 1000)}
+def _changed(key: str, command: Command, channel: int) -> dict[str, object] | None:
+    """Give the member that a command is for, if it is for a setting of this channel."""
+    for field in _SETTINGS:
+        if key == entity_key(field.key, channel):
+            return {field.path[0]: field.write(command, None)}
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -20,11 +20,11 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
-from structiot.meross.features.figures import figure_of
+from structiot.meross.features.fields import Measured
 from structiot.meross.features.toggles import TOGGLES, Toggles
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
-from structiot.model import Entity, Reading, Sensor, State
+from structiot.model import Entity, Reading, State
 
 __all__ = ["Electricity"]
 
@@ -34,88 +34,60 @@ ELECTRICITY_X: Final = "Appliance.Control.ElectricityX"
 _ALL_CHANNELS: Final = 65_535
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Figure:
-    """One figure of an item: where it stands, and what it is worth at most."""
-
-    field: str
-    key: str
-    what: str
-    unit: str | None
-    most: float
-    device_class: str
-    decimals: int
-    divisor: int = 1000
-    can_be_negative: bool = True
-
-    def read(self, item: Item) -> float | None:
-        number = figure_of(
-            item.get(self.field),
-            -self.most * self.divisor if self.can_be_negative else 0.0,
-            self.most * self.divisor,
-        )
-        return None if number is None else round(number / self.divisor, 3)
-
-    def entity(self, about: About, channel: int) -> Sensor:
-        is_count = self.device_class == "energy"
-        return Sensor(
-            key=entity_key(self.key, channel),
-            name=title(about, channel, self.what),
-            device_class=self.device_class,
-            unit=self.unit,
-            state_class="total" if is_count else "measurement",
-            decimals=self.decimals,
-        )
-
-
-_POWER: Final = _Figure(
-    field="power",
+_POWER: Final = Measured(
     key="power_w",
-    what="Power",
-    unit="W",
-    most=50_000.0,
+    path=("power",),
+    name="Power",
     device_class="power",
+    scale=1000,
+    lowest=-50_000,
+    highest=50_000,
+    unit="W",
     decimals=1,
 )
-_CURRENT: Final = _Figure(
-    field="current",
+_CURRENT: Final = Measured(
     key="current_a",
-    what="Current",
-    unit="A",
-    most=500.0,
+    path=("current",),
+    name="Current",
     device_class="current",
+    scale=1000,
+    lowest=-500,
+    highest=500,
+    unit="A",
     decimals=3,
 )
-_MILLIVOLTS: Final = _Figure(
-    field="voltage",
+_MILLIVOLTS: Final = Measured(
     key="voltage_v",
-    what="Voltage",
-    unit="V",
-    most=600.0,
+    path=("voltage",),
+    name="Voltage",
     device_class="voltage",
+    scale=1000,
+    lowest=0,
+    highest=600,
+    unit="V",
     decimals=1,
-    can_be_negative=False,
 )
-_DECIVOLTS: Final = replace(_MILLIVOLTS, divisor=10)
-_FACTOR: Final = _Figure(
-    field="factor",
+_DECIVOLTS: Final = replace(_MILLIVOLTS, scale=10)
+_FACTOR: Final = Measured(
     key="power_factor",
-    what="Power factor",
-    unit=None,
-    most=1.0,
+    path=("factor",),
+    name="Power factor",
     device_class="power_factor",
+    lowest=-1,
+    highest=1,
+    unit=None,
     decimals=2,
-    divisor=1,
 )
-_MONTH: Final = _Figure(
-    field="mConsume",
+_MONTH: Final = Measured(
     key="energy_month_wh",
-    what="Energy this month",
-    unit="Wh",
-    most=50_000_000.0,
+    path=("mConsume",),
+    name="Energy this month",
     device_class="energy",
+    lowest=-50_000_000,
+    highest=50_000_000,
+    unit="Wh",
     decimals=0,
-    divisor=1,
+    state_class="total",
 )
 _FIGURES: Final = {
     ELECTRICITY: (_POWER, _DECIVOLTS, _CURRENT),
@@ -163,7 +135,14 @@ class Electricity(ChannelFeature):
 
     def entities_of(self, channel: int) -> tuple[Entity, ...]:
         """Describe a sensor for each figure."""
-        return tuple(figure.entity(self.about, channel) for figure in self._figures)
+        return tuple(
+            figure.entity(
+                entity_key(figure.key, channel),
+                title(self.about, channel, figure.name),
+                None,
+            )
+            for figure in self._figures
+        )
 
     def accepts(self, item: Item, channel: int) -> bool:
         """An answer that names all channels is of none."""
@@ -202,8 +181,7 @@ class Electricity(ChannelFeature):
     ) -> Mapping[str, State | None]:
         """Give each figure; None for one that is not told or cannot be."""
         return {
-            entity_key(figure.key, channel): figure.read(item)
-            for figure in self._figures
+            entity_key(figure.key, channel): figure.of(item) for figure in self._figures
         }
 
     def _reading(self, item: Item, channel: int, at_utc: datetime) -> Reading:
@@ -213,8 +191,8 @@ class Electricity(ChannelFeature):
             channel=channel,
             at_utc=at_utc,
             is_on=self._toggles.is_on.get(channel),
-            power_w=_POWER.read(item),
-            current_a=_CURRENT.read(item),
-            voltage_v=voltage.read(item),
-            energy_wh=_MONTH.read(item) if self._is_many else self._today_wh,
+            power_w=_POWER.of(item),
+            current_a=_CURRENT.of(item),
+            voltage_v=voltage.of(item),
+            energy_wh=_MONTH.of(item) if self._is_many else self._today_wh,
         )

@@ -162,7 +162,11 @@ class Measured(Field):
             decimals=self.decimals,
         )
 
-    def read(self, value: object) -> State | None:
+    def of(self, item: Item) -> float | None:
+        """Read it in an item."""
+        return self.read(value_at(item, self.path))
+
+    def read(self, value: object) -> float | None:
         """Read it in its unit."""
         return scaled(value, self.scale, self.lowest, self.highest)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot._kit.environment import Environment
     from structiot.gateway import load_config, open_gateway
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
+    from structiot.meross import open_meross, open_meross_lan
     from structiot.model import Availability, Reading, StateChange
     from structiot.mqtt import open_mqttclient, subscription
 
@@ -45,6 +46,9 @@ __all__ = [
     # MaxSmart
     "discover_maxsmart",
     "maxsmart_device",
+    # Meross
+    "open_meross",
+    "open_meross_lan",
     # Gateway
     "load_config",
     "open_gateway",

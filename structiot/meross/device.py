@@ -31,6 +31,7 @@ from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.hub import Hub, HubUpdate
 from structiot.meross.features.registry import features_of
+from structiot.meross.handling import Handling
 from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
@@ -43,16 +44,17 @@ from structiot.meross.wire.device_list import CloudSubdevice
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.payloads import object_of
 from structiot.meross.wire.system import ALL, SystemAll, read_all
-from structiot.model import Command, DeviceInfo, Entity, Switch
+from structiot.model import Command, DeviceInfo, Entity
 
 __all__ = ["MerossDevice"]
 
 # Asked in the local network; a change made at the device is seen within half a minute.
 LAN_POLL_S: Final = 10.0
+_KNOWN_S: Final = 20.0
 _ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(PolledDevice[DeviceInfo]):
+class MerossDevice(PolledDevice[DeviceInfo], Handling):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.
@@ -84,6 +86,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
         self._route = route
         self._router = router
         self._lan_at = lan_at
+        self._known = anyio.Event()
         # Why it is not asked any more; empty while it is.
         self._refusal = ""
         self._polled_at = -math.inf
@@ -97,6 +100,8 @@ class MerossDevice(PolledDevice[DeviceInfo]):
             schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
+        if about.abilities:
+            self._known.set()
 
     @property
     def about(self) -> About:
@@ -120,18 +125,33 @@ class MerossDevice(PolledDevice[DeviceInfo]):
 
     # ------------------------------------------------------------ for its user
 
-    async def turn_on(self, channel: int = 0) -> None:
-        """Turn the device, or one of its channels, on.
+    async def known(self) -> None:
+        """Wait until the device has told what it can, as its commands do.
+
+        Before, a device of an account that was just opened has no entities.
 
         Raises:
-            UsageError: It has nothing to turn on there.
-            StructiotError: As `command`.
+            LinkLost: It has not within 20 s: it is off, say.
         """
-        await self._turn(channel, is_on=True)
+        with anyio.move_on_after(_KNOWN_S):
+            await self._known.wait()
+            return
+        raise LinkLost(self.availability.reason or "it has not told what it can")
 
-    async def turn_off(self, channel: int = 0) -> None:
-        """Turn the device, or one of its channels, off; errors as of `turn_on`."""
-        await self._turn(channel, is_on=False)
+    async def command(self, key: str, command: Command) -> None:
+        """Carry out a command on the entity `key`, once the device is known.
+
+        Cancelled, it may have been carried out.
+
+        Raises:
+            UsageError: No such entity, or a value that it cannot take.
+            CallDropped: The budget of messages through the cloud is spent.
+            PeerError: The device refused.
+            TransportError: The device could not be reached.
+        """
+        self._check_open()
+        await self.known()
+        await super().command(key, command)
 
     async def request(
         self, namespace: str, method: str = "GET", payload: Payload | None = None
@@ -150,7 +170,6 @@ class MerossDevice(PolledDevice[DeviceInfo]):
 
         Raises:
             UsageError: No such method.
-            MerossRefused: The device answers with an error.
             StructiotError: As `command`.
         """
         if method not in {"GET", "SET", "PUSH"}:
@@ -174,9 +193,7 @@ class MerossDevice(PolledDevice[DeviceInfo]):
                 dropped and counted (`.dropped`).
         """
         self._check_open()
-        box: Mailbox[Notification] = Mailbox(
-            max_items, name=f"notifications of {self._label}"
-        )
+        box = Mailbox[Notification](max_items, name=f"notifications of {self._label}")
         with self._boxes.listening(box):
             yield box
 
@@ -229,6 +246,8 @@ class MerossDevice(PolledDevice[DeviceInfo]):
     def described(self, about: About, name: str | None) -> None:
         """Take it that the device is described anew: by the cloud, or by itself."""
         self._refusal = ""
+        if about.abilities:
+            self._known.set()
         parts = attrgetter("abilities", "channels", "zone")
         if parts(about) != parts(self._about):
             self._features = features_of(about)
@@ -257,21 +276,6 @@ class MerossDevice(PolledDevice[DeviceInfo]):
         self._poller.poll_by(anyio.current_time())
 
     # ------------------------------------------------------------ inside
-
-    async def _turn(self, channel: int, *, is_on: bool) -> None:
-        keys = [
-            entity.key
-            for entity in self.entities
-            if isinstance(entity, Switch) and entity.category is None
-        ]
-        wanted = f"_{channel}" if channel else ""
-        found = [key for key in keys if key in {f"switch{wanted}", f"outlet{wanted}"}]
-        if not found:
-            message = (
-                f"{self._label} has no switch {channel}: {', '.join(keys) or 'none'}"
-            )
-            raise UsageError(message)
-        await self.command(found[0], is_on)
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()

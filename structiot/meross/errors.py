@@ -1,24 +1,8 @@
 """What can go wrong with Meross's cloud and devices, beyond the common errors.
 
-The cloud answers with a number, `apiStatus`; these classes say what to do about it:
-
-| `apiStatus` | error | what to do |
-|---|---|---|
-| 1000, 1001, 1002, 1004, 1005, 1006, 1008 | `WrongPassword` | mend e-mail or password |
-| 1003 | `AccountDisabled` | leave it alone, ask Meross |
-| 1035 | `AccountBanned` | wait for a day, then talk less |
-| 1033 | `MfaRequired` | give `mfa=` |
-| 1032 | `WrongMfaCode` | sign in again with a fresh code |
-| 1301 | `TooManyTokens` | wait for five hours, and keep the token |
-| 1019, 1022, 1200 | `TokenExpired` | nothing: one sign-in heals it, if there is a password |
-| 1030 | `WrongRegion` | nothing: it is followed once; then look at `url=` |
-| 1028, 1042, HTTP 429 | `TooOften` | nothing is asked before its time |
-| 1023, 1201, 1402, 5000, 10001 to 10003, 10006, HTTP 5xx | `CloudUnavailable` | try later |
-| any other | `MerossApiError` | see its `code` and `peer_text` |
-
-The first seven are `AuthRefused`: asking again is no help, so they are remembered, and the
-gateway parks what raised them. A device answers with a number, too: 5001 is `WrongKey`, any
-other `MerossRefused`.
+The cloud answers with a number, `apiStatus`; which class stands for which, and what to do
+about it, is a table of the reference. `AuthRefused` are those where asking again is no
+help: they are remembered, and the gateway parks what raised them.
 """
 
 from __future__ import annotations

@@ -16,4 +16,5 @@ from structiot._kit.lazy import lazy_exports
 
 if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.sim.maxsmart import *  # noqa: F403
+    from structiot.sim.meross import *  # noqa: F403
     from structiot.sim.shared import *  # noqa: F403

@@ -10,12 +10,24 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from structiot import Environment, maxsmart_device, open_mqttclient
+from structiot import (
+    Environment,
+    maxsmart_device,
+    open_meross,
+    open_meross_lan,
+    open_mqttclient,
+)
 from structiot._kit.net.network import RealNetwork, TcpListener
 from structiot.errors import ConnectFailed
 from structiot.maxsmart import discover_maxsmart
 from structiot.mqtt.broker import BrokerServer
-from structiot.sim import FaultProxy, MaxSmartSim
+from structiot.sim import (
+    FaultProxy,
+    MaxSmartSim,
+    MerossCloudSim,
+    MerossSim,
+    sim_meross_device,
+)
 from structiot.testing import MemoryNetwork
 
 OpenProxy = Callable[..., AbstractAsyncContextManager[FaultProxy]]
@@ -65,6 +77,48 @@ async def test_a_strip_in_virtual_time_has_the_ports_of_a_real_one(
     assert [device.host for device in found] == [maxsmart_sim.host]
 
 
+async def check_plug(sim: MerossSim, environment: Environment) -> None:
+    async with open_meross_lan(
+        sim.host, sim.http_port, key=sim.device.key, environment=environment
+    ) as plug:
+        await plug.turn_on()
+        assert sim.device.digest()["togglex"][0]["onoff"] == 1
+
+
+async def check_account(cloud: MerossCloudSim, environment: Environment) -> None:
+    async with (
+        sim_meross_device(
+            "127.0.0.9", name="Desk", cloud=cloud, http_port=0, environment=environment
+        ),
+        open_meross(
+            email=cloud.email,
+            password=cloud.password,
+            url=cloud.url,
+            policy="cloud_only",
+            store=None,
+            environment=environment,
+        ) as meross,
+    ):
+        await meross.device("Desk").turn_on()
+
+
+async def test_a_plug_in_real_time(meross_device_sim, environment):
+    await check_plug(meross_device_sim, environment)
+
+
+async def test_a_plug_in_virtual_time(virtual_time, meross_device_sim, environment):
+    assert meross_device_sim.http_port == 80
+    await check_plug(meross_device_sim, environment)
+
+
+async def test_a_cloud_in_real_time(meross_cloud_sim, environment):
+    await check_account(meross_cloud_sim, environment)
+
+
+async def test_a_cloud_in_virtual_time(virtual_time, meross_cloud_sim, environment):
+    await check_account(meross_cloud_sim, environment)
+
+
 class Unprivileged(RealNetwork):
     """What a user has who is not the system's administrator."""
 
@@ -85,6 +139,10 @@ class TestWithoutPrivileges:
         assert maxsmart_sim.host == "127.0.0.1"
         assert min(maxsmart_sim.http_port, maxsmart_sim.udp_port) >= 1024
         await check_strip(maxsmart_sim, environment)
+
+    async def test_a_plug_has_a_free_port(self, meross_device_sim, environment):
+        assert meross_device_sim.http_port >= 1024
+        await check_plug(meross_device_sim, environment)
 
 
 class TestInAnEnvironmentOfItsOwn:

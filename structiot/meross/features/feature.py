@@ -128,9 +128,10 @@ class Update:
 
 
 class Feature:
-    """One ability of one device. See the module's text.
+    """One ability of one device; made by the device of what is known about it.
 
     Attributes:
+        about: What is known of the device.
         name: What keys and entities are called by.
         abilities: Namespaces, of which a device must have one to have the feature.
         namespaces: Namespaces whose payloads it reads, and whose requests it makes.

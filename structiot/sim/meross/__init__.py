@@ -19,14 +19,14 @@ from structiot._kit.lazy import lazy_exports
 if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.sim.meross.broker import MerossBroker
     from structiot.sim.meross.cloud import MerossCloudSim
-    from structiot.sim.meross.cloud_account import CloudDevice
-    from structiot.sim.meross.cloud_api import ApiCall, ApiQuirks
+    from structiot.sim.meross.cloud_account import MerossCloudDevice
+    from structiot.sim.meross.cloud_api import MerossApiCall, MerossApiQuirks
     from structiot.sim.meross.cloud_broker import MerossBrokerSim
     from structiot.sim.meross.cloud_faults import MerossCloudFaults
     from structiot.sim.meross.cloud_opening import sim_meross_cloud
     from structiot.sim.meross.device import MerossDeviceSim
     from structiot.sim.meross.faults import MerossFaults
-    from structiot.sim.meross.models import MODELS, Model
+    from structiot.sim.meross.models import MEROSS_MODELS, MerossModel
     from structiot.sim.meross.simulator import (
         MerossRequest,
         MerossSim,
@@ -34,19 +34,19 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     )
 
 __all__ = [
-    "MODELS",
-    "ApiCall",
-    "ApiQuirks",
-    "CloudDevice",
+    "MEROSS_MODELS",
+    "MerossApiCall",
+    "MerossApiQuirks",
     "MerossBroker",
     "MerossBrokerSim",
+    "MerossCloudDevice",
     "MerossCloudFaults",
     "MerossCloudSim",
     "MerossDeviceSim",
     "MerossFaults",
+    "MerossModel",
     "MerossRequest",
     "MerossSim",
-    "Model",
     "sim_meross_cloud",
     "sim_meross_device",
 ]

@@ -13,8 +13,13 @@ import anyio
 from structiot._kit.environment import Environment
 from structiot._kit.http.server import HttpServer
 from structiot.errors import UsageError
-from structiot.sim.meross.cloud_account import CloudAccount, CloudDevice
-from structiot.sim.meross.cloud_api import ApiCall, ApiQuirks, CloudApi, CloudPlace
+from structiot.sim.meross.cloud_account import CloudAccount, MerossCloudDevice
+from structiot.sim.meross.cloud_api import (
+    CloudApi,
+    CloudPlace,
+    MerossApiCall,
+    MerossApiQuirks,
+)
 from structiot.sim.meross.cloud_broker import MerossBrokerSim
 from structiot.sim.meross.cloud_faults import NAMED_CLOUD_FAULTS, MerossCloudFaults
 from structiot.sim.shared.fault_names import FaultNames
@@ -86,7 +91,7 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
             requests_kept=requests_kept,
             refusal_code=lambda: self.faults.refusal_code,
         )
-        self.quirks: ApiQuirks = self._api.quirks
+        self.quirks: MerossApiQuirks = self._api.quirks
         self.newest_firmware: dict[str, str] = self._place.newest_firmware
         self._account = account
         account.on_ban = self._drop_clients
@@ -163,6 +168,11 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
         return self._account.email
 
     @property
+    def password(self) -> str:
+        """The account's password."""
+        return self._account.password
+
+    @property
     def user_id(self) -> str:
         """The account's number, as text."""
         return self._account.user_id
@@ -173,7 +183,7 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
         return self._account.key
 
     @property
-    def requests(self) -> deque[ApiCall]:
+    def requests(self) -> deque[MerossApiCall]:
         """The latest calls of the API."""
         return self._api.calls
 
@@ -199,7 +209,7 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
     # ------------------------------------------------------------ devices
 
     @property
-    def devices(self) -> Mapping[str, CloudDevice]:
+    def devices(self) -> Mapping[str, MerossCloudDevice]:
         """The account's devices by uuid."""
         return MappingProxyType(self._account.devices)
 
@@ -216,7 +226,7 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
         mac: str | None = None,
         subdevices: Sequence[Mapping[str, object]] = (),
         broker: int = 0,
-    ) -> CloudDevice:
+    ) -> MerossCloudDevice:
         """Bind a device to the account; it is offline until it connects.
 
         Args:
@@ -238,7 +248,7 @@ class MerossCloudSim(SimHost[MerossCloudFaults]):
             raise UsageError(f"there are {len(self.brokers)} brokers, none is {broker}")
         if uuid in self._account.devices or "/" in uuid:
             raise UsageError(f"the account has a device {uuid!r}, or cannot have it")
-        device = CloudDevice(
+        device = MerossCloudDevice(
             uuid=uuid,
             name=name,
             device_type=device_type,

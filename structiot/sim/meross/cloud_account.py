@@ -22,7 +22,7 @@ from structiot.meross.wire.digests import md5_hex
 from structiot.meross.wire.mqtt import app_password, device_password
 from structiot.sim.shared.clock import SimClock
 
-__all__ = ["CloudAccount", "CloudDevice", "Rules", "identity_of"]
+__all__ = ["CloudAccount", "MerossCloudDevice", "Rules", "identity_of"]
 
 _HOUR_S: Final = 3600.0
 # Of each device so many times are kept at most, however large the budget.
@@ -32,7 +32,7 @@ _MAX_TOKENS_KEPT: Final = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
-class CloudDevice:
+class MerossCloudDevice:
     """One device of the account, as the cloud knows it.
 
     Attributes:
@@ -135,7 +135,7 @@ class CloudAccount:
     rules: Rules
     clock: SimClock
     random: Random
-    devices: dict[str, CloudDevice] = field(default_factory=dict)
+    devices: dict[str, MerossCloudDevice] = field(default_factory=dict)
     messages: Counter[str] = field(default_factory=Counter)
     sign_ins: int = 0
     ban_reason: str | None = None
@@ -252,7 +252,7 @@ class CloudAccount:
 
     def device_of(
         self, uuid: str, username: str, password: bytes
-    ) -> CloudDevice | None:
+    ) -> MerossCloudDevice | None:
         """Give the device that this name and password belong to."""
         device = self.devices.get(uuid)
         if device is None or username.lower() != device.mac:
@@ -260,7 +260,7 @@ class CloudAccount:
         right = device_password(self.user_id, device.mac, self.key)
         return device if compare_digest(right.encode(), password) else None
 
-    def device(self, uuid: str) -> CloudDevice:
+    def device(self, uuid: str) -> MerossCloudDevice:
         """Give a device of the account.
 
         Raises:

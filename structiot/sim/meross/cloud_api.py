@@ -15,9 +15,9 @@ from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot._kit.json_text import parse_object
 from structiot.errors import ProtocolViolation
 from structiot.meross.wire.cloud import ApiCode, Path, decode_request
-from structiot.sim.meross.cloud_account import CloudAccount, CloudDevice
+from structiot.sim.meross.cloud_account import CloudAccount, MerossCloudDevice
 
-__all__ = ["ApiCall", "ApiQuirks", "CloudApi", "CloudPlace"]
+__all__ = ["CloudApi", "CloudPlace", "MerossApiCall", "MerossApiQuirks"]
 
 _CHINA: Final = timedelta(hours=8)
 _MINUTE_S: Final = 60.0
@@ -36,7 +36,7 @@ Data = Mapping[str, object] | Sequence[object] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiCall:
+class MerossApiCall:
     """One call of the API.
 
     Attributes:
@@ -53,7 +53,7 @@ class ApiCall:
 
 
 @dataclass(slots=True, kw_only=True)
-class ApiQuirks:
+class MerossApiQuirks:
     """How replies differ from what is documented; as the real cloud's have differed.
 
     Attributes:
@@ -141,8 +141,8 @@ class CloudApi:
         requests_kept: int,
         refusal_code: Callable[[], int],
     ) -> None:
-        self.calls: deque[ApiCall] = deque(maxlen=requests_kept)
-        self.quirks: ApiQuirks = ApiQuirks()
+        self.calls: deque[MerossApiCall] = deque(maxlen=requests_kept)
+        self.quirks: MerossApiQuirks = MerossApiQuirks()
         self._account = account
         self._place = place
         self._refusal_code = refusal_code
@@ -226,7 +226,9 @@ class CloudApi:
         self, path: str, params: Mapping[str, object], code: int, data: Data
     ) -> HttpReply:
         now = self._account.clock.utc()
-        self.calls.append(ApiCall(path=path, params=params, code=code, at_utc=now))
+        self.calls.append(
+            MerossApiCall(path=path, params=params, code=code, at_utc=now)
+        )
         if code == 404:
             return HttpReply(status=404)
         status = 200
@@ -270,7 +272,7 @@ class CloudApi:
         found = [self._device(one) for one in self._account.devices.values()]
         return ApiCode.SUCCESS, found
 
-    def _device(self, device: CloudDevice) -> dict[str, object]:
+    def _device(self, device: MerossCloudDevice) -> dict[str, object]:
         domain = self._place.brokers[device.broker]
         return {
             "uuid": device.uuid,

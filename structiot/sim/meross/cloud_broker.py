@@ -18,7 +18,7 @@ from structiot.errors import AuthRefused
 from structiot.meross.wire.mqtt import DEFAULT_PORT, user_topic
 from structiot.mqtt import BrokerServer, open_broker
 from structiot.mqtt.broker import AuthExchange, BrokerLimits, Identity, Permission
-from structiot.sim.meross.cloud_account import CloudAccount, CloudDevice
+from structiot.sim.meross.cloud_account import CloudAccount, MerossCloudDevice
 from structiot.sim.meross.cloud_faults import MerossCloudFaults
 from structiot.sim.meross.cloud_relay import CloudRelay
 from structiot.sim.shared.fault_names import HOST_FAULTS, FaultNames
@@ -31,7 +31,7 @@ _LIMITS: Final = BrokerLimits(packet_bytes=131_072)
 
 
 class MerossBrokerSim(SimHost[MerossCloudFaults]):
-    """A broker of a simulated cloud, in `MerossCloudSim.brokers`.
+    """A broker of a simulated cloud, made by `sim_meross_cloud`: `MerossCloudSim.brokers`.
 
     Whoever unplugs it lets its clients forget their sessions, as after a restart.
 
@@ -69,7 +69,12 @@ class MerossBrokerSim(SimHost[MerossCloudFaults]):
     @property
     def uri(self) -> str:
         """Where MQTT clients connect."""
-        return f"mqtt{'s' if self._ssl_context else ''}://{self.host}:{self.port}"
+        return f"mqtt{'s' if self.is_tls else ''}://{self.host}:{self.port}"
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is encrypted."""
+        return self._ssl_context is not None
 
     @property
     def clients(self) -> list[str]:
@@ -133,7 +138,7 @@ class MerossBrokerSim(SimHost[MerossCloudFaults]):
 
     # ------------------------------------------------------------ for the cloud
 
-    def unbind(self, device: CloudDevice) -> None:
+    def unbind(self, device: MerossCloudDevice) -> None:
         """Tell apps and the device that it is not the account's any more."""
         if self._relay is not None:
             self._relay.unbind(device)

@@ -30,7 +30,7 @@ from structiot.meross.wire.envelope import (
 from structiot.meross.wire.mqtt import request_topic, user_topic
 from structiot.meross.wire.payloads import object_of
 from structiot.mqtt import BrokerServer, Message
-from structiot.sim.meross.cloud_account import CloudAccount, CloudDevice
+from structiot.sim.meross.cloud_account import CloudAccount, MerossCloudDevice
 from structiot.sim.meross.cloud_faults import MerossCloudFaults
 from structiot.sim.shared.faults import FaultKind, framed
 
@@ -240,7 +240,7 @@ class CloudRelay:
 
     # ------------------------------------------------------------ what the cloud says
 
-    def _answer(self, device: CloudDevice, envelope: Envelope) -> None:
+    def _answer(self, device: MerossCloudDevice, envelope: Envelope) -> None:
         """Answer what devices expect to be answered."""
         now_s = int(self._account.clock.now_s())
         # The echo has the id and the time of the original, and so its signature.
@@ -291,7 +291,7 @@ class CloudRelay:
 
     # ------------------------------------------------------------ what the cloud decides
 
-    def unbind(self, device: CloudDevice) -> None:
+    def unbind(self, device: MerossCloudDevice) -> None:
         """Tell apps and a device that it is not the account's any more."""
         uuid = device.uuid
         self._tell_apps(uuid, _UNBIND, {})
@@ -311,7 +311,7 @@ class CloudRelay:
                 self._server.disconnect(client_id)
 
 
-def _note_versions(device: CloudDevice, payload: Payload) -> None:
+def _note_versions(device: MerossCloudDevice, payload: Payload) -> None:
     firmware = object_of(payload, "bind", "firmware").get("version")
     hardware = object_of(payload, "bind", "hardware").get("version")
     device.firmware = text_of(firmware) or device.firmware

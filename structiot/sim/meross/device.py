@@ -19,7 +19,7 @@ from structiot.meross.wire.envelope import (
 )
 from structiot.meross.wire.payloads import items_of
 from structiot.sim.meross.faults import MerossFaults
-from structiot.sim.meross.models import Model, model_named
+from structiot.sim.meross.models import MerossModel, model_named
 from structiot.sim.meross.parts.energy import Meter, Metering
 from structiot.sim.meross.parts.garage import GarageDoors
 from structiot.sim.meross.parts.hub import Hub
@@ -46,7 +46,7 @@ class MerossDeviceSim(Stage):
     the device calls it in time. `sim_meross_device` does, and gives it sockets.
 
     Args:
-        model: A model, or the name of one in `MODELS`.
+        model: A model, or the name of one in `MEROSS_MODELS`.
         uuid: Its identity, of 32 characters; made from model and host by default.
         key: The key of the account that it was set up with.
         user_id: The account.
@@ -68,7 +68,7 @@ class MerossDeviceSim(Stage):
 
     def __init__(
         self,
-        model: Model | str = "mss310",
+        model: MerossModel | str = "mss310",
         *,
         uuid: str | None = None,
         key: str = Stage.default_key,
@@ -81,7 +81,7 @@ class MerossDeviceSim(Stage):
         clock: SimClock | None = None,
         faults: MerossFaults | None = None,
     ) -> None:
-        self.model: Model = model_named(model)
+        self.model: MerossModel = model_named(model)
         super().__init__(
             self.model.type,
             uuid=uuid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,10 +18,11 @@ from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.meross.wire.envelope import Envelope
 from structiot.sim.meross.broker import BrokerLink, MerossBroker
+from structiot.sim.meross.cloud import MerossCloudSim
 from structiot.sim.meross.device import MerossDeviceSim
 from structiot.sim.meross.faults import MerossFaults
 from structiot.sim.meross.lan import LanHttp
-from structiot.sim.meross.models import Model
+from structiot.sim.meross.models import MerossModel
 from structiot.sim.meross.named_faults import NAMED_FAULTS
 from structiot.sim.meross.parts.subdevices import Subdevice
 from structiot.sim.meross.time_rules import zone_named
@@ -105,7 +107,7 @@ class MerossSim(SimHost[MerossFaults]):
         return self.device.key
 
     @property
-    def model(self) -> Model:
+    def model(self) -> MerossModel:
         """What it is."""
         return self.device.model
 
@@ -207,13 +209,14 @@ class MerossSim(SimHost[MerossFaults]):
 async def sim_meross_device(
     host: str = "192.168.1.60",
     *,
-    model: Model | str = "mss310",
+    model: MerossModel | str = "mss310",
     uuid: str | None = None,
     key: str = MerossDeviceSim.default_key,
     user_id: str = "123456",
     name: str | None = None,
     encrypted: bool | None = None,
     loads: Sequence[Load | float] = (),
+    cloud: MerossCloudSim | None = None,
     broker: MerossBroker | None = None,
     timezone: str = "UTC",
     http_port: int = 80,
@@ -230,13 +233,16 @@ async def sim_meross_device(
 
     Args:
         host: Address it has; on Linux all of 127.0.0.0/8 is free to use.
-        model: A model, or the name of one in `MODELS`.
+        model: A model, or the name of one in `MEROSS_MODELS`.
         uuid: Its identity, of 32 characters; made from model and host by default.
         key: The key of the account that it was set up with.
         user_id: The account.
         name: What its owner calls it; the model by default.
         encrypted: Whether it is encrypted in the local network; as its model by default.
         loads: What its outlets feed, load by load or in watts.
+        cloud: A simulated cloud whose account it is set up with: it is bound to that, and
+            key, account and broker are the cloud's. When the block ends it is offline
+            there, but still bound.
         broker: Host, port and TLS settings of its broker, these None without TLS; None
             leaves it in the local network alone.
         timezone: IANA name of its time zone, at whose midnight its days begin.
@@ -251,13 +257,14 @@ async def sim_meross_device(
             class.
     """
     check_argument("host", host, str)
-    check_argument("model", model, Model, str)
+    check_argument("model", model, MerossModel, str)
     check_argument("uuid", uuid, str, None)
     check_argument("key", key, str)
     check_argument("user_id", user_id, str)
     check_argument("name", name, str, None)
     check_argument("encrypted", encrypted, bool, None)
     check_items("loads", loads, Load, float, write="loads=[60]")
+    check_argument("cloud", cloud, MerossCloudSim, None)
     check_argument("broker", broker, tuple, None, write='("host", 8883, ssl_context)')
     check_argument("timezone", timezone, str)
     check_argument("http_port", http_port, int)
@@ -269,8 +276,8 @@ async def sim_meross_device(
     device = MerossDeviceSim(
         model,
         uuid=uuid,
-        key=key,
-        user_id=user_id,
+        key=key if cloud is None else cloud.key,
+        user_id=user_id if cloud is None else cloud.user_id,
         name=name,
         is_encrypted=encrypted,
         loads=loads,
@@ -280,10 +287,42 @@ async def sim_meross_device(
     )
     sim = MerossSim(
         device,
-        broker=broker,
+        broker=broker if cloud is None else _bound(device, cloud, name),
         http_port=http_port,
         requests_kept=requests_kept,
         environment=environment,
     )
     async with sim:
         yield sim
+
+
+def _bound(
+    device: MerossDeviceSim, cloud: MerossCloudSim, name: str | None
+) -> MerossBroker:
+    """Bind a device to the account, unless it is; give the broker that it belongs to."""
+    model = device.model
+    if device.uuid not in cloud.devices:
+        cloud.register(
+            uuid=device.uuid,
+            name=name or model.name,
+            device_type=model.type,
+            sub_type=model.sub_type,
+            channels=model.channels,
+            firmware=model.firmware,
+            hardware=model.hardware,
+            mac=device.mac,
+            subdevices=[
+                {"subDeviceId": sub_id, "subDeviceType": kind, "subDeviceName": ""}
+                for kind, sub_id in model.subdevices
+            ],
+        )
+    broker = cloud.broker_of(device.uuid)
+    return broker.host, broker.port, _trusting_any() if broker.is_tls else None
+
+
+def _trusting_any() -> ssl.SSLContext:
+    # As devices are: they look at no certificate.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -21,7 +21,7 @@ from structiot.meross.wire.payloads import items_of
 from structiot.meross.wire.system import read_all
 from structiot.model import LightState, StateChange
 from structiot.sim.meross import (
-    ApiCall,
+    MerossApiCall,
     MerossCloudSim,
     MerossSim,
     sim_meross_cloud,
@@ -60,16 +60,13 @@ async def house(models: Sequence[str] = ("mss310",)) -> AsyncGenerator[House]:
         sims = []
         for number, model in enumerate(models):
             uuid = f"{number:020}48e1e9aabb{number:02x}"
-            cloud.register(uuid=uuid, name=f"Device {number}", device_type=model)
-            broker = cloud.broker_of(uuid)
             sim = await stack.enter_async_context(
                 sim_meross_device(
                     f"192.168.1.{60 + number}",
                     model=model,
                     uuid=uuid,
-                    key=cloud.key,
-                    user_id=cloud.user_id,
-                    broker=(broker.host, broker.port, None),
+                    name=f"Device {number}",
+                    cloud=cloud,
                     environment=environment,
                 )
             )
@@ -86,7 +83,7 @@ async def known(account: Meross, name: str = "Device 0", within_s: float = 60):
     return account.device(name)
 
 
-def lists(cloud: MerossCloudSim) -> list[ApiCall]:
+def lists(cloud: MerossCloudSim) -> list[MerossApiCall]:
     return [call for call in cloud.requests if call.path == Path.DEVICES]
 
 

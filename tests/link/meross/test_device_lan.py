@@ -8,7 +8,7 @@ import pytest
 from structiot import Environment
 from structiot.meross.opening import open_meross_lan
 from structiot.model import Availability, StateChange
-from structiot.sim.meross import MODELS, sim_meross_device
+from structiot.sim.meross import MEROSS_MODELS, sim_meross_device
 from structiot.testing import MemoryNetwork
 
 pytestmark = pytest.mark.virtual_time
@@ -37,7 +37,7 @@ async def test_a_plug_is_switched_and_its_button_seen(model: str):
                     break
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", sorted(MEROSS_MODELS))
 async def test_each_model_is_opened_and_its_states_are_known(model: str):
     surroundings = Environment(network=MemoryNetwork())
     async with (

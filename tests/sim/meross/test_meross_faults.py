@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from structiot.sim import show_fault
-from structiot.sim.meross import MODELS, MerossDeviceSim, MerossFaults, MerossSim
+from structiot.sim.meross import MEROSS_MODELS, MerossDeviceSim, MerossFaults, MerossSim
 from tests.sim.meross.raw_meross import (
     KEY,
     ask,
@@ -139,7 +139,7 @@ NONSENSE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MEROSS_MODELS)
 async def test_no_request_brings_a_device_down(model: str):
     device = MerossDeviceSim(model)
     keys = {*device.digest(), "latest", "state", "mode", "config", "key", "wifi"}

@@ -8,7 +8,7 @@ import pytest
 
 from structiot.errors import UsageError
 from structiot.meross.wire.envelope import Method
-from structiot.sim.meross import MODELS, MerossDeviceSim
+from structiot.sim.meross import MEROSS_MODELS, MerossDeviceSim
 from structiot.sim.meross.time_rules import zone_named
 from tests.sim.meross.raw_meross import asked
 
@@ -63,7 +63,7 @@ def payload_of(device: MerossDeviceSim, name: str, payload: Any = None) -> Any:
     return answer.payload
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MEROSS_MODELS)
 async def test_every_ability_is_answered(model: str):
     device = MerossDeviceSim(model)
     abilities = payload_of(device, "System.Ability")["ability"]
@@ -79,7 +79,7 @@ async def test_every_ability_is_answered(model: str):
             assert answer.payload == found
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MEROSS_MODELS)
 async def test_the_digest_agrees_with_the_namespaces(model: str):
     device = MerossDeviceSim(model)
     digest = payload_of(device, "System.All")["all"].get("digest", {})

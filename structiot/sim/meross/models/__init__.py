@@ -11,12 +11,12 @@ from structiot.sim.meross.models.climate import CLIMATE
 from structiot.sim.meross.models.doors import DOORS
 from structiot.sim.meross.models.hubs import HUBS
 from structiot.sim.meross.models.lights import LIGHTS
-from structiot.sim.meross.models.model import Model
+from structiot.sim.meross.models.model import MerossModel
 from structiot.sim.meross.models.plugs import PLUGS
 
-__all__ = ["MODELS", "Model", "model_named"]
+__all__ = ["MEROSS_MODELS", "MerossModel", "model_named"]
 
-MODELS: Mapping[str, Model] = MappingProxyType(
+MEROSS_MODELS: Mapping[str, MerossModel] = MappingProxyType(
     {
         model.name: model
         for model in (*PLUGS, *LIGHTS, *DOORS, *APPLIANCES, *CLIMATE, *HUBS)
@@ -25,14 +25,14 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 """What can be simulated, by name."""
 
 
-def model_named(model: Model | str) -> Model:
+def model_named(model: MerossModel | str) -> MerossModel:
     """Give a model by its name.
 
     Raises:
         UsageError: There is none.
     """
-    if isinstance(model, Model):
+    if isinstance(model, MerossModel):
         return model
-    if model not in MODELS:
-        raise UsageError(f"no model {model!r}; there are {', '.join(MODELS)}")
-    return MODELS[model]
+    if model not in MEROSS_MODELS:
+        raise UsageError(f"no model {model!r}; there are {', '.join(MEROSS_MODELS)}")
+    return MEROSS_MODELS[model]

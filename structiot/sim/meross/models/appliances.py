@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from structiot.sim.meross.models.model import NEWER, TIMERS, TOGGLE, Model, abilities
+from structiot.sim.meross.models.model import (
+    NEWER,
+    TIMERS,
+    TOGGLE,
+    MerossModel,
+    abilities,
+)
 from structiot.sim.meross.parts.appliances import (
     DiffuserSensor,
     calibration,
@@ -26,7 +32,7 @@ __all__ = ["APPLIANCES"]
 _TYPE: Final = "mod100"
 
 APPLIANCES: Final = (
-    Model(
+    MerossModel(
         name="msxh0",
         about="humidifier with a lamp",
         sub_type="us",
@@ -37,7 +43,7 @@ APPLIANCES: Final = (
         ),
         parts=(spray, partial(Light, capacity=5, has_onoff=True), Timers),
     ),
-    Model(
+    MerossModel(
         name=_TYPE,
         about="diffuser of oils, with a lamp",
         hardware="3.0.0",
@@ -53,7 +59,7 @@ APPLIANCES: Final = (
             Timers,
         ),
     ),
-    Model(
+    MerossModel(
         name="map100",
         about="air purifier",
         sub_type="us",
@@ -73,7 +79,7 @@ APPLIANCES: Final = (
             Timers,
         ),
     ),
-    Model(
+    MerossModel(
         name="mfc100",
         about="ceiling fan with a lamp",
         sub_type="us",
@@ -95,7 +101,7 @@ APPLIANCES: Final = (
             Timers,
         ),
     ),
-    Model(
+    MerossModel(
         name="hp110ahk",
         about="baby machine: lamp and songs, encrypted in the local network",
         sub_type="un",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from structiot.sim.meross.models.model import NEWER, Model, PartMaker, abilities
+from structiot.sim.meross.models.model import NEWER, MerossModel, PartMaker, abilities
 from structiot.sim.meross.parts.appliances import physical_lock
 from structiot.sim.meross.parts.energy import Meter
 from structiot.sim.meross.parts.sensors import (
@@ -94,7 +94,7 @@ def _names(table: Mapping[str, object]) -> str:
 
 
 CLIMATE: Final = (
-    Model(
+    MerossModel(
         name="mts200",
         about="thermostat of a floor or a boiler, with a meter",
         sub_type="us",
@@ -113,7 +113,7 @@ CLIMATE: Final = (
         ),
         parts=(*_settings(_MTS200), Mode, Measured, physical_lock, Meter, Timers),
     ),
-    Model(
+    MerossModel(
         name="mts960",
         about="socket with a thermostat and a meter",
         hardware="4.0.0",
@@ -128,7 +128,7 @@ CLIMATE: Final = (
         ),
         parts=(*_settings(_MTS960), ModeB, Meter),
     ),
-    Model(
+    MerossModel(
         name="mts300",
         about="thermostat of heating, cooling and ventilation",
         sub_type="us",
@@ -144,7 +144,7 @@ CLIMATE: Final = (
         ),
         parts=(*_settings(_MTS300), ModeC, Measured),
     ),
-    Model(
+    MerossModel(
         name="ms600",
         about="sensor of presence and light",
         sub_type="un",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from structiot.sim.meross.models.model import NEWER, TOGGLE, Model, abilities
+from structiot.sim.meross.models.model import NEWER, TOGGLE, MerossModel, abilities
 from structiot.sim.meross.parts.garage import (
     GarageDoors,
     garage_config,
@@ -25,7 +25,7 @@ _ROLLER: Final = (
 )
 
 DOORS: Final = (
-    Model(
+    MerossModel(
         name="msg100",
         about="garage door",
         sub_type="us",
@@ -41,7 +41,7 @@ DOORS: Final = (
         ),
         parts=(partial(ToggleX, is_on=False), GarageDoors, garage_config, Timers),
     ),
-    Model(
+    MerossModel(
         name="msg200",
         about="three garage doors",
         sub_type="us",
@@ -61,7 +61,7 @@ DOORS: Final = (
         ),
         channels=({}, *({"type": "Garage", "devName": f"Door {n}"} for n in _DOORS)),
     ),
-    Model(
+    MerossModel(
         name="mrs100",
         about="roller shutter that stops where it is told to",
         hardware="7.0.0",
@@ -70,7 +70,7 @@ DOORS: Final = (
         abilities=abilities(TOGGLE, NEWER, _ROLLER),
         parts=(partial(ToggleX, is_empty=True), Roller, Timers),
     ),
-    Model(
+    MerossModel(
         name="mrs100_hw2",
         about="roller shutter that runs to the ends, and takes no batches",
         kind="mrs100",

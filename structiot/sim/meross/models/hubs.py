@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from structiot.sim.meross.models.model import NEWER, Model, abilities
+from structiot.sim.meross.models.model import NEWER, MerossModel, abilities
 from structiot.sim.meross.parts.hub import HUB_NAMESPACES, Hub
 
 __all__ = ["HUBS"]
@@ -20,7 +20,7 @@ _PAIRED: Final = (
 )
 
 HUBS: Final = (
-    Model(
+    MerossModel(
         name="msh300hk",
         about="hub with a valve, and sensors of climate, doors, leaks and smoke",
         sub_type="un",
@@ -39,7 +39,7 @@ HUBS: Final = (
         answer_bytes=4000,
         subdevices=_PAIRED,
     ),
-    Model(
+    MerossModel(
         name="msh300",
         about="hub with a valve and a sensor of temperature",
         sub_type="un",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from structiot.sim.meross.models.model import NEWER, TOGGLE, Model, abilities
+from structiot.sim.meross.models.model import NEWER, TOGGLE, MerossModel, abilities
 from structiot.sim.meross.parts.light import Effects, Light
 from structiot.sim.meross.parts.timers import Timers
 from structiot.sim.meross.parts.toggle import ToggleX
@@ -15,7 +15,7 @@ __all__ = ["LIGHTS"]
 _EFFECTS: Final = "Control.Light Control.Light.Effect"
 
 LIGHTS: Final = (
-    Model(
+    MerossModel(
         name="msl120",
         about="bulb with colours and white tones",
         sub_type="un",
@@ -24,7 +24,7 @@ LIGHTS: Final = (
         parts=(ToggleX, partial(Light, capacity=7), Timers),
         answer_bytes=2000,
     ),
-    Model(
+    MerossModel(
         name="msl320cpr",
         about="LED strip with effects",
         hardware="4.0.0",
@@ -35,7 +35,7 @@ LIGHTS: Final = (
         ),
         parts=(ToggleX, partial(Light, capacity=15), Effects, Timers),
     ),
-    Model(
+    MerossModel(
         name="msl450",
         about="lamp with effects",
         hardware="7.0.0",
@@ -44,7 +44,7 @@ LIGHTS: Final = (
         abilities=abilities(TOGGLE, NEWER, _EFFECTS, Control_Light={"capacity": 15}),
         parts=(ToggleX, partial(Light, capacity=15), Effects, Timers),
     ),
-    Model(
+    MerossModel(
         name="mss560",
         about="dimmer",
         sub_type="us",

@@ -10,7 +10,7 @@ from structiot.meross.wire.batch import MULTIPLE
 from structiot.meross.wire.encryption import ENCRYPTED_ABILITY
 from structiot.sim.meross.stage import Part, Stage
 
-__all__ = ["NEWER", "TIMERS", "TOGGLE", "Model", "PartMaker", "abilities"]
+__all__ = ["NEWER", "TIMERS", "TOGGLE", "MerossModel", "PartMaker", "abilities"]
 
 PartMaker: TypeAlias = Callable[[Stage], Part]
 Abilities: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -55,7 +55,7 @@ def abilities(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class MerossModel:
     """One model with one firmware.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from structiot.sim.meross.models.model import NEWER, TOGGLE, Model, abilities
+from structiot.sim.meross.models.model import NEWER, TOGGLE, MerossModel, abilities
 from structiot.sim.meross.parts.energy import Meter, MeterX
 from structiot.sim.meross.parts.timers import Timers
 from structiot.sim.meross.parts.toggle import Toggle, ToggleX
@@ -26,7 +26,7 @@ def _outlets(count: int, *, has_usb: bool = False) -> tuple[dict[str, str], ...]
 
 
 PLUGS: Final = (
-    Model(
+    MerossModel(
         name="mss310",
         about="plug with a meter",
         hardware="6.0.0",
@@ -35,7 +35,7 @@ PLUGS: Final = (
         abilities=abilities(TOGGLE, _METER, Control_TimerX={"sunOffsetSupport": 1}),
         parts=(ToggleX, Meter, Timers),
     ),
-    Model(
+    MerossModel(
         name="mss310_hw1",
         about="plug with a meter, first hardware: Toggle, no digest, no batches",
         kind="mss310",
@@ -51,7 +51,7 @@ PLUGS: Final = (
         parts=(Toggle, Meter),
         is_legacy=True,
     ),
-    Model(
+    MerossModel(
         name="mss110",
         about="plug, encrypted in the local network",
         hardware="7.0.0",
@@ -60,7 +60,7 @@ PLUGS: Final = (
         abilities=abilities(TOGGLE, NEWER, _ENCRYPTED, most_commands=3),
         parts=(ToggleX, Timers),
     ),
-    Model(
+    MerossModel(
         name="mss305",
         about="plug with a meter and an alarm for standby",
         hardware="8.0.0",
@@ -75,7 +75,7 @@ PLUGS: Final = (
         ),
         parts=(ToggleX, Meter, Timers),
     ),
-    Model(
+    MerossModel(
         name="mss425f",
         about="strip of four sockets and USB",
         sub_type="us",
@@ -84,7 +84,7 @@ PLUGS: Final = (
         parts=(partial(ToggleX, outlets=5), Timers),
         channels=_outlets(5, has_usb=True),
     ),
-    Model(
+    MerossModel(
         name="mss620",
         about="outdoor plug of two sockets",
         sub_type="us",
@@ -95,7 +95,7 @@ PLUGS: Final = (
         parts=(partial(ToggleX, outlets=2), Timers),
         channels=_outlets(2),
     ),
-    Model(
+    MerossModel(
         name="em06",
         about="meter of six circuits",
         sub_type="un",

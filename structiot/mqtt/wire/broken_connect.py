@@ -25,8 +25,9 @@ def answer_to_broken_connect(fault: ProtocolViolation, peer_level: int | None) -
     """
     reason = ReasonCode(fault.code or ReasonCode.MALFORMED_PACKET)
     if reason is ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
-        # Whoever speaks more than 5.0 understands 5.0's answer, others 3.1.1's.
-        version = 5 if (peer_level or 0) > 5 else 4
+        # Whoever speaks more than 5.0 understands 5.0's answer, others 3.1.1's; bridges
+        # of some brokers set the highest bit first, and do without it when refused.
+        version = 5 if (peer_level or 0) & 0x7F > 5 else 4
         return encode(Connack(reason=reason), version)
     head = fault.data
     if head[:1] != CONNECT or NAME_AND_LEVEL_5 not in head[PLACE]:

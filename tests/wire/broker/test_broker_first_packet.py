@@ -11,6 +11,7 @@ from structiot.mqtt.wire.messages import (
     Disconnect,
     Message,
     Pingreq,
+    Suback,
     Will,
 )
 from structiot.mqtt.wire.reasons import ConnectReturnCode, ReasonCode
@@ -61,6 +62,7 @@ def test_b1_a_second_connect_in_the_same_write_closes_too(version: int):
     [
         (3, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
         (0, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
+        (0x84, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
         (6, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION),
     ],
 )
@@ -74,9 +76,22 @@ def test_b2_another_level_is_refused_with_a_code_that_its_client_knows(
     assert client.protocol.state is ServerState.CLOSING
 
 
-def test_b2_the_name_of_mqtt_3_1_is_refused_with_its_own_code():
+def test_b2_a_client_of_3_1_is_served_as_one_of_3_1_1():
     client = ScriptedClient(House(), 4)
     client.send_bytes(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01c")
+    assert client.got() == [Connack()]
+    client.send_bytes(b"\x82\x06\x00\x01\x00\x01t\x01\x30\x04\x00\x01t!")
+    assert client.got() == [
+        Suback(packet_id=1, reasons=(ReasonCode.GRANTED_QOS_1,)),
+        Message("t", b"!"),
+    ]
+
+
+@pytest.mark.parametrize("level", [0, 2, 4, 0x83])
+def test_b2_no_other_level_goes_with_the_name_of_3_1(level: int):
+    client = ScriptedClient(House(), 4)
+    connect = b"\x10\x0f\x00\x06MQIsdp%c\x02\x00\x00\x00\x01c" % level
+    client.send_bytes(connect)
     refusal = ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION
     assert client.got() == [Connack(reason=refusal)]
 

@@ -48,7 +48,7 @@ def test_a_server_learns_the_version_from_connect():
 
 
 @pytest.mark.parametrize(
-    ("name", "level"), [("4d515454", 3), ("4d515454", 6), ("4d5149736470", 3)]
+    ("name", "level"), [("4d515454", 3), ("4d515454", 6), ("4d5149736470", 4)]
 )
 def test_another_protocol_level_is_refused_so_that_it_can_be_answered(
     name: str, level: int

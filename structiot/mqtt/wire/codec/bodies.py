@@ -97,8 +97,11 @@ def _level(reader: Reader) -> int:
     if name not in {b"MQTT", b"MQIsdp"}:
         refuse(MALFORMED, "CONNECT does not name the protocol MQTT", begin)
     level = reader.byte()
+    if name == b"MQIsdp" and level == 3:
+        # 3.1, which devices still speak: 3.1.1 asks for nothing that it forbids.
+        return 4
     if name != b"MQTT" or level not in {4, 5}:
-        text = f"protocol level {level} is not spoken here, only 4 and 5"
+        text = f"protocol level {level} is not spoken here, only 3, 4 and 5"
         refuse(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, text, reader.at - 1)
     return level
 

@@ -73,7 +73,8 @@ async def open_meross(
             account, None lets all of them through, at your own risk.
         policy: `"lan_first"`, `"lan_only"` or `"cloud_only"`.
         url: Where to sign in; another region is found from any. With `http://`, as of a
-            simulator, brokers are spoken to without TLS as well.
+            simulator, brokers are spoken to without TLS as well, unless an `ssl_context`
+            is given.
         country: The account's country.
         broker: Host and port of another broker instead of all, as for a simulator.
         ssl_context: Whom to trust; the system's authorities by default.
@@ -125,7 +126,7 @@ async def open_meross(
             policy=policy,
             override=broker,
             ssl_context=ssl_context,
-            is_tls=not url.startswith("http://"),
+            is_tls=ssl_context is not None or not url.startswith("http://"),
             lan_ports=lan_ports or {},
             environment=environment,
         ):

@@ -69,8 +69,9 @@ def integer_of(value: object) -> int | None:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        return int(value)
+    # Not `int(value)`: it takes fewer characters for blanks than `strip` does.
+    if isinstance(value, str) and _INTEGER.fullmatch(text := value.strip()):
+        return int(text)
     return None
 
 
@@ -78,8 +79,10 @@ def number_of(value: object) -> float | None:
     """Read a finite number, also one that is written as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
-        return None
+    if isinstance(value, str):
+        value = value.strip()
+        if not _DECIMAL.fullmatch(value):
+            return None
     try:
         number = float(value)
     except OverflowError:

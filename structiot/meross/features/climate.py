@@ -1,35 +1,50 @@
-"""What the three generations of thermostats have in common.
+"""What thermostats of all generations, and radiator valves, have in common.
 
-Each reads its own namespace into a `Zone` a channel; here are the entities, the limits,
-what changes, and what an answer without content means. Everything is in Celsius, also
-when the device shows Fahrenheit.
+What is known of a channel is a `Zone`; here are the entities, the limits, what changes,
+and which preset a command comes to. Everything is in Celsius, also when the device shows
+Fahrenheit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final
 
+from structiot._kit.json_text import integer_of
 from structiot.errors import UsageError
-from structiot.meross.features.feature import (
-    About,
-    Feature,
-    Poll,
-    Request,
-    Update,
-    entity_key,
+from structiot.meross.features.channels import ChannelFeature, title
+from structiot.meross.features.feature import About, Request, Update, entity_key, joined
+from structiot.meross.features.fields import (
+    Adjustable,
+    Field,
+    Limits,
+    celsius,
+    limits_of,
 )
-from structiot.meross.features.fields import Limits, limits_of
-from structiot.meross.features.table import MAX_CHANNELS
-from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of, object_of
+from structiot.meross.wire.payloads import Item, key_of, object_of
 from structiot.model import Climate, ClimateState, Command, Entity, State
 
-__all__ = ["CTL_RANGE", "ClimateFeature", "Zone", "wire_temperature"]
+__all__ = ["CTL_RANGE", "ClimateFeature", "SetPoint", "ThermostatFeature", "Zone"]
 
 CTL_RANGE: Final = "Appliance.Control.Thermostat.CtlRange"
+# Targets until the device tells its own range.
+_DOCUMENTED_C: Final = (5.0, 35.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPoint(Adjustable):
+    """A target that is set by itself; it has the range and the step of the thermostat."""
+
+    device_class: str | None = "temperature"
+    minimum: float = _DOCUMENTED_C[0]
+    maximum: float = _DOCUMENTED_C[1]
+
+    def write(self, command: Command, off: int | None = None) -> object:  # noqa: ARG002
+        """Write it, rounded to its step."""
+        wanted_c = command if isinstance(command, int | float) else 0.0
+        return round(round(wanted_c / self.step) * self.step * self.scale)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,165 +53,202 @@ class Zone:
 
     numbers: dict[str, int] = field(default_factory=dict)
     temperatures_c: dict[str, float] = field(default_factory=dict)
-    humidity_percent: float | None = None
+    told: dict[str, State | None] = field(default_factory=dict)
     limits_c: Limits | None = None
 
 
-def wire_temperature(celsius: float, scale: int, step_c: float) -> int:
-    """Write a temperature, rounded to the step of the device."""
-    return round(round(celsius / step_c) * step_c * scale)
+class ThermostatFeature(ChannelFeature):
+    """A feature of a thermostat: asked by channel, and found in its part of the digest."""
+
+    is_certain = True
+    asks_by_channel = True
+    max_channels = 16
+
+    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
+        """Read what the thermostat's part has of what it can be asked for."""
+        found = object_of(digest, "thermostat")
+        asked = [setting.namespace for setting in self.settings if setting.pace]
+        keys = {key_of(namespace): namespace for namespace in asked}
+        return joined(
+            self.take(namespace, {key: found[key]}, at_utc)
+            for key, namespace in keys.items()
+            if key in found
+        )
 
 
-class ClimateFeature(Feature):
+class ClimateFeature(ThermostatFeature):
     """A thermostat with one `Climate` a channel.
 
     Attributes:
-        namespace: Where its state is.
-        digest_key: What that is called in the digest, if it is there.
         scale: How many times as large temperatures are on the wire.
         modes: As `Climate.modes`.
-        presets: As `Climate.presets`.
-        documented_c: Range of targets until the device tells one.
-        step_c: As `Climate.step_c`.
+        presets: Presets by their numbers.
+        schedule: The preset that has targets of its own.
+        manual: The preset for a target while the schedule runs.
+        numbers: Which numbers are known of each member that is one.
+        temperatures: Members that are temperatures.
+        preset, current, target: Members that tell them.
+        set_points: The member that is the target of a preset, by the preset's number.
+        tells_all: Whether all that is known is told with each item.
     """
 
-    namespace: ClassVar[str]
-    digest_key: ClassVar[str | None] = None
     scale: ClassVar[int]
-    presets: ClassVar[tuple[str, ...]]
-    documented_c: ClassVar[Limits] = (5.0, 35.0)
-    step_c: ClassVar[float] = 0.5
+    modes: tuple[str, ...] = ("off", "heat", "cool", "auto")
+    presets: ClassVar[Mapping[int, str]]
+    schedule: ClassVar[str] = "schedule"
+    manual: ClassVar[str] = "manual"
+    numbers: ClassVar[Mapping[str, Container[int]]]
+    temperatures: ClassVar[Sequence[str]]
+    preset: ClassVar[str] = "mode"
+    current: ClassVar[str] = "currentTemp"
+    target: ClassVar[str] = "targetTemp"
+    set_points: ClassVar[Mapping[int, str]] = {}
+    tells_all: ClassVar[bool] = True
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
-        self._zones: dict[int, Zone] = {0: Zone()}
+        self._zones: dict[int, Zone] = {}
 
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """As `Climate.modes`."""
-        return ("off", "heat", "cool", "auto")
+    def zone(self, channel: int) -> Zone:
+        """Give what is known of a channel."""
+        return self._zones.setdefault(channel, Zone())
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """A `Climate` a channel, and what else there is."""
-        return tuple(
-            entity
-            for channel in sorted(self._zones)
-            for entity in (
-                Climate(
-                    key=entity_key(self.name, channel),
-                    name=f"Thermostat {channel}" if channel else None,
-                    modes=self.modes,
-                    presets=self.presets,
-                    min_target_c=self._range(channel)[0],
-                    max_target_c=self._range(channel)[1],
-                    step_c=self.step_c,
-                ),
-                *self._besides(channel),
-            )
+    def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002
+        """Whatever is told is of a channel."""
+        return True
+
+    def entities_of(self, channel: int) -> Iterable[Entity]:
+        """A `Climate`, and what else there is."""
+        low, high = self.zone(channel).limits_c or _DOCUMENTED_C
+        climate = Climate(
+            key=entity_key(self.name, channel),
+            name=title(self.about, channel, "Thermostat") if channel else None,
+            modes=self.modes,
+            presets=tuple(self.presets.values()),
+            min_target_c=low,
+            max_target_c=high,
         )
+        return [climate, *super().entities_of(channel)]
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """Its own namespace, and the range of targets where that is apart."""
-        asked = [Poll(request=self._question(self.namespace))]
-        if CTL_RANGE in self.namespaces and CTL_RANGE in self.about.abilities:
-            asked.append(Poll(request=self._question(CTL_RANGE), pace="slow"))
-        return asked
+    def limits(self, field: Field, channel: int) -> Limits | None:
+        """Give the range of a field; set points have that of the thermostat."""
+        if isinstance(field, SetPoint):
+            return self.zone(channel).limits_c
+        return super().limits(field, channel)
 
-    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
-        """Read the thermostat's part."""
-        if self.digest_key is None:
-            return Update()
-        found = object_of(digest, "thermostat").get(self.digest_key)
-        payload = {key_of(self.namespace): found}
-        return self.take(self.namespace, payload, at_utc)
-
-    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:  # noqa: ARG002
+    def read(
+        self, namespace: str, item: Item, channel: int, at_utc: datetime
+    ) -> Mapping[str, State | None]:
         """Read its state, or the range of its targets."""
-        states: dict[str, State | None] = {}
-        is_changed = False
-        for item in items_of(payload, key_of(namespace)):
-            channel = channel_of(item)
-            if channel >= MAX_CHANNELS:
-                continue
-            before = self._shape(channel)
-            zone = self._zones.setdefault(channel, Zone())
-            self._read(namespace, item, zone)
-            states.update(self._states(channel))
-            is_changed = is_changed or before != self._shape(channel)
-        return Update(states=states, entities_changed=is_changed)
+        zone = self.zone(channel)
+        states = dict(super().read(namespace, item, channel, at_utc))
+        zone.told.update(states)
+        if namespace == CTL_RANGE:
+            self._read_range(item, zone, "ctlMin", "ctlMax")
+        elif namespace == self.abilities[0]:
+            self._read_zone(self.members_of(item), zone)
+        if self.tells_all:
+            states = {**zone.told}
+        state = self.state(channel)
+        if state is not None:
+            states[entity_key(self.name, channel)] = state
+        return states
 
-    def acknowledged(
-        self, request: Request, payload: Payload, at_utc: datetime
-    ) -> Update:
-        """Read the answer; one without items says that it is as asked."""
-        has_items = items_of(payload, key_of(request.namespace))
-        said = payload if has_items else request.payload
-        return self.take(request.namespace, said, at_utc)
+    def members_of(self, item: Item) -> Item:
+        """Give the members of an item, and of the objects in it."""
+        return item
+
+    def state(self, channel: int) -> ClimateState | None:
+        """Give what a channel does; None if it has not told."""
+        raise NotImplementedError
+
+    def state_of(
+        self,
+        channel: int,
+        *,
+        is_on: bool | None,
+        is_active: bool | None,
+        working: str | None,
+    ) -> ClimateState:
+        """Give the state of a channel that heats or cools, which `working` says."""
+        zone = self.zone(channel)
+        preset = self.presets.get(zone.numbers.get(self.preset, -1))
+        mode = "auto" if preset == self.schedule else working
+        action = f"{working or 'heat'}ing" if is_active else "idle"
+        return ClimateState(
+            mode=None if is_on is None else mode if is_on else "off",
+            target_c=zone.temperatures_c.get(self.target),
+            current_c=zone.temperatures_c.get(self.current),
+            action="off" if is_on is False else None if is_active is None else action,
+            preset=preset,
+        )
 
     def command(
         self, key: str, command: Command, at_utc: datetime
     ) -> Sequence[Request]:
-        """Carry out what a `Climate` is told.
+        """Carry out what a `Climate` is told, or set a field.
 
         Raises:
             UsageError: A combination that the device cannot be in.
         """
-        for channel in self._zones:
-            if key == entity_key(self.name, channel) and isinstance(
-                command, ClimateState
-            ):
-                return self._climate(channel, command)
+        if isinstance(command, ClimateState):
+            keys = {
+                entity_key(self.name, channel): channel for channel in self.channels
+            }
+            return self.orders(keys[key], command)
         return super().command(key, command, at_utc)
 
-    def _climate(self, channel: int, command: ClimateState) -> Sequence[Request]:
+    def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
+        """Give the orders that carry out what a `Climate` is told."""
         raise NotImplementedError
 
-    def _read(self, namespace: str, item: Item, zone: Zone) -> None:
-        raise NotImplementedError
+    def preset_for(self, channel: int, command: ClimateState) -> int | None:
+        """Give the number of the preset that a command comes to; None if it stays.
 
-    def _states(self, channel: int) -> Mapping[str, State | None]:
-        raise NotImplementedError
+        Raises:
+            UsageError: The command contradicts itself.
+        """
+        now = self.presets.get(self.zone(channel).numbers.get(self.preset, -1))
+        preset = command.preset
+        if command.mode == "auto":
+            if preset not in (None, self.schedule):
+                raise self.refusal(f"in auto there is no preset {preset}")
+            preset = self.schedule
+        elif command.mode in {"heat", "cool"} and preset is None:
+            preset = self.manual if now == self.schedule else None
+        if command.target_c is not None:
+            if preset == self.schedule:
+                raise self.refusal("a schedule has its own targets")
+            if preset is None and now in (None, self.schedule):
+                preset = self.manual
+        return next((n for n, name in self.presets.items() if name == preset), None)
 
-    def _besides(self, channel: int) -> Sequence[Entity]:  # noqa: ARG002
-        return ()
+    def wire_temperature(self, target_c: float) -> int:
+        """Write a target, rounded to half a degree."""
+        return round(round(target_c * 2) * self.scale / 2)
+
+    def refusal(self, problem: str) -> UsageError:
+        """Make the error for a command that the device cannot carry out."""
+        return UsageError(f"{self.name} of a {self.about.model}: {problem}")
+
+    def _read_zone(self, item: Item, zone: Zone) -> None:
+        before = zone.numbers.get(self.preset)
+        for name, known in self.numbers.items():
+            number = integer_of(item.get(name))
+            if number is not None and number in known:
+                zone.numbers[name] = number
+        read = {name: celsius(item.get(name), self.scale) for name in self.temperatures}
+        told = {name: value for name, value in read.items() if value is not None}
+        zone.temperatures_c.update(told)
+        self._read_range(item, zone, "min", "max")
+        now = zone.numbers.get(self.preset)
+        point = self.set_points.get(-1 if now is None else now, "")
+        is_news = now != before or point in told
+        if self.target not in told and is_news and point in zone.temperatures_c:
+            # An order acknowledged, or a push of what changed: the target follows.
+            zone.temperatures_c[self.target] = zone.temperatures_c[point]
 
     def _read_range(self, item: Item, zone: Zone, low: str, high: str) -> None:
         found = limits_of(item, low, high, self.scale)
         if found is not None and found[0] >= -50 and found[1] <= 150:
             zone.limits_c = found
-
-    def _range(self, channel: int) -> Limits:
-        zone = self._zones.get(channel)
-        return (zone.limits_c if zone else None) or self.documented_c
-
-    def _shape(self, channel: int) -> object:
-        """What entities depend on, to notice that they have changed."""
-        zone = self._zones.get(channel)
-        return None if zone is None else (zone.limits_c, len(self._besides(channel)))
-
-    def _key(self, name: str, channel: int) -> str:
-        return entity_key(f"{self.name}_{name}", channel)
-
-    def _question(self, namespace: str) -> Request:
-        channels = [{"channel": channel} for channel in sorted(self._zones)]
-        return Request(
-            method=Method.GET,
-            namespace=namespace,
-            payload={key_of(namespace): channels},
-        )
-
-    def _order(self, channel: int, members: Item) -> Request:
-        item = {"channel": channel, **members}
-        return Request(
-            method=Method.SET,
-            namespace=self.namespace,
-            payload={key_of(self.namespace): [item]},
-        )
-
-    def _write(self, celsius: float) -> int:
-        return wire_temperature(celsius, self.scale, self.step_c)
-
-    def _refuse(self, problem: str) -> UsageError:
-        return UsageError(f"{self.name} of a {self.about.model}: {problem}")

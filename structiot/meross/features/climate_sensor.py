@@ -1,4 +1,4 @@
-"""Sensors of temperature and humidity (ms100, ms100f, ms120, ms130).
+"""Sensors of temperature and humidity (ms100, ms100f, ms120, ms130), and their settings.
 
 Facts: reference 4.12. Humidity is ten times as large on the wire. Temperature is ten
 times as large with a ms100, and a hundred times with a ms130, though not in all of its
@@ -8,170 +8,114 @@ is read as a ms130, whose digest it shares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot._kit.json_text import number_of
+from structiot._kit.json_text import integer_of, number_of
 from structiot.errors import UsageError
-from structiot.meross.features.feature import Request, Update
-from structiot.meross.features.fields import Adjustable, Setting, scaled
-from structiot.meross.features.freshness import stamp_of
-from structiot.meross.features.subdevice import (
-    DIGEST_HUB,
-    SubAbout,
-    SubFeature,
-    SubPoll,
-    TableSubFeature,
+from structiot.meross.features.feature import About, Request, Update
+from structiot.meross.features.fields import (
+    Adjustable,
+    Field,
+    Flag,
+    Measured,
+    Pace,
+    Switched,
 )
-from structiot.meross.wire.payloads import Item, items_of, object_of
-from structiot.model import Command, Entity, Sensor, State
+from structiot.meross.features.hub_sensors import SENSOR_ALL
+from structiot.meross.features.samples import (
+    DIGEST_HUB,
+    HUMIDITY,
+    LIGHT,
+    TEMPERATURE,
+    Sample,
+    SampledFeature,
+    samples_of,
+)
+from structiot.meross.features.subdevice import SubFeature
+from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.payloads import Item, items_of, key_of, object_of
+from structiot.model import Command, Entity, State
 
-__all__ = ["CLIMATE_SENSORS", "ClimateSensor", "SensorAdjustment"]
+__all__ = ["ClimateSensor", "SensorAdjustment", "SensorAlert"]
 
-CLIMATE_SENSORS: Final = ("ms100", "ms100f", "ms120", "ms130")
-
-ALL: Final = "Appliance.Hub.Sensor.All"
 _LATEST: Final = "Appliance.Hub.Sensor.Latest"
 _TEMP_HUM: Final = "Appliance.Hub.Sensor.TempHum"
 _LATEST_X: Final = "Appliance.Control.Sensor.LatestX"
 _ADJUST: Final = "Appliance.Hub.Sensor.Adjust"
+_ALERT: Final = "Appliance.Hub.Sensor.Alert"
 
 _HUNDREDTHS: Final = ("ms120", "ms130")
+_ALARMING: Final = 2
+_MOST_ROWS: Final = 4
+# Unit, lowest and highest threshold.
+_WATCHED: Final = {"temperature": ("°C", -50.0, 100.0), "humidity": ("%", 0.0, 100.0)}
 # At ten times, more than these 60 degrees are a hundred times.
 _MOST_TENTHS: Final = 600
+_IN_TENTHS: Final = replace(TEMPERATURE, scale=10, is_optional=False)
+_HUMIDITY: Final = replace(HUMIDITY, is_optional=False)
+_VOLTAGE: Final = Measured(
+    "voltage",
+    device_class="voltage",
+    category="diagnostic",
+    scale=1000,
+    lowest=0.1,
+    highest=100,
+    unit="V",
+    decimals=2,
+    is_optional=True,
+)
 
-_Sample = tuple[object, object]
 
-
-class ClimateSensor(SubFeature):
+class ClimateSensor(SubFeature, SampledFeature):
     """Temperature, humidity, and where it tells them light and battery voltage."""
 
     name = "climate"
+    abilities: ClassVar[tuple[str, ...]] = (SENSOR_ALL,)
     namespaces: ClassVar[frozenset[str]] = frozenset(
-        {DIGEST_HUB, ALL, _LATEST, _TEMP_HUM, _LATEST_X}
+        {DIGEST_HUB, SENSOR_ALL, _LATEST, _TEMP_HUM, _LATEST_X}
     )
-    polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=ALL),)
+    fields: ClassVar[tuple[Field, ...]] = (_IN_TENTHS, _HUMIDITY, LIGHT, _VOLTAGE)
+    pace: ClassVar[Pace] = "live"
 
-    def __init__(self, about: SubAbout) -> None:
-        super().__init__(about)
-        self._has_hundredths = about.kind in _HUNDREDTHS
-        self._found: dict[str, Entity] = {
-            name: _SENSORS[name] for name in ("temperature", "humidity")
-        }
-
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """What it senses."""
-        return tuple(self._found.values())
-
-    def take_item(self, namespace: str, item: Item, at_utc: datetime) -> Update:
-        """Read what it has measured, if that is newer than what is known."""
-        states: dict[str, State | None] = {}
-        before = len(self._found)
-        for name, (value, time) in self._samples(namespace, item).items():
-            state = self._state(name, namespace, value)
-            stamp = stamp_of(time, at_utc)
-            is_old = namespace == DIGEST_HUB
-            if state is not None and self.freshness.is_newest(
-                name, stamp, is_old=is_old
-            ):
-                self._found.setdefault(name, _SENSORS[name])
-                states[name] = state
-        return Update(states=states, entities_changed=len(self._found) != before)
-
-    def _samples(self, namespace: str, item: Item) -> Mapping[str, _Sample]:
+    def samples(self, namespace: str, item: Item) -> Iterable[Sample]:
+        """Give what an item tells, temperatures at the scale that they have there."""
+        if namespace == _LATEST_X:
+            yield from samples_of(item, ("temp", "humi", "light"))
+            return
+        if namespace in {SENSOR_ALL, _LATEST}:
+            for field in (_IN_TENTHS, _HUMIDITY):
+                found = object_of(item, field.key)
+                value = found.get("latest", found.get("sample"))
+                time = found.get("latestSampleTime", found.get("time"))
+                yield self._sample(namespace, field, value, time)
+            return
         if namespace == DIGEST_HUB:
-            return _of_digest(item, self.about.kind)
-        if namespace == _TEMP_HUM:
-            time = item.get("latestTime") or item.get("syncedTime")
-            return {
-                "temperature": (item.get("latestTemperature"), time),
-                "humidity": (item.get("latestHumidity"), time),
-            }
-        if namespace == _LATEST_X:
-            return _of_latest_x(object_of(item, "data"))
-        names = (
-            ("latest", "latestSampleTime") if namespace == ALL else ("sample", "time")
-        )
-        return {
-            name: (found.get(names[0]), found.get(names[1]))
-            for name in ("temperature", "humidity")
-            for found in [object_of(item, name)]
-        }
+            names = ("tempHumi", self.about.model, "ms100")
+            item = next((own for n in names if (own := object_of(item, n))), {})
+        time = item.get("latestTime") or item.get("syncedTime")
+        temperature = item.get("latestTemperature", item.get("temp"))
+        yield self._sample(namespace, _IN_TENTHS, temperature, time)
+        yield Sample(_HUMIDITY, item.get("latestHumidity", item.get("humi")), time)
+        yield Sample(_VOLTAGE, item.get("voltage"), time)
 
-    def _state(self, name: str, namespace: str, value: object) -> State | None:
-        if name == "humidity":
-            return scaled(value, 10, 0, 100)
-        if name == "light":
-            return scaled(value, 1, 0, 200_000)
-        if name == "voltage":
-            return scaled(value, 1000, 0.1, 100)
-        is_tenths = not self._has_hundredths or namespace in {_LATEST, _TEMP_HUM}
-        if namespace == _LATEST_X:
-            is_tenths = False
-        number = number_of(value)
-        if self._has_hundredths and number is not None and abs(number) > _MOST_TENTHS:
-            is_tenths = False
-        return scaled(value, 10 if is_tenths else 100, -50, 150)
-
-
-def _of_digest(item: Item, kind: str) -> Mapping[str, _Sample]:
-    shared = object_of(item, "tempHumi")
-    if shared:
-        time = shared.get("latestTime")
-        return {
-            "temperature": (shared.get("temp"), time),
-            "humidity": (shared.get("humi"), time),
-        }
-    own = object_of(item, kind) or object_of(item, "ms100")
-    time = own.get("latestTime")
-    return {
-        "temperature": (own.get("latestTemperature"), time),
-        "humidity": (own.get("latestHumidity"), time),
-        "voltage": (own.get("voltage"), time),
-    }
-
-
-def _of_latest_x(data: Item) -> Mapping[str, _Sample]:
-    found: dict[str, _Sample] = {}
-    for key, name in (
-        ("temp", "temperature"),
-        ("humi", "humidity"),
-        ("light", "light"),
-    ):
-        samples = items_of(data, key)[:64]
-        if samples:
-            newest = max(samples, key=lambda s: number_of(s.get("timestamp")) or 0.0)
-            found[name] = (newest.get("value"), newest.get("timestamp"))
-    return found
-
-
-def _sensor(name: str, unit: str, device_class: str) -> Sensor:
-    return Sensor(
-        key=name,
-        name=name.capitalize(),
-        device_class=device_class,
-        category="diagnostic" if name == "voltage" else None,
-        unit=unit,
-        state_class="measurement",
-        decimals=2 if name == "voltage" else 0 if name == "light" else 1,
-    )
-
-
-_SENSORS: Final = {
-    "temperature": _sensor("temperature", "°C", "temperature"),
-    "humidity": _sensor("humidity", "%", "humidity"),
-    "light": _sensor("light", "lx", "illuminance"),
-    "voltage": _sensor("voltage", "V", "voltage"),
-}
+    def _sample(
+        self, namespace: str, field: Measured, value: object, time: object
+    ) -> Sample:
+        if field is _IN_TENTHS and self.about.model in _HUNDREDTHS:
+            number = number_of(value)
+            is_large = number is not None and abs(number) > _MOST_TENTHS
+            if is_large or namespace not in {_LATEST, _TEMP_HUM}:
+                field = TEMPERATURE
+        return Sample(field, value, time)
 
 
 def _offset(name: str, unit: str, most: float) -> Adjustable:
     return Adjustable(
-        key=f"{name}_adjustment",
-        path=(name,),
-        name=f"{name.capitalize()} adjustment",
+        f"{name}_adjustment",
+        (name,),
         category="config",
         scale=10,
         minimum=-most,
@@ -182,7 +126,7 @@ def _offset(name: str, unit: str, most: float) -> Adjustable:
     )
 
 
-class SensorAdjustment(TableSubFeature):
+class SensorAdjustment(SubFeature):
     """`Sensor.Adjust`: what is added to what is measured.
 
     An order holds the difference to what is set already, and the hub adds it: such an
@@ -190,59 +134,146 @@ class SensorAdjustment(TableSubFeature):
     """
 
     name = "adjustment"
-    namespaces: ClassVar[frozenset[str]] = frozenset({_ADJUST})
-    polls: ClassVar[tuple[SubPoll, ...]] = (SubPoll(namespace=_ADJUST, pace="slow"),)
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting(
-            namespace=_ADJUST,
-            fields=(_offset("temperature", "°C", 10), _offset("humidity", "%", 20)),
-        ),
+    abilities: ClassVar[tuple[str, ...]] = (_ADJUST,)
+    fields: ClassVar[tuple[Field, ...]] = (
+        _offset("temperature", "°C", 10),
+        _offset("humidity", "%", 20),
     )
-
-    def __init__(self, about: SubAbout) -> None:
-        super().__init__(about)
-        self._tenths: dict[str, int] = {}
-
-    def take_item(self, namespace: str, item: Item, at_utc: datetime) -> Update:
-        """Read what is set."""
-        update = super().take_item(namespace, item, at_utc)
-        for name in ("temperature", "humidity"):
-            state = update.states.get(f"{name}_adjustment")
-            if isinstance(state, int | float):
-                self._tenths[name] = round(state * 10)
-        return update
 
     def acknowledged(
         self,
-        namespace: str,
-        asked: Item,
-        item: Item | None,  # noqa: ARG002 - may be what was asked
+        request: Request,
+        payload: Payload,  # noqa: ARG002 - may be what was asked
         at_utc: datetime,
     ) -> Update:
         """Add what was asked to what was set."""
+        key = key_of(_ADJUST)
+        asked = next(iter(items_of(request.payload, key)), {})
         total = {
-            name: number + (number_of(asked.get(name)) or 0)
-            for name, number in self._tenths.items()
-            if name in asked
+            field.path[0]: known + (number_of(asked.get(field.path[0])) or 0)
+            for field in self.fields
+            if field.path[0] in asked and (known := self.known(field.key)) is not None
         }
-        return self.take_item(namespace, total, at_utc)
+        return self.take(_ADJUST, {key: total}, at_utc)
 
     def command(
-        self, key: str, command: Command, at_utc: datetime
-    ) -> Sequence[Request] | None:
+        self,
+        key: str,
+        command: Command,
+        at_utc: datetime,  # noqa: ARG002
+    ) -> Sequence[Request]:
         """Change an adjustment by what it takes.
 
         Raises:
             UsageError: It is not known yet what is set.
         """
-        if not self.table.has(key):
-            return super().command(key, command, at_utc)
-        name = key.removesuffix("_adjustment")
-        if name not in self._tenths:
+        field = next(field for field in self.fields if field.key == key)
+        known = self.known(key)
+        if known is None:
             raise UsageError(
                 f"{key} cannot be set before the sensor has told what it is"
             )
-        difference = round((number_of(command) or 0.0) * 10) - self._tenths[name]
+        difference = round((number_of(command) or 0.0) * 10 - known)
         if not difference:
             return []
-        return [self.order(_ADJUST, {name: difference}, is_relative=True)]
+        return [replace(self.order(0, {field.path[0]: difference}), is_relative=True)]
+
+
+def _row(quantity: str, index: int) -> tuple[Field, Field, Field]:
+    """Give the fields of a range: whether it is watched, and both its ends."""
+    suffix = f"_{index + 1}" if index else ""
+    name = f"{quantity.capitalize()} alert{suffix.replace('_', ' ')}"
+    unit, minimum, maximum = _WATCHED[quantity]
+    enabled = Switched(
+        f"{quantity}_alert_enabled{suffix}",
+        name=f"{name} enabled",
+        category="config",
+        on=(1, _ALARMING),
+    )
+    low, high = (
+        Adjustable(
+            f"{quantity}_alert_{end}{suffix}",
+            name=f"{name} {end}",
+            category="config",
+            scale=10,
+            lowest=-200,
+            highest=200,
+            minimum=minimum,
+            maximum=maximum,
+            step=0.1,
+            unit=unit,
+        )
+        for end in ("low", "high")
+    )
+    return enabled, low, high
+
+
+class SensorAlert(SubFeature):
+    """`Sensor.Alert`: ranges that are watched, as far as the sensor has told them.
+
+    Rows are `[state, low, high]`; 0 is off, 1 on, 2 on and alarming. All rows of a
+    quantity go out together, so that none can be set before they are known.
+    """
+
+    name = "alert"
+    abilities: ClassVar[tuple[str, ...]] = (_ALERT,)
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self._tables: dict[str, list[list[int]]] = {}
+
+    def entities_of(self, channel: int) -> Iterable[Entity]:  # noqa: ARG002
+        """Of each quantity whether it alarms, of each row a switch and both ends."""
+        for quantity, table in self._tables.items():
+            alert = Flag(f"{quantity}_alert", device_class="problem")
+            rows = [
+                field for index in range(len(table)) for field in _row(quantity, index)
+            ]
+            for field in (alert, *rows):
+                yield field.entity(field.key, field.label)
+
+    def read(
+        self,
+        namespace: str,  # noqa: ARG002
+        item: Item,
+        channel: int,  # noqa: ARG002
+        at_utc: datetime,  # noqa: ARG002
+    ) -> Mapping[str, State | None]:
+        """Read the rows; a quantity with one that makes no sense is not believed."""
+        states: dict[str, State | None] = {}
+        for quantity in _WATCHED:
+            table = _table(item.get(quantity))
+            if not table:
+                continue
+            self._tables[quantity] = table
+            states[f"{quantity}_alert"] = any(row[0] == _ALARMING for row in table)
+            for index, row in enumerate(table):
+                fields = zip(_row(quantity, index), row, strict=True)
+                states.update({field.key: field.read(value) for field, value in fields})
+        return states
+
+    def command(
+        self, key: str, command: Command, at_utc: datetime
+    ) -> Sequence[Request]:
+        """Set one member of a row; all rows of the quantity are sent."""
+        for quantity, table in self._tables.items():
+            for index in range(len(table)):
+                for column, field in enumerate(_row(quantity, index)):
+                    if field.key == key:
+                        changed = [[*row] for row in table]
+                        changed[index][column] = integer_of(field.write(command)) or 0
+                        return [self.order(0, {quantity: changed})]
+        return super().command(key, command, at_utc)
+
+
+def _table(value: object) -> list[list[int]]:
+    """Read rows; none if there is one that makes no sense."""
+    if not isinstance(value, list) or len(value) > _MOST_ROWS:
+        return []
+    found = [
+        [n for n in map(integer_of, row) if n is not None and abs(n) <= 2000]
+        for row in value
+        if isinstance(row, list)
+    ]
+    makes_sense = all(len(row) == 3 and row[0] in (0, 1, _ALARMING) for row in found)
+    return found if makes_sense and len(found) == len(value) else []

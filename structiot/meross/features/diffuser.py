@@ -3,70 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 from typing import ClassVar, Final
 
 from structiot.errors import UsageError
-from structiot.meross.features.channels import (
-    ChannelFeature,
-    channel_of_key,
-    title,
-)
-from structiot.meross.features.feature import (
-    About,
-    Feature,
-    Poll,
-    Request,
-    Update,
-    entity_key,
-)
-from structiot.meross.features.fields import Choice, Field, Pace
-from structiot.meross.features.figures import figure_of, on_off_of, whole_of
-from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, object_of
-from structiot.model import (
-    Command,
-    Entity,
-    Light,
-    LightState,
-    Sensor,
-    State,
-)
-from structiot.units import from_deci
+from structiot.meross.features.channels import ChannelFeature, title
+from structiot.meross.features.composed import ComposedFeature
+from structiot.meross.features.feature import Request, Update, entity_key
+from structiot.meross.features.fields import Choice, Field, Measured, Pace
+from structiot.meross.features.light import is_off, split_rgb, written
+from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.payloads import key_of, object_of
+from structiot.model import Command, Light, LightState
 
-__all__ = [
-    "DiffuserClimate",
-    "DiffuserLightMode",
-    "DiffuserLights",
-    "DiffuserSprays",
-]
+__all__ = ["DiffuserClimate", "DiffuserLights", "DiffuserSprays"]
 
-LIGHT: Final = "Appliance.Control.Diffuser.Light"
-SENSOR: Final = "Appliance.Control.Diffuser.Sensor"
-SPRAY: Final = "Appliance.Control.Diffuser.Spray"
+_COLOR: Final = 1
+_EFFECTS: Final = {0: "rotating", 2: "white"}
+_MODES: Final = {effect: mode for mode, effect in _EFFECTS.items()}
 
 
-class DiffuserLightMode(IntEnum):
-    """How a diffuser shines."""
-
-    ROTATING = 0
-    COLOR = 1
-    WHITE = 2
-
-
-_EFFECTS: Final = {
-    "rotating": DiffuserLightMode.ROTATING,
-    "white": DiffuserLightMode.WHITE,
-}
-
-
-class _DiffuserFeature(ChannelFeature):
+class _InDigest(ChannelFeature):
     """A feature whose items stand in the digest under `diffuser`."""
 
     is_certain = True
-
     digest_key = "diffuser"
     pace: ClassVar[Pace] = "live"
 
@@ -75,69 +35,39 @@ class _DiffuserFeature(ChannelFeature):
         return self.take(self.abilities[0], object_of(digest, "diffuser"), at_utc)
 
 
-@dataclass(slots=True)
-class _Lamp:
-    is_on: bool | None = None
-    mode: DiffuserLightMode | None = None
-    luminance: int | None = None
-    rgb: tuple[int, int, int] | None = None
-
-
-class DiffuserLights(_DiffuserFeature):
+class DiffuserLights(_InDigest, ComposedFeature):
     """The light: a colour, white, or colours in turn."""
 
     name = "light"
-    abilities: ClassVar[tuple[str, ...]] = (LIGHT,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({LIGHT})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.Diffuser.Light",)
+    members: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "luminance": (0, 100),
+        "mode": (0, 2),
+        "onoff": (0, 1),
+        "rgb": (0, 0xFFFFFF),
+    }
 
-    def __init__(self, about: About) -> None:
-        super().__init__(about)
-        self._lamps: dict[int, _Lamp] = {}
-
-    def entities_of(self, channel: int) -> Sequence[Entity]:
+    def entity_of(self, channel: int) -> Light:
         """Describe the light."""
-        return [
-            Light(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Light"),
-                color_modes=frozenset({"brightness", "rgb"}),
-                effects=tuple(_EFFECTS),
-            )
-        ]
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read the light."""
-        lamp = self._lamps.setdefault(channel, _Lamp())
-        is_on = on_off_of(item.get("onoff"))
-        lamp.is_on = lamp.is_on if is_on is None else is_on
-        mode = whole_of(item.get("mode"), 0, len(DiffuserLightMode) - 1)
-        lamp.mode = lamp.mode if mode is None else DiffuserLightMode(mode)
-        luminance = whole_of(item.get("luminance"), 0, 100)
-        lamp.luminance = lamp.luminance if luminance is None else luminance
-        rgb = whole_of(item.get("rgb"), 0, 0xFFFFFF)
-        if rgb is not None:
-            lamp.rgb = (rgb >> 16, rgb >> 8 & 255, rgb & 255)
-        names = {mode: name for name, mode in _EFFECTS.items()}
-        state = LightState(
-            is_on=lamp.is_on,
-            brightness_percent=lamp.luminance,
-            rgb=lamp.rgb if lamp.mode is DiffuserLightMode.COLOR else None,
-            effect=None if lamp.mode is None else names.get(lamp.mode),
+        return Light(
+            key=entity_key(self.name, channel),
+            name=title(self.about, channel, "Light"),
+            color_modes=frozenset({"brightness", "rgb"}),
+            effects=tuple(_EFFECTS.values()),
         )
-        return {entity_key(self.name, channel): state}
 
-    def command(
-        self,
-        key: str,
-        command: Command,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Sequence[Request]:
+    def state_of(self, channel: int) -> LightState:
+        """Give what it shows."""
+        known = self.kept(channel)
+        mode = known.get("mode", -1)
+        return LightState(
+            is_on=known["onoff"] == 1 if "onoff" in known else None,
+            brightness_percent=known.get("luminance"),
+            rgb=split_rgb(known.get("rgb")) if mode == _COLOR else None,
+            effect=_EFFECTS.get(mode),
+        )
+
+    def orders(self, channel: int, command: Command) -> Sequence[Request]:
         """Set what shall change; whoever sets a colour wants to see it.
 
         Raises:
@@ -146,43 +76,27 @@ class DiffuserLights(_DiffuserFeature):
         if not isinstance(command, LightState):
             return []
         if command.rgb is not None and command.effect is not None:
-            message = f"{key} takes one of rgb and effect at a time"
-            raise UsageError(message)
-        is_off = command.is_on is False or command.brightness_percent == 0
-        item: dict[str, object] = {
-            "channel": channel_of_key(key, self.name),
-            "onoff": int(not is_off),
-        }
-        if not is_off:
-            item.update(_fields(command))
-        return [Request(method=Method.SET, namespace=LIGHT, payload={"light": [item]})]
+            key = entity_key(self.name, channel)
+            raise UsageError(f"{key} takes one of rgb and effect at a time")
+        if is_off(command):
+            return [self.order(channel, {"onoff": 0})]
+        members = {"onoff": 1, **written(command)}
+        if command.rgb is not None:
+            members["mode"] = _COLOR
+        if command.effect is not None:
+            members["mode"] = _MODES[command.effect]
+        return [self.order(channel, members)]
 
 
-def _fields(command: LightState) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    if command.rgb is not None:
-        red, green, blue = (round(part) for part in command.rgb)
-        fields["mode"] = int(DiffuserLightMode.COLOR)
-        fields["rgb"] = (red << 16) + (green << 8) + blue
-    if command.effect is not None:
-        fields["mode"] = int(_EFFECTS[command.effect])
-    if command.brightness_percent is not None:
-        fields["luminance"] = max(1, round(command.brightness_percent))
-    return fields
-
-
-class DiffuserSprays(_DiffuserFeature):
+class DiffuserSprays(_InDigest):
     """A choice of how strongly to spray."""
 
     name = "spray"
-    abilities: ClassVar[tuple[str, ...]] = (SPRAY,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({SPRAY})
-
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.Diffuser.Spray",)
     fields: ClassVar[tuple[Field, ...]] = (
         Choice(
-            key="spray",
-            path=("mode",),
-            name="Spray",
+            "spray",
+            ("mode",),
             icon="mdi:sprinkler",
             tells_unknown=True,
             options={2: "off", 0: "light", 1: "strong"},
@@ -190,44 +104,33 @@ class DiffuserSprays(_DiffuserFeature):
     )
 
 
-class DiffuserClimate(Feature):
-    """Temperature and humidity where it stands."""
+def _sensor(key: str, unit: str, lowest: float) -> Measured:
+    return Measured(
+        key,
+        (key, "value"),
+        name=key.capitalize(),
+        device_class=key,
+        tells_unknown=True,
+        scale=10,
+        lowest=lowest,
+        highest=100,
+        unit=unit,
+        decimals=1,
+    )
+
+
+class DiffuserClimate(ChannelFeature):
+    """Temperature and humidity where it stands; they are not pushed."""
 
     name = "climate"
-    abilities: ClassVar[tuple[str, ...]] = (SENSOR,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({SENSOR})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.Diffuser.Sensor",)
+    fields: ClassVar[tuple[Field, ...]] = (
+        _sensor("temperature", "°C", -40),
+        _sensor("humidity", "%", 0),
+    )
+    is_certain = True
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """Describe two sensors."""
-        return tuple(
-            Sensor(
-                key=what,
-                name=what.capitalize(),
-                device_class=what,
-                unit=unit,
-                state_class="measurement",
-                decimals=1,
-            )
-            for what, (unit, _, _) in _CLIMATE.items()
-        )
-
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """Both; they are not pushed."""
-        return [Poll(request=Request(method=Method.GET, namespace=SENSOR), pace="slow")]
-
-    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:  # noqa: ARG002
-        """Read both, in tenths; they stand at the top of the payload."""
-        states: dict[str, State | None] = {}
-        for what, (_, low, high) in _CLIMATE.items():
-            if what in payload:
-                value = object_of(payload, what).get("value")
-                states[what] = from_deci(figure_of(value, low, high))
-        return Update(states=states)
-
-
-_CLIMATE: Final = {
-    "temperature": ("°C", -400, 1000),
-    "humidity": ("%", 0, 1000),
-}
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
+        """Read both; they stand at the top of the payload."""
+        item = {**payload, "channel": 0}
+        return super().take(namespace, {key_of(namespace): item}, at_utc)

@@ -28,13 +28,12 @@ class Door:
 
     Attributes:
         is_open: What the contact says; None before it has said anything.
-        configured_s: How long it is set to take, by the direction.
     """
 
     def __init__(self) -> None:
         self.is_open: bool | None = None
-        self.configured_s: dict[bool, float] = {}
         self._learned_s: float | None = None
+        self._way_s = DEFAULT_S
         self._target: bool | None = None
         self._started_utc: datetime | None = None
         self._ends_utc: datetime | None = None
@@ -48,25 +47,22 @@ class Door:
             return None
         return CoverMotion.OPEN if self.is_open else CoverMotion.CLOSED
 
-    def duration_s(self, *, is_opening: bool) -> float:
-        """Give how long a way is believed to take, in seconds."""
-        if self._learned_s is not None and not is_opening:
-            return self._learned_s
-        known_s = self.configured_s.get(is_opening)
-        return known_s or self._learned_s or DEFAULT_S
+    def order(self, at_utc: datetime, *, is_open: bool, set_s: float | None) -> None:
+        """It was told to open or to close, and has taken it.
 
-    def configure(self, *, is_opening: bool, duration_s: float | None) -> None:
-        """Take note of a duration that it is set to, if a door can take so long."""
-        if duration_s is not None and _SHORTEST_S <= duration_s <= _LONGEST_S:
-            self.configured_s[is_opening] = duration_s
-
-    def order(self, at_utc: datetime, *, is_open: bool) -> None:
-        """It was told to open or to close, and has taken it."""
+        Args:
+            at_utc: When.
+            is_open: Whether to open.
+            set_s: How long it is set to take; not believed if no door takes so long.
+        """
         if self.is_open is is_open and self._ends_utc is None:
             return
-        way = timedelta(seconds=self.duration_s(is_opening=is_open) + _MARGIN_S)
+        if set_s is not None and not _SHORTEST_S <= set_s <= _LONGEST_S:
+            set_s = None
+        known_s = (set_s, self._learned_s) if is_open else (self._learned_s, set_s)
+        self._way_s = known_s[0] or known_s[1] or DEFAULT_S
         self._target, self._started_utc = is_open, at_utc
-        self._ends_utc = at_utc + way
+        self._ends_utc = at_utc + timedelta(seconds=self._way_s + _MARGIN_S)
 
     def told(self, at_utc: datetime, *, is_open: bool) -> tuple[str, ...]:
         """The contact has told; give what has happened: opened, closed, stuck."""
@@ -92,7 +88,6 @@ class Door:
         """It has closed, as it was told: that is how long it takes."""
         if self._started_utc is not None:
             took_s = (at_utc - self._started_utc).total_seconds()
-            expected_s = self.duration_s(is_opening=False)
-            if _SHORTEST_S <= took_s <= min(expected_s + _LATE_S, _LONGEST_S):
+            if _SHORTEST_S <= took_s <= min(self._way_s + _LATE_S, _LONGEST_S):
                 self._learned_s = took_s
         self._target = self._started_utc = self._ends_utc = None

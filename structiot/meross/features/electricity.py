@@ -1,4 +1,7 @@
-"""Power, voltage and current, as they are now. Facts: reference 4.6."""
+"""Power, voltage and current, as they are now, and what meters are set to.
+
+Facts: reference 4.6.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot.meross.features.channels import MAX_CHANNELS, ChannelFeature, title
-from structiot.meross.features.consumption import CONSUMPTION, CONSUMPTION_X
+from structiot.meross.features.channels import MAX_CHANNELS, ChannelFeature, States
 from structiot.meross.features.energy_days import (
+    CONSUMPTION,
+    CONSUMPTION_X,
     DayCounter,
     read_daily_energy,
 )
-from structiot.meross.features.feature import (
-    About,
-    Poll,
-    Request,
-    Update,
-    entity_key,
-)
-from structiot.meross.features.fields import Measured
+from structiot.meross.features.feature import About, Update, entity_key
+from structiot.meross.features.fields import Field, Measured, Pace, Setting
 from structiot.meross.features.toggles import TOGGLES, Toggles
-from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.wire.envelope import Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
-from structiot.model import Entity, Reading, State
+from structiot.model import Reading
 
-__all__ = ["Electricity"]
+__all__ = ["CircuitFactors", "Electricity", "MeterLimits"]
 
 ELECTRICITY: Final = "Appliance.Control.Electricity"
 ELECTRICITY_X: Final = "Appliance.Control.ElectricityX"
@@ -35,8 +33,8 @@ _ALL_CHANNELS: Final = 65_535
 
 
 _POWER: Final = Measured(
-    key="power_w",
-    path=("power",),
+    "power_w",
+    ("power",),
     name="Power",
     device_class="power",
     scale=1000,
@@ -46,8 +44,8 @@ _POWER: Final = Measured(
     decimals=1,
 )
 _CURRENT: Final = Measured(
-    key="current_a",
-    path=("current",),
+    "current_a",
+    ("current",),
     name="Current",
     device_class="current",
     scale=1000,
@@ -57,8 +55,8 @@ _CURRENT: Final = Measured(
     decimals=3,
 )
 _MILLIVOLTS: Final = Measured(
-    key="voltage_v",
-    path=("voltage",),
+    "voltage_v",
+    ("voltage",),
     name="Voltage",
     device_class="voltage",
     scale=1000,
@@ -69,9 +67,8 @@ _MILLIVOLTS: Final = Measured(
 )
 _DECIVOLTS: Final = replace(_MILLIVOLTS, scale=10)
 _FACTOR: Final = Measured(
-    key="power_factor",
-    path=("factor",),
-    name="Power factor",
+    "power_factor",
+    ("factor",),
     device_class="power_factor",
     lowest=-1,
     highest=1,
@@ -79,8 +76,8 @@ _FACTOR: Final = Measured(
     decimals=2,
 )
 _MONTH: Final = Measured(
-    key="energy_month_wh",
-    path=("mConsume",),
+    "energy_month_wh",
+    ("mConsume",),
     name="Energy this month",
     device_class="energy",
     lowest=-50_000_000,
@@ -109,40 +106,21 @@ class Electricity(ChannelFeature):
     )
 
     def __init__(self, about: About) -> None:
-        super().__init__(about)
         self._is_many = ELECTRICITY_X in about.abilities
         self._namespace = ELECTRICITY_X if self._is_many else ELECTRICITY
         self._figures = _FIGURES[self._namespace]
-        if not self._is_many:
-            self._channels.add(0)
+        self.settings: Sequence[Setting] = [
+            Setting(self._namespace, self._figures, pace="live")
+        ]
+        super().__init__(about)
+        self._channels = set() if self._is_many else {0}
         self._toggles = Toggles(about)
         self._today = DayCounter(about.zone)
         self._today_wh: float | None = None
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """The figures of all channels; they are hardly ever pushed."""
-        payload: Payload = {"electricity": {}}
-        if self._is_many:
-            payload = {"electricity": [{"channel": _ALL_CHANNELS}]}
-        return [
-            Poll(
-                request=Request(
-                    method=Method.GET, namespace=self._namespace, payload=payload
-                )
-            )
-        ]
-
-    def entities_of(self, channel: int) -> tuple[Entity, ...]:
-        """Describe a sensor for each figure."""
-        return tuple(
-            figure.entity(
-                entity_key(figure.key, channel),
-                title(self.about, channel, figure.name),
-                None,
-            )
-            for figure in self._figures
-        )
+    def question(self) -> Payload:
+        """Ask for the figures of all channels; they are hardly ever pushed."""
+        return {"electricity": [{"channel": _ALL_CHANNELS}] if self._is_many else {}}
 
     def accepts(self, item: Item, channel: int) -> bool:
         """An answer that names all channels is of none."""
@@ -150,19 +128,17 @@ class Electricity(ChannelFeature):
 
     def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:  # noqa: ARG002
         """Note what is on, for the readings."""
-        self._toggles.take_digest(digest)
+        self._toggles.take(self._toggles.namespace, digest)
         return Update()
 
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
         """Read the figures; of the other namespaces note what readings tell too."""
-        if namespace in TOGGLES:
-            self._toggles.take(namespace, payload)
-            return Update()
-        if namespace in {CONSUMPTION, CONSUMPTION_X}:
-            days = read_daily_energy(payload)
-            self._today_wh = self._today.today_wh(days, at_utc)
-            return Update()
         if namespace != self._namespace:
+            self._toggles.take(namespace, payload)
+            if namespace in {CONSUMPTION, CONSUMPTION_X}:
+                days = read_daily_energy(payload)
+                self._today.zone = self.about.zone
+                self._today_wh = self._today.today_wh(days, at_utc)
             return Update()
         update = super().take(namespace, payload, at_utc)
         readings = [
@@ -178,21 +154,70 @@ class Electricity(ChannelFeature):
         item: Item,
         channel: int,
         at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
+    ) -> States:
         """Give each figure; None for one that is not told or cannot be."""
-        return {
-            entity_key(figure.key, channel): figure.of(item) for figure in self._figures
-        }
+        return {entity_key(each.key, channel): each.of(item) for each in self._figures}
 
     def _reading(self, item: Item, channel: int, at_utc: datetime) -> Reading:
-        voltage = _MILLIVOLTS if self._is_many else _DECIVOLTS
+        figures = {each.key: each.of(item) for each in self._figures}
+        month_wh = figures.get("energy_month_wh")
         return Reading(
             device=self.about.device,
             channel=channel,
             at_utc=at_utc,
             is_on=self._toggles.is_on.get(channel),
-            power_w=_POWER.of(item),
-            current_a=_CURRENT.of(item),
-            voltage_v=voltage.of(item),
-            energy_wh=_MONTH.of(item) if self._is_many else self._today_wh,
+            power_w=figures["power_w"],
+            current_a=figures["current_a"],
+            voltage_v=figures["voltage_v"],
+            energy_wh=month_wh if self._is_many else self._today_wh,
         )
+
+
+class MeterLimits(ChannelFeature):
+    """What the meter is set to: the current at which the device switches off."""
+
+    name = "max_current_a"
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.ConsumptionConfig",)
+    fields: ClassVar[tuple[Field, ...]] = (
+        Measured(
+            "max_current_a",
+            ("maxElectricityCurrent",),
+            name="Maximum current",
+            device_class="current",
+            category="diagnostic",
+            is_enabled=False,
+            scale=1000,
+            lowest=0,
+            highest=500,
+            unit="A",
+            decimals=1,
+            state_class=None,
+        ),
+    )
+    pace: ClassVar[Pace] = "once"
+
+
+class CircuitFactors(ChannelFeature):
+    """By what a meter multiplies the figures of a channel."""
+
+    name = "circuit_factor"
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.CircuitFactor",)
+    fields: ClassVar[tuple[Field, ...]] = (
+        Measured(
+            "circuit_factor",
+            ("factor",),
+            category="diagnostic",
+            is_enabled=False,
+            icon="mdi:multiplication",
+            lowest=-1000,
+            highest=1000,
+            unit=None,
+            state_class=None,
+        ),
+    )
+    asked: ClassVar[object] = [{"channel": _ALL_CHANNELS}]
+    pace: ClassVar[Pace] = "once"
+
+    def accepts(self, item: Item, channel: int) -> bool:
+        """Let through what is of one channel."""
+        return channel != _ALL_CHANNELS and super().accepts(item, channel)

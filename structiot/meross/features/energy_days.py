@@ -1,29 +1,39 @@
-"""Energy by day and by hour, as devices with a meter remember it.
+"""Energy by day and by hour, by the count of devices that remember it.
 
 Facts: reference 4.6. A day is the device's own, so that its time zone matters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from structiot.meross.features.channels import MAX_CHANNELS
+from structiot.meross.features.feature import About, Feature, Poll, Request, Update
 from structiot.meross.features.figures import figure_of, utc_of
+from structiot.meross.features.requests import question
 from structiot.meross.wire.envelope import Payload
-from structiot.meross.wire.payloads import channel_of, items_of
+from structiot.meross.wire.payloads import channel_of, items_of, key_of
+from structiot.model import Entity, Sensor
 
 __all__ = [
     "DailyEnergy",
+    "DayConsumption",
     "DayCounter",
+    "HourConsumption",
     "HourlyEnergy",
+    "days_request",
     "read_daily_energy",
     "read_hourly_energy",
     "zone_of",
 ]
 
+CONSUMPTION: Final = "Appliance.Control.Consumption"
+CONSUMPTION_H: Final = "Appliance.Control.ConsumptionH"
+CONSUMPTION_X: Final = "Appliance.Control.ConsumptionX"
 # Devices remember 30 days and 24 hours.
 _MAX_DAYS: Final = 62
 _MAX_HOURS: Final = 62
@@ -69,7 +79,8 @@ def read_daily_energy(payload: Payload) -> tuple[DailyEnergy, ...]:
     items = items_of(payload, "consumptionx") or items_of(payload, "consumption")
     days: dict[date, float] = {}
     for item in items:
-        day, energy_wh = _day_of(item.get("date")), _energy_of(item.get("value"))
+        day = _day_of(item.get("date"))
+        energy_wh = figure_of(item.get("value"), 0.0, _MOST_WH)
         if day is not None and energy_wh is not None:
             days[day] = energy_wh
     return tuple(
@@ -85,7 +96,7 @@ def read_hourly_energy(payload: Payload, channel: int = 0) -> tuple[HourlyEnergy
             continue
         for sample in items_of(item, "data"):
             at_utc = utc_of(sample.get("timestamp"))
-            energy_wh = _energy_of(sample.get("value"), least=-_MOST_WH)
+            energy_wh = figure_of(sample.get("value"), -_MOST_WH, _MOST_WH)
             if at_utc is not None and energy_wh is not None:
                 hours[at_utc] = energy_wh
     return tuple(
@@ -113,12 +124,15 @@ class DayCounter:
     counted from there.
 
     Args:
+        zone: As the attribute.
+
+    Attributes:
         zone: The device's time zone; None if it is not known: the newest day that the
             device tells of is today, then.
     """
 
     def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+        self.zone: tzinfo | None = zone
         self._newest: date | None = None
         self._seen_utc: datetime | None = None
         self._carried_wh = 0.0
@@ -130,7 +144,7 @@ class DayCounter:
             days: As `read_daily_energy` gives them.
             at_utc: When they were read.
         """
-        local = at_utc.astimezone(self._zone or UTC).date()
+        local = at_utc.astimezone(self.zone or UTC).date()
         known = {
             day.date: day.energy_wh for day in days if day.date <= local + _ONE_DAY
         }
@@ -140,7 +154,7 @@ class DayCounter:
         if newest != self._newest:
             self._begin(newest, known, at_utc)
         self._newest, self._seen_utc = newest, at_utc
-        if self._zone is not None and local > newest:
+        if self.zone is not None and local > newest:
             return 0.0
         if known[newest] < self._carried_wh:
             self._carried_wh = 0.0
@@ -160,13 +174,86 @@ class DayCounter:
         self._carried_wh = before_wh if is_carried else 0.0
 
 
+def days_request(about: About) -> Request | None:
+    """Give the question for the energy of each day; None if it has no such memory."""
+    found = (each for each in DayConsumption.abilities if each in about.abilities)
+    namespace = next(found, None)
+    return None if namespace is None else question(namespace, [])
+
+
+class DayConsumption(Feature):
+    """The energy of today, and of the days before.
+
+    Attributes:
+        days: What the device told last, oldest first.
+    """
+
+    name = "energy_today_wh"
+    abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_X, CONSUMPTION)
+    fixed: ClassVar[tuple[Entity, ...]] = (
+        Sensor(
+            key="energy_today_wh",
+            name="Energy today",
+            device_class="energy",
+            unit="Wh",
+            # It begins anew with each day of the device.
+            state_class="total_increasing",
+            decimals=0,
+            is_periodic=True,
+        ),
+    )
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.days: tuple[DailyEnergy, ...] = ()
+        self._counter = DayCounter(about.zone)
+
+    @property
+    def polls(self) -> Sequence[Poll]:
+        """The days, now and then: it counts slowly."""
+        request = days_request(self.about)
+        return [Poll(request=request, pace="slow")] if request else []
+
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:  # noqa: ARG002
+        """Read the days."""
+        days = read_daily_energy(payload)
+        self.days = days or self.days
+        self._counter.zone = self.about.zone
+        today_wh = self._counter.today_wh(days, at_utc)
+        return Update() if today_wh is None else Update(states={self.name: today_wh})
+
+
+class HourConsumption(Feature):
+    """The energy of the last hours; it is only remembered, no entity tells it.
+
+    Attributes:
+        hours: What the device told last, by channel, oldest first.
+    """
+
+    name = "energy_hours"
+    abilities: ClassVar[tuple[str, ...]] = (CONSUMPTION_H,)
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.hours: dict[int, tuple[HourlyEnergy, ...]] = {}
+
+    @staticmethod
+    def request(channel: int = 0) -> Request:
+        """Give the question for the hours of one channel."""
+        return question(CONSUMPTION_H, [{"channel": channel}])
+
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:  # noqa: ARG002
+        """Read the hours."""
+        items = items_of(payload, key_of(namespace))
+        for channel in sorted({channel_of(item) for item in items})[:MAX_CHANNELS]:
+            if channel in self.hours or len(self.hours) < MAX_CHANNELS:
+                self.hours[channel] = read_hourly_energy(payload, channel)
+        return Update()
+
+
 def _day_of(value: object) -> date | None:
     try:
         day = date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
     return day if day is not None and day.year in _YEARS else None
-
-
-def _energy_of(value: object, least: float = 0.0) -> float | None:
-    return figure_of(value, least, _MOST_WH)

@@ -8,13 +8,14 @@ channel (`entity_key`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import ClassVar, Literal
 
 from structiot.errors import UsageError
 from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.wire.payloads import items_of, key_of
 from structiot.meross.wire.system import Abilities, SystemAll
 from structiot.model import Command, Entity, Reading, State
 
@@ -27,6 +28,7 @@ __all__ = [
     "Request",
     "Update",
     "entity_key",
+    "joined",
 ]
 
 
@@ -47,7 +49,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """All that is known of a device before it is asked for states.
+    """All that is known of a device, or of a subdevice, before it is asked for states.
 
     Attributes:
         device: `DeviceInfo.id`, for readings.
@@ -56,14 +58,16 @@ class About:
         abilities: What it can, by namespace, with attributes.
         channels: Its channels as the cloud lists them; none without a cloud.
         zone: Its time zone; None if it is not known.
+        sub_id: Its id with its hub, if it is a subdevice.
     """
 
     device: str
     model: str
-    system: SystemAll
-    abilities: Abilities
+    system: SystemAll = field(default_factory=SystemAll)
+    abilities: Abilities = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
     zone: tzinfo | None = None
+    sub_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +137,21 @@ class Feature:
     Attributes:
         about: What is known of the device.
         name: What keys and entities are called by.
+        fixed: The entities of a feature that always has the same.
         abilities: Namespaces, of which a device must have one to have the feature.
-        namespaces: Namespaces whose payloads it reads, and whose requests it makes.
+        namespaces: Namespaces whose payloads it reads, and whose requests it makes; those
+            of `abilities` if it names none.
     """
 
     name: ClassVar[str]
+    fixed: ClassVar[tuple[Entity, ...]] = ()
     abilities: ClassVar[tuple[str, ...]]
     namespaces: ClassVar[frozenset[str]]
+
+    def __init_subclass__(cls) -> None:
+        own = cls.__dict__
+        if "abilities" in own and "namespaces" not in own:
+            cls.namespaces = frozenset(cls.abilities)
 
     def __init__(self, about: About) -> None:
         self.about: About = about
@@ -147,7 +159,7 @@ class Feature:
     @property
     def entities(self) -> tuple[Entity, ...]:
         """What the device has by this feature."""
-        return ()
+        return self.fixed
 
     @property
     def polls(self) -> Sequence[Poll]:
@@ -171,9 +183,11 @@ class Feature:
     ) -> Update:
         """Read the payload of the SETACK to a request of `command`.
 
-        By default, what it says; where it says nothing, what was asked is so now.
+        By default, what it says; one without items says that it is as asked.
         """
-        return self.take(request.namespace, payload or request.payload, at_utc)
+        has_items = items_of(payload, key_of(request.namespace))
+        said = payload if has_items else request.payload
+        return self.take(request.namespace, said, at_utc)
 
     def command(
         self,
@@ -195,3 +209,16 @@ class Feature:
 def entity_key(name: str, channel: int) -> str:
     """Give the key of an entity: `switch` for channel 0, `switch_2` for channel 2."""
     return f"{name}_{channel}" if channel else name
+
+
+def joined(updates: Iterable[Update]) -> Update:
+    """Make one update of several; later states win."""
+    told = list(updates)
+    looks_s = [u.look_again_s for u in told if u.look_again_s is not None]
+    return Update(
+        states={key: state for u in told for key, state in u.states.items()},
+        readings=tuple(reading for u in told for reading in u.readings),
+        happened=tuple(one for u in told for one in u.happened),
+        entities_changed=any(u.entities_changed for u in told),
+        look_again_s=min(looks_s, default=None),
+    )

@@ -17,6 +17,7 @@ from structiot.meross.features.door_settings import (
     CONFIG,
     MULTIPLE_CONFIG,
     DoorSettings,
+    SharedDoorSettings,
 )
 from structiot.meross.features.feature import (
     About,
@@ -26,9 +27,11 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
+from structiot.meross.features.fields import Pace
 from structiot.meross.features.figures import on_off_of, whole_of
-from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
+from structiot.meross.features.requests import order
+from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.payloads import Item, channel_of, items_of
 from structiot.model import (
     Command,
     Cover,
@@ -56,30 +59,37 @@ class GarageDoors(ChannelFeature):
     abilities: ClassVar[tuple[str, ...]] = (STATE,)
     namespaces: ClassVar[frozenset[str]] = frozenset({STATE, CONFIG, MULTIPLE_CONFIG})
     digest_key = "garageDoor"
+    asked: ClassVar[object] = {}
+    pace: ClassVar[Pace] = "live"
 
     def __init__(self, about: About) -> None:
-        self._has_many = _has_many(about)
+        self._has_many = any(channel.number > 0 for channel in about.channels)
         super().__init__(about)
         self._doors: dict[int, Door] = {}
-        self._settings = DoorSettings(about)
+        self._settings = (
+            DoorSettings(about, self._channels)
+            if MULTIPLE_CONFIG in about.abilities
+            else SharedDoorSettings(about)
+        )
 
     @property
     def polls(self) -> Sequence[Poll]:
-        """The settings; the doors too, where the digest does not have them."""
-        polls = [
-            Poll(request=request, pace="slow")
-            for request in self._settings.questions(self.channels)
-        ]
-        if "garageDoor" not in self.about.system.digest:
-            polls.append(Poll(request=_request(Method.GET, {"state": {}})))
-        return polls
+        """The doors, where the digest does not have them, and their settings."""
+        has_settings = self._settings.abilities[0] in self.about.abilities
+        return [*super().polls, *(self._settings.polls if has_settings else ())]
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The doors, and their settings."""
+        return (*super().entities, *self._settings.entities)
 
     def entities_of(self, channel: int) -> Sequence[Entity]:
-        """Describe the door, what happens to it, and its settings."""
+        """Describe the door, and what happens to it."""
         is_there = self._settings.is_there(channel)
+        name = channel_name(self.about, channel) or f"Door {channel}"
         door = Cover(
             key=entity_key(self.name, channel),
-            name=self._name(channel),
+            name=name if channel else None,
             device_class="garage",
             is_enabled=is_there,
         )
@@ -90,13 +100,7 @@ class GarageDoors(ChannelFeature):
             event_types=("opened", "closed", "stuck"),
             is_enabled=is_there,
         )
-        return [door, event, *self._settings.entities_of(channel)]
-
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """The doors, and the settings that are of all of them."""
-        shared = self._settings.entities_of(None)
-        return (*super().entities, *shared)
+        return [door, event]
 
     def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002
         """Channel 0 is no door where there are others."""
@@ -107,25 +111,17 @@ class GarageDoors(ChannelFeature):
 
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
         """Read the contacts or the settings."""
-        if namespace in {CONFIG, MULTIPLE_CONFIG}:
-            return self._take_settings(namespace, payload)
-        update = super().take(namespace, payload, at_utc)
-        happened: list[Happened] = []
-        for item in items_of(payload, key_of(namespace)):
-            if channel_of(item) in self._channels:
-                happened += self._told(item, channel_of(item), at_utc)
-        return self._update(at_utc, tuple(happened), changed=update.entities_changed)
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,  # noqa: ARG002
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Make the door, if it is new."""
-        self._door(channel)
-        return {}
+        before = self.entities
+        if namespace != STATE:
+            states = self._take_settings(namespace, payload, at_utc)
+            return Update(states=states, entities_changed=self.entities != before)
+        happened = [
+            Happened(key=entity_key(_EVENT, channel), event_type=what, at_utc=at_utc)
+            for item in items_of(payload, "state")
+            if self.admit(item, channel := channel_of(item))
+            for what in self._told(item, channel, at_utc)
+        ]
+        return self._update(at_utc, happened, changed=self.entities != before)
 
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
@@ -142,82 +138,56 @@ class GarageDoors(ChannelFeature):
         for item in items_of(request.payload, "state"):
             target, channel = on_off_of(item.get("open")), channel_of(item)
             if target is not None and channel in self._channels - refused:
-                self._door(channel).order(at_utc, is_open=target)
+                set_s = self._settings.duration_s(channel, is_opening=target)
+                self._door(channel).order(at_utc, is_open=target, set_s=set_s)
         return self._update(at_utc, update.happened, changed=update.entities_changed)
 
     def command(
-        self,
-        key: str,
-        command: Command,
-        at_utc: datetime,  # noqa: ARG002
+        self, key: str, command: Command, at_utc: datetime
     ) -> Sequence[Request]:
         """Open or close a door, or set something."""
         if not key.startswith(self.name):
-            return self._settings.command(key, command)
-        channel = channel_of_key(key, self.name)
+            return self._settings.command(key, command, at_utc)
         item: dict[str, object] = {
-            "channel": channel,
+            "channel": channel_of_key(key, self.name),
             "open": int(command is CoverAction.OPEN),
         }
         if self.about.system.uuid:
             item["uuid"] = self.about.system.uuid
-        return [_request(Method.SET, {"state": item})]
+        return [order(STATE, item)]
 
-    def _told(self, item: Item, channel: int, at_utc: datetime) -> list[Happened]:
+    def _door(self, channel: int) -> Door:
+        return self._doors.setdefault(channel, Door())
+
+    def _told(self, item: Item, channel: int, at_utc: datetime) -> Sequence[str]:
         is_open = on_off_of(item.get("open"))
         if is_open is None:
-            return []
-        return [
-            Happened(key=entity_key(_EVENT, channel), event_type=what, at_utc=at_utc)
-            for what in self._door(channel).told(at_utc, is_open=is_open)
-        ]
+            return ()
+        return self._door(channel).told(at_utc, is_open=is_open)
 
-    def _take_settings(self, namespace: str, payload: Payload) -> Update:
-        before = self.entities
+    def _take_settings(
+        self, namespace: str, payload: Payload, at_utc: datetime
+    ) -> Mapping[str, State | None]:
         if namespace == MULTIPLE_CONFIG:
             for item in items_of(payload, "config"):
                 self.admit(item, channel_of(item))
-        states = self._settings.take(namespace, payload, self.channels)
-        for channel in self.channels:
-            for is_opening in (True, False):
-                duration_s = self._settings.duration_s(channel, is_opening=is_opening)
-                self._door(channel).configure(
-                    is_opening=is_opening, duration_s=duration_s
-                )
-        return Update(states=states, entities_changed=self.entities != before)
+        if namespace not in self._settings.namespaces:
+            return {}
+        return self._settings.take(namespace, payload, at_utc).states
 
     def _update(
-        self, at_utc: datetime, happened: tuple[Happened, ...], *, changed: bool
+        self, at_utc: datetime, happened: Sequence[Happened], *, changed: bool
     ) -> Update:
+        """Tell of all doors: those on their way have arrived, or will be there soon."""
         doors = {channel: self._door(channel) for channel in self.channels}
-        rests_s = [
-            rest for d in doors.values() if (rest := d.rest_s(at_utc)) is not None
-        ]
+        rests_s = [door.rest_s(at_utc) for door in doors.values()]
         return Update(
             states={
                 entity_key(self.name, channel): CoverState(motion=door.motion)
                 for channel, door in doors.items()
                 if door.motion is not None
             },
-            happened=happened,
+            happened=tuple(happened),
             entities_changed=changed,
-            look_again_s=min(rests_s, default=None),
+            look_again_s=min((s for s in rests_s if s is not None), default=None),
         )
-
-    def _door(self, channel: int) -> Door:
-        return self._doors.setdefault(channel, Door())
-
-    def _name(self, channel: int) -> str | None:
-        if channel == 0:
-            return None
-        return channel_name(self.about, channel) or f"Door {channel}"
-
-
-def _has_many(about: About) -> bool:
-    items = items_of(about.system.digest, "garageDoor")
-    numbers = [channel_of(item) for item in items]
-    return max([*numbers, *(c.number for c in about.channels)], default=0) > 0
-
-
-def _request(method: Method, payload: Payload) -> Request:
-    return Request(method=method, namespace=STATE, payload=payload)

@@ -1,42 +1,38 @@
-"""A hub: which subdevices it has, and which of its payloads concerns which.
+"""A hub: which of its payloads concerns which subdevice, and what it is asked.
 
-Facts: reference 4.12 and 12. What it has is known by the cloud's list, by its digest, by
-answers and by pushes (`hub_roster.py`). One id may be listed twice there, once as a dead
-twin of zeros.
+Facts: reference 3.4, 4.12 and 12. What it has is known by the cloud's list, by its digest,
+by answers and by pushes (`hub_roster.py`). One id may be listed twice there, once as a
+dead twin of zeros. An answer about more subdevices than fit into 4 kB comes cut in two:
+what many are to be asked is asked in chunks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, Final
 
 from structiot._kit.json_text import integer_of, number_of, text_of
-from structiot.meross.features.feature import (
-    About,
-    Feature,
-    Happened,
-    Poll,
-    Request,
-    Update,
-)
-from structiot.meross.features.hub_polls import hub_polls
+from structiot.meross.features.feature import About, Feature, Happened, Poll, Request
+from structiot.meross.features.fields import Occurring, Pace
 from structiot.meross.features.hub_roster import (
     MAX_SUBDEVICES,
     HubRoster,
+    HubUpdate,
     KnownFrom,
 )
-from structiot.meross.features.sub_registry import kind_of, kind_of_item
-from structiot.meross.features.subdevice import DIGEST_HUB, Subdevice, joined
+from structiot.meross.features.samples import DIGEST_HUB
+from structiot.meross.features.sub_registry import SUB_NAMESPACES, kind_of, kind_of_item
+from structiot.meross.features.subdevice import Subdevice
 from structiot.meross.wire.device_list import CloudSubdevice
-from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of, object_of
 from structiot.meross.wire.system import Abilities
-from structiot.model import Entity, Event
+from structiot.model import Entity
 
-__all__ = ["Hub", "HubUpdate", "is_hub"]
+__all__ = ["Hub", "is_hub"]
 
 _HUB: Final = "Appliance.Hub."
 _ONLINE: Final = _HUB + "Online"
@@ -45,40 +41,19 @@ _LIST: Final = _HUB + "SubdeviceList"
 _BIND: Final = _HUB + "Bind"
 _UNBIND: Final = _HUB + "Unbind"
 _VERSION: Final = _HUB + "SubDevice.Version"
-_ALLS: Final = (_HUB + "Mts100.All", _HUB + "Sensor.All")
+_OWN: Final = frozenset({_ONLINE, _EXCEPTION, _LIST, _BIND, _UNBIND, _VERSION})
 # Only valves are in the first; in the other, only what its item has says which.
-_OF_ALL: Final = {_ALLS[0]: "mts100v3"}
+_KIND_OF_ALL: Final = {_HUB + "Mts100.All": "mts100v3", _HUB + "Sensor.All": None}
 # What lists subdevices, with their status.
-_LISTS: Final = frozenset({DIGEST_HUB, _LIST, _ONLINE, *_ALLS})
-# Namespaces beyond the hub's own whose items have a `subId`.
-_BY_SUB_ID: Final = (
-    "Appliance.Control.Sensor.LatestX",
-    "Appliance.Control.Water",
-    "Appliance.Config.DeviceCfg",
-)
-_OWN: Final = (
-    *("Battery", "ToggleX", "Mts100.Mode", "Mts100.Temperature", "Mts100.Adjust"),
-    *("Mts100.SuperCtl", "Sensor.Latest", "Sensor.TempHum", "Sensor.Alert"),
-    *("Sensor.Adjust", "Sensor.DoorWindow", "Sensor.Smoke", "Sensor.WaterLeak"),
-)
+_LISTS: Final = frozenset({DIGEST_HUB, _LIST, _ONLINE, *_KIND_OF_ALL})
 _RADIO_LOST: Final = 5061
+_LOOK_AGAIN_S: Final = 60.0
+_AT_ONCE: Final = 8
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 _STATUS_ONLINE: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubUpdate(Update):
-    """What a hub's payload has told of its subdevices, besides of itself.
-
-    Attributes:
-        subdevices: Updates by id.
-        online: Which have come or gone, by id.
-        is_changed: Whether `Hub.subdevices` has others, or one is described anew.
-    """
-
-    subdevices: Mapping[str, Update] = field(default_factory=dict)
-    online: Mapping[str, bool] = field(default_factory=dict)
-    is_changed: bool = False
+_RADIO: Final = Occurring(
+    "hub_radio", name="Radio", category="diagnostic", event_types=("lost", "exception")
+)
 
 
 def is_hub(digest: Mapping[str, object], abilities: Abilities) -> bool:
@@ -91,15 +66,10 @@ class Hub(Feature):
     """A hub as a feature of its device; what it takes becomes a `HubUpdate`."""
 
     name = "hub"
-    namespaces: ClassVar[frozenset[str]] = frozenset(
-        {
-            *(_ONLINE, _EXCEPTION, _LIST, _BIND, _UNBIND, _VERSION, DIGEST_HUB),
-            *(*_ALLS, *_BY_SUB_ID, *(_HUB + name for name in _OWN)),
-        }
-    )
+    namespaces: ClassVar[frozenset[str]] = _OWN | SUB_NAMESPACES
     abilities: ClassVar[tuple[str, ...]] = (
         DIGEST_HUB,
-        *sorted(name for name in namespaces if name.startswith(_HUB)),
+        *sorted(name for name in namespaces if name.startswith("Appliance.Hub.")),
     )
 
     def __init__(self, about: About) -> None:
@@ -114,34 +84,52 @@ class Hub(Feature):
     @property
     def entities(self) -> tuple[Entity, ...]:
         """What happens on the radio."""
-        event = Event(
-            key="hub_radio",
-            name="Radio",
-            category="diagnostic",
-            event_types=("lost", "exception"),
-        )
-        return (event,)
+        return (_RADIO.entity(_RADIO.key, _RADIO.name),)
 
     @property
     def polls(self) -> Sequence[Poll]:
-        """What its subdevices want to be asked."""
-        return hub_polls(self.about.abilities, self.subdevices.values())
+        """What its subdevices want to be asked, those of a sort together.
+
+        An empty list of ids asks for all; a hub with more than eight subdevices of a
+        sort is asked for eight at once.
+        """
+        asked: dict[tuple[str, Pace], list[Item]] = {}
+        for sub_id, subdevice in self.subdevices.items():
+            for poll in (p for feature in subdevice.features for p in feature.polls):
+                namespace = poll.request.namespace
+                items = items_of(poll.request.payload, key_of(namespace))
+                asked.setdefault((namespace, poll.pace), []).extend(items)
+            asked.setdefault((_VERSION, "once"), []).append({"id": sub_id})
+        return [
+            Poll(
+                request=Request(
+                    method=Method.GET,
+                    namespace=namespace,
+                    payload={key_of(namespace): chunk},
+                ),
+                pace=pace,
+            )
+            for (namespace, pace), items in asked.items()
+            if namespace in self.about.abilities
+            for chunk in _chunks(items)
+        ]
 
     def take_cloud(
-        self, subdevices: Sequence[CloudSubdevice], at_utc: datetime
+        self,
+        subdevices: Sequence[CloudSubdevice],
+        at_utc: datetime,  # noqa: ARG002
     ) -> HubUpdate:
         """Take the cloud's list of its subdevices: their kinds and names."""
-        taking = _Taking(self._roster, at_utc)
         listed: set[str] = set()
         for one in subdevices[:MAX_SUBDEVICES]:
             sub_id = _id_of({"id": one.subdevice_id})
             if sub_id is not None:
                 listed.add(sub_id)
                 kind = kind_of(one.model)
-                taking.know(sub_id, kind, KnownFrom.CLOUD, name=one.name)
+                self._roster.know(sub_id, kind, KnownFrom.CLOUD, name=one.name)
         for sub_id in set(self.subdevices) - listed:
             self._roster.doubt(sub_id)
-        return taking.update()
+        return self._roster.taken()
 
     def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> HubUpdate:
         """Read the hub's part of the digest."""
@@ -149,21 +137,29 @@ class Hub(Feature):
 
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> HubUpdate:
         """Read a payload; each item goes to the subdevice that it is of."""
-        taking = _Taking(self._roster, at_utc)
+        if namespace == _EXCEPTION:
+            happened = tuple(self._exceptions(items_of(payload, "exception"), at_utc))
+            return self._roster.taken(happened, _LOOK_AGAIN_S if happened else None)
+        if namespace in {_BIND, _UNBIND}:
+            for sub_id, item in _named(items_of(payload, "bind")):
+                if namespace == _UNBIND:
+                    self._roster.forget(sub_id)
+                else:
+                    kind = kind_of(item.get("deviceType"))
+                    self._roster.know(sub_id, kind, KnownFrom.LISTED)
+            return self._roster.taken()
+        items = items_of(payload, key_of(namespace))
+        if namespace in {DIGEST_HUB, _LIST}:
+            items = items_of(object_of(payload, key_of(namespace)), "subdevice")
+        found = _living(items) if namespace in _LISTS else _named(items)
+        for sub_id, item in found:
+            self._item(namespace, sub_id, item, at_utc)
         if namespace == DIGEST_HUB:
-            taking.digest(object_of(payload, "hub"))
-        elif namespace == _EXCEPTION:
-            taking.exceptions(items_of(payload, "exception"))
-        elif namespace in {_BIND, _UNBIND}:
-            taking.bind(items_of(payload, "bind"), is_bound=namespace == _BIND)
-        else:
-            items = items_of(payload, key_of(namespace))
-            if namespace == _LIST:
-                items = items_of(object_of(payload, "subdeviceList"), "subdevice")
-            is_list = namespace in _LISTS
-            for sub_id, item in _living(items) if is_list else _named(items):
-                taking.item(namespace, sub_id, item)
-        return taking.update()
+            listed = object_of(payload, "hub").get("subdevice")
+            # Nonsense in the place of the list is no list without members.
+            if isinstance(listed, list) and (found or not listed):
+                self._missed({sub_id for sub_id, _ in found})
+        return self._roster.taken()
 
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
@@ -174,133 +170,70 @@ class Hub(Feature):
             (sub_id, channel_of(item)): item
             for sub_id, item in _named(items_of(payload, key))
         }
-        taking = _Taking(self._roster, at_utc)
         for sub_id, asked in _named(items_of(request.payload, key)):
             subdevice = self.subdevices.get(sub_id)
             answer = answers.pop((sub_id, channel_of(asked)), None)
             if subdevice is not None:
-                update = subdevice.acknowledged(
-                    request.namespace, asked, answer, at_utc
-                )
-                taking.told(sub_id, update)
+                own = replace(request, payload={key: asked})
+                update = subdevice.acknowledged(own, {key: answer}, at_utc)
+                self._roster.told(sub_id, update)
         for (sub_id, _), item in answers.items():
-            taking.item(request.namespace, sub_id, item)
-        return taking.update()
+            self._item(request.namespace, sub_id, item, at_utc)
+        return self._roster.taken()
 
-
-class _Taking:
-    """One payload as it is read, and what becomes of it."""
-
-    def __init__(self, roster: HubRoster, at_utc: datetime) -> None:
-        self._roster = roster
-        self._at_utc = at_utc
-        self._updates: dict[str, Update] = {}
-        self._online: dict[str, bool] = {}
-        self._happened: list[Happened] = []
-        self._is_changed = False
-        self._look_again_s: float | None = None
-
-    def update(self) -> HubUpdate:
-        return HubUpdate(
-            subdevices=self._updates,
-            online=self._online,
-            is_changed=self._is_changed,
-            happened=tuple(self._happened),
-            look_again_s=self._look_again_s,
-        )
-
-    def know(
-        self,
-        sub_id: str,
-        kind: str | None,
-        known_from: KnownFrom,
-        *,
-        name: str | None = None,
-    ) -> None:
-        is_new = self._roster.know(sub_id, kind, known_from, name=name)
-        self._is_changed = self._is_changed or is_new
-
-    def told(self, sub_id: str, update: Update) -> None:
-        if update.states or update.happened or update.entities_changed:
-            before = self._updates.get(sub_id, Update())
-            self._updates[sub_id] = joined([before, update])
-            self._is_changed = self._is_changed or update.entities_changed
-
-    def digest(self, hub: Item) -> None:
-        if not isinstance(hub.get("subdevice"), list):
-            return
-        found = _living(items_of(hub, "subdevice"))
-        if hub["subdevice"] and not found:
-            return
-        for sub_id, item in found:
-            self.item(DIGEST_HUB, sub_id, item)
-        listed = {sub_id for sub_id, _ in found}
-        for sub_id in set(self._roster.subdevices) - listed:
-            # What the cloud still lists is only away.
-            if self._roster.is_in_cloud(sub_id):
-                self._set_online(sub_id, is_online=False)
-            else:
-                self._forget(sub_id)
-
-    def item(self, namespace: str, sub_id: str, item: Item) -> None:
-        is_list = namespace in _LISTS
-        if is_list:
-            is_inferred = namespace in _ALLS
-            known_from = KnownFrom.INFERRED if is_inferred else KnownFrom.LISTED
-            self.know(sub_id, kind_of_item(item) or _OF_ALL.get(namespace), known_from)
-        subdevice = self._roster.subdevices.get(sub_id)
+    def _item(self, namespace: str, sub_id: str, item: Item, at_utc: datetime) -> None:
+        if namespace in _LISTS:
+            of_all = namespace in _KIND_OF_ALL
+            known_from = KnownFrom.INFERRED if of_all else KnownFrom.LISTED
+            kind = kind_of_item(item) or _KIND_OF_ALL.get(namespace)
+            self._roster.know(sub_id, kind, known_from)
+        subdevice = self.subdevices.get(sub_id)
         if subdevice is None:
             return
-        if is_list:
-            status = _status_of(item)
-            if status is not None:
-                self._set_online(sub_id, is_online=status == _STATUS_ONLINE)
+        status = _status_of(item)
+        if namespace in _LISTS and status is not None:
+            self._roster.set_online(sub_id, is_online=status == _STATUS_ONLINE)
         if namespace in {_LIST, _VERSION}:
-            self._version(subdevice, item)
-        self.told(sub_id, subdevice.take_item(namespace, item, self._at_utc))
+            said = {
+                name: text[:32]
+                for name in ("hardware", "firmware")
+                if (text := text_of(item.get(name)))
+            }
+            self._roster.describe(replace(subdevice.about, **said))
+        payload = {key_of(namespace): item}
+        self._roster.told(sub_id, subdevice.take(namespace, payload, at_utc))
 
-    def exceptions(self, items: Sequence[Item]) -> None:
+    def _missed(self, listed: set[str]) -> None:
+        """Take note of what the digest does not list: in the cloud's list, it is away."""
+        for sub_id in set(self.subdevices) - listed:
+            if self._roster.is_in_cloud(sub_id):
+                self._roster.set_online(sub_id, is_online=False)
+            else:
+                self._roster.forget(sub_id)
+
+    def _exceptions(
+        self, items: Sequence[Item], at_utc: datetime
+    ) -> Iterator[Happened]:
         for sub_id, item in _named(items):
             code = integer_of(item.get("code"))
-            if sub_id not in self._roster.subdevices or code is None:
+            if sub_id not in self.subdevices or code is None:
                 continue
             is_lost = code == _RADIO_LOST
             if is_lost:
-                self._set_online(sub_id, is_online=False)
-            data = {"subdevice": sub_id, "code": code if abs(code) < 10**6 else None}
-            happened = Happened(
-                key="hub_radio",
+                self._roster.set_online(sub_id, is_online=False)
+            yield Happened(
+                key=_RADIO.key,
                 event_type="lost" if is_lost else "exception",
-                data=data,
-                at_utc=self._at_utc,
+                data={"subdevice": sub_id, "code": code if abs(code) < 10**6 else None},
+                at_utc=at_utc,
             )
-            self._happened.append(happened)
-            self._look_again_s = 60.0
 
-    def bind(self, items: Sequence[Item], *, is_bound: bool) -> None:
-        for sub_id, item in _named(items):
-            if is_bound:
-                self.know(sub_id, kind_of(item.get("deviceType")), KnownFrom.LISTED)
-            else:
-                self._forget(sub_id)
 
-    def _forget(self, sub_id: str) -> None:
-        self._is_changed = self._roster.forget(sub_id) or self._is_changed
-
-    def _set_online(self, sub_id: str, *, is_online: bool) -> None:
-        subdevice = self._roster.subdevices[sub_id]
-        if subdevice.is_online != is_online:
-            subdevice.is_online = is_online
-            self._online[sub_id] = is_online
-
-    def _version(self, subdevice: Subdevice, item: Item) -> None:
-        said = {
-            name: text[:32]
-            for name in ("hardware", "firmware")
-            if (text := text_of(item.get(name)))
-        }
-        about = replace(subdevice.about, **said)
-        self._is_changed = self._roster.describe(subdevice, about) or self._is_changed
+def _chunks(items: list[Item]) -> list[list[Item]]:
+    if len(items) <= _AT_ONCE and not any("subId" in item for item in items):
+        return [[]]
+    starts = range(0, len(items), _AT_ONCE)
+    return [items[start : start + _AT_ONCE] for start in starts]
 
 
 def _id_of(item: Item) -> str | None:

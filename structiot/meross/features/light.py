@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag
 from typing import ClassVar, Final, Literal
 
 from structiot.errors import UsageError
-from structiot.meross.features.channels import (
-    ChannelFeature,
-    channel_of_key,
-    title,
-)
+from structiot.meross.features.channels import title
 from structiot.meross.features.feature import (
     About,
     Poll,
@@ -21,13 +16,21 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
-from structiot.meross.features.figures import label_of, on_off_of, whole_of
-from structiot.meross.features.toggles import TOGGLES, Toggles
-from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.features.fields import Pace
+from structiot.meross.features.figures import label_of, whole_of
+from structiot.meross.features.requests import order, polled
+from structiot.meross.features.toggles import TOGGLES, ToggledFeature
+from structiot.meross.wire.envelope import Payload
 from structiot.meross.wire.payloads import Item, items_of
-from structiot.model import Command, Entity, Light, LightState, State
+from structiot.model import Command, Light, LightState
 
-__all__ = ["Capacity", "Lamps"]
+__all__ = [
+    "Capacity",
+    "Lamps",
+    "is_off",
+    "split_rgb",
+    "written",
+]
 
 EFFECT: Final = "Appliance.Control.Light.Effect"
 LIGHT: Final = "Appliance.Control.Light"
@@ -45,128 +48,110 @@ class Capacity(IntFlag):
     EFFECT = 8
 
 
-@dataclass(slots=True)
-class _Lamp:
-    """What is known of one lamp; a payload may tell a part of it."""
-
-    capacity: Capacity | None = None
-    rgb: tuple[int, int, int] | None = None
-    color_temp_k: int | None = None
-    brightness_percent: int | None = None
-    is_on: bool | None = None
-    tells_on: bool = False
-    effect_index: int | None = None
-
-    def take(self, item: Item) -> None:
-        capacity = whole_of(item.get("capacity"), 1, 255)
-        if capacity is not None and capacity & _LOOKS:
-            self.capacity = Capacity(capacity & _LOOKS)
-        self.effect_index = whole_of(item.get("effect"), 0, _MAX_EFFECTS)
-        rgb = whole_of(item.get("rgb"), 0, 0xFFFFFF)
-        if rgb is not None:
-            self.rgb = (rgb >> 16, rgb >> 8 & 255, rgb & 255)
-        temperature = whole_of(item.get("temperature"), 1, 100)
-        if temperature is not None:
-            self.color_temp_k = kelvin_of(temperature)
-        luminance = whole_of(item.get("luminance"), 0, 100)
-        if luminance is not None:
-            self.brightness_percent = luminance
-        is_on = on_off_of(item.get("onoff"))
-        if is_on is not None:
-            self.is_on, self.tells_on = is_on, True
-
-    def state(self, effect: str | None) -> LightState:
-        """Give what it shows: of the colours the one of its mode, if that is known."""
-        mode = self.capacity or Capacity.RGB | Capacity.COLOR_TEMP
-        return LightState(
-            is_on=self.is_on,
-            brightness_percent=self.brightness_percent,
-            color_temp_k=self.color_temp_k if Capacity.COLOR_TEMP in mode else None,
-            rgb=self.rgb if Capacity.RGB in mode else None,
-            effect=effect if Capacity.EFFECT in mode else None,
-        )
+_LOOKS: Final = Capacity.RGB | Capacity.COLOR_TEMP | Capacity.EFFECT
+_MODES: Final[Mapping[Literal["brightness", "color_temp", "rgb"], Capacity]] = {
+    "brightness": Capacity.BRIGHTNESS,
+    "color_temp": Capacity.COLOR_TEMP,
+    "rgb": Capacity.RGB,
+}
 
 
-class Lamps(ChannelFeature):
+_SETS: Final = {
+    "rgb": Capacity.RGB,
+    "temperature": Capacity.COLOR_TEMP,
+    "luminance": Capacity.BRIGHTNESS,
+}
+
+
+class Lamps(ToggledFeature):
     """A lamp a channel, switched by ToggleX where the device has it for that channel."""
 
     name = "light"
     abilities: ClassVar[tuple[str, ...]] = (LIGHT,)
     namespaces: ClassVar[frozenset[str]] = frozenset({LIGHT, EFFECT, *TOGGLES})
+    members: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "capacity": (1, 255),
+        "effect": (0, _MAX_EFFECTS),
+        "luminance": (0, 100),
+        "onoff": (0, 1),
+        "rgb": (0, 0xFFFFFF),
+        "temperature": (1, 100),
+    }
     digest_key = "light"
+    asked: ClassVar[object] = {}
+    pace: ClassVar[Pace] = "live"
+    is_list = False
 
     def __init__(self, about: About) -> None:
-        self._lamps: dict[int, _Lamp] = {}
+        super().__init__(about)
         # As they came: an order repeats them as a whole.
         self._effects: dict[str, Item] = {}
         self._running: str | None = None
-        super().__init__(about)
         self._channels = self._channels or {0}
-        self._toggles = Toggles(about)
         able = about.abilities.get(LIGHT, {})
         self._capacity = Capacity((whole_of(able.get("capacity"), 0, 255) or 4) & 15)
 
     @property
     def polls(self) -> Sequence[Poll]:
-        """The effects, and the lamp itself where the digest does not have it."""
-        polls = []
-        if "light" not in self.about.system.digest:
-            polls.append(Poll(request=_get(LIGHT, {"light": {}})))
-        if EFFECT in self.about.abilities:
-            polls.append(Poll(request=_get(EFFECT, {"effect": []}), pace="slow"))
-        return polls
+        """The lamp, where the digest does not have it, and the effects."""
+        if EFFECT not in self.about.abilities:
+            return super().polls
+        return [*super().polls, polled(EFFECT, [], pace="slow")]
 
-    def entities_of(self, channel: int) -> Sequence[Entity]:
+    def keep(self, channel: int, item: Item) -> None:
+        """Keep the mode of a lamp that tells none; which effect runs is told anew."""
+        known = self.kept(channel)
+        mode = known.get("capacity", 0)
+        known.pop("effect", None)
+        super().keep(channel, item)
+        if not known.get("capacity", 0) & _LOOKS:
+            known["capacity"] = mode
+
+    def entity_of(self, channel: int) -> Light:
         """Describe a light."""
-        can = self._capacity
-        has_white = Capacity.COLOR_TEMP in can
-        modes = {
-            "brightness": Capacity.BRIGHTNESS in can,
-            "color_temp": has_white,
-            "rgb": Capacity.RGB in can,
-        }
+        has_white = Capacity.COLOR_TEMP in self._capacity
         is_alone = channel == 0 and "Appliance.Control.Fan" not in self.about.abilities
-        return [
-            Light(
-                key=entity_key(self.name, channel),
-                name=None if is_alone else title(self.about, channel, "Light"),
-                color_modes=frozenset(m for m in _MODES if modes[m]),
-                min_color_temp_k=WARMEST_K if has_white else None,
-                max_color_temp_k=COLDEST_K if has_white else None,
-                effects=tuple(self._effects) if channel == self.channels[0] else (),
-            )
-        ]
+        return Light(
+            key=entity_key(self.name, channel),
+            name=None if is_alone else title(self.about, channel, "Light"),
+            color_modes=frozenset(m for m, c in _MODES.items() if c in self._capacity),
+            min_color_temp_k=WARMEST_K if has_white else None,
+            max_color_temp_k=COLDEST_K if has_white else None,
+            effects=tuple(self._effects) if channel == self.channels[0] else (),
+        )
 
-    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
-        """Read the lamp, what is on, and which effect runs."""
-        light = self.take(LIGHT, digest, at_utc)
-        toggled = self._switched(self._toggles.take_digest(digest))
-        return Update(
-            states={**light.states, **toggled},
-            entities_changed=light.entities_changed,
+    def state_of(self, channel: int) -> LightState:
+        """Give what it shows: of the colours the one of its mode, if that is known."""
+        known = self.kept(channel)
+        mode = Capacity(known.get("capacity", 0)) & _LOOKS
+        mode = mode or Capacity.RGB | Capacity.COLOR_TEMP
+        temperature = known.get("temperature")
+        kelvin = None if temperature is None else kelvin_of(temperature)
+        return LightState(
+            is_on=self.is_on(channel),
+            brightness_percent=known.get("luminance"),
+            color_temp_k=kelvin if Capacity.COLOR_TEMP in mode else None,
+            rgb=split_rgb(known.get("rgb")) if Capacity.RGB in mode else None,
+            effect=self._effect(channel) if Capacity.EFFECT in mode else None,
         )
 
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
         """Read a lamp, a switch, or the effects."""
-        if namespace in TOGGLES:
-            return Update(states=self._switched(self._toggles.take(namespace, payload)))
-        if namespace == EFFECT:
-            return self._take_effects(payload)
-        return super().take(namespace, payload, at_utc)
-
-    def read(
-        self,
-        namespace: str,  # noqa: ARG002
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read a lamp."""
-        lamp = self._lamps.setdefault(channel, _Lamp())
-        lamp.take(item)
-        if lamp.is_on is None:
-            lamp.is_on = self._toggles.is_on.get(channel)
-        return self._state(channel)
+        if namespace != EFFECT:
+            return super().take(namespace, payload, at_utc)
+        before = tuple(self._effects)
+        found: dict[str, Item] = {}
+        for item in items_of(payload, "effect"):
+            name = label_of(item.get("effectName"))
+            if name is not None and len(found) < _MAX_EFFECTS:
+                found.setdefault(name, item)
+        self._effects = found
+        running = (name for name, item in found.items() if item.get("enable") == 1)
+        self._running = next(running, None)
+        return Update(
+            states=self.states_of(c for c in self.channels[:1] if self.kept(c)),
+            entities_changed=tuple(found) != before,
+        )
 
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
@@ -177,15 +162,10 @@ class Lamps(ChannelFeature):
         asked = items_of(request.payload, "effect")
         self._running = label_of(asked[0].get("effectName")) if asked else None
         first = self.channels[0]
-        self._lamps.setdefault(first, _Lamp()).capacity = Capacity.EFFECT
-        return Update(states=self._state(first))
+        self.kept(first)["capacity"] = Capacity.EFFECT
+        return Update(states=self.states_of([first]))
 
-    def command(
-        self,
-        key: str,
-        command: Command,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Sequence[Request]:
+    def orders(self, channel: int, command: Command) -> Sequence[Request]:
         """Set what shall change; whoever sets a colour wants to see it.
 
         Raises:
@@ -193,65 +173,36 @@ class Lamps(ChannelFeature):
         """
         if not isinstance(command, LightState):
             return []
-        channel = channel_of_key(key, self.name)
-        is_off = command.is_on is False or command.brightness_percent == 0
         looks = (command.rgb, command.color_temp_k, command.effect)
         if sum(look is not None for look in looks) > 1:
+            key = entity_key(self.name, channel)
             message = f"{key} takes one of rgb, color_temp_k and effect at a time"
             raise UsageError(message)
-        by_toggle = self._is_toggled(channel)
-        item: dict[str, object] = {} if is_off else _fields(command)
-        if not by_toggle:
-            item["onoff"] = int(not is_off)
-        requests = []
+        is_on, by_toggle = not is_off(command), self._is_toggled(channel)
+        item = written(command)
         if item:
-            item = {"channel": channel, **item, "gradual": 0}
-            requests.append(_set(LIGHT, {"light": item}))
+            item["capacity"] = sum(_SETS[name] for name in item)
+        if not by_toggle:
+            item["onoff"] = int(is_on)
+        requests = [self.order(channel, {**item, "gradual": 0})] if item else []
         effect = self._effects.get(command.effect or "")
-        if effect is not None and not is_off:
-            requests.append(_set(EFFECT, {"effect": [{**effect, "enable": 1}]}))
+        if effect is not None and is_on:
+            requests.append(order(EFFECT, [{**effect, "enable": 1}]))
         if by_toggle:
-            requests.append(self._toggles.request(channel, is_on=not is_off))
+            requests.append(self._toggles.order(channel, is_on=is_on))
         return requests
 
     def _is_toggled(self, channel: int) -> bool:
-        if self._toggles.namespace is None:
-            return False
-        lamp = self._lamps.get(channel)
-        tells_on = lamp is not None and lamp.tells_on
-        return channel in self._toggles.is_on or (channel == 0 and not tells_on)
+        if self._toggles.namespace is None or channel in self._toggles.is_on:
+            return self._toggles.namespace is not None
+        return channel == 0 and "onoff" not in self.kept(channel)
 
-    def _switched(self, told: frozenset[int]) -> Mapping[str, State | None]:
-        states: dict[str, State | None] = {}
-        for channel in told & self._channels:
-            lamp = self._lamps.setdefault(channel, _Lamp())
-            lamp.is_on = self._toggles.is_on[channel]
-            states.update(self._state(channel))
-        return states
-
-    def _state(self, channel: int) -> dict[str, State | None]:
-        lamp, names = self._lamps[channel], tuple(self._effects)
-        effect = self._running if channel == self.channels[0] else None
-        index = lamp.effect_index
-        if effect is None and index is not None and index < len(names):
-            effect = names[index]
-        return {entity_key(self.name, channel): lamp.state(effect)}
-
-    def _take_effects(self, payload: Payload) -> Update:
-        before = tuple(self._effects)
-        found: dict[str, Item] = {}
-        for item in items_of(payload, "effect"):
-            name = label_of(item.get("effectName"))
-            if name is not None and len(found) < _MAX_EFFECTS:
-                found.setdefault(name, item)
-        self._effects = found
-        running = (name for name, item in found.items() if item.get("enable") == 1)
-        self._running = next(running, None)
-        first = self.channels[0]
-        return Update(
-            states=self._state(first) if first in self._lamps else {},
-            entities_changed=tuple(found) != before,
-        )
+    def _effect(self, channel: int) -> str | None:
+        """Give which effect runs, by its name, or by its index in the list."""
+        if channel == self.channels[0] and self._running is not None:
+            return self._running
+        index, names = self.kept(channel).get("effect"), tuple(self._effects)
+        return names[index] if index is not None and index < len(names) else None
 
 
 def kelvin_of(temperature: int) -> int:
@@ -265,34 +216,26 @@ def temperature_of(kelvin: float) -> int:
     return min(100, max(1, round(temperature)))
 
 
-def _fields(command: LightState) -> dict[str, object]:
-    """Give the fields of an order to a lamp, with the capacity that says which."""
-    fields: dict[str, object] = {}
-    capacity = Capacity(0)
+def split_rgb(rgb: int | None) -> tuple[int, int, int] | None:
+    """Read a colour of the wire."""
+    return None if rgb is None else (rgb >> 16, rgb >> 8 & 255, rgb & 255)
+
+
+def written(command: LightState) -> dict[str, int]:
+    """Write what a command says of colour and brightness; nothing if it is off."""
+    members: dict[str, int] = {}
+    if is_off(command):
+        return members
     if command.rgb is not None:
         red, green, blue = (round(part) for part in command.rgb)
-        fields["rgb"] = (red << 16) + (green << 8) + blue
-        capacity |= Capacity.RGB
+        members["rgb"] = (red << 16) + (green << 8) + blue
     if command.color_temp_k is not None:
-        fields["temperature"] = temperature_of(command.color_temp_k)
-        capacity |= Capacity.COLOR_TEMP
+        members["temperature"] = temperature_of(command.color_temp_k)
     if command.brightness_percent is not None:
-        fields["luminance"] = max(1, round(command.brightness_percent))
-        capacity |= Capacity.BRIGHTNESS
-    return {"capacity": int(capacity), **fields} if capacity else {}
+        members["luminance"] = max(1, round(command.brightness_percent))
+    return members
 
 
-def _get(namespace: str, payload: Payload) -> Request:
-    return Request(method=Method.GET, namespace=namespace, payload=payload)
-
-
-def _set(namespace: str, payload: Payload) -> Request:
-    return Request(method=Method.SET, namespace=namespace, payload=payload)
-
-
-_LOOKS: Final = Capacity.RGB | Capacity.COLOR_TEMP | Capacity.EFFECT
-_MODES: Final[tuple[Literal["brightness", "color_temp", "rgb"], ...]] = (
-    "brightness",
-    "color_temp",
-    "rgb",
-)
+def is_off(command: LightState) -> bool:
+    """Tell whether a command switches off."""
+    return command.is_on is False or command.brightness_percent == 0

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from structiot.meross.features.alarm import Alarms, OverTemperature
-from structiot.meross.features.consumption import (
-    DayConsumption,
-    HourConsumption,
-    MeterLimits,
-)
+from structiot.meross.features.appliances import Filters, Sounds, Sprays
 from structiot.meross.features.diffuser import (
     DiffuserClimate,
     DiffuserLights,
     DiffuserSprays,
 )
-from structiot.meross.features.electricity import Electricity
-from structiot.meross.features.fan import Fans, Filters
+from structiot.meross.features.electricity import (
+    CircuitFactors,
+    Electricity,
+    MeterLimits,
+)
+from structiot.meross.features.energy_count import EnergyCount
+from structiot.meross.features.energy_days import DayConsumption, HourConsumption
+from structiot.meross.features.fan import Fans
 from structiot.meross.features.feature import About, Feature
 from structiot.meross.features.garage import GarageDoors
 from structiot.meross.features.hub import Hub, is_hub
 from structiot.meross.features.light import Lamps
 from structiot.meross.features.room_sensors import PresenceSettings, RoomSensors
-from structiot.meross.features.rules import Rules
 from structiot.meross.features.settings import (
     ChildLock,
     Overheating,
@@ -31,19 +33,12 @@ from structiot.meross.features.settings import (
     StatusLight,
 )
 from structiot.meross.features.shutter import Shutters
-from structiot.meross.features.sound import Sounds
-from structiot.meross.features.spray import Sprays
 from structiot.meross.features.switches import Switches
-from structiot.meross.features.system import (
-    CircuitFactors,
-    Connections,
-    Firmware,
-    Signal,
-)
-from structiot.meross.features.thermostat import Thermostat
-from structiot.meross.features.thermostat_b import ThermostatB
+from structiot.meross.features.system import Connections, Firmware, Signal
+from structiot.meross.features.thermostat import Thermostat, ThermostatB
 from structiot.meross.features.thermostat_c import ThermostatC
 from structiot.meross.features.thermostat_settings import ThermostatSettings
+from structiot.meross.features.timers import Rules
 
 __all__ = ["FEATURES", "features_of"]
 
@@ -60,6 +55,7 @@ FEATURES: Final[tuple[type[Feature], ...]] = (
     DiffuserClimate,
     Sounds,
     Electricity,
+    EnergyCount,
     DayConsumption,
     HourConsumption,
     MeterLimits,
@@ -83,12 +79,19 @@ FEATURES: Final[tuple[type[Feature], ...]] = (
 THERMOSTATS: Final[tuple[type[Feature], ...]] = (ThermostatC, ThermostatB, Thermostat)
 
 
-def features_of(about: About) -> tuple[Feature, ...]:
-    """Make the features of a device, in the order of `FEATURES`."""
+def features_of(about: About, before: Iterable[Feature] = ()) -> tuple[Feature, ...]:
+    """Make the features of a device, in the order of `FEATURES`.
+
+    Args:
+        about: What is known of the device.
+        before: Those that it had. A hub is kept: it remembers what hangs on it, of which
+            one payload tells only a part.
+    """
     made = [feature(about) for feature in FEATURES if _has(about, feature)]
     made += [feature(about) for feature in THERMOSTATS if _has(about, feature)][:1]
     if is_hub(about.system.digest, about.abilities):
-        made.append(Hub(about))
+        known = (one for one in before if isinstance(one, Hub))
+        made.append(next(known, None) or Hub(about))
     return tuple(made)
 
 

@@ -6,26 +6,25 @@ without them answers with an error, or starts anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
-from structiot._kit.json_text import integer_of
-from structiot.meross.features.feature import (
-    About,
-    Feature,
-    Poll,
-    Request,
-    Update,
-    entity_key,
+from structiot.meross.features.channels import ChannelFeature
+from structiot.meross.features.feature import About, Poll, Request
+from structiot.meross.features.fields import Amount, Choice, Field, Pace
+from structiot.meross.features.samples import (
+    DISTANCE,
+    HUMIDITY,
+    LIGHT,
+    PRESENCE,
+    TEMPERATURE,
+    Sample,
+    SampledFeature,
+    samples_of,
 )
-from structiot.meross.features.fields import Adjustable, Choice, Setting, scaled
-from structiot.meross.features.freshness import Freshness, stamp_of
-from structiot.meross.features.table import MAX_CHANNELS
-from structiot.meross.features.table_feature import TableFeature
-from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, object_of
-from structiot.model import BinarySensor, Entity, Sensor, State
+from structiot.meross.wire.envelope import Method
+from structiot.meross.wire.payloads import Item, items_of
 
 __all__ = ["LATEST_X", "PresenceSettings", "RoomSensors"]
 
@@ -34,14 +33,10 @@ _HISTORY_X: Final = "Appliance.Control.Sensor.HistoryX"
 _LATEST: Final = "Appliance.Control.Sensor.Latest"
 _HISTORY: Final = "Appliance.Control.Sensor.History"
 _PRESENCE: Final = "Appliance.Control.Presence.Config"
-
-# More samples than these say nothing new.
-_MOST_SAMPLES: Final = 64
-# 1 is nobody; 2 and 3 are somebody, moving away or hardly moving.
-_PRESENT: Final = {1: False, 2: True, 3: True}
+_MOST_CHANNELS: Final = 16
 
 
-class RoomSensors(Feature):
+class RoomSensors(SampledFeature):
     """`Sensor.LatestX`, `Sensor.Latest` and their histories.
 
     Temperature and humidity exist once they have been told; presence and light from
@@ -53,18 +48,22 @@ class RoomSensors(Feature):
     namespaces: ClassVar[frozenset[str]] = frozenset(
         {LATEST_X, _HISTORY_X, _LATEST, _HISTORY}
     )
+    fields: ClassVar[tuple[Field, ...]] = (
+        PRESENCE,
+        DISTANCE,
+        LIGHT,
+        TEMPERATURE,
+        HUMIDITY,
+    )
+    is_certain = True
+    max_channels = _MOST_CHANNELS
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
         self._senses_presence = _PRESENCE in about.abilities
-        self._freshness = Freshness()
-        found = ("presence", "presence_distance", "light") * self._senses_presence
-        self._found: dict[str, Entity] = {name: _entity(name, 0) for name in found}
-
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """What it senses."""
-        return tuple(self._found.values())
+        if self._senses_presence:
+            for field in (PRESENCE, DISTANCE, LIGHT):
+                self.remember(field.key, field, None)
 
     @property
     def polls(self) -> Sequence[Poll]:
@@ -75,163 +74,68 @@ class RoomSensors(Feature):
         asked: list[Poll] = []
         if LATEST_X in abilities:
             names = ["presence", "light"] if self._senses_presence else ["temp", "humi"]
-            item = {"channel": 0, "data": names}
-            asked.append(Poll(request=_question(LATEST_X, "latest", item)))
+            asked.append(_poll(LATEST_X, "latest", {"channel": 0, "data": names}))
         if _LATEST in abilities:
-            asked.append(Poll(request=_question(_LATEST, "latest", {"channel": 0})))
+            asked.append(_poll(_LATEST, "latest", {"channel": 0}))
         elif _HISTORY in abilities:
-            question = _question(_HISTORY, "history", {"channel": 0})
-            asked.append(Poll(request=question, pace="slow"))
+            asked.append(_poll(_HISTORY, "history", {"channel": 0}, "slow"))
         return asked
 
-    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
-        """Read samples; of each quantity the newest."""
-        key = "latest" if namespace in {LATEST_X, _LATEST} else "history"
-        before = len(self._found)
-        states: dict[str, State | None] = {}
-        for item in items_of(payload, key):
-            channel = channel_of(item)
-            if channel >= MAX_CHANNELS or "subId" in item:
-                continue
-            if namespace in {LATEST_X, _HISTORY_X}:
-                data = object_of(item, "data")
-                samples = {name: items_of(data, name) for name in _READ}
-            else:
-                values = items_of(item, "value")
-                samples = {"temp": values, "humi": values}
-            for name, found in samples.items():
-                self._sample(name, channel, found, at_utc, states)
-        return Update(states=states, entities_changed=len(self._found) != before)
+    def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002
+        """What has the id of a subdevice is told of that."""
+        return "subId" not in item
 
-    def _sample(
-        self,
-        name: str,
-        channel: int,
-        samples: Sequence[Item],
-        at_utc: datetime,
-        states: dict[str, State | None],
-    ) -> None:
-        for item in samples[:_MOST_SAMPLES]:
-            value = item.get("value", item.get(name))
-            if not self._freshness.is_newest(
-                f"{name}_{channel}", stamp_of(item.get("timestamp"), at_utc)
-            ):
-                continue
-            told = {_NAMES[name]: _READ[name](value)}
-            if name == "presence":
-                distance_m = scaled(item.get("distance"), 1000, 0, 100)
-                told["presence_distance"] = distance_m
-            for quantity, state in told.items():
-                key = entity_key(quantity, channel)
-                if state is not None:
-                    self._found.setdefault(key, _entity(quantity, channel))
-                    states[key] = state
+    def samples(self, namespace: str, item: Item) -> Iterable[Sample]:
+        """Give lists by the names of quantities, or of values that have the names."""
+        if namespace in {_LATEST, _HISTORY}:
+            values = items_of(item, "value")
+            item = {"data": {"temp": list(values), "humi": list(values)}}
+        return samples_of(item)
 
 
-def _presence(value: object) -> State | None:
-    number = integer_of(value)
-    return None if number is None else _PRESENT.get(number)
+def _poll(namespace: str, key: str, item: Item, pace: Pace = "live") -> Poll:
+    request = Request(method=Method.GET, namespace=namespace, payload={key: [item]})
+    return Poll(request=request, pace=pace)
 
 
-def _light(value: object) -> State | None:
-    return scaled(value, 1, 0, 200_000)
-
-
-def _temperature(value: object) -> State | None:
-    return scaled(value, 100, -50, 150)
-
-
-def _humidity(value: object) -> State | None:
-    return scaled(value, 10, 0, 100)
-
-
-_READ: Final = {
-    "presence": _presence,
-    "light": _light,
-    "temp": _temperature,
-    "humi": _humidity,
-}
-_NAMES: Final = {
-    "presence": "presence",
-    "light": "light",
-    "temp": "temperature",
-    "humi": "humidity",
-}
-_SENSORS: Final = {
-    "presence_distance": ("Distance", "distance", "m", 2),
-    "light": ("Light", "illuminance", "lx", 0),
-    "temperature": ("Temperature", "temperature", "°C", 1),
-    "humidity": ("Humidity", "humidity", "%", 1),
-}
-
-
-def _entity(quantity: str, channel: int) -> Entity:
-    key = entity_key(quantity, channel)
-    suffix = f" {channel}" if channel else ""
-    if quantity == "presence":
-        return BinarySensor(key=key, name=f"Presence{suffix}", device_class="occupancy")
-    name, device_class, unit, decimals = _SENSORS[quantity]
-    return Sensor(
-        key=key,
-        name=f"{name}{suffix}",
-        device_class=device_class,
-        unit=unit,
-        state_class="measurement",
-        decimals=decimals,
-    )
-
-
-def _question(namespace: str, key: str, item: Item) -> Request:
-    return Request(method=Method.GET, namespace=namespace, payload={key: [item]})
+_WORK_MODE: Final = Choice(
+    "presence_work_mode",
+    ("mode", "workMode"),
+    name="Work mode",
+    category="config",
+    options={number: f"mode_{number}" for number in range(4)},
+    is_optional=True,
+    is_enabled=False,
+)
 
 
 def _setting(
-    key: str, name: str, path: tuple[str, ...], most: float, unit: str | None = None
-) -> Adjustable:
-    scale = 1000 if unit == "m" else 1
-    return Adjustable(
-        key=f"presence_{key}",
-        path=path,
-        name=name,
-        category="config",
-        scale=scale,
-        lowest=0,
-        highest=most,
-        minimum=0,
-        maximum=most,
-        step=0.1 if unit == "m" else 1,
-        unit=unit,
-        is_optional=True,
-        ends=("", ""),
-    )
+    key: str, path: tuple[str, str], name: str, most: float, unit: str | None = None
+) -> Amount:
+    return Amount(key, path, name=name, maximum=most, unit=unit, is_optional=True)
 
 
-class PresenceSettings(TableFeature):
+_RANGE: Final = replace(
+    _setting("presence_range", ("distance", "value"), "Range", 20, "m"),
+    scale=1000,
+    step=0.1,
+)
+
+
+class PresenceSettings(ChannelFeature):
     """`Presence.Config`: how a presence sensor looks; what its modes are is unknown."""
 
     name = "presence_settings"
     abilities: ClassVar[tuple[str, ...]] = (_PRESENCE,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({_PRESENCE})
-
-    def __init__(self, about: About) -> None:
-        work_mode = Choice(
-            key="presence_work_mode",
-            path=("mode", "workMode"),
-            name="Work mode",
-            category="config",
-            options={number: f"mode_{number}" for number in range(4)},
-            is_optional=True,
-            is_enabled=False,
-        )
-        thresholds = tuple(
-            _setting(f"threshold_{n}", f"Threshold {n}", ("mthx", f"mth{n}"), 10_000)
-            for n in (1, 2, 3)
-        )
-        fields = (
-            work_mode,
-            _setting("timeout", "Nobody after", ("noBodyTime", "time"), 3600, "s"),
-            _setting("range", "Range", ("distance", "value"), 20, "m"),
-            _setting("sensitivity", "Sensitivity", ("sensitivity", "level"), 10),
-            *thresholds,
-        )
-        super().__init__(about, [Setting(namespace=_PRESENCE, fields=fields)])
+    fields: ClassVar[tuple[Field, ...]] = (
+        _WORK_MODE,
+        _setting("presence_timeout", ("noBodyTime", "time"), "Nobody after", 3600, "s"),
+        _RANGE,
+        _setting("presence_sensitivity", ("sensitivity", "level"), "Sensitivity", 10),
+        _setting("presence_threshold_1", ("mthx", "mth1"), "Threshold 1", 10_000),
+        _setting("presence_threshold_2", ("mthx", "mth2"), "Threshold 2", 10_000),
+        _setting("presence_threshold_3", ("mthx", "mth3"), "Threshold 3", 10_000),
+    )
+    is_certain = True
+    asks_by_channel = True
+    max_channels = _MOST_CHANNELS

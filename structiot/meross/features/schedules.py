@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from structiot._kit.json_text import integer_of, text_of
+from structiot._kit.json_text import text_of
 from structiot.errors import UsageError
 from structiot.meross.features.feature import Request
 from structiot.meross.features.fields import celsius
-from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.features.figures import whole_of
+from structiot.meross.features.requests import order, question
+from structiot.meross.wire.envelope import Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
 
 __all__ = [
@@ -83,10 +85,7 @@ def ask_schedule(
     namespace: str, *, channel: int = 0, subdevice: str | None = None
 ) -> Request:
     """Give the question for a schedule, of a thermostat's channel or of a valve."""
-    item = _whose(channel, subdevice)
-    return Request(
-        method=Method.GET, namespace=namespace, payload={key_of(namespace): [item]}
-    )
+    return question(namespace, [_whose(channel, subdevice)])
 
 
 def read_schedules(namespace: str, payload: Payload) -> tuple[Schedule, ...]:
@@ -112,9 +111,7 @@ def write_schedule(namespace: str, schedule: Schedule) -> Request:
     item: dict[str, object] = {**_whose(schedule.channel, schedule.subdevice), **days}
     if schedule.section is not None:
         item["section"] = schedule.section
-    return Request(
-        method=Method.SET, namespace=namespace, payload={key_of(namespace): [item]}
-    )
+    return order(namespace, [item])
 
 
 def _whose(channel: int, subdevice: str | None) -> dict[str, object]:
@@ -123,32 +120,29 @@ def _whose(channel: int, subdevice: str | None) -> dict[str, object]:
 
 def _read(item: Item, scale: int) -> Schedule:
     days = {day: _slots(item.get(day), scale) for day in WEEKDAYS}
-    section = integer_of(item.get("section"))
-    known = section is not None and 0 < section <= _MOST_SLOTS
     sub_id = text_of(item.get("id"))
     return Schedule(
         days={day: slots for day, slots in days.items() if slots},
         channel=channel_of(item),
         subdevice=sub_id[:32] if sub_id else None,
-        section=section if known else None,
+        section=whole_of(item.get("section"), 1, _MOST_SLOTS),
     )
 
 
 def _slots(value: object, scale: int) -> tuple[Slot, ...]:
     if not isinstance(value, list) or len(value) > _MOST_SLOTS:
         return ()
-    slots = [_slot(entry, scale) for entry in value]
-    good = tuple(slot for slot in slots if slot is not None)
-    is_whole = len(good) == len(slots) and _sums_up(good)
-    return good if is_whole else ()
+    slots = tuple(slot for entry in value if (slot := _slot(entry, scale)) is not None)
+    return slots if len(slots) == len(value) and _sums_up(slots) else ()
 
 
 def _slot(entry: object, scale: int) -> Slot | None:
     if not isinstance(entry, list) or not 2 <= len(entry) <= 3:
         return None
-    minutes, target_c = integer_of(entry[0]), celsius(entry[1], scale)
+    minutes = whole_of(entry[0], 0, _MINUTES_OF_A_DAY)
+    target_c = celsius(entry[1], scale)
     cool_c = celsius(entry[2], scale) if len(entry) == 3 else None
-    if minutes is None or not 0 <= minutes <= _MINUTES_OF_A_DAY or target_c is None:
+    if minutes is None or target_c is None:
         return None
     return Slot(minutes=minutes, target_c=target_c, cool_target_c=cool_c)
 

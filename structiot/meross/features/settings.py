@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from structiot.meross.features.channels import ChannelFeature
-from structiot.meross.features.feature import About, Request, entity_key
-from structiot.meross.features.fields import Adjustable, Field, Measured, Pace, Switched
-from structiot.meross.features.figures import whole_of
-from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.features.fields import (
+    Adjustable,
+    Field,
+    Hidden,
+    Measured,
+    Pace,
+    Switched,
+)
+from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.payloads import Item
-from structiot.model import Entity, State
 
 __all__ = ["ChildLock", "Overheating", "PowerRetention", "Standby", "StatusLight"]
-
-CHILD_LOCK: Final = "Appliance.Control.PhysicalLock"
-DND_MODE: Final = "Appliance.System.DNDMode"
-OVER_TEMP: Final = "Appliance.Config.OverTemp"
-POWER_RETENTION: Final = "Appliance.Control.PowerRetention"
-STANDBY_KILLER: Final = "Appliance.Config.StandbyKiller"
 
 
 class StatusLight(ChannelFeature):
     """The light on the device; Meross calls it off "do not disturb"."""
 
     name = "status_light"
-    abilities: ClassVar[tuple[str, ...]] = (DND_MODE,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({DND_MODE})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.System.DNDMode",)
     fields: ClassVar[tuple[Field, ...]] = (
         Switched(
-            key="status_light",
-            path=("mode",),
-            name="Status light",
+            "status_light",
+            ("mode",),
             category="config",
             icon="mdi:led-on",
             on=(0,),
@@ -49,67 +43,30 @@ class ChildLock(ChannelFeature):
     """The buttons on the device, and whether they work."""
 
     name = "child_lock"
-    abilities: ClassVar[tuple[str, ...]] = (CHILD_LOCK,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({CHILD_LOCK})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.PhysicalLock",)
     fields: ClassVar[tuple[Field, ...]] = (
-        Switched(
-            key="child_lock",
-            path=("onoff",),
-            name="Child lock",
-            category="config",
-            icon="mdi:lock",
-        ),
+        Switched("child_lock", ("onoff",), category="config", icon="mdi:lock"),
     )
     asks: ClassVar[Method | None] = Method.PUSH
     is_certain = True
 
 
-class _WholeFeature(ChannelFeature):
-    """A feature whose orders repeat all that is known of a channel.
-
-    Attributes:
-        members: What is repeated, if it was told.
-    """
-
-    members: ClassVar[tuple[str, ...]]
-
-    def __init__(self, about: About) -> None:
-        super().__init__(about)
-        self._known: dict[int, dict[str, int]] = {}
-
-    def read(
-        self, namespace: str, item: Item, channel: int, at_utc: datetime
-    ) -> Mapping[str, State | None]:
-        """Read an item, and remember it."""
-        known = self._known.setdefault(channel, {})
-        for name in self.members:
-            value = whole_of(item.get(name), -1, 10_000_000)
-            if value is not None:
-                known[name] = value
-        return super().read(namespace, item, channel, at_utc)
-
-    def order(self, channel: int, members: Item) -> Request:
-        """Give the order with what else is known."""
-        return super().order(channel, {**self._known.get(channel, {}), **members})
-
-
-class Overheating(_WholeFeature):
+class Overheating(ChannelFeature):
     """Whether it switches off when it gets too hot; -1 where it cannot."""
 
     name = "overheating_protection"
-    abilities: ClassVar[tuple[str, ...]] = (OVER_TEMP,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({OVER_TEMP})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Config.OverTemp",)
     fields: ClassVar[tuple[Field, ...]] = (
         Switched(
-            key="overheating_protection",
-            path=("enable",),
-            name="Overheating protection",
+            "overheating_protection",
+            ("enable",),
             category="config",
             icon="mdi:thermometer-alert",
             off=2,
         ),
+        Hidden("overheating_type", ("type",)),
     )
-    members: ClassVar[tuple[str, ...]] = ("enable", "type")
+    is_whole = True
     is_list = False
     has_channel = False
 
@@ -118,27 +75,29 @@ class Overheating(_WholeFeature):
         return channel == 0 and super().accepts(item, channel)
 
 
-class Standby(_WholeFeature):
+class Standby(ChannelFeature):
     """Whether it switches off what takes little for long, and what that is."""
 
     name = "standby_killer"
-    abilities: ClassVar[tuple[str, ...]] = (STANDBY_KILLER,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({STANDBY_KILLER})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Config.StandbyKiller",)
+    # There are none with more channels.
+    asked: ClassVar[object] = [{"channel": 0}]
     fields: ClassVar[tuple[Field, ...]] = (
         Switched(
-            key="standby_killer",
-            path=("enable",),
+            "standby_killer",
+            ("enable",),
             name="Switch off standby",
             category="config",
             icon="mdi:power-sleep",
             off=2,
         ),
         Adjustable(
-            key="standby_power_w",
-            path=("power",),
+            "standby_power_w",
+            ("power",),
             name="Standby power",
             category="config",
             device_class="power",
+            is_optional=True,
             unit="W",
             scale=1000,
             lowest=0,
@@ -148,11 +107,12 @@ class Standby(_WholeFeature):
             step=0.1,
         ),
         Adjustable(
-            key="standby_time_s",
-            path=("time",),
+            "standby_time_s",
+            ("time",),
             name="Standby time",
             category="config",
             device_class="duration",
+            is_optional=True,
             unit="s",
             lowest=0,
             highest=10_000_000,
@@ -160,35 +120,20 @@ class Standby(_WholeFeature):
             maximum=86_400,
             step=1,
         ),
+        Hidden("standby_alert", ("alert",)),
     )
-    members: ClassVar[tuple[str, ...]] = ("power", "time", "enable", "alert")
-
-    def question(self) -> Payload:
-        """Ask for channel 0: there are none with more."""
-        return {"config": [{"channel": 0}]}
-
-    def entities_of(self, channel: int) -> Iterable[Entity]:
-        """Describe the switch, and the limits that were told."""
-        known = self._known.get(channel, {})
-        missing = {
-            entity_key(field.key, channel)
-            for field in self.fields[1:]
-            if field.path[0] not in known
-        }
-        entities = super().entities_of(channel)
-        return [entity for entity in entities if entity.key not in missing]
+    is_whole = True
 
 
 class PowerRetention(ChannelFeature):
     """What it does after a power cut, by the device's number: nobody knows their names."""
 
     name = "power_retention"
-    abilities: ClassVar[tuple[str, ...]] = (POWER_RETENTION,)
-    namespaces: ClassVar[frozenset[str]] = frozenset({POWER_RETENTION})
+    abilities: ClassVar[tuple[str, ...]] = ("Appliance.Control.PowerRetention",)
     fields: ClassVar[tuple[Field, ...]] = (
         Measured(
-            key="power_retention",
-            path=("state",),
+            "power_retention",
+            ("state",),
             name="After a power cut",
             category="diagnostic",
             is_enabled=False,
@@ -199,8 +144,5 @@ class PowerRetention(ChannelFeature):
             state_class=None,
         ),
     )
+    asked: ClassVar[object] = [{"channel": 0}]
     pace: ClassVar[Pace] = "once"
-
-    def question(self) -> Payload:
-        """Ask for channel 0."""
-        return {"powerRetention": [{"channel": 0}]}

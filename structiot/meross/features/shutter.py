@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot.meross.features.channels import (
-    ChannelFeature,
-    channel_of_key,
-    title,
-)
+from structiot.meross.features.channels import title
+from structiot.meross.features.composed import ComposedFeature
 from structiot.meross.features.feature import (
     About,
     Poll,
@@ -20,20 +16,12 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
+from structiot.meross.features.fields import Adjustable, Field, Flag, Setting
 from structiot.meross.features.figures import whole_of
+from structiot.meross.features.requests import polled
 from structiot.meross.wire.envelope import Method, Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of
-from structiot.model import (
-    BinarySensor,
-    Command,
-    Cover,
-    CoverAction,
-    CoverMotion,
-    CoverState,
-    Entity,
-    Number,
-    State,
-)
+from structiot.meross.wire.payloads import channel_of, items_of, key_of
+from structiot.model import Command, Cover, CoverAction, CoverMotion, CoverState
 
 __all__ = ["Shutters"]
 
@@ -43,124 +31,112 @@ POSITION: Final = "Appliance.RollerShutter.Position"
 STATE: Final = "Appliance.RollerShutter.State"
 # From here on it goes to any position; before, only to the ends.
 _HAS_POSITION: Final = (6, 6, 6)
-_SHORTEST_S: Final = 10.0
-_LONGEST_S: Final = 120.0
 _DEFAULT_MS: Final = 30_000
 _MARGIN_S: Final = 1.0
 _STOP: Final = -1
-_WAY: Final = {1: CoverMotion.OPENING, 2: CoverMotion.CLOSING}
-_SIGNALS: Final = {"open_time_s": "signalOpen", "close_time_s": "signalClose"}
-_NAMES: Final = {"open_time_s": "Time to open", "close_time_s": "Time to close"}
+_STOPPED, _OPENING, _CLOSING = 0, 1, 2
+_WAYS: Final = {_OPENING: CoverMotion.OPENING, _CLOSING: CoverMotion.CLOSING}
+_ENDS: Final = {0: CoverMotion.CLOSED, 100: CoverMotion.OPEN}
+_TARGETS: Final = {
+    CoverAction.OPEN: 100,
+    CoverAction.CLOSE: 0,
+    CoverAction.STOP: _STOP,
+}
+_TIMES: Final = {_OPENING: "open_time_s", _CLOSING: "close_time_s"}
 
 
-@dataclass(slots=True)
-class _Shutter:
-    """What is known of one shutter."""
+def _duration(key: str, member: str, name: str) -> Adjustable:
+    return Adjustable(
+        key,
+        (member,),
+        name=name,
+        category="config",
+        device_class="duration",
+        is_optional=True,
+        scale=1000,
+        lowest=0.001,
+        highest=600,
+        unit="s",
+        minimum=10.0,
+        maximum=120.0,
+        step=1.0,
+    )
 
-    position: int | None = None
-    way: CoverMotion | None = None
-    signals_ms: dict[str, int] | None = None
-    is_adjusting: bool | None = None
 
-    @property
-    def motion(self) -> CoverMotion | None:
-        if self.way is not None or self.position is None:
-            return self.way
-        ends = {0: CoverMotion.CLOSED, 100: CoverMotion.OPEN}
-        return ends.get(self.position, CoverMotion.STOPPED)
-
-
-class Shutters(ChannelFeature):
+class Shutters(ComposedFeature):
     """A cover a channel, with the times that it runs for."""
 
     name = "shutter"
     abilities: ClassVar[tuple[str, ...]] = (POSITION, STATE)
     namespaces: ClassVar[frozenset[str]] = frozenset({POSITION, STATE, CONFIG, ADJUST})
+    members: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "position": (0, 100),
+        "state": (_STOPPED, _CLOSING),
+    }
+    settings: Sequence[Setting] = (
+        Setting(POSITION),
+        Setting(
+            CONFIG,
+            (
+                _duration("open_time_s", "signalOpen", "Time to open"),
+                _duration("close_time_s", "signalClose", "Time to close"),
+            ),
+            is_whole=True,
+        ),
+        Setting(
+            ADJUST,
+            (
+                Flag(
+                    "adjusting",
+                    ("status",),
+                    category="diagnostic",
+                    device_class="running",
+                    is_enabled=False,
+                    is_optional=True,
+                    on=tuple(range(1, 256)),
+                ),
+            ),
+        ),
+    )
+    is_list = False
     is_certain = True
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
-        self._shutters: dict[int, _Shutter] = {}
-        self._has_position = version_of(about.system.firmware) >= _HAS_POSITION
+        self._has_position = _version_of(about.system.firmware) >= _HAS_POSITION
 
     @property
     def polls(self) -> Sequence[Poll]:
         """Where it is and what it does; the digest does not tell."""
-        questions = {
-            POSITION: Poll(request=_request(Method.GET, POSITION, {"position": []})),
-            STATE: Poll(request=_request(Method.GET, STATE, {"state": []})),
-            CONFIG: Poll(
-                request=_request(Method.GET, CONFIG, {"config": []}), pace="slow"
-            ),
-            ADJUST: Poll(request=_request(Method.PUSH, ADJUST, {}), pace="once"),
-        }
-        return [q for name, q in questions.items() if name in self.about.abilities]
-
-    def entities_of(self, channel: int) -> Sequence[Entity]:
-        """Describe the cover and its settings."""
-        shutter = self._shutters.get(channel, _Shutter())
-        entities: list[Entity] = [
-            Cover(
-                key=entity_key(self.name, channel),
-                name=title(self.about, channel, "Shutter") if channel else None,
-                device_class="shutter",
-                has_position=self._has_position,
-                has_stop=True,
-            )
+        polls = [
+            polled(POSITION, []),
+            polled(STATE, []),
+            polled(CONFIG, [], pace="slow"),
+            polled(ADJUST, pace="once", method=Method.PUSH),
         ]
-        if shutter.signals_ms:
-            entities += [
-                Number(
-                    key=entity_key(key, channel),
-                    name=title(self.about, channel, _NAMES[key]),
-                    device_class="duration",
-                    category="config",
-                    minimum=_SHORTEST_S,
-                    maximum=_LONGEST_S,
-                    unit="s",
-                )
-                for key in _SIGNALS
-            ]
-        if shutter.is_adjusting is not None:
-            entities.append(
-                BinarySensor(
-                    key=entity_key("adjusting", channel),
-                    name=title(self.about, channel, "Adjusting"),
-                    device_class="running",
-                    category="diagnostic",
-                    is_enabled=False,
-                )
-            )
-        return entities
+        has = self.about.abilities
+        return [poll for poll in polls if poll.request.namespace in has]
 
-    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:  # noqa: ARG002
-        """There is nothing of it in the digest."""
-        return Update()
+    def entity_of(self, channel: int) -> Cover:
+        """Describe the cover."""
+        return Cover(
+            key=entity_key(self.name, channel),
+            name=title(self.about, channel, "Shutter") if channel else None,
+            device_class="shutter",
+            has_position=self._has_position,
+            has_stop=True,
+        )
 
-    def read(
-        self,
-        namespace: str,
-        item: Item,
-        channel: int,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Mapping[str, State | None]:
-        """Read one item of any of the namespaces."""
-        shutter = self._shutters.setdefault(channel, _Shutter())
-        if namespace == CONFIG:
-            return _read_signals(shutter, item, channel)
-        if namespace == ADJUST:
-            status = whole_of(item.get("status"), 0, 255)
-            if status is None:
-                return {}
-            shutter.is_adjusting = status != 0
-            return {entity_key("adjusting", channel): shutter.is_adjusting}
-        if namespace == POSITION:
-            position = whole_of(item.get("position"), 0, 100)
-            shutter.position = shutter.position if position is None else position
-        else:
-            state = whole_of(item.get("state"), 0, 2)
-            shutter.way = shutter.way if state is None else _WAY.get(state)
-        return self._state(channel)
+    def state_of(self, channel: int) -> CoverState | None:
+        """Give where it is, unless it is on its way; None if neither is known."""
+        known = self.kept(channel)
+        position, motion = known.get("position"), _WAYS.get(known.get("state", -1))
+        if motion is None and position is None:
+            return None
+        if motion is None and position is not None:
+            motion = _ENDS.get(position, CoverMotion.STOPPED)
+        shown = position if self._has_position else None
+        return CoverState(motion=motion, position_percent=shown)
 
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
@@ -168,79 +144,43 @@ class Shutters(ChannelFeature):
         """Let it move: what was asked for is where it goes, not where it is."""
         if request.namespace != POSITION:
             return super().acknowledged(request, payload, at_utc)
-        states: dict[str, State | None] = {}
-        ways_s = [0.0]
-        for item in items_of(request.payload, key_of(POSITION)):
-            channel = channel_of(item)
-            target = whole_of(item.get("position"), _STOP, 100)
-            if channel in self._channels and target is not None:
-                ways_s.append(self._go(channel, target))
-                states.update(self._state(channel))
-        return Update(states=states, look_again_s=max(ways_s) + _MARGIN_S)
+        ways_s = {
+            channel_of(item): self._go(channel_of(item), target)
+            for item in items_of(request.payload, key_of(POSITION))
+            if (target := whole_of(item.get("position"), _STOP, 100)) is not None
+        }
+        return Update(
+            states=self.states_of(ways_s),
+            look_again_s=max([0.0, *ways_s.values()]) + _MARGIN_S,
+        )
 
-    def command(
-        self,
-        key: str,
-        command: Command,
-        at_utc: datetime,  # noqa: ARG002
-    ) -> Sequence[Request]:
-        """Move, stop, or set for how long it runs."""
-        for setting, name in _SIGNALS.items():
-            if key.startswith(setting) and isinstance(command, int | float):
-                return self._set_signal(channel_of_key(key, setting), name, command)
-        channel = channel_of_key(key, self.name)
-        ends = {CoverAction.OPEN: 100, CoverAction.CLOSE: 0, CoverAction.STOP: _STOP}
+    def orders(self, channel: int, command: Command) -> Sequence[Request]:
+        """Move, or stop."""
+        position = _STOP
         if isinstance(command, CoverAction):
-            position = ends[command]
-        else:
-            position = round(command) if isinstance(command, int | float) else _STOP
-        item = {"channel": channel, "position": position}
-        return [_request(Method.SET, POSITION, {"position": item})]
+            position = _TARGETS[command]
+        elif isinstance(command, int | float):
+            position = round(command)
+        return [self.order(channel, {"position": position})]
 
-    def _set_signal(self, channel: int, name: str, seconds: float) -> Sequence[Request]:
-        known = self._shutters.get(channel, _Shutter()).signals_ms or {}
-        both = dict.fromkeys(_SIGNALS.values(), _DEFAULT_MS)
-        item = {"channel": channel, **both, **known, name: round(seconds * 1000)}
-        return [_request(Method.SET, CONFIG, {"config": item})]
+    def changes(
+        self, setting: Setting, field: Field, channel: int, command: Command
+    ) -> dict[str, object]:
+        """Give the members that set how long it runs; they are always of both ways."""
+        known = super().changes(setting, field, channel, command)
+        return {"signalOpen": _DEFAULT_MS, "signalClose": _DEFAULT_MS, **known}
 
     def _go(self, channel: int, target: int) -> float:
         """Let a shutter move; give how long that takes at most, in seconds."""
-        shutter = self._shutters.setdefault(channel, _Shutter())
-        if target in {_STOP, shutter.position}:
-            shutter.way = None
+        known = self.kept(channel)
+        if target in {_STOP, known.get("position")}:
+            known["state"] = _STOPPED
             return 0.0
-        is_opening = target == 100 or target > (shutter.position or 0)
-        shutter.way = CoverMotion.OPENING if is_opening else CoverMotion.CLOSING
-        name = "signalOpen" if is_opening else "signalClose"
-        return (shutter.signals_ms or {}).get(name, _DEFAULT_MS) / 1000
-
-    def _state(self, channel: int) -> dict[str, State | None]:
-        shutter = self._shutters[channel]
-        position = shutter.position if self._has_position else None
-        state = CoverState(motion=shutter.motion, position_percent=position)
-        return {entity_key(self.name, channel): state}
+        is_opening = target == 100 or target > known.get("position", 0)
+        known["state"] = way = _OPENING if is_opening else _CLOSING
+        return (self.known(entity_key(_TIMES[way], channel)) or _DEFAULT_MS) / 1000
 
 
-def version_of(text: str | None) -> tuple[int, ...]:
+def _version_of(text: str | None) -> tuple[int, ...]:
     """Read a version, such as `6.6.6`; nothing for none."""
     return tuple(int(part) for part in re.findall(r"[0-9]{1,6}", text or "")[:4])
-
-
-def _read_signals(
-    shutter: _Shutter, item: Item, channel: int
-) -> Mapping[str, State | None]:
-    known = shutter.signals_ms or {}
-    for name in _SIGNALS.values():
-        signal_ms = whole_of(item.get(name), 1, 600_000)
-        if signal_ms is not None:
-            known[name] = signal_ms
-    shutter.signals_ms = known
-    return {
-        entity_key(key, channel): known[name] / 1000
-        for key, name in _SIGNALS.items()
-        if name in known
-    }
-
-
-def _request(method: Method, namespace: str, payload: Payload) -> Request:
-    return Request(method=method, namespace=namespace, payload=payload)

@@ -1,40 +1,45 @@
-"""Which subfeatures a subdevice has, by its kind, and which kind it is."""
+"""Which features a subdevice has, by its kind, and which kind it is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from structiot._kit.json_text import text_of
-from structiot.meross.features.battery import Battery
 from structiot.meross.features.climate_sensor import (
-    CLIMATE_SENSORS,
     ClimateSensor,
     SensorAdjustment,
+    SensorAlert,
 )
-from structiot.meross.features.door_sensor import DOOR_SENSORS, DoorSensor
-from structiot.meross.features.leak import LEAK_SENSORS, LeakSensor
-from structiot.meross.features.sensor_alert import SensorAlert
-from structiot.meross.features.smoke import SMOKE_ALARMS, SmokeAlarm
-from structiot.meross.features.sprinkler import SPRINKLERS, Sprinkler
-from structiot.meross.features.subdevice import SubAbout, SubFeature
-from structiot.meross.features.valve import VALVES, Valve
+from structiot.meross.features.feature import Feature
+from structiot.meross.features.hub_sensors import (
+    Battery,
+    DoorSensor,
+    LeakSensor,
+    SmokeAlarm,
+)
+from structiot.meross.features.subdevice import SubAbout
+from structiot.meross.features.valve import Sprinkler, Valve, ValveSettings
 from structiot.meross.wire.payloads import Item
 
-__all__ = ["UNKNOWN", "kind_of", "kind_of_item", "subfeatures_of"]
+__all__ = ["SUB_NAMESPACES", "UNKNOWN", "kind_of", "kind_of_item", "subfeatures_of"]
 
 UNKNOWN: Final = "unknown"
 
-_Maker = Callable[[SubAbout], SubFeature]
-_MAKERS: Final[Mapping[str, tuple[_Maker, ...]]] = {
-    **dict.fromkeys(VALVES, (Valve,)),
-    **dict.fromkeys(CLIMATE_SENSORS, (ClimateSensor, SensorAdjustment, SensorAlert)),
-    **dict.fromkeys(DOOR_SENSORS, (DoorSensor,)),
-    **dict.fromkeys(LEAK_SENSORS, (LeakSensor,)),
-    **dict.fromkeys(SMOKE_ALARMS, (SmokeAlarm,)),
-    **dict.fromkeys(SPRINKLERS, (Sprinkler,)),
+_VALVE: Final = (Valve, ValveSettings)
+_CLIMATE: Final = (ClimateSensor, SensorAdjustment, SensorAlert)
+_FEATURES: Final[Mapping[str, tuple[type[Feature], ...]]] = {
+    **dict.fromkeys(("mts100", "mts100v3", "mts150", "mts150p"), _VALVE),
+    **dict.fromkeys(("ms100", "ms100f", "ms120", "ms130"), _CLIMATE),
+    **dict.fromkeys(("ms400", "ms405"), (LeakSensor,)),
+    **dict.fromkeys(("gs559", "gs559a"), (SmokeAlarm,)),
+    **dict.fromkeys(("mst100", "mst200"), (Sprinkler,)),
+    "ms200": (DoorSensor,),
 }
+SUB_NAMESPACES: Final[frozenset[str]] = Battery.namespaces.union(
+    *(kind.namespaces for kinds in _FEATURES.values() for kind in kinds)
+)
 # Objects that are called by what they hold, and the kind that has them.
 _NAMED: Final = {
     "tempHumi": "ms130",
@@ -47,10 +52,10 @@ _NAMED: Final = {
 _KIND: Final = re.compile(r"[a-z]{2,6}\d{2,4}[a-z0-9]{0,6}", re.ASCII)
 
 
-def subfeatures_of(about: SubAbout) -> tuple[SubFeature, ...]:
-    """Make the subfeatures of a subdevice; of an unknown kind, its battery."""
-    makers = _MAKERS.get(about.kind, ())
-    return tuple(make(about) for make in (*makers, Battery))
+def subfeatures_of(about: SubAbout) -> tuple[Feature, ...]:
+    """Make the features of a subdevice; of an unknown kind, its battery."""
+    device = about.as_device
+    return tuple(f(device) for f in (*_FEATURES.get(about.kind, ()), Battery))
 
 
 def kind_of(value: object) -> str | None:

@@ -14,10 +14,10 @@ from structiot.meross.features.feature import (
     Update,
     entity_key,
 )
-from structiot.meross.features.toggles import TOGGLE, TOGGLE_X, TOGGLES, Toggles
+from structiot.meross.features.toggles import TOGGLE, TOGGLE_X, Toggles
 from structiot.meross.wire.envelope import Payload
 from structiot.meross.wire.payloads import channel_of, items_of
-from structiot.model import Command, Entity, State, Switch
+from structiot.model import Command, Entity, Switch
 
 __all__ = ["Switches"]
 
@@ -35,15 +35,7 @@ _OWNERS: Final = {
     "Appliance.Control.Fan": "fan",
 }
 _OUTLETS: Final = ("mss", "msp", "mop")
-_WALL_SWITCHES: Final = (
-    "mss51",
-    "mss53",
-    "mss55",
-    "mss56",
-    "mss57",
-    "mss71",
-    "mss81",
-)
+_WALL_SWITCHES: Final = tuple(f"mss{n}" for n in (51, 53, 55, 56, 57, 71, 81))
 
 
 class Switches(Feature):
@@ -51,7 +43,6 @@ class Switches(Feature):
 
     name = "switch"
     abilities: ClassVar[tuple[str, ...]] = (TOGGLE_X, TOGGLE)
-    namespaces = TOGGLES
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -80,9 +71,7 @@ class Switches(Feature):
             for channel in self.channels
         )
 
-    def take_digest(
-        self, digest: Mapping[str, object], at_utc: datetime
-    ) -> Update:  # one namespace, of the two
+    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
         """Read what is on."""
         return self.take(self._toggles.namespace or TOGGLE_X, digest, at_utc)
 
@@ -90,13 +79,20 @@ class Switches(Feature):
         """Read what is on."""
         before = self.channels
         told = self._toggles.take(namespace, payload)
-        return self._update(told, before)
+        return Update(
+            states={
+                entity_key(self.name, channel): self._toggles.is_on[channel]
+                for channel in self.channels
+                if channel in told
+            },
+            entities_changed=self.channels != before,
+        )
 
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
     ) -> Update:
         """Take over what was asked; with channel 0 of a strip all have changed."""
-        update = self.take(request.namespace, payload or request.payload, at_utc)
+        update = super().acknowledged(request, payload, at_utc)
         items = items_of(request.payload, "togglex")
         master = next((item for item in items if channel_of(item) == 0), None)
         if master is None or len(self.channels) < 2:
@@ -112,7 +108,7 @@ class Switches(Feature):
     ) -> Sequence[Request]:
         """Switch a channel."""
         channel = channel_of_key(key, self.name)
-        return [self._toggles.request(channel, is_on=command is True)]
+        return [self._toggles.order(channel, is_on=command is True)]
 
     def _name(self, channel: int, *, is_outlet: bool) -> str:
         if channel == 0:
@@ -120,22 +116,12 @@ class Switches(Feature):
         what = "Outlet" if is_outlet else "Switch"
         return channel_name(self.about, channel) or f"{what} {channel}"
 
-    def _update(self, told: frozenset[int], before: tuple[int, ...]) -> Update:
-        states: dict[str, State | None] = {
-            entity_key(self.name, channel): self._toggles.is_on[channel]
-            for channel in self.channels
-            if channel in told
-        }
-        return Update(states=states, entities_changed=self.channels != before)
-
 
 def _owned_channels(about: About) -> frozenset[int]:
     """Give the channels that lamps and fans are switched by."""
     return frozenset(
-        channel
+        channel_of(item)
         for ability, key in _OWNERS.items()
         if ability in about.abilities
-        for channel in (
-            [channel_of(item) for item in items_of(about.system.digest, key)] or [0]
-        )
+        for item in items_of(about.system.digest, key) or ({},)
     )

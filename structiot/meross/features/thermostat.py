@@ -1,52 +1,62 @@
-"""Thermostats of the first generation (mts200, mts205b, mts215): `Thermostat.Mode`.
+"""Thermostats of the first two generations: `Thermostat.Mode` and `Thermostat.ModeB`.
 
-Facts: reference 4.10. Temperatures are ten times as large on the wire. Each mode but the
-schedule has a set point of its own, and the target is that of the mode it is in.
+Facts: reference 4.10. Temperatures are ten times as large on the wire with the first
+(mts200, mts205b, mts215), a hundred times with the second (mts960). Of the first, each
+preset but the schedule has a set point of its own, and the target is that of the preset
+it is in. The second heats or cools by what hangs on it, and 2 is off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Container, Mapping, Sequence
 from typing import ClassVar, Final
 
-from structiot._kit.json_text import integer_of
-from structiot.meross.features.climate import ClimateFeature, Zone
-from structiot.meross.features.feature import Poll, Request, Update, entity_key
-from structiot.meross.features.fields import celsius
-from structiot.meross.wire.envelope import Method
-from structiot.meross.wire.payloads import Item, object_of
-from structiot.model import (
-    BinarySensor,
-    ClimateState,
-    Command,
-    Entity,
-    Number,
-    Select,
-    State,
-)
+from structiot.meross.features.climate import CTL_RANGE, ClimateFeature, SetPoint
+from structiot.meross.features.feature import About, Request, entity_key
+from structiot.meross.features.fields import Choice, Flag, Setting
+from structiot.model import ClimateState
 
-__all__ = ["MODE", "SUMMER_MODE", "Thermostat"]
+__all__ = ["MODE", "MODE_B", "SUMMER_MODE", "Thermostat", "ThermostatB"]
 
 MODE: Final = "Appliance.Control.Thermostat.Mode"
+MODE_B: Final = "Appliance.Control.Thermostat.ModeB"
 SUMMER_MODE: Final = "Appliance.Control.Thermostat.SummerMode"
 
-_PRESETS: Final = {
-    0: "comfort",
-    1: "sleep",
-    2: "economy",
-    3: "schedule",
-    4: "manual",
-}
-_NUMBERS: Final = {name: number for number, name in _PRESETS.items()}
-_SCHEDULE: Final = 3
-_MANUAL: Final = 4
-# Which set point holds in which mode.
-_SET_POINTS: Final = {0: "heatTemp", 1: "coolTemp", 2: "ecoTemp", 4: "manualTemp"}
-_SEASONS: Final = {1: "heating", 2: "cooling"}
-_TEMPERATURES: Final = (*_SET_POINTS.values(), "currentTemp", "targetTemp")
 # Heats whatever it says of a season.
 _ONLY_HEATING: Final = ("mts205b",)
+_SEASON: Final = Choice(
+    "thermostat_season",
+    ("mode",),
+    name="Season",
+    category="config",
+    options={1: "heating", 2: "cooling"},
+)
+_WARNING: Final = Flag(
+    "thermostat_warning",
+    ("warning",),
+    name="Warning",
+    category="diagnostic",
+    device_class="problem",
+    known=(0, 1),
+)
+_PROBE: Final = Flag(
+    "thermostat_probe",
+    ("sensorStatus",),
+    name="Probe",
+    category="diagnostic",
+    device_class="connectivity",
+    known=(0, 1, 2),
+)
+
+
+def _set_point(preset: str, member: str) -> SetPoint:
+    return SetPoint(
+        f"thermostat_{preset}_temperature",
+        (member,),
+        name=f"{preset.capitalize()} temperature",
+        category="config",
+        scale=10,
+    )
 
 
 class Thermostat(ClimateFeature):
@@ -55,188 +65,129 @@ class Thermostat(ClimateFeature):
     name = "thermostat"
     abilities: ClassVar[tuple[str, ...]] = (MODE,)
     namespaces: ClassVar[frozenset[str]] = frozenset({MODE, SUMMER_MODE})
-    namespace = MODE
-    digest_key: ClassVar[str | None] = "mode"
+    settings: Sequence[Setting] = (
+        Setting(
+            MODE,
+            (
+                _set_point("comfort", "heatTemp"),
+                _set_point("sleep", "coolTemp"),
+                _set_point("economy", "ecoTemp"),
+                _WARNING,
+            ),
+            pace="live",
+        ),
+        Setting(SUMMER_MODE, (_SEASON,)),
+    )
     scale = 10
-    presets: ClassVar[tuple[str, ...]] = tuple(_PRESETS.values())
+    presets: ClassVar[Mapping[int, str]] = {
+        0: "comfort",
+        1: "sleep",
+        2: "economy",
+        3: "schedule",
+        4: "manual",
+    }
+    numbers: ClassVar[Mapping[str, Container[int]]] = {
+        "mode": presets,
+        "onoff": (0, 1),
+        "state": (0, 1),
+    }
+    set_points: ClassVar[Mapping[int, str]] = {
+        0: "heatTemp",
+        1: "coolTemp",
+        2: "ecoTemp",
+        4: "manualTemp",
+    }
+    temperatures: ClassVar[Sequence[str]] = (
+        *set_points.values(),
+        "currentTemp",
+        "targetTemp",
+    )
 
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """It cools if it knows seasons."""
-        cool = ("cool",) if self._has_seasons else ()
-        return ("off", "heat", *cool, "auto")
+    def __init__(self, about: About) -> None:
+        if about.model in _ONLY_HEATING:
+            self.settings = self.settings[:1]
+        super().__init__(about)
+        self._has_seasons = len(self.settings) > 1
+        if not self._has_seasons:
+            self.modes: tuple[str, ...] = ("off", "heat", "auto")
 
-    @property
-    def polls(self) -> Sequence[Poll]:
-        """Its mode, and the season."""
-        season = [Poll(request=self._question(SUMMER_MODE), pace="slow")]
-        return [*super().polls, *season * self._has_seasons]
-
-    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
-        """Read the mode, then the season."""
-        update = super().take_digest(digest, at_utc)
-        found = {"summerMode": object_of(digest, "thermostat").get("summerMode")}
-        season = self.take(SUMMER_MODE, found, at_utc)
-        return Update(
-            states={**update.states, **season.states},
-            entities_changed=update.entities_changed or season.entities_changed,
-        )
-
-    def command(
-        self, key: str, command: Command, at_utc: datetime
-    ) -> Sequence[Request]:
-        """Set the mode, preset or target, a preset's set point, or the season."""
-        for channel in self._zones:
-            if key == self._key("season", channel):
-                return [self._season(channel, str(command))]
-            for name, member in self._numbers().items():
-                if key == self._key(name, channel) and isinstance(command, int | float):
-                    return [self._order(channel, {member: self._write(command)})]
-        return super().command(key, command, at_utc)
-
-    @property
-    def _has_seasons(self) -> bool:
-        return (
-            SUMMER_MODE in self.about.abilities
-            and self.about.model not in _ONLY_HEATING
-        )
-
-    @staticmethod
-    def _numbers() -> Mapping[str, str]:
-        """The set points that are settings, by the end of their keys."""
-        return {
-            f"{_PRESETS[mode]}_temperature": member
-            for mode, member in _SET_POINTS.items()
-            if mode != _MANUAL
-        }
-
-    def _besides(self, channel: int) -> Sequence[Entity]:
-        low, high = self._range(channel)
-        suffix = f" {channel}" if channel else ""
-        found: list[Entity] = [
-            Number(
-                key=self._key(name, channel),
-                name=f"{name.replace('_', ' ').capitalize()}{suffix}",
-                category="config",
-                device_class="temperature",
-                minimum=low,
-                maximum=high,
-                step=self.step_c,
-                unit="°C",
-            )
-            for name in self._numbers()
-        ]
-        if self._has_seasons:
-            season = Select(
-                key=self._key("season", channel),
-                name=f"Season{suffix}",
-                category="config",
-                options=tuple(_SEASONS.values()),
-            )
-            found.append(season)
-        warning = BinarySensor(
-            key=self._key("warning", channel),
-            name=f"Warning{suffix}",
-            category="diagnostic",
-            device_class="problem",
-        )
-        return [*found, warning]
-
-    def _read(self, namespace: str, item: Item, zone: Zone) -> None:
-        if namespace == SUMMER_MODE:
-            season = integer_of(item.get("mode"))
-            if season in _SEASONS:
-                zone.numbers["season"] = season
-            return
-        for name, known in (
-            ("mode", tuple(_PRESETS)),
-            *((name, (0, 1)) for name in ("onoff", "state", "warning")),
-        ):
-            number = integer_of(item.get(name))
-            if number in known:
-                zone.numbers[name] = number
-        for name in _TEMPERATURES:
-            temperature = celsius(item.get(name), self.scale)
-            if temperature is not None:
-                zone.temperatures_c[name] = temperature
-        self._read_range(item, zone, "min", "max")
-        point = zone.temperatures_c.get(
-            _SET_POINTS.get(zone.numbers.get("mode", -1), "")
-        )
-        if "targetTemp" not in item and point is not None:
-            # An order acknowledged, or a push of what changed: the target follows.
-            zone.temperatures_c["targetTemp"] = point
-
-    def _states(self, channel: int) -> Mapping[str, State | None]:
-        zone = self._zones[channel]
-        numbers, temperatures = zone.numbers, zone.temperatures_c
-        states: dict[str, State | None] = {
-            self._key(name, channel): temperatures[member]
-            for name, member in self._numbers().items()
-            if member in temperatures
-        }
-        if "warning" in numbers:
-            states[self._key("warning", channel)] = numbers["warning"] == 1
-        if "season" in numbers and self._has_seasons:
-            states[self._key("season", channel)] = _SEASONS[numbers["season"]]
-        if "onoff" in numbers or "mode" in numbers:
-            states[entity_key(self.name, channel)] = ClimateState(
-                mode=self._mode(numbers),
-                target_c=temperatures.get("targetTemp"),
-                current_c=temperatures.get("currentTemp"),
-                action=self._action(numbers),
-                preset=_PRESETS.get(numbers.get("mode", -1)),
-            )
-        return states
-
-    def _mode(self, numbers: Mapping[str, int]) -> str | None:
-        if numbers.get("onoff") == 0:
-            return "off"
-        if numbers.get("mode") == _SCHEDULE:
-            return "auto"
-        return "cool" if self._is_cooling(numbers) else "heat"
-
-    def _action(self, numbers: Mapping[str, int]) -> str | None:
-        if numbers.get("onoff") == 0:
-            return "off"
-        if "state" not in numbers:
+    def state(self, channel: int) -> ClimateState | None:
+        """Give what it does, by the season."""
+        numbers = self.zone(channel).numbers
+        if not {"onoff", "mode"} & numbers.keys():
             return None
-        working = "cooling" if self._is_cooling(numbers) else "heating"
-        return working if numbers["state"] == 1 else "idle"
+        is_cooling = self.known(entity_key(_SEASON.key, channel)) == 2
+        return self.state_of(
+            channel,
+            is_on=numbers.get("onoff") != 0,
+            is_active=numbers["state"] == 1 if "state" in numbers else None,
+            working="cool" if is_cooling else "heat",
+        )
 
-    def _is_cooling(self, numbers: Mapping[str, int]) -> bool:
-        return self._has_seasons and numbers.get("season") == 2
-
-    def _climate(self, channel: int, command: ClimateState) -> Sequence[Request]:
-        numbers = self._zones[channel].numbers
-        now = numbers.get("mode", _MANUAL)
-        mode = now if command.preset is None else _NUMBERS[command.preset]
-        if command.mode == "auto":
-            if command.preset not in (None, "schedule"):
-                raise self._refuse(f"in auto there is no preset {command.preset}")
-            mode = _SCHEDULE
-        elif command.mode in {"heat", "cool"} and mode == _SCHEDULE:
-            mode = _MANUAL
-        if command.target_c is not None and mode == _SCHEDULE:
-            if command.mode == "auto" or command.preset == "schedule":
-                raise self._refuse("a schedule has its own targets")
-            mode = _MANUAL
+    def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
+        """Set the season, if it differs, then all else at once."""
+        preset = self.preset_for(channel, command)
         members: dict[str, object] = {}
         if command.mode is not None:
             members["onoff"] = 0 if command.mode == "off" else 1
-        if mode != now or command.preset is not None or command.target_c is not None:
-            members["mode"] = mode
-        if command.target_c is not None:
-            members[_SET_POINTS[mode]] = self._write(command.target_c)
-        season = {"heat": "heating", "cool": "cooling"}.get(command.mode or "")
-        turns = season is not None and self._has_seasons
-        is_so = _SEASONS.get(numbers.get("season", 0)) == season
-        requests = (
-            [self._season(channel, season)] if turns and season and not is_so else []
-        )
-        return [*requests, self._order(channel, members)] if members else requests
+        if command.target_c is not None and preset is None:
+            preset = self.zone(channel).numbers["mode"]
+        if preset is not None:
+            members["mode"] = preset
+            if command.target_c is not None:
+                target = self.wire_temperature(command.target_c)
+                members[self.set_points[preset]] = target
+        orders = [self.order(channel, members)] if members else []
+        season = {"heat": 1, "cool": 2}.get(command.mode or "")
+        is_so = self.known(entity_key(_SEASON.key, channel)) == season
+        if season is None or is_so or not self._has_seasons:
+            return orders
+        return [self.order_in(SUMMER_MODE, channel, {"mode": season}), *orders]
 
-    def _season(self, channel: int, season: str) -> Request:
-        number = next(n for n, name in _SEASONS.items() if name == season)
-        payload = {"summerMode": [{"channel": channel, "mode": number}]}
-        return Request(method=Method.SET, namespace=SUMMER_MODE, payload=payload)
+
+class ThermostatB(ClimateFeature):
+    """`Thermostat.ModeB`, with its probe."""
+
+    name = "thermostat"
+    abilities: ClassVar[tuple[str, ...]] = (MODE_B,)
+    namespaces: ClassVar[frozenset[str]] = frozenset({MODE_B, CTL_RANGE})
+    settings: Sequence[Setting] = (
+        Setting(MODE_B, (_PROBE,), pace="live"),
+        Setting(CTL_RANGE),
+    )
+    scale = 100
+    presets: ClassVar[Mapping[int, str]] = {1: "manual", 2: "schedule", 3: "timer"}
+    # An `onoff` of 0 is not seen of this model; another client takes it for off.
+    numbers: ClassVar[Mapping[str, Container[int]]] = {
+        "mode": presets,
+        "working": (1, 2),
+        "onoff": (0, 1, 2),
+        "state": (0, 1, 2),
+    }
+    temperatures: ClassVar[Sequence[str]] = ("targetTemp", "currentTemp")
+
+    def state(self, channel: int) -> ClimateState | None:
+        """Give what it does, by what hangs on it."""
+        numbers = self.zone(channel).numbers
+        if not {"onoff", "mode"} & numbers.keys():
+            return None
+        return self.state_of(
+            channel,
+            is_on=numbers.get("onoff", 1) == 1,
+            is_active={1: True, 2: False}.get(numbers.get("state", 0)),
+            working={1: "heat", 2: "cool"}.get(numbers.get("working", 0)),
+        )
+
+    def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
+        """Set all at once."""
+        preset = self.preset_for(channel, command)
+        members: dict[str, object] = {}
+        if command.mode is not None:
+            members["onoff"] = 2 if command.mode == "off" else 1
+        if command.mode in {"heat", "cool"}:
+            members["working"] = 1 if command.mode == "heat" else 2
+        if command.target_c is not None:
+            members["targetTemp"] = self.wire_temperature(command.target_c)
+        if preset is not None:
+            members["mode"] = preset
+        return [self.order(channel, members)] if members else []

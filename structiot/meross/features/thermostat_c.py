@@ -2,49 +2,75 @@
 
 Facts: reference 4.10. Temperatures are a hundred times as large on the wire. It has one
 set point to heat to and one to cool to; in auto both hold, so that its `Climate` has no
-target then, and two numbers set them in every mode.
+target then, and two numbers set them in every mode. An order has both: it is not known
+to keep the one that is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from structiot._kit.json_text import integer_of
-from structiot.meross.features.climate import CTL_RANGE, ClimateFeature, Zone
+from structiot.meross.features.climate import CTL_RANGE, ClimateFeature, SetPoint
 from structiot.meross.features.feature import Request, entity_key
-from structiot.meross.features.fields import celsius, scaled
+from structiot.meross.features.fields import Choice, Setting
+from structiot.meross.features.samples import HUMIDITY
 from structiot.meross.wire.payloads import Item, object_of
-from structiot.model import (
-    ClimateState,
-    Command,
-    Entity,
-    Number,
-    Select,
-    Sensor,
-    State,
-)
+from structiot.model import ClimateState, Command, State
 
 __all__ = ["MODE_C", "ThermostatC"]
 
 MODE_C: Final = "Appliance.Control.Thermostat.ModeC"
 
 _MODES: Final = {0: "off", 1: "heat", 2: "cool", 3: "auto"}
-_WORK: Final = {1: "manual", 2: "schedule"}
 _MANUAL: Final = 1
-_SET_POINTS: Final = {"heat": "heat", "cool": "cold"}
 # What `fMode` and `speed` are for each choice; auto takes no speed.
-_FAN: Final = {
-    "auto": (0, 0),
-    "on": (1, 0),
-    "low": (1, 1),
-    "medium": (1, 2),
-    "high": (1, 3),
-}
+_SPEEDS: Final = ((0, 0), (1, 0), (1, 1), (1, 2), (1, 3))
 _NO_HOLD: Final = 99_999
-# Which part works: heat, cool, fan, auxiliary heat, humidifier.
-_PARTS: Final = ("hStatus", "cStatus", "fStatus", "aStatus", "hdStatus")
+# Which part works: heat, cool, auxiliary heat.
+_PARTS: Final = ("hStatus", "cStatus", "aStatus")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fan(Choice):
+    """The fan: one choice is two members of an object."""
+
+    def read(self, value: object) -> State | None:
+        fan = value if isinstance(value, Mapping) else {}
+        mode, speed = integer_of(fan.get("fMode")), integer_of(fan.get("speed"))
+        found = (mode, speed or 0 if mode else 0)
+        return self.options[_SPEEDS.index(found)] if found in _SPEEDS else None
+
+    def write(self, command: Command, off: int | None = None) -> object:  # noqa: ARG002
+        number = next(n for n, option in self.options.items() if option == command)
+        mode, speed = _SPEEDS[number]
+        return {"fMode": mode, "speed": speed, "hTime": _NO_HOLD}
+
+
+_FAN: Final = _Fan(
+    "thermostat_fan",
+    ("fan",),
+    name="Fan",
+    options=dict(enumerate(("auto", "on", "low", "medium", "high"))),
+)
+_HUMIDITY: Final = replace(
+    HUMIDITY,
+    key="thermostat_humidity",
+    path=("more", "humi"),
+    name="Humidity",
+    is_optional=False,
+)
+_TARGETS: Final = {
+    mode: SetPoint(
+        f"thermostat_{mode}_target",
+        ("targetTemp", member),
+        name=f"{mode.capitalize()} target",
+        scale=100,
+    )
+    for mode, member in (("heat", "heat"), ("cool", "cold"))
+}
 
 
 class ThermostatC(ClimateFeature):
@@ -53,137 +79,66 @@ class ThermostatC(ClimateFeature):
     name = "thermostat"
     abilities: ClassVar[tuple[str, ...]] = (MODE_C,)
     namespaces: ClassVar[frozenset[str]] = frozenset({MODE_C, CTL_RANGE})
-    namespace = MODE_C
+    settings: Sequence[Setting] = (
+        Setting(MODE_C, tuple(_TARGETS.values()), pace="live", is_whole=True),
+        Setting(MODE_C, (_FAN, _HUMIDITY), pace=None),
+        Setting(CTL_RANGE),
+    )
     scale = 100
-    presets: ClassVar[tuple[str, ...]] = tuple(_WORK.values())
+    presets: ClassVar[Mapping[int, str]] = {_MANUAL: "manual", 2: "schedule"}
+    numbers: ClassVar[Mapping[str, Container[int]]] = {
+        "mode": _MODES,
+        "work": presets,
+        **dict.fromkeys(_PARTS, range(256)),
+    }
+    temperatures: ClassVar[Sequence[str]] = ("currentTemp",)
+    preset = "work"
 
-    def command(
-        self, key: str, command: Command, at_utc: datetime
-    ) -> Sequence[Request]:
-        """Set the mode, preset or target, one of the set points, or the fan."""
-        for channel in self._zones:
-            if key == self._key("fan", channel):
-                mode, speed = _FAN[str(command)]
-                fan = {"fMode": mode, "speed": speed, "hTime": _NO_HOLD}
-                return [self._order(channel, {"fan": fan})]
-            for mode_name in _SET_POINTS:
-                if key == self._key(f"{mode_name}_target", channel) and isinstance(
-                    command, int | float
-                ):
-                    return [
-                        self._order(channel, self._target(channel, mode_name, command))
-                    ]
-        return super().command(key, command, at_utc)
+    def members_of(self, item: Item) -> Item:
+        """Give the members of an item, and those that say which part works."""
+        return {**object_of(item, "more"), **item}
 
-    def _besides(self, channel: int) -> Sequence[Entity]:
-        low, high = self._range(channel)
-        suffix = f" {channel}" if channel else ""
-        targets = [
-            Number(
-                key=self._key(f"{mode}_target", channel),
-                name=f"{mode.capitalize()} target{suffix}",
-                device_class="temperature",
-                minimum=low,
-                maximum=high,
-                step=self.step_c,
-                unit="°C",
-            )
-            for mode in _SET_POINTS
-        ]
-        fan = Select(
-            key=self._key("fan", channel), name=f"Fan{suffix}", options=tuple(_FAN)
+    def state(self, channel: int) -> ClimateState | None:
+        """Give what it does, and the target that holds in its mode."""
+        zone = self.zone(channel)
+        mode = _MODES.get(zone.numbers.get("mode", -1))
+        if mode is None:
+            return None
+        humidity = zone.told.get(entity_key(_HUMIDITY.key, channel))
+        target = None
+        if mode in _TARGETS:
+            target = zone.told.get(entity_key(_TARGETS[mode].key, channel))
+        return ClimateState(
+            mode=mode,
+            target_c=target if isinstance(target, float) else None,
+            current_c=zone.temperatures_c.get("currentTemp"),
+            humidity_percent=humidity if isinstance(humidity, float) else None,
+            action=_action(mode, zone.numbers),
+            preset=self.presets.get(zone.numbers.get("work", 0)),
         )
-        humidity = Sensor(
-            key=self._key("humidity", channel),
-            name=f"Humidity{suffix}",
-            device_class="humidity",
-            unit="%",
-            state_class="measurement",
-            decimals=1,
-        )
-        return [*targets, fan, humidity]
 
-    def _read(self, namespace: str, item: Item, zone: Zone) -> None:
-        if namespace == CTL_RANGE:
-            self._read_range(item, zone, "ctlMin", "ctlMax")
-            return
-        fan, more = object_of(item, "fan"), object_of(item, "more")
-        parts = {name: more.get(name) for name in _PARTS}
-        said = {"mode": item.get("mode"), "work": item.get("work"), **parts}
-        said |= {"fMode": fan.get("fMode"), "speed": fan.get("speed")}
-        for name, value in said.items():
-            number = integer_of(value)
-            if number is not None and 0 <= number <= 255:
-                zone.numbers[name] = number
-        targets = object_of(item, "targetTemp")
-        for name, value in (
-            ("currentTemp", item.get("currentTemp")),
-            *((point, targets.get(point)) for point in _SET_POINTS.values()),
-        ):
-            temperature = celsius(value, self.scale)
-            if temperature is not None:
-                zone.temperatures_c[name] = temperature
-        humidity = scaled(more.get("humi"), 10, 0, 100)
-        if humidity is not None:
-            zone.humidity_percent = humidity
-
-    def _states(self, channel: int) -> Mapping[str, State | None]:
-        zone = self._zones[channel]
-        numbers, temperatures = zone.numbers, zone.temperatures_c
-        states: dict[str, State | None] = {
-            self._key(f"{mode}_target", channel): temperatures[point]
-            for mode, point in _SET_POINTS.items()
-            if point in temperatures
-        }
-        if zone.humidity_percent is not None:
-            states[self._key("humidity", channel)] = zone.humidity_percent
-        if "fMode" in numbers:
-            speed = numbers.get("speed", 0) if numbers["fMode"] else 0
-            fan = (numbers["fMode"], speed)
-            states[self._key("fan", channel)] = next(
-                (name for name, known in _FAN.items() if known == fan), None
-            )
-        mode = _MODES.get(numbers.get("mode", -1))
-        if mode is not None:
-            states[entity_key(self.name, channel)] = ClimateState(
-                mode=mode,
-                target_c=temperatures.get(_SET_POINTS.get(mode, "")),
-                current_c=temperatures.get("currentTemp"),
-                humidity_percent=zone.humidity_percent,
-                action=_action(mode, numbers),
-                preset=_WORK.get(numbers.get("work", 0)),
-            )
-        return states
-
-    def _target(self, channel: int, mode: str, celsius: float) -> dict[str, object]:
-        """Give both set points: it is not known to keep the one that is left out."""
-        known = self._zones[channel].temperatures_c
-        targets = {
-            point: self._write(known[point])
-            for point in _SET_POINTS.values()
-            if point in known
-        }
-        targets[_SET_POINTS[mode]] = self._write(celsius)
-        return {"targetTemp": targets}
-
-    def _climate(self, channel: int, command: ClimateState) -> Sequence[Request]:
-        now = _MODES.get(self._zones[channel].numbers.get("mode", -1))
-        mode = command.mode or now
+    def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
+        """Set all at once; a target is that of the mode it is for."""
+        now = _MODES.get(self.zone(channel).numbers.get("mode", -1))
         members: dict[str, object] = {}
         if command.mode is not None:
             members["mode"] = next(n for n, m in _MODES.items() if m == command.mode)
         if command.preset is not None:
-            members["work"] = next(n for n, w in _WORK.items() if w == command.preset)
+            is_so = (n for n, name in self.presets.items() if name == command.preset)
+            members["work"] = next(is_so)
         if command.target_c is not None:
-            if command.preset == "schedule":
-                raise self._refuse("a schedule has its own targets")
-            if mode not in _SET_POINTS:
-                keys = [self._key(f"{m}_target", channel) for m in _SET_POINTS]
+            mode = command.mode or now
+            if command.preset == self.schedule:
+                raise self.refusal("a schedule has its own targets")
+            if mode not in _TARGETS:
+                keys = [entity_key(f.key, channel) for f in _TARGETS.values()]
                 problem = f"in mode {mode} no one target holds: set {' or '.join(keys)}"
-                raise self._refuse(problem)
-            members.update(self._target(channel, mode, command.target_c))
+                raise self.refusal(problem)
+            members |= self.changes(
+                self.settings[0], _TARGETS[mode], channel, command.target_c
+            )
             members["work"] = _MANUAL
-        return [self._order(channel, members)] if members else []
+        return [self.order(channel, members)] if members else []
 
 
 def _action(mode: str, numbers: Mapping[str, int]) -> str | None:

@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import IntEnum
-from typing import Final
+from typing import Any, ClassVar, Final
 
+from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.figures import label_of, on_off_of, utc_of, whole_of
+from structiot.meross.features.requests import order, question
 from structiot.meross.wire.envelope import Payload
-from structiot.meross.wire.payloads import Item, channel_of, items_of, object_of
+from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of, object_of
+from structiot.model import Entity, Sensor, State
 
 __all__ = [
     "Repeat",
     "Rule",
     "RuleDigest",
+    "Rules",
     "Timer",
     "Trigger",
     "read_rule_digests",
@@ -31,8 +35,16 @@ __all__ = [
     "trigger_payload",
 ]
 
+TIMER: Final = "Appliance.Control.Timer"
+TIMER_X: Final = "Appliance.Control.TimerX"
+TRIGGER: Final = "Appliance.Control.Trigger"
+TRIGGER_X: Final = "Appliance.Control.TriggerX"
+# What tells which there are, with the key under which the digest of all has them.
+_DIGESTS: Final = {
+    "Appliance.Digest.TimerX": "timerx",
+    "Appliance.Digest.TriggerX": "triggerx",
+}
 _MAX_RULES: Final = 128
-_A_DAY_MIN: Final = 24 * 60
 _A_DAY_S: Final = 86_400
 # Bit 7 of the week is always 1; bit 0 is Sunday.
 _ALWAYS: Final = 0x80
@@ -122,24 +134,12 @@ def read_timers(payload: Payload) -> tuple[Timer, ...]:
     """Read the payload of `TimerX` or `Timer`; what makes no sense is left out."""
     timers = []
     for item in rules_of(payload, "timerx", "timer"):
-        rule_id = label_of(item.get("id"))
-        minute = whole_of(item.get("time"), 0, _A_DAY_MIN - 1)
-        if rule_id is None or minute is None:
+        common, minute = _common_of(item, item), whole_of(item.get("time"), 0, 1439)
+        if common is None or minute is None:
             continue
         is_on = on_off_of(object_of(item, "extend", "toggle").get("onoff"))
-        timers.append(
-            Timer(
-                id=rule_id,
-                channel=channel_of(item),
-                alias=label_of(item.get("alias")) or "",
-                repeat=_repeat_of(item),
-                is_enabled=on_off_of(item.get("enable")) is True,
-                weekdays=_weekdays_of(item.get("week")),
-                created_utc=utc_of(item.get("createTime")),
-                at=time(minute // 60, minute % 60),
-                is_on=is_on is not False,
-            )
-        )
+        at = time(minute // 60, minute % 60)
+        timers.append(Timer(**common, at=at, is_on=is_on is not False))
     return tuple(timers)
 
 
@@ -148,22 +148,10 @@ def read_triggers(payload: Payload) -> tuple[Trigger, ...]:
     triggers = []
     for item in rules_of(payload, "triggerx", "trigger"):
         rule = object_of(item, "rule", "_then_", "delay") or object_of(item, "rule")
-        rule_id = label_of(item.get("id"))
+        common = _common_of(item, rule)
         after_s = whole_of(rule.get("duration"), 0, _A_DAY_S)
-        if rule_id is None or after_s is None:
-            continue
-        triggers.append(
-            Trigger(
-                id=rule_id,
-                channel=channel_of(item),
-                alias=label_of(item.get("alias")) or "",
-                repeat=_repeat_of(item),
-                is_enabled=on_off_of(item.get("enable")) is True,
-                weekdays=_weekdays_of(rule.get("week")),
-                created_utc=utc_of(item.get("createTime")),
-                after_s=after_s,
-            )
-        )
+        if common is not None and after_s is not None:
+            triggers.append(Trigger(**common, after_s=after_s))
     return tuple(triggers)
 
 
@@ -192,13 +180,83 @@ def rules_of(payload: Mapping[str, object], *keys: str) -> Sequence[Item]:
     return [item for key in keys for item in items_of(payload, key)][:_MAX_RULES]
 
 
-def _repeat_of(item: Item) -> Repeat:
-    return Repeat.ONCE if whole_of(item.get("type"), 2, 2) else Repeat.WEEKLY
+class Rules(Feature):
+    """How many timers and triggers there are.
+
+    Attributes:
+        timers: Those of the digest.
+        triggers: Those of the digest.
+    """
+
+    name = "rules"
+    abilities: ClassVar[tuple[str, ...]] = (TIMER_X, TRIGGER_X, TIMER, TRIGGER)
+    namespaces: ClassVar[frozenset[str]] = frozenset({*abilities, *_DIGESTS})
+    fixed: ClassVar[tuple[Entity, ...]] = tuple(
+        Sensor(
+            key=key,
+            name=key.capitalize(),
+            category="diagnostic",
+            is_enabled=False,
+            icon="mdi:timer-outline",
+            state_class="measurement",
+            decimals=0,
+        )
+        for key in ("timers", "triggers")
+    )
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.timers: tuple[RuleDigest, ...] = ()
+        self.triggers: tuple[RuleDigest, ...] = ()
+
+    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:  # noqa: ARG002
+        """Read which there are."""
+        states: dict[str, State | None] = {}
+        if "timerx" in digest or "timer" in digest:
+            self.timers = read_rule_digests(rules_of(digest, "timerx", "timer"))
+            states["timers"] = len(self.timers)
+        if "triggerx" in digest or "trigger" in digest:
+            self.triggers = read_rule_digests(rules_of(digest, "triggerx", "trigger"))
+            states["triggers"] = len(self.triggers)
+        return Update(states=states)
+
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
+        """Read which there are; what one of them is, `read_timers` tells who asked."""
+        if namespace not in _DIGESTS:
+            return Update()
+        return self.take_digest({_DIGESTS[namespace]: payload.get("digest")}, at_utc)
+
+    def question(self, rule_id: str, *, is_trigger: bool = False) -> Request:
+        """Give the question for one timer or trigger; a legacy device tells all."""
+        namespace = TRIGGER_X if is_trigger else TIMER_X
+        if namespace in self.about.abilities:
+            return question(namespace, {"id": rule_id})
+        return question(TRIGGER if is_trigger else TIMER)
+
+    @staticmethod
+    def order(rule: Timer | Trigger) -> Request:
+        """Give the order that sets a timer or trigger, by its id."""
+        if isinstance(rule, Timer):
+            return order(TIMER_X, timer_payload(rule)[key_of(TIMER_X)])
+        return order(TRIGGER_X, trigger_payload(rule)[key_of(TRIGGER_X)])
 
 
-def _weekdays_of(value: object) -> frozenset[int]:
-    week = whole_of(value, 0, 255) or 0
-    return frozenset(day for day in range(7) if week >> (day + 1) % 7 & 1)
+def _common_of(item: Item, days: Item) -> dict[str, Any] | None:
+    """Read what is in each `Rule`; None for one that nobody can ask for."""
+    rule_id = label_of(item.get("id"))
+    if rule_id is None:
+        return None
+    is_once = whole_of(item.get("type"), 2, 2) is not None
+    week = whole_of(days.get("week"), 0, 255) or 0
+    return {
+        "id": rule_id,
+        "channel": channel_of(item),
+        "alias": label_of(item.get("alias")) or "",
+        "repeat": Repeat.ONCE if is_once else Repeat.WEEKLY,
+        "is_enabled": on_off_of(item.get("enable")) is True,
+        "weekdays": frozenset(day for day in range(7) if week >> (day + 1) % 7 & 1),
+        "created_utc": utc_of(item.get("createTime")),
+    }
 
 
 def _week(weekdays: frozenset[int]) -> int:

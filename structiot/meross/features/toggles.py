@@ -6,15 +6,19 @@ Outlets are switched by it, and lamps and fans too. Facts: reference 4.4.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from structiot.meross.features.channels import MAX_CHANNELS
-from structiot.meross.features.feature import About, Request
+from structiot.meross.features.composed import ComposedFeature
+from structiot.meross.features.feature import About, Request, Update
 from structiot.meross.features.figures import on_off_of
-from structiot.meross.wire.envelope import Method, Payload
+from structiot.meross.features.requests import order
+from structiot.meross.wire.envelope import Payload
 from structiot.meross.wire.payloads import channel_of, items_of, key_of
 
-__all__ = ["TOGGLE", "TOGGLES", "TOGGLE_X", "Toggles"]
+__all__ = ["TOGGLE", "TOGGLES", "TOGGLE_X", "ToggledFeature", "Toggles"]
 
 TOGGLE: Final = "Appliance.Control.Toggle"
 TOGGLE_X: Final = "Appliance.Control.ToggleX"
@@ -33,14 +37,10 @@ class Toggles:
         found = [each for each in (TOGGLE_X, TOGGLE) if each in about.abilities]
         self.namespace: str | None = found[0] if found else None
         self.is_on: dict[int, bool] = {}
-        self.take_digest(about.system.digest)
-
-    def take_digest(self, digest: Mapping[str, object]) -> frozenset[int]:
-        """Read the digest; give the channels that it told of."""
-        return self.take(self.namespace, digest)
+        self.take(self.namespace, about.system.digest)
 
     def take(self, namespace: str | None, payload: Payload) -> frozenset[int]:
-        """Read a payload; give the channels that it told of."""
+        """Read a payload, or the digest; give the channels that it told of."""
         told: set[int] = set()
         if namespace is None or namespace != self.namespace:
             return frozenset()
@@ -52,10 +52,35 @@ class Toggles:
                 told.add(channel)
         return frozenset(told)
 
-    def request(self, channel: int, *, is_on: bool) -> Request:
+    def order(self, channel: int, *, is_on: bool) -> Request:
         """Give the order to switch a channel; of a strip, 0 is all of them."""
-        namespace = self.namespace or TOGGLE_X
         item = {"channel": channel, "onoff": int(is_on)}
-        return Request(
-            method=Method.SET, namespace=namespace, payload={key_of(namespace): item}
-        )
+        return order(self.namespace or TOGGLE_X, item)
+
+
+class ToggledFeature(ComposedFeature):
+    """A feature whose channels are toggled, where the device has that for them."""
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self._toggles = Toggles(about)
+
+    def is_on(self, channel: int) -> bool | None:
+        """Tell whether a channel is on, as it was told last, in whatever way."""
+        onoff = self.kept(channel).get("onoff")
+        return self._toggles.is_on.get(channel) if onoff is None else onoff == 1
+
+    def take_digest(self, digest: Mapping[str, object], at_utc: datetime) -> Update:
+        """Read its items, and what is on."""
+        update = super().take_digest(digest, at_utc)
+        toggled = self.take(self._toggles.namespace or TOGGLE_X, digest, at_utc)
+        return replace(update, states={**update.states, **toggled.states})
+
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
+        """Read its items, or what is on."""
+        if namespace not in TOGGLES:
+            return super().take(namespace, payload, at_utc)
+        told = self._toggles.take(namespace, payload) & self._channels
+        for channel in told:
+            self.kept(channel)["onoff"] = int(self._toggles.is_on[channel])
+        return Update(states=self.states_of(told))

@@ -1,43 +1,29 @@
-"""Radiator valves (mts100, mts100v3, mts150, mts150p).
+"""Valves on a hub: of radiators (mts100, mts150 and their kin), and of sprinklers.
 
-Facts: reference 4.12. Temperatures are ten times as large on the wire, the adjustment a
-hundred times. A valve sleeps: the hub acknowledges at once, and a later push confirms.
-Pushes hold only what has changed.
+Facts: reference 4.12 and 12. Temperatures are ten times as large on the wire, the
+adjustment a hundred times. A radiator valve sleeps: the hub acknowledges at once, and a
+later push confirms. Pushes hold only what has changed. Of sprinklers (mst100, mst200 with
+two zones) on is 1 and off is 2; `Hub.ToggleX` is acknowledged by them and moves nothing,
+so that it is never used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
-from structiot._kit.json_text import integer_of
-from structiot.errors import UsageError
-from structiot.meross.features.climate import wire_temperature
-from structiot.meross.features.feature import Request, Update
-from structiot.meross.features.fields import (
-    Adjustable,
-    Flag,
-    Limits,
-    Setting,
-    Switched,
-    celsius,
-    limits_of,
-)
-from structiot.meross.features.freshness import stamp_of
-from structiot.meross.features.subdevice import (
-    DIGEST_HUB,
-    SubAbout,
-    SubPoll,
-    TableSubFeature,
-    joined,
-)
-from structiot.meross.wire.payloads import Item, object_of
-from structiot.model import Climate, ClimateState, Command, Entity
+from structiot.meross.features.channels import ChannelFeature
+from structiot.meross.features.climate import ClimateFeature, SetPoint
+from structiot.meross.features.feature import About, Request, Update, entity_key
+from structiot.meross.features.fields import Adjustable, Amount, Flag, Setting, Switched
+from structiot.meross.features.samples import DIGEST_HUB, Freshness, stamp_of
+from structiot.meross.features.subdevice import SubFeature
+from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.payloads import Item, items_of, object_of
+from structiot.model import ClimateState, State
 
-__all__ = ["VALVES", "Valve"]
-
-VALVES: Final = ("mts100", "mts100v3", "mts150", "mts150p")
+__all__ = ["Sprinkler", "Valve", "ValveSettings"]
 
 _ALL: Final = "Appliance.Hub.Mts100.All"
 _MODE: Final = "Appliance.Hub.Mts100.Mode"
@@ -46,211 +32,190 @@ _ADJUST: Final = "Appliance.Hub.Mts100.Adjust"
 _WINDOW: Final = "Appliance.Hub.Mts100.SuperCtl"
 _TOGGLE: Final = "Appliance.Hub.ToggleX"
 
-_PRESETS: Final = {0: "custom", 1: "comfort", 2: "economy", 4: "away", 3: "auto"}
-_NUMBERS: Final = {name: number for number, name in _PRESETS.items()}
-_CUSTOM: Final = 0
-_AUTO: Final = 3
-_SCALE: Final = 10
-_STEP_C: Final = 0.5
-_TARGET: Final = "currentSet"
-_KEY: Final = "valve"
+
+def _set_point(preset: str) -> SetPoint:
+    return SetPoint(f"{preset}_temperature", (preset,), category="config", scale=10)
 
 
-def _preset(name: str) -> Adjustable:
-    return Adjustable(
-        key=f"{name}_temperature",
-        path=(name,),
-        name=f"{name.capitalize()} temperature",
-        category="config",
-        device_class="temperature",
-        scale=_SCALE,
-        minimum=5,
-        maximum=35,
-        step=_STEP_C,
-    )
-
-
-_ADJUSTMENT: Final = Adjustable(
-    key="temperature_adjustment",
-    path=("temperature",),
-    name="Temperature adjustment",
-    category="config",
-    scale=100,
-    minimum=-5,
-    maximum=5,
-    lowest=-20,
-    highest=20,
-    step=0.5,
-)
-_DETECTION: Final = Switched(
-    key="window_detection",
-    path=("enable",),
-    name="Window detection",
-    category="config",
-    is_optional=True,
-)
-_OPENED: Final = Flag(
-    key="window_open", path=("openWindow",), name="Window", device_class="window"
-)
-
-
-class Valve(TableSubFeature):
+class Valve(SubFeature, ClimateFeature):
     """The valve as a `Climate`, the temperatures of its presets, and its window."""
 
-    name = _KEY
+    name = "valve"
+    abilities: ClassVar[tuple[str, ...]] = (_TEMPERATURE,)
     namespaces: ClassVar[frozenset[str]] = frozenset(
-        {DIGEST_HUB, _ALL, _MODE, _TEMPERATURE, _ADJUST, _WINDOW, _TOGGLE}
+        {DIGEST_HUB, _ALL, _MODE, _TEMPERATURE, _TOGGLE}
     )
-    polls: ClassVar[tuple[SubPoll, ...]] = (
-        SubPoll(namespace=_ALL),
-        SubPoll(namespace=_ADJUST, pace="slow"),
-        SubPoll(namespace=_WINDOW, pace="slow"),
-    )
-    settings: ClassVar[tuple[Setting, ...]] = (
+    settings: Sequence[Setting] = (
         Setting(
-            namespace=_TEMPERATURE,
-            fields=(_OPENED, _preset("comfort"), _preset("economy"), _preset("away")),
+            _TEMPERATURE,
+            (
+                Flag(
+                    "window_open", ("openWindow",), name="Window", device_class="window"
+                ),
+                _set_point("comfort"),
+                _set_point("economy"),
+                _set_point("away"),
+            ),
+            pace=None,
         ),
-        Setting(namespace=_ADJUST, fields=(_ADJUSTMENT,)),
-        Setting(namespace=_WINDOW, fields=(_DETECTION,)),
+        Setting(_ALL, pace="live"),
     )
+    scale = 10
+    modes: tuple[str, ...] = ("off", "heat", "auto")
+    presets: ClassVar[Mapping[int, str]] = {
+        0: "custom",
+        1: "comfort",
+        2: "economy",
+        4: "away",
+        3: "auto",
+    }
+    schedule = "auto"
+    manual = "custom"
+    numbers: ClassVar[Mapping[str, Container[int]]] = {
+        "onoff": (0, 1),
+        "state": presets,
+        "heating": (0, 1),
+    }
+    preset = "state"
+    current = "room"
+    target = "currentSet"
+    set_points: ClassVar[Mapping[int, str]] = presets
+    temperatures: ClassVar[Sequence[str]] = ("room", "currentSet", *presets.values())
+    tells_all = False
 
-    def __init__(self, about: SubAbout) -> None:
+    def __init__(self, about: About) -> None:
         super().__init__(about)
-        self._is_on: bool | None = None
-        self._mode: int | None = None
-        self._is_heating: bool | None = None
-        self._temperatures_c: dict[str, float] = {}
-        self._limits_c: Limits = (5.0, 35.0)
+        self._freshness = Freshness()
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """The valve, then its settings."""
-        low, high = self._limits_c
-        climate = Climate(
-            key=_KEY,
-            modes=("off", "heat", "auto"),
-            presets=tuple(_PRESETS.values()),
-            min_target_c=low,
-            max_target_c=high,
-            step_c=_STEP_C,
-        )
-        return (climate, *self.table.entities)
-
-    def take_item(self, namespace: str, item: Item, at_utc: datetime) -> Update:
+    def read(
+        self, namespace: str, item: Item, channel: int, at_utc: datetime
+    ) -> Mapping[str, State | None]:
         """Read what it says of itself; what it does not say stays."""
-        if namespace in {_ADJUST, _WINDOW}:
-            return self.table.take(namespace, item)
-        if not self._is_newest(namespace, item, at_utc):
-            return Update()
-        before = self._limits_c
-        toggle, mode, temperature = _parts(namespace, item, self.about.kind)
-        self._read_mode(toggle, mode)
-        self._read_temperature(temperature)
-        state = Update(
-            states={_KEY: self._state()}, entities_changed=self._limits_c != before
-        )
-        return joined([state, self.table.take(_TEMPERATURE, temperature)])
-
-    def command(
-        self, key: str, command: Command, at_utc: datetime
-    ) -> Sequence[Request] | None:
-        """Set the mode, preset or target of the valve, or one of its settings.
-
-        Raises:
-            UsageError: A target for the schedule, which has its own.
-        """
-        if key == _KEY and isinstance(command, ClimateState):
-            return self._climate(command)
-        return super().command(key, command, at_utc)
-
-    def _climate(self, command: ClimateState) -> Sequence[Request]:
-        """A target is that of the preset that is told; else it is a custom one."""
-        preset = None if command.preset is None else _NUMBERS[command.preset]
-        if command.mode == "auto":
-            if preset not in (None, _AUTO):
-                raise UsageError(f"in auto a valve has no preset {command.preset}")
-            preset = _AUTO
-        elif command.mode == "heat" and preset is None and self._mode == _AUTO:
-            preset = _CUSTOM
-        members: dict[str, object] = {}
-        if command.target_c is not None:
-            if preset == _AUTO:
-                raise UsageError("the schedule of a valve has its own targets")
-            if preset is None and self._mode != _CUSTOM:
-                preset = _CUSTOM
-            name = _PRESETS[_CUSTOM if preset is None else preset]
-            members[name] = wire_temperature(command.target_c, _SCALE, _STEP_C)
-        requests: list[Request] = []
-        if command.mode is not None:
-            onoff = 0 if command.mode == "off" else 1
-            requests.append(self.order(_TOGGLE, {"channel": 0, "onoff": onoff}))
-        if preset is not None:
-            requests.append(self.order(_MODE, {"state": preset}))
-        if members:
-            requests.append(self.order(_TEMPERATURE, members))
-        return requests
-
-    def _is_newest(self, namespace: str, item: Item, at_utc: datetime) -> bool:
         is_digest = namespace == DIGEST_HUB
         source = item if is_digest else object_of(item, "online")
         stamp = stamp_of(source.get("lastActiveTime"), at_utc)
-        return self.freshness.is_newest(_KEY, stamp, is_old=is_digest)
+        if not self._freshness.is_newest(self.name, stamp, is_old=is_digest):
+            return {}
+        if is_digest:
+            item = self._of_digest(item)
+        elif namespace == _ALL:
+            onoff = object_of(item, "togglex").get("onoff")
+            state = object_of(item, "mode").get("state")
+            item = {**object_of(item, "temperature"), "onoff": onoff, "state": state}
+        return super().read(_TEMPERATURE, item, channel, at_utc)
 
-    def _read_mode(self, toggle: Item, mode: Item) -> None:
-        onoff = integer_of(toggle.get("onoff"))
-        if onoff in (0, 1):
-            self._is_on = onoff == 1
-        state = integer_of(mode.get("state"))
-        if state not in _PRESETS or state == self._mode:
-            return
-        self._mode = state
-        # The target follows until the valve confirms it; of the schedule it is unknown.
-        target = self._temperatures_c.get(_PRESETS[state])
-        if target is not None:
-            self._temperatures_c[_TARGET] = target
-
-    def _read_temperature(self, item: Item) -> None:
-        for name in ("room", *_PRESETS.values(), _TARGET):
-            temperature = celsius(item.get(name), _SCALE)
-            if temperature is not None:
-                self._temperatures_c[name] = temperature
-        point = None if self._mode is None else _PRESETS[self._mode]
-        if point in item and _TARGET not in item and point in self._temperatures_c:
-            self._temperatures_c[_TARGET] = self._temperatures_c[point]
-        heating = integer_of(item.get("heating"))
-        if heating in (0, 1):
-            self._is_heating = heating == 1
-        limits = limits_of(item, "min", "max", _SCALE)
-        if limits is not None and limits[0] >= -50 and limits[1] <= 150:
-            self._limits_c = limits
-
-    def _state(self) -> ClimateState:
-        mode = None if self._is_on is None else "heat" if self._is_on else "off"
-        if mode == "heat" and self._mode == _AUTO:
-            mode = "auto"
-        action = {None: None, True: "heating", False: "idle"}[self._is_heating]
-        return ClimateState(
-            mode=mode,
-            target_c=self._temperatures_c.get(_TARGET),
-            current_c=self._temperatures_c.get("room"),
-            action="off" if mode == "off" else action,
-            preset=None if self._mode is None else _PRESETS[self._mode],
+    def state(self, channel: int) -> ClimateState | None:
+        """Give what it does."""
+        numbers = self.zone(channel).numbers
+        return self.state_of(
+            channel,
+            is_on=numbers["onoff"] == 1 if "onoff" in numbers else None,
+            is_active=numbers["heating"] == 1 if "heating" in numbers else None,
+            working="heat",
         )
 
+    def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
+        """A target is that of the preset that is told; else it is a custom one."""
+        preset = self.preset_for(channel, command)
+        members: dict[str, object] = {}
+        if command.target_c is not None:
+            if preset is None and self.zone(channel).numbers["state"] != 0:
+                preset = 0
+            target = self.wire_temperature(command.target_c)
+            members[self.presets[preset or 0]] = target
+        orders: list[Request] = []
+        if command.mode is not None:
+            toggle = {"channel": 0, "onoff": 0 if command.mode == "off" else 1}
+            orders.append(self.order_in(_TOGGLE, channel, toggle))
+        if preset is not None:
+            orders.append(self.order_in(_MODE, channel, {"state": preset}))
+        if members:
+            orders.append(self.order(channel, members))
+        return orders
 
-def _parts(namespace: str, item: Item, kind: str) -> tuple[Item, Item, Item]:
-    """Give what is said of on and off, of the mode, and of temperatures."""
-    if namespace == DIGEST_HUB:
-        own = next((object_of(item, k) for k in (kind, *VALVES) if k in item), {})
-        target = {_TARGET: own[_TARGET]} if _TARGET in own else {}
-        return item, {"state": own.get("mode")}, target
-    if namespace == _ALL:
-        return (
-            object_of(item, "togglex"),
-            object_of(item, "mode"),
-            object_of(item, "temperature"),
-        )
-    if namespace == _MODE:
-        return {}, item, {}
-    return (item, {}, {}) if namespace == _TOGGLE else ({}, {}, item)
+    def _of_digest(self, item: Item) -> Item:
+        """Give what the digest says: on or off, the preset, now and then the target."""
+        kinds = (self.about.model, "mts100", "mts100v3", "mts150", "mts150p")
+        own = next((object_of(item, kind) for kind in kinds if kind in item), {})
+        said = {"onoff": item.get("onoff"), "state": own.get("mode")}
+        return {**said, **{k: v for k, v in own.items() if k == self.target}}
+
+
+class ValveSettings(SubFeature):
+    """What is added to what it measures, and whether it looks for open windows."""
+
+    name = "valve_settings"
+    abilities: ClassVar[tuple[str, ...]] = (_ADJUST, _WINDOW)
+    settings: Sequence[Setting] = (
+        Setting(
+            _ADJUST,
+            (
+                Adjustable(
+                    "temperature_adjustment",
+                    ("temperature",),
+                    category="config",
+                    scale=100,
+                    minimum=-5,
+                    maximum=5,
+                    lowest=-20,
+                    highest=20,
+                ),
+            ),
+        ),
+        Setting(
+            _WINDOW,
+            (
+                Switched(
+                    "window_detection", ("enable",), category="config", is_optional=True
+                ),
+            ),
+        ),
+    )
+
+
+_WATER: Final = "Appliance.Control.Water"
+_CONFIG: Final = "Appliance.Config.DeviceCfg"
+_MOST_ZONES: Final = 16
+_DURATION: Final = Amount(
+    "water_duration",
+    ("mstCfg", "dura"),
+    name="Duration",
+    device_class="duration",
+    minimum=1,
+    maximum=86_400,
+    unit="s",
+)
+_FLOW: Final = Flag(
+    "water_flow", ("wflow",), name="Water flows", device_class="running"
+)
+
+
+class Sprinkler(ChannelFeature):
+    """Water on and off by zone, whether it flows, and for how long it does by default."""
+
+    name = "water"
+    abilities: ClassVar[tuple[str, ...]] = (_WATER,)
+    namespaces: ClassVar[frozenset[str]] = frozenset({DIGEST_HUB, _WATER, _CONFIG})
+    settings: Sequence[Setting] = (
+        Setting(_WATER, (Switched("water", ("onoff",), off=2),), pace="live"),
+        Setting(_CONFIG, (_DURATION,)),
+        Setting(DIGEST_HUB, (_FLOW,), pace=None),
+    )
+    is_certain = True
+    asks_by_channel = True
+    max_channels = _MOST_ZONES
+
+    def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
+        """Read the zones of a payload; the digest has them in one item."""
+        if namespace == DIGEST_HUB:
+            item = object_of(payload, "hub")
+            zones = items_of(item, "waDet") or (object_of(item, "mst"),)
+            payload = {"hub": list(zones)}
+        return super().take(namespace, payload, at_utc)
+
+    def order(self, channel: int, members: Item) -> Request:
+        """Give the order for a zone; what turns it on says for how long."""
+        duration_s = self.known(entity_key(_DURATION.key, channel))
+        if members["onoff"] == 1 and duration_s is not None:
+            members = {**members, "dura": duration_s}
+        return super().order(channel, members)

@@ -8,14 +8,13 @@ import pytest
 
 from structiot.errors import UsageError
 from structiot.meross.features.alarm import Alarms, OverTemperature
+from structiot.meross.features.appliances import Filters, Sounds, Sprays
 from structiot.meross.features.diffuser import (
     DiffuserClimate,
     DiffuserLights,
     DiffuserSprays,
 )
-from structiot.meross.features.fan import Fans, Filters
-from structiot.meross.features.sound import Sounds
-from structiot.meross.features.spray import Sprays
+from structiot.meross.features.fan import Fans
 from structiot.model import FanState, LightState
 from tests.wire.meross.features import (
     NOW,
@@ -170,6 +169,16 @@ def test_fan_of_a_ceiling_by_its_speed_alone():
     assert acknowledge(fan, "fan", False).states == {"fan": still}
     as_before = (FAN, {"fan": [{"channel": 0, "speed": 3}]})
     assert command(fan, "fan", True) == [as_before]
+
+
+def test_a_speed_beyond_the_last_is_not_believed():
+    fan = Fans(about(FAN, model="mfc100"))
+    beyond = {"fan": [{"channel": 0, "speed": 9, "maxSpeed": 4}]}
+    assert take(fan, FAN, beyond).states == {"fan": FanState()}
+    slow = {"fan": [{"channel": 0, "speed": 1, "maxSpeed": 4}]}
+    quarter = FanState(is_on=True, speed_percent=25.0)
+    assert take(fan, FAN, slow).states == {"fan": quarter}
+    assert take(fan, FAN, {"fan": {"speed": 5}}).states == {"fan": quarter}
 
 
 def test_life_of_a_filter():

@@ -7,21 +7,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from structiot.meross.features.consumption import (
-    DayConsumption,
-    HourConsumption,
+from structiot.meross.features.electricity import (
+    CircuitFactors,
+    Electricity,
     MeterLimits,
 )
-from structiot.meross.features.electricity import Electricity
 from structiot.meross.features.energy_days import (
     DailyEnergy,
+    DayConsumption,
     DayCounter,
+    HourConsumption,
     HourlyEnergy,
     read_daily_energy,
     read_hourly_energy,
     zone_of,
 )
-from structiot.meross.features.system import CircuitFactors
 from structiot.model import Reading
 from tests.wire.meross.features import NOW, UUID, about, entity, keys, questions, take
 

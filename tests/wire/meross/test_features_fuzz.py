@@ -18,8 +18,13 @@ from structiot.meross.features.room_sensors import (
     RoomSensors,
 )
 from structiot.meross.features.schedules import VALVE_SCHEDULE, read_schedules
-from structiot.meross.features.thermostat import MODE, SUMMER_MODE, Thermostat
-from structiot.meross.features.thermostat_b import MODE_B, ThermostatB
+from structiot.meross.features.thermostat import (
+    MODE,
+    MODE_B,
+    SUMMER_MODE,
+    Thermostat,
+    ThermostatB,
+)
 from structiot.meross.features.thermostat_c import MODE_C, ThermostatC
 from structiot.meross.features.thermostat_settings import ThermostatSettings
 from structiot.meross.wire.device_list import read_subdevices

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from structiot.meross.features.rules import Rules
 from structiot.meross.features.settings import (
     ChildLock,
     Overheating,
@@ -18,6 +17,7 @@ from structiot.meross.features.system import Connections, Firmware, Signal
 from structiot.meross.features.timers import (
     Repeat,
     RuleDigest,
+    Rules,
     Timer,
     Trigger,
     read_timers,

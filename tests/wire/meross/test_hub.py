@@ -175,7 +175,8 @@ def test_what_is_bound_unbound_and_gone(hub):
     # Nonsense in the place of the list is no list without members.
     hub.take_digest({"hub": {"subdevice": [1, {}]}}, AT)
     hub.take_digest({"hub": {}}, AT)
-    assert kinds(hub) == {SENSOR: "ms100"}
+    hub.take_digest({"hub": {"subdevice": VALVE_ITEM}}, AT)
+    assert kinds(hub) == {SENSOR: "ms100", VALVE: "mts100v3"}
 
 
 def test_what_the_cloud_still_lists_is_only_away(hub):

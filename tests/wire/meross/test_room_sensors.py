@@ -63,6 +63,16 @@ def test_of_samples_the_newest_counts(presence):
     assert told((10, AT_S), (30, AT_S + 20), (20, AT_S + 10)) == {"light": 30}
     assert told((99, AT_S)) == {}
     assert told((5, AT_S + 20)) == {"light": 5}
+    # What makes no sense is no sample.
+    assert told((-1, AT_S + 60)) == {}
+    assert told((6, AT_S + 30)) == {"light": 6}
+
+
+def test_the_history_of_the_same_is_read_as_well(presence):
+    found = [{"value": 30, "timestamp": AT_S}, {"value": 20, "timestamp": AT_S - 60}]
+    payload = {"history": [{"channel": 0, "data": {"light": found}}]}
+    update = presence.take("Appliance.Control.Sensor.HistoryX", payload, AT)
+    assert update.states == {"light": 30}
 
 
 def test_temperature_and_humidity_exist_once_they_are_told(presence):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import UsageError
-from structiot.meross.features.thermostat_b import MODE_B
+from structiot.meross.features.thermostat import MODE_B
 from structiot.meross.features.thermostat_settings import ThermostatSettings
 from tests._support.meross_features import AT, about, acknowledge, entity, tell
 
@@ -130,6 +130,12 @@ def test_an_alarm_happens():
     assert happened.event_type in entity(feature, "temperature_alarm").event_types
     assert happened.data == {"channel": 0, "temperature_c": 30.12, "type": 1}
     assert feature.polls == []
+
+
+def test_a_digest_tells_of_no_alarm():
+    feature = settings("mts960", MODE_B, T + "Alarm")
+    digest = {"thermostat": {"alarm": [{"channel": 0, "temp": 3012, "type": 1}]}}
+    assert feature.take_digest(digest, AT).happened == ()
 
 
 def test_the_window_is_in_the_digest():

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from structiot.errors import UsageError
-from structiot.meross.features.thermostat import MODE, SUMMER_MODE, Thermostat
-from structiot.meross.features.thermostat_b import MODE_B, ThermostatB
+from structiot.meross.features.thermostat import (
+    MODE,
+    MODE_B,
+    SUMMER_MODE,
+    Thermostat,
+    ThermostatB,
+)
 from structiot.meross.features.thermostat_c import MODE_C, ThermostatC
 from structiot.model import ClimateState
 from tests._support.meross_features import AT, about, acknowledge, entity, tell
@@ -95,6 +100,18 @@ def test_an_acknowledgement_without_content_says_what_was_asked(mode, answer):
     assert update.states["thermostat"].target_c == 18
     update = acknowledge(mode, "thermostat", ClimateState(preset="comfort"), answer)
     assert update.states["thermostat"].target_c == 22
+
+
+@pytest.mark.parametrize("said", [{}, {"targetTemp": 35_000}, {"targetTemp": "x"}])
+def test_the_target_follows_the_set_point_unless_it_is_told(mode, said):
+    told = {"mode": [{"channel": 0, "mode": 0, **said}]}
+    assert mode.take(MODE, told, AT).states["thermostat"].target_c == 22
+    told = {"mode": [{"channel": 0, "heatTemp": 190, **said}]}
+    assert mode.take(MODE, told, AT).states["thermostat"].target_c == 19
+    # Neither the preset nor its set point: what was told holds.
+    mode.take(MODE, {"mode": [{"channel": 0, "targetTemp": 205}]}, AT)
+    told = {"mode": [{"channel": 0, "currentTemp": 200, **said}]}
+    assert mode.take(MODE, told, AT).states["thermostat"].target_c == 20.5
 
 
 def test_an_acknowledgement_with_content_wins(mode):

@@ -7,7 +7,7 @@ async with sim_meross_device("127.0.0.2", model="msg100") as door:
 `models` says what there is, `parts` what devices are made of, `device` answers
 envelopes, `lan`, `broker` and `simulator` put that on the network, `faults` makes it
 wrong, and `named_faults` gives what can go wrong a name; `cloud` and what is called after
-it is the cloud's side.
+it is the cloud's side; `replay` makes a device of a capture.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.sim.meross.device import MerossDeviceSim
     from structiot.sim.meross.faults import MerossFaults
     from structiot.sim.meross.models import MEROSS_MODELS, MerossModel
+    from structiot.sim.meross.replay import sim_meross_replay
     from structiot.sim.meross.simulator import (
         MerossRequest,
         MerossSim,
@@ -49,4 +50,5 @@ __all__ = [
     "MerossSim",
     "sim_meross_cloud",
     "sim_meross_device",
+    "sim_meross_replay",
 ]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from random import Random
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from structiot._kit.arguments import check_argument
 from structiot.errors import UsageError
@@ -22,7 +22,7 @@ from structiot.meross.wire.digests import md5_hex
 from structiot.meross.wire.mqtt import app_password, device_password
 from structiot.sim.shared.clock import SimClock
 
-__all__ = ["CloudAccount", "MerossCloudDevice", "Rules", "identity_of"]
+__all__ = ["CloudAccount", "Hearing", "MerossCloudDevice", "Rules", "identity_of"]
 
 _HOUR_S: Final = 3600.0
 # Of each device so many times are kept at most, however large the budget.
@@ -69,6 +69,11 @@ class MerossCloudDevice:
             self.mac = ":".join(tail[at : at + 2] for at in range(0, len(tail), 2))
 
 
+Hearing: TypeAlias = Literal["own", "requests", "answers"]
+"""Only what is meant for the app itself and what devices tell; also what other apps ask
+the devices; also what these are answered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What an account may do.
@@ -82,6 +87,7 @@ class Rules:
         max_sign_ins: Valid tokens at a sign-in with which the account is banned; 1 bans
             at the second sign-in without a logout. None for never.
         requests_per_minute: API calls in any minute; more get 1028. None for any number.
+        apps_hear: What apps may hear of one another.
     """
 
     mfa_code: str | None = None
@@ -90,6 +96,7 @@ class Rules:
     messages_per_hour: int | None = None
     max_sign_ins: int | None = None
     requests_per_minute: int | None = None
+    apps_hear: Hearing = "requests"
 
     def __post_init__(self) -> None:
         check_argument("mfa_code", self.mfa_code, str, None)
@@ -97,6 +104,8 @@ class Rules:
         check_argument("token_lifetime_s", self.token_lifetime_s, float, None)
         for name in ("messages_per_hour", "max_sign_ins", "requests_per_minute"):
             check_argument(name, getattr(self, name), int, None)
+        if self.apps_hear not in get_args(Hearing):
+            raise UsageError(f"apps hear {get_args(Hearing)}, not {self.apps_hear!r}")
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if not (isinstance(value, str) or value is None or value > 0):

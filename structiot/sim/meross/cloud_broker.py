@@ -128,6 +128,11 @@ class MerossBrokerSim(SimHost[MerossCloudFaults]):
     def _permissions(self) -> list[Permission]:
         own = ["/app/%u/subscribe", "/appliance/%u/subscribe"]
         everybodys = [user_topic(self._account.user_id)]
+        hearing = self._account.rules.apps_hear
+        if hearing != "own":
+            everybodys.append("/appliance/+/subscribe")
+        if hearing == "answers":
+            everybodys.append("/app/+/subscribe")
         # The relay looks closer at what is published.
         publish = [
             "/appliance/+/subscribe",

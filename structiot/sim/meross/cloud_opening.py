@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.sim.meross.cloud import MerossCloudSim
-from structiot.sim.meross.cloud_account import CloudAccount, Rules, identity_of
+from structiot.sim.meross.cloud_account import CloudAccount, Hearing, Rules, identity_of
 from structiot.sim.shared.clock import SimClock
 
 __all__ = ["sim_meross_cloud"]
@@ -33,6 +33,7 @@ async def sim_meross_cloud(
     messages_per_hour: int | None = None,
     max_sign_ins: int | None = None,
     requests_per_minute: int | None = None,
+    apps_hear: Hearing = "requests",
     redirect_from: str | None = None,
     clock: SimClock | None = None,
     requests_kept: int = 1000,
@@ -63,6 +64,9 @@ async def sim_meross_cloud(
         max_sign_ins: Valid tokens at a sign-in with which the account is banned, so that 1
             bans at the second sign-in without a logout; never by default.
         requests_per_minute: API calls in any minute, beyond which they get 1028.
+        apps_hear: What apps of the account may hear: `"own"` is what they are answered
+            and what devices tell; `"requests"` also what other apps ask devices;
+            `"answers"` also what these are answered.
         redirect_from: Host of another region's entry, which sends everybody here (1030);
             see `MerossCloudSim.redirecting_url`.
         clock: The clock it lives by; wall time by default.
@@ -95,6 +99,7 @@ async def sim_meross_cloud(
         messages_per_hour=messages_per_hour,
         max_sign_ins=max_sign_ins,
         requests_per_minute=requests_per_minute,
+        apps_hear=apps_hear,
     )
     user_id, key = identity_of(email)
     account = CloudAccount(

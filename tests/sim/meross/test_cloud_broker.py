@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import ConnectFailed, LinkLost
+from structiot.errors import ConnectFailed, LinkLost, UsageError
 from structiot.meross.wire.cloud import Path
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.mqtt import (
@@ -93,7 +93,7 @@ async def test_others_are_not_let_in():
 
 
 async def test_topics_of_others_are_closed():
-    async with cloud_with_plug() as cloud, app_of(cloud) as app:
+    async with cloud_with_plug(apps_hear="own") as cloud, app_of(cloud) as app:
         for closed in (
             "#",
             "/app/+/subscribe",
@@ -105,6 +105,23 @@ async def test_topics_of_others_are_closed():
             with pytest.raises(SubscribeRefused):
                 async with app.mqtt.subscription(closed):
                     pass
+
+
+async def test_an_app_may_hear_what_others_ask_and_are_answered():
+    async with cloud_with_plug() as cloud, app_of(cloud) as app:
+        async with app.mqtt.subscription(f"/appliance/{UUID}/subscribe") as heard:
+            async with app_of(cloud, "two") as other:
+                asked = await other.ask(TOGGLE)
+            assert app.understood(await anext(heard)).message_id == asked.message_id
+        with pytest.raises(SubscribeRefused):
+            async with app.mqtt.subscription(f"/app/{cloud.user_id}-x/subscribe"):
+                pass
+    async with cloud_with_plug(apps_hear="answers") as cloud, app_of(cloud) as app:
+        async with app.mqtt.subscription(f"/app/{cloud.user_id}-x/subscribe"):
+            pass
+    with pytest.raises(UsageError, match=r"apps hear .*, not 'all'"):
+        async with cloud_with_plug(apps_hear="all"):
+            pass
 
 
 # ---------------------------------------------------------------- what reaches whom

@@ -21,6 +21,9 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.meross.account_events import (
         AccountEvent,
         DeviceAdded,
+        DeviceBound,
+        DeviceOffline,
+        DeviceOnline,
         DeviceRemoved,
         DeviceRenamed,
     )
@@ -70,7 +73,10 @@ __all__ = [
     "Credentials",
     "DailyEnergy",
     "DeviceAdded",
+    "DeviceBound",
     "DeviceBudget",
+    "DeviceOffline",
+    "DeviceOnline",
     "DeviceRemoved",
     "DeviceRenamed",
     "Feature",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,11 +10,11 @@ from types import MappingProxyType
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text
 from structiot.errors import (
     AuthRefused,
@@ -26,42 +25,41 @@ from structiot.errors import (
 from structiot.meross.account_events import (
     AccountEvent,
     DeviceAdded,
+    DeviceBound,
+    DeviceOffline,
+    DeviceOnline,
     DeviceRemoved,
     DeviceRenamed,
 )
 from structiot.meross.budget import Budget
-from structiot.meross.device import MerossDevice
+from structiot.meross.device import ONLINE, MerossDevice
 from structiot.meross.features.feature import About, Channel
 from structiot.meross.features.hub import is_hub
 from structiot.meross.finding import device_called, devices_like
 from structiot.meross.holder import DeviceHolder
+from structiot.meross.learning import Learning
 from structiot.meross.link.brokers import BrokerPlace, Brokers
 from structiot.meross.link.cloud import MerossCloud
-from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
-from structiot.meross.notifications import Notification
+from structiot.meross.notifications import NoteBox, Notification
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.meross.stats import Stats
 from structiot.meross.wire.device_list import CloudDevice, OnlineStatus
-from structiot.meross.wire.envelope import Envelope, Method
-from structiot.meross.wire.system import (
-    ABILITY,
-    ALL,
-    SystemAll,
-    max_batch_of,
-    read_abilities,
-    read_all,
-)
+from structiot.meross.wire.envelope import Envelope
+from structiot.meross.wire.system import SystemAll, max_batch_of
 
 __all__ = ["Meross"]
 
 # The list is asked for again: a rename reaches us by no push.
 LIST_EVERY_S: Final = 86_400.0
 _LIST_PAUSE_S: Final = 60.0
-_LEARN_AGAIN_S: Final = 300.0
-# Devices that are asked at once what they can; those that are off take ten seconds.
-_MOST_AT_ONCE: Final = 8
+# Devices that tell something and are none of the account's, such as one just removed.
+_MOST_STRANGERS: Final = 1_024
+# How often one has the list asked for: it may not be there at once.
+_MOST_LISTS: Final = 3
+# So many devices of a list are made before others have their turn.
+_IN_A_ROW: Final = 16
 _BIND: Final = "Appliance.Control.Bind"
 _UNBIND: Final = "Appliance.Control.Unbind"
 _HUB_BIND: Final = "Appliance.Hub.Bind"
@@ -84,25 +82,24 @@ class Meross:
     def __init__(
         self,
         cloud: MerossCloud,
+        *,
         budget: Budget,
         stats: Stats,
         holder: DeviceHolder,
+        learning: Learning,
         environment: Environment,
     ) -> None:
         self.stats: Stats = stats
         self.budget: Budget = budget
         self._cloud = cloud
         self._holder = holder
+        self._learning = learning
         self._environment = environment
         self._devices: dict[str, MerossDevice] = {}
         self._notes: FanOut[Mailbox[Notification]] = FanOut()
         self._events: FanOut[Mailbox[AccountEvent]] = FanOut()
         self._list_wanted = anyio.Event()
-        # When each device that is not known is to be asked.
-        self._to_learn: dict[str, float] = {}
-        self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
-        self._learning = anyio.Event()
-        self._lan_ports: Mapping[str, int] = {}
+        self._strangers: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<Meross account of {len(self._devices)} devices>"
@@ -113,6 +110,11 @@ class Meross:
     def devices(self) -> Mapping[str, MerossDevice]:
         """All devices of the account by uuid, as they are at any moment."""
         return MappingProxyType(self._devices)
+
+    @property
+    def brokers(self) -> Brokers:
+        """The connections to its brokers."""
+        return self._brokers
 
     @property
     def rate_limiter(self) -> RateLimitChecker | None:
@@ -161,7 +163,7 @@ class Meross:
             max_items: Notifications that wait for a slow consumer; the oldest are
                 dropped and counted (`.dropped`).
         """
-        box: Mailbox[Notification] = Mailbox(max_items, name="notifications of Meross")
+        box = NoteBox(max_items, name="notifications of Meross")
         with self._notes.listening(box):
             yield box
 
@@ -169,18 +171,18 @@ class Meross:
     async def events(
         self, *, max_items: int = 1024
     ) -> AsyncGenerator[Mailbox[AccountEvent]]:
-        """Iterate over devices that come, go and are renamed, present ones first.
-
-        That a device is offline or back is told by its own `events()`.
+        """Iterate over what becomes of the devices, those that are there first.
 
         Args:
             max_items: Events that wait for a slow consumer.
         """
         box: Mailbox[AccountEvent] = Mailbox(
-            max(max_items, len(self._devices)), name="events of Meross"
+            max(max_items, 2 * len(self._devices)), name="events of Meross"
         )
         for device in self._devices.values():
             box.put(DeviceAdded(device))
+            if not device.is_available:
+                box.put(DeviceOffline(device, device.availability.reason))
         with self._events.listening(box):
             yield box
 
@@ -202,11 +204,10 @@ class Meross:
 
     # ------------------------------------------------------------ what opening calls
 
-    async def begin(
-        self, brokers: Brokers, router: Router, lan_ports: Mapping[str, int]
-    ) -> None:
+    async def begin(self, brokers: Brokers, router: Router) -> None:
         """List the devices for the first time."""
-        self._brokers, self._router, self._lan_ports = brokers, router, lan_ports
+        self._brokers, self._router = brokers, router
+        await self._learning.begin()
         await self._list()
 
     def close(self) -> None:
@@ -231,40 +232,40 @@ class Meross:
 
     async def keep_learning(self) -> None:
         """Ask devices that are not known yet what they can, until cancelled."""
-        while True:
-            due_at = min(self._to_learn.values(), default=math.inf)
-            with anyio.CancelScope(deadline=due_at):
-                await self._learning.wait()
-            self._learning = anyio.Event()
-            now = anyio.current_time()
-            due = [uuid for uuid, at in self._to_learn.items() if at <= now]
-            async with service_group(is_awaited=True) as tg:
-                for uuid in due:
-                    self._to_learn[uuid] = now + _LEARN_AGAIN_S
-                    tg.start_soon(self._learn, uuid)
+        await self._learning.run(self._devices, self._router, self._list_subdevices)
 
-    def _learn_soon(self, uuid: str, *, after_s: float = 0.0) -> None:
-        at = anyio.current_time() + after_s
-        self._to_learn[uuid] = min(at, self._to_learn.get(uuid, math.inf))
-        self._learning.set()
+    def lan_failed(self, uuid: str) -> None:
+        """A device is not where it was in the local network: it is asked where it is."""
+        self._learning.soon(uuid)
 
     def pushed(self, envelope: Envelope) -> None:
         """Take what a device, or the cloud for it, told by itself."""
+        uuid = envelope.device_uuid or ""
+        device = self._devices.get(uuid)
         if envelope.namespace == _BIND:
             self._list_wanted.set()
-        device = self._devices.get(envelope.device_uuid or "")
         if device is None:
+            self._met(uuid)
             return
         note = device.pushed(envelope)
         for box in self._notes:
             box.put(note)
         if envelope.namespace == _UNBIND:
             self._remove(device)
-        elif envelope.namespace == _HUB_BIND:
-            self._learn_soon(device.info.id, after_s=_LIST_PAUSE_S)
-        elif device.info.id in self._to_learn:
+        elif envelope.namespace == ONLINE and self._router.is_local(device.route):
+            # The cloud alone may have lost it.
+            self._learning.soon(uuid)
+        elif envelope.namespace == _HUB_BIND or self._learning.is_asking(uuid):
             # It is there, then.
-            self._learn_soon(device.info.id, after_s=_LIST_PAUSE_S)
+            self._learning.soon(uuid, after_s=_LIST_PAUSE_S)
+
+    def _met(self, uuid: str) -> None:
+        """A device tells something that the list has not, or not yet."""
+        times = self._strangers.get(uuid, 0)
+        is_known = times or len(self._strangers) < _MOST_STRANGERS
+        if uuid and is_known and times < _MOST_LISTS:
+            self._strangers[uuid] = times + 1
+            self._list_wanted.set()
 
     def connected(self, place: BrokerPlace) -> None:
         """A broker has accepted us: what devices told meanwhile was lost."""
@@ -273,7 +274,9 @@ class Meross:
                 device.refresh_soon()
 
     def lost(self, place: BrokerPlace, error: StructiotError) -> None:
-        """A broker cannot be reached."""
+        """A broker cannot be reached; why it refuses us, the list may tell."""
+        if isinstance(error, AuthRefused):
+            self._list_wanted.set()
         for device in self._devices.values():
             if device.route.broker == place:
                 device.cloud_lost(error_text(error))
@@ -282,14 +285,17 @@ class Meross:
 
     async def _list(self) -> None:
         listed = {one.uuid: one for one in await self._cloud.devices()}
+        await self._learning.forget_others(listed)
         for uuid in self._devices.keys() - listed.keys():
             self._remove(self._devices[uuid])
-        for uuid, known in listed.items():
+        for number, (uuid, known) in enumerate(listed.items(), 1):
             device = self._devices.get(uuid)
             if device is None:
                 self._add(known)
             else:
                 self._update(device, known)
+            if not number % _IN_A_ROW:
+                await anyio.lowlevel.checkpoint()
 
     def _add(self, known: CloudDevice) -> None:
         about = About(
@@ -299,24 +305,38 @@ class Meross:
             abilities={},
             channels=_channels(known),
         )
+        about = self._learning.remembered(about)
         place = BrokerPlace(*known.broker)
-        route = Route(known.uuid, broker=place, environment=self._environment)
+        route = Route(
+            known.uuid,
+            broker=place,
+            max_batch=max_batch_of(about.abilities, about.system),
+            environment=self._environment,
+        )
+        if about.system.lan_host and self._router.policy != "cloud_only":
+            route.lan = self._learning.lan_link(about.system, about.abilities)
         device = MerossDevice(
             about,
             route,
             self._router,
             name=known.name,
-            lan_at=self._lan_link,
+            lan_at=self._learning.lan_link,
+            on_availability=self._tell_availability,
+            on_wanted=self._learning.want,
             environment=self._environment,
         )
         self._devices[known.uuid] = device
         self._holder.hold(device)
         self._brokers.connect(place)
+        self._tell(DeviceAdded(device))
+        if self._strangers.pop(known.uuid, 0):
+            self._tell(DeviceBound(device))
         if known.status is OnlineStatus.OFFLINE:
             device.cloud_lost("it is not connected to the cloud")
-        for box in self._events:
-            box.put(DeviceAdded(device))
-        self._learn_soon(known.uuid)
+        if about.abilities:
+            self._learning.look_later(known.uuid)
+        else:
+            self._learning.soon(known.uuid)
 
     def _update(self, device: MerossDevice, known: CloudDevice) -> None:
         before = device.info.name
@@ -325,57 +345,30 @@ class Meross:
         about = replace(device.about, channels=_channels(known))
         device.described(about, known.name)
         if device.info.name != before:
-            for box in self._events:
-                box.put(DeviceRenamed(device, before))
+            self._tell(DeviceRenamed(device, before))
+        if known.firmware != about.system.firmware:
+            self._learning.soon(known.uuid)
 
     def _remove(self, device: MerossDevice) -> None:
         self._devices.pop(device.info.id, None)
-        self._to_learn.pop(device.info.id, None)
         self._holder.let_go(device)
+        self._tell(DeviceRemoved(device))
+
+    def _tell_availability(self, device: MerossDevice) -> None:
+        if self._devices.get(device.info.id) is device:
+            reason, is_back = device.availability.reason, device.is_available
+            self._tell(
+                DeviceOnline(device) if is_back else DeviceOffline(device, reason)
+            )
+
+    def _tell(self, event: AccountEvent) -> None:
         for box in self._events:
-            box.put(DeviceRemoved(device))
-
-    async def _learn(self, uuid: str) -> None:
-        """Ask a device what it can and where it is, if it answers."""
-        device = self._devices.get(uuid)
-        if device is None:
-            return
-        async with self._limiter:
-            try:
-                ability = await self._router.request(device.route, Method.GET, ABILITY)
-                reply = await self._router.request(device.route, Method.GET, ALL)
-            except (TransportError, PeerError) as exc:
-                _log.debug("%s: not known yet: %s", device.info.name, error_text(exc))
-                return
-        if self._devices.get(uuid) is not device:
-            return
-        del self._to_learn[uuid]
-        system, abilities = read_all(reply.payload), read_abilities(ability.payload)
-        about = replace(
-            device.about,
-            model=system.model or device.about.model,
-            system=system,
-            abilities=abilities,
-        )
-        device.route.batches.max_requests = max_batch_of(abilities)
-        device.described(about, device.info.name)
-        device.take(ALL, reply.payload)
-        if is_hub(system.digest, abilities):
-            await self._list_subdevices(device)
-
-    def _lan_link(self, system: SystemAll) -> LanLink:
-        """Make the way to a device in the local network."""
-        host = system.lan_host or ""
-        return LanLink(
-            host,
-            self._lan_ports.get(host, 80),
-            key=self._cloud.credentials.key.reveal(),
-            uuid=system.uuid,
-            mac=system.mac,
-            environment=self._environment,
-        )
+            box.put(event)
 
     async def _list_subdevices(self, hub: MerossDevice) -> None:
+        """List what hangs on a device that has told what it can, if it is a hub."""
+        if not is_hub(hub.about.system.digest, hub.about.abilities):
+            return
         try:
             hub.listed(await self._cloud.subdevices(hub.info.id))
         except AuthRefused:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from structiot.meross.device import MerossDevice
 
-__all__ = ["AccountEvent", "DeviceAdded", "DeviceRemoved", "DeviceRenamed"]
+__all__ = [
+    "AccountEvent",
+    "DeviceAdded",
+    "DeviceBound",
+    "DeviceOffline",
+    "DeviceOnline",
+    "DeviceRemoved",
+    "DeviceRenamed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +41,33 @@ class DeviceRenamed:
     before: str
 
 
-AccountEvent: TypeAlias = DeviceAdded | DeviceRemoved | DeviceRenamed
+@dataclass(frozen=True, slots=True)
+class DeviceBound:
+    """A device was set up anew, and told so by itself; it was added just before."""
+
+    device: MerossDevice
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOffline:
+    """A device cannot be reached any more."""
+
+    device: MerossDevice
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOnline:
+    """A device is back."""
+
+    device: MerossDevice
+
+
+AccountEvent: TypeAlias = (
+    DeviceAdded
+    | DeviceBound
+    | DeviceOffline
+    | DeviceOnline
+    | DeviceRemoved
+    | DeviceRenamed
+)

@@ -1,52 +1,43 @@
 """How many messages may still go to devices through the cloud, so that nobody is banned.
 
-    async with open_budget(path, environment=environment) as budget:
-        await budget.spend(call, is_command=True, longest_wait_s=10)
+    await budget.spend(call, is_command=True, longest_wait_s=10)
 
 A message waits until there is room for it, commands before polls, and is dropped where
-that would take too long or too many wait already. What was sent outlasts the process: a
-file says so before it is sent. The local network costs nothing.
+that would take too long or too many wait already. What was sent outlasts the program, see
+`AccountState`: it is written down before it is sent, and counts for every program that
+uses the same file. The local network costs nothing.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, NoReturn
 
 import anyio
-import anyio.to_thread
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.backoff import Backoff
-from structiot._kit.private_file import replace_file
-from structiot.errors import ProtocolViolation
+from structiot.meross.account_state import AN_HOUR_S, AccountState
 from structiot.meross.errors import CallDropped
 from structiot.meross.rate_limiter import RateLimitChecker
-from structiot.meross.sent_messages import AN_HOUR_S, SentMessages
+from structiot.meross.sent_messages import SentMessages
 from structiot.meross.stats import Call, Stats
 
-__all__ = ["Budget", "DeviceBudget", "open_budget"]
+__all__ = ["Budget", "DeviceBudget"]
 
 A_MINUTE_S: Final = 60.0
 # The share of each minute and hour that polls leave to commands.
 _FOR_COMMANDS: Final = 0.2
-# How many messages to a device are announced to the file at once.
-_AHEAD: Final = 10
-_MAX_FILE_BYTES: Final = 16_777_216
 # How long polls wait where tokens are used up; somebody waits for commands.
 _BACKOFFS: Final = {
     "device": Backoff(first_s=0.5, cap_s=30.0),
     "global": Backoff(first_s=0.5, cap_s=10.0),
 }
 _COMMAND_BACKOFF: Final = Backoff(first_s=0.1, cap_s=2.0)
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +74,10 @@ class _Turn:
 
 
 class Budget:
-    """Lets messages to devices through, or not; made by `open_budget`.
+    """Lets messages to devices through, or not.
 
     Args:
-        path: The file that outlasts the process; None keeps it in memory.
+        state: Where it is written down what was sent.
         rate_limiter: See `Budget.rate_limiter`.
         stats: Is told of what had to wait and what was dropped.
         environment: Tells the time and draws waiting times.
@@ -94,20 +85,22 @@ class Budget:
 
     def __init__(
         self,
-        path: Path | None,
+        state: AccountState,
         rate_limiter: RateLimitChecker | None,
-        stats: Stats,
-        environment: Environment,
+        stats: Stats | None = None,
+        environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
-        self._path = path
+        self._state = state
         self._rate_limiter = rate_limiter
-        self._stats = stats
+        self._stats = stats or Stats()
         self._environment = environment
         self._sent = SentMessages()
-        self._ahead: dict[str, int] = {}
         self._queues: dict[str, list[_Turn]] = {}
-        self._writing = anyio.Lock()
-        self._trouble = ""
+
+    async def begin(self) -> None:
+        """Read what was sent before this program began."""
+        earlier = await self._state.sent_earlier()
+        self._sent.note_earlier(earlier, anyio.current_time())
 
     @property
     def rate_limiter(self) -> RateLimitChecker | None:
@@ -161,12 +154,6 @@ class Budget:
         await anyio.lowlevel.checkpoint()
         with self._turn_of(call, is_command=is_command) as turn:
             await self._admitted(call, turn, longest_wait_s)
-        # What is on its way counts, whatever becomes of it.
-        async with self._writing:
-            left = self._ahead.get(call.device, 0)
-            self._ahead[call.device] = left - 1 if left else _AHEAD
-            if not left:
-                await self._write()
 
     @contextmanager
     def _turn_of(self, call: Call, *, is_command: bool) -> Generator[_Turn]:
@@ -214,15 +201,31 @@ class Budget:
                 again_s = limited.next_in_s
                 wait_s = max(again_s, delays[limited.by].next_delay_s() or 0.0)
             if not wait_s and not turn.is_dropped:
-                break
+                if await self._written_down(call, turn):
+                    break
+                continue
             may_wait = limiter is None or limiter.max_queue > 0
             if turn.is_dropped or again_s > left_s or left_s <= 0 or not may_wait:
                 self._drop(call, again_s)
             has_waited = True
             await turn.wait(min(wait_s, left_s))
-        self._sent.note(call.device, now_s)
         if has_waited:
             self._stats.delayed(call)
+
+    async def _written_down(self, call: Call, turn: _Turn) -> bool:
+        """Count a message as sent, unless others have taken the room meanwhile."""
+        sent_at = anyio.current_time()
+        self._sent.note(call.device, sent_at)
+        number, earlier = await self._state.note(call.device)
+        if not earlier:
+            return True
+        self._sent.forget(call.device, sent_at)
+        self._sent.note_earlier(earlier, anyio.current_time())
+        if self._room_of(call, is_command=turn.is_command):
+            await self._state.take_back(number)
+            return False
+        self._sent.note(call.device, sent_at)
+        return True
 
     def _room_of(self, call: Call, *, is_command: bool) -> float:
         now_s = anyio.current_time()
@@ -252,89 +255,3 @@ class Budget:
             "messages through the cloud may have the account blocked"
         )
         raise CallDropped(message, retry_after_s=retry_after_s or None)
-
-    # ------------------------------------------------------------ the file
-
-    async def read(self) -> None:
-        """Read what was sent before this process began."""
-        if self._path is None:
-            return
-        try:
-            data = await anyio.to_thread.run_sync(_content_of, self._path)
-            wall_s = self._environment.now_utc().timestamp()
-            if data is not None:
-                self._sent = SentMessages.read(data, anyio.current_time(), wall_s)
-        except (OSError, ProtocolViolation) as exc:
-            _log.warning(
-                "%s cannot be read, so little is sent at first: %s", self._path, exc
-            )
-            self._sent.assume_the_worst(anyio.current_time())
-
-    async def leave(self) -> None:
-        """Write down what was sent, and that nothing more will be."""
-        with anyio.CancelScope(shield=True):
-            async with self._writing:
-                if self._ahead:
-                    self._ahead.clear()
-                    await self._write()
-
-    async def _write(self) -> None:
-        """Write the file; a disk that is full is said once, and stops nobody."""
-        if self._path is None:
-            return
-        wall_s = self._environment.now_utc().timestamp()
-        data = self._sent.written(anyio.current_time(), wall_s, self._ahead)
-        try:
-            await anyio.to_thread.run_sync(replace_file, self._path, data)
-        except OSError as exc:
-            if self._trouble != str(exc):
-                self._trouble = str(exc)
-                _log.warning("what was sent cannot be kept for a restart: %s", exc)
-        else:
-            self._trouble = ""
-
-
-@asynccontextmanager
-async def open_budget(
-    path: Path | None = None,
-    *,
-    rate_limiter: RateLimitChecker | None,
-    stats: Stats | None = None,
-    environment: Environment = SYSTEM_ENVIRONMENT,
-) -> AsyncGenerator[Budget]:
-    """Keep a budget for the length of the block.
-
-    Args:
-        path: A file in a folder that exists, which one program uses at a time; None
-            keeps the budget in memory. One that cannot be read is taken to have said
-            that nearly all was spent.
-        rate_limiter: What limits messages; `RateLimitChecker()` is safe, None lets all
-            of them through, at your own risk.
-        stats: Is told of what had to wait and what was dropped.
-        environment: Tells the time and draws waiting times.
-
-    Yields:
-        The budget.
-    """
-    budget = Budget(path, rate_limiter, stats or Stats(), environment)
-    await budget.read()
-    try:
-        yield budget
-    finally:
-        await budget.leave()  # noqa: ASYNC102 - it shields itself
-
-
-def _content_of(path: Path) -> bytes | None:
-    """Read a file; None if there is none.
-
-    Raises:
-        OSError: It cannot be read, or is too large.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    if len(data) > _MAX_FILE_BYTES:
-        raise OSError("it is too large")
-    return data

@@ -19,10 +19,11 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from structiot._kit.private_file import default_state_file, replace_file
+from structiot._kit.private_file import replace_file
 from structiot._kit.text import error_text, path_fault
 from structiot.errors import ConfigError
 from structiot.meross.credentials import Credentials
+from structiot.meross.default_files import default_file
 
 __all__ = ["FileStore", "KeyringStore"]
 
@@ -44,21 +45,23 @@ class FileStore:
     closed to them, with a warning; one that cannot be used is left as it is.
 
     Args:
-        path: The file; its folder is made. By default `meross.json` in
+        path: The file; its folder is made. By default one for each account, in
             `$STATE_DIRECTORY`, else in `structiot` below `$XDG_STATE_HOME`, which is
             `~/.local/state` by default.
+        email: The account, where no file is named; not needed where there is one only.
 
     Raises:
-        ConfigError: No file has such a name, or there is no home for it.
+        ConfigError: No file has such a name, there is no home for it, or there are
+            several accounts and nobody says which.
 
     Attributes:
         path: The file.
     """
 
-    def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        found = default_state_file("meross") if path is None else Path(fspath(path))
-        if found is None:
-            raise ConfigError("no home to keep Meross's token in: name a file for it")
+    def __init__(
+        self, path: str | PathLike[str] | None = None, *, email: str | None = None
+    ) -> None:
+        found = default_file(email) if path is None else Path(fspath(path))
         if "\0" in str(found):
             raise ConfigError("the file for Meross's token: no file has such a name")
         self.path: Path = found

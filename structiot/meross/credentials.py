@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol, Self
 
 import anyio.lowlevel
 
 from structiot._kit.json_text import clean_text, text_of
-from structiot._kit.redact import Secret
+from structiot._kit.redact import HIDDEN, Secret
 from structiot.errors import ConfigError
 
-__all__ = ["CredentialStore", "Credentials", "MemoryStore", "header_safe", "topic_safe"]
+__all__ = [
+    "CredentialStore",
+    "Credentials",
+    "MemoryStore",
+    "header_safe",
+    "short_text",
+    "shown_email",
+    "topic_safe",
+]
 
 
 # It goes into a header field, a user id into topics.
@@ -30,7 +38,7 @@ _MAX_CHARACTERS: Final = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What the cloud gives at a sign-in; its representation hides token and key.
+    """What the cloud gives at a sign-in; its representation hides who it is, too.
 
     Attributes:
         token: For requests to the cloud.
@@ -44,8 +52,8 @@ class Credentials:
 
     token: Secret
     key: Secret
-    user_id: str
-    email: str = ""
+    user_id: str = field(repr=False)
+    email: str = field(default="", repr=False)
     domain: str = ""
     mqtt_domain: str = ""
     issued_at_utc: datetime | None = None
@@ -84,7 +92,7 @@ class Credentials:
         if not isinstance(members, dict):
             raise ConfigError("credentials of Meross that are no JSON object")
         token = header_safe(members.get("token"))
-        key = _short(members.get("key"))
+        key = short_text(members.get("key"))
         user_id = topic_safe(members.get("user_id"))
         if not (token and key and user_id):
             raise ConfigError("credentials of Meross without token, key or user_id")
@@ -92,9 +100,9 @@ class Credentials:
             token=Secret(token),
             key=Secret(key),
             user_id=user_id,
-            email=_short(members.get("user_email")),
-            domain=_short(members.get("domain")),
-            mqtt_domain=_short(members.get("mqtt_domain")),
+            email=short_text(members.get("user_email")),
+            domain=short_text(members.get("domain")),
+            mqtt_domain=short_text(members.get("mqtt_domain")),
             issued_at_utc=_time(members.get("issued_on")),
         )
 
@@ -167,7 +175,8 @@ def topic_safe(value: object) -> str:
     return text if _USER_ID.fullmatch(text) else ""
 
 
-def _short(value: object) -> str:
+def short_text(value: object) -> str:
+    """Give a text that can be shown, cut off at 300 characters; empty for none."""
     return clean_text(value[:_LONGEST]) if isinstance(value, str) else ""
 
 
@@ -180,3 +189,9 @@ def _time(value: object) -> datetime | None:
         return None
     # MerossIot writes no zone.
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def shown_email(email: str) -> str:
+    """Give an e-mail address as it may be shown: its owner knows it by that."""
+    name, at, domain = email.rpartition("@")
+    return f"{name[:1]}{HIDDEN}{at}{domain}"

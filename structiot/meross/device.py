@@ -7,17 +7,16 @@ comes as answers to polls and commands, and as pushes; all of it goes through `_
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
-from structiot._device.polled import PolledDevice
 from structiot._device.poller import Poller
 from structiot._device.schedule import PollSchedule
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
@@ -26,35 +25,33 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
 from structiot._kit.text import error_text
 from structiot.errors import AuthRefused, LinkLost, StructiotError, UsageError
+from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Request, Update
-from structiot.meross.features.hub import Hub, HubUpdate
-from structiot.meross.features.registry import features_of
+from structiot.meross.features.hub import Hub
+from structiot.meross.features.hub_roster import HubUpdate
 from structiot.meross.handling import Handling
-from structiot.meross.hub import HubSubdevices
+from structiot.meross.hub import DeviceWithSubdevices, HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
-from structiot.meross.notifications import Notification
-from structiot.meross.polls import CLOUD_LIVE_S, PollPlan
-from structiot.meross.subdevice import MerossSubdevice
+from structiot.meross.notifications import NoteBox, Notification, note_of
+from structiot.meross.polls import CLOUD_LIVE_S, LAN_POLL_S, PollPlan, poll_s_of
 from structiot.meross.wire.device_list import CloudSubdevice
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.payloads import object_of
 from structiot.meross.wire.system import ALL, SystemAll, read_all
-from structiot.model import Command, DeviceInfo, Entity
+from structiot.model import Command
 
-__all__ = ["MerossDevice"]
+__all__ = ["ONLINE", "MerossDevice"]
 
-# Asked in the local network; a change made at the device is seen within half a minute.
-LAN_POLL_S: Final = 10.0
-_KNOWN_S: Final = 20.0
-_ONLINE: Final = "Appliance.System.Online"
+_KNOWN_S: Final = 60.0
+ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(PolledDevice[DeviceInfo], Handling):
+class MerossDevice(DeviceWithSubdevices, Handling):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.
@@ -67,6 +64,8 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         lan_at: Makes the way to it at the address that it tells; None where that is
             given. It is one of an account, then: it is not waited for, and what it
             refuses is its own matter.
+        on_availability: Is told when it went away or is back.
+        on_wanted: Is told when somebody waits for it to be known.
         environment: Network, host network, clock and chance.
     """
 
@@ -78,14 +77,18 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         *,
         name: str | None = None,
         lan_at: Callable[[SystemAll], LanLink] | None = None,
+        on_availability: Callable[[MerossDevice], None] = lambda _: None,
+        on_wanted: Callable[[MerossDevice], None] = lambda _: None,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
-        self._about = about
         self._name = name
-        self._features: tuple[Feature, ...] = features_of(about)
+        self._parts = Composition(about)
         self._route = route
         self._router = router
         self._lan_at = lan_at
+        self._on_availability, self._on_wanted = on_availability, on_wanted
+        # Why it was not asked what it can, where that was not its own fault.
+        self.not_known: CallDropped | None = None
         self._known = anyio.Event()
         # Why it is not asked any more; empty while it is.
         self._refusal = ""
@@ -96,46 +99,43 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         self._boxes: FanOut[Mailbox[Notification]] = FanOut()
         super().__init__(
             info_of(about, name),
-            self._all_entities(),
+            self._parts.entities,
             schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
-        if about.abilities:
-            self._known.set()
+        self._note_known()
 
     @property
     def about(self) -> About:
         """Its abilities, its channels, and what it said of itself."""
-        return self._about
+        return self._parts.about
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """What it is composed of."""
-        return self._features
+        return self._parts.features
 
     @property
     def route(self) -> Route:
         """The ways to it."""
         return self._route
 
-    @property
-    def subdevices(self) -> Mapping[str, MerossSubdevice]:
-        """What hangs on it by their ids with it, if it is a hub; each is a device."""
-        return self._subdevices.by_id
-
     # ------------------------------------------------------------ for its user
 
     async def known(self) -> None:
         """Wait until the device has told what it can, as its commands do.
 
-        Before, a device of an account that was just opened has no entities.
-
         Raises:
-            LinkLost: It has not within 20 s: it is off, say.
+            LinkLost: It has not within a minute: it is off, say.
+            CallDropped: The budget has had no room to ask it.
         """
+        if not self._known.is_set():
+            self._on_wanted(self)
         with anyio.move_on_after(_KNOWN_S):
             await self._known.wait()
             return
+        if self.not_known is not None:
+            raise copy(self.not_known)
         raise LinkLost(self.availability.reason or "it has not told what it can")
 
     async def command(self, key: str, command: Command) -> None:
@@ -166,7 +166,7 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
             payload: As the device wants it.
 
         Returns:
-            The payload of the answer; what is known of it is told as well.
+            The payload of the answer.
 
         Raises:
             UsageError: No such method.
@@ -193,7 +193,7 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
                 dropped and counted (`.dropped`).
         """
         self._check_open()
-        box = Mailbox[Notification](max_items, name=f"notifications of {self._label}")
+        box = NoteBox(max_items, name=f"notifications of {self._label}")
         with self._boxes.listening(box):
             yield box
 
@@ -208,11 +208,11 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         """Send the requests of a command, one after the other.
 
         Raises:
-            MerossRefused: The device answers with an error.
             StructiotError: As `command`.
         """
         async with self._commanding():
             for request in requests:
+                self._parts.ordered(request.namespace)
                 reply = await self._router.request(
                     self._route,
                     request.method,
@@ -221,24 +221,23 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
                     is_repeatable=not request.is_relative,
                     is_command=True,
                 )
+                self._parts.ordered(request.namespace)
                 at_utc = self._environment.now_utc()
-                for feature in self._features:
-                    if request.namespace in feature.namespaces:
-                        update = feature.acknowledged(request, reply.payload, at_utc)
-                        self._taken(feature, update, at_utc)
+                for feature in self._parts.concerned(request.namespace):
+                    update = feature.acknowledged(request, reply.payload, at_utc)
+                    self._taken(feature, update, at_utc)
 
     def pushed(self, envelope: Envelope) -> Notification:
         """Take what the device told by itself."""
-        note = Notification(
-            device=self,
-            namespace=envelope.namespace,
-            data=envelope.payload,
-            at_utc=self._environment.now_utc(),
-        )
+        note = note_of(self, envelope, self._environment.now_utc())
         for box in self._boxes:
             box.put(note)
-        if envelope.namespace == _ONLINE:
-            self._heard_online(envelope.payload)
+        if envelope.namespace == ONLINE:
+            status = integer_of(object_of(envelope.payload, "online").get("status"))
+            if status == 1:
+                self._poller.heard()
+            elif status is not None:
+                self.cloud_lost("it is not connected to the cloud")
         else:
             self.take(envelope.namespace, envelope.payload)
         return note
@@ -246,21 +245,16 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
     def described(self, about: About, name: str | None) -> None:
         """Take it that the device is described anew: by the cloud, or by itself."""
         self._refusal = ""
-        if about.abilities:
-            self._known.set()
-        parts = attrgetter("abilities", "channels", "zone")
-        if parts(about) != parts(self._about):
-            self._features = features_of(about)
+        if self._parts.describe(about):
             self._plan.forget()
-        for feature in self._features:
-            feature.about = about
-        self._about, self._name = about, name
-        self._describe(info_of(about, name), self._all_entities())
+        self._name = name
+        self._describe(info_of(about, name), self._parts.entities)
+        self._note_known()
 
     def listed(self, subdevices: Sequence[CloudSubdevice]) -> None:
         """Take the cloud's list of what hangs on it."""
         at_utc = self._environment.now_utc()
-        for feature in self._features:
+        for feature in self._parts.features:
             if isinstance(feature, Hub):
                 self._taken(feature, feature.take_cloud(subdevices, at_utc), at_utc)
 
@@ -279,21 +273,20 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
-        feature = next(
-            one for one in self._features if any(e.key == key for e in one.entities)
-        )
-        await self.order(feature.command(key, command, now_utc))
+        await self.order(self._parts.orders(key, command, now_utc))
 
     async def _poll(self) -> None:
-        polls = [poll for feature in self._features for poll in feature.polls]
-        due = self._plan.due(polls, is_local=self._is_local)
+        due = self._plan.due(self._parts.polls, is_local=self._is_local)
+        self._poller.schedule.poll_s = poll_s_of(is_local=self._is_local)
         now = anyio.current_time()
         is_left_alone = not due or now < self._polled_at + CLOUD_LIVE_S
-        if self._refusal or (self._is_away_in_the_cloud and is_left_alone):
+        is_away = not self.is_available and not self._is_local
+        if self._refusal or (is_away and is_left_alone):
             raise LinkLost(self._refusal or self.availability.reason)
-        if not due:
+        if not due or (self._lan_at is not None and not self.about.abilities):
             return
         self._polled_at = now
+        self._parts.asked()
         try:
             answers = await self._router.request_many(
                 self._route, due, is_command=False
@@ -309,37 +302,40 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
             self._refusal = error_text(exc)
             self._lost(self._refusal)
             raise LinkLost(self._refusal) from exc
-        errors: list[StructiotError] = []
         await self._know_zone()
-        for request, answer in zip(due, answers, strict=True):
+        self._take_answers(due, answers)
+
+    def _take_answers(
+        self, asked: Sequence[Request], answers: Sequence[Envelope | StructiotError]
+    ) -> None:
+        errors: list[StructiotError] = []
+        for request, answer in zip(asked, answers, strict=True):
             if isinstance(answer, StructiotError):
                 errors.append(answer)
-                continue
-            self._plan.answered(request.namespace)
-            self.take(request.namespace, answer.payload)
-        if len(errors) == len(due):
+            elif self._parts.is_overtaken(request.namespace):
+                self._poller.poll_by(anyio.current_time())
+            else:
+                self._plan.answered(request.namespace)
+                self.take(request.namespace, answer.payload)
+        if len(errors) == len(asked):
             raise errors[0]
+
+    def _note_known(self, *, has_told: bool = False) -> None:
+        """Whether its abilities are known, and which channels it has of them."""
+        if self.about.abilities and (has_told or self.about.system.digest):
+            self._known.set()
 
     async def _know_zone(self) -> None:
         """Look up the device's time zone, once it has told its name."""
-        name = self._about.system.timezone
+        name = self.about.system.timezone
         if name != self._zone_name:
             zone = await anyio.to_thread.run_sync(zone_of, name)
             self._zone_name = name
-            self.described(replace(self._about, zone=zone), self._name)
+            self.described(replace(self.about, zone=zone), self._name)
 
     @property
     def _is_local(self) -> bool:
-        return self._route.last_transport == "lan" or (
-            self._route.lan is not None and self._route.last_transport is None
-        )
-
-    @property
-    def _is_away_in_the_cloud(self) -> bool:
-        return not self.is_available and not self._is_local
-
-    def _all_entities(self) -> tuple[Entity, ...]:
-        return tuple(entity for one in self._features for entity in one.entities)
+        return self._router.is_local(self._route)
 
     def take(self, namespace: str, payload: Payload) -> None:
         """Take what the device has answered, or told."""
@@ -347,13 +343,12 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         if namespace == ALL:
             self._take_all(payload, at_utc)
             return
-        for feature in self._features:
-            if namespace in feature.namespaces:
-                self._taken(feature, feature.take(namespace, payload, at_utc), at_utc)
+        for feature in self._parts.concerned(namespace):
+            self._taken(feature, feature.take(namespace, payload, at_utc), at_utc)
 
     def _take_all(self, payload: Payload, at_utc: datetime) -> None:
         system = read_all(payload)
-        about = self._about
+        about = self.about
         if system.uuid == about.system.uuid:
             model = system.model or about.model
             self.described(replace(about, model=model, system=system), self._name)
@@ -361,15 +356,16 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
             if self._lan_at and host and (lan is None or lan.host != host):
                 self._route.lan = self._lan_at(system)
         self._plan.answered(ALL)
-        for feature in self._features:
+        for feature in self._parts.features:
             update = feature.take_digest(system.digest, at_utc)
             self._taken(feature, update, at_utc)
+        self._note_known(has_told=True)
 
     def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
         if isinstance(feature, Hub) and isinstance(update, HubUpdate):
-            self._subdevices.updated(feature, update)
+            self._subdevices_told(feature, update)
         if update.entities_changed:
-            self._describe(self.info, self._all_entities())
+            self._describe(self.info, self._parts.entities)
         if update.states or update.readings:
             self._tell(update.states, update.readings, at_utc=at_utc)
         for one in update.happened:
@@ -379,13 +375,10 @@ class MerossDevice(PolledDevice[DeviceInfo], Handling):
         if update.look_again_s is not None:
             self._poller.poll_by(anyio.current_time() + update.look_again_s)
 
-    def _heard_online(self, payload: Mapping[str, object]) -> None:
-        """The cloud says whether the device is connected to it."""
-        status = integer_of(object_of(payload, "online").get("status"))
-        if status == 1:
-            self._poller.heard()
-        elif status is not None:
-            self.cloud_lost("it is not connected to the cloud")
+    def _tell_availability(self, **told: Any) -> bool:  # noqa: ANN401 - as it is
+        if is_news := super()._tell_availability(**told):
+            self._on_availability(self)
+        return is_news
 
     async def _opening(self) -> None:
         if self._lan_at is None:

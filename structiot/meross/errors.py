@@ -7,6 +7,8 @@ help: they are remembered, and the gateway parks what raised them.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from structiot.errors import (
     AuthRefused,
     CommandRefused,
@@ -56,15 +58,15 @@ class TooManyTokens(AuthRefused):
     """
 
 
-class AccountDisabled(AuthRefused):
-    """The account is disabled, perhaps banned, or deleted: only Meross can change that."""
-
-
 class AccountBanned(AuthRefused):
     """The cloud has locked the account, mostly for too many messages.
 
     Leave it alone for a day, and let a budget go easy on it then.
     """
+
+
+class AccountDisabled(AccountBanned):
+    """The account is disabled, mostly a ban, or deleted: only Meross can change that."""
 
 
 class TokenExpired(AuthRefused):
@@ -157,6 +159,8 @@ class CallDropped(RateLimited):
     Attributes:
         namespace: What was to be asked.
     """
+
+    is_own_limit: ClassVar[bool] = True
 
     def __init__(
         self, message: str, *, namespace: str = "", retry_after_s: float | None = None

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from structiot.errors import UnsupportedDevice, UsageError
-from structiot.meross.features.consumption import HourConsumption, days_request
 from structiot.meross.features.energy_days import (
     DailyEnergy,
+    HourConsumption,
     HourlyEnergy,
+    days_request,
     read_daily_energy,
     read_hourly_energy,
 )
 from structiot.meross.features.feature import About, Feature, Request, entity_key
-from structiot.meross.features.rules import Rules
 from structiot.meross.features.timers import (
+    Rules,
     Timer,
     Trigger,
     read_timers,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
+from typing import Any
 
+from structiot._device.polled import PolledDevice
 from structiot._kit.environment import Environment
-from structiot.meross.features.hub import Hub, HubUpdate
+from structiot.meross.features.hub import Hub
+from structiot.meross.features.hub_roster import HubUpdate
 from structiot.meross.holder import DeviceHolder, open_holder
 from structiot.meross.subdevice import HubDevice, MerossSubdevice
+from structiot.model import Availability, DeviceInfo
 
-__all__ = ["HubSubdevices"]
+__all__ = ["DeviceWithSubdevices", "HubSubdevices"]
 
 
 class HubSubdevices:
@@ -42,8 +46,12 @@ class HubSubdevices:
                 self._devices[sub_id].updated(told)
         for sub_id, is_online in update.online.items():
             if sub_id in self._devices:
-                reason = "" if is_online else f"{self._hub.info.name} does not reach it"
-                self._devices[sub_id].came_or_went(is_online=is_online, reason=reason)
+                self._devices[sub_id].came_or_went(is_online=is_online)
+
+    def hub_told(self, availability: Availability) -> None:
+        """Take it that the hub is there, or why not."""
+        for device in self._devices.values():
+            device.hub_told(availability)
 
     def _match(self, feature: Hub) -> None:
         """Have a device for each subdevice that the hub knows, and for no other."""
@@ -71,3 +79,30 @@ class HubSubdevices:
                 yield
             finally:
                 self._holder = None
+
+
+class DeviceWithSubdevices(PolledDevice[DeviceInfo]):
+    """A device that others may hang on; they are away with it."""
+
+    # Set before the device is made.
+    _subdevices: HubSubdevices
+
+    @property
+    def subdevices(self) -> Mapping[str, MerossSubdevice]:
+        """What hangs on it by their ids with it, if it is a hub; each is a device.
+
+        When there are others, that is told as `EntitiesChanged`.
+        """
+        return self._subdevices.by_id
+
+    def _subdevices_told(self, feature: Hub, update: HubUpdate) -> None:
+        before = dict(self.subdevices)
+        self._subdevices.updated(feature, update)
+        if before != self.subdevices:
+            self._tell_described("its subdevices are others")
+
+    def _tell_availability(self, **told: Any) -> bool:  # noqa: ANN401 - as it is given
+        is_news = super()._tell_availability(**told)
+        if is_news:
+            self._subdevices.hub_told(self.availability)
+        return is_news

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from structiot._device.device import BaseDevice
+from structiot._kit.flow.mailbox import Mailbox
+from structiot.meross.wire.envelope import Envelope
 from structiot.model import DeviceInfo
 
-__all__ = ["Notification"]
+__all__ = ["NoteBox", "Notification", "note_of"]
+
+# Read, a long one may take twenty times its length; the longest that was seen has 4 kB.
+_LONG_BYTES: Final = 4_096
+_MOST_BYTES: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +26,42 @@ class Notification:
     Attributes:
         device: Which device told it.
         namespace: As on the wire, such as `"Appliance.Control.ToggleX"`.
-        data: The payload, as on the wire.
+        data: The payload, as on the wire; not shown, as it may hold what is secret.
         at_utc: When it came.
+        wire_bytes: How long it was.
     """
 
     device: BaseDevice[DeviceInfo]
     namespace: str
-    data: Mapping[str, object]
+    data: Mapping[str, object] = field(repr=False)
     at_utc: datetime
+    wire_bytes: int = 0
+
+
+class NoteBox(Mailbox[Notification]):
+    """A mailbox that long notifications cannot fill with more than a megabyte."""
+
+    __slots__ = ()
+
+    def put(self, item: Notification) -> bool:
+        """Add one, as `Mailbox.put` does; a long one may cost several old ones."""
+        is_in = super().put(item)
+        if item.wire_bytes > _LONG_BYTES:
+            held_bytes = sum(one.wire_bytes for one in self._items)
+            while held_bytes > _MOST_BYTES:
+                held_bytes -= self._items.popleft().wire_bytes
+                self._count_drop()
+        return is_in
+
+
+def note_of(
+    device: BaseDevice[DeviceInfo], envelope: Envelope, at_utc: datetime
+) -> Notification:
+    """Make a notification of the message that a device has sent."""
+    return Notification(
+        device=device,
+        namespace=envelope.namespace,
+        data=envelope.payload,
+        at_utc=at_utc,
+        wire_bytes=envelope.wire_bytes,
+    )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
+
+import anyio
+import anyio.to_thread
 
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
@@ -14,12 +18,15 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.redact import Secret
 from structiot.errors import UsageError
 from structiot.meross.account import Meross
-from structiot.meross.budget import open_budget
+from structiot.meross.account_state import open_account_state
+from structiot.meross.budget import Budget
 from structiot.meross.credential_stores import FileStore
-from structiot.meross.credentials import Credentials, CredentialStore
+from structiot.meross.credentials import Credentials, CredentialStore, MemoryStore
+from structiot.meross.default_files import default_file
 from structiot.meross.device import MerossDevice
 from structiot.meross.features.feature import About
 from structiot.meross.holder import open_holder
+from structiot.meross.learning import Learning
 from structiot.meross.link.brokers import open_brokers
 from structiot.meross.link.cloud import DEFAULT_URL, open_cloud
 from structiot.meross.link.lan import LanLink
@@ -44,8 +51,9 @@ async def open_meross(
     email: str | None = None,
     password: str | Secret | None = None,
     mfa: MfaCallback | None = None,
-    store: CredentialStore | str | Path | None = None,
-    budget_file: str | Path | None = None,
+    store: CredentialStore | str | Path | None = _BY_DEFAULT,
+    state_file: str | Path | None = None,
+    retry_refused: bool = False,
     rate_limiter: RateLimitChecker | Literal["default"] | None = _BY_DEFAULT,
     policy: Policy = "lan_first",
     url: str = DEFAULT_URL,
@@ -65,10 +73,16 @@ async def open_meross(
         email: The account; by default that of the kept token.
         password: Its password; not needed while a kept token is good.
         mfa: Gives a one-time code if the account wants one.
-        store: Where the token is kept: a store, or a file of mode 0600. By default it
-            is lost with the block, and each opening signs in.
-        budget_file: Where it is kept what was sent in the last hour; by default beside
-            the store if that is a file.
+        store: Where the token is kept: a store, or a file of mode 0600; by default a
+            file of this account, see `FileStore`; on a network in memory it is gone with
+            the program. With None nothing outlasts the block, and each opening signs in.
+        state_file: Where it is kept what was sent in the last hour, what devices can,
+            and why a sign-in was refused: an SQLite file of mode 0600, that programs may
+            share. By default beside the store if that is a file, else where that would
+            be; in no file if nothing outlasts the block.
+        retry_refused: Sign in although that was refused before, as a person has asked
+            for it. Else a refusal is raised anew for five hours or a day, unless e-mail
+            or password are others.
         rate_limiter: What limits messages through the cloud; the default is safe for the
             account, None lets all of them through, at your own risk.
         policy: `"lan_first"`, `"lan_only"` or `"cloud_only"`.
@@ -87,7 +101,7 @@ async def open_meross(
     Raises:
         ConfigError: No way to sign in, or a store that cannot be used.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
-            `structiot.meross.errors`. Do not try again at once.
+            `structiot.meross.errors`.
         ConnectFailed: The cloud cannot be reached.
         StructiotError: Else what the cloud said.
     """
@@ -96,30 +110,38 @@ async def open_meross(
         raise UsageError(message)
     check_argument("rate_limiter", rate_limiter, RateLimitChecker, str, None)
     limiter = RateLimitChecker() if isinstance(rate_limiter, str) else rate_limiter
-    if isinstance(store, str | Path):
-        budget_file = budget_file or Path(store).with_suffix(".budget.json")
-        store = FileStore(store)
+    by_default = partial(default_file, email, url=url, network=environment.network)
+    kept_in, path = await anyio.to_thread.run_sync(
+        _files_of, store, state_file, by_default
+    )
     stats = Stats()
     async with (
+        open_account_state(path, environment=environment) as state,
         open_cloud(
             email=email,
             password=password,
             mfa=mfa,
-            store=store,
+            store=kept_in,
+            state=state,
+            retry_refused=retry_refused,
             url=url,
             country=country,
             ssl_context=ssl_context,
             environment=environment,
         ) as cloud,
-        open_budget(
-            Path(budget_file) if budget_file is not None else None,
-            rate_limiter=limiter,
-            stats=stats,
-            environment=environment,
-        ) as budget,
         open_holder() as holder,
     ):
-        account = Meross(cloud, budget, stats, holder, environment)
+        budget = Budget(state, limiter, stats, environment)
+        await budget.begin()
+        learning = Learning(state, cloud.credentials.key, lan_ports or {}, environment)
+        account = Meross(
+            cloud,
+            budget=budget,
+            stats=stats,
+            holder=holder,
+            learning=learning,
+            environment=environment,
+        )
         async with _connected(
             account,
             cloud.credentials,
@@ -127,10 +149,25 @@ async def open_meross(
             override=broker,
             ssl_context=ssl_context,
             is_tls=ssl_context is not None or not url.startswith("http://"),
-            lan_ports=lan_ports or {},
             environment=environment,
         ):
             yield account
+
+
+def _files_of(
+    store: CredentialStore | str | Path | None,
+    state_file: str | Path | None,
+    by_default: Callable[[], Path],
+) -> tuple[CredentialStore | None, Path | None]:
+    """Give what keeps the token, and the file for all else; looks at the disk."""
+    if isinstance(store, str | Path):
+        store = FileStore(by_default() if store == _BY_DEFAULT else store)
+    if state_file is not None:
+        return store, Path(state_file)
+    if store is None or isinstance(store, MemoryStore):
+        return store, None
+    file = store.path if isinstance(store, FileStore) else by_default()
+    return store, file.with_suffix(".state")
 
 
 @asynccontextmanager
@@ -142,7 +179,6 @@ async def _connected(
     override: tuple[str, int] | None,
     ssl_context: ssl.SSLContext | None,
     is_tls: bool,
-    lan_ports: Mapping[str, int],
     environment: Environment,
 ) -> AsyncGenerator[None]:
     """Give an account its brokers, list its devices, and keep the list true."""
@@ -163,11 +199,12 @@ async def _connected(
             brokers=brokers,
             budget=account.budget,
             policy=policy,
+            on_lan_failed=account.lan_failed,
             environment=environment,
         )
         try:
             async with service_group() as tg:
-                await account.begin(brokers, router, lan_ports)
+                await account.begin(brokers, router)
                 tg.start_soon(account.keep_list, name="structiot.meross list")
                 tg.start_soon(account.keep_learning, name="structiot.meross learn")
                 yield
@@ -220,7 +257,10 @@ async def open_meross_lan(
         abilities=abilities,
     )
     route = Route(
-        uuid, lan=lan, max_batch=max_batch_of(abilities), environment=environment
+        uuid,
+        lan=lan,
+        max_batch=max_batch_of(abilities, system),
+        environment=environment,
     )
     router = Router(Stats(), policy="lan_only", environment=environment)
     device = MerossDevice(about, route, router, name=name, environment=environment)

@@ -12,12 +12,22 @@ from structiot.meross.features.feature import Poll, Request
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.system import ALL
 
-__all__ = ["CLOUD_LIVE_S", "PollPlan"]
+__all__ = ["CLOUD_LIVE_S", "LAN_POLL_S", "PollPlan", "poll_s_of"]
+
+# Asked in the local network; a change made at the device is seen within half a minute.
+LAN_POLL_S: Final = 10.0
+# How often it is looked at what the cloud is to be asked for.
+CLOUD_POLL_S: Final = 30.0
 
 # What the cloud is asked for, a message each; the budget is 180 an hour.
 CLOUD_LIVE_S: Final = 180.0
 CLOUD_ALL_S: Final = 1_200.0
 SLOW_S: Final = 600.0
+
+
+def poll_s_of(*, is_local: bool) -> float:
+    """Tell how often a device is polled: there is less to ask through the cloud."""
+    return LAN_POLL_S if is_local else CLOUD_POLL_S
 
 
 class PollPlan:

@@ -1,52 +1,49 @@
-"""When messages were sent to each device in the last hour, also before a restart.
-
-What is written down for the next process is when each was sent, and how many more may
-have been by then without another word: whoever is killed may have sent them all, and the
-next process takes it that they were sent just before it began.
-"""
+"""When messages were sent to each device in the last hour; a clock never set back."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping
+from bisect import bisect_right, insort
+from contextlib import suppress
 from typing import Final
 
-from structiot._kit.json_text import (
-    compact,
-    integer_of,
-    number_of,
-    parse_object,
-    violation,
-)
+from structiot.meross.account_state import AN_HOUR_S, EVERYBODY, SentEarlier
 from structiot.meross.rate_limiter import MOST_AN_HOUR
 
-__all__ = ["AN_HOUR_S", "SentMessages"]
+__all__ = ["SentMessages"]
 
-AN_HOUR_S: Final = 3_600.0
-_VERSION: Final = 1
-_MOST_DEVICES: Final = 4_096
-_MOST_AHEAD: Final = 1_000
-# What is taken to have been sent to each device where a file cannot be read. Meross's
-# limit leaves room for a few more, also if it was all that we allow.
+# What is taken to have been sent to each device where nobody knows. Meross's limit
+# leaves room for a few more, also if it was all that we allow.
 _ASSUMED: Final = 165
 
 
 class SentMessages:
-    """The times by a clock that is never set back; a wall clock is for files only."""
+    """The times of at most 4,096 messages to each device."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, deque[float]] = {}
-        self._unsure_at: float | None = None
+        self._sent: dict[str, list[float]] = {}
+        self._unsure_at = -math.inf
 
     def note(self, device: str, now_s: float) -> None:
-        """A message is about to be sent."""
-        self._times_of(device, now_s).append(now_s)
+        """A message is being sent."""
+        insort(self._times_of(device, now_s), now_s)
 
-    def count(self, device: str, now_s: float, window_s: float = AN_HOUR_S) -> int:
-        """Count the messages of a span of time until now."""
-        times = self._times_of(device, now_s)
-        return sum(1 for at in times if at > now_s - window_s)
+    def forget(self, device: str, sent_at: float) -> None:
+        """One that was noted is not sent after all."""
+        with suppress(ValueError):
+            self._sent.get(device, []).remove(sent_at)
+
+    def note_earlier(self, messages: list[SentEarlier], now_s: float) -> None:
+        """Messages were sent before, by other programs."""
+        for device, age_s in messages:
+            if device == EVERYBODY:
+                self._unsure_at = max(self._unsure_at, now_s - age_s)
+            else:
+                insort(self._times_of(device, now_s), now_s - age_s)
+
+    def count(self, device: str, now_s: float) -> int:
+        """Count the messages of the last hour."""
+        return len(self._times_of(device, now_s))
 
     def room_in_s(self, device: str, now_s: float, window_s: float, most: int) -> float:
         """Tell when one more is not one too many; 0 if it is not now."""
@@ -59,78 +56,17 @@ class SentMessages:
 
     def devices(self, now_s: float) -> list[str]:
         """Name the devices that were sent something in the last hour."""
-        for device in list(self._sent):
-            if not self._times_of(device, now_s):
-                del self._sent[device]
+        self._sent = {
+            device: times
+            for device in self._sent
+            if (times := self._times_of(device, now_s))
+        }
         return list(self._sent)
 
-    def _times_of(self, device: str, now_s: float) -> deque[float]:
+    def _times_of(self, device: str, now_s: float) -> list[float]:
         times = self._sent.get(device)
         if times is None:
-            times = self._sent[device] = deque(maxlen=MOST_AN_HOUR)
-            if self._unsure_at is not None:
-                times.extend([self._unsure_at] * _ASSUMED)
-        while times and times[0] <= now_s - AN_HOUR_S:
-            times.popleft()
+            times = self._sent[device] = [self._unsure_at] * _ASSUMED
+        gone = bisect_right(times, now_s - AN_HOUR_S)
+        del times[: max(gone, len(times) - MOST_AN_HOUR)]
         return times
-
-    def assume_the_worst(self, now_s: float) -> None:
-        """Nobody knows what was sent before: take it that it was nearly all there is."""
-        self._unsure_at = now_s
-
-    def written(self, now_s: float, wall_s: float, ahead: Mapping[str, int]) -> bytes:
-        """Write the times down.
-
-        Args:
-            now_s: The time by the clock of the times.
-            wall_s: The same time in seconds since 1970.
-            ahead: How many more may be sent to each device before it is written again.
-        """
-        devices = {
-            device: {
-                "sent": [_rounded(at - now_s + wall_s) for at in self._sent[device]],
-                "ahead": ahead.get(device, 0),
-            }
-            for device in self.devices(now_s)
-        }
-        content: dict[str, object] = {"version": _VERSION, "devices": devices}
-        if self._unsure_at is not None and self._unsure_at > now_s - AN_HOUR_S:
-            content["unsure_at"] = _rounded(self._unsure_at - now_s + wall_s)
-        return compact(content, is_ascii=True).encode()
-
-    @classmethod
-    def read(cls, data: bytes, now_s: float, wall_s: float) -> SentMessages:
-        """Read what `written` wrote, with the present time by both clocks.
-
-        What seems to be of the future, because the wall clock was set back, was sent
-        just now.
-
-        Raises:
-            ProtocolViolation: It is something else.
-        """
-        content = parse_object(data, "budget")
-        devices = content.get("devices")
-        if content.get("version") != _VERSION or not isinstance(devices, dict):
-            raise violation("budget: not of this version", data)
-        if len(devices) > _MOST_DEVICES:
-            raise violation("budget: too many devices", data)
-        messages = cls()
-        unsure_at = number_of(content.get("unsure_at"))
-        if unsure_at is not None and wall_s - unsure_at < AN_HOUR_S:
-            messages.assume_the_worst(now_s - max(0.0, wall_s - unsure_at))
-        for device, known in devices.items():
-            if not isinstance(known, dict) or not isinstance(known.get("sent"), list):
-                raise violation("budget: a device without times", data)
-            times = [number_of(at) for at in known["sent"][-MOST_AN_HOUR:]]
-            ages = sorted(max(0.0, wall_s - at) for at in times if at is not None)
-            ahead = max(0, min(integer_of(known.get("ahead")) or 0, _MOST_AHEAD))
-            sent = deque[float](maxlen=MOST_AN_HOUR)
-            sent.extend(now_s - age for age in reversed(ages) if age < AN_HOUR_S)
-            sent.extend([now_s] * ahead)
-            messages._sent[device] = sent
-        return messages
-
-
-def _rounded(wall_s: float) -> float:
-    # Up: what was sent later counts for longer.
-    return math.ceil(wall_s * 1000) / 1000

@@ -12,7 +12,7 @@ from structiot._device.poller import Poller
 from structiot._kit.environment import Environment
 from structiot.meross.features.feature import Request, Update
 from structiot.meross.features.subdevice import Subdevice
-from structiot.model import Command, DeviceInfo
+from structiot.model import Availability, Command, DeviceInfo
 
 __all__ = ["HubDevice", "MerossSubdevice"]
 
@@ -81,9 +81,18 @@ class MerossSubdevice(BaseDevice[DeviceInfo]):
         self._subdevice = subdevice
         self._describe(_info_of(self._hub, subdevice), subdevice.entities)
 
-    def came_or_went(self, *, is_online: bool, reason: str = "") -> None:
+    def came_or_went(self, *, is_online: bool) -> None:
         """Take the hub's word for whether it is there."""
+        reason = "" if is_online else f"{self._hub.info.name} does not reach it"
         self._tell_availability(is_available=is_online, reason=reason)
+
+    def hub_told(self, availability: Availability) -> None:
+        """Take it that the hub is there, or why not; it is away with its hub."""
+        if availability.is_available:
+            self.came_or_went(is_online=self._subdevice.is_online is not False)
+        else:
+            reason = f"{self._hub.info.name}: {availability.reason}"
+            self._tell_availability(is_available=False, reason=reason)
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()

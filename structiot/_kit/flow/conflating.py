@@ -77,16 +77,27 @@ class ConflatingQueue(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def put(self, key: K, value: V) -> None:
-        """Give `key` a new value; silently nothing once closed."""
+    def put(self, key: K, value: V, *, keeps_place: bool = False) -> None:
+        """Give `key` a new value; silently nothing once closed.
+
+        Args:
+            key: Whose value it is.
+            value: The value.
+            keeps_place: It comes out where the value comes that it replaces, not after
+                all others.
+        """
         if self._is_closed:
             return
         if key in self._values:
-            # Put in anew, so that it takes its place at the end.
-            del self._values[key]
             self.replaced += 1
+            if not keeps_place:
+                del self._values[key]
         self._values[key] = value
         self._wakeup.set()
+
+    def discard(self, key: K) -> None:
+        """Have the value of `key` not come out, if there is one."""
+        self._values.pop(key, None)
 
     def append(self, value: V) -> None:
         """Add a value that nothing replaces; silently nothing once closed."""

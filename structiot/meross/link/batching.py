@@ -34,6 +34,8 @@ __all__ = ["Answer", "BatchMemory", "ask_many", "is_relative"]
 Answer: TypeAlias = Envelope | StructiotError
 """What came of one of many requests."""
 
+Ask: TypeAlias = Callable[[Request], Awaitable[Envelope]]
+
 # What is large, what holds others, and what was seen to fail among others.
 _ALONE: Final = frozenset({ABILITY, ALL, MULTIPLE, "Appliance.Hub.ToggleX"})
 # Answers of an mss310 are cut off at 2.9 kB.
@@ -114,7 +116,7 @@ class BatchMemory:
 async def ask_many(
     requests: Sequence[Request],
     batches: BatchMemory,
-    ask: Callable[[Request], Awaitable[Envelope]],
+    ask: Ask,
     random: Random,
 ) -> list[Answer]:
     """Ask several things, in as few messages as a device understands.
@@ -131,92 +133,72 @@ async def ask_many(
     Raises:
         StructiotError: Of `ask`, where nothing was answered.
     """
-    many = _Many(requests, batches, ask, random)
+    answers: dict[int, Answer] = {}
     try:
-        await many.ask_in_batches()
-        await many.ask_the_rest()
+        await _ask_in_batches(requests, batches, ask, random, answers)
+        for at, request in enumerate(requests):
+            if at not in answers:
+                answers[at] = await _ask_alone(request, batches, ask)
     except _HOPELESS as exc:
-        if not many.answers:
+        if not answers:
             raise
-        return [many.answers.get(at) or copy.copy(exc) for at in range(len(requests))]
-    return [many.answers[at] for at in range(len(requests))]
+        return [answers.get(at) or copy.copy(exc) for at in range(len(requests))]
+    return [answers[at] for at in range(len(requests))]
 
 
-class _Many:
-    """Several requests, and the answers so far."""
+async def _ask_alone(request: Request, batches: BatchMemory, ask: Ask) -> Answer:
+    try:
+        reply = await ask(request)
+    except (CommandRefused, LinkLost, ProtocolViolation) as exc:
+        return exc
+    batches.learn(request.namespace, reply.payload)
+    return reply
 
-    def __init__(
-        self,
-        requests: Sequence[Request],
-        batches: BatchMemory,
-        ask: Callable[[Request], Awaitable[Envelope]],
-        random: Random,
-    ) -> None:
-        self.answers: dict[int, Answer] = {}
-        self._requests = requests
-        self._batches = batches
-        self._ask = ask
-        self._random = random
-        self._pending = deque(
-            at for at, one in enumerate(requests) if batches.is_eligible(one)
-        )
-        self._missed: Counter[int] = Counter()
 
-    async def ask_in_batches(self) -> None:
-        while self._pending:
-            waiting = [self._requests[at] for at in self._pending]
-            count = self._batches.size_of_next(waiting)
-            places = [self._pending.popleft() for _ in range(count)]
-            if count > 1:
-                try:
-                    await self._ask_together(places)
-                except (CommandRefused, LinkLost, ProtocolViolation) as exc:
-                    is_known = isinstance(exc, CommandRefused)
-                    self._batches.failed(for_good=is_known)
-                    return
-
-    async def _ask_together(self, places: list[int]) -> None:
-        inner = [self._inner(self._requests[at]) for at in places]
+async def _ask_in_batches(
+    requests: Sequence[Request],
+    batches: BatchMemory,
+    ask: Ask,
+    random: Random,
+    answers: dict[int, Answer],
+) -> None:
+    """Ask what may be among others; what is left out twice is asked for alone."""
+    pending = deque(at for at, one in enumerate(requests) if batches.is_eligible(one))
+    missed: Counter[int] = Counter()
+    while pending:
+        count = batches.size_of_next([requests[at] for at in pending])
+        places = [pending.popleft() for _ in range(count)]
+        if count == 1:
+            continue
+        inner = [_inner(requests[at], random) for at in places]
         batch = Request(
             method=Method.SET, namespace=MULTIPLE, payload=batch_payload(inner)
         )
-        replies = batch_replies(await self._ask(batch), inner)
-        came: list[str] = []
-        missing: list[int] = []
-        for at, message, reply in zip(places, inner, replies, strict=True):
-            if reply is None:
-                missing.append(at)
-                continue
-            came.append(message.namespace)
-            self.answers[at] = error_of(reply, message, "batch") or reply
-            self._batches.learn(message.namespace, reply.payload)
-        if not came:
-            self._batches.failed(for_good=True)
+        try:
+            replies = batch_replies(await ask(batch), inner)
+        except (CommandRefused, LinkLost, ProtocolViolation) as exc:
+            batches.failed(for_good=isinstance(exc, CommandRefused))
             return
-        self._batches.worked()
+        came = [one for one in zip(places, inner, replies, strict=True) if one[2]]
+        for at, message, reply in came:
+            assert reply is not None  # noqa: S101 - those that came
+            answers[at] = error_of(reply, message, "batch") or reply
+            batches.learn(message.namespace, reply.payload)
+        if not came:
+            batches.failed(for_good=True)
+            continue
+        batches.worked()
+        missing = [at for at in places if at not in answers]
         if missing:
-            self._batches.was_cut(came)
-            self._missed.update(missing)
-            # What is left out twice is asked for alone.
-            again = [at for at in missing if self._missed[at] == 1]
-            self._pending.extendleft(reversed(again))
+            batches.was_cut([message.namespace for _, message, _ in came])
+            missed.update(missing)
+            pending.extendleft(at for at in reversed(missing) if missed[at] == 1)
 
-    def _inner(self, request: Request) -> Envelope:
-        return Envelope(
-            namespace=request.namespace,
-            method=request.method,
-            payload=request.payload,
-            message_id=new_message_id(self._random),
-        )
 
-    async def ask_the_rest(self) -> None:
-        for at, request in enumerate(self._requests):
-            if at in self.answers:
-                continue
-            try:
-                reply = await self._ask(request)
-            except (CommandRefused, LinkLost, ProtocolViolation) as exc:
-                self.answers[at] = exc
-            else:
-                self._batches.learn(request.namespace, reply.payload)
-                self.answers[at] = reply
+def _inner(request: Request, random: Random) -> Envelope:
+    return Envelope(
+        namespace=request.namespace,
+        method=request.method,
+        payload=request.payload,
+        message_id=new_message_id(random),
+    )

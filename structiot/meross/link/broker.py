@@ -7,11 +7,13 @@ import logging
 import math
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.replies import ReplyTable
@@ -51,6 +53,7 @@ from structiot.mqtt import (
     Connected,
     Disconnected,
     Message,
+    Messages,
     MqttClient,
     MqttConfig,
     open_mqttclient,
@@ -62,10 +65,10 @@ Pushed: TypeAlias = Callable[[Envelope], None]
 
 _KEEP_ALIVE_S: Final = 30
 _RETRY_S: Final = 60.0
+_TRIGGER: Final = "structiot"
 _MOST_REMEMBERED: Final = 1_024
 _MOST_CLOCKS: Final = 4_096
 _MAX_PACKET_BYTES: Final = 262_144
-_TRIGGER: Final = "structiot"
 
 _log = logging.getLogger(__name__)
 
@@ -147,14 +150,25 @@ class BrokerLink:
             try:
                 await self._session()
             except StructiotError as exc:
-                self._lost(exc)
+                self._lost(error := self._advised(exc))
                 self._is_parked = isinstance(exc, AuthRefused | CertificateRefused)
                 self._change()
-                _log.warning("%s: %s", self._where, exc)
+                _log.warning("%s: %s", self._where, error)
             with anyio.move_on_after(math.inf if self._is_parked else _RETRY_S):
                 while self._error is not None:
                     await self._changed.wait()
             self._is_parked = False
+
+    def _advised(self, exc: StructiotError) -> StructiotError:
+        """Say of a refusal what to do, and not whose account it is."""
+        if not isinstance(exc, AuthRefused):
+            return exc
+        message = (
+            f"{self._where} does not let the account in: its key is another one by now, "
+            "as after a change of the password, or it is banned: sign in anew, or leave "
+            "it alone for a day"
+        )
+        return AuthRefused(message, account=exc.account, code=exc.code)
 
     def unpark(self) -> None:
         """Try again where it was given up."""
@@ -202,8 +216,7 @@ class BrokerLink:
                     self._replies.reopen()
                     self._find_ready()
                 elif isinstance(event, Disconnected):
-                    error = event.error or LinkLost(event.reason)
-                    self._lost(error)
+                    self._lost(self._advised(event.error or LinkLost(event.reason)))
 
     async def _listen(
         self, client: MqttClient, topic: str, take: Callable[[Message], None]
@@ -213,6 +226,8 @@ class BrokerLink:
             self._find_ready()
             async for message in messages:
                 take(message)
+                # Each may be long, and there may be many at once.
+                await anyio.lowlevel.checkpoint()
 
     def _find_ready(self) -> None:
         """Be ready once both topics are subscribed to; answers were lost before."""
@@ -223,7 +238,9 @@ class BrokerLink:
             self._on_connected()
 
     def _lost(self, error: StructiotError) -> None:
-        is_news = self.is_ready or self._error is None
+        was_refused = isinstance(self._error, AuthRefused)
+        is_refused = isinstance(error, AuthRefused) and not was_refused
+        is_news = self.is_ready or self._error is None or is_refused
         self.is_ready = False
         self._error = error
         lost = LinkLost(f"{self._where}: the connection is lost", reason=str(error))
@@ -248,6 +265,14 @@ class BrokerLink:
         reason = f": {self._error}" if self._error is not None else ""
         message = f"no connection to {self._where} within {timeout_s:g} s{reason}"
         raise ConnectFailed(message, host=self._host, port=self._port)
+
+    @asynccontextmanager
+    async def overhear(self, topic: str) -> AsyncGenerator[Messages]:
+        """Hear what others say; see `Brokers.overhear`."""
+        if self._client is None:
+            raise LinkLost(f"{self._where}: the connection is lost")
+        async with self._client.subscription(topic, qos=1) as messages:
+            yield messages
 
     # -- requests ------------------------------------------------------------------
 

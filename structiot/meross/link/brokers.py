@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 import anyio
@@ -19,9 +19,10 @@ from anyio.abc import TaskGroup
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot.errors import StructiotError, UsageError
+from structiot.errors import ConnectFailed, StructiotError, UsageError
 from structiot.meross.link.broker import Account, BrokerLink, Counts, Pushed
 from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.mqtt import Messages
 
 __all__ = ["BrokerPlace", "Brokers", "open_brokers"]
 
@@ -41,6 +42,7 @@ class Brokers:
     """The connections of one account; made by `open_brokers`.
 
     Attributes:
+        account: Whose they are.
         counts: What came and was not taken, of all of them.
     """
 
@@ -54,8 +56,8 @@ class Brokers:
         on_lost: Callable[[BrokerPlace, StructiotError], None],
         override: BrokerPlace | None,
     ) -> None:
+        self.account: Account = account
         self.counts: Counts = Counts()
-        self._account = account
         self._tg = tg
         self._on_push = on_push
         self._on_connected = on_connected
@@ -66,10 +68,10 @@ class Brokers:
     def connect(self, place: BrokerPlace) -> None:
         """Have a connection to a broker, so that what devices tell there is heard.
 
-        Raises:
-            UsageError: There are too many brokers.
+        Beyond 32 brokers there is none; `ready` says so to whoever needs it.
         """
-        self._link_to(place)
+        with suppress(ConnectFailed):
+            self._link_to(place)
 
     def is_connected(self, place: BrokerPlace) -> bool:
         """Whether a broker can be reached now."""
@@ -91,6 +93,25 @@ class Brokers:
         """
         await self._link_to(place).ready(timeout_s)
 
+    @asynccontextmanager
+    async def overhear(
+        self, place: BrokerPlace, topic: str, *, timeout_s: float = 10.0
+    ) -> AsyncGenerator[Messages]:
+        """Hear what others say on a topic of a broker, for the length of the block.
+
+        Yields:
+            The messages as they are: neither read nor verified.
+
+        Raises:
+            SubscribeRefused: The broker lets the account not hear that.
+            LinkLost: The connection was given up meanwhile.
+            As `ready`: There is no connection.
+        """
+        link = self._link_to(place)
+        await link.ready(timeout_s)
+        async with link.overhear(topic) as messages:
+            yield messages
+
     async def request(
         self,
         place: BrokerPlace,
@@ -101,29 +122,9 @@ class Brokers:
         *,
         timeout_s: float = 10.0,
     ) -> Envelope:
-        """Ask a device something, and wait for its answer.
+        """Ask a device something within a time for all of it; see `Router.request`.
 
-        It is signed when there is a connection, not before. Whoever is cancelled does
-        not know whether the device has done it.
-
-        Args:
-            place: The device's broker.
-            uuid: The device.
-            method: GET, SET or PUSH.
-            namespace: Such as `"Appliance.Control.ToggleX"`.
-            payload: What is asked; nothing by default.
-            timeout_s: Longest time for all of it.
-
-        Returns:
-            The answer, verified.
-
-        Raises:
-            ReplyTimeout: No answer in time, such as from a device that is off.
-            LinkLost: The connection ended meanwhile.
-            WrongKey: The key is not this device's.
-            MerossRefused: The device answers with an error.
-            ProtocolViolation: The answer makes no sense.
-            As `ready`: There is no connection.
+        It is signed when there is a connection, not before.
         """
         if method not in {Method.GET, Method.SET, Method.PUSH}:
             raise UsageError(f"{method} is no request")
@@ -138,9 +139,10 @@ class Brokers:
         link = self._links.get(place)
         if link is None:
             if len(self._links) >= _MOST_BROKERS:
-                raise UsageError(f"more than {_MOST_BROKERS} brokers for one account")
+                message = f"more than {_MOST_BROKERS} brokers for one account"
+                raise ConnectFailed(message, host=place.host, port=place.port)
             link = self._links[place] = BrokerLink(
-                self._account,
+                self.account,
                 *place,
                 counts=self.counts,
                 on_push=self._on_push,

@@ -6,11 +6,12 @@ import logging
 import re
 import ssl
 import string
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 
@@ -20,7 +21,6 @@ from structiot._kit.http.messages import HttpReply
 from structiot._kit.redact import HIDDEN, Secret
 from structiot.errors import ConfigError, ProtocolViolation, StructiotError, UsageError
 from structiot.meross.errors import TooOften, WrongRegion
-from structiot.meross.link.http_stats import HttpCounter, HttpStats
 from structiot.meross.link.refusals import error_of_reply, error_of_status
 from structiot.meross.wire.cloud import (
     ApiReply,
@@ -28,12 +28,14 @@ from structiot.meross.wire.cloud import (
     encode_request,
     url_of_domain,
 )
+from structiot.meross.wire.digests import without_digests
 
-__all__ = ["CloudHttp", "base_url_of", "open_cloud_http"]
+__all__ = ["CloudHttp", "HttpStats", "base_url_of"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_REPLY_BYTES: Final = 4_194_304
+# Seven hundred devices; what is longer would be read for too long.
+_MAX_REPLY_BYTES: Final = 524_288
 # The one that was named, the account's region, and where that sends us.
 _MAX_SERVERS: Final = 8
 # How long the cloud is left alone that has had enough and does not say for how long.
@@ -48,9 +50,31 @@ _BASE: Final = re.compile(
     r"(https?)://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?(/[\w./-]*)?",
     re.ASCII,
 )
-# Tokens, keys, signatures and digests of passwords are nothing else.
-_HEX: Final = re.compile(r"[0-9a-fA-F]{24,}")
 _NONCE: Final = string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpStats:
+    """Requests to the cloud within some time.
+
+    Attributes:
+        total_calls: How many there were.
+        by_http_status: How many by status of HTTP; None counts those without a reply.
+        by_api_status: How many by the cloud's own number; None counts those without one.
+        by_url: The same of each URL by itself, without `by_url` in turn.
+    """
+
+    total_calls: int
+    by_http_status: Mapping[int | None, int]
+    by_api_status: Mapping[int | None, int]
+    by_url: Mapping[str, HttpStats]
+
+
+class _Sample(NamedTuple):
+    at_s: float
+    url: str
+    http_status: int | None
+    api_status: int | None
 
 
 class CloudHttp:
@@ -77,13 +101,20 @@ class CloudHttp:
         self._ssl_context = ssl_context
         self._clients: dict[str, HttpClient] = {}
         self._opening = anyio.Lock()
-        self._counter = HttpCounter()
+        # The last thousand requests.
+        self._samples: deque[_Sample] = deque(maxlen=1_000)
         self._rest_until_s = float("-inf")
         self._is_closed = False
 
     def stats(self, time_window: timedelta) -> HttpStats:
-        """Count the requests of the last time."""
-        return self._counter.stats(time_window)
+        """Count the requests of the last time, as far as they are remembered."""
+        since_s = anyio.current_time() - time_window.total_seconds()
+        found = [sample for sample in self._samples if sample.at_s > since_s]
+        by_url: dict[str, list[_Sample]] = {}
+        for sample in found:
+            by_url.setdefault(sample.url, []).append(sample)
+        each = {url: _counted(samples, {}) for url, samples in by_url.items()}
+        return _counted(found, each)
 
     def close(self) -> None:
         """Refuse what is asked from now on."""
@@ -168,7 +199,8 @@ class CloudHttp:
             self._rest_until_s = anyio.current_time() + rest_s
             raise
         finally:
-            self._counter.count(what, http_status, api_status)
+            now_s = anyio.current_time()
+            self._samples.append(_Sample(now_s, what, http_status, api_status))
             _log.debug("%s: HTTP %s, apiStatus %s", what, http_status, api_status)
         return answer
 
@@ -212,22 +244,6 @@ class CloudHttp:
             raise WrongRegion(message, domain=base_url) from None
 
 
-@asynccontextmanager
-async def open_cloud_http(
-    environment: Environment,
-    *,
-    reply_s: float,
-    ssl_context: ssl.SSLContext | None = None,
-) -> AsyncGenerator[CloudHttp]:
-    """Open what asks the cloud; connections are made when something is asked."""
-    async with AsyncExitStack() as stack:
-        http = CloudHttp(stack, environment, reply_s=reply_s, ssl_context=ssl_context)
-        try:
-            yield http
-        finally:
-            http.close()
-
-
 def base_url_of(domain: object, *, like: str) -> str | None:
     """Give the base URL that a `domain` means; None if it is none.
 
@@ -254,7 +270,7 @@ def _headers(token: Secret | None) -> dict[str, str]:
 
 def _without(answer: ApiReply, token: Secret | None) -> ApiReply:
     """Take out of the cloud's words what is a secret, or may be one."""
-    info = _HEX.sub(HIDDEN, answer.info)
+    info = without_digests(answer.info)
     if token:
         info = info.replace(token.reveal(), HIDDEN)
     return replace(answer, info=info)
@@ -274,3 +290,14 @@ def _answer(what: str, reply: HttpReply) -> ApiReply:
     if error is not None and answer.code == 0:
         raise error
     return answer
+
+
+def _counted(samples: Sequence[_Sample], by_url: Mapping[str, HttpStats]) -> HttpStats:
+    http = Counter(sample.http_status for sample in samples)
+    api = Counter(sample.api_status for sample in samples)
+    return HttpStats(
+        total_calls=http.total(),
+        by_http_status=dict(http),
+        by_api_status=dict(api),
+        by_url=by_url,
+    )

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
 from structiot._kit.environment import Environment
 from structiot._kit.json_text import text_of
-from structiot.errors import DeviceReplaced, ProtocolViolation, StructiotError
+from structiot.errors import (
+    DeviceReplaced,
+    ProtocolViolation,
+    StructiotError,
+)
 from structiot.meross.errors import MerossRefused, WrongKey
 from structiot.meross.wire.batch import mend_batch
-from structiot.meross.wire.envelope import Envelope, Method, decode_envelope, is_signed
+from structiot.meross.wire.digests import without_digests
+from structiot.meross.wire.envelope import (
+    Envelope,
+    Method,
+    decode_envelope,
+    is_signed,
+)
 from structiot.meross.wire.payloads import object_of
 
 __all__ = [
     "ClockWasWrong",
     "PeerClock",
+    "at_the_right_time",
     "check_answer",
     "error_of",
     "new_message_id",
@@ -34,6 +47,9 @@ _ANSWERS: Final = {
     Method.SET: Method.SETACK,
     Method.PUSH: Method.PUSH,
 }
+
+# Where words end and data begins, such as a request given back.
+_DATA: Final = re.compile(r"[\[{\"=].*", re.DOTALL)
 
 _log = logging.getLogger(__name__)
 
@@ -79,19 +95,31 @@ def new_message_id(random: Random) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
+async def at_the_right_time(ask: Callable[[], Awaitable[Envelope]]) -> Envelope:
+    """Ask, and once more if it was refused for a time that is known better now."""
+    try:
+        return await ask()
+    except ClockWasWrong:
+        return await ask()
+
+
 def read_reply(data: bytes, what: str) -> Envelope:
     """Read a reply, also that to a batch which the device had no room to finish.
 
     Raises:
-        ProtocolViolation: It is none.
+        ProtocolViolation: It is none; what it is may hold secrets and does not go along.
     """
     try:
-        return decode_envelope(data, what)
-    except ProtocolViolation:
-        mended = mend_batch(data)
-        if mended == data:
-            raise
-        return decode_envelope(mended, what)
+        try:
+            return decode_envelope(data, what)
+        except ProtocolViolation:
+            mended = mend_batch(data)
+            if mended == data:
+                raise
+            return decode_envelope(mended, what)
+    except ProtocolViolation as exc:
+        trouble = str(exc)
+    raise ProtocolViolation(trouble)
 
 
 def check_answer(
@@ -141,16 +169,20 @@ def error_of(reply: Envelope, request: Envelope, where: str) -> StructiotError |
     what = f"{where}: {request.method} {request.namespace}"
     if reply.method is Method.ERROR:
         code = reply.error_code
-        detail = text_of(object_of(reply.payload, "error").get("detail")) or ""
-        told = f"{code} {detail[:200]}".strip()
+        detail = _words_of(object_of(reply.payload, "error").get("detail"))
         return MerossRefused(
-            f"{what} is refused: {told}",
+            f"{what} is refused: {code} {detail}".strip(),
             namespace=request.namespace,
             code=code,
-            peer_text=detail[:200],
+            peer_text=detail,
         )
     if reply.method is not _ANSWERS[request.method]:
         return ProtocolViolation(f"{what} is answered by {reply.method}")
     if reply.namespace != request.namespace:
         return ProtocolViolation(f"{what} is answered by {reply.namespace}")
     return None
+
+
+def _words_of(detail: object) -> str:
+    """Give what a device says of an error, without what may be a secret."""
+    return without_digests(_DATA.sub("", text_of(detail) or "")[:200]).strip()

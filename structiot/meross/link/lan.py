@@ -26,8 +26,8 @@ from structiot.errors import (
 )
 from structiot.meross.errors import CallDropped
 from structiot.meross.link.exchange import (
-    ClockWasWrong,
     PeerClock,
+    at_the_right_time,
     check_answer,
     new_message_id,
     read_reply,
@@ -44,11 +44,11 @@ from structiot.meross.wire.system import ABILITY, Abilities, read_abilities
 
 __all__ = ["LanLink"]
 
+_TRIGGER: Final = "structiot"
 _MOST_WAITING: Final = 32
 _LEAST_S: Final = 0.001
 _NOT_FOUND: Final = 404
 _OK: Final = 200
-_TRIGGER: Final = "structiot"
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class LanLink:
         key: The account's key; empty for a device that was not set up yet.
         uuid: Whom to expect; None takes whoever is there.
         mac: Its hardware address, lower case with colons; by default that in its uuid.
+        abilities: What it can, if that is known: it is not asked for it then.
         environment: Network, clock and chance.
 
     Attributes:
@@ -80,6 +81,7 @@ class LanLink:
         key: str,
         uuid: str | None = None,
         mac: str | None = None,
+        abilities: Abilities | None = None,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
         self.host: str = host
@@ -95,6 +97,8 @@ class LanLink:
         self._cipher: LanCipher | None = None
         self._lock = anyio.Lock()
         self._waiting = 0
+        if abilities and uuid:
+            self._meet(abilities, uuid)
 
     def __repr__(self) -> str:
         return f"<LanLink to {self._where}>"
@@ -121,29 +125,13 @@ class LanLink:
         *,
         timeout_s: float = 10.0,
     ) -> Envelope:
-        """Ask the device something, and wait for its answer.
-
-        Whoever is cancelled does not know whether the device has done it.
-
-        Args:
-            method: GET, SET or PUSH.
-            namespace: Such as `"Appliance.Control.ToggleX"`.
-            payload: What is asked; nothing by default.
-            timeout_s: Longest time for all of it.
-
-        Returns:
-            The answer; its signature, and who sent it, are verified.
+        """Ask the device something within a time for all of it; see `Router.request`.
 
         Raises:
-            ConnectFailed: No connection; the device has not seen it.
-            ReplyTimeout: No answer in time.
             LinkLost: The device hung up; some do where they do not know a namespace.
-            DeviceReplaced: Another device is at this address now.
-            WrongKey: The key is not this device's.
-            MerossRefused: The device answers with an error.
-            ProtocolViolation: What answers makes no sense.
             UnsupportedDevice: What answers knows nothing of this protocol.
             CallDropped: Too many requests wait.
+            StructiotError: As `Router.request`.
         """
         if method not in {Method.GET, Method.SET, Method.PUSH}:
             raise UsageError(f"{method} is no request")
@@ -171,7 +159,7 @@ class LanLink:
     ) -> Envelope:
         if not self._is_known or (method, namespace) == (Method.GET, ABILITY):
             reply = await self._exchange(Method.GET, ABILITY, {}, deadline, None)
-            self._meet(reply)
+            self._meet(read_abilities(reply.payload), reply.device_uuid)
             if (method, namespace) == (Method.GET, ABILITY):
                 return reply
         try:
@@ -182,10 +170,10 @@ class LanLink:
             self._is_known = False
             raise
 
-    def _meet(self, reply: Envelope) -> None:
+    def _meet(self, abilities: Abilities, uuid: str | None) -> None:
         """Learn from a device's abilities who it is, and how to speak to it."""
-        self.abilities = read_abilities(reply.payload)
-        uuid = self.uuid = self.uuid or reply.device_uuid
+        self.abilities = abilities
+        uuid = self.uuid = self.uuid or uuid
         self._cipher = None
         if ENCRYPTED_ABILITY in self.abilities and self._key:
             if uuid is None:
@@ -202,8 +190,7 @@ class LanLink:
         deadline: float,
         cipher: LanCipher | None,
     ) -> Envelope:
-        is_second = False
-        while True:
+        async def exchange() -> Envelope:
             request = Envelope(
                 namespace=namespace,
                 method=method,
@@ -215,14 +202,10 @@ class LanLink:
                 trigger=_TRIGGER,
             )
             reply = await self._post(request, deadline, cipher)
-            try:
-                check_answer(reply, request, self._key, self.clock, self._where)
-            except ClockWasWrong:
-                if is_second:
-                    raise
-                is_second = True
-            else:
-                return reply
+            check_answer(reply, request, self._key, self.clock, self._where)
+            return reply
+
+        return await at_the_right_time(exchange)
 
     async def _post(
         self, request: Envelope, deadline: float, cipher: LanCipher | None
@@ -254,4 +237,4 @@ class LanLink:
             raise UnsupportedDevice(message)
         if reply.status != _OK:
             message = f"{self._where}: HTTP status {reply.status} for an answer"
-            raise ProtocolViolation(message, data=reply.body)
+            raise ProtocolViolation(message)

@@ -88,7 +88,8 @@ class Route:
         policy: As given; it may be changed.
         health: Of the local network.
         batches: What is known about batches.
-        last_transport: The way of the last answer; None before there was one.
+        last_transport: The way of the last answer; None before there was one, and
+            where there is another address to try.
     """
 
     def __init__(
@@ -105,7 +106,6 @@ class Route:
         self.broker: BrokerPlace | None = broker
         self.policy: Policy | None = policy
         self.batches: BatchMemory = BatchMemory(max_batch)
-        self.last_transport: Transport | None = None
         self._random = environment.random
         self.lan = lan
 
@@ -117,4 +117,5 @@ class Route:
     @lan.setter
     def lan(self, lan: LanLink | None) -> None:
         self._lan = lan
+        self.last_transport: Transport | None = None
         self.health: LanHealth = LanHealth(self._random)

@@ -6,7 +6,7 @@ within the budget. What may have been done already is not asked twice if it woul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
@@ -27,12 +27,13 @@ from structiot.meross.errors import CallDropped
 from structiot.meross.features.feature import Request
 from structiot.meross.link.batching import Answer, ask_many, is_relative
 from structiot.meross.link.brokers import Brokers
-from structiot.meross.link.exchange import ClockWasWrong
+from structiot.meross.link.exchange import at_the_right_time
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Policy, Route
 from structiot.meross.stats import Call, Stats, Transport
 from structiot.meross.wire.batch import MULTIPLE
 from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.meross.wire.system import ALL
 
 __all__ = ["Router"]
 
@@ -52,6 +53,8 @@ class Router:
         brokers: The cloud's; None without a cloud.
         budget: Of messages through the cloud.
         policy: Which ways to take where a route does not say.
+        on_lan_failed: Is told which device was not reached in the local network, and
+            answered through the cloud; once until it is reached there again.
         environment: Makes ids up.
 
     Attributes:
@@ -65,12 +68,14 @@ class Router:
         brokers: Brokers | None = None,
         budget: Budget | None = None,
         policy: Policy = "lan_first",
+        on_lan_failed: Callable[[str], None] = lambda _: None,
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
         self.policy: Policy = policy
         self._stats = stats
         self._brokers = brokers
         self._budget = budget
+        self._on_lan_failed = on_lan_failed
         self._environment = environment
 
     async def request(
@@ -138,13 +143,22 @@ class Router:
         if not has_cloud:
             raise ConnectFailed(f"no way to {route.uuid} is known")
         try:
-            return await self._by_cloud(
+            reply = await self._by_cloud(
                 route, request, is_command=is_command, wait_s=timeout_s
             )
         except StructiotError as exc:
             if lan_error is not None:
                 exc.add_note(f"in the local network: {lan_error}")
             raise
+        if lan_error is not None and route.health.failures == 1 and namespace != ALL:
+            self._on_lan_failed(route.uuid)
+        return reply
+
+    def is_local(self, route: Route) -> bool:
+        """Whether a device is asked in the local network, as far as that is known."""
+        policy = route.policy or self.policy
+        is_by_cloud = policy == "cloud_only" or route.last_transport == "cloud"
+        return route.lan is not None and not is_by_cloud
 
     def _has_cloud(self, route: Route) -> bool:
         return self._brokers is not None and route.broker is not None
@@ -181,33 +195,30 @@ class Router:
         assert brokers is not None  # noqa: S101 - see _has_cloud
         assert place is not None  # noqa: S101
         call = _call_of(route, request, "cloud")
-        is_second = False
-        while True:
+
+        async def ask() -> Envelope:
             await brokers.ready(place, timeout_s=wait_s)
             if self._budget is not None:
                 await self._budget.spend(
                     call, is_command=is_command, longest_wait_s=wait_s
                 )
             self._stats.performed(call)
-            try:
-                reply = await brokers.request(
-                    place,
-                    route.uuid,
-                    request.method,
-                    request.namespace,
-                    request.payload,
-                    timeout_s=wait_s,
-                )
-            except ReplyTimeout:
-                self._stats.timed_out(call)
-                raise
-            except ClockWasWrong:
-                if is_second:
-                    raise
-                is_second = True
-            else:
-                route.last_transport = "cloud"
-                return reply
+            return await brokers.request(
+                place,
+                route.uuid,
+                request.method,
+                request.namespace,
+                request.payload,
+                timeout_s=wait_s,
+            )
+
+        try:
+            reply = await at_the_right_time(ask)
+        except ReplyTimeout:
+            self._stats.timed_out(call)
+            raise
+        route.last_transport = "cloud"
+        return reply
 
     # -- many at once --------------------------------------------------------------
 

@@ -1,15 +1,7 @@
-"""One sign-in, and how often there may be one.
-
-Each sign-in makes a token, and an account with too many is locked out for hours, the app on
-the phone as well. So what a retry cannot cure is tried once and remembered, and anything
-else three times at once and then once a minute. All who wait for a sign-in share what comes
-of it.
-"""
+"""One sign-in to the cloud: its region, a one-time code, what comes of it."""
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,29 +9,26 @@ from typing import Final, TypeAlias
 
 import anyio
 
-from structiot._kit.json_text import clean_text, text_of
+from structiot._kit.json_text import text_of
 from structiot._kit.redact import Secret
-from structiot.errors import (
-    AuthRefused,
-    ProtocolViolation,
-    ReplyTimeout,
-    StructiotError,
+from structiot.errors import AuthRefused, ConfigError, ProtocolViolation
+from structiot.meross.credentials import (
+    Credentials,
+    header_safe,
+    short_text,
+    topic_safe,
 )
-from structiot.meross.credentials import Credentials, header_safe, topic_safe
 from structiot.meross.errors import MfaRequired, WrongMfaCode, WrongRegion
 from structiot.meross.link.cloud_http import CloudHttp, base_url_of
 from structiot.meross.wire.cloud import ApiReply, Path
 from structiot.meross.wire.digests import md5_hex
 
-__all__ = ["Login", "MfaCallback", "SignInAttempts", "sign_in"]
+__all__ = ["Login", "MfaCallback", "check_user", "login_of", "sign_in"]
 
 MfaCallback: TypeAlias = Callable[[], Awaitable[str]]
 """Gives a one-time code, as a person reads it off; an empty one gives up."""
 
 _MFA_S: Final = 300.0
-_AT_ONCE: Final = 3
-_PAUSE_S: Final = 60.0
-_LONGEST: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +46,31 @@ class Login:
     password: Secret
     country: str = "us"
     mfa: MfaCallback | None = None
+
+
+def login_of(
+    email: str | None,
+    password: str | Secret | None,
+    *,
+    country: str,
+    mfa: MfaCallback | None,
+) -> Login | None:
+    """Give who signs in, if somebody can.
+
+    Raises:
+        ConfigError: A password that is no text; the message does not show it.
+    """
+    if not (email and password):
+        return None
+    secret = password if isinstance(password, Secret) else Secret(password)
+    try:
+        secret.reveal().encode()
+    except UnicodeEncodeError:
+        # The error itself holds the password.
+        message = "Meross's cloud: a password with half a character in it"
+    else:
+        return Login(email=email, password=secret, country=country, mfa=mfa)
+    raise ConfigError(message)
 
 
 async def sign_in(
@@ -120,7 +134,7 @@ def _credentials(reply: ApiReply, base: str, email: str, now: datetime) -> Crede
     data = reply.data
     token = header_safe(data.get("token"))
     user_id = topic_safe(data.get("userid"))
-    key = _short(data.get("key"))
+    key = short_text(data.get("key"))
     if not (token and user_id and key):
         message = (
             f"{base}: signed in, and got no token, key or user id that can be used"
@@ -132,79 +146,20 @@ def _credentials(reply: ApiReply, base: str, email: str, now: datetime) -> Crede
         user_id=user_id,
         email=email,
         domain=base_url_of(data.get("domain"), like=base) or base,
-        mqtt_domain=_short(data.get("mqttDomain")),
+        mqtt_domain=short_text(data.get("mqttDomain")),
         issued_at_utc=now,
     )
 
 
-def _short(value: object) -> str:
-    return clean_text(value[:_LONGEST]) if isinstance(value, str) else ""
+def check_user(fresh: Credentials, before: Credentials | None) -> None:
+    """See that it is the user whose token was kept.
 
-
-class SignInAttempts:
-    """What became of the attempts to sign in to one account, and whether to try again.
-
-    Whoever opens an account again and again gives the same one each time: the pause
-    between attempts then lasts beyond the block.
-
-    Attributes:
-        count: How many attempts have ended.
+    Raises:
+        AuthRefused: It is another one.
     """
-
-    def __init__(self) -> None:
-        self.count: int = 0
-        self._refused: AuthRefused | None = None
-        self._failures = 0
-        self._last: StructiotError | None = None
-        self._last_at_s = -math.inf
-
-    def check(self, *, since: int) -> None:
-        """Raise what an earlier attempt has failed with, if there shall be none now.
-
-        Args:
-            since: `count` when the caller began to wait: a failure since then is its own.
-
-        Raises:
-            StructiotError: A copy of what it failed with.
-        """
-        self.check_refused()
-        if self._last is None:
-            return
-        rest_s = self._last_at_s + _PAUSE_S - anyio.current_time()
-        if self.count > since or (self._failures >= _AT_ONCE and rest_s > 0):
-            raise copy.copy(self._last)
-
-    def check_refused(self) -> None:
-        """Raise what it was refused with, if it was.
-
-        Raises:
-            AuthRefused: A copy of it.
-        """
-        if self._refused is not None:
-            raise copy.copy(self._refused)
-
-    def failed(self, error: StructiotError) -> None:
-        """Remember a failure; a refusal ends it until `reopened`."""
-        self.count += 1
-        self._remember(error)
-        if isinstance(error, AuthRefused):
-            self._refused = copy.copy(error)
-
-    def was_cut_short(self) -> None:
-        """Remember an attempt that was cancelled; others that wait may try."""
-        self._remember(ReplyTimeout("the sign-ins before this were all cut short"))
-
-    def succeeded(self) -> None:
-        """Forget what was before."""
-        self.count += 1
-        self._failures, self._last = 0, None
-
-    def reopened(self) -> None:
-        """Let what was refused be tried again, as somebody has asked for it."""
-        self._refused = None
-
-    def _remember(self, error: StructiotError) -> None:
-        # Without the frames it came through, which hold what was sent.
-        self._last = copy.copy(error)
-        self._failures += 1
-        self._last_at_s = anyio.current_time()
+    if before is not None and fresh.user_id != before.user_id:
+        message = (
+            "Meross's cloud signed in another user than the one whose token was kept: "
+            "give each account a store of its own"
+        )
+        raise AuthRefused(message, account=fresh.email)

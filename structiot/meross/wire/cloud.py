@@ -7,7 +7,6 @@ and a number in `apiStatus`; `info` and the time stamps are not to be relied on.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -35,7 +34,7 @@ __all__ = [
 
 # The same in every app; it keeps nothing secret.
 _SALT: Final = "23x17ahWarFH6w29"
-MAX_LIST: Final = 2_000
+MAX_LIST: Final = 1_000
 
 
 class Path:
@@ -94,7 +93,7 @@ class ApiReply:
     info: str = ""
 
 
-def request_sign(params: str, timestamp_ms: int, nonce: str) -> str:
+def request_sign(params: str, timestamp_ms: int | str, nonce: str) -> str:
     """Sign a request; `params` is its base64 text."""
     return md5_hex(f"{_SALT}{timestamp_ms}{nonce}{params}")
 
@@ -121,15 +120,18 @@ def decode_request(body: Mapping[str, object]) -> tuple[dict[str, object], bool]
         The parameters, and whether the signature fits.
 
     Raises:
-        ProtocolViolation: `params` is no base64 of a JSON object.
+        ProtocolViolation: `params` is no base64 of a JSON object, or there is half a
+            character somewhere.
     """
     packed, sign = str(body.get("params", "")), str(body.get("sign", ""))
     stamp, nonce = str(body.get("timestamp", "")), str(body.get("nonce", ""))
     try:
         data = base64.b64decode(packed, validate=True)
-    except (binascii.Error, ValueError):
-        raise violation("params that are no base64", packed.encode()) from None
-    right = md5_hex(f"{_SALT}{stamp}{nonce}{packed}")
+        right = request_sign(packed, stamp, nonce)
+    except ValueError:
+        # No base64, or half a character in what is signed.
+        shown = packed.encode("utf-8", "replace")
+        raise violation("params that are no base64, or no text", shown) from None
     return parse_object(data, "params"), sign.lower() == right
 
 

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from structiot._kit.json_text import violation
+from structiot.errors import ProtocolViolation
 from structiot.meross.wire.digests import md5_hex
 
 __all__ = ["ENCRYPTED_ABILITY", "LanCipher", "mac_of_uuid"]
@@ -64,9 +64,9 @@ class LanCipher:
         try:
             blocks = base64.b64decode(data.strip(), validate=True)
         except (binascii.Error, ValueError):
-            raise violation("encrypted data that is no base64", data) from None
+            raise ProtocolViolation("encrypted data that is no base64") from None
         if not blocks or len(blocks) % _BLOCK:
             message = f"encrypted data of {len(blocks)} bytes, no whole blocks"
-            raise violation(message, data)
+            raise ProtocolViolation(message)
         decryptor = self._cipher.decryptor()
         return (decryptor.update(blocks) + decryptor.finalize()).rstrip(b"\0")

@@ -70,6 +70,7 @@ class Envelope:
         uuid: The device it is for, or that it is from; often left out.
         trigger: The wire's `triggerSrc`: who caused it, in free text.
         sign: The signature it came with; written anew when it is encoded.
+        wire_bytes: How long it was, if it was read.
     """
 
     namespace: str
@@ -82,6 +83,7 @@ class Envelope:
     uuid: str | None = None
     trigger: str | None = None
     sign: str = field(default="", repr=False)
+    wire_bytes: int = field(default=0, repr=False, compare=False)
 
     @property
     def device_uuid(self) -> str | None:
@@ -176,6 +178,7 @@ def read_members(
         uuid=_text(header, "uuid", _LONGEST_ID),
         trigger=_text(header, "triggerSrc", _LONGEST_NAME),
         sign=_text(header, "sign", _LONGEST_ID) or "",
+        wire_bytes=len(data),
     )
 
 

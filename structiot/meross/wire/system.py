@@ -20,6 +20,7 @@ __all__ = [
     "Abilities",
     "SystemAll",
     "max_batch_of",
+    "payload_of",
     "read_abilities",
     "read_all",
 ]
@@ -27,6 +28,8 @@ __all__ = [
 ALL: Final = "Appliance.System.All"
 ABILITY: Final = "Appliance.System.Ability"
 _MAX_ABILITIES: Final = 512
+# It says that it takes batches and does not.
+_NO_BATCH_ON_MRS100: Final = (2, 1, 4)
 
 Abilities = Mapping[str, Item]
 """The attributes of each ability, mostly none, by namespace."""
@@ -62,7 +65,7 @@ class SystemAll:
     lan_host: str | None = None
     server: str | None = None
     port: int | None = None
-    user_id: str | None = None
+    user_id: str | None = field(default=None, repr=False)
     timezone: str | None = None
     is_online: bool | None = None
     digest: Mapping[str, object] = field(default_factory=dict)
@@ -94,6 +97,22 @@ def read_all(payload: Mapping[str, object]) -> SystemAll:
     )
 
 
+def payload_of(system: SystemAll) -> dict[str, object]:
+    """Give the payload that says the same of a device, as far as it is remembered."""
+    hardware = {
+        "uuid": system.uuid,
+        "macAddress": system.mac,
+        "type": system.model,
+        "subType": system.sub_type,
+        "version": system.hardware,
+    }
+    firmware = {"version": system.firmware, "innerIp": system.lan_host}
+    time = {"timezone": system.timezone}
+    about = {"hardware": hardware, "firmware": firmware, "time": time}
+    # It tells what the device has; what of it was on is no news later.
+    return {"all": {"system": about, "digest": dict(system.digest)}}
+
+
 def read_abilities(payload: Mapping[str, object]) -> Abilities:
     """Read the payload of `Appliance.System.Ability`; attributes that are none are {}."""
     found = object_of(payload, "ability")
@@ -101,10 +120,17 @@ def read_abilities(payload: Mapping[str, object]) -> Abilities:
     return {name: object_of(found, name) for name in names}
 
 
-def max_batch_of(abilities: Abilities) -> int:
+def max_batch_of(abilities: Abilities, system: SystemAll) -> int:
     """Tell how many requests a device takes at once; 1 without batches."""
+    if system.model == "mrs100" and _version(system.firmware) <= _NO_BATCH_ON_MRS100:
+        return 1
     attributes = abilities.get("Appliance.Control.Multiple", {})
     return max(1, min(integer_of(attributes.get("maxCmdNum")) or 1, 16))
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    parts = (text or "").split(".")[:4]
+    return tuple(int(part) for part in parts if part.isdecimal() and len(part) < 9)
 
 
 def _address(value: object) -> str | None:

@@ -40,6 +40,8 @@ class Asked:
         params: Its parameters.
         token: Who asked.
         at_s: When.
+        nonce: What makes it unlike all others.
+        sign: Its signature.
     """
 
     host: str
@@ -47,6 +49,8 @@ class Asked:
     params: dict[str, Any]
     token: str
     at_s: float
+    nonce: str
+    sign: str
 
 
 @dataclass
@@ -118,7 +122,8 @@ class ScriptedCloud:
         assert is_signed
         token = request.headers["authorization"].removeprefix("Basic").strip()
         at_s = anyio.current_time()
-        self.asked.append(Asked(host, request.path, params, token, at_s))
+        by = str(body["nonce"]), str(body["sign"])
+        self.asked.append(Asked(host, request.path, params, token, at_s, *by))
         if self.delay_s:
             await anyio.sleep(self.delay_s)
         script = self.answers.get(request.path)

@@ -13,7 +13,12 @@ import pytest
 from structiot import Environment
 from structiot.errors import UsageError
 from structiot.meross.account import Meross
-from structiot.meross.account_events import DeviceAdded, DeviceRemoved, DeviceRenamed
+from structiot.meross.account_events import (
+    DeviceAdded,
+    DeviceOffline,
+    DeviceRemoved,
+    DeviceRenamed,
+)
 from structiot.meross.opening import open_meross
 from structiot.meross.wire.cloud import Path
 from structiot.meross.wire.envelope import Envelope, Method
@@ -143,7 +148,9 @@ async def test_devices_come_go_and_are_renamed():
             assert plug.info.name == "Kettle"
             home.cloud.register(uuid=32 * "c", name="Late")
             await meross.refresh()
-            assert await anext(events) == DeviceAdded(meross.device("Late"))
+            late = meross.device("Late")
+            assert await anext(events) == DeviceAdded(late)
+            assert await anext(events) == DeviceOffline(late, late.availability.reason)
             home.cloud.unbind(plug.info.id)
             with anyio.fail_after(5):
                 assert await anext(events) == DeviceRemoved(plug)

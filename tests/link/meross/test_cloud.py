@@ -23,7 +23,6 @@ from structiot.meross.errors import (
     WrongRegion,
 )
 from structiot.meross.link.cloud import MerossCloud
-from structiot.meross.link.sign_in import SignInAttempts
 from structiot.meross.wire.cloud import Path
 from structiot.testing import cancel_sweep
 from tests.link.meross.scripted_cloud import (
@@ -212,7 +211,7 @@ async def test_another_user_is_not_taken_for_the_same():
         cloud.user = "999"
         async with signed_in(cloud, store=store) as account:
             for _ in range(3):
-                with pytest.raises(AuthRefused, match="user 999"):
+                with pytest.raises(AuthRefused, match="another user"):
                     await account.devices()
         assert len(cloud.sign_ins) == 2
         assert store.credentials is not None
@@ -222,7 +221,7 @@ async def test_another_user_is_not_taken_for_the_same():
 async def test_a_store_holds_one_account():
     async with scripted_cloud() as cloud:
         store = cloud.kept(user_email="Other@example.org")
-        with pytest.raises(ConfigError, match=r"Other@example\.org's"):
+        with pytest.raises(ConfigError, match=r"O\*\*\*@example\.org's"):
             async with signed_in(cloud, store=store):
                 pass
         async with signed_in(cloud, store=store, email="other@example.ORG") as account:
@@ -353,8 +352,7 @@ async def test_nothing_is_left_wherever_it_is_cancelled():
 
 async def test_an_account_goes_on_wherever_a_call_was_cancelled():
     async with scripted_cloud(delay_s=0.4) as cloud:
-        attempts = SignInAttempts()
-        async with signed_in(cloud, attempts=attempts) as account:
+        async with signed_in(cloud) as account:
             for tenths in range(1, 20):
                 with anyio.move_on_after(tenths / 10):
                     cloud.tokens.clear()

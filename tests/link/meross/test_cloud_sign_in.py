@@ -33,7 +33,6 @@ from structiot.meross.errors import (
     WrongPassword,
     WrongRegion,
 )
-from structiot.meross.link.sign_in import SignInAttempts
 from structiot.meross.wire.cloud import Path
 from structiot.meross.wire.digests import md5_hex
 from tests.link.meross.scripted_cloud import (
@@ -203,7 +202,7 @@ async def test_every_number_has_its_class(path, code, error):
     ("cls", "parent"),
     [
         (WrongPassword, AuthRefused),
-        (AccountDisabled, AuthRefused),
+        (AccountDisabled, AccountBanned),
         (AccountBanned, AuthRefused),
         (MfaRequired, AuthRefused),
         (WrongMfaCode, AuthRefused),
@@ -270,47 +269,6 @@ async def test_nothing_to_sign_in_with():
             async with signed_in(cloud, password=b"hunter2"):
                 pass
         assert cloud.asked == []
-
-
-async def test_failures_are_few_and_then_one_a_minute():
-    async with scripted_cloud() as cloud:
-        attempts = SignInAttempts()
-        cloud.answer(Path.SIGN_IN, *[1402] * 100)
-        for _ in range(600):
-            with pytest.raises(CloudUnavailable):
-                async with signed_in(cloud, attempts=attempts):
-                    pass
-            await anyio.sleep(1)
-        assert [one.at_s for one in cloud.sign_ins] == [
-            0, 1, 2, *range(62, 600, 60),
-        ]  # fmt: skip
-        cloud.answers.clear()
-        await anyio.sleep(60)
-        async with signed_in(cloud, attempts=attempts) as account:
-            await account.devices()
-
-
-async def test_attempts_that_are_cut_short_count():
-    async with scripted_cloud(delay_s=5.0) as cloud:
-        attempts = SignInAttempts()
-        for _ in range(10):
-            with pytest.raises((ReplyTimeout, TimeoutError)), anyio.fail_after(1):
-                async with signed_in(cloud, attempts=attempts):
-                    pass
-        assert len(cloud.sign_ins) == 3
-
-
-async def test_opening_anew_tries_what_was_refused():
-    async with scripted_cloud() as cloud:
-        attempts = SignInAttempts()
-        with pytest.raises(WrongPassword):
-            async with signed_in(cloud, attempts=attempts, password="wrong"):
-                pass
-        with pytest.raises(WrongPassword):
-            attempts.check_refused()
-        async with signed_in(cloud, attempts=attempts):
-            pass
-        assert cloud.made == 1
 
 
 async def test_who_was_asked_too_often_is_left_alone():

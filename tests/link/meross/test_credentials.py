@@ -104,10 +104,11 @@ def test_what_holds_no_credentials(text):
     assert "planted" not in str(caught.value)
 
 
-def test_token_and_key_are_not_shown():
+def test_token_key_and_user_are_not_shown():
     for shown in (repr(CREDENTIALS), str(CREDENTIALS), f"{CREDENTIALS}"):
         assert "planted" not in shown
-        assert "123456" in shown
+        assert "123456" not in shown
+        assert CREDENTIALS.domain in shown
     assert copy(CREDENTIALS) == CREDENTIALS
 
 

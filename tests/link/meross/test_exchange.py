@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from structiot import Environment
 from structiot.errors import ProtocolViolation, StructiotError
 from structiot.meross.link.exchange import PeerClock, check_answer, read_reply
-from structiot.meross.sent_messages import SentMessages
 from structiot.meross.wire.envelope import Envelope, Method, encode_envelope, sign_of
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -80,21 +79,3 @@ def test_an_answer_that_was_cut_off_has_what_came_before():
     )
     for end in range(len(whole) - 38, len(whole) - 2):
         assert len(read_reply(whole[:end], "test").payload["multiple"]) == 2  # type: ignore[arg-type]
-
-
-@given(JSON)
-def test_a_file_of_any_kind_is_a_budget_or_refused(content):
-    for data in (
-        json.dumps(content),
-        json.dumps({"version": 1, "devices": content}),
-        json.dumps({"version": 1, "unsure_at": content, "devices": {"a": content}}),
-        json.dumps(
-            {"version": 1, "devices": {"a": {"sent": [content], "ahead": content}}}
-        ),
-    ):
-        try:
-            messages = SentMessages.read(data.encode(), 1000.0, 1_800_000_000.0)
-        except ProtocolViolation:
-            continue
-        assert messages.count("a", 1000.0) <= 4_096
-        messages.written(1000.0, 1_800_000_000.0, {})

@@ -12,7 +12,8 @@ import pytest
 
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConnectFailed, LinkLost, ReplyTimeout
-from structiot.meross.budget import Budget, open_budget
+from structiot.meross.account_state import open_account_state
+from structiot.meross.budget import Budget
 from structiot.meross.errors import CallDropped, MerossRefused
 from structiot.meross.link.brokers import BrokerPlace, open_brokers
 from structiot.meross.link.lan import LanLink
@@ -51,6 +52,7 @@ class House:
     budget: Budget
     stats: Stats
     network: MemoryNetwork
+    lost: list[str]
 
     async def get(self, **options: Any) -> str | None:
         await self.router.request(self.route, Method.GET, RUNTIME, **options)
@@ -90,13 +92,19 @@ async def house(
                 environment=at_broker_environment,
             )
         )
-        budget = await enter(
-            open_budget(rate_limiter=limiter, stats=stats, environment=environment)
-        )
+        state = await enter(open_account_state(None, environment=environment))
+        budget = Budget(state, limiter, stats, environment)
+        lost: list[str] = []
         yield House(
             devices[0],
             devices[1],
-            Router(stats, brokers=brokers, budget=budget, environment=environment),
+            Router(
+                stats,
+                brokers=brokers,
+                budget=budget,
+                on_lan_failed=lost.append,
+                environment=environment,
+            ),
             Route(
                 UUID,
                 broker=PLACE if has_cloud else None,
@@ -107,6 +115,7 @@ async def house(
             budget,
             stats,
             network,
+            lost,
         )
 
 
@@ -154,6 +163,19 @@ async def test_a_dead_address_is_left_alone_for_a_while_and_tried_again_later():
             await anyio.sleep(61)
             assert [await home.get() for _ in range(3)] == ["lan"] * 3
         assert home.route.health.error is None
+
+
+async def test_it_is_told_once_that_a_device_is_not_where_it_was():
+    async with house(is_on_lan=False) as home:
+        for _ in range(40):
+            await home.get()
+            await anyio.sleep(30)
+        assert home.lost == [UUID]
+        async with home.at_lan.on_lan(home.network):
+            await anyio.sleep(600)
+            assert await home.get() == "lan"
+        assert await home.get() == "cloud"
+        assert home.lost == [UUID] * 2
 
 
 async def test_a_new_address_begins_without_failures():

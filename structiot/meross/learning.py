@@ -1,0 +1,234 @@
+"""What devices can and where they are: asked once, and remembered for the next program.
+
+A device that is remembered is asked for no more than its state, at the address that it had
+in the local network if that is allowed. With another firmware it may have learnt
+something, and is asked again what it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import anyio
+
+from structiot._kit.environment import Environment
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.redact import Secret
+from structiot._kit.text import error_text
+from structiot.errors import AuthRefused, PeerError, TransportError
+from structiot.meross.account_state import AccountState
+from structiot.meross.device import MerossDevice
+from structiot.meross.errors import CallDropped
+from structiot.meross.features.feature import About
+from structiot.meross.link.lan import LanLink
+from structiot.meross.link.router import Router
+from structiot.meross.wire.envelope import Envelope, Method
+from structiot.meross.wire.system import (
+    ABILITY,
+    ALL,
+    Abilities,
+    SystemAll,
+    max_batch_of,
+    payload_of,
+    read_abilities,
+    read_all,
+)
+
+__all__ = ["Learning"]
+
+_AGAIN_S: Final = 300.0
+_POLLED_WITHIN_S: Final = 3.0
+# How long the budget takes to have room again, if it does not say.
+_DROPPED_S: Final = 10.0
+# Devices that are asked at once; those that are off take ten seconds.
+_MOST_AT_ONCE: Final = 8
+_KEPT: Final = "device/"
+
+_log = logging.getLogger("structiot.meross")
+
+
+class Learning:
+    """Asks the devices of an account what they can; `run` is its background task.
+
+    Args:
+        state: Where it is remembered.
+        key: The account's key.
+        lan_ports: TCP ports that are not 80, by host.
+        environment: Network, clock and chance.
+    """
+
+    def __init__(
+        self,
+        state: AccountState,
+        key: Secret,
+        lan_ports: Mapping[str, int],
+        environment: Environment,
+    ) -> None:
+        self._state = state
+        self._key = key
+        self._lan_ports = lan_ports
+        self._environment = environment
+        self._kept: dict[str, dict[str, object]] = {}
+        # When each device is to be asked.
+        self._due_at: dict[str, float] = {}
+        self._unless_polled: set[str] = set()
+        self._wanted: set[str] = set()
+        self._is_due = anyio.Event()
+        self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
+
+    async def begin(self) -> None:
+        """Read what the program before has learnt."""
+        self._kept = await self._state.kept(_KEPT)
+
+    def remembered(self, about: About) -> About:
+        """Add what is remembered of a device."""
+        kept = self._kept.get(about.device, {})
+        system = read_all(kept)
+        if system.uuid != about.device:
+            return about
+        return replace(
+            about,
+            model=system.model or about.model,
+            system=system,
+            abilities=read_abilities(kept),
+        )
+
+    def look_later(self, uuid: str) -> None:
+        """Ask a device that is remembered in some seconds, unless it is polled first."""
+        self._unless_polled.add(uuid)
+        self.soon(uuid, after_s=_POLLED_WITHIN_S)
+
+    def soon(self, uuid: str, *, after_s: float = 0.0) -> None:
+        """Ask a device before long."""
+        at = anyio.current_time() + after_s
+        self._due_at[uuid] = min(at, self._due_at.get(uuid, math.inf))
+        self._is_due.set()
+
+    def want(self, device: MerossDevice) -> None:
+        """Ask a device now, as somebody waits for it."""
+        self._wanted.add(device.route.uuid)
+        self.soon(device.route.uuid)
+
+    def is_asking(self, uuid: str) -> bool:
+        """Whether a device has not answered yet."""
+        return uuid in self._due_at
+
+    async def forget_others(self, uuids: Collection[str]) -> None:
+        """Remember nothing of devices that are none of these any more."""
+        for uuid in self._kept.keys() - uuids:
+            del self._kept[uuid]
+            await self._state.keep(f"{_KEPT}{uuid}", None)
+
+    async def run(
+        self,
+        devices: Mapping[str, MerossDevice],
+        router: Router,
+        learnt: Callable[[MerossDevice], Awaitable[object]],
+    ) -> None:
+        """Ask devices when they are due, until cancelled.
+
+        Args:
+            devices: All of the account, by uuid.
+            router: Who sends requests.
+            learnt: Is told of each that has answered.
+        """
+        while True:
+            due_at = min(self._due_at.values(), default=math.inf)
+            with anyio.CancelScope(deadline=due_at):
+                await self._is_due.wait()
+            self._is_due = anyio.Event()
+            now = anyio.current_time()
+            due = [uuid for uuid, at in self._due_at.items() if at <= now]
+            async with service_group(is_awaited=True) as tg:
+                for uuid in due:
+                    device = devices.get(uuid)
+                    if device is None:
+                        del self._due_at[uuid]
+                    else:
+                        self._due_at[uuid] = now + _AGAIN_S
+                        tg.start_soon(self._ask, device, router, learnt)
+
+    async def _ask(
+        self,
+        device: MerossDevice,
+        router: Router,
+        learnt: Callable[[MerossDevice], Awaitable[object]],
+    ) -> None:
+        route, uuid = device.route, device.route.uuid
+        try:
+            async with self._limiter:
+                system, abilities, state = await self._told_by(device, router)
+        except CallDropped as exc:
+            device.not_known = exc
+            self.soon(uuid, after_s=exc.retry_after_s or _DROPPED_S)
+            return
+        except (TransportError, PeerError) as exc:
+            _log.debug("%s: not asked: %s", device.info.name, error_text(exc))
+            if isinstance(exc, TransportError | AuthRefused):
+                # There is no way to it, or none for us.
+                device.poller.failed(exc, is_certain=True)
+            if isinstance(exc, AuthRefused):
+                self._due_at.pop(uuid, None)
+            return
+        self._due_at.pop(uuid, None)
+        self._wanted.discard(uuid)
+        about = replace(
+            device.about,
+            model=system.model or device.about.model,
+            system=system,
+            abilities=abilities,
+        )
+        route.batches.max_requests = max_batch_of(abilities, system)
+        device.described(about, device.info.name)
+        if state is not None:
+            device.take(ALL, state.payload)
+        # What it can is asked in full, and in the local network if it is there.
+        device.poller.poll_by(anyio.current_time())
+        await learnt(device)
+        kept = {**payload_of(system), "ability": dict(abilities)}
+        if kept != self._kept.get(uuid):
+            self._kept[uuid] = kept
+            await self._state.keep(f"{_KEPT}{uuid}", kept)
+
+    async def _told_by(
+        self, device: MerossDevice, router: Router
+    ) -> tuple[SystemAll, Abilities, Envelope | None]:
+        """Ask what is not known; give it, and the whole of its state if that was asked."""
+        route, about, uuid = device.route, device.about, device.route.uuid
+        is_polled = uuid in self._unless_polled and bool(device.states)
+        self._unless_polled.discard(uuid)
+        ask = partial(
+            router.request, route, Method.GET, is_command=uuid in self._wanted
+        )
+        system, abilities, state = about.system, about.abilities, None
+        if not is_polled:
+            state = await ask(ALL)
+            system = read_all(state.payload)
+        if route.lan is None and system.lan_host and system.uuid == uuid:
+            route.lan = self.lan_link(system)
+        if (
+            not abilities
+            or system.firmware != read_all(self._kept.get(uuid, {})).firmware
+        ):
+            abilities = read_abilities((await ask(ABILITY)).payload)
+        return system, abilities, state
+
+    def lan_link(
+        self, system: SystemAll, abilities: Abilities | None = None
+    ) -> LanLink:
+        """Make the way to a device in the local network."""
+        host = system.lan_host or ""
+        return LanLink(
+            host,
+            self._lan_ports.get(host, 80),
+            key=self._key.reveal(),
+            uuid=system.uuid,
+            mac=system.mac,
+            abilities=abilities,
+            environment=self._environment,
+        )

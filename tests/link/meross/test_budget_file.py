@@ -1,0 +1,276 @@
+"""No device is sent more than it may be, whatever programs come and go."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import tempfile
+from contextlib import AsyncExitStack, closing, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from structiot import Environment
+from structiot.meross.account_state import open_account_state
+from structiot.meross.budget import Budget
+from structiot.meross.errors import CallDropped
+from structiot.meross.rate_limiter import RateLimitChecker
+from structiot.testing import cancel_sweep
+from structiot.testing.clock import virtual_backend, virtual_clock
+from tests.link.meross.budgets import (
+    ENVIRONMENT,
+    HOUR_S,
+    Spend,
+    command,
+    most_in,
+    opened,
+    poll,
+)
+
+virtual = pytest.mark.virtual_time
+
+# Meross blocks who sends a device 200 an hour.
+BANNED_AT = 200
+
+
+@virtual
+async def test_what_was_sent_outlasts_a_restart(tmp_path):
+    file = tmp_path / "budget"
+    for used in range(1, 6):
+        async with opened(file) as budget:
+            await command(budget)
+            assert budget.of("plug").used == used
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@virtual
+async def test_what_a_killed_program_has_sent_counts(tmp_path):
+    file = tmp_path / "budget"
+    # Nobody closes this one before the other is opened.
+    async with opened(file) as budget:
+        await command(budget)
+        await command(budget)
+        async with opened(file) as again:
+            assert again.of("plug").used == 2
+            assert again.of("lamp").used == 0
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"version": 2}', b"[1]", b"\0" * 5000])
+@virtual
+async def test_a_damaged_file_leaves_little_also_after_another_restart(
+    tmp_path, content, caplog
+):
+    file = tmp_path / "budget"
+    file.write_bytes(content)
+    async with opened(file) as budget:
+        assert budget.of("plug").left == 15
+        await command(budget, wait_s=60)
+    assert caplog.messages[0].startswith(f"{file} cannot be used, so little is sent")
+    assert (tmp_path / "budget.damaged").read_bytes() == content
+    async with opened(file) as budget:
+        assert budget.of("plug").left == 14
+        assert budget.of("never seen before").left == 15
+        await anyio.sleep(HOUR_S + 1)
+        assert budget.of("plug").left == 180
+        assert budget.of("another").left == 180
+
+
+@virtual
+async def test_the_database_of_another_program_is_left_alone(tmp_path, caplog):
+    file = tmp_path / "history"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE history (at REAL)")
+    before = file.read_bytes()
+    async with opened(file) as budget:
+        await command(budget, wait_s=60)
+        assert budget.of("plug").left == 14
+    assert file.read_bytes() == before
+    assert "none of ours" in caplog.text
+
+
+@virtual
+async def test_a_clock_that_was_set_back_makes_nothing_forgotten(tmp_path):
+    file = tmp_path / "budget"
+    async with opened(file) as budget:
+        for _ in range(5):
+            await command(budget)
+    earlier = Environment(clock=lambda: virtual_clock() - timedelta(days=300))
+    async with opened(file, environment=earlier) as budget:
+        assert budget.of("plug").used == 5
+        await anyio.sleep(HOUR_S - 1)
+        assert budget.of("plug").used == 5
+        await anyio.sleep(1)
+        assert budget.of("plug").used == 0
+
+
+@virtual
+async def test_a_file_that_cannot_be_written_stops_nobody(tmp_path, caplog):
+    (tmp_path / "no folder").touch()
+    async with opened(tmp_path / "no folder" / "budget") as budget:
+        for device in ("plug", "lamp"):
+            await command(budget, device)
+    assert len(caplog.messages) == 1
+    assert "cannot be used" in caplog.messages[0]
+
+
+@virtual
+async def test_wherever_it_is_cancelled_the_file_is_whole_and_nothing_is_forgotten(
+    tmp_path,
+):
+    file = tmp_path / "budget"
+    sent = 0
+
+    async def flow() -> None:
+        nonlocal sent
+        async with opened(file) as budget:
+            await command(budget, wait_s=100)
+            sent += 1
+
+    assert await cancel_sweep(flow) > 3
+    async with opened(file) as budget:
+        assert budget.of("plug").used >= sent
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("call"), st.sampled_from("ab"), st.booleans()),
+    st.tuples(st.just("wait"), st.floats(0, 2_000), st.none()),
+    st.tuples(st.just("restart"), st.booleans(), st.none()),
+)
+
+
+class Programs:
+    """Programs, one after the other or beside it, that share a file and talk a lot."""
+
+    def __init__(self, file: Path) -> None:
+        self.sent: dict[str, list[float]] = {"a": [], "b": []}
+        self._file = file
+        # Of those that were killed, or run beside the others.
+        self._left = AsyncExitStack()
+        self._opened = AsyncExitStack()
+        self._budgets: list[Budget] = []
+
+    async def begin(self) -> None:
+        limiter = RateLimitChecker(
+            device_messages_per_hour=8, device_messages_per_minute=5
+        )
+        budget = await self._opened.enter_async_context(
+            opened(self._file, limiter=limiter)
+        )
+        self._budgets.insert(0, budget)
+
+    async def run(self, steps: list[tuple[int, tuple[Any, Any, Any]]]) -> None:
+        async with self._left:
+            await self.begin()
+            for times, (what, which, is_command) in steps:
+                if what == "wait":
+                    await anyio.sleep(which)
+                elif what == "call":
+                    await self.call(which, command if is_command else poll, times)
+                else:
+                    if which:
+                        await self._opened.aclose()
+                        self._budgets.clear()
+                    else:
+                        self._left.push_async_exit(self._opened.pop_all())
+                    await self.begin()
+            await self._opened.aclose()
+
+    async def call(self, device: str, spend: Spend, times: int) -> None:
+        """Have the latest program talk, and the one before it, as if both ran."""
+        for budget in self._budgets[:2]:
+            with suppress(CallDropped):
+                for _ in range(times):
+                    self.sent[device].append(await spend(budget, device, 20.0))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backend):
+    """Every window of an hour, and of a minute, whatever was done in between."""
+
+    @settings(max_examples=100)
+    @given(st.lists(st.tuples(st.integers(1, 20), STEPS), max_size=30))
+    def check(steps: list[tuple[int, tuple[Any, Any, Any]]]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            programs = Programs(Path(folder) / "budget")
+            with virtual_backend(backend) as (name, options):
+                anyio.run(programs.run, steps, backend=name, backend_options=options)
+        for times in programs.sent.values():
+            assert most_in(times, HOUR_S) <= 8
+            assert most_in(times, 60.0) <= 5
+
+    check()
+
+
+@virtual
+async def test_two_programs_at_once_send_no_more_than_one(tmp_path):
+    sent: list[float] = []
+
+    async def greedy() -> None:
+        async with opened(tmp_path / "budget") as budget:
+            while True:
+                try:
+                    sent.append(await command(budget, wait_s=10.0))
+                except CallDropped as exc:
+                    await anyio.sleep(exc.retry_after_s or 1.0)
+
+    with anyio.move_on_after(2 * HOUR_S):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(greedy)
+            tg.start_soon(greedy)
+    assert most_in(sent, HOUR_S) <= 180
+    assert most_in(sent, 60.0) <= 6
+    assert len(sent) > 2 * 170
+
+
+@virtual
+async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(tmp_path):
+    sent: list[float] = []
+    for _ in range(24):
+        async with opened(tmp_path / "budget") as budget:
+            with anyio.move_on_after(HOUR_S):
+                while True:
+                    try:
+                        sent.append(await command(budget, wait_s=10.0))
+                    except CallDropped as exc:
+                        await anyio.sleep(exc.retry_after_s or 1.0)
+    assert most_in(sent, HOUR_S) < BANNED_AT
+    assert len(sent) > 24 * 170
+
+
+@virtual
+async def test_rows_of_any_kind_harm_nobody(tmp_path):
+    file = tmp_path / "budget"
+    async with opened(file) as budget:
+        await command(budget)
+    planted: list[tuple[object, object]] = [
+        ("plug", "yesterday"),
+        ("plug", b"\xff"),
+        (b"\xff\xfe", virtual_clock().timestamp()),
+        ("plug", 1e308),
+        ("plug", float("inf")),
+        ("lamp", 0.0),
+        (7, virtual_clock().timestamp()),
+    ]
+
+    def plant() -> None:
+        with closing(sqlite3.connect(file)) as other, other:
+            other.executemany("INSERT INTO sent (device, at_s) VALUES (?, ?)", planted)
+            other.execute("INSERT INTO kept VALUES (?, ?)", (b"\xff", b"\xff"))
+            other.execute("INSERT INTO kept VALUES (?, ?)", ("device/a", "[" * 9_000))
+
+    await anyio.to_thread.run_sync(plant)
+    async with opened(file) as budget:
+        # What has no time that can be, was sent just now.
+        assert budget.of("plug").used == 5
+        assert budget.of("lamp").used == 0
+        await anyio.sleep(HOUR_S)
+    async with opened(file) as budget:
+        assert budget.devices == {}
+    async with open_account_state(file, environment=ENVIRONMENT) as state:
+        assert await state.kept("device/") == {}

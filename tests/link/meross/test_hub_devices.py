@@ -1,0 +1,88 @@
+"""What hangs on a hub, as the hub is lost, found, and gets others."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from structiot import Environment
+from structiot.meross import MemoryStore, open_meross, open_meross_lan
+from structiot.model import EntitiesChanged
+from structiot.sim import sim_meross_cloud, sim_meross_device
+from structiot.sim.meross.parts.hub import Hub
+from structiot.testing import MemoryNetwork
+
+pytestmark = pytest.mark.virtual_time
+
+HOST = "192.168.1.60"
+LEAK = "1A00AABBCC03"
+
+
+async def test_what_hangs_on_a_hub_is_away_with_it():
+    environment = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model="msh300hk", environment=environment) as sim,
+        open_meross_lan(HOST, key=sim.key, environment=environment) as hub,
+        hub.events(),
+    ):
+        await anyio.sleep(30)
+        assert all(sub.is_available for sub in hub.subdevices.values())
+        sim.subdevices[LEAK].set_online(is_online=False)
+        await anyio.sleep(30)
+        leak = hub.subdevices[LEAK]
+        assert not leak.is_available
+        await sim.unplug()
+        await anyio.sleep(300)
+        assert hub.availability.is_available is False
+        for sub in hub.subdevices.values():
+            assert not sub.is_available
+            assert sub.availability.reason.startswith(f"{hub.info.name}: ")
+        await sim.plug_in()
+        await anyio.sleep(120)
+        away = [key for key, sub in hub.subdevices.items() if not sub.is_available]
+        assert away == [LEAK]
+        assert leak.availability.reason == f"{hub.info.name} does not reach it"
+
+
+async def test_that_a_hub_has_others_is_told_of_the_hub():
+    environment = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model="msh300hk", environment=environment) as sim,
+        open_meross_lan(HOST, key=sim.key, environment=environment) as hub,
+        hub.events() as events,
+    ):
+        await anyio.sleep(30)
+        before = dict(hub.subdevices)
+        (paired,) = sim.device.parts_of(Hub)
+        paired.forget(LEAK)
+        with anyio.fail_after(60):
+            async for event in events:
+                if isinstance(event, EntitiesChanged) and LEAK not in hub.subdevices:
+                    break
+        assert dict(hub.subdevices) == {k: v for k, v in before.items() if k != LEAK}
+
+
+async def test_a_hub_that_is_described_anew_keeps_what_hangs_on_it():
+    environment = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_cloud(environment=environment) as cloud,
+        sim_meross_device(HOST, model="msh300hk", cloud=cloud, environment=environment),
+        open_meross(
+            email=cloud.email,
+            password=cloud.password,
+            store=MemoryStore(),
+            url=cloud.url,
+            environment=environment,
+        ) as meross,
+    ):
+        (hub,) = meross.devices.values()
+        await hub.known()
+        await anyio.sleep(10)
+        before = dict(hub.subdevices)
+        assert len(before) == 6
+        zones = [hub.about.zone]
+        async with hub.events():
+            await anyio.sleep(60)
+            zones.append(hub.about.zone)
+            assert [zone is None for zone in zones] == [True, False]
+            assert dict(hub.subdevices) == before

@@ -45,6 +45,10 @@ class Terminal:
             assert self._read() or text in self.text[start:], self.text
         return self.text[start:]
 
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._screen, f"{text}\n".encode())
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and give the exit status; a terminal sends SIGINT by Ctrl-C."""
         self._process.send_signal(number)

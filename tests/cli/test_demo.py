@@ -216,9 +216,19 @@ def test_the_table_shows_whatever_a_device_has():
         is_connected=True,
         devices={
             "desk": SimpleNamespace(
-                is_available=True, availability=there, entities=entities, states=STATES
+                system="toy",
+                is_available=True,
+                availability=there,
+                entities=entities,
+                states=STATES,
             ),
-            "shed": SimpleNamespace(is_available=False, availability=away),
+            "shed": SimpleNamespace(
+                system="toy", is_available=False, availability=away
+            ),
+            # A table of its own, so that it leaves the others as wide as they were.
+            "cloud_0123456789abcdef0123456789abcdef": SimpleNamespace(
+                system="cloud", name="Lamp", is_available=False, availability=away
+            ),
         },
     )
     table = LiveTable(gateway)
@@ -234,6 +244,8 @@ def test_the_table_shows_whatever_a_device_has():
         "bell Bell ring",
         "gate Gate",
         "shed silent away",
+        "device entity name state measured",
+        "Lamp silent away",
         "connected",
     ]
 

@@ -10,16 +10,28 @@ import pytest
 
 from structiot.cli.main import run_program
 from structiot.maxsmart import maxsmart_device
-from structiot.sim import FAMILIES, NAMED_FAULTS
+from structiot.meross import AccountDisabled, open_meross, open_meross_lan
+from structiot.meross.wire.payloads import items_of
+from structiot.meross.wire.system import read_all
+from structiot.sim import (
+    FAMILIES,
+    MEROSS_MODELS,
+    NAMED_FAULTS,
+    MerossCloudSim,
+    MerossSim,
+)
 from tests.e2e.processes import running, structiot
 
 SIM = ("sim", "maxsmart", "--http-port=0", "--udp-port=0", "--json")
+MEROSS = ("sim", "meross", "--http-port=0", "--json")
 
 
 def test_families_and_faults_are_listed(capsys):
     assert run_program(["sim", "families", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in listed] == list(FAMILIES)
+    by_system = {"maxsmart": list(FAMILIES), "meross": list(MEROSS_MODELS)}
+    for system, names in by_system.items():
+        assert [row["name"] for row in listed if row["system"] == system] == names
     assert listed[0]["statistics"] is True
     assert run_program(["sim", "families"]) == 0
     shown = capsys.readouterr().out
@@ -28,12 +40,31 @@ def test_families_and_faults_are_listed(capsys):
     assert "False" not in shown
     assert run_program(["sim", "faults", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert {row["name"]: row["what"] for row in listed} == NAMED_FAULTS
+
+    def faults_of(system: str) -> dict[str, str]:
+        return {r["name"]: r["what"] for r in listed if r["system"] == system}
+
+    assert faults_of("maxsmart") == NAMED_FAULTS
+    of_cloud = MerossCloudSim.named_faults.items()
+    assert faults_of("meross") == {
+        **MerossSim.named_faults,
+        **{f"cloud:{name}": what for name, what in of_cloud},
+    }
 
 
-def test_a_fault_that_does_not_exist_is_a_wrong_argument(capsys):
-    assert run_program([*SIM, "--fault", "sulk"]) == 2
-    assert "no fault 'sulk'; there are drop" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([*SIM, "--fault", "sulk"], "no fault 'sulk'; there are drop"),
+        ([*MEROSS, "--fault", "sulk"], "no fault 'sulk'; there are drop"),
+        ([*MEROSS, "--cloud", "--fault", "cloud:sulk"], "no fault 'sulk'; there are"),
+        ([*MEROSS, "--fault", "cloud:ban"], "--fault cloud:ban needs a cloud: --cloud"),
+        ([*MEROSS, "--host", "nowhere"], "--host is no address: 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_simulated_is_a_wrong_argument(capsys, options, said):
+    assert run_program(options) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.e2e
@@ -93,3 +124,53 @@ async def test_more_strips_than_files_are_allowed(anyio_backend_name):
             assert len(rows) == 60
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.e2e
+async def test_a_mix_of_meross_models_in_the_local_network(anyio_backend_name):
+    options = ("--model=mss310", "--model=msl120", "--count=3", "--key=secret")
+    faults = ("--fault=stuck", f"--backend={anyio_backend_name}")
+    async with running(*structiot(*MEROSS, *options, *faults)) as program:
+        told = json.loads(await program.until(lambda: "".join(program.lines)))
+        names = [row["name"] for row in told["devices"]]
+        assert (names, told["cloud"]) == (["mss310 1", "msl120", "mss310 2"], None)
+        plug = told["devices"][2]
+        async with open_meross_lan(
+            plug["host"], plug["http_port"], key="secret"
+        ) as device:
+            assert device.info.id == plug["uuid"]
+            await device.turn_off()
+            answer = await device.request("Appliance.System.All")
+            is_on = items_of(read_all(answer).digest, "togglex")[0]["onoff"]
+            assert is_on == 1
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+@pytest.mark.e2e
+async def test_a_meross_cloud_with_every_model(anyio_backend_name):
+    account = ("--cloud", "--email=me@example.com", "--password=mine", "--model=all")
+    backend = f"--backend={anyio_backend_name}"
+    async with running(*structiot(*MEROSS, *account, backend)) as program:
+        told = json.loads(await program.until(lambda: "".join(program.lines)))
+        assert [row["model"] for row in told["devices"]] == list(MEROSS_MODELS)
+        cloud = told["cloud"]
+        assert (cloud["email"], cloud["password"]) == ("me@example.com", "mine")
+        opened = open_meross(
+            email="me@example.com", password="mine", url=cloud["url"], store=None
+        )
+        async with opened as meross:
+            known = {one.info.id: one.info.name for one in meross.devices.values()}
+        assert known == {row["uuid"]: row["name"] for row in told["devices"]}
+
+
+@pytest.mark.e2e
+async def test_a_meross_cloud_with_a_fault(anyio_backend_name):
+    options = ("--cloud", "--fault=cloud:ban", f"--backend={anyio_backend_name}")
+    async with running(*structiot(*MEROSS, *options)) as program:
+        told = json.loads(await program.until(lambda: "".join(program.lines)))
+        cloud = told["cloud"]
+        given = {name: cloud[name] for name in ("email", "password", "url")}
+        with pytest.raises(AccountDisabled):
+            async with open_meross(store=None, **given):
+                pass

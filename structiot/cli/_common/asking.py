@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import asyncclick as click
 
-__all__ = ["at_a_terminal"]
+__all__ = ["ask_secret", "at_a_terminal"]
 
 
 @contextmanager
@@ -29,3 +29,21 @@ def at_a_terminal(instead: str) -> Generator[None]:
         except (getpass.GetPassWarning, EOFError) as exc:
             text = f"there is no terminal to ask for the password: {instead}"
             raise click.UsageError(text) from exc
+
+
+async def ask_secret(what: str, *, instead: str, is_repeated: bool = False) -> str:
+    """Ask for something that nobody else shall see.
+
+    Args:
+        what: What it is.
+        instead: What to do where nobody can be asked.
+        is_repeated: Whether it has to be typed twice.
+
+    Raises:
+        click.UsageError: There is no terminal.
+    """
+    with at_a_terminal(instead):
+        text: str = await click.prompt(
+            what, hide_input=True, confirmation_prompt=is_repeated, err=True
+        )
+    return text

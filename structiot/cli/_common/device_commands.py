@@ -1,4 +1,4 @@
-"""Commands for one device: its place on the command line, how it is opened, its errors."""
+"""Commands for one device, or one account: its place, how it is opened, its errors."""
 
 from __future__ import annotations
 
@@ -32,18 +32,20 @@ class DeviceTarget(Generic[D]):
     """The device that a command is for, not open yet.
 
     Attributes:
-        place: What stands on the command line: its address or its name.
+        place: What stands on the command line: its address or its name; None where the
+            options say it all.
         open_device: Opens it, by the place and the options.
         options: Values of the options that say how.
     """
 
-    place: str
+    place: str | None
     open_device: OpenDevice[D]
     options: Mapping[str, Any]
 
     def open(self) -> AbstractAsyncContextManager[D]:
         """Open the device."""
-        return self.open_device(self.place, **self.options)
+        place = () if self.place is None else (self.place,)
+        return self.open_device(*place, **self.options)
 
 
 class DeviceCommands(Generic[D]):
@@ -62,7 +64,7 @@ class DeviceCommands(Generic[D]):
         self,
         open_device: OpenDevice[D],
         *options: Decorator,
-        argument: str = "host",
+        argument: str | None = "host",
         complete: Completer | None = None,
         advice: str = "",
     ) -> None:
@@ -72,14 +74,16 @@ class DeviceCommands(Generic[D]):
             open_device: Opens one: takes what stands on the command line, and the
                 values of the options by name.
             options: Options that say how; every command has them.
-            argument: What a device is known by there: `host`, `name`.
+            argument: What a device is known by there: `host`, `name`; None where the
+                options say it all, and what opens it takes nothing else.
             complete: Offers devices to shells.
             advice: What to try where there is no connection.
         """
         self._open_device = open_device
         self._options = options
         self._argument = argument
-        self._place = click.argument(argument, shell_complete=complete)
+        place = () if argument is None else (argument,)
+        self._place = [click.argument(one, shell_complete=complete) for one in place]
         self._advice = advice
 
     def __call__(
@@ -101,7 +105,7 @@ class DeviceCommands(Generic[D]):
             async def with_device(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - values of options
                 configure_logging(ctx)
                 target = DeviceTarget(
-                    place=given.pop(self._argument),
+                    place=self._argument and given.pop(self._argument),
                     open_device=self._open_device,
                     options=opening.take_from(given),
                 )
@@ -116,7 +120,7 @@ class DeviceCommands(Generic[D]):
                         exc.add_note(self._advice)
                     raise
 
-            options = OptionGroup(self._place, opening, json_option, common_options)
+            options = OptionGroup(*self._place, opening, json_option, common_options)
             return options(with_device)
 
         return decorate

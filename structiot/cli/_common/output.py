@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from structiot._kit.text import printable
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _WIDE = 200
+_LONGEST = 4000
 _STYLES = {"on": "green", "off": "dim"}
 
 
@@ -64,9 +67,21 @@ def members(value: DataclassInstance) -> dict[str, object]:
     return {name: as_json(getattr(value, name)) for name in names}
 
 
-def show_json(value: object) -> None:
-    """Print a value as one line of JSON."""
-    click.echo(json.dumps(as_json(value), ensure_ascii=False))
+def show_json(value: object, *, indent: int | None = None) -> None:
+    """Print a value as JSON, with escapes for what a screen would obey.
+
+    Args:
+        value: Any value.
+        indent: Makes many lines of it, for people.
+    """
+    text = json.dumps(as_json(value), ensure_ascii=False, indent=indent)
+    click.echo("\n".join(_escaped(line) for line in text.split("\n")))
+
+
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else json.dumps(c).strip('"') for c in line)
 
 
 def show_rows(rows: Sequence[Mapping[str, object]], *, wants_json: bool) -> None:
@@ -120,7 +135,7 @@ def _cell(value: object) -> Text:
     if isinstance(value, bool):
         value = "yes" if value else "no"
     # Names come from devices: brackets in them are no markup.
-    return Text("-" if value is None else str(value))
+    return Text("-" if value is None else printable(str(value), most=_LONGEST))
 
 
 def _is_figure(text: str) -> bool:

@@ -32,6 +32,8 @@ from structiot.model import (
 
 __all__ = ["LiveTable", "plain_line", "switched"]
 
+_LONGEST_SLUG = 24
+
 
 class LiveTable:
     """What a gateway knows of its devices, and what has happened to them last."""
@@ -47,23 +49,23 @@ class LiveTable:
                 self._happened[device, occurrence.key] = occurrence.event_type
 
     def drawn(self) -> RenderableType:
-        """Draw it as it is now."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("device", "entity"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("name")
-        table.add_column("state", min_width=5)
-        table.add_column("measured", justify="right", min_width=10)
+        """Draw it as it is now: a table for each system."""
+        tables: dict[str, Table] = {}
         for slug, device in self._gateway.devices.items():
+            table = tables.get(device.system)
+            if table is None:
+                table = tables[device.system] = _empty_table()
             style = "" if device.is_available else "dim"
+            # The level of a device that nobody has named may be a long number.
+            title = slug if len(slug) <= _LONGEST_SLUG else device.name
             for index, cells in enumerate(self._rows(slug, device)):
-                shown = [slug if index == 0 else "", *cells]
+                shown = [title if index == 0 else "", *cells]
                 # Names come from devices: brackets in them are no markup.
                 table.add_row(*map(Text, shown), style=style)
             table.add_section()
         is_connected = self._gateway.is_connected
         state = "connected" if is_connected else "no connection to the broker"
-        return Group(Text(""), table, Text(""), Text(state, style="dim"))
+        return Group(Text(""), *tables.values(), Text(""), Text(state, style="dim"))
 
     def _rows(self, slug: str, device: GatewayDevice) -> Iterator[list[str]]:
         if not device.is_available:
@@ -83,6 +85,16 @@ class LiveTable:
                     state or self._happened.get((slug, key), ""),
                     ", ".join(_measured(key, shown, device)),
                 ]
+
+
+def _empty_table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("device", "entity"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("name")
+    table.add_column("state", min_width=5)
+    table.add_column("measured", justify="right", min_width=10)
+    return table
 
 
 def _whole_of(key: str, entities: Mapping[str, Entity]) -> str | None:

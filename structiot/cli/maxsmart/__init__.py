@@ -7,7 +7,7 @@
 | `switch` | `on`, `off`, `state` |
 | `power` | `power` |
 | `watch` | `watch`; `watch_view` draws for it |
-| `stats` | `stats`; `chart` and `plot` draw for it |
+| `stats` | `stats`; `chart` says what is drawn |
 | `settings` | `rename`, `clock` |
 
 `device` has what all commands with a HOST share, `complete` what shells offer for them.

@@ -11,10 +11,11 @@ import anyio
 import anyio.to_thread
 import asyncclick as click
 
+from structiot.cli._common.chart import show_charts
 from structiot.cli._common.output import members, show_json
-from structiot.cli.maxsmart.chart import show_chart
+from structiot.cli._common.plot import plot_option, write_plot
+from structiot.cli.maxsmart.chart import chart_of
 from structiot.cli.maxsmart.device import strip_command, try_anyway
-from structiot.cli.maxsmart.plot import check_plot, write_plot
 from structiot.cli.maxsmart.ports import port_numbers, ports_argument
 from structiot.maxsmart import MaxSmartStrip, StripStatistics
 from structiot.maxsmart.statistics import PeriodName
@@ -44,13 +45,7 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
     type=click.Path(dir_okay=False),
     help="Write the figures into this file instead; - is standard output.",
 )
-@click.option(
-    "--plot",
-    "plot_path",
-    type=click.Path(dir_okay=False),
-    callback=check_plot,
-    help="Draw them into this file instead: .png, .svg, .pdf (extra `plots`).",
-)
+@plot_option
 async def stats(
     strip: MaxSmartStrip,
     ports: tuple[str | int, ...],
@@ -74,15 +69,13 @@ async def stats(
     titles = {one.port: names[one.port] for one in series}
     if csv_path is not None:
         await _write_csv(csv_path, series, titles)
+    charts = [chart_of(f"{device}, {titles[one.port]}", one) for one in series]
     if plot_path is not None:
-        await anyio.to_thread.run_sync(write_plot, plot_path, device, series, titles)
+        await anyio.to_thread.run_sync(write_plot, plot_path, charts)
     if wants_json:
         show_json([_shape(one) for one in series])
     elif csv_path is None and plot_path is None:
-        for index, one in enumerate(series):
-            if index:
-                click.echo()
-            show_chart(f"{device}, {titles[one.port]}", one)
+        show_charts(charts)
 
 
 def _shape(series: StripStatistics) -> dict[str, object]:

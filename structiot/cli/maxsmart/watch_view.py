@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from structiot.cli._common.chart import bar
 from structiot.cli._common.output import figure, on_off, state_of
-from structiot.cli.maxsmart.chart import bar
 from structiot.maxsmart import (
     MaxSmartStrip,
     PowerChanged,

@@ -10,7 +10,7 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.text import path_fault, printable
-from structiot.cli._common.asking import at_a_terminal
+from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.options import common_options
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import Passwords, hash_password
@@ -37,10 +37,8 @@ async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> N
         line = await anyio.to_thread.run_sync(sys.stdin.readline)
         password = line.rstrip("\r\n")
     else:
-        with at_a_terminal("give it on stdin, with --stdin"):
-            password = await click.prompt(
-                "Password", hide_input=True, confirmation_prompt=True
-            )
+        instead = "give it on stdin, with --stdin"
+        password = await ask_secret("Password", instead=instead, is_repeated=True)
     await anyio.to_thread.run_sync(_edit, file, user, password)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import anyio.to_thread
 import asyncclick as click
 
 from structiot.cli._common.options import (
@@ -41,12 +42,12 @@ class SimulatorCommand(click.Command):
 @json_option
 @common_options
 @click.pass_context
-def families(ctx: click.Context, *, wants_json: bool) -> None:
-    """List the firmware families that can be simulated."""
+async def families(ctx: click.Context, *, wants_json: bool) -> None:
+    """List the families and models that can be simulated."""
     configure_logging(ctx)
     rows = [
         {"system": name, **family}
-        for name, command in _simulators(ctx)
+        for name, command in await _simulators(ctx)
         for family in getattr(command, "families", ())
     ]
     show_rows(rows, wants_json=wants_json)
@@ -56,20 +57,28 @@ def families(ctx: click.Context, *, wants_json: bool) -> None:
 @json_option
 @common_options
 @click.pass_context
-def faults(ctx: click.Context, *, wants_json: bool) -> None:
+async def faults(ctx: click.Context, *, wants_json: bool) -> None:
     """List what simulated devices can get wrong, for --fault."""
     configure_logging(ctx)
     rows = [
         {"system": name, "name": fault, "what": what}
-        for name, command in _simulators(ctx)
+        for name, command in await _simulators(ctx)
         for fault, what in getattr(command, "faults", {}).items()
     ]
     show_rows(rows, wants_json=wants_json)
 
 
-def _simulators(ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
+async def _simulators(ctx: click.Context) -> list[tuple[str, click.Command]]:
     group = ctx.parent and ctx.parent.command
     assert isinstance(group, click.Group)  # noqa: S101 - `sim`
+    # All of them are imported, for which the loop need not wait.
+    return await anyio.to_thread.run_sync(_commands_of, group, ctx)
+
+
+def _commands_of(
+    group: click.Group, ctx: click.Context
+) -> list[tuple[str, click.Command]]:
+    found: list[tuple[str, click.Command]] = []
     for name in group.list_commands(ctx):
         try:
             command = group.get_command(ctx, name)
@@ -77,4 +86,5 @@ def _simulators(ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
             click.echo(exc.format_message(), err=True)
         else:
             if command is not None:
-                yield name, command
+                found.append((name, command))
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from structiot.cli.maxsmart.chart import bar, energy_shown
+from structiot.cli._common.chart import bar, energy_shown
 from structiot.sim import SimClock
 
 pytestmark = pytest.mark.e2e

@@ -1,31 +1,27 @@
-"""Statistics as a picture, by matplotlib where it is installed."""
+"""Charts of energy as a picture, by matplotlib where it is installed."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncclick as click
 
-from structiot.cli.maxsmart.chart import label_of, summary
-from structiot.maxsmart import StripStatistics
+from structiot.cli._common.chart import EnergyChart
+from structiot.cli._common.options import Decorator
 
-__all__ = ["check_plot", "write_plot"]
+__all__ = ["plot_option", "write_plot"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _WIDTH_INCHES = 9.0
 _HEIGHT_INCHES = 3.2
 
 
-def check_plot(
+def _check_plot(
     _ctx: click.Context, _option: click.Parameter, path: str | None
 ) -> str | None:
-    """Refuse what cannot be drawn before the device is asked for anything.
-
-    Raises:
-        click.UsageError: matplotlib is not installed, or draws no such files.
-    """
+    """Refuse what cannot be drawn before the device is asked for anything."""
     if path is None:
         return None
     if importlib.util.find_spec("matplotlib") is None:
@@ -37,10 +33,17 @@ def check_plot(
     return path
 
 
-def write_plot(
-    path: str, device: str, series: Sequence[StripStatistics], titles: Mapping[int, str]
-) -> None:
-    """Draw a bar an hour, day or month; one chart a series.
+plot_option: Decorator = click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(dir_okay=False),
+    callback=_check_plot,
+    help="Draw them into this file instead: .png, .svg, .pdf (extra `plots`).",
+)
+
+
+def write_plot(path: str, charts: Sequence[EnergyChart]) -> None:
+    """Draw a bar an hour, day or month; one chart below the other.
 
     Raises:
         click.ClickException: The file cannot be written.
@@ -49,20 +52,20 @@ def write_plot(
 
     # Not by pyplot, which would look for a display.
     figure = Figure(
-        figsize=(_WIDTH_INCHES, _HEIGHT_INCHES * len(series)), layout="constrained"
+        figsize=(_WIDTH_INCHES, _HEIGHT_INCHES * len(charts)), layout="constrained"
     )
-    charts = figure.subplots(len(series), squeeze=False)
-    for axes, one in zip(charts[:, 0], series, strict=True):
-        labels = [label_of(point, one.period) for point in one.points]
-        energies = [point.energy_wh or 0.0 for point in one.points]
+    drawn = figure.subplots(len(charts), squeeze=False)
+    for axes, one in zip(drawn[:, 0], charts, strict=True):
+        labels = [each.label for each in one.bars]
+        energies = [each.energy_wh or 0.0 for each in one.bars]
         bars = axes.bar(range(len(labels)), energies)
-        for drawn, point in zip(bars, one.points, strict=True):
-            drawn.set_alpha(1.0 if point.is_complete else 0.5)
+        for each, known in zip(bars, one.bars, strict=True):
+            each.set_alpha(1.0 if known.is_complete else 0.5)
         axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize="x-small")
         axes.set_ylabel("Wh")
         # A name is no formula, whatever is in it.
-        axes.set_title(f"{device}, {titles[one.port]}", parse_math=False)
-        axes.set_xlabel(summary(one), fontsize="small", parse_math=False)
+        axes.set_title(one.title, parse_math=False)
+        axes.set_xlabel(one.summary, fontsize="small", parse_math=False)
     try:
         figure.savefig(path, dpi=120)
     except OSError as exc:

@@ -1,0 +1,203 @@
+"""What commands for an account share: whose it is, and how it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import asyncclick as click
+
+from structiot._device.device import BaseDevice
+from structiot._kit.redact import Secret
+from structiot._kit.text import path_fault, printable
+from structiot.cli._common.device_commands import DeviceCommands
+from structiot.cli._common.options import Decorator, OptionGroup
+from structiot.cli.meross.kept import KeptDevice, KeptFiles, kept_files
+from structiot.errors import ConfigError, StructiotError
+from structiot.meross import (
+    About,
+    CallDropped,
+    Credentials,
+    Meross,
+    MfaRequired,
+    Policy,
+    TokenExpired,
+    TooManyTokens,
+    open_meross,
+)
+from structiot.meross.link.cloud import DEFAULT_URL
+from structiot.model import DeviceInfo
+
+__all__ = [
+    "account_command",
+    "account_options",
+    "advised",
+    "files_of",
+    "keep_list",
+    "listed",
+    "open_account",
+    "password_given",
+    "policy_option",
+    "store_option",
+    "url_of",
+]
+
+_PASSWORD = "STRUCTIOT_MEROSS_PASSWORD"  # noqa: S105 - the name of a variable
+_LOGIN = "`structiot meross login`"
+_ADVICE: dict[type[StructiotError], str] = {
+    TokenExpired: f"{_LOGIN} gets a new one",
+    MfaRequired: f"{_LOGIN} asks for it at a terminal, and keeps the token",
+    TooManyTokens: "`structiot meross logout` gives one back where it was made",
+    CallDropped: "`structiot meross budget` shows what is left",
+}
+
+store_option: Decorator = click.option(
+    "--store",
+    type=click.Path(dir_okay=False),
+    envvar="STRUCTIOT_MEROSS_STORE",
+    show_envvar=True,
+    help="File of the token; by default one for each account in structiot's state folder.",
+)
+policy_option: Decorator = click.option(
+    "--policy",
+    type=click.Choice(("lan_first", "lan_only", "cloud_only")),
+    default="lan_first",
+    help="Ways to devices.",
+)
+account_options: OptionGroup = OptionGroup(
+    click.option(
+        "--email",
+        envvar="STRUCTIOT_MEROSS_EMAIL",
+        show_envvar=True,
+        help="Whose account; by default that of the kept token.",
+    ),
+    click.option(
+        "--password-file",
+        type=click.Path(dir_okay=False),
+        help=f"Its first line is the password; else ${_PASSWORD} has it.",
+    ),
+    click.option(
+        "--url",
+        envvar="STRUCTIOT_MEROSS_URL",
+        show_envvar=True,
+        help="The cloud; by default that of the kept token, else Meross's.",
+    ),
+    store_option,
+)
+
+
+@asynccontextmanager
+async def open_account(
+    *,
+    email: str | None,
+    password_file: str | None,
+    url: str | None,
+    store: str | None,
+    policy: Policy,
+) -> AsyncGenerator[Meross]:
+    """Open the account whose token is kept; nobody is asked for anything.
+
+    Raises:
+        ConfigError: No token is kept, and there is no password to get one.
+        StructiotError: As `open_meross`, with what to do about it.
+    """
+    files = await kept_files(store, email, url)
+    kept = await files.store.load()
+    password = await password_given(password_file)
+    if kept is None and password is None:
+        raise ConfigError(f"nobody is signed in to Meross: {_LOGIN} does that")
+    with advised():
+        async with open_meross(
+            email=email,
+            password=password,
+            store=files.store.path,
+            state_file=files.state,
+            policy=policy,
+            url=url_of(url, kept),
+        ) as account:
+            await keep_list(files, listed(account))
+            yield account
+            await keep_list(files, listed(account))
+
+
+account_command: DeviceCommands[Meross] = DeviceCommands(
+    open_account, account_options, policy_option, argument=None
+)
+
+
+async def files_of(options: Mapping[str, Any]) -> KeptFiles:
+    """Give the files of the account that the options name."""
+    return await kept_files(options["store"], options["email"], options["url"])
+
+
+def url_of(given: str | None, kept: Credentials | None) -> str:
+    """Give the address of the cloud: the one of the token knows where it is at home."""
+    return given or (kept.domain if kept else "") or DEFAULT_URL
+
+
+async def keep_list(
+    files: KeptFiles, devices: Iterable[KeptDevice]
+) -> list[KeptDevice]:
+    """Keep which devices there are; give what is known of them."""
+    return await anyio.to_thread.run_sync(files.keep, list(devices))
+
+
+def listed(account: Meross) -> Iterator[KeptDevice]:
+    """Give what an account knows of its devices, and of what hangs on them."""
+    for device in account.devices.values():
+        yield _kept(device, device.about)
+        for one in device.subdevices.values():
+            yield _kept(one)
+
+
+def _kept(device: BaseDevice[DeviceInfo], about: About | None = None) -> KeptDevice:
+    info = device.info
+    is_known = about is None or bool(about.abilities)
+    main = [e.key for e in device.entities if e.category is None and e.is_enabled]
+    channels = about.channels if about is not None else ()
+    return KeptDevice(
+        id=info.id,
+        name=info.name,
+        model=info.model,
+        hub=info.via,
+        firmware=info.firmware,
+        address=about.system.lan_host if about is not None else None,
+        has=tuple(main) if is_known else None,
+        channels={str(one.number): one.name for one in channels if one.name},
+    )
+
+
+@contextmanager
+def advised() -> Generator[None]:
+    """Say with an error what can be done about it, if that is something of ours."""
+    try:
+        yield
+    except tuple(_ADVICE) as exc:
+        exc.add_note(_ADVICE[type(exc)])
+        raise
+
+
+async def password_given(password_file: str | None) -> Secret | None:
+    """Give the password, from the file, or from the environment; None without either.
+
+    Raises:
+        ConfigError: The file cannot be read, or there is none in it.
+    """
+    if password_file is None:
+        password = os.environ.get(_PASSWORD)
+        return Secret(password) if password else None
+    shown = printable(password_file)
+    try:
+        text = await anyio.Path(password_file).read_text("utf-8")
+    except (OSError, ValueError) as exc:
+        # The text of a decoding error has the password in it.
+        why = "no text" if isinstance(exc, UnicodeDecodeError) else path_fault(exc)
+        raise ConfigError(f"cannot read the password in {shown}: {why}") from None
+    password = text.partition("\n")[0].rstrip("\r")
+    if not password:
+        raise ConfigError(f"no password is in {shown}")
+    return Secret(password)

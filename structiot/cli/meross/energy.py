@@ -1,0 +1,102 @@
+"""`structiot meross energy`: what a meter remembers, by hour and by day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import anyio.to_thread
+import asyncclick as click
+
+from structiot.cli._common.chart import (
+    EnergyBar,
+    EnergyChart,
+    energy_shown,
+    show_charts,
+)
+from structiot.cli._common.output import show_json
+from structiot.cli._common.plot import plot_option, write_plot
+from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
+from structiot.cli.meross.finding import AnyDevice
+from structiot.cli.meross.switch import channel_of
+from structiot.meross import DailyEnergy, HourlyEnergy, MerossDevice
+
+__all__ = ["energy"]
+
+
+@click.command(cls=DeviceCommand, short_help="Show energy by hour or day.")
+@device_command()
+@click.option(
+    "--days/--hours",
+    "by_day",
+    default=True,
+    help="The last 30 days, or, where the device remembers them, 24 hours.",
+)
+@click.option(
+    "--channel", default="0", help="With --hours: whose of several meters, or its name."
+)
+@click.option("--price", type=click.FloatRange(min=0), help="Price of a kWh.")
+@plot_option
+async def energy(
+    device: AnyDevice,
+    *,
+    by_day: bool,
+    channel: str,
+    price: float | None,
+    plot_path: str | None,
+    wants_json: bool,
+) -> None:
+    """Show what DEVICE used, as far back as it remembers.
+
+    A day is one where the device is.
+    """
+    one = whole_device(device)
+    points: Sequence[DailyEnergy | HourlyEnergy]
+    if by_day:
+        points = await one.daily_energy()
+    else:
+        points = await one.hourly_energy(channel_of(one, channel))
+    total_wh = sum(point.energy_wh for point in points)
+    cost = None if price is None else round(total_wh / 1000 * price, 4)
+    if plot_path is not None or not wants_json:
+        bars = [_bar(one, point) for point in points]
+        chart = EnergyChart(
+            title=one.info.name,
+            column="day" if by_day else "hour",
+            bars=bars,
+            summary=_summary(total_wh if points else None, cost),
+        )
+        if plot_path is not None:
+            await anyio.to_thread.run_sync(write_plot, plot_path, [chart])
+        elif not wants_json:
+            show_charts([chart])
+    if wants_json:
+        show_json(
+            {
+                "device": one.info.id,
+                "period": "daily" if by_day else "hourly",
+                "points": points,
+                "energy_wh": total_wh,
+                "price_per_kwh": price,
+                "cost": cost,
+            }
+        )
+
+
+def _bar(device: MerossDevice, point: DailyEnergy | HourlyEnergy) -> EnergyBar:
+    zone = device.about.zone
+    if isinstance(point, HourlyEnergy):
+        label = point.at_utc.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+        return EnergyBar(label=label, energy_wh=point.energy_wh)
+    return EnergyBar(
+        label=point.date.strftime("%a %Y-%m-%d"),
+        energy_wh=point.energy_wh,
+        is_complete=point.date < datetime.now(UTC).astimezone(zone).date(),
+    )
+
+
+def _summary(total_wh: float | None, cost: float | None) -> str:
+    if total_wh is None:
+        return "the device has no figures"
+    text = f"{energy_shown(total_wh, total_wh)} in all"
+    return text if cost is None else f"{text}, {cost:.2f} at that price"

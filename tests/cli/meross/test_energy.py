@@ -1,0 +1,72 @@
+"""`structiot meross energy`: a chart in the terminal, JSON, a picture."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from structiot.sim import SimClock
+
+pytestmark = pytest.mark.e2e
+
+HOURS = 50
+
+
+@pytest.fixture
+def metered(house):
+    """A plug that has drawn 40 W for two days and two hours; and its place."""
+    clock = SimClock(datetime.now(UTC) - timedelta(hours=HOURS))
+    plug = house.add("mss305", name="Desk", loads=[40.0], clock=clock)
+    house.portal.call(clock.jump, HOURS * 3600)
+    return house.where(plug)
+
+
+def test_a_day_is_a_line_with_a_bar(metered, call):
+    lines = call("energy", *metered, "--price", "0.5").splitlines()
+    assert lines[1].split() == ["day", "energy"]
+    days = [line.split() for line in lines[2:-1]]
+    assert days[-1][:2] == datetime.now(UTC).strftime("%a %Y-%m-%d").split()
+    assert days[-1][-2:] == ["so", "far"]
+    assert days[-2][2:] == ["960.0", "Wh", "█" * 40]
+    assert lines[-1] == "2000.0 Wh in all, 1.00 at that price"
+
+
+def test_hours_are_shown(metered, call):
+    lines = call("energy", *metered, "--hours").splitlines()
+    assert lines[1].split() == ["hour", "energy"]
+    hours = [line.split() for line in lines[2:-1]]
+    assert len(hours) == 24
+    assert hours[0][2:4] == ["40.0", "Wh"]
+
+
+def test_json_has_every_day_and_what_it_comes_to(metered, call):
+    told = json.loads(call("energy", *metered, "--json"))
+    assert told["period"] == "daily"
+    assert told["points"][-1]["date"] == datetime.now(UTC).date().isoformat()
+    assert told["points"][-2]["energy_wh"] == 960
+    assert told["energy_wh"] == sum(one["energy_wh"] for one in told["points"])
+    assert told["cost"] is None
+    told = json.loads(call("energy", *metered, "--hours", "--price", "0.5", "--json"))
+    assert told["period"] == "hourly"
+    assert len(told["points"]) == 24
+    assert told["cost"] == pytest.approx(told["energy_wh"] / 2000)
+
+
+# Matplotlib looks through all fonts when it is used for the first time.
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("backend", ["trio"])
+def test_a_picture_is_drawn(metered, call, tmp_path):
+    path = tmp_path / "energy.png"
+    assert call("energy", *metered, "--plot", str(path)) == ""
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert "draws .png" in call("energy", *metered, "--plot", "a.gif", status=2)
+
+
+def test_a_device_without_a_meter_says_so(house, call):
+    lamp = house.where(house.add("msl120"))
+    said = call("energy", *lamp, status=1)
+    assert "this msl120 does not remember the energy of days" in said
+    said = call("energy", *lamp, "--hours", status=1)
+    assert "this msl120 does not remember the energy of hours" in said

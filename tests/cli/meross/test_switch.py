@@ -1,0 +1,183 @@
+"""`structiot meross on`, `off`, `set` and `command`: what devices are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from structiot.meross.account_state import open_account_state
+from structiot.meross.default_files import default_file
+
+pytestmark = pytest.mark.e2e
+
+CLOUD = ("--policy", "cloud_only")
+
+
+def relay(house, sim, channel: int = 0) -> int:
+    return int(house.digest(sim)["togglex"][channel]["onoff"])
+
+
+def test_a_device_is_switched_in_the_local_network(house, call):
+    plug = house.add()
+    assert call("off", *house.where(plug)) == ""
+    assert relay(house, plug) == 0
+    told = json.loads(call("on", *house.where(plug), "--json"))
+    assert told == {"device": plug.device.uuid, "channel": 0, "is_on": True}
+    assert relay(house, plug) == 1
+    assert house.messages == 0
+
+
+def test_a_device_is_switched_through_the_cloud(house, sign_in, call):
+    plug = house.add(name="Lamp")
+    sign_in()
+    assert call("off", "Lamp", *CLOUD) == ""
+    assert relay(house, plug) == 0
+
+
+def test_a_channel_is_known_by_its_number_and_its_name(
+    house, sign_in, call, keep_place
+):
+    strip = house.add("mss425f", name="Strip")
+    sign_in()
+    keep_place(strip)
+    call("off", "Strip", "2")
+    assert [relay(house, strip, n) for n in (1, 2, 3)] == [1, 0, 1]
+    call("off", "Strip", "switch 3")
+    assert [relay(house, strip, n) for n in (1, 2, 3)] == [1, 0, 0]
+    said = call("off", "Strip", "Heater", status=2)
+    assert "Strip has no channel 'Heater'; there are 1 Switch 1, 2 Switch 2" in said
+    assert "nothing to turn on in channel 9" in call("on", "Strip", "9", status=2)
+
+
+def test_a_lamp_is_told_what_shall_change(house, call):
+    lamp = house.add("msl120")
+    where = house.where(lamp)
+    told = json.loads(
+        call("set", *where, "light", "rgb=255,0,0", "brightness=40", "--json")
+    )
+    assert (told["entity"], told["state"]["rgb"]) == ("light", [255, 0, 0])
+    shone = house.digest(lamp)["light"]
+    assert (shone["rgb"], shone["luminance"]) == (0xFF0000, 40)
+    call("set", *where, "light", "off")
+    assert relay(house, lamp) == 0
+
+
+def test_what_may_be_set_is_said_where_it_is_not(house, call):
+    where = house.where(house.add("msl120"))
+
+    def say(*words: str) -> str:
+        return str(call("set", *where, *words, status=2))
+
+    assert "0 to 100, not 400" in say("light", "brightness=400")
+    assert "there are is_on, brightness_percent" in say("light", "tone=1")
+    assert "NAME=VALUE of is_on, brightness_percent" in say("light", "blue")
+    assert "what can be told: light, status_light" in say("nix", "3")
+    assert "it is only read" in say("signal", "3")
+    assert "ON or OFF" in say("status_light", "perhaps")
+
+
+def test_a_request_of_ones_own_is_answered(house, call):
+    plug = house.add()
+    where = house.where(plug)
+    shown = call("command", *where, "Appliance.System.Runtime")
+    assert json.loads(shown)["runtime"]["signal"] > 0
+    assert shown.count("\n") > 1
+    off = '{"togglex": {"channel": 0, "onoff": 0}}'
+    toggle = "Appliance.Control.ToggleX"
+    assert call("command", *where, toggle, "set", off, "--json").count("\n") == 1
+    assert relay(house, plug) == 0
+
+
+def test_a_request_that_is_none_is_refused(house, call):
+    where = house.where(house.add())
+    namespace = "Appliance.Control.ToggleX"
+    assert "is no JSON" in call("command", *where, namespace, "SET", "{", status=2)
+    assert "a JSON object" in call("command", *where, namespace, "SET", "[]", status=2)
+    assert "'DELETE' is not one of" in call(
+        "command", *where, namespace, "DELETE", status=2
+    )
+    call("command", *where, "Appliance.No.Such", "GET", status=1)
+
+
+def test_a_key_of_somebody_else_is_refused(house, call):
+    plug = house.add()
+    place = f"127.0.0.1:{plug.http_port}"
+    said = call("on", "--lan", place, "--key", "another", status=1)
+    assert f"{place} refuses our signature" in said
+    assert "another is" not in said
+
+
+def test_a_key_is_needed_and_that_of_the_token_is_taken(house, sign_in, call):
+    plug = house.add()
+    place = f"127.0.0.1:{plug.http_port}"
+    assert "--lan needs the key" in call("on", "--lan", place, status=2)
+    sign_in()
+    call("off", f"--lan={place}")
+    assert relay(house, plug) == 0
+    assert house.messages == 0
+
+
+@pytest.mark.parametrize("place", ["", "a/b", "127.0.0.1:http", "me@127.0.0.1"])
+def test_a_place_that_is_none_is_a_wrong_use(call, place: str):
+    said = call("on", "--lan", place, "--key", "k", status=2)
+    assert "--lan takes HOST or HOST:PORT" in said
+
+
+def test_nobody_at_the_place_is_said(call):
+    said = call("on", "--lan", "127.0.0.1:9", "--key", "k", status=1)
+    assert said == "structiot: cannot connect to 127.0.0.1:9: connection refused\n"
+
+
+def test_a_device_that_there_is_not_is_said(house, sign_in, call):
+    house.add(name="Kitchen")
+    sign_in()
+    said = call("on", "Kitchn", *CLOUD, status=2)
+    assert "no device is called 'Kitchn'; did you mean 'Kitchen'?" in said
+
+
+def test_two_devices_of_one_name_are_told_apart_by_uuid(house, sign_in, call):
+    one, other = house.add(name="Lamp"), house.add(name="Lamp")
+    sign_in()
+    said = call("off", "Lamp", *CLOUD, status=2)
+    assert one.device.uuid in said
+    assert other.device.uuid in said
+
+
+def test_a_device_that_is_offline_is_said_at_once(house, sign_in, call):
+    plug = house.add(name="Lamp")
+    sign_in()
+    house.portal.call(plug.unplug)
+    said = call("on", "Lamp", status=1).splitlines()
+    assert said[-1] == "structiot: Lamp is away: it is not connected to the cloud"
+
+
+def test_a_budget_that_is_spent_is_said(house, sign_in, call):
+    plug = house.add(name="Lamp")
+    sign_in()
+    state = default_file(None).with_suffix(".state")
+
+    async def spend() -> None:
+        async with open_account_state(state) as kept:
+            for _ in range(180):
+                await kept.note(plug.device.uuid)
+
+    house.portal.call(spend)
+    said = call("on", "Lamp", *CLOUD, status=1)
+    assert "nothing may be sent to Lamp through the cloud before " in said
+    assert "`structiot meross budget` shows what is left" in said
+    assert house.messages == 0
+
+
+def test_what_hangs_on_a_hub_is_set(house, sign_in, call, keep_place):
+    hub = house.add("msh300", name="Hub")
+    sign_in()
+    rows = json.loads(call("devices", "--json"))
+    valve = next(one["name"] for one in rows if one["model"] == "mts100v3")
+    keep_place(hub)
+    told = json.loads(call("set", valve, "valve", "target=23", "--json"))
+    assert told["device"].startswith(hub.device.uuid)
+    # The valve wakes up later.
+    asked = [one.asked.payload.get("temperature") for one in hub.requests]
+    assert [{"id": "01000A0B", "custom": 230}] in asked
+    assert f"{valve} hangs on Hub" in call("on", valve, status=2)

@@ -12,7 +12,7 @@ and never an exception of a library underneath. The field meanings:
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 __all__ = [
     "AuthRefused",
@@ -261,8 +261,13 @@ class RateLimited(PeerError):
     Args:
         message: What is said of it.
         retry_after_s: What it said.
+
+    Attributes:
+        is_own_limit: It was us who held it back, before anything was sent: whoever asks
+            again is told again, and needs not leave the peer alone.
     """
 
+    is_own_limit: ClassVar[bool] = False
     _retry_after_s: float | None = None
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:

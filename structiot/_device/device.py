@@ -322,8 +322,16 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         self._info, self._entities = info, entities
         for key in self._states.keys() - {entity.key for entity in entities}:
             del self._states[key], self._told_at_utc[key]
-        at_utc = self._environment.now_utc()
-        self._put("entities", EntitiesChanged(at_utc=at_utc, reason=reason))
+            for box in self._event_boxes:
+                box.discard(f"state {key}")
+        self._tell_described(reason)
+
+    def _tell_described(self, reason: str) -> None:
+        """Tell that the device is described anew."""
+        changed = EntitiesChanged(at_utc=self._environment.now_utc(), reason=reason)
+        for box in self._event_boxes:
+            # Before the states of what it has now, which may wait already.
+            box.put("entities", changed, keeps_place=True)
 
     @property
     def _label(self) -> str:

@@ -169,7 +169,7 @@ class CommandWorker:
             error = await failure_of(
                 partial(device.command, request.entity, request.command)
             )
-            if isinstance(error, RateLimited):
+            if isinstance(error, RateLimited) and not error.is_own_limit:
                 peer.leave_alone(error)
             if isinstance(error, InternalError):
                 _log.error(

@@ -29,9 +29,10 @@ _log = logging.getLogger(__name__)
 
 
 def is_energy_total(entity: Entity | None) -> bool:
-    """Whether an entity counts energy."""
+    """Whether an entity counts energy without an end."""
     return (
         isinstance(entity, Sensor)
+        and not entity.is_periodic
         and entity.device_class == "energy"
         and entity.state_class == "total_increasing"
         and entity.unit in _WH_OF

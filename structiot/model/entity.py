@@ -73,12 +73,15 @@ class Sensor(Entity):
         unit: Unit as Home Assistant writes it (`"W"`, `"Wh"`, `"°C"`), if it has one.
         state_class: How the figure behaves over time, if it is a figure.
         decimals: Decimals worth showing; the gateway rounds figures to them.
+        is_periodic: It counts what a period has brought, such as a day, and begins anew
+            with the next: the gateway shows it as it is, and makes no total of it.
         options: All texts it can take, if it is an enumeration.
     """
 
     unit: str | None = None
     state_class: Literal["measurement", "total", "total_increasing"] | None = None
     decimals: int | None = None
+    is_periodic: bool = False
     options: tuple[str, ...] = ()
 
 

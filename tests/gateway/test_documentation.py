@@ -14,6 +14,11 @@ from structiot.gateway import GatewayConfig, load_config
 from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
 from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
+from structiot.gateway.drivers.meross import (
+    MerossDeviceSection,
+    MerossLimitsSection,
+    MerossSection,
+)
 from structiot.gateway.entities.topics import Topics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +29,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[gateway]": GatewaySection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
+    "[meross]": MerossSection,
+    "[meross.rate_limiter]": MerossLimitsSection,
+    "[[meross.devices]]": MerossDeviceSection,
 }
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| ?(.*?) ?\|$", re.MULTILINE)
 

@@ -271,3 +271,18 @@ async def test_the_unit_of_a_strip_that_misleads_is_set_in_the_configuration(pla
         async with serving(network, None, **section) as gateway:
             await anyio.sleep(10)
             assert figure(gateway, "port_1_power") == 5.0
+
+
+async def test_what_a_device_counts_by_the_day_is_shown_as_it_is():
+    today = Sensor(
+        key="energy_today_wh",
+        device_class="energy",
+        unit="Wh",
+        state_class="total_increasing",
+        is_periodic=True,
+    )
+    kept = Kept()
+    totals = kept.totals()
+    for at_s, told in ((0, 800.0), (60, 810.0), (120, 0.0), (180, 5.0)):
+        assert shown(totals, told, at_s=at_s, entity=today) == told
+    assert not await totals.save()

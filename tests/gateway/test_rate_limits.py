@@ -88,3 +88,38 @@ async def test_a_limit_of_an_account_is_one_for_all_its_devices():
         await client.publish("structiot/toy_p2/relay/set", b"ON", qos=1)
         await anyio.sleep(1)
         assert devices[1].commands == [("relay", True)]
+
+
+async def test_a_limit_that_the_system_keeps_itself_holds_up_nobody_else():
+    class Dropped(RateLimited):
+        is_own_limit = True
+
+    house, devices = House(), [plug("P1"), plug("P2")]
+    devices[0].command_error = Dropped("nothing was sent", retry_after_s=3000)
+
+    @asynccontextmanager
+    async def account() -> AsyncIterator[None]:
+        yield
+
+    async def serve_two(driver: ScriptedDriver) -> None:
+        parent = driver.registry.share("account", account)
+        for device in devices:
+            driver.registry.add(source_of(device, parent=parent))
+        await stay(driver)
+
+    async with (
+        house.broker(),
+        house.client() as client,
+        house.gateway(scripted(serve_two)) as gateway,
+        followed(gateway) as events,
+    ):
+        await anyio.sleep(1)
+        await client.publish("structiot/toy_p1/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        errors = [failed.error for failed in of_kind(events, CommandFailed)]
+        assert errors == ["nothing was sent"]
+        devices[0].command_error = None
+        for one in ("toy_p1", "toy_p2"):
+            await client.publish(f"structiot/{one}/relay/set", b"ON", qos=1)
+        await anyio.sleep(1)
+        assert [one.commands for one in devices] == [[("relay", True)]] * 2

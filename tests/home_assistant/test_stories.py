@@ -24,6 +24,7 @@ from tests._support.entity_kinds import entity_kinds
 from tests.e2e.processes import running
 from tests.home_assistant.conftest import Home
 from tests.home_assistant.core import Api
+from tests.home_assistant.energy import energy_is_valid
 from tests.home_assistant.kinds import KINDS, kinds_device, kinds_driver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -353,39 +354,3 @@ async def test_energy_is_what_the_energy_dashboard_takes(story):
         meters = [ids[one] for one in ids if one.endswith("_energy")]
         assert len(meters) == 2 + 7, "the meters of the strip's ports, and of all of it"
         await energy_is_valid(story.api, meters)
-
-
-async def energy_is_valid(api: Api, meters: list[str]) -> None:
-    """See that the energy dashboard and the statistics have nothing to say of meters."""
-    devices = [{"stat_consumption": one} for one in meters]
-    source = {
-        "type": "grid",
-        "flow_from": [
-            {
-                "stat_energy_from": meters[0],
-                "stat_cost": None,
-                "entity_energy_price": None,
-                "number_energy_price": None,
-            }
-        ],
-        "flow_to": [],
-        "cost_adjustment_day": 0.0,
-    }
-    await api.ask(
-        "energy/save_prefs", energy_sources=[source], device_consumption=devices
-    )
-
-    async def issues() -> list[Any]:
-        found = await api.ask("energy/validate")
-        return [
-            *itertools.chain(*found["energy_sources"], *found["device_consumption"])
-        ]
-
-    async def has_statistics() -> bool:
-        return "statistics_not_defined" not in [one["type"] for one in await issues()]
-
-    # They are compiled every five minutes.
-    await api.until(has_statistics, within_s=400, what="there are no statistics")
-    assert await issues() == []
-    wrong = await api.ask("recorder/validate_statistics")
-    assert set(wrong) & set(meters) == set()

@@ -178,3 +178,23 @@ async def test_a_reader_of_a_queue_that_is_never_empty_lets_others_run():
 
 async def close_later(queue: ConflatingQueue[str, int]) -> None:
     queue.close()
+
+
+async def test_a_value_that_keeps_its_place_comes_where_the_one_before_it_would():
+    box: ConflatingQueue[str, int] = ConflatingQueue()
+    for key, value in (("a", 1), ("b", 2)):
+        box.put(key, value)
+    box.put("a", 3, keeps_place=True)
+    box.put("c", 4, keeps_place=True)
+    box.close()
+    assert await taken(box) == [3, 2, 4]
+
+
+async def test_what_is_discarded_does_not_come_out():
+    box: ConflatingQueue[str, int] = ConflatingQueue()
+    for key, value in (("a", 1), ("b", 2)):
+        box.put(key, value)
+    for key in ("a", "nobody's"):
+        box.discard(key)
+    box.close()
+    assert await taken(box) == [2]

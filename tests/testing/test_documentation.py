@@ -25,5 +25,5 @@ def test_every_fixture_has_an_entry_in_the_reference():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_passes_on_both_backends(path: Path, pytester: pytest.Pytester):
     pytester.makepyfile(path.read_text("utf-8"))
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
     result.assert_outcomes(passed=6)

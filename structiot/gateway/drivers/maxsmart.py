@@ -26,6 +26,7 @@ from structiot.gateway.config.fields import (
     seconds,
 )
 from structiot.gateway.drivers.driver import DeviceRegistry, ManagedDevice, Source
+from structiot.gateway.drivers.places import places_listed_twice
 from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart, maxsmart_device
 from structiot.model import Device
 
@@ -99,32 +100,13 @@ class MaxSmartSection(SystemSection):
     @classmethod
     def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:
         """See that there is somewhere to look, and no place is listed twice."""
-        yield from _same_place_twice(table)
+        yield from places_listed_twice(table, port="http_port", usual_port=80)
         if table.get("broadcast") == [] and table.get("discover", True) is True:
             yield Finding(
                 path=("broadcast",),
                 message="broadcast is empty although discover is true: "
                 "give an address, or set discover = false",
             )
-
-
-def _same_place_twice(table: Mapping[str, object]) -> Iterator[Finding]:
-    devices = table.get("devices")
-    seen: set[tuple[str, str]] = set()
-    for index, device in enumerate(
-        devices if isinstance(devices, list | tuple) else ()
-    ):
-        host = device.get("host") if isinstance(device, Mapping) else None
-        if not isinstance(host, str):
-            continue
-        port = device.get("http_port", table.get("http_port", 80))
-        place = (host.lower(), str(port))
-        if place in seen:
-            yield Finding(
-                path=("devices", index, "host"),
-                message=f"host {host!r} is listed twice with the same http_port",
-            )
-        seen.add(place)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -71,6 +71,10 @@ class SharedConnection(Generic[T]):
             raise LinkLost(f"{self.label}: {self.reason}", reason=self.reason)
         return self._opened[0]
 
+    async def changed(self) -> None:
+        """Wait until it is opened, is lost or could not be opened once more."""
+        await self._changed.wait()
+
     async def run(self) -> None:
         """Keep it open until cancelled; called once, by the gateway."""
         try:

@@ -56,6 +56,7 @@ __all__ = ["DriverConformance"]
 
 # Long enough for what comes with every poll; a driver may poll each second.
 _WATCHED_S = 300.0
+_BEGUN_S = 10.0
 _KEY = re.compile(r"[A-Za-z0-9_]+")
 _TOPICS = Topics(base="t", discovery_prefix="ha")
 
@@ -285,6 +286,8 @@ class DriverConformance:
                     async with managed.open() as device, listening(device):
                         pass
 
+            # What is simulated has tasks of its own, all of which run by then.
+            await anyio.sleep(_BEGUN_S)
             await cancel_sweep(flow)
 
     # ------------------------------------------------------------ in the gateway

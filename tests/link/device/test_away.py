@@ -25,6 +25,7 @@ from structiot.model import (
     DeviceInfo,
     EntitiesChanged,
     Sensor,
+    StateChange,
 )
 from tests.link.device.toys import (
     Appliance,
@@ -246,6 +247,26 @@ async def test_a_device_that_is_described_anew_says_so_and_forgets_old_states():
         assert plug.states == {"relay": True}
         plug.rename("Lamp")
         assert await waiting(events) == []
+
+
+async def test_what_it_has_now_is_told_before_the_states_and_of_what_is_gone_none():
+    class Growing(BaseDevice[DeviceInfo]):
+        def grow(self) -> None:
+            for count in (1, 3, 2):
+                keys = [f"power_{number}" for number in range(count)]
+                self._describe(self.info, [Sensor(key=key) for key in keys])
+                self._tell(dict.fromkeys(keys, 1.0))
+
+    info = DeviceInfo(id="1", system="toy", name="Meter")
+    async with Growing(info) as meter, meter.events() as events:
+        await waiting(events)
+        meter.grow()
+        changed, *states = await waiting(events)
+        assert isinstance(changed, EntitiesChanged)
+        assert [one.key for one in states if isinstance(one, StateChange)] == [
+            "power_0",
+            "power_1",
+        ]
 
 
 class Key(str):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
 import structiot.sim
-import structiot.sim.maxsmart
-import structiot.sim.shared
 
-HOMES = (structiot.sim.shared, structiot.sim.maxsmart)
+HOMES = [
+    importlib.import_module(f"structiot.sim.{one.name}")
+    for one in pkgutil.iter_modules(structiot.sim.__path__)
+]
 OURS = "print(*sorted(m for m in sys.modules if m.startswith('structiot')))"
 
 

@@ -40,6 +40,8 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 nitpicky = True
+# Of words in annotations that are no references, but look like two at once.
+suppress_warnings = ["ref.python"]
 # Only our own names can be checked without a network: the inventories of Python, anyio
 # and the others would have to be fetched. Signatures also name parts of ours that are
 # not public and have no page; a public name that is wrong still warns.

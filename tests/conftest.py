@@ -7,6 +7,7 @@ Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -109,12 +110,19 @@ async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
         pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def state_stays_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have programs keep their state files with the tests' own files."""
+@pytest.fixture(scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give one folder after the other for state files; none is made before its use."""
+    folder = tmp_path_factory.mktemp("state")
+    return (folder / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def state_stays_here(states: Iterator[Path]) -> Iterator[None]:
+    """Have what programs keep by default with the tests' own files, each by itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("STATE_DIRECTORY", raising=False)
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_STATE_HOME", str(next(states)))
         yield
 
 

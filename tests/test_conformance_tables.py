@@ -1,7 +1,8 @@
 """The conformance tables of the docs: each point once; every test that docs name exists.
 
-A row is `| C1 | the point | statements | tests |`; the tests stand in backticks as
-`tests/path/file.py::test_name`, several of them separated by `<br>`.
+A row is `| C1 | the point | ... | tests |`, with as many columns between as a page wants; the
+tests stand in backticks as `tests/path/file.py::test_name`, several of them separated by
+`<br>`.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ PAGES = {
         *(f"M{number}" for number in range(1, 24)),
         *(f"D{number}" for number in range(1, 29)),
     ],
+    "meross_conformance.md": [
+        *(f"C{number}" for number in range(1, 7)),
+        *(f"D{number}" for number in range(1, 7)),
+        *(f"A{number}" for number in range(1, 11)),
+        *(f"V{number}" for number in range(1, 12)),
+    ],
+    "meross_abilities.md": [f"A{number}" for number in range(1, 141)],
 }
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-HEAD = ["#", "Point", "Statements", "Shown by"]
+FIRST, LAST = "#", "Shown by"
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 PATH = re.compile(r"`(tests/[\w/.]+)`")
 
@@ -37,7 +45,6 @@ PATH = re.compile(r"`(tests/[\w/.]+)`")
 class Row:
     number: str
     point: str
-    statements: str
     shown_by: str
 
     @property
@@ -51,16 +58,18 @@ def cells(line: str) -> list[str]:
 
 
 def rows(page: Path) -> Iterator[Row]:
-    """All rows of the tables with the head above."""
-    is_inside = False
+    """All rows of the tables whose first and last columns are those above."""
+    columns = 0
     for line in page.read_text("utf-8").splitlines():
         if not line.startswith("|"):
-            is_inside = False
-        elif cells(line) == HEAD:
-            is_inside = True
-        elif is_inside and set(line) - set("|-: "):
-            assert len(cells(line)) == len(HEAD), line
-            yield Row(*cells(line))
+            columns = 0
+            continue
+        found = cells(line)
+        if (found[0], found[-1]) == (FIRST, LAST):
+            columns = len(found)
+        elif columns and set(line) - set("|-: "):
+            assert len(found) == columns, line
+            yield Row(found[0], found[1], found[-1])
 
 
 @cache

@@ -1,7 +1,8 @@
 """What stands in the README, in the pages and in docstrings runs as it stands there.
 
 Programs run in a house of their own: strips at 192.168.1.100 and .101, a broker at
-127.0.0.1 and one at broker.example, which has a certificate and knows the kitchen.
+127.0.0.1 and one at broker.example, which has a certificate and knows the kitchen. Those
+that speak of Meross find its cloud there, with an account and a device of each kind.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import ssl
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,10 +27,10 @@ import trustme
 from blockbuster import BlockBuster
 
 import structiot
-from structiot import Environment, open_mqttclient
+from structiot import Environment, open_meross, open_mqttclient
 from structiot.devices import SYSTEM_ENVIRONMENT
 from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
-from structiot.sim import sim_maxsmart_fleet
+from structiot.sim import sim_maxsmart_fleet, sim_meross_cloud, sim_meross_device
 from structiot.testing import MemoryNetwork
 from tests._support.documents import PAGES, Block, blocks, docstring_examples
 from tests._support.sources import ROOT, public_objects
@@ -41,6 +42,19 @@ DOCSTRINGS = docstring_examples()
 FIRST_PROGRAM = next(one for one in PROGRAMS if one.path.name == "README.md")
 # Some programs run until they are ended, which somebody does after so long.
 ENOUGH_S = 60
+MEROSS_CLOUD = ("iotx-eu.meross.com", "iotx-us.meross.com")
+MEROSS_DEVICES = {
+    "Kitchen": "mss310",
+    "Heater": "mss305",
+    "Sofa": "msl320cpr",
+    "Garage": "msg100",
+    "Attic": "mrs100",
+    "Hub": "msh300hk",
+    "Office": "mts200",
+    "Hall": "mss425f",
+    "Scent": "mod100",
+    "Mist": "msxh0",
+}
 
 
 @pytest.fixture
@@ -49,6 +63,7 @@ async def house(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     nothing_blocks_the_loop: BlockBuster,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[None]:
     """Put everything there that the pages speak of; programs know of no other place."""
     place = Environment(
@@ -59,6 +74,8 @@ async def house(
     for name in Environment.__slots__:
         monkeypatch.setattr(SYSTEM_ENVIRONMENT, name, getattr(place, name))
     monkeypatch.setenv("MQTT_PASSWORD", "a word")
+    monkeypatch.setenv("MEROSS_PASSWORD", "a word")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.syspath_prepend(ROOT / "examples" / "driver_package")
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "structiot.toml", tmp_path)
@@ -76,6 +93,38 @@ async def house(
         await stack.enter_async_context(secure)
         strips = sim_maxsmart_fleet(2, first_host="192.168.1.100")
         await stack.enter_async_context(strips)
+        block = request.node.callspec.params.get("block")
+        if block is not None and "meross" in block.text:
+            monkeypatch.setenv("SSL_CERT_FILE", "our-authority.pem")
+            await stack.enter_async_context(meross_house(authority))
+        yield
+
+
+@asynccontextmanager
+async def meross_house(authority: trustme.CA) -> AsyncIterator[None]:
+    """Put Meross's cloud there, devices from 192.168.1.60 on, and a token in a file."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*MEROSS_CLOUD).configure_cert(context)
+    here, elsewhere = MEROSS_CLOUD
+    email, password = "you@example.com", "a word"
+    async with AsyncExitStack() as stack:
+        cloud = await stack.enter_async_context(
+            sim_meross_cloud(
+                email,
+                password,
+                host=here,
+                http_port=443,
+                mqtt_port=8883,
+                ssl_context=context,
+                redirect_from=elsewhere,
+            )
+        )
+        for number, (name, model) in enumerate(MEROSS_DEVICES.items(), 60):
+            host = f"192.168.1.{number}"
+            sim = sim_meross_device(host, model=model, name=name, cloud=cloud)
+            await stack.enter_async_context(sim)
+        async with open_meross(email=email, password=password, store="meross.json"):
+            pass
         yield
 
 

@@ -1,0 +1,1 @@
+"""What managers and devices say to each other; pure."""

@@ -1,0 +1,274 @@
+"""Both sides of our own dialect: frames with a kind, proofs, messages that are acknowledged.
+
+Each frame is a kind of one byte, a length of two (big-endian), and so many bytes:
+
+| kind | from | payload |
+|---|---|---|
+| `H` hello | server | version 1; flags (1: a proof is wanted); nonce of 16 bytes |
+| `I` info | device | version 1; UUID of 16 bytes; nonce of 16; length of the proof, 0 or 32; proof; length of the type; type; data as JSON |
+| `W` welcome | server | seconds between heartbeats in two bytes; proof of 32 bytes, or none |
+| `G` getinfo | server | nothing; the device tells its info again |
+| `P` ping | both | nothing; answered by `O` |
+| `O` pong | both | nothing |
+| `D` data | both | id of 8 bytes, not 0; the message |
+| `A` acknowledgement | both | the id |
+| `E` end | both | a reason, as text |
+
+A proof is HMAC-SHA256 with the device's secret of: `structiot device` or `structiot server`,
+the server's nonce, the device's nonce, and the info from its UUID on without the nonce, the
+proof and its length. So the secret is never told, a server proves that it knows it as well,
+and what the device says of itself cannot be changed on the way.
+
+Who sends data keeps them until they are acknowledged, and sends them again with the same id
+after it has connected anew, at most 32 at once. Who gets data remembers the last 64 ids, and
+acknowledges again what it has had already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from typing import Final
+from uuid import UUID
+
+from structiot._kit.json_text import violation
+from structiot._kit.text import printable
+from structiot.errors import UsageError
+from structiot.manager.wire.events import (
+    Acknowledged,
+    AliveAsked,
+    Data,
+    Event,
+    InfoAsked,
+    InfoTold,
+    IsAlive,
+    Left,
+    Welcomed,
+)
+from structiot.manager.wire.info import MAX_INFO_BYTES, Info, read_info
+
+__all__ = ["MAX_MESSAGE_BYTES", "NONCE_BYTES", "NativeDevice", "NativeServer"]
+
+VERSION: Final = 1
+NONCE_BYTES: Final = 16
+MAX_MESSAGE_BYTES: Final = 65_535 - 8
+_HEAD: Final = 3
+_PROOF_BYTES: Final = 32
+_ID_BYTES: Final = 8
+_MAX_REASON_BYTES: Final = 200
+_WANTS_PROOF: Final = 1
+_UUID_AND_NONCE: Final = 1 + 16 + NONCE_BYTES
+
+
+class _Native:
+    """What both sides do alike."""
+
+    holds: Final = False
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._most_bytes = 65_535
+        self._parsers: dict[bytes, Callable[[bytes], Event]] = {
+            b"P": lambda _: AliveAsked(),
+            b"O": lambda _: IsAlive(),
+            b"E": lambda text: Left(printable(text.decode("utf-8", "replace"))),
+            b"D": self._data,
+            b"A": lambda payload: Acknowledged(_id_of(payload, b"A")),
+        }
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take what has come.
+
+        Raises:
+            ProtocolViolation: It is not as the dialect has it.
+        """
+        return [self._event(kind, payload) for kind, payload in self._frames(data)]
+
+    def let_go(self) -> list[Event]:
+        """Nothing is held: frames say where they end."""
+        return []
+
+    def write(self, data: bytes, message_id: int = 0) -> bytes:
+        """Write a message.
+
+        Args:
+            data: The message.
+            message_id: What it will be acknowledged by, from 1 to 2**64 - 1.
+
+        Raises:
+            UsageError: It is longer than a frame.
+        """
+        if len(data) > MAX_MESSAGE_BYTES:
+            text = f"a message of {len(data)} bytes, {MAX_MESSAGE_BYTES} at most"
+            raise UsageError(text)
+        return _frame(b"D", message_id.to_bytes(_ID_BYTES) + data)
+
+    def acknowledge(self, message_id: int) -> bytes:
+        """Say that a message is safe here."""
+        return _frame(b"A", message_id.to_bytes(_ID_BYTES))
+
+    def ask_alive(self) -> bytes:
+        """Ask whether the other side is there."""
+        return _frame(b"P")
+
+    def say_alive(self) -> bytes:
+        """Answer that."""
+        return _frame(b"O")
+
+    def say_goodbye(self, reason: str = "") -> bytes:
+        """End it."""
+        return _frame(b"E", reason.encode()[:_MAX_REASON_BYTES])
+
+    def _frames(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        waiting = self._waiting
+        waiting += data
+        at = 0
+        while len(waiting) - at >= _HEAD:
+            kind = bytes(waiting[at : at + 1])
+            size = int.from_bytes(waiting[at + 1 : at + _HEAD])
+            if kind not in self._parsers or size > self._most_bytes:
+                message = f"a frame {kind!r} of {size} bytes, which is none now"
+                raise violation(message, bytes(waiting[at : at + 128]))
+            if len(waiting) - at - _HEAD < size:
+                break
+            at += _HEAD + size
+            yield kind, bytes(waiting[at - size : at])
+        del waiting[:at]
+
+    def _event(self, kind: bytes, payload: bytes) -> Event:
+        return self._parsers[kind](payload)
+
+    def _data(self, payload: bytes) -> Data:
+        return Data(payload[_ID_BYTES:], _id_of(payload[:_ID_BYTES], b"D"))
+
+
+class NativeServer(_Native):
+    """The server's side of one connection.
+
+    Args:
+        nonce: 16 bytes that nobody can foresee.
+        wants_proof: Whether a device has to prove that it knows its secret.
+    """
+
+    def __init__(self, nonce: bytes, *, wants_proof: bool = False) -> None:
+        super().__init__()
+        self._nonce = nonce
+        self._wants_proof = wants_proof
+        self._is_known = False
+        self._device_nonce = self._told = self._proof = b""
+        self._most_bytes = MAX_INFO_BYTES + 128
+        # Before its info, a device says nothing else.
+        self._later = self._parsers
+        self._parsers = {b"I": self._info, b"E": self._later[b"E"]}
+
+    def ask_info(self) -> bytes:
+        """Ask who the device is, for the first time or again."""
+        if self._is_known:
+            return _frame(b"G")
+        flags = _WANTS_PROOF if self._wants_proof else 0
+        return _frame(b"H", bytes((VERSION, flags)) + self._nonce)
+
+    def is_proven_by(self, secret: bytes) -> bool:
+        """Tell whether the device that has told its info knows this secret."""
+        right = self._proof_of(b"device", secret)
+        return hmac.compare_digest(right, self._proof)
+
+    def welcome(self, heartbeat_s: int, secret: bytes | None = None) -> bytes:
+        """Tell a device that it has been taken, and prove that its secret is known."""
+        proof = b"" if secret is None else self._proof_of(b"server", secret)
+        return _frame(b"W", min(heartbeat_s, 65_535).to_bytes(2) + proof)
+
+    def _proof_of(self, who: bytes, secret: bytes) -> bytes:
+        return _proof(who, secret, self._nonce, self._device_nonce, self._told)
+
+    def _info(self, payload: bytes) -> InfoTold:
+        info, self._device_nonce, self._proof, self._told = _read_info(payload)
+        self._is_known, self._most_bytes = True, 65_535
+        self._parsers = {**self._later, b"I": self._info}
+        return InfoTold(info)
+
+
+class NativeDevice(_Native):
+    """The device's side of one connection.
+
+    Args:
+        nonce: 16 bytes that nobody can foresee.
+        secret: What it shares with the server; None if nothing.
+    """
+
+    def __init__(self, nonce: bytes, *, secret: bytes | None = None) -> None:
+        super().__init__()
+        self._nonce, self._server_nonce = nonce, b""
+        self._secret = secret
+        self._told = b""
+        self._parsers.update(
+            {b"H": self._hello, b"W": self._welcome, b"G": lambda _: InfoAsked()}
+        )
+
+    def tell_info(self, info: Info) -> bytes:
+        """Say who it is.
+
+        Raises:
+            UsageError: It cannot be written.
+        """
+        _, kind, data = info.encode().split(b"##", 2)
+        told = UUID(info.uuid).bytes + bytes((len(kind),)) + kind + data
+        proof = b""
+        if self._secret is not None:
+            proof = _proof(
+                b"device", self._secret, self._server_nonce, self._nonce, told
+            )
+        self._told = told
+        payload = bytes((VERSION,)) + told[:16] + self._nonce + bytes((len(proof),))
+        return _frame(b"I", payload + proof + told[16:])
+
+    def _hello(self, payload: bytes) -> InfoAsked:
+        if len(payload) < 2 + NONCE_BYTES or payload[0] < VERSION:
+            raise violation("a hello of another kind", payload)
+        if payload[1] & _WANTS_PROOF and self._secret is None:
+            raise UsageError("the server wants a proof, and there is no secret")
+        self._server_nonce = payload[2 : 2 + NONCE_BYTES]
+        return InfoAsked()
+
+    def _welcome(self, payload: bytes) -> Welcomed:
+        proof = payload[2:]
+        if self._secret is not None:
+            right = _proof(
+                b"server", self._secret, self._server_nonce, self._nonce, self._told
+            )
+            if not hmac.compare_digest(right, proof):
+                raise violation("the server does not know the secret", payload)
+        return Welcomed(int.from_bytes(payload[:2]))
+
+
+def _frame(kind: bytes, payload: bytes = b"") -> bytes:
+    return kind + len(payload).to_bytes(2) + payload
+
+
+def _id_of(payload: bytes, kind: bytes) -> int:
+    number = int.from_bytes(payload)
+    if len(payload) != _ID_BYTES or not number:
+        raise violation(f"a frame {kind!r} without the id of a message", payload)
+    return number
+
+
+def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
+    """Give the info, the nonce, the proof, and what the proof is of."""
+    size = payload[_UUID_AND_NONCE] if len(payload) > _UUID_AND_NONCE else 1
+    begin = _UUID_AND_NONCE + 1
+    if payload[:1] != bytes((VERSION,)) or size not in {0, _PROOF_BYTES}:
+        raise violation("an info of another kind", payload[:128])
+    uuid, nonce = payload[1:17], payload[17:_UUID_AND_NONCE]
+    proof, rest = payload[begin : begin + size], payload[begin + size :]
+    kind = rest[1 : 1 + rest[0]] if rest else b""
+    data = rest[1 + len(kind) :]
+    written = b"##".join((str(UUID(bytes=uuid)).encode(), kind, data))
+    return read_info(written), nonce, proof, uuid + rest
+
+
+def _proof(
+    who: bytes, secret: bytes, server_nonce: bytes, device_nonce: bytes, told: bytes
+) -> bytes:
+    message = b"structiot " + who + server_nonce + device_nonce + told
+    return hmac.digest(secret, message, hashlib.sha256)

@@ -1,0 +1,171 @@
+"""Our own dialect, byte by byte as the documentation has it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+
+from structiot.errors import ProtocolViolation, UsageError
+from structiot.manager.wire.events import (
+    Acknowledged,
+    AliveAsked,
+    Data,
+    InfoAsked,
+    InfoTold,
+    IsAlive,
+    Left,
+    Welcomed,
+)
+from structiot.manager.wire.info import Info
+from structiot.manager.wire.native import NativeDevice, NativeServer
+
+UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
+UUID_BYTES = bytes.fromhex("1862cfe15dab4d8ea94650d6728f830f")
+INFO = Info(uuid=UUID, type="lamp", data={"a": 1})
+TOLD = UUID_BYTES + b"\x04lamp" + b'{"a":1}'
+SERVER_NONCE, DEVICE_NONCE = bytes(range(16)), bytes(range(16, 32))
+SECRET = b"open sesame"
+DEVICE_PROOF = hmac.new(
+    SECRET, b"structiot device" + SERVER_NONCE + DEVICE_NONCE + TOLD, hashlib.sha256
+).digest()
+SERVER_PROOF = hmac.new(
+    SECRET, b"structiot server" + SERVER_NONCE + DEVICE_NONCE + TOLD, hashlib.sha256
+).digest()
+HELLO = b"H\x00\x12\x01\x00" + SERVER_NONCE
+INFO_FRAME = (
+    b"I\x00\x2e\x01" + UUID_BYTES + DEVICE_NONCE + b"\x00" + b"\x04lamp" + b'{"a":1}'
+)
+
+
+def known() -> NativeServer:
+    server = NativeServer(SERVER_NONCE)
+    server.ask_info()
+    assert server.feed(INFO_FRAME) == [InfoTold(INFO)]
+    return server
+
+
+def test_a_device_is_taken_without_a_secret():
+    server, device = NativeServer(SERVER_NONCE), NativeDevice(DEVICE_NONCE)
+    assert server.ask_info() == HELLO
+    assert device.feed(HELLO) == [InfoAsked()]
+    assert device.tell_info(INFO) == INFO_FRAME
+    assert server.feed(INFO_FRAME) == [InfoTold(INFO)]
+    assert server.welcome(60) == b"W\x00\x02\x00\x3c"
+    assert device.feed(b"W\x00\x02\x00\x3c") == [Welcomed(60)]
+
+
+def test_both_prove_that_they_know_the_secret_and_never_tell_it():
+    server = NativeServer(SERVER_NONCE, wants_proof=True)
+    device = NativeDevice(DEVICE_NONCE, secret=SECRET)
+    hello = server.ask_info()
+    assert hello == b"H\x00\x12\x01\x01" + SERVER_NONCE
+    device.feed(hello)
+    told = device.tell_info(INFO)
+    assert told == (
+        b"I\x00\x4e\x01"
+        + UUID_BYTES
+        + DEVICE_NONCE
+        + b"\x20"
+        + DEVICE_PROOF
+        + b'\x04lamp{"a":1}'
+    )
+    assert server.feed(told) == [InfoTold(INFO)]
+    assert server.is_proven_by(SECRET)
+    assert not server.is_proven_by(b"another")
+    welcome = server.welcome(60, SECRET)
+    assert welcome == b"W\x00\x22\x00\x3c" + SERVER_PROOF
+    assert device.feed(welcome) == [Welcomed(60)]
+    assert SECRET not in hello + told + welcome
+
+
+def test_what_was_said_cannot_be_changed_on_the_way():
+    server = NativeServer(SERVER_NONCE, wants_proof=True)
+    device = NativeDevice(DEVICE_NONCE, secret=SECRET)
+    device.feed(server.ask_info())
+    told = device.tell_info(INFO)
+    server.feed(told.replace(b"lamp", b"door"))
+    assert not server.is_proven_by(SECRET)
+
+
+def test_a_server_that_does_not_know_the_secret_is_found_out():
+    device = NativeDevice(DEVICE_NONCE, secret=SECRET)
+    device.feed(HELLO)
+    device.tell_info(INFO)
+    with pytest.raises(ProtocolViolation, match="does not know the secret"):
+        device.feed(b"W\x00\x02\x00\x3c")
+    with pytest.raises(UsageError, match="there is no secret"):
+        NativeDevice(DEVICE_NONCE).feed(b"H\x00\x12\x01\x01" + SERVER_NONCE)
+
+
+def test_a_device_without_a_secret_has_proven_nothing():
+    assert not known().is_proven_by(SECRET)
+
+
+def test_messages_are_acknowledged_by_their_ids():
+    server, device = known(), NativeDevice(DEVICE_NONCE)
+    device.feed(HELLO)
+    written = server.write(b"on", 258)
+    assert written == b"D\x00\x0a\0\0\0\0\0\0\x01\x02on"
+    assert device.feed(written) == [Data(b"on", 258)]
+    assert device.acknowledge(258) == b"A\x00\x08\0\0\0\0\0\0\x01\x02"
+    assert server.feed(device.acknowledge(258)) == [Acknowledged(258)]
+    assert server.feed(device.write(b"", 2**64 - 1)) == [Data(b"", 2**64 - 1)]
+
+
+def test_the_old_commands_keep_their_meaning():
+    server, device = known(), NativeDevice(DEVICE_NONCE)
+    device.feed(HELLO)
+    assert server.ask_info() == b"G\0\0"
+    assert device.feed(b"G\0\0") == [InfoAsked()]
+    changed = Info(uuid=UUID, type="lamp", data={"a": 2})
+    assert server.feed(device.tell_info(changed)) == [InfoTold(changed)]
+    assert server.ask_alive() == device.ask_alive() == b"P\0\0"
+    assert device.feed(b"P\0\0") == server.feed(b"P\0\0") == [AliveAsked()]
+    assert server.feed(device.say_alive()) == [IsAlive()]
+    assert server.say_goodbye("replaced") == b"E\x00\x08replaced"
+    assert device.feed(b"E\x00\x08replaced") == [Left("replaced")]
+    assert server.feed(b"E\0\0") == [Left("")]
+
+
+def test_frames_come_in_any_pieces():
+    server = NativeServer(SERVER_NONCE)
+    server.ask_info()
+    stream = INFO_FRAME + b"P\0\0" + b"D\x00\x0a\0\0\0\0\0\0\0\x07on" + b"E\0\0"
+    found = [event for at in stream for event in server.feed(bytes((at,)))]
+    assert found == [InfoTold(INFO), AliveAsked(), Data(b"on", 7), Left("")]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"D\x00\x08\0\0\0\0\0\0\0\x01", id="data before the info"),
+        pytest.param(b"I\xff\xff", id="longer than an info"),
+        pytest.param(b"\x00\x41" + b"x" * 65, id="another dialect"),
+        pytest.param(b"I\x00\x01\x02", id="another version"),
+        pytest.param(INFO_FRAME.replace(b"\x00\x04", b"\x05\x04"), id="half a proof"),
+        pytest.param(INFO_FRAME.replace(b"lamp", b"a##b"), id="a type with ##"),
+        pytest.param(INFO_FRAME[:-7] + b"[1,2,3]", id="data that are no object"),
+    ],
+)
+def test_what_is_no_info(sent: bytes):
+    server = NativeServer(SERVER_NONCE)
+    server.ask_info()
+    with pytest.raises(ProtocolViolation):
+        server.feed(sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"D\x00\x03abc", b"D\x00\x08\0\0\0\0\0\0\0\0", b"A\0\0", b"Z\0\0", b"H\0\0"],
+)
+def test_what_is_no_frame_of_a_known_device(sent: bytes):
+    with pytest.raises(ProtocolViolation):
+        known().feed(sent)
+
+
+def test_a_message_fits_into_a_frame():
+    assert len(known().write(bytes(65_527), 1)) == 3 + 65_535
+    with pytest.raises(UsageError, match="65527 at most"):
+        known().write(bytes(65_528), 1)

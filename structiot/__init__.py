@@ -34,6 +34,7 @@ from structiot.errors import (
 if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot._kit.environment import Environment
     from structiot.gateway import load_config, open_gateway
+    from structiot.manager import open_manager, open_manager_client
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
     from structiot.meross import open_meross, open_meross_lan
     from structiot.model import Availability, Reading, StateChange
@@ -49,6 +50,9 @@ __all__ = [
     # Meross
     "open_meross",
     "open_meross_lan",
+    # Device manager
+    "open_manager",
+    "open_manager_client",
     # Gateway
     "load_config",
     "open_gateway",

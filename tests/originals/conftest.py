@@ -31,6 +31,14 @@ V210, V204 = (
     for version in ("2.1.0", "2.0.4")
 )
 MEROSS = PythonEnvironment(FOLDER / "meross-iot", ("meross-iot==0.4.10.4",))
+MANAGER_005 = PythonEnvironment(FOLDER / "iot-manager-0.0.5", ("iot-manager==0.0.5",))
+# Its own requirement of gevent is written so that nobody reads it.
+MANAGER_035 = PythonEnvironment(
+    FOLDER / "iot-manager-0.0.35", ("iot-manager==0.0.35", "gevent")
+)
+MANAGER_CLIENT = PythonEnvironment(
+    FOLDER / "iot-manager-client-0.0.2", ("iot-manager-client==0.0.2",)
+)
 _MAX_ANSWER_BYTES = 1_000_000
 _ANSWER_S = 70.0
 
@@ -50,9 +58,8 @@ On macOS also: ifconfig lo0 alias 127.0.0.2, and so on up to 127.0.0.20.
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Install the packages before there is a test."""
     if not hasattr(session.config, "workerinput"):
-        V210.make()
-        V204.make()
-        MEROSS.make()
+        for one in (V210, V204, MEROSS, MANAGER_005, MANAGER_035, MANAGER_CLIENT):
+            one.make()
 
 
 @pytest.fixture(scope="session", autouse=True)

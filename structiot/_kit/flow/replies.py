@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from structiot.errors import StructiotError, UsageError
 
@@ -38,6 +39,8 @@ class Reply(Generic[V]):
         """
         await self._event.wait()
         if self._error is not None:
+            # Who is cancelled in the same moment is not told that it has failed.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             raise copy.copy(self._error)
         return self._value  # type: ignore[return-value]  # set before the event
 

@@ -1,0 +1,51 @@
+"""Where devices may dial in, and what they may have."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from structiot.manager.wire.dialects import Dialect
+
+__all__ = ["Listener", "ManagerLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A place where devices dial in.
+
+    Attributes:
+        host: The address to listen at.
+        port: The TCP port; 0 takes a free one.
+        dialect: What is spoken there: a `Dialect`, or its name.
+        ssl_context: Certificate and key; None is no TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8595
+    dialect: Dialect | str = Dialect.D0
+    ssl_context: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerLimits:
+    """What devices may have.
+
+    Attributes:
+        connections: At once, in all.
+        unidentified: Of these, so many that have not said who they are; the oldest
+            yields to a newcomer.
+        per_address: Connections of one address; None is no limit, for fleets stand behind
+            one address.
+        waiting_bytes: What may wait to be written to one device; with more it is ended.
+        stall_s: How long a device may take nothing before it is ended.
+        replacements: How often one UUID may be taken over by a newer connection in a
+            minute; beyond, newcomers with it are refused for a minute.
+    """
+
+    connections: int = 20_000
+    unidentified: int = 2_000
+    per_address: int | None = None
+    waiting_bytes: int = 4_194_304
+    stall_s: float = 10.0
+    replacements: int = 5

@@ -1,0 +1,351 @@
+"""The server that devices dial in to, as its user holds it."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from structiot._kit.environment import Environment
+from structiot._kit.flow.fan_out import FanOut
+from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.net.network import Address
+from structiot.errors import StructiotError, UsageError
+from structiot.manager.base_client import BaseClient
+from structiot.manager.client import ManagerClient
+from structiot.manager.errors import ConnectionEnd, FateUnknown
+from structiot.manager.events import (
+    ClientConnected,
+    ClientDisconnected,
+    ClientRefused,
+    ClientReplaced,
+    ManagerEvent,
+    MessageReceived,
+)
+from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.unacknowledged import Exchanges
+from structiot.manager.wire.info import canonical_uuid
+
+__all__ = ["Manager", "SendReport", "Sharing"]
+
+# How long `send`, `send_type` and `send_all` wait for each device.
+SEND_S: Final = 5.0
+_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReport:
+    """To whom a message was delivered, and to whom not.
+
+    True if it was delivered to everybody it was for, and that was anybody.
+
+    Attributes:
+        delivered: UUIDs of devices that have it: that have acknowledged it in our own
+            dialect; in others, to whose connection it was given.
+        failed: UUIDs of the others, and why.
+    """
+
+    delivered: tuple[str, ...] = ()
+    failed: Mapping[str, StructiotError] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.delivered) and not self.failed
+
+
+class Sharing(Protocol):
+    """What other nodes of the manager are told of this one; nothing here waits."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The other nodes that are there."""
+        ...
+
+    def came(self, client: ManagerClient, former: BaseClient | None) -> None:
+        """A device has connected here."""
+        ...
+
+    def changed(self, client: ManagerClient) -> None:
+        """A device says something else of itself."""
+        ...
+
+    def went(self, client: ManagerClient) -> None:
+        """A device is not connected here any more."""
+        ...
+
+    def took(
+        self,
+        client: ManagerClient,
+        data: bytes,
+        message_id: int,
+        then: Callable[[], None],
+    ) -> bool:
+        """Share a message, `then` do what follows; tell whether there was room."""
+        ...
+
+
+class Manager:
+    """An open manager; made by `open_manager`, and safe to use from several tasks.
+
+    Attributes:
+        types: Which types of devices are taken.
+        addresses: Where it listens: host and port of each listener.
+        exchanges: What is under way to devices and what has come from them.
+        sharing: Tells other nodes, if there is a backplane.
+    """
+
+    def __init__(
+        self,
+        types: Collection[str] | None,
+        heartbeats: Heartbeats,
+        exchanges: Exchanges,
+        environment: Environment,
+    ) -> None:
+        self.types: frozenset[str] | None = None if types is None else frozenset(types)
+        self.addresses: tuple[Address, ...] = ()
+        self.exchanges: Exchanges = exchanges
+        self.sharing: Sharing | None = None
+        self._heartbeats = heartbeats
+        self._environment = environment
+        self._clients: dict[str, ManagerClient] = {}
+        self._fleet: dict[str, BaseClient] = {}
+        self._boxes: FanOut[_EventBox] = FanOut()
+
+    def __repr__(self) -> str:
+        return f"<Manager of {len(self._fleet)} devices>"
+
+    @property
+    def host(self) -> str:
+        """The address of the first listener."""
+        return self.addresses[0][0]
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the first listener."""
+        return self.addresses[0][1]
+
+    @property
+    def clients(self) -> Mapping[str, ManagerClient]:
+        """The devices that are connected here, by UUID, as they are at any moment."""
+        return MappingProxyType(self._clients)
+
+    @property
+    def fleet(self) -> Mapping[str, BaseClient]:
+        """The devices that are connected to any node, by UUID, as this node knows it."""
+        return MappingProxyType(self._fleet)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The other nodes of the backplane that are there."""
+        return () if self.sharing is None else self.sharing.nodes
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often each device is asked whether it is there; it may be changed."""
+        return self._heartbeats.rate_s
+
+    @heartbeat_s.setter
+    def heartbeat_s(self, heartbeat_s: float) -> None:
+        if not heartbeat_s > 0:
+            raise UsageError(f"heartbeat_s is more than 0, not {heartbeat_s!r}")
+        self._heartbeats.rate_s = heartbeat_s
+
+    def get_client_data(self) -> list[dict[str, object]]:
+        """Give what each device of the fleet says of itself: `uuid`, `type`, `data`."""
+        return [client.data.get() for client in self._fleet.values()]
+
+    @asynccontextmanager
+    async def events(
+        self,
+        type: str | None = None,  # noqa: A002 - the field's word
+        *,
+        max_items: int = 4096,
+    ) -> AsyncGenerator[Mailbox[ManagerEvent]]:
+        """Iterate over what happens, beginning with the devices that are connected.
+
+        With a backplane that is what happens at any node, but for refusals.
+
+        Args:
+            type: Only of devices of this type; refusals are of none.
+            max_items: Events that wait for a slow consumer; the oldest are dropped and
+                counted (`.dropped`).
+
+        Raises:
+            UsageError: No such type is taken.
+        """
+        if type is not None and self.types is not None and type not in self.types:
+            message = f"no type {type!r} is taken, only {', '.join(sorted(self.types))}"
+            raise UsageError(message)
+        box = _EventBox(type, max(max_items, len(self._fleet)))
+        for client in self._fleet.values():
+            box.tell(
+                ClientConnected(client=client, at_utc=client.connected_at_utc),
+                client.type,
+            )
+        with self._boxes.listening(box):
+            yield box
+
+    # ------------------------------------------------------------ sending
+
+    async def send(self, uuid: str, data: bytes | str) -> SendReport:
+        """Send a message to one device; text as UTF-8.
+
+        Raises:
+            UsageError: No UUID.
+        """
+        found = self._fleet.get(canonical_uuid(uuid))
+        if found is None:
+            error = ConnectionEnd(f"{canonical_uuid(uuid)} is not connected")
+            await anyio.lowlevel.checkpoint()
+            return SendReport(failed={canonical_uuid(uuid): error})
+        return await self._send([found], data)
+
+    async def send_type(self, type: str, data: bytes | str) -> SendReport:  # noqa: A002
+        """Send a message to all devices of a type that are connected."""
+        return await self._send(
+            [client for client in self._fleet.values() if client.type == type], data
+        )
+
+    async def send_all(self, data: bytes | str) -> SendReport:
+        """Send a message to all devices that are connected."""
+        return await self._send(list(self._fleet.values()), data)
+
+    async def send_string(self, uuid: str, text: str) -> SendReport:
+        """Send a text to one device, as `send` does."""
+        return await self.send(uuid, text)
+
+    async def send_type_string(self, type: str, text: str) -> SendReport:  # noqa: A002
+        """Send a text to all devices of a type, as `send_type` does."""
+        return await self.send_type(type, text)
+
+    async def send_all_string(self, text: str) -> SendReport:
+        """Send a text to all devices, as `send_all` does."""
+        return await self.send_all(text)
+
+    async def _send(
+        self, clients: Sequence[BaseClient], data: bytes | str
+    ) -> SendReport:
+        """Send to all at once, then wait for each; nobody waits for another."""
+        delivered: list[str] = []
+        failed: dict[str, StructiotError] = {}
+        deadline = anyio.current_time() + SEND_S
+        with ExitStack() as stack:
+            waiting: list[tuple[BaseClient, Callable[[], Awaitable[None]]]] = []
+            for number, client in enumerate(clients):
+                if number % _AT_ONCE == _AT_ONCE - 1:
+                    await anyio.lowlevel.checkpoint()
+                try:
+                    arrival = stack.enter_context(client.sending(data))
+                except StructiotError as exc:
+                    failed[client.uuid] = exc
+                else:
+                    waiting.append((client, arrival))
+            for client, arrival in waiting:
+                try:
+                    with anyio.CancelScope(deadline=deadline) as patience:
+                        await arrival()
+                except StructiotError as exc:
+                    failed[client.uuid] = exc
+                    continue
+                if patience.cancelled_caught:
+                    message = (
+                        f"not known to have arrived at {client.uuid} in {SEND_S:g} s"
+                    )
+                    failed[client.uuid] = FateUnknown(message, after_s=SEND_S)
+                else:
+                    delivered.append(client.uuid)
+        return SendReport(delivered=tuple(delivered), failed=failed)
+
+    # ------------------------------------------------------------ for the server
+
+    def came(self, client: BaseClient, former: BaseClient | None) -> None:
+        """Take a device in, in the place of its older connection if there is one."""
+        self._fleet[client.uuid] = client
+        if isinstance(client, ManagerClient):
+            self._clients[client.uuid] = client
+            self._heartbeats.begin(client)
+            if self.sharing is not None:
+                self.sharing.came(client, former)
+        at_utc = client.connected_at_utc
+        if former is not None:
+            replaced = ClientReplaced(client=client, former=former, at_utc=at_utc)
+            self._tell(replaced, client.type)
+        self._tell(ClientConnected(client=client, at_utc=at_utc), client.type)
+
+    def went(self, client: BaseClient, reason: str) -> None:
+        """Let a device go; once for each."""
+        client.over(reason)
+        if isinstance(client, ManagerClient):
+            self._heartbeats.end(client)
+            if self._clients.get(client.uuid) is client:
+                del self._clients[client.uuid]
+                if self.sharing is not None:
+                    self.sharing.went(client)
+        if self._fleet.get(client.uuid) is client:
+            del self._fleet[client.uuid]
+            event = ClientDisconnected(
+                client=client,
+                reason=client.end_reason,
+                at_utc=self._environment.now_utc(),
+            )
+            self._tell(event, client.type)
+
+    def changed(self, client: ManagerClient) -> None:
+        """Take it that a device says something else of itself."""
+        if self.sharing is not None:
+            self.sharing.changed(client)
+
+    def refused(self, address: Address, reason: str) -> None:
+        """Tell of somebody who was not taken."""
+        now_utc = self._environment.now_utc()
+        self._tell(ClientRefused(address=address, reason=reason, at_utc=now_utc), None)
+
+    def took(self, client: BaseClient, data: bytes) -> bool:
+        """Take a message; tell whether it was the answer to a request."""
+        was_answer = client.took(data)
+        if not was_answer and self._boxes:
+            event = MessageReceived(
+                client=client, data=data, at_utc=self._environment.now_utc()
+            )
+            self._tell(event, client.type)
+        return was_answer
+
+    def heard(self, client: ManagerClient) -> None:
+        """Something has come from a device, so it is there."""
+        self._heartbeats.heard(client)
+
+    def close(self) -> None:
+        """Say goodbye to all, and end all iterators."""
+        for client in list(self._fleet.values()):
+            client.end_now("the manager ends")
+            self.went(client, client.end_reason)
+        self._boxes.close()
+
+    def _tell(self, event: ManagerEvent, of_type: str | None) -> None:
+        for box in self._boxes:
+            box.tell(event, of_type)
+
+
+class _EventBox(Mailbox[ManagerEvent]):
+    """The events that one listener wants."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, wanted: str | None, max_items: int) -> None:
+        super().__init__(max_items, name="events of a manager")
+        self.type = wanted
+
+    def tell(self, event: ManagerEvent, of_type: str | None) -> None:
+        if self.type is None or self.type == of_type:
+            self.put(event)

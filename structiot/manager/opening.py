@@ -1,0 +1,158 @@
+"""Opening a manager: `open_manager`."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from structiot._kit.arguments import check_argument
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.serving import ClientServer, ServingLimits, serve_clients
+from structiot.errors import ConfigError
+from structiot.manager.backplane.node import BackplaneNode
+from structiot.manager.client import ManagerClient
+from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.limits import Listener, ManagerLimits
+from structiot.manager.manager import Manager
+from structiot.manager.secrets import DeviceSecret, bytes_of
+from structiot.manager.serving import ManagerEndpoint, SecretOf, Serving
+from structiot.manager.unacknowledged import Exchanges
+from structiot.manager.wire.dialects import Dialect
+from structiot.manager.wire.info import canonical_uuid
+from structiot.mqtt import MqttClient
+
+__all__ = ["open_manager"]
+
+# Of so many nodes' devices the latest messages are remembered.
+_NODES: Final = 4
+
+_log: Final = logging.getLogger("structiot.manager")
+
+
+@asynccontextmanager
+async def open_manager(
+    types: Collection[str] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8595,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    dialect: Dialect | str = Dialect.D0,
+    listeners: Sequence[Listener] = (),
+    secrets: Mapping[str, DeviceSecret] | None = None,
+    heartbeat_s: float = 60.0,
+    reply_s: float = 15.0,
+    limits: ManagerLimits = ManagerLimits(),  # noqa: B008 - frozen
+    backplane: MqttClient | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> AsyncGenerator[Manager]:
+    """Serve devices that dial in for the length of the block.
+
+    Leaving it says goodbye to all of them, in bounded time. What goes wrong with one
+    device costs nobody else anything, and is told by events and in the log of
+    `structiot.manager`.
+
+    Args:
+        types: Which types of devices are taken; None takes all.
+        host: The address to listen at; `"0.0.0.0"` for all of the machine's.
+        port: The TCP port; 0 takes a free one.
+        ssl_context: Certificate and key; with `verify_mode` devices need one, too.
+        dialect: What is spoken there: `"D0"` to `"D4"` or `"structiot"`, see the reference.
+        listeners: Further places to listen at.
+        secrets: The secret of each device by UUID. With it, the listeners of our own
+            dialect take only devices that prove that they know theirs.
+        heartbeat_s: How often each device is asked whether it is there.
+        reply_s: How long it may take to say who it is, TLS included, and to answer.
+        limits: What devices may have.
+        backplane: A client of `open_backplane`, by which several managers are one: each
+            knows the devices of all, has their messages, and sends to them.
+        environment: Network, clock and chance; the system's by default.
+
+    Yields:
+        The manager.
+
+    Raises:
+        ConnectFailed: An address cannot be bound.
+        ConfigError: No such dialect, no UUID, times that cannot be, or a client that is
+            none of `open_backplane`.
+        LinkLost: The client of the backplane has given up.
+        UsageError: An argument of another class.
+    """
+    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_argument("limits", limits, ManagerLimits)
+    check_argument("backplane", backplane, MqttClient, None)
+    if not heartbeat_s > 0 or not reply_s > 0:
+        raise ConfigError("heartbeat_s and reply_s are more than 0")
+    first = Listener(host, port, dialect, ssl_context)
+    endpoints = [_endpoint(one) for one in (first, *listeners)]
+    heartbeats = Heartbeats(
+        heartbeat_s, reply_s, on_silence=_end_silent, random=environment.random
+    )
+    nodes = 1 if backplane is None else _NODES
+    exchanges = Exchanges(limits.connections * nodes)
+    manager = Manager(types, heartbeats, exchanges, environment)
+    node = None
+    if backplane is not None:
+        manager.sharing = node = BackplaneNode(manager, backplane, environment)
+    serving = Serving(
+        manager,
+        limits,
+        reply_s=reply_s,
+        secret_of=None if secrets is None else _secrets(secrets),
+        environment=environment,
+    )
+    async with serve_clients(
+        environment.network,
+        endpoints,
+        serving.serve,
+        limits=ServingLimits(
+            clients=limits.connections,
+            unidentified=limits.unidentified,
+            per_address=limits.per_address or sys.maxsize,
+            first_words_s=reply_s,
+            waiting_bytes=limits.waiting_bytes,
+            stall_s=limits.stall_s,
+        ),
+        say_goodbye=lambda: _say_goodbye(manager, server),
+        log=_log,
+    ) as server:
+        manager.addresses = tuple(server.addresses)
+        async with service_group() as tg:
+            tg.start_soon(heartbeats.run, name="structiot.manager heartbeats")
+            if node is not None:
+                await tg.start(node.run, name="structiot.manager backplane")
+            yield manager
+
+
+def _say_goodbye(manager: Manager, server: ClientServer) -> None:
+    manager.close()
+    for stream in list(server.unidentified):
+        stream.end()
+
+
+def _endpoint(listener: Listener) -> ManagerEndpoint:
+    check_argument("listener", listener, Listener)
+    try:
+        dialect = Dialect(listener.dialect)
+    except ValueError:
+        message = f"no dialect {listener.dialect!r}; there are {', '.join(Dialect)}"
+        raise ConfigError(message) from None
+    return ManagerEndpoint(
+        host=listener.host,
+        port=listener.port,
+        ssl_context=listener.ssl_context,
+        dialect=dialect,
+    )
+
+
+def _secrets(secrets: Mapping[str, DeviceSecret]) -> SecretOf:
+    known = {canonical_uuid(uuid): bytes_of(secret) for uuid, secret in secrets.items()}
+    return known.get
+
+
+def _end_silent(client: ManagerClient) -> None:
+    client.end_now("it did not answer a heartbeat")

@@ -13,6 +13,7 @@ import pytest
 from structiot import (
     Environment,
     maxsmart_device,
+    open_manager,
     open_meross,
     open_meross_lan,
     open_mqttclient,
@@ -22,6 +23,7 @@ from structiot.errors import ConnectFailed
 from structiot.maxsmart import discover_maxsmart
 from structiot.mqtt.broker import BrokerServer
 from structiot.sim import (
+    DialInFleet,
     FaultProxy,
     MaxSmartSim,
     MerossCloudSim,
@@ -30,6 +32,7 @@ from structiot.sim import (
 )
 from structiot.testing import MemoryNetwork
 
+OpenFleet = Callable[..., AbstractAsyncContextManager[DialInFleet]]
 OpenProxy = Callable[..., AbstractAsyncContextManager[FaultProxy]]
 
 
@@ -117,6 +120,25 @@ async def test_a_cloud_in_real_time(meross_cloud_sim, environment):
 
 async def test_a_cloud_in_virtual_time(virtual_time, meross_cloud_sim, environment):
     await check_account(meross_cloud_sim, environment)
+
+
+async def check_fleet(device_fleet: OpenFleet, environment: Environment) -> None:
+    async with (
+        open_manager(["lamp"], port=0, environment=environment) as manager,
+        manager.events() as events,
+        device_fleet(3, type="lamp", port=manager.port) as fleet,
+    ):
+        for _ in fleet:
+            await anext(events)
+        assert (await manager.send_all("on")).delivered == tuple(manager.clients)
+
+
+async def test_a_fleet_in_real_time(device_fleet, environment):
+    await check_fleet(device_fleet, environment)
+
+
+async def test_a_fleet_in_virtual_time(virtual_time, device_fleet, environment):
+    await check_fleet(device_fleet, environment)
 
 
 class Unprivileged(RealNetwork):

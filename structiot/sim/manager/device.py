@@ -1,0 +1,201 @@
+"""One simulated device that dials in, as it should or as it should not."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import anyio
+from anyio.abc import ByteStream
+
+from structiot._kit.environment import Environment
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import LOST
+from structiot.errors import ConnectFailed, PeerError, UsageError
+from structiot.manager.wire.dialects import Dialect
+from structiot.manager.wire.events import AliveAsked, Data, Event, InfoAsked, Left
+from structiot.manager.wire.info import Info
+from structiot.manager.wire.native import NativeDevice
+from structiot.manager.wire.sides import DeviceSide, device_side
+from structiot.sim.manager.behaviour import DeviceState, DialInBehaviour, behaviour_of
+
+__all__ = ["DIAL_IN_FAULTS", "DialInSim"]
+
+DIAL_IN_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "silent": "answers no heartbeat and no message",
+        "nameless": "never says who it is",
+        "slow": "says everything ten seconds late",
+        "babbling": "sends a hundred messages a second",
+        "half_sent": "stops in the middle of what it says, and stays",
+        "deaf": "reads nothing any more",
+        "wrong_type": "says that it is of a type that nobody knows",
+        "no_uuid": "says that its UUID is `device`",
+        "leaving": "hangs up after each message, and comes again",
+    }
+)
+"""What a device may do wrong, by name."""
+
+_LATE_S: Final = 10.0
+_AGAIN_S: Final = 5.0
+_BABBLE_S: Final = 0.01
+# How long what may be the begin of a command waits for the rest.
+_MOMENT_S: Final = 0.25
+_KEPT: Final = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class DialInSim:
+    """A simulated device; made by `sim_devices`.
+
+    Attributes:
+        uuid: Which device it is; several with the same replace each other.
+        type: What it is.
+        state: What it is like, which is also what it tells of itself.
+        received: The latest messages that it was sent.
+    """
+
+    def __init__(
+        self,
+        uuid: str,
+        kind: str,
+        dialect: Dialect,
+        *,
+        address: tuple[str, int],
+        secret: bytes | None,
+        environment: Environment,
+    ) -> None:
+        self.uuid: str = uuid
+        self.type: str = kind
+        self.received: deque[bytes] = deque(maxlen=_KEPT)
+        self._behaviour: DialInBehaviour = behaviour_of(kind)
+        self.state: DeviceState = dict(self._behaviour.state)
+        self._dialect = dialect
+        self._address = address
+        self._secret = secret
+        self._environment = environment
+        self._wrong: frozenset[str] = frozenset()
+        self._stream: ByteStream | None = None
+        self._side: DeviceSide | None = None
+        self._is_told, self._behaves_otherwise = anyio.Event(), anyio.Event()
+        self._message_id = 0
+
+    def __repr__(self) -> str:
+        return f"<DialInSim {self.uuid} of type {self.type!r}>"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has said who it is, on a connection that is open."""
+        return self._stream is not None and self._is_told.is_set()
+
+    def misbehave(self, *names: str) -> None:
+        """Do these things wrong from now on, and no others; see `DIAL_IN_FAULTS`.
+
+        Raises:
+            UsageError: There is no such name.
+        """
+        for name in names:
+            if name not in DIAL_IN_FAULTS:
+                known = ", ".join(DIAL_IN_FAULTS)
+                raise UsageError(f"no misbehaviour {name!r}; there are {known}")
+        self._wrong = frozenset(names)
+        self._behaves_otherwise.set()
+        self._behaves_otherwise = anyio.Event()
+
+    async def send(self, data: bytes | str) -> None:
+        """Send a message now, or as soon as it is connected."""
+        await self._is_told.wait()
+        payload = data.encode() if isinstance(data, str) else data
+        if self._side is not None:
+            self._message_id += 1
+            await self._say(self._side.write(payload, self._message_id))
+
+    async def run(self) -> None:
+        """Dial in again and again, until cancelled."""
+        while True:
+            try:
+                await self._dial_in()
+            except (ConnectFailed, PeerError, *LOST) as exc:
+                _log.debug("%r: %s", self, exc)
+            self._stream = self._side = None
+            self._is_told = anyio.Event()
+            await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))
+
+    async def _dial_in(self) -> None:
+        stream = await self._environment.network.connect_tcp(*self._address)
+        async with stream, service_group() as tg:
+            nonce = self._environment.random.randbytes(16)
+            self._stream = stream
+            self._side = side = device_side(self._dialect, nonce, secret=self._secret)
+            tg.start_soon(self._tell_by_itself)
+            while True:
+                while "deaf" in self._wrong:
+                    await self._behaves_otherwise.wait()
+                events: list[Event] = []
+                with anyio.move_on_after(
+                    _MOMENT_S if side.holds else math.inf
+                ) as moment:
+                    events = side.feed(await stream.receive())
+                if moment.cancelled_caught:
+                    events = side.let_go()
+                for event in events:
+                    if isinstance(event, Left):
+                        return
+                    await self._take(event, side)
+
+    async def _take(self, event: Event, side: DeviceSide) -> None:
+        match event:
+            case InfoAsked() if "nameless" not in self._wrong:
+                await self._say(side.tell_info(self._info()))
+                self._is_told.set()
+            case AliveAsked() if "silent" not in self._wrong:
+                await self._say(side.say_alive())
+            case Data(data, message_id):
+                self.received.append(data)
+                if isinstance(side, NativeDevice):
+                    await self._say(side.acknowledge(message_id))
+                answer = self._behaviour.answer(self.state, data)
+                if answer is not None and "silent" not in self._wrong:
+                    await self.send(answer)
+                if "leaving" in self._wrong:
+                    raise ConnectFailed("it leaves after each message")
+
+    def _info(self) -> Info:
+        kind = "toaster" if "wrong_type" in self._wrong else self.type
+        return Info(uuid=self.uuid, type=kind, data=self.state)
+
+    async def _say(self, frame: bytes) -> None:
+        if "slow" in self._wrong:
+            await anyio.sleep(_LATE_S)
+        if "no_uuid" in self._wrong:
+            frame = frame.replace(self.uuid.encode(), b"device")
+        if self._stream is None:
+            return
+        if "half_sent" in self._wrong:
+            await self._stream.send(frame[: len(frame) // 2])
+            await anyio.sleep_forever()
+        await self._stream.send(frame)
+
+    async def _tell_by_itself(self) -> None:
+        """Measure, or babble."""
+        behaviour, random = self._behaviour, self._environment.random
+        await self._is_told.wait()
+        while True:
+            is_babbling = "babbling" in self._wrong
+            if behaviour.measure is None and not is_babbling:
+                await self._behaves_otherwise.wait()
+                continue
+            every_s = behaviour.every_s * random.uniform(0.9, 1.1)
+            await anyio.sleep(_BABBLE_S if is_babbling else every_s)
+            now_s = self._environment.now_utc().timestamp()
+            measure = behaviour.measure
+            told = b"bla" if measure is None else measure(self.state, random, now_s)
+            try:
+                await self.send(told)
+            except LOST:
+                return

@@ -1,0 +1,81 @@
+"""`sim_devices`: a fleet of devices that dial in, for the length of a block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+from uuid import UUID
+
+from structiot._kit.arguments import check_argument
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.tasks import service_group
+from structiot.errors import UsageError
+from structiot.manager.wire.dialects import Dialect
+from structiot.sim.manager.device import DialInSim
+
+__all__ = ["DialInFleet", "sim_devices"]
+
+DialInFleet: TypeAlias = tuple[DialInSim, ...]
+"""Simulated devices, in the order of their UUIDs."""
+
+
+@asynccontextmanager
+async def sim_devices(
+    count: int = 1,
+    *,
+    type: str = "lamp",  # noqa: A002 - the field's word
+    host: str = "127.0.0.1",
+    port: int = 8595,
+    dialect: Dialect | str = Dialect.D0,
+    uuids: Sequence[str] | None = None,
+    secret: str | bytes | None = None,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> AsyncGenerator[DialInFleet]:
+    """Simulate devices that dial in to a manager for the length of the block.
+
+    Each says who it is, answers heartbeats and messages as its type does, and comes again
+    when its connection is lost. `misbehave` makes it do otherwise.
+
+    Args:
+        count: How many.
+        type: What they are: `"lamp"` is switched by `on`, `off`, `toggle` and asked by
+            `state`, `"sensor"` tells temperature and humidity each minute, `"test"` answers
+            `hello client`, any other sends back what it is sent.
+        host: The manager's address.
+        port: Its TCP port.
+        dialect: What they speak.
+        uuids: Their UUIDs; made up by default, the same each time. Two alike are two
+            devices that replace each other.
+        secret: What all of them share with the manager, in our own dialect.
+        environment: Network, clock and chance; the system's by default.
+
+    Yields:
+        The devices.
+
+    Raises:
+        UsageError: No number, no dialect, or not as many UUIDs as devices.
+    """
+    check_argument("count", count, int)
+    check_argument("type", type, str)
+    check_argument("environment", environment, Environment)
+    if count < 1 or (uuids is not None and len(uuids) != count):
+        raise UsageError(f"count is how many devices and UUIDs there are, not {count}")
+    if dialect not in set(Dialect):
+        raise UsageError(f"no dialect {dialect!r}; there are {', '.join(Dialect)}")
+    key = secret.encode() if isinstance(secret, str) else secret
+    fleet = tuple(
+        DialInSim(
+            uuid,
+            type,
+            Dialect(dialect),
+            address=(host, port),
+            secret=key,
+            environment=environment,
+        )
+        for uuid in uuids or [str(UUID(int=number + 1)) for number in range(count)]
+    )
+    async with service_group() as tg:
+        for device in fleet:
+            tg.start_soon(device.run)
+        yield fleet

@@ -1,0 +1,131 @@
+"""`sim_devices` with a manager: fleets that behave, and that do not."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+
+from structiot import Environment
+from structiot.errors import UsageError
+from structiot.manager.events import (
+    ClientConnected,
+    ClientDisconnected,
+    ClientRefused,
+    ClientReplaced,
+    MessageReceived,
+)
+from structiot.manager.limits import ManagerLimits
+from structiot.manager.opening import open_manager
+from structiot.manager.wire.dialects import Dialect
+from structiot.sim.manager import DIAL_IN_FAULTS, sim_devices
+from structiot.testing import MemoryNetwork
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture
+def environment() -> Environment:
+    return Environment(network=MemoryNetwork())
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+async def test_a_fleet_of_lamps_is_switched(environment, dialect):
+    async with (
+        open_manager(["lamp"], dialect=dialect, environment=environment) as manager,
+        sim_devices(10, dialect=dialect, environment=environment) as fleet,
+    ):
+        await anyio.sleep(1)
+        assert set(manager.clients) == {device.uuid for device in fleet}
+        assert all(device.is_connected for device in fleet)
+        client = manager.clients[fleet[3].uuid]
+        assert json.loads(await client.request("on")) == {"is_on": True}
+        assert fleet[3].state == {"is_on": True}
+        assert json.loads(await client.request("state")) == {"is_on": True}
+        assert (await client.refresh_info()).data == {"is_on": True}
+        report = await manager.send_all("toggle")
+        assert len(report.delivered) == 10
+        await anyio.sleep(1)
+        assert [device.state["is_on"] for device in fleet].count(True) == 9
+        await anyio.sleep(3600)
+        assert len(manager.clients) == 10
+
+
+async def test_sensors_tell_by_themselves(environment):
+    async with (
+        open_manager(environment=environment) as manager,
+        manager.events() as events,
+        sim_devices(1, type="sensor", environment=environment),
+    ):
+        await anyio.sleep(200)
+        assert isinstance(await anext(events), ClientConnected)
+        message = await anext(events)
+        assert isinstance(message, MessageReceived)
+        assert 15 < json.loads(message.data)["temperature_c"] < 27
+
+
+@pytest.mark.parametrize("name", DIAL_IN_FAULTS)
+async def test_who_misbehaves_costs_only_itself(environment, name):
+    async with (
+        open_manager(
+            ["lamp"],
+            heartbeat_s=20,
+            limits=ManagerLimits(waiting_bytes=200_000),
+            environment=environment,
+        ) as manager,
+        sim_devices(3, environment=environment) as fleet,
+    ):
+        fleet[0].misbehave(name)
+        async with manager.events() as events:
+            for _ in range(60):
+                await anyio.sleep(1)
+                await manager.send_all("on " * 2000)
+            seen = list(drained(events))
+        assert {device.uuid for device in fleet[1:]} <= set(manager.clients)
+        told_of = {
+            "silent": ClientDisconnected,
+            "nameless": ClientRefused,
+            "slow": ClientConnected,
+            "babbling": MessageReceived,
+            "half_sent": ClientRefused,
+            "deaf": ClientRefused,
+            "wrong_type": ClientRefused,
+            "no_uuid": ClientRefused,
+            "leaving": ClientDisconnected,
+        }[name]
+        assert any(isinstance(event, told_of) for event in seen)
+        good = {device.uuid for device in fleet[1:]}
+        assert not any(
+            isinstance(event, ClientDisconnected) and event.client.uuid in good
+            for event in seen
+        )
+
+
+def drained(events):
+    while len(events):
+        yield events.receive_nowait()
+
+
+async def test_two_of_one_uuid_replace_each_other(environment):
+    uuid = "00000000-0000-4000-8000-000000000007"
+    async with (
+        open_manager(environment=environment) as manager,
+        manager.events() as events,
+        sim_devices(2, uuids=[uuid, uuid], environment=environment),
+    ):
+        await anyio.sleep(120)
+        seen = [type(event) for event in drained(events)]
+        assert ClientReplaced in seen
+        assert ClientRefused in seen
+        assert list(manager.clients) == [uuid]
+
+
+async def test_what_there_is_not(environment):
+    for arguments in ({"count": 0}, {"uuids": ["a", "b"]}, {"dialect": "D9"}):
+        with pytest.raises(UsageError):
+            async with sim_devices(environment=environment, **arguments):
+                pass
+    async with sim_devices(environment=environment) as fleet:
+        with pytest.raises(UsageError, match="no misbehaviour"):
+            fleet[0].misbehave("rude")

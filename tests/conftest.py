@@ -111,18 +111,18 @@ async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="session")
-def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give one folder after the other for state files; none is made before its use."""
     folder = tmp_path_factory.mktemp("state")
     return (folder / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
-def state_stays_here(states: Iterator[Path]) -> Iterator[None]:
+def state_stays_here(state_folders: Iterator[Path]) -> Iterator[None]:
     """Have what programs keep by default with the tests' own files, each by itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("STATE_DIRECTORY", raising=False)
-        patch.setenv("XDG_STATE_HOME", str(next(states)))
+        patch.setenv("XDG_STATE_HOME", str(next(state_folders)))
         yield
 
 

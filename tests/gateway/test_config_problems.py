@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from structiot.gateway.installed import installed_drivers
 from tests.gateway.configs import problems_of
 
 DEVICE = "[[maxsmart.devices]]\nhost = 'strip'\n"
@@ -17,7 +18,8 @@ TABLE = [
     (
         "[zigbee]",
         [
-            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, maxsmart"
+            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, "
+            + ", ".join(sorted(installed_drivers()))
         ],
     ),
     (

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import UsageError
@@ -58,6 +58,12 @@ async def sim_devices(
     """
     check_argument("count", count, int)
     check_argument("type", type, str)
+    check_argument("host", host, str)
+    check_argument("port", port, int)
+    check_argument("dialect", dialect, str)
+    check_argument("secret", secret, str, bytes, None)
+    if uuids is not None:
+        check_items("uuids", uuids, str)
     check_argument("environment", environment, Environment)
     if count < 1 or (uuids is not None and len(uuids) != count):
         raise UsageError(f"count is how many devices and UUIDs there are, not {count}")

@@ -19,7 +19,12 @@ from structiot.sim.meross.captured_state import CapturedState
 from structiot.sim.meross.device import MerossDeviceSim
 from structiot.sim.meross.models.model import MerossModel
 from structiot.sim.meross.parts.captured import Captured
-from structiot.sim.meross.simulator import MerossSim, sim_meross_device
+from structiot.sim.meross.simulator import (
+    MerossSim,
+    check_identity,
+    check_place,
+    sim_meross_device,
+)
 from structiot.sim.shared.clock import SimClock
 
 __all__ = ["sim_meross_replay"]
@@ -68,6 +73,8 @@ async def sim_meross_replay(
         UsageError: An argument of another class.
     """
     check_argument("path", path, str, Path)
+    check_place(host, http_port, clock, requests_kept, environment)
+    check_identity(key, user_id, broker, encrypted=encrypted)
     state = await anyio.to_thread.run_sync(_read, Path(path))
     async with sim_meross_device(
         host,

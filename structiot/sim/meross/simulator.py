@@ -256,21 +256,14 @@ async def sim_meross_device(
         UsageError: No such model or time zone, too many loads, or an argument of another
             class.
     """
-    check_argument("host", host, str)
+    check_place(host, http_port, clock, requests_kept, environment)
+    check_identity(key, user_id, broker, encrypted=encrypted)
     check_argument("model", model, MerossModel, str)
     check_argument("uuid", uuid, str, None)
-    check_argument("key", key, str)
-    check_argument("user_id", user_id, str)
     check_argument("name", name, str, None)
-    check_argument("encrypted", encrypted, bool, None)
     check_items("loads", loads, Load, float, write="loads=[60]")
     check_argument("cloud", cloud, MerossCloudSim, None)
-    check_argument("broker", broker, tuple, None, write='("host", 8883, ssl_context)')
     check_argument("timezone", timezone, str)
-    check_argument("http_port", http_port, int)
-    check_argument("clock", clock, SimClock, None)
-    check_argument("requests_kept", requests_kept, int)
-    check_argument("environment", environment, Environment)
     if timezone != "UTC":
         await anyio.to_thread.run_sync(zone_named, timezone)
     device = MerossDeviceSim(
@@ -326,3 +319,28 @@ def _trusting_any() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def check_place(
+    host: object,
+    http_port: object,
+    clock: object,
+    requests_kept: object,
+    environment: object,
+) -> None:
+    """See that arguments that say where a device is are of the classes they should be."""
+    check_argument("host", host, str)
+    check_argument("http_port", http_port, int)
+    check_argument("clock", clock, SimClock, None)
+    check_argument("requests_kept", requests_kept, int)
+    check_argument("environment", environment, Environment)
+
+
+def check_identity(
+    key: object, user_id: object, broker: object, *, encrypted: object
+) -> None:
+    """See the same of those that say whose it is."""
+    check_argument("key", key, str)
+    check_argument("user_id", user_id, str)
+    check_argument("broker", broker, tuple, None, write='("host", 8883, ssl_context)')
+    check_argument("encrypted", encrypted, bool, None)

@@ -49,6 +49,8 @@ async def test_an_argument_of_a_strange_class_is_refused_before_anything_is_open
         positional, given = (Stranger(),), {}
     elif name == "sim_maxsmart_broadcast" and parameter != "sims":
         positional = ([],)
+    elif name == "sim_meross_replay" and parameter != "path":
+        positional = ("data.zip",)
     with pytest.raises(UsageError, match=r"Stranger"):
         async with opener(*positional, **given):
             pass

@@ -38,6 +38,7 @@ from structiot.mqtt import (
 __all__ = ["BrokerService"]
 
 _SUBSCRIBE_AGAIN_S = 60.0
+_SETTLED_S = 2.0
 # A flood of commands lets others have their turn.
 _MESSAGES_A_TURN = 16
 
@@ -78,6 +79,8 @@ class BrokerService:
         self._settings = settings
         self._router = CommandRouter(context, directory)
         self._subscribe_again = anyio.Event()
+        # Whether commands are heard, or it is known why not.
+        self._is_settled = anyio.Event()
         # Once for each client, until it is connected; events tell of each attempt.
         self._is_loss_said = False
 
@@ -105,6 +108,15 @@ class BrokerService:
         if forgets and self._connection.is_leaving and client.is_connected:
             self._context.records.forget()
         await self._publisher.say_goodbye(client, last, goodbye_s=settings.goodbye_s)
+
+    async def settled(self) -> None:
+        """Wait until commands are heard, or there is no broker for now.
+
+        Whoever sees a device come may command it at once. A broker that says nothing at
+        all is not waited for.
+        """
+        with anyio.move_on_after(_SETTLED_S):
+            await self._is_settled.wait()
 
     def try_again(self) -> None:
         """Try again what the broker has refused."""
@@ -157,6 +169,7 @@ class BrokerService:
             next_ = f"next attempt in {retry_in_s:.1f} s"
         is_said = self._is_loss_said and retry_in_s is not None
         self._is_loss_said = True
+        self._is_settled.set()
         level = logging.DEBUG if is_said else logging.WARNING
         _log.log(level, "no MQTT broker: %s; %s", reason, next_)
         self._tell(BrokerLost(reason=reason, retry_in_s=retry_in_s))
@@ -176,6 +189,7 @@ class BrokerService:
             try:
                 async with client.subscription(topic_filter, qos=1) as messages:
                     self._refusals.accepted(topic_filter)
+                    self._note_settled(topic_filter)
                     async for message in messages:
                         take(message)
                         taken += 1
@@ -183,9 +197,14 @@ class BrokerService:
                             await anyio.lowlevel.checkpoint()
             except SubscribeRefused as exc:
                 self._refusals.refused(topic_filter, exc)
+                self._note_settled(topic_filter)
                 delay_s = _SUBSCRIBE_AGAIN_S if is_passing(exc) else None
             with anyio.move_on_after(delay_s):
                 await again.wait()
+
+    def _note_settled(self, topic_filter: str) -> None:
+        if topic_filter == self._context.topics.all_commands:
+            self._is_settled.set()
 
     def _take_birth(self, message: Message) -> None:
         if message.payload == ONLINE.encode():

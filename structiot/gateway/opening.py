@@ -107,13 +107,13 @@ async def open_gateway(
                         environment=environment,
                     )
                     gateway.embedded = broker
-                    # It outlives a cancellation of the block for as long as the goodbye
-                    # takes.
+                    # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service
                     holder.start_soon(
                         connection.run, service.serve, service.parked, name=name
                     )
                     await connection.opened()
+                    await service.settled()
                     gateway.start(drivers_of(config, environment))
                     try:
                         yield gateway

@@ -31,7 +31,7 @@ from structiot.meross.wire.envelope import Envelope, Method
 from structiot.meross.wire.system import ABILITY, ALL
 from structiot.sim.meross import MerossSim, sim_meross_device
 from structiot.testing import MemoryNetwork
-from tests.link.meross.test_a_day import EMAIL, House, a_house
+from tests.year.test_meross_day import EMAIL, House, a_house
 
 pytestmark = pytest.mark.virtual_time
 

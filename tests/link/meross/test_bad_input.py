@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,7 +31,6 @@ from structiot.meross import (
 from structiot.meross.opening import open_meross
 from structiot.meross.wire.cloud import Path
 from structiot.sim.meross import MerossCloudSim, sim_meross_cloud
-from structiot.sim.meross.faults import LIES
 from structiot.sim.shared.faults import Fault, FaultKind
 from structiot.testing import MemoryNetwork
 from tests.link.meross.test_account import EMAIL, PASSWORD, House, house, known
@@ -157,45 +155,6 @@ async def test_an_expired_token_without_a_password_says_what_is_missing():
             async with open_meross(store=store, url=cloud.url, environment=environment):
                 pass
         assert cloud.sign_ins == 1
-
-
-@pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
-@pytest.mark.parametrize("lie", LIES)
-async def test_a_device_that_lies_is_its_own_matter(lie, policy, caplog):
-    """Whatever it answers and pushes: the other one, and later itself, are as ever."""
-    async with (
-        house(["mss310", "msl120"]) as home,
-        home.account(policy=policy, rate_limiter=None, store=MemoryStore()) as meross,
-    ):
-        plug, lamp = await known(meross), await known(meross, "Device 1")
-        async with plug.events(), lamp.events(), meross.notifications() as notes:
-            await anyio.sleep(30)
-            caplog.set_level(logging.WARNING, "structiot")
-            fault = Fault(kind=FaultKind.CHANGE, change=LIES[lie])
-            for on in (None, "PUSH"):
-                home.sims[0].faults.always(
-                    Fault(kind=fault.kind, change=fault.change, on=on)
-                )
-            for _ in range(5):
-                await home.sims[0].press()
-                await anyio.sleep(60)
-                assert lamp.is_available
-            said = Counter(
-                record.getMessage()
-                for record in caplog.records
-                if not record.name.startswith("structiot.sim")
-            )
-            assert set(said.values()) <= {1}, said
-            assert len(said) <= 3, said
-            assert home.sims[0].faults.shown > 5
-            home.sims[0].faults.clear()
-            await anyio.sleep(600)
-            await home.sims[0].press()
-            await anyio.sleep(60)
-            assert plug.is_available
-            assert plug.states["switch"] == bool(onoff(home))
-            await lamp.turn_on()
-            assert notes.dropped == 0
 
 
 def onoff(home: House, number: int = 0) -> int:

@@ -14,7 +14,7 @@ from structiot._kit.net.client_stream import ClientStream
 from structiot.errors import ReplyTimeout
 from structiot.manager.base_client import BaseClient
 from structiot.manager.errors import InvalidInfo
-from structiot.manager.unacknowledged import Unacknowledged
+from structiot.manager.unacknowledged import Unacknowledged, new_message_id
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import Info
 from structiot.manager.wire.sides import ServerSide
@@ -121,7 +121,7 @@ class ManagerClient(BaseClient):
             if self._forwarded is None:
                 self._forwarded = Unacknowledged()
             waiting = self._forwarded
-        message_id = forwarded_id or self._environment.random.getrandbits(64) or 1
+        message_id = forwarded_id or new_message_id(self._environment.random)
         frame = self._side.write(payload, message_id)
         with waiting.under_way(message_id, payload) as reply:
             self.say(frame)

@@ -15,6 +15,7 @@ from structiot.errors import ConfigError, UsageError
 from structiot.manager.dialling import DiallingIn
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.secrets import DeviceSecret, bytes_of
+from structiot.manager.unacknowledged import new_message_id
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import Info, canonical_uuid
 from structiot.manager.wire.native import NativeDevice
@@ -81,7 +82,7 @@ class ManagedDevice:
             await dialling.write(side.write(payload))
             return
         await waiting.wait_for_room()
-        message_id = self._environment.random.getrandbits(64) or 1
+        message_id = new_message_id(self._environment.random)
         frame = side.write(payload, message_id)
         with waiting.under_way(message_id, payload) as reply:
             if self.is_connected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
+from random import Random
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -13,10 +14,21 @@ import anyio
 from structiot._kit.flow.replies import Reply, ReplyTable
 from structiot.errors import Overflowed, StructiotError
 
-__all__ = ["MOST_UNACKNOWLEDGED", "Exchanges", "SeenMessages", "Unacknowledged"]
+__all__ = [
+    "MOST_UNACKNOWLEDGED",
+    "Exchanges",
+    "SeenMessages",
+    "Unacknowledged",
+    "new_message_id",
+]
 
 MOST_UNACKNOWLEDGED: Final = 32
 _MOST_REMEMBERED: Final = 64
+
+
+def new_message_id(random: Random) -> int:
+    """Make up what a message will be acknowledged by; 0 is none."""
+    return random.getrandbits(64) or 1
 
 
 class Unacknowledged:

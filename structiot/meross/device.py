@@ -32,7 +32,7 @@ from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate
 from structiot.meross.handling import Handling
-from structiot.meross.hub import DeviceWithSubdevices, HubSubdevices
+from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
@@ -51,7 +51,7 @@ _KNOWN_S: Final = 60.0
 ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(DeviceWithSubdevices, Handling):
+class MerossDevice(Handling):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -22,45 +23,37 @@ from structiot.meross.features.timers import (
     read_timers,
     read_triggers,
 )
+from structiot.meross.hub import DeviceWithSubdevices
 from structiot.meross.wire.envelope import Payload
-from structiot.model import Command, Entity, FanState, LightState
+from structiot.model import FanState, LightState
 
 __all__ = ["Handling"]
 
 F = TypeVar("F", bound=Feature)
 
 
-class Handling:
+class Handling(DeviceWithSubdevices, ABC):
     """What may be wanted of any device; one that cannot do it says so."""
 
     @property
-    def entities(self) -> tuple[Entity, ...]:
-        """What it has."""
-        raise NotImplementedError
-
-    @property
+    @abstractmethod
     def about(self) -> About:
         """Its abilities, its channels, and what it said of itself."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def features(self) -> tuple[Feature, ...]:
         """What it is composed of."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def request(
         self, namespace: str, method: str = "GET", payload: Payload | None = None
     ) -> Payload:
         """Ask or order something."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def known(self) -> None:
         """Wait until the device has told what it can."""
-        raise NotImplementedError
-
-    async def command(self, key: str, command: Command) -> None:
-        """Carry out a command."""
-        raise NotImplementedError
 
     async def turn_on(self, channel: int = 0) -> None:
         """Turn the device on, or one of its channels: an outlet, a lamp or a fan.

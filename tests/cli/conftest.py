@@ -11,6 +11,7 @@ import pytest
 
 from structiot.cli.main import run_program
 
+Call: TypeAlias = Callable[..., str]
 Install: TypeAlias = Callable[..., None]
 
 
@@ -50,3 +51,29 @@ def complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return [f"{word} {text}" for word, text in offers]
 
     return ask
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def call_of(backend: str, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Call]:
+    """Call commands of a group on each backend; give what they say, or why they fail."""
+
+    def make(group: str) -> Call:
+        def call_it(*arguments: str, status: int = 0) -> str:
+            got = run_program([group, *arguments, "--backend", backend])
+            captured = capsys.readouterr()
+            assert got == status, captured.err
+            if status:
+                assert captured.out == ""
+                return captured.err
+            assert captured.err == ""
+            return captured.out
+
+        return call_it
+
+    return make

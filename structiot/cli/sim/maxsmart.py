@@ -13,6 +13,7 @@ from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.options import common_options, configure_logging, json_option
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.simulated import count_and_host
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.sim import (
     FAMILIES,
@@ -57,17 +58,7 @@ _FAMILY_ROWS = [
     default=("mh_strip_130",),
     help="Firmware family; several take turns. `structiot sim families` lists them.",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(1, 1000),
-    default=1,
-    help="How many devices.",
-)
-@click.option(
-    "--host",
-    default="127.0.0.2",
-    help="Address of the first; the others have those that follow.",
-)
+@count_and_host
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),

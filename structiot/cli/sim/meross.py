@@ -21,6 +21,7 @@ from structiot.cli._common.options import (
 )
 from structiot.cli._common.output import show_json, show_pairs, show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.simulated import count_and_host
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.errors import UsageError
 from structiot.sim import (
@@ -103,14 +104,7 @@ _cloud_options = OptionGroup(
     metavar="MODEL",
     help="Model; several take turns. `structiot sim families` lists them.",
 )
-@click.option(
-    "--count", type=click.IntRange(1, 1000), default=1, help="How many devices."
-)
-@click.option(
-    "--host",
-    default="127.0.0.2",
-    help="Address of the first; the others have those that follow.",
-)
+@count_and_host
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),

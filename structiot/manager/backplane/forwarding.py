@@ -28,7 +28,7 @@ from structiot.manager.backplane.publisher import Publisher
 from structiot.manager.client import ManagerClient
 from structiot.manager.errors import ConnectionEnd, FateUnknown
 from structiot.manager.manager import Manager
-from structiot.manager.unacknowledged import Exchanges, SeenMessages
+from structiot.manager.unacknowledged import Exchanges, SeenMessages, new_message_id
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.envelopes import (
     Ask,
@@ -96,7 +96,7 @@ class Forwarding:
 
     def made_up_id(self) -> int:
         """Make up the id of a message."""
-        return self._random.getrandbits(64) or 1
+        return new_message_id(self._random)
 
     def check(self) -> None:
         """Raise why there is no way at present, if so."""

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from structiot.cli.main import run_program
 from structiot.sim import MaxSmartSim, sim_maxsmart
 
 HOST = "127.0.0.1"
@@ -77,24 +76,6 @@ def strip(simulate: Simulate) -> Simulated:
     return simulate(name="Desk", serial="SWP6000000000001", loads=loads)
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def call(backend: str, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call a command on each backend; give its output, or what it says when it fails."""
-
-    def call_it(*arguments: str, status: int = 0) -> str:
-        got = run_program(["maxsmart", *arguments, "--backend", backend])
-        captured = capsys.readouterr()
-        assert got == status, captured.err
-        if status:
-            assert captured.out == ""
-            return captured.err
-        assert captured.err == ""
-        return captured.out
-
-    return call_it
+def call(call_of: Callable[[str], Call]) -> Call:
+    return call_of("maxsmart")

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from structiot.cli.main import run_program
 from structiot.cli.meross.kept import KeptFiles
 from structiot.meross.default_files import default_file
 from structiot.sim import (
@@ -92,27 +91,9 @@ def house() -> Iterator[House]:
         yield House(portal, stack)
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def call(backend: str, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call a command; give its output, or what it says when it fails."""
-
-    def call_it(*arguments: str, status: int = 0) -> str:
-        got = run_program(["meross", *arguments, "--backend", backend])
-        captured = capsys.readouterr()
-        assert got == status, captured.err
-        if status:
-            assert captured.out == ""
-            return captured.err
-        assert captured.err == ""
-        return captured.out
-
-    return call_it
+def call(call_of: Callable[[str], Call]) -> Call:
+    return call_of("meross")
 
 
 @pytest.fixture

@@ -103,6 +103,8 @@ def clean_text(text: str) -> str:
     What cannot be shown are control characters, and those that have a screen write
     backwards or nothing at all.
     """
+    if text.isascii() and text.isprintable():
+        return text.strip()
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if not whole.isprintable():
         shown = "".join(c if c.isprintable() else "\0" for c in whole)

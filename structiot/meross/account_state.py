@@ -69,6 +69,7 @@ class AccountState:
         self._path = path
         self._environment = environment
         self._connection: sqlite3.Connection | None = None
+        self._is_in_memory = False
         self._last_id = 0
         self._lock = anyio.Lock()
         self._trouble = ""
@@ -86,6 +87,9 @@ class AccountState:
         Returns:
             Its number, and the messages before it that were not given yet.
         """
+        if self._is_in_memory:
+            # Nobody else reads it: a thread for each message would be for nothing.
+            return 0, []
         now_s = self._now_s()
 
         def work(connection: sqlite3.Connection) -> tuple[int, list[SentEarlier]]:
@@ -189,6 +193,7 @@ class AccountState:
                     set_aside(path)
                     with suppress(OSError, sqlite3.Error):
                         self._connection = open_sqlite_file(path, _SCHEMA)
+        self._is_in_memory = self._connection is None
         self._connection = self._connection or open_in_memory(_SCHEMA)
         if is_unsure:
             self._insert(self._connection, EVERYBODY, now_s)

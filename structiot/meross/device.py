@@ -129,8 +129,10 @@ class MerossDevice(Handling):
             LinkLost: It has not within a minute: it is off, say.
             CallDropped: The budget has had no room to ask it.
         """
-        if not self._known.is_set():
-            self._on_wanted(self)
+        if self._known.is_set():
+            await anyio.lowlevel.checkpoint()
+            return
+        self._on_wanted(self)
         with anyio.move_on_after(_KNOWN_S):
             await self._known.wait()
             return

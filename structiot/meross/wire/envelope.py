@@ -55,6 +55,9 @@ class Method(StrEnum):
     ERROR = "ERROR"
 
 
+_METHODS: Final = frozenset(Method)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One message.
@@ -165,7 +168,7 @@ def read_members(
     message_id = _text(header, "messageId", _LONGEST_ID)
     namespace = _text(header, "namespace", _LONGEST_NAME)
     method = _text(header, "method", _LONGEST_NAME)
-    if message_id is None or not namespace or method not in set(Method):
+    if message_id is None or not namespace or method not in _METHODS:
         raise violation(f"{what}: a header without id, namespace or method", data)
     return Envelope(
         namespace=namespace,

@@ -61,7 +61,7 @@ class CallStats:
 
     Attributes:
         time_window: How far it reaches back.
-        performed: Sent, whatever came of it.
+        performed: Tried, whatever came of it, also where nobody was reached.
         delayed: Sent, but not before they had to wait for the budget.
         dropped: Not sent, for the budget.
         timed_out: Sent, and not answered in time.
@@ -96,7 +96,7 @@ class Stats:
         )
 
     def performed(self, call: Call) -> None:
-        """A call is being sent."""
+        """A call is being tried."""
         self._performed.append((self._now(), call))
 
     def delayed(self, call: Call) -> None:

@@ -314,7 +314,8 @@ class BrokerLink:
                 raise ReplyTimeout(message, request=what, after_s=timeout_s) from None
             finally:
                 del self._asked[request.message_id]
-        check_answer(answer, request, account.key, clock, self._where)
+        who = f"{uuid} (by {self._where})"
+        check_answer(answer, request, account.key, clock, who)
         return answer
 
     def _clock_of(self, uuid: str) -> PeerClock:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import anyio
 import anyio.to_thread
 import asyncclick as click
 
 from structiot.cli._common.chart import show_charts
+from structiot.cli._common.csv_file import csv_option, write_csv
 from structiot.cli._common.output import members, show_json
 from structiot.cli._common.plot import plot_option, write_plot
 from structiot.cli.maxsmart.chart import chart_of
@@ -39,12 +37,7 @@ _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
     type=click.FloatRange(min=0),
     help="Price of a kWh; by default the one that is set in the device.",
 )
-@click.option(
-    "--csv",
-    "csv_path",
-    type=click.Path(dir_okay=False),
-    help="Write the figures into this file instead; - is standard output.",
-)
+@csv_option
 @plot_option
 async def stats(
     strip: MaxSmartStrip,
@@ -68,7 +61,7 @@ async def stats(
         series = [replace(one, price_per_kwh=price) for one in series]
     titles = {one.port: names[one.port] for one in series}
     if csv_path is not None:
-        await _write_csv(csv_path, series, titles)
+        await write_csv(csv_path, _COLUMNS, _rows(series, titles))
     charts = [chart_of(f"{device}, {titles[one.port]}", one) for one in series]
     if plot_path is not None:
         await anyio.to_thread.run_sync(write_plot, plot_path, charts)
@@ -82,23 +75,11 @@ def _shape(series: StripStatistics) -> dict[str, object]:
     return {**members(series), "energy_wh": series.energy_wh, "cost": series.cost}
 
 
-async def _write_csv(
-    path: str, series: Sequence[StripStatistics], titles: dict[int, str]
-) -> None:
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
+def _rows(
+    series: Sequence[StripStatistics], titles: dict[int, str]
+) -> Iterator[tuple[object, ...]]:
     for one in series:
         for point in one.points:
             span = point.start.isoformat(), point.end.isoformat()
-            is_complete = "yes" if point.is_complete else "no"
             name = titles[one.port]
-            rows.writerow((one.port, name, *span, point.energy_wh, is_complete))
-    if path == "-":
-        click.echo(text.getvalue(), nl=False)
-        return
-    try:
-        await anyio.Path(path).write_text(text.getvalue(), "utf-8", newline="")
-    except OSError as exc:
-        message = f"cannot write {path}: {exc.strerror}"
-        raise click.ClickException(message) from exc
+            yield one.port, name, *span, point.energy_wh, point.is_complete

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import anyio.to_thread
 import asyncclick as click
@@ -14,6 +14,7 @@ from structiot.cli._common.chart import (
     energy_shown,
     show_charts,
 )
+from structiot.cli._common.csv_file import csv_option, write_csv
 from structiot.cli._common.output import show_json
 from structiot.cli._common.plot import plot_option, write_plot
 from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
@@ -22,6 +23,8 @@ from structiot.cli.meross.switch import channel_of
 from structiot.meross import DailyEnergy, HourlyEnergy, MerossDevice
 
 __all__ = ["energy"]
+
+_COLUMNS = ("name", "start", "energy_wh", "is_complete")
 
 
 @click.command(cls=DeviceCommand, short_help="Show energy by hour or day.")
@@ -36,6 +39,7 @@ __all__ = ["energy"]
     "--channel", default="0", help="With --hours: whose of several meters, or its name."
 )
 @click.option("--price", type=click.FloatRange(min=0), help="Price of a kWh.")
+@csv_option
 @plot_option
 async def energy(
     device: AnyDevice,
@@ -43,6 +47,7 @@ async def energy(
     by_day: bool,
     channel: str,
     price: float | None,
+    csv_path: str | None,
     plot_path: str | None,
     wants_json: bool,
 ) -> None:
@@ -58,8 +63,15 @@ async def energy(
         points = await one.hourly_energy(channel_of(one, channel))
     total_wh = sum(point.energy_wh for point in points)
     cost = None if price is None else round(total_wh / 1000 * price, 4)
-    if plot_path is not None or not wants_json:
-        bars = [_bar(one, point) for point in points]
+    bars = [_bar(one, point) for point in points]
+    if csv_path is not None:
+        starts = [_start(one, point).isoformat() for point in points]
+        rows = [
+            (one.info.name, start, bar.energy_wh, bar.is_complete)
+            for start, bar in zip(starts, bars, strict=True)
+        ]
+        await write_csv(csv_path, _COLUMNS, rows)
+    if plot_path is not None or not (wants_json or csv_path):
         chart = EnergyChart(
             title=one.info.name,
             column="day" if by_day else "hour",
@@ -83,15 +95,22 @@ async def energy(
         )
 
 
+def _start(device: MerossDevice, point: DailyEnergy | HourlyEnergy) -> date:
+    """Give the day, or the hour with the zone where the device is."""
+    if isinstance(point, DailyEnergy):
+        return point.date
+    return point.at_utc.astimezone(device.about.zone)
+
+
 def _bar(device: MerossDevice, point: DailyEnergy | HourlyEnergy) -> EnergyBar:
-    zone = device.about.zone
-    if isinstance(point, HourlyEnergy):
-        label = point.at_utc.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    start, zone = _start(device, point), device.about.zone
+    if isinstance(start, datetime):
+        label = start.strftime("%Y-%m-%d %H:%M")
         return EnergyBar(label=label, energy_wh=point.energy_wh)
     return EnergyBar(
-        label=point.date.strftime("%a %Y-%m-%d"),
+        label=start.strftime("%a %Y-%m-%d"),
         energy_wh=point.energy_wh,
-        is_complete=point.date < datetime.now(UTC).astimezone(zone).date(),
+        is_complete=start < datetime.now(UTC).astimezone(zone).date(),
     )
 
 

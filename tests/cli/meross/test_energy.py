@@ -1,9 +1,11 @@
-"""`structiot meross energy`: a chart in the terminal, JSON, a picture."""
+"""`structiot meross energy`: a chart in the terminal, JSON, CSV, a picture."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -21,6 +23,20 @@ def metered(house):
     plug = house.add("mss305", name="Desk", loads=[40.0], clock=clock)
     house.portal.call(clock.jump, HOURS * 3600)
     return house.where(plug)
+
+
+def test_csv_is_written_to_standard_output_or_a_file(metered, call, tmp_path):
+    path = tmp_path / "days.csv"
+    said = call("energy", *metered, "--csv", "-")
+    assert call("energy", *metered, "--csv", str(path)) == ""
+    assert path.read_text() == said
+    rows = list(csv.DictReader(io.StringIO(said)))
+    assert rows[-2]["energy_wh"] == "960.0"
+    assert [row["is_complete"] for row in rows[-2:]] == ["yes", "no"]
+    assert date.fromisoformat(rows[0]["start"]) < date.fromisoformat(rows[-1]["start"])
+    said = call("energy", *metered, "--hours", "--csv", "-")
+    rows = list(csv.DictReader(io.StringIO(said)))
+    assert datetime.fromisoformat(rows[0]["start"]).tzinfo is not None
 
 
 def test_a_day_is_a_line_with_a_bar(metered, call):

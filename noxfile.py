@@ -37,6 +37,9 @@ BLOCKING_CALLS = (
 
 # pip asks the system which certificates to trust; uv has to be told to.
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+# Images for containers set this. Here hundreds of programs are started, and each would
+# be compiled anew: a quarter of the processor time of the tests of commands.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def find_what_is_beside_the_path() -> None:

@@ -34,6 +34,8 @@ _NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 # As many entities as a device may have, and as many that it had before.
 MAX_COMPONENTS = 1024
 _MAX_BYTES = 500_000
+# With those of its templates an entity has 30; what has far more takes long to be read.
+_MAX_BRACKETS = 64 * MAX_COMPONENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,9 @@ def read_announcement(topic: str, payload: bytes) -> Announcement | None:
     """
     part = part_of(topic)
     whole = topic if part is None else part.device
-    if len(payload) > _MAX_BYTES or not is_object_id(whole.split("/")[-2:][0]):
+    brackets = payload.count(b"[") + payload.count(b"{")
+    is_too_large = len(payload) > _MAX_BYTES or brackets > _MAX_BRACKETS
+    if is_too_large or not is_object_id(whole.split("/")[-2:][0]):
         return None
     try:
         given: Any = json.loads(payload)

@@ -125,10 +125,7 @@ class Delivering(Matching):
         encoded: dict[int, bytearray],
     ) -> None:
         if message.flags == 0 and message.properties is None:
-            # Encoded once for each version; the bytes go to everybody.
-            self.work.done += len(targets)
-            for session, _, _, ids in targets:
-                self._send_plain(session, message, ids, encoded)
+            self._hand_out_plain(message, targets, encoded)
             return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
@@ -138,38 +135,40 @@ class Delivering(Matching):
             flags = (min(published_qos, granted)) << 1 | retain
             self._send(session, message, flags, ids, expires_at, size)
 
-    def _send_plain(
+    def _hand_out_plain(
         self,
-        session: Session,
         message: Message,
-        ids: tuple[int, ...],
+        targets: list[Target],
         encoded: dict[int, bytearray],
     ) -> None:
-        client = session.client
-        if client is None or ids:
-            size = delivery_bytes(message.topic, message.payload, None)
-            self._send(session, message, 0, ids, None, size)
-            return
-        protocol = client.protocol
-        if protocol.write_publish is not encode_publish_into:
-            self._write(session, client, message, 0, None)
-            return
-        out, size = protocol.out, len(message.payload)
-        if len(out) + size > self._slow_bytes and not self._has_buffer(
-            session, client, size
-        ):
-            return
-        version = protocol.version
-        data = encoded.get(version)
-        if data is None:
-            made = bytearray()
-            encode_publish_into(made, message.topic, message.payload, 0, 0, version)
-            data = encoded[version] = made
-        out += data
-        self.sent += 1
-        if not client.is_dirty:
-            client.is_dirty = True
-            self.dirty.append(client)
+        """Encode it once for each version; the bytes go to everybody."""
+        size, dirty = len(message.payload), self.dirty
+        most = self._slow_bytes - size
+        count = 0
+        for session, _, _, ids in targets:
+            client = session.client
+            if client is None or ids:
+                held_bytes = delivery_bytes(message.topic, message.payload, None)
+                self._send(session, message, 0, ids, None, held_bytes)
+                continue
+            protocol = client.protocol
+            if protocol.write_publish is not encode_publish_into:
+                self._write(session, client, message, 0, None)
+                continue
+            out = protocol.out
+            if len(out) > most and not self._has_buffer(session, client, size):
+                continue
+            version = protocol.version
+            if version not in encoded:
+                made = encoded[version] = bytearray()
+                encode_publish_into(made, message.topic, message.payload, 0, 0, version)
+            out += encoded[version]
+            count += 1
+            if not client.is_dirty:
+                client.is_dirty = True
+                dirty.append(client)
+        self.work.done += len(targets)
+        self.sent += count
 
     def _send(  # noqa: PLR0917 - called for each delivery
         self,

@@ -7,6 +7,7 @@ Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
@@ -108,6 +109,16 @@ async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
     # Sockets are compared when the loop is closed: uvloop has other ones in each run.
     if left := await settled_leftovers(before, tasks_only=True):
         pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Have garbage collected only where the test asks for it, and none of other tests."""
+    gc.freeze()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 import weakref
 from collections.abc import Callable
@@ -217,22 +216,18 @@ async def test_the_blocks_exception_gets_no_new_context():
     assert error.__cause__ is None
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("has_own", "others"), [(True, 0), (True, 1), (False, 1), (False, 2)]
 )
 async def test_the_exception_is_freed_without_the_garbage_collector(
     has_own: bool, others: int
 ):
-    gc.collect()
-    gc.disable()
-    try:
-        error = await raised_by(has_own=has_own, others=others)
-        await anyio.lowlevel.checkpoint()
-        freed = weakref.ref(error)
-        del error
-        assert freed() is None
-    finally:
-        gc.enable()
+    error = await raised_by(has_own=has_own, others=others)
+    await anyio.lowlevel.checkpoint()
+    freed = weakref.ref(error)
+    del error
+    assert freed() is None
 
 
 @asynccontextmanager
@@ -248,6 +243,7 @@ async def service_of_a_service():
         yield
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("opened", [service, service_of_a_service])
 async def test_a_cancelled_block_is_freed_without_the_garbage_collector(
     opened: Callable[[], AbstractAsyncContextManager[None]],
@@ -262,12 +258,7 @@ async def test_a_cancelled_block_is_freed_without_the_garbage_collector(
             await anyio.sleep_forever()
 
     seen: list[weakref.ref[Thing]] = []
-    gc.collect()
-    gc.disable()
-    try:
-        with anyio.move_on_after(1):
-            await hold(seen)
-        await anyio.lowlevel.checkpoint()
-        assert seen[0]() is None
-    finally:
-        gc.enable()
+    with anyio.move_on_after(1):
+        await hold(seen)
+    await anyio.lowlevel.checkpoint()
+    assert seen[0]() is None

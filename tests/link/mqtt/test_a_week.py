@@ -12,7 +12,7 @@ from structiot.mqtt.wire.messages import Message, Subscribe
 from tests._support.fake_broker import FakeBroker, fake_broker
 from tests.link.mqtt.opening import lasting, open_client, take
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("no_collector")]
 
 HOURS = 7 * 24
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -15,17 +13,13 @@ from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [
+    pytest.mark.virtual_time,
+    # A receipt tells what nobody has asked for when it is freed, and not later.
+    pytest.mark.usefixtures("no_collector"),
+]
 
 REFUSED = "the peer refused a message to 'some/where': not authorized"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_collected_late() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def refuse(broker: FakeBroker) -> None:

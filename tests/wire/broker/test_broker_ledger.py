@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -30,17 +30,9 @@ from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from tests.wire.broker.clients import House, ScriptedClient, lasting
 from tests.wire.broker.paper import KeptHouse
 
+# What has ended goes by itself, or not at all.
+pytestmark = pytest.mark.usefixtures("no_collector")
 versions = pytest.mark.parametrize("version", [4, 5])
-
-
-@pytest.fixture(autouse=True)
-def no_collector() -> Iterator[None]:
-    """What has ended goes by itself, or not at all; what others have left is not seen."""
-    gc.freeze()
-    gc.disable()
-    yield
-    gc.enable()
-    gc.unfreeze()
 
 
 def living(*kinds: type) -> int:

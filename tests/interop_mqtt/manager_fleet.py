@@ -130,7 +130,7 @@ async def kill_a_node(uris: list[str], folder: Path, backend: str) -> None:
         nodes = [
             await stack.enter_async_context(
                 running(
-                    *(*PYTHON, "-m", "tests.e2e.manager_node"),
+                    *(*PYTHON, "-m", "tests.interop_mqtt.manager_node"),
                     *("--uri", uri, "--folder", str(folder)),
                     *("--name", f"node-{number}", "--backend", backend),
                 )

@@ -13,7 +13,12 @@ import anyio
 import pytest
 
 from structiot import Environment, open_manager
-from structiot.manager import ClientConnected, ClientDisconnected, Manager
+from structiot.manager import (
+    ClientConnected,
+    ClientDisconnected,
+    ClientRefused,
+    Manager,
+)
 from structiot.sim import DialInFleet
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -57,3 +62,16 @@ async def test_one_that_falls_silent_is_gone_within_its_time(
         assert isinstance(gone, ClientDisconnected)
         assert gone.client.uuid == lamp.uuid
         assert anyio.current_time() <= manager.heartbeat_s * 1.2 + 15
+
+
+async def test_one_of_another_type_is_left_alone(
+    device_fleet: Fleet, environment: Environment
+) -> None:
+    async with (
+        open_manager(["lamp"], environment=environment) as manager,
+        manager.events() as events,
+        device_fleet(1, type="toaster") as (toaster,),
+    ):
+        assert isinstance(await anext(events), ClientRefused)
+        assert not await manager.send_all("on")
+        assert not toaster.received

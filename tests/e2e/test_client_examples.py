@@ -12,6 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.buffered import BufferedByteStream
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.manager import (
@@ -162,3 +164,59 @@ def test_its_hmac_is_that_of_the_standard(length):
     ours = runpy.run_path(str(CLIENTS / "device_structiot.py"))["hmac_sha256"]
     key = bytes(range(length))
     assert ours(key, b"words") == hmac.digest(key, b"words", hashlib.sha256)
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    return kind + len(payload).to_bytes(2) + payload
+
+
+class Server:
+    """A server by hand that acknowledges nothing."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.stream = BufferedByteStream(stream)
+
+    async def read(self, kind: bytes) -> bytes:
+        with anyio.fail_after(15):
+            head = await self.stream.receive_exactly(3)
+            payload = await self.stream.receive_exactly(int.from_bytes(head[1:]))
+        assert head[:1] == kind, (head, payload)
+        return payload
+
+    async def welcome(self) -> None:
+        await self.stream.send(frame(b"H", b"\x01\x00" + bytes(16)))
+        await self.read(b"I")
+        await self.stream.send(frame(b"W", b"\x00\x3c"))
+
+
+async def test_what_was_not_acknowledged_comes_again_and_is_obeyed_once():
+    toggle = frame(b"D", bytes(7) + b"\x01toggle")
+    answers: list[bytes] = []
+
+    async def serve(stream: ByteStream) -> None:
+        async with stream:
+            server = Server(stream)
+            await server.welcome()
+            if not answers:
+                await stream.send(toggle)
+                assert await server.read(b"A") == bytes(7) + b"\x01"
+                answers.append(await server.read(b"D"))
+                return
+            answers.append(await server.read(b"D"))
+            await stream.send(frame(b"A", answers[0][:8]) + toggle)
+            # It says that it has it, as before, and does not obey it again.
+            assert await server.read(b"A") == bytes(7) + b"\x01"
+            await stream.send(frame(b"D", bytes(7) + b"\x02state"))
+            assert await server.read(b"A") == bytes(7) + b"\x02"
+            answers.append(await server.read(b"D"))
+            listening.cancel()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    port = listener.extra(SocketAttribute.local_port)
+    with anyio.CancelScope() as listening:
+        async with listener, device("structiot", port, secret=""):
+            await listener.serve(serve)
+    first, again, then = answers
+    assert first[8:] == b'{"is_on": true}'
+    assert again == first
+    assert then[8:] == b'{"is_on": true}'

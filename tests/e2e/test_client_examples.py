@@ -159,6 +159,39 @@ def test_it_imports_only_what_micropython_has(file):
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
 
 
+class Pieces:
+    """A socket whose peer says this, piece by piece, and hangs up."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces, self.said = [*pieces, b""], b""
+
+    def recv(self, _: int) -> bytes:
+        return self.pieces.pop(0)
+
+    def sendall(self, data: bytes) -> None:
+        self.said += data
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said", "is_goodbye"),
+    [
+        ([b"\x02on\x02"], b'beatbeat{"is_on": true}', False),
+        ([b"on", b"off"], b'{"is_on": true}{"is_on": false}', False),
+        ([b"e", b"nd", b"\n"], b"", True),
+        ([b"\x02\x02", b"end\n"], b"beatbeat", True),
+        ([b"en", b"ough"], b'{"error": "on, off, toggle or state"}', False),
+        ([], b"", False),
+    ],
+)
+def test_words_without_frames_are_told_apart_as_far_as_they_can(
+    pieces, said, is_goodbye
+):
+    listen = runpy.run_path(str(CLIENTS / "device_d0.py"))["listen"]
+    server = Pieces(*pieces)
+    assert listen(server, UUID) is is_goodbye
+    assert server.said == said
+
+
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
 def test_its_hmac_is_that_of_the_standard(length):
     ours = runpy.run_path(str(CLIENTS / "device_structiot.py"))["hmac_sha256"]

@@ -177,7 +177,7 @@ class Pieces:
     [
         ([b"\x02on\x02"], b'beatbeat{"is_on": true}', False),
         ([b"on", b"off"], b'{"is_on": true}{"is_on": false}', False),
-        ([b"e", b"nd", b"\n"], b"", True),
+        ([b"en", b"d", b"\n"], b"", True),
         ([b"\x02\x02", b"end\n"], b"beatbeat", True),
         ([b"en", b"ough"], b'{"error": "on, off, toggle or state"}', False),
         ([], b"", False),

@@ -2,7 +2,8 @@
 
 Programs run in a house of their own: strips at 192.168.1.100 and .101, a broker at
 127.0.0.1 and one at broker.example, which has a certificate and knows the kitchen. Those
-that speak of Meross find its cloud there, with an account and a device of each kind.
+that speak of Meross find its cloud there, with an account and a device of each kind; to
+those that serve devices some dial in, and devices find a server at manager.example.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import anyio
 import pytest
@@ -27,10 +29,15 @@ import trustme
 from blockbuster import BlockBuster
 
 import structiot
-from structiot import Environment, open_meross, open_mqttclient
+from structiot import Environment, open_manager, open_meross, open_mqttclient
 from structiot.devices import SYSTEM_ENVIRONMENT
 from structiot.mqtt.broker import Passwords, Permissions, hash_password, open_broker
-from structiot.sim import sim_maxsmart_fleet, sim_meross_cloud, sim_meross_device
+from structiot.sim import (
+    sim_devices,
+    sim_maxsmart_fleet,
+    sim_meross_cloud,
+    sim_meross_device,
+)
 from structiot.testing import MemoryNetwork
 from tests._support.documents import PAGES, Block, blocks, docstring_examples
 from tests._support.sources import ROOT, public_objects
@@ -43,6 +50,7 @@ FIRST_PROGRAM = next(one for one in PROGRAMS if one.path.name == "README.md")
 # Some programs run until they are ended, which somebody does after so long.
 ENOUGH_S = 60
 MEROSS_CLOUD = ("iotx-eu.meross.com", "iotx-us.meross.com")
+SECRETS = {"1862cfe1-5dab-4d8e-a946-50d6728f830f": "what only the two of us know"}
 MEROSS_DEVICES = {
     "Kitchen": "mss310",
     "Heater": "mss305",
@@ -97,6 +105,25 @@ async def house(
         if block is not None and "meross" in block.text:
             monkeypatch.setenv("SSL_CERT_FILE", "our-authority.pem")
             await stack.enter_async_context(meross_house(authority))
+        if block is not None and "open_manager(" in block.text:
+            await stack.enter_async_context(devices_that_dial_in())
+        elif block is not None and "open_manager_client(" in block.text:
+            server = open_manager(
+                ["lamp"], "manager.example", dialect="structiot", secrets=SECRETS
+            )
+            await stack.enter_async_context(server)
+        yield
+
+
+@asynccontextmanager
+async def devices_that_dial_in() -> AsyncIterator[None]:
+    """Have devices dial in to whoever serves them here, as soon as somebody does."""
+    others = [str(UUID(int=number)) for number in range(10, 14)]
+    fleets = {"sensor": list(SECRETS), "lamp": others[:3], "test": others[3:]}
+    async with AsyncExitStack() as stack:
+        for kind, uuids in fleets.items():
+            fleet = sim_devices(len(uuids), type=kind, uuids=uuids)
+            await stack.enter_async_context(fleet)
         yield
 
 

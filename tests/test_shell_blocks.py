@@ -96,6 +96,12 @@ def check_nox(words: list[str]) -> None:
 
 def check_pip(words: list[str]) -> None:
     assert words[0] == "install"
+    if "--group" in words:
+        where = words.index("--group")
+        _, group = words[where : where + 2]
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+        assert group in project["dependency-groups"]
+        words = [*words[:where], *words[where + 2 :]]
     for wanted in words[1:]:
         name, _, extra = wanted.rstrip("]").partition("[")
         if name.startswith("."):

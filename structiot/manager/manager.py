@@ -127,13 +127,13 @@ class Manager:
 
     @property
     def host(self) -> str:
-        """The address of the first listener."""
-        return self.addresses[0][0]
+        """The address of the first listener; nothing if there is none."""
+        return self.addresses[0][0] if self.addresses else ""
 
     @property
     def port(self) -> int:
-        """The TCP port of the first listener."""
-        return self.addresses[0][1]
+        """The TCP port of the first listener; 0 if there is none."""
+        return self.addresses[0][1] if self.addresses else 0
 
     @property
     def clients(self) -> Mapping[str, ManagerClient]:

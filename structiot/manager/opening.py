@@ -38,7 +38,7 @@ _log: Final = logging.getLogger("structiot.manager")
 async def open_manager(
     types: Collection[str] | None = None,
     host: str = "127.0.0.1",
-    port: int = 8595,
+    port: int | None = 8595,
     *,
     ssl_context: ssl.SSLContext | None = None,
     dialect: Dialect | str = Dialect.D0,
@@ -59,7 +59,8 @@ async def open_manager(
     Args:
         types: Which types of devices are taken; None takes all.
         host: The address to listen at; `"0.0.0.0"` for all of the machine's.
-        port: The TCP port; 0 takes a free one.
+        port: The TCP port; 0 takes a free one. With None only `listeners` count: with none
+            of those either, it is a node of a backplane that has no devices of its own.
         ssl_context: Certificate and key; with `verify_mode` devices need one, too.
         dialect: What is spoken there: `"D0"` to `"D4"` or `"structiot"`, see the reference.
         listeners: Further places to listen at.
@@ -87,8 +88,9 @@ async def open_manager(
     check_argument("backplane", backplane, MqttClient, None)
     if not heartbeat_s > 0 or not reply_s > 0:
         raise ConfigError("heartbeat_s and reply_s are more than 0")
-    first = Listener(host, port, dialect, ssl_context)
-    endpoints = [_endpoint(one) for one in (first, *listeners)]
+    if port is not None:
+        listeners = (Listener(host, port, dialect, ssl_context), *listeners)
+    endpoints = [_endpoint(one) for one in listeners]
     heartbeats = Heartbeats(
         heartbeat_s, reply_s, on_silence=_end_silent, random=environment.random
     )

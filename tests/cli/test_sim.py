@@ -14,6 +14,8 @@ from structiot.meross import AccountDisabled, open_meross, open_meross_lan
 from structiot.meross.wire.payloads import items_of
 from structiot.meross.wire.system import read_all
 from structiot.sim import (
+    DIAL_IN_BEHAVIOURS,
+    DIAL_IN_FAULTS,
     FAMILIES,
     MEROSS_MODELS,
     NAMED_FAULTS,
@@ -29,10 +31,15 @@ MEROSS = ("sim", "meross", "--http-port=0", "--json")
 def test_families_and_faults_are_listed(capsys):
     assert run_program(["sim", "families", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    by_system = {"maxsmart": list(FAMILIES), "meross": list(MEROSS_MODELS)}
+    by_system = {
+        "maxsmart": list(FAMILIES),
+        "meross": list(MEROSS_MODELS),
+        "manager": list(DIAL_IN_BEHAVIOURS),
+    }
     for system, names in by_system.items():
         assert [row["name"] for row in listed if row["system"] == system] == names
-    assert listed[0]["statistics"] is True
+    strips = [row for row in listed if row["system"] == "maxsmart"]
+    assert strips[0]["statistics"] is True
     assert run_program(["sim", "families"]) == 0
     shown = capsys.readouterr().out
     assert "mh2_plug" in shown
@@ -45,6 +52,7 @@ def test_families_and_faults_are_listed(capsys):
         return {r["name"]: r["what"] for r in listed if r["system"] == system}
 
     assert faults_of("maxsmart") == NAMED_FAULTS
+    assert faults_of("manager") == DIAL_IN_FAULTS
     of_cloud = MerossCloudSim.named_faults.items()
     assert faults_of("meross") == {
         **MerossSim.named_faults,

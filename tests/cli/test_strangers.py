@@ -88,7 +88,7 @@ def test_a_simulator_of_a_stranger_is_listed_with_what_it_can(install, capsys):
     said = capsys.readouterr()
     rows = json.loads(said.out)
     assert {"system": "toy", "name": "bulb", "watts": 60} in rows
-    assert {row["system"] for row in rows} == {"maxsmart", "meross", "toy"}
+    assert {row["system"] for row in rows} == {"manager", "maxsmart", "meross", "toy"}
     assert "cannot load 'broken' of stranger" in said.err
     assert run_program(["sim", "faults"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -59,7 +59,7 @@ class NodeAddress:
 async def open_backplane(
     uri: str | Callable[[], str | Awaitable[str]] | None = None,
     *,
-    node: str,
+    node: str | None = None,
     name: str = "fleet",
     config: MqttConfig | Mapping[str, Any] | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -75,7 +75,9 @@ async def open_backplane(
         uri: Where the broker is, or a callable that is asked before every attempt; else
             `config["uri"]`.
         node: The node's name, the same after a restart and no other node's: 1 to 64
-            letters, digits, `_` and `-`.
+            letters, digits, `_` and `-`. None is a node without devices of its own, which
+            nobody waits for when it has ended: its name is made up, and its session ends
+            with the block.
         name: The name of the whole, of the same kind.
         config: Further settings of the client; will, session and id are the node's.
         environment: Network, clock and chance; the system's by default.
@@ -89,6 +91,8 @@ async def open_backplane(
         AuthRefused: The broker does not accept the credentials.
         LinkLost: The connection was lost for good while the block ran.
     """
+    is_lasting = node is not None
+    node = f"guest-{secrets.token_hex(4)}" if node is None else node
     for one in (node, name):
         if not _NAME.fullmatch(one):
             message = f"a name has 1 to 64 letters, digits, _ and -, not {one!r:.80}"
@@ -102,6 +106,7 @@ async def open_backplane(
         topic=address.presence, payload=encode(Gone(address.node, reason)), qos=1
     )
     expiry_s = settings.session_expiry_s
+    expiry_s = _SESSION_S if expiry_s is None else expiry_s
     # 23 letters and digits, which every broker takes.
     digest = hashlib.sha256(f"{name}/{node}".encode()).hexdigest()
     async with open_mqttclient(
@@ -109,8 +114,8 @@ async def open_backplane(
         f"mgr{digest[:20]}",
         settings.with_changes(
             will=will,
-            cleansession=False,
-            session_expiry_s=_SESSION_S if expiry_s is None else expiry_s,
+            cleansession=not is_lasting,
+            session_expiry_s=expiry_s if is_lasting else 0,
         ),
         environment=environment,
     ) as client:

@@ -20,6 +20,7 @@ class DialInBehaviour:
     """What devices of one type do.
 
     Attributes:
+        about: What it is, in a few words.
         state: What they are like at first; also the data that they tell of themselves.
         answer: Gives the answer to a message, and may change the state; None is none.
         measure: Gives what a device tells by itself, by its state, chance and the time in
@@ -27,6 +28,7 @@ class DialInBehaviour:
         every_s: How often.
     """
 
+    about: str = ""
     state: Mapping[str, Any] = field(default_factory=dict)
     answer: Callable[[DeviceState, bytes], bytes | None]
     measure: Callable[[DeviceState, Random, float], bytes] | None = None
@@ -68,13 +70,22 @@ def _echo(_: DeviceState, message: bytes) -> bytes | None:
 
 DIAL_IN_BEHAVIOURS: Final[Mapping[str, DialInBehaviour]] = MappingProxyType(
     {
-        "lamp": DialInBehaviour(state={"is_on": False}, answer=_lamp),
+        "lamp": DialInBehaviour(
+            about="is switched by on, off and toggle, and asked by state",
+            state={"is_on": False},
+            answer=_lamp,
+        ),
         "sensor": DialInBehaviour(
+            about="tells temperature and humidity each minute, and when asked by state",
             state={"temperature_c": 21.0, "humidity_percent": 45},
             answer=_sensor,
             measure=_measured,
         ),
-        "test": DialInBehaviour(state={"key_1": "data_1"}, answer=_test),
+        "test": DialInBehaviour(
+            about="answers hello client by hello server",
+            state={"key_1": "data_1"},
+            answer=_test,
+        ),
     }
 )
 """The types that behave like something; all others send back what they are sent."""

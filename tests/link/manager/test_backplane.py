@@ -15,7 +15,7 @@ from structiot.manager.events import (
     ClientReplaced,
 )
 from structiot.manager.opening import open_manager
-from structiot.mqtt import open_broker, open_mqttclient
+from structiot.mqtt import Connected, open_broker, open_mqttclient
 from structiot.testing import MemoryNetwork
 from tests.link.manager.devices import UUID, data_of, info
 from tests.link.manager.nodes import (
@@ -257,3 +257,34 @@ async def test_what_cannot_be(environment):
             with pytest.raises(ConfigError, match="opened by open_backplane"):
                 async with open_manager(backplane=client, environment=environment):
                     pass
+
+
+async def test_a_node_without_devices_of_its_own_leaves_nothing_behind(environment):
+    async with nodes(environment, 1) as (a,):
+        device = await plain_device(environment, a)
+        for protocol in ("3.1.1", "5.0"):
+            async with (
+                open_backplane(
+                    BROKER, config={"protocol": protocol}, environment=environment
+                ) as client,
+                open_manager(
+                    port=None, backplane=client, environment=environment
+                ) as guest,
+            ):
+                await until(lambda: UUID in guest.fleet)
+                assert (guest.addresses, guest.host, guest.port) == ((), "", 0)
+                assert await guest.send(UUID, "from nowhere")
+                await device.read(b"from nowhere")
+                client_id = client.client_id
+            await until(lambda: not a.manager.nodes)
+            # Whoever has its id finds no session.
+            lasting = {"cleansession": False, "protocol": protocol}
+            async with (
+                open_mqttclient(
+                    BROKER, client_id, lasting, environment=environment
+                ) as other,
+                other.events() as events,
+            ):
+                connected = await anext(events)
+                assert isinstance(connected, Connected)
+                assert not connected.session_present

@@ -1,0 +1,138 @@
+"""The managers that are running, as one fleet, by the broker between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+import asyncclick as click
+
+from structiot.cli._common.device_commands import DeviceCommands
+from structiot.cli._common.options import Decorator, OptionGroup
+from structiot.manager import ClientConnected, Manager, open_backplane, open_manager
+from structiot.manager.wire.envelopes import node_name
+from structiot.mqtt import MqttClient
+
+__all__ = [
+    "Fleet",
+    "backplane_of",
+    "backplane_options",
+    "fleet_command",
+    "node_label",
+    "open_fleet",
+    "uri_option",
+]
+
+_path: Final = click.Path()
+
+
+def uri_option(*, required: bool) -> Decorator:
+    """Make the option that says where the broker is."""
+    return click.option(
+        "--uri",
+        required=required,
+        envvar="STRUCTIOT_MANAGER_URI",
+        help="Broker that joins the managers, such as mqtt://broker.example;"
+        " by default $STRUCTIOT_MANAGER_URI.",
+    )
+
+
+backplane_options: OptionGroup = OptionGroup(
+    click.option("--name", default="fleet", help="Name of the whole."),
+    click.option("-u", "--username", help="User name for the broker."),
+    click.option(
+        "-P",
+        "--pw",
+        "password",
+        envvar="STRUCTIOT_MQTT_PASSWORD",
+        help="Password for it; better in $STRUCTIOT_MQTT_PASSWORD.",
+    ),
+    click.option("--broker-cafile", type=_path, help="Authorities for its TLS."),
+    click.option("--broker-cert", type=_path, help="Own certificate for it."),
+    click.option("--broker-key", type=_path, help="Key of that certificate."),
+)
+
+
+def backplane_of(
+    uri: str, given: Mapping[str, Any], node: str | None = None
+) -> AbstractAsyncContextManager[MqttClient]:
+    """Open the backplane that the values of `backplane_options` say.
+
+    Args:
+        uri: Where the broker is.
+        given: Values of the options.
+        node: The node's name; None for a command that is soon gone.
+    """
+    settings = {
+        "username": given["username"],
+        "password": given["password"],
+        "cafile": given["broker_cafile"],
+        "certfile": given["broker_cert"],
+        "keyfile": given["broker_key"],
+    }
+    return open_backplane(uri, node=node, name=given["name"], config=settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All devices of the managers that are running.
+
+    Attributes:
+        manager: One of them, which has no devices of its own.
+        wait_s: How long the others are listened to.
+    """
+
+    manager: Manager
+    wait_s: float
+
+    async def all_told(self) -> None:
+        """Wait until the others have told what they have."""
+        await anyio.sleep(self.wait_s)
+
+    async def find(self, uuid: str) -> None:
+        """Wait until one of them tells of a device, or all have told."""
+        with anyio.move_on_after(self.wait_s):
+            async with self.manager.events() as events:
+                async for event in events:
+                    if isinstance(event, ClientConnected) and event.client.uuid == uuid:
+                        return
+
+
+@asynccontextmanager
+async def open_fleet(
+    *,
+    uri: str,
+    wait_s: float,
+    **given: Any,  # noqa: ANN401 - values of options
+) -> AsyncGenerator[Fleet]:
+    """Be one of the managers for the length of the block."""
+    async with (
+        backplane_of(uri, given) as client,
+        open_manager(port=None, backplane=client) as manager,
+    ):
+        yield Fleet(manager, wait_s)
+
+
+def node_label(node: str) -> str | None:
+    """Give the name of a node without what is new in each process."""
+    return node_name(node) or None
+
+
+fleet_command: DeviceCommands[Fleet] = DeviceCommands(
+    open_fleet,
+    uri_option(required=True),
+    backplane_options,
+    click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(min=0),
+        default=2.5,
+        metavar="SECONDS",
+        help="How long managers are listened to; they tell within two seconds.",
+    ),
+    argument=None,
+    advice="is the broker there?",
+)

@@ -1,0 +1,179 @@
+"""`structiot manager serve`: the server that devices dial in to."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+import asyncclick as click
+
+from structiot._kit.net.network import place
+from structiot._kit.net.tls import server_context
+from structiot._kit.text import path_fault
+from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.output import show_json
+from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli.manager.fleet import backplane_of, backplane_options, uri_option
+from structiot.cli.manager.happenings import show_event
+from structiot.errors import ConfigError
+from structiot.manager import Dialect, Manager, ManagerLimits, open_manager
+
+__all__ = ["serve"]
+
+_OTHER_FILES: Final = 64
+_path: Final = click.Path(path_type=Path)
+
+
+@click.command(short_help="Serve devices, and show what they say.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    help="Type of devices that is taken; several may be given. By default all are.",
+)
+@click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8595,
+    help="TCP port; 0 takes a free one.",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice([one.value for one in Dialect]),
+    default=Dialect.D0.value,
+    help="What the devices speak.",
+)
+@click.option("--certfile", type=_path, help="Certificate for TLS.")
+@click.option("--keyfile", type=_path, help="Its key.")
+@click.option(
+    "--keyfile-password",
+    envvar="STRUCTIOT_MANAGER_KEY_PASSWORD",
+    help="The key's passphrase; better in $STRUCTIOT_MANAGER_KEY_PASSWORD.",
+)
+@click.option(
+    "--client-cafile",
+    type=_path,
+    help="Authorities of which devices need a certificate.",
+)
+@click.option(
+    "--secrets",
+    "secrets_file",
+    type=_path,
+    help='Secrets of the devices, for the dialect structiot: lines UUID = "secret".',
+)
+@click.option(
+    "--heartbeat",
+    "heartbeat_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    metavar="SECONDS",
+    help="How often devices are asked whether they are there.",
+)
+@uri_option(required=False)
+@click.option("--node", help="Name of this manager among those of --uri.")
+@backplane_options
+@json_option
+@common_options
+@click.pass_context
+async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> None:  # noqa: ANN401 - values of options
+    """Serve devices that dial in until Ctrl-C, a line for whatever happens.
+
+    With --uri and --node it is one of several managers that are joined by that broker; what
+    happens at the others is shown, too.
+    """
+    configure_logging(ctx)
+    if (given["uri"] is None) != (given["node"] is None):
+        raise click.UsageError("--uri and --node go together")
+    settings = await anyio.to_thread.run_sync(_settings, given)
+    allow_open_files(ManagerLimits().connections + _OTHER_FILES)
+
+    async def show() -> None:
+        async with _opened(given, settings) as manager, manager.events() as events:
+            _show_place(manager, given, wants_json=wants_json)
+            async for event in events:
+                show_event(event, wants_json=wants_json)
+
+    await run_until_stopped(show)
+
+
+@asynccontextmanager
+async def _opened(
+    given: Mapping[str, Any], settings: Mapping[str, Any]
+) -> AsyncGenerator[Manager]:
+    async with AsyncExitStack() as stack:
+        backplane = None
+        if given["uri"] is not None:
+            opened = backplane_of(given["uri"], given, given["node"])
+            backplane = await stack.enter_async_context(opened)
+        yield await stack.enter_async_context(
+            open_manager(
+                given["types"] or None,
+                given["host"],
+                given["port"],
+                dialect=given["dialect"],
+                heartbeat_s=given["heartbeat_s"],
+                backplane=backplane,
+                **settings,
+            )
+        )
+
+
+def _show_place(
+    manager: Manager, given: Mapping[str, Any], *, wants_json: bool
+) -> None:
+    dialect, is_tls = given["dialect"], given["certfile"] is not None
+    if wants_json:
+        told = {"host": manager.host, "port": manager.port, "dialect": dialect}
+        show_json({"event": "listening", **told, "is_tls": is_tls})
+        return
+    where = place(manager.host, manager.port)
+    click.echo(f"listening at {where}, {dialect}{' by TLS' if is_tls else ''}")
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the files.
+
+    Raises:
+        ConfigError: One cannot be read, or is missing.
+    """
+    certfile, secrets_file = given["certfile"], given["secrets_file"]
+    if certfile is None and (given["keyfile"] or given["client_cafile"]):
+        raise ConfigError("--keyfile and --client-cafile go with --certfile")
+    if secrets_file is not None and given["dialect"] != Dialect.STRUCTIOT:
+        raise ConfigError(
+            "--secrets goes with --dialect structiot: others know of none"
+        )
+    return {
+        "ssl_context": None
+        if certfile is None
+        else server_context(
+            certfile=certfile,
+            keyfile=given["keyfile"],
+            keyfile_password=given["keyfile_password"],
+            client_cafile=given["client_cafile"],
+        ),
+        "secrets": None if secrets_file is None else _read_secrets(secrets_file),
+    }
+
+
+def _read_secrets(path: Path) -> dict[str, str]:
+    try:
+        secrets = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path}: {exc}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not text") from None
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cannot read {path}: {path_fault(exc)}") from exc
+    for uuid, secret in secrets.items():
+        if not isinstance(secret, str) or not secret:
+            raise ConfigError(
+                f'{path}: a secret is a line UUID = "secret", not {uuid!r:.60}'
+            )
+    return secrets

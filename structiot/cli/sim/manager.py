@@ -1,0 +1,143 @@
+"""`structiot sim manager`: devices that are not there, and dial in to a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import anyio
+import asyncclick as click
+
+from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.output import show_rows
+from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli.sim.listing import SimulatorCommand
+from structiot.errors import UsageError
+from structiot.manager.wire.dialects import Dialect
+from structiot.sim import DIAL_IN_BEHAVIOURS, DIAL_IN_FAULTS, sim_devices
+
+__all__ = ["manager"]
+
+_OTHER_FILES = 64
+_TYPE_ROWS = [
+    {"name": name, "about": one.about} for name, one in DIAL_IN_BEHAVIOURS.items()
+]
+
+
+@click.command(
+    cls=SimulatorCommand,
+    families=_TYPE_ROWS,
+    faults=DIAL_IN_FAULTS,
+    short_help="Simulate devices that dial in to a manager.",
+)
+@click.option(
+    "--count", type=click.IntRange(1, 20_000), default=1, help="How many devices."
+)
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    default=("lamp",),
+    metavar="TYPE",
+    help="What they are; several take turns. `structiot sim families` lists those that"
+    " behave like something; all others send back what they are sent.",
+)
+@click.option("--host", default="127.0.0.1", help="Address of the manager.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8595, help="Its TCP port."
+)
+@click.option(
+    "--dialect",
+    type=click.Choice([one.value for one in Dialect]),
+    default=Dialect.D0.value,
+    help="What they speak.",
+)
+@click.option(
+    "--secret",
+    envvar="STRUCTIOT_MANAGER_SECRET",
+    help="What all of them share with the manager; better in $STRUCTIOT_MANAGER_SECRET.",
+)
+@click.option(
+    "--uuid",
+    "uuids",
+    multiple=True,
+    metavar="UUID",
+    help="UUID of a device, instead of --count; two alike replace each other.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Which devices: with another they have other UUIDs.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    type=click.Choice(tuple(DIAL_IN_FAULTS)),
+    multiple=True,
+    metavar="NAME",
+    help="What each of them gets wrong, such as `silent`. `structiot sim faults` lists them.",
+)
+@json_option
+@common_options
+@click.pass_context
+async def manager(
+    ctx: click.Context,
+    *,
+    count: int,
+    types: tuple[str, ...],
+    host: str,
+    port: int,
+    dialect: str,
+    secret: str | None,
+    uuids: tuple[str, ...],
+    seed: int,
+    faults: tuple[str, ...],
+    wants_json: bool,
+) -> None:
+    """Simulate devices that dial in to a manager, and come again when they are let go.
+
+    They need not wait for the manager to be there: they try again every few seconds.
+    """
+    configure_logging(ctx)
+    rows = _rows(types, uuids or _made_up(max(count, len(types)), seed))
+    allow_open_files(len(rows) + _OTHER_FILES)
+
+    async def dial_in() -> None:
+        async with AsyncExitStack() as stack:
+            for kind in types:
+                of_kind = [row["uuid"] for row in rows if row["type"] == kind]
+                fleet = await stack.enter_async_context(
+                    sim_devices(
+                        len(of_kind),
+                        type=kind,
+                        host=host,
+                        port=port,
+                        dialect=dialect,
+                        uuids=of_kind,
+                        secret=secret,
+                    )
+                )
+                for device in fleet:
+                    device.misbehave(*faults)
+            show_rows(rows, wants_json=wants_json)
+            await anyio.sleep_forever()
+
+    await run_until_stopped(dial_in)
+
+
+def _made_up(count: int, seed: int) -> list[str]:
+    return [str(UUID(int=(seed << 64) + number + 1)) for number in range(count)]
+
+
+def _rows(types: Sequence[str], uuids: Sequence[str]) -> list[dict[str, str]]:
+    """Give what each device is."""
+    if len(uuids) < len(types):
+        raise UsageError(f"{len(types)} types are for as many devices at least")
+    if len(set(types)) < len(types):
+        raise UsageError("each --type is given once: they take turns")
+    return [
+        {"uuid": uuid, "type": types[number % len(types)]}
+        for number, uuid in enumerate(uuids)
+    ]

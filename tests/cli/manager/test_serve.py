@@ -1,0 +1,247 @@
+"""`structiot manager serve` and `simulate`: programs that run until they are ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+import ssl
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from structiot import open_manager_client
+from structiot.manager import (
+    ClientConnected,
+    ClientRefused,
+    MessageReceived,
+    open_manager,
+)
+from structiot.mqtt.broker import open_broker
+from tests.e2e.processes import Running, running, structiot
+
+pytestmark = pytest.mark.e2e
+UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
+SERVE = ("manager", "serve", "--port=0")
+
+
+class Served:
+    """A manager that runs as a program, and what it has told in JSON."""
+
+    def __init__(self, program: Running, port: int) -> None:
+        self.program, self.port = program, port
+
+    async def told(self, event: str, **members: Any) -> dict[str, Any]:
+        """Wait for an event with these members."""
+
+        def find() -> dict[str, Any] | None:
+            for line in self.program.lines:
+                one: dict[str, Any] = json.loads(line)
+                if one["event"] == event and members.items() <= one.items():
+                    return one
+            return None
+
+        found: dict[str, Any] = await self.program.until(find)
+        return found
+
+
+@pytest.fixture
+def serving(anyio_backend_name):
+    @asynccontextmanager
+    async def serve(*options: str):
+        backend = f"--backend={anyio_backend_name}"
+        command = structiot(*SERVE, *options, "--json", backend)
+        async with running(*command) as program:
+            first = await program.until(lambda: program.lines and program.lines[0])
+            yield Served(program, json.loads(first)["port"])
+            program.signal(signal.SIGTERM)
+            assert await program.ended() == 0
+            assert not [one for one in program.errors if "Traceback" in one]
+
+    return serve
+
+
+async def test_what_happens_is_a_line_of_json(serving):
+    async with serving("--type=lamp") as served:
+        async with open_manager_client(
+            "127.0.0.1", served.port, uuid=UUID, type="lamp", data={"room": "hall"}
+        ) as device:
+            await device.wait_connected()
+            found = await served.told("connected", uuid=UUID)
+            assert (found["type"], found["data"]) == ("lamp", {"room": "hall"})
+            assert found["node"] is None
+            await device.send("21 degrees")
+            assert await served.told("message", uuid=UUID, payload="21 degrees")
+            await device.send(b"\xff\x00")
+            assert await served.told("message", uuid=UUID, payload_hex="ff00")
+        assert await served.told("disconnected", uuid=UUID, reason="the peer hung up")
+        async with open_manager_client(
+            "127.0.0.1", served.port, uuid=UUID, type="toaster"
+        ):
+            refused = await served.told("refused")
+            assert "toaster" in refused["reason"]
+
+
+async def test_what_happens_is_a_line_for_people(anyio_backend_name):
+    command = structiot(*SERVE, f"--backend={anyio_backend_name}")
+    async with running(*command) as program:
+        await program.until_begin("listening at 127.0.0.1:")
+        port = int(program.lines[0].partition(":")[2].partition(",")[0])
+        async with open_manager_client(
+            "127.0.0.1", port, uuid=UUID, type="lamp"
+        ) as device:
+            await device.send("red \x1b[31m\nand more")
+            line = await program.until(
+                lambda: [one for one in program.lines if "says" in one]
+            )
+        assert line[0].endswith(f"{UUID}  lamp  says red ?[31m and more")
+        await program.until(lambda: [x for x in program.lines if x.endswith("hung up")])
+        program.signal(signal.SIGINT)
+        assert await program.ended() == 0
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return authority
+
+
+async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path: Path):
+    (tmp_path / "secrets.toml").write_text(f'{UUID} = "a word"\n')
+    names = {
+        "certfile": "cert",
+        "keyfile": "key",
+        "client-cafile": "ca",
+    }
+    files = [f"--{option}={tmp_path / name}.pem" for option, name in names.items()]
+    secrets = f"--secrets={tmp_path / 'secrets.toml'}"
+    async with serving("-v", "--dialect=structiot", secrets, *files) as served:
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        authority.issue_cert("device.example").configure_cert(context)
+        arguments: dict[str, Any] = {"uuid": UUID, "type": "lamp"}
+        arguments["ssl_context"] = context
+        async with open_manager_client(
+            "127.0.0.1", served.port, secret="another word", **arguments
+        ):
+            refused = await served.told("refused")
+            assert "has not proven that it knows its secret" in refused["reason"]
+        async with open_manager_client(
+            "127.0.0.1", served.port, secret="a word", **arguments
+        ) as device:
+            await device.send("acknowledged")
+            assert await served.told("message", payload="acknowledged")
+        stranger = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        arguments["ssl_context"] = stranger
+        async with open_manager_client(
+            "127.0.0.1", served.port, secret="a word", **arguments
+        ):
+            why = "peer did not return a certificate"
+            errors = served.program.errors
+            await served.program.until(lambda: [x for x in errors if why in x])
+
+
+async def test_one_of_several_shows_what_happens_at_the_others(serving):
+    async with open_broker("mqtt://127.0.0.1:0") as broker:
+        where = f"--uri={broker.uri}"
+        async with (
+            serving(where, "--node=first") as first,
+            serving(where, "--node=second") as second,
+            open_manager_client(
+                "127.0.0.1", second.port, uuid=UUID, type="lamp"
+            ) as device,
+        ):
+            await device.send("hello")
+            for served, node in ((first, "second"), (second, None)):
+                await served.told("message", payload="hello", node=node)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--uri=mqtt://x"], "--uri and --node go together"),
+        (["--node=x"], "--uri and --node go together"),
+        (["--keyfile=x"], "go with --certfile"),
+        (["--certfile=/nowhere"], "/nowhere"),
+        (["--secrets=/nowhere"], "--secrets goes with --dialect structiot"),
+        (["--dialect=structiot", "--secrets=/nowhere"], "cannot read /nowhere"),
+        (["--dialect=D7"], "'D7' is not one of"),
+        (["--heartbeat=0"], "--heartbeat"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(call, options, said):
+    assert said in call("serve", *options, status=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense", "Expected '=' after a key"),
+        (f"{UUID} = 5", 'UUID = "secret"'),
+        (f'[{UUID}]\na = "b"', 'UUID = "secret"'),
+        ('lamp = "a word"', "'lamp' is no UUID"),
+    ],
+)
+def test_secrets_that_are_none_are_named(call, tmp_path: Path, text: str, said: str):
+    file = tmp_path / "secrets.toml"
+    file.write_text(text)
+    options = ["--dialect=structiot", f"--secrets={file}", "--port=0"]
+    assert said in call("serve", *options, status=2)
+
+
+@pytest.mark.parametrize("command", [("manager", "simulate"), ("sim", "manager")])
+async def test_a_fleet_of_several_types_dials_in(command, anyio_backend_name):
+    async with (
+        open_manager(port=0) as manager,
+        manager.events() as events,
+        running(
+            *structiot(*command, f"--port={manager.port}", "--count=5", "--json"),
+            *("--type=lamp", "--type=sensor", "--seed=1"),
+            f"--backend={anyio_backend_name}",
+        ) as program,
+    ):
+        rows = json.loads(await program.until(lambda: "".join(program.lines)))
+        connected = [await anext(events) for _ in rows]
+        assert all(isinstance(one, ClientConnected) for one in connected)
+        assert {one.uuid: one.type for one in manager.clients.values()} == {
+            row["uuid"]: row["type"] for row in rows
+        }
+        assert [row["type"] for row in rows] == ["lamp", "sensor"] * 2 + ["lamp"]
+        assert await manager.send(rows[0]["uuid"], "on")
+        answer = await anext(events)
+        assert isinstance(answer, MessageReceived)
+        assert answer.data == b'{"is_on":true}'
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def test_a_fleet_that_misbehaves(anyio_backend_name):
+    async with (
+        open_manager(["lamp"], port=0) as manager,
+        manager.events() as events,
+        running(
+            *structiot("sim", "manager", f"--port={manager.port}"),
+            *(f"--uuid={UUID}", "--fault=wrong_type"),
+            f"--backend={anyio_backend_name}",
+        ),
+    ):
+        refused = await anext(events)
+        assert isinstance(refused, ClientRefused)
+        assert "toaster" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fault=sulk"], "'sulk' is not one of"),
+        (["--type=a", "--type=a"], "each --type is given once"),
+        (["--type=a", "--type=b", f"--uuid={UUID}"], "2 types are for as many"),
+    ],
+)
+def test_what_cannot_be_simulated_is_a_wrong_argument(call, options, said):
+    assert said in call("simulate", *options, status=2)

@@ -6,7 +6,7 @@
                 case ClientConnected(client=client):
                     await client.send("hello client")
                 case MessageReceived(client=client, data=data):
-                    print(client.uuid, data)
+                    print(f"{client.uuid} says {data!r}")
 
 `open_manager_client` is the other side: a device that dials in.
 """

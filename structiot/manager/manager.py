@@ -34,6 +34,7 @@ from structiot.manager.events import (
     ManagerEvent,
     MessageReceived,
 )
+from structiot.manager.handling import Handler, Handling
 from structiot.manager.heartbeats import Heartbeats
 from structiot.manager.unacknowledged import Exchanges
 from structiot.manager.wire.info import canonical_uuid
@@ -120,7 +121,7 @@ class Manager:
         self._environment = environment
         self._clients: dict[str, ManagerClient] = {}
         self._fleet: dict[str, BaseClient] = {}
-        self._boxes: FanOut[_EventBox] = FanOut()
+        self._listeners: FanOut[_EventBox | Handling] = FanOut()
 
     def __repr__(self) -> str:
         return f"<Manager of {len(self._fleet)} devices>"
@@ -184,17 +185,40 @@ class Manager:
         Raises:
             UsageError: No such type is taken.
         """
-        if type is not None and self.types is not None and type not in self.types:
-            message = f"no type {type!r} is taken, only {', '.join(sorted(self.types))}"
-            raise UsageError(message)
+        self._check_type(type)
         box = _EventBox(type, max(max_items, len(self._fleet)))
         for client in self._fleet.values():
             box.tell(
                 ClientConnected(client=client, at_utc=client.connected_at_utc),
                 client.type,
             )
-        with self._boxes.listening(box):
+        with self._listeners.listening(box):
             yield box
+
+    async def serve(self, handler: Handler, type: str | None = None) -> None:  # noqa: A002
+        """Call a handler for each device that connects to this node; all run side by side.
+
+        A handler is cancelled when its device's connection ends, and all are when `serve`
+        is, which returns when the manager ends. One that returns leaves its device
+        connected. What it raises costs its device alone: that is written to the log of
+        `structiot.manager`, and the connection is ended.
+
+        Args:
+            handler: Is called with the device: now with those that are there.
+            type: Only devices of this type.
+
+        Raises:
+            UsageError: No such type is taken.
+        """
+        self._check_type(type)
+        async with anyio.create_task_group() as tasks:
+            handling = Handling(handler, type, tasks)
+            for client in self._clients.values():
+                if type in {None, client.type}:
+                    handling.begin(client)
+            with self._listeners.listening(handling):
+                await handling.closed.wait()
+            tasks.cancel_scope.cancel()
 
     # ------------------------------------------------------------ sending
 
@@ -314,7 +338,7 @@ class Manager:
     def took(self, client: BaseClient, data: bytes) -> bool:
         """Take a message; tell whether it was the answer to a request."""
         was_answer = client.took(data)
-        if not was_answer and self._boxes:
+        if not was_answer and self._listeners:
             event = MessageReceived(
                 client=client, data=data, at_utc=self._environment.now_utc()
             )
@@ -330,11 +354,16 @@ class Manager:
         for client in list(self._fleet.values()):
             client.end_now("the manager ends")
             self.went(client, client.end_reason)
-        self._boxes.close()
+        self._listeners.close()
+
+    def _check_type(self, wanted: str | None) -> None:
+        if wanted is not None and self.types is not None and wanted not in self.types:
+            known = ", ".join(sorted(self.types))
+            raise UsageError(f"no type {wanted!r} is taken, only {known}")
 
     def _tell(self, event: ManagerEvent, of_type: str | None) -> None:
-        for box in self._boxes:
-            box.tell(event, of_type)
+        for listener in self._listeners:
+            listener.tell(event, of_type)
 
 
 class _EventBox(Mailbox[ManagerEvent]):

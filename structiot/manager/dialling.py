@@ -18,7 +18,7 @@ from structiot._kit.flow.reconnecting import Reconnecting
 from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.tls import start_tls
 from structiot._kit.text import error_text
-from structiot.errors import ConnectFailed, LinkLost, StructiotError
+from structiot.errors import AuthRefused, ConnectFailed, LinkLost, StructiotError
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.unacknowledged import SeenMessages, Unacknowledged
 from structiot.manager.wire.detection import ENOUGH_BYTES, detect
@@ -201,6 +201,9 @@ class DiallingIn(Reconnecting):
             with anyio.move_on_after(most_s):
                 return await stream.receive(_READ_BYTES)
         except LOST as exc:
+            if isinstance(exc.__cause__, AuthRefused):
+                # In TLS 1.3 a certificate is refused after the handshake.
+                raise exc.__cause__ from exc
             raise LinkLost(reason_of(exc) or "the manager has hung up") from exc
         raise LinkLost(f"the manager has said nothing for {most_s:g} s")
 

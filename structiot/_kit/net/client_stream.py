@@ -6,6 +6,7 @@ that does not take at once needs a task, and a client that takes nothing is ende
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ from structiot._kit.text import error_text
 from structiot.errors import LinkLost, StructiotError, UsageError
 
 if TYPE_CHECKING:
-    import ssl
-
     from structiot._kit.net.serving import ClientServer, Endpoint
 
 __all__ = ["ClientStream"]
@@ -128,6 +127,11 @@ class ClientStream:
             return await self._server.handshakes.wrap(
                 self.stream, context, self.network
             )
+        except ssl.SSLError:
+            # An alert says why: closed at once, the client might never read it.
+            with anyio.move_on_after(LAST_WORDS_S):
+                await self._linger()
+            raise
         except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise LinkLost(
                 "it hung up during the TLS handshake; perhaps it does not trust the "

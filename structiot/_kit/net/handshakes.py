@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar, TypeVarTuple
 
 import anyio.lowlevel
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.flow.fair_queue import FairQueue
+from structiot._kit.net.network import LOST
 
 __all__ = ["Handshakes"]
+
+P = TypeVarTuple("P")
+T = TypeVar("T")
 
 
 class Handshakes:
@@ -33,7 +38,7 @@ class Handshakes:
         """Make a client's TLS stream, when its address has its turn."""
         steps = _Steps(stream, self, network)
         try:
-            tls = await TLSStream.wrap(
+            tls = await _ServerStream.wrap(
                 steps, server_side=True, ssl_context=context, standard_compatible=False
             )
         finally:
@@ -60,6 +65,19 @@ class Handshakes:
     def end(self) -> None:
         """A turn is over."""
         self._is_busy = self._waiting.pass_on()
+
+
+class _ServerStream(TLSStream):
+    """Sends the alert that says why a handshake has failed; anyio's own keeps it."""
+
+    async def _call_sslobject_method(self, func: Callable[[*P], T], *args: *P) -> T:
+        try:
+            return await super()._call_sslobject_method(func, *args)
+        except ssl.SSLError:
+            if alert := self._write_bio.read():
+                with suppress(*LOST):
+                    await self.transport_stream.send(alert)
+            raise
 
 
 class _Steps(ByteStream):

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from structiot import Environment
+from structiot.errors import AuthRefused
 from structiot.mqtt import MqttCertificateRefused, open_mqttclient
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import Connect
@@ -28,10 +29,17 @@ def authority() -> trustme.CA:
 
 @asynccontextmanager
 async def encrypted(
-    authority: trustme.CA, scheme: str = "mqtts", **limits: Any
+    authority: trustme.CA,
+    scheme: str = "mqtts",
+    *,
+    wants_certificate: bool = False,
+    **limits: Any,
 ) -> AsyncIterator[Place]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST).configure_cert(context)
+    if wants_certificate:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
     listen = f"{scheme}://{HOST}:{PORT}"
     async with broker_place(listen=listen, ssl_context=context, **limits) as place:
         yield place
@@ -54,6 +62,33 @@ async def test_b29_messages_travel_encrypted(authority: trustme.CA, scheme: str)
     async with encrypted(authority, scheme) as place:
         assert place.uri.startswith(f"{scheme}://")
         assert await serves(place, authority)
+
+
+@pytest.mark.parametrize(
+    ("shows", "version"),
+    [
+        ("none", ssl.TLSVersion.TLSv1_3),
+        ("one of another authority", ssl.TLSVersion.TLSv1_3),
+        # Where it shows none, TLS 1.2 says nothing but that it has failed.
+        ("one of another authority", ssl.TLSVersion.TLSv1_2),
+    ],
+)
+async def test_who_shows_no_certificate_that_is_trusted_is_told_so(
+    authority: trustme.CA, version: ssl.TLSVersion, shows: str
+):
+    context = ssl.create_default_context()
+    context.maximum_version = version
+    authority.configure_trust(context)
+    if shows != "none":
+        trustme.CA().issue_cert("stranger").configure_cert(context)
+    async with encrypted(authority, wants_certificate=True) as place:
+        with pytest.raises(AuthRefused, match="refuses our TLS certificate"):
+            async with open_mqttclient(
+                place.uri,
+                config={"ssl_context": context},
+                environment=Environment(network=place.network),
+            ):
+                pass
 
 
 @pytest.mark.parametrize(

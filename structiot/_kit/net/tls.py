@@ -20,7 +20,7 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["client_context", "load_certificate", "start_tls"]
+__all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
 
 # OpenSSL's numbers for why a certificate is refused, and what to do about it.
 _HINTS = {
@@ -90,6 +90,36 @@ def client_context(
     context.check_hostname = check_hostname
     if alpn:
         context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def server_context(
+    *,
+    certfile: str | Path,
+    keyfile: str | Path | None = None,
+    keyfile_password: str | Secret | None = None,
+    client_cafile: str | Path | None = None,
+) -> ssl.SSLContext:
+    """Make the TLS settings of a server.
+
+    Args:
+        certfile: Its certificate, and those of the authorities between.
+        keyfile: Its key, if that is not in the same file.
+        keyfile_password: Passphrase of the key, if it has one.
+        client_cafile: File of the authorities of which clients need a certificate; None
+            is that they need none.
+
+    Raises:
+        ConfigError: A file that cannot be read or used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_certificate(context, certfile, keyfile, keyfile_password)
+    if client_cafile is not None:
+        try:
+            context.load_verify_locations(client_cafile)
+        except (OSError, ValueError) as exc:
+            raise ConfigError(f"cannot use {client_cafile} for TLS: {exc}") from exc
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

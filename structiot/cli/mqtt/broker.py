@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -13,7 +12,7 @@ from typing import Any
 import anyio
 import asyncclick as click
 
-from structiot._kit.net.tls import load_certificate
+from structiot._kit.net.tls import server_context
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -158,7 +157,11 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "limits": BrokerLimits(**limits),
         "ssl_context": None
         if certfile is None
-        else _context(certfile, given["keyfile"], given["keyfile_password"]),
+        else server_context(
+            certfile=certfile,
+            keyfile=given["keyfile"],
+            keyfile_password=given["keyfile_password"],
+        ),
         "allowed_origins": given["origins"],
         "store": given["store"],
     }
@@ -175,11 +178,3 @@ def _limit(text: str) -> tuple[str, Any]:
         return name, type(usual[name])(value)
     except (KeyError, ValueError):
         raise ConfigError(f"{value!r} is no value of the limit {name}") from None
-
-
-def _context(
-    certfile: Path, keyfile: Path | None, password: str | None
-) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    load_certificate(context, certfile, keyfile, password)
-    return context

@@ -42,6 +42,10 @@ class Served:
         self.bench = bench
         self.environment = environment
 
+    @property
+    def driver(self) -> str:
+        return self.bench.gateway.drivers["manager"].state
+
     @asynccontextmanager
     async def device(
         self,

@@ -74,14 +74,14 @@ name = "Dawn"
 send = 07:30:00
 [manager.types."##"]
 """
+    dialects = "'d0', 'd1', 'd2', 'd3', 'd4' or 'structiot'"
+    where = "in [[manager.types.lamp.switches]]"
+    sent = "a text, or a table or an array, which is sent as JSON"
     assert problems_of(tmp_path, text) == [
         "structiot.toml:3:8: port must be a whole number, not a text",
-        "structiot.toml:6:11: dialect: input should be 'd0', 'd1', 'd2', 'd3', 'd4' or "
-        "'structiot'",
-        "structiot.toml:10:1: unknown key 'of' in [[manager.types.lamp.switches]]; "
-        "did you mean 'off'?",
-        "structiot.toml:13:8: send: write a text, or a table or an array, which is sent "
-        "as JSON",
+        f"structiot.toml:6:11: dialect: input should be {dialects}",
+        f"structiot.toml:10:1: unknown key 'of' {where}; did you mean 'off'?",
+        f"structiot.toml:13:8: send: write {sent}",
         "structiot.toml:14:16: no device can be of the type '##'",
     ]
 

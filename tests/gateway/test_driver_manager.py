@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
@@ -186,6 +187,17 @@ async def test_one_that_is_replaced_is_the_same_and_was_never_away(environment):
                 await newer.say("there")
                 assert served.happened("message")[-1]["text"] == "there"
         assert served.available() == "offline"
+
+
+async def test_however_often_it_is_replaced_it_is_never_away(environment):
+    """Whatever else is told between the end of one connection and the next."""
+    async with manager_house(environment) as served, AsyncExitStack() as stack:
+        for number in range(100):
+            device = await stack.enter_async_context(served.device())
+            await device.say("x" * (100 + number))
+            await anyio.sleep(20)
+        assert served.seen("availability") == ["online"]
+        assert len(served.happened("message")) == 100
 
 
 async def test_what_comes_together_with_the_info_is_shown_and_told(environment):

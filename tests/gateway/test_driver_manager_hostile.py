@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
@@ -26,6 +27,8 @@ from tests.gateway.manager_house import OTHER, UUID, manager_house
 pytestmark = pytest.mark.virtual_time
 
 DEEP = 5000
+# So many may have said nothing yet, and what they say is more than waits for the gateway.
+COMING_AT_ONCE = 1900
 # What a member may be called, and what it may be, by people who mean no good.
 NAMES = ["", "+", "#", "a/b", "\0", "\ud800", "\u202e", "x" * 5000, "ü" * 60, "message"]
 VALUES = [
@@ -166,3 +169,33 @@ async def test_who_floods_loses_his_own_messages_and_nobody_elses(environment):
 
 def framed(data: bytes) -> bytes:
     return len(data).to_bytes(2) + data
+
+
+async def test_all_of_a_fleet_that_comes_at_once_are_there(environment, caplog):
+    """More happens at one moment than is kept: who is there is seen all the same."""
+    uuids = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(COMING_AT_ONCE)]
+    section = {"dialect": "D4"}
+    async with (
+        manager_house(environment, section) as served,
+        AsyncExitStack() as stack,
+    ):
+        streams = []
+        for number in range(COMING_AT_ONCE):
+            stream = await environment.network.connect_tcp("127.0.0.1", 8595)
+            streams.append(await stack.enter_async_context(stream))
+            if number % 100 == 0:
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.1)
+        async with anyio.create_task_group() as tasks:
+            for stream, uuid in zip(streams, uuids, strict=True):
+                told = framed(f"{uuid}##lamp##{{}}".encode()) + framed(b"hello") * 4
+                tasks.start_soon(stream.send, told)
+        await anyio.sleep(60)
+        assert "events of a manager is full" in caplog.text
+        assert {served.available(uuid) for uuid in uuids} == {"online"}
+        # Who leaves while nobody looks is seen to have left.
+        async with anyio.create_task_group() as tasks:
+            for stream in streams:
+                tasks.start_soon(stream.aclose)
+        await anyio.sleep(60)
+        assert {served.available(uuid) for uuid in uuids} == {"offline"}

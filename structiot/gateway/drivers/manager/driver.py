@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.mailbox import Mailbox
@@ -66,15 +67,17 @@ class ManagerDriver:
         """Name the devices as they dial in, for as long as the gateway runs."""
         self._registry = registry
         section = self._section
+        # It reads files.
+        first, *others = await anyio.to_thread.run_sync(section.all_listeners)
         try:
             async with (
                 open_manager(
                     section.taken,
-                    section.host,
-                    section.port,
-                    ssl_context=section.ssl_context,
-                    dialect=section.dialect,
-                    listeners=[one.listener for one in section.listeners],
+                    first.host,
+                    first.port,
+                    ssl_context=first.ssl_context,
+                    dialect=first.dialect,
+                    listeners=others,
                     secrets=section.secrets,
                     heartbeat_s=section.heartbeat_s,
                     reply_s=section.reply_s,

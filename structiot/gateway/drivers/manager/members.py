@@ -161,8 +161,9 @@ def entity_of(
 
     What it is at first decides of which kind it is.
     """
-    key = key_of(path, taken)
-    if key is None or len("/".join(path)) > _LONGEST_MEMBER:
+    is_short = sum(map(len, path)) <= _LONGEST_MEMBER
+    key = key_of(path, taken) if is_short else None
+    if key is None:
         return None
     name = spoken(path)
     if isinstance(value, bool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Literal, TypeAlias
@@ -95,30 +94,21 @@ class ManagerListenerSection(Section):
     key_file_password: Hidden | None = None
     client_ca_file: _File = None
 
-    @property
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """The TLS settings; None without a certificate.
-
-        Raises:
-            ConfigError: A file that cannot be used.
-        """
-        if self.cert_file is None:
-            return None
-        return server_context(
-            certfile=self.cert_file,
-            keyfile=self.key_file,
-            keyfile_password=self.key_file_password,
-            client_cafile=self.client_ca_file,
-        )
-
-    @property
     def listener(self) -> Listener:
-        """What the manager listens at.
+        """Give what the manager listens at; it reads files.
 
         Raises:
             ConfigError: A file that cannot be used.
         """
-        return Listener(self.host, self.port, self.dialect, self.ssl_context)
+        context = None
+        if self.cert_file is not None:
+            context = server_context(
+                certfile=self.cert_file,
+                keyfile=self.key_file,
+                keyfile_password=self.key_file_password,
+                client_cafile=self.client_ca_file,
+            )
+        return Listener(self.host, self.port, self.dialect, context)
 
 
 class ManagerTypeSection(Section):
@@ -215,6 +205,14 @@ class ManagerSection(ManagerListenerSection, SystemSection):
     def taken(self) -> frozenset[str] | None:
         """Which types are taken; None for all."""
         return None if self.other_types or not self.types else frozenset(self.types)
+
+    def all_listeners(self) -> list[Listener]:
+        """Give all that the manager listens at, its own first; it reads files.
+
+        Raises:
+            ConfigError: A file that cannot be used.
+        """
+        return [one.listener() for one in (self, *self.listeners)]
 
     @classmethod
     def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ _FIRST_S: Final = 10.0
 # Others run after so much was read; an event without a message counts, too.
 _BYTES_A_TURN: Final = 65_536
 _BYTES_AN_EVENT: Final = 1024
+_LOOKS_A_TURN: Final = 64
 
 _log = logging.getLogger(__name__)
 
@@ -123,9 +124,9 @@ class ManagerDriver:
                 case ClientRefused(address=address, reason=reason):
                     text = f"{place(*address)} was refused: {reason}"
                     self._warnings.say(text, "devices were refused")
-            if events.dropped > lost:
+            if events.dropped > lost and not events:
                 lost = events.dropped
-                self._look_at_all()
+                await self._look_at_all()
             if waiting_bytes > _BYTES_A_TURN:
                 waiting_bytes = 0
                 await anyio.lowlevel.checkpoint()
@@ -158,13 +159,14 @@ class ManagerDriver:
         if device is not None and client.uuid not in self._manager.fleet:
             device.left(reason)
 
-    def _look_at_all(self) -> None:
+    async def _look_at_all(self) -> None:
         """See who is there, after events were lost."""
         fleet = self._manager.fleet
-        for uuid, device in self._devices.items():
-            if uuid not in fleet:
-                device.left(device.client.end_reason)
-        for uuid, client in fleet.items():
-            known = self._devices.get(uuid)
-            if known is None or known.client is not client:
+        for number, uuid in enumerate({*self._devices, *fleet}, start=1):
+            client, device = fleet.get(uuid), self._devices.get(uuid)
+            if client is not None and (device is None or device.client is not client):
                 self._came(client)
+            elif client is None and device is not None:
+                device.left(device.client.end_reason)
+            if number % _LOOKS_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()

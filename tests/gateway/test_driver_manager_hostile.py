@@ -21,7 +21,7 @@ from structiot.gateway.entities.components import component_of
 from structiot.gateway.entities.states import state_payload
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.entities.typed import check_key
-from structiot.model import Sensor
+from structiot.model import BinarySensor, Sensor, Switch, Text
 from tests._support.processor_time import watched_loop
 from tests.gateway.manager_house import OTHER, UUID, manager_house
 
@@ -56,6 +56,21 @@ def test_whatever_a_member_is_called_and_is_it_can_be_shown():
                 json.dumps(
                     component_of(entity, device="d", unique_id="u", topics=TOPICS)
                 )
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        Switch(key="x"),
+        BinarySensor(key="x"),
+        Sensor(key="x"),
+        Sensor(key="x", unit="W", state_class="measurement", decimals=1),
+        Text(key="x", min_length=1),
+    ],
+)
+@pytest.mark.parametrize("value", VALUES)
+def test_whatever_a_described_member_is_its_entity_can_be_it(entity, value):
+    assert state_payload(entity, state_of(entity, value)).encode()
 
 
 def test_two_members_never_have_one_key():

@@ -98,7 +98,7 @@ class ManagerDriver:
     def simulated(
         cls, environment: Environment, *, count: int | None = None
     ) -> AbstractAsyncContextManager[dict[str, Any]]:
-        """Simulate two lamps and a sensor that dial in."""
+        """Simulate devices of three types that dial in."""
         # Who serves real devices needs no simulator.
         from structiot.gateway.drivers.manager import simulated  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from structiot._kit.json_text import number_of, parse_object, text_of
 from structiot._kit.text import printable
 from structiot.errors import ProtocolViolation
 from structiot.gateway.entities.members import on_off
-from structiot.model import BinarySensor, Entity, Sensor, State, Switch
+from structiot.model import BinarySensor, Entity, Sensor, State, Switch, Text
 
 __all__ = [
     "MISSING",
@@ -120,8 +120,10 @@ def state_of(entity: Entity, value: object) -> State | None:
         return _figure(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = text_of(value) if isinstance(value, str) else None
-    return _figure(value) if text is None else printable(text, most=_LONGEST_STATE)
+    if isinstance(value, int | float) and not isinstance(entity, Text):
+        return _figure(value)
+    text = text_of(value)
+    return None if text is None else printable(text, most=_LONGEST_STATE)
 
 
 def _is_figure(sensor: Sensor) -> bool:

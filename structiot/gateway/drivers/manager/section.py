@@ -141,7 +141,7 @@ class ManagerTypeSection(Section):
 
     @property
     def sections(self) -> tuple[ManagerEntitySection, ...]:
-        """All that is said of it, in the order of the page."""
+        """All that is said of it, in the order in which it is shown."""
         return (
             *self.switches,
             *self.sensors,

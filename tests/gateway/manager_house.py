@@ -53,10 +53,11 @@ class Served:
         *,
         uuid: str = UUID,
         kind: str = "lamp",
+        port: int = PORT,
     ) -> AsyncIterator[ByHand]:
         """Dial in and say who it is."""
         said = data if isinstance(data, str) else json.dumps(data or {})
-        stream = await self.environment.network.connect_tcp("127.0.0.1", PORT)
+        stream = await self.environment.network.connect_tcp("127.0.0.1", port)
         async with stream:
             device = ByHand(stream)
             assert await device.hear() == b"\x01"

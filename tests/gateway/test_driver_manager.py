@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
+from structiot.gateway import open_gateway
 from structiot.sim import sim_devices
 from tests.gateway.manager_house import OTHER, PORT, UUID, manager_house
 
@@ -275,3 +276,28 @@ async def test_our_own_dialect_takes_only_who_knows_its_secret(environment, capl
         assert (served.available(), served.available(OTHER)) == ("online", "")
     assert "it has not proven that it knows its secret" in caplog.text
     assert "hunter" not in caplog.text
+
+
+async def test_after_a_restart_it_is_offline_until_it_dials_in(environment):
+    """And Home Assistant keeps it: nobody says that it is gone for good."""
+    async with manager_house(environment) as served:
+        mqtt = served.bench.gateway.config.mqtt.model_dump(include={"uri"})
+        config = {
+            "mqtt": {**mqtt, "base_topic": "second"},
+            "gateway": {"id": "second"},
+            "manager": {"port": 9000},
+        }
+        root = f"second/{served.root().partition('/')[2]}"
+        async with open_gateway(config, environment=environment):
+            await anyio.sleep(1)
+            async with served.device({"t": 1}, port=9000):
+                await served.bench.until(f"{root}/availability", "online")
+        announced = served.announced()
+        async with open_gateway(config, environment=environment):
+            await anyio.sleep(600)
+            assert served.bench.latest[f"{root}/availability"] == "offline"
+            assert served.announced() == announced
+            async with served.device({"t": 2}, port=9000):
+                assert served.bench.latest[f"{root}/availability"] == "online"
+                assert served.bench.latest[f"{root}/t/state"] == "2"
+                assert served.announced() == announced

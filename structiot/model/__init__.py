@@ -12,7 +12,8 @@ Every system maps onto this with nothing left over:
 * MaxSmart: an outlet is a `Switch` and a power `Sensor`.
 * Meross: channels are switches, lights, covers and climates; sprays are `Select`,
   limits are `Number`, alarms and leaks are `BinarySensor`, firmware is `Update`.
-* Manager: a dialled-in device's JSON data become sensors, its commands buttons.
+* Manager: a dialled-in device's JSON data become sensors, its messages events, its
+  commands switches, buttons and texts.
 * Connector: a platform service is an entity, an event is a `StateChange`.
 """
 

@@ -13,6 +13,18 @@ from pydantic_core import PydanticUndefined
 from structiot.gateway import GatewayConfig, load_config
 from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
 from structiot.gateway.drivers import installed_drivers
+from structiot.gateway.drivers.manager import (
+    ManagerBinarySensorSection,
+    ManagerButtonSection,
+    ManagerEventSection,
+    ManagerListenerSection,
+    ManagerSection,
+    ManagerSensorSection,
+    ManagerSwitchSection,
+    ManagerTextSection,
+    ManagerTypeSection,
+)
+from structiot.gateway.drivers.manager.entities import ManagerEntitySection
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
 from structiot.gateway.drivers.meross import (
     MerossDeviceSection,
@@ -32,7 +44,18 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[meross]": MerossSection,
     "[meross.rate_limiter]": MerossLimitsSection,
     "[[meross.devices]]": MerossDeviceSection,
+    "[manager]": ManagerSection,
+    "[[manager.listeners]]": ManagerListenerSection,
+    "[manager.types.NAME]": ManagerTypeSection,
+    "[[manager.types.NAME.KIND]]": ManagerEntitySection,
+    "[[manager.types.NAME.sensors]]": ManagerSensorSection,
+    "[[manager.types.NAME.binary_sensors]]": ManagerBinarySensorSection,
+    "[[manager.types.NAME.switches]]": ManagerSwitchSection,
+    "[[manager.types.NAME.buttons]]": ManagerButtonSection,
+    "[[manager.types.NAME.texts]]": ManagerTextSection,
+    "[[manager.types.NAME.events]]": ManagerEventSection,
 }
+_OF_ALL_ENTITIES = set(ManagerEntitySection.model_fields)
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| ?(.*?) ?\|$", re.MULTILINE)
 
 
@@ -47,8 +70,12 @@ def rows_of(section: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize(("section", "model"), SECTIONS.items(), ids=str)
 def test_every_key_is_described_with_its_default(section: str, model: type[BaseModel]):
     rows = rows_of(section)
-    assert list(rows) == list(model.model_fields)
-    for key, info in model.model_fields.items():
+    fields = dict(model.model_fields)
+    if model is not ManagerEntitySection and issubclass(model, ManagerEntitySection):
+        # What all of them have is described once.
+        fields = {k: v for k, v in fields.items() if k not in _OF_ALL_ENTITIES}
+    assert list(rows) == list(fields)
+    for key, info in fields.items():
         _, default = rows[key]
         if info.default is PydanticUndefined or info.default in (None, ()):
             continue
@@ -95,3 +122,23 @@ def test_the_topics_of_the_page_are_those_of_the_gateway():
 def test_the_example_configuration_is_accepted():
     config = load_config(ROOT / "examples" / "structiot.toml")
     assert config.maxsmart is not None
+
+
+def test_what_the_example_leaves_to_be_wanted_is_accepted_too(tmp_path):
+    text = (ROOT / "examples" / "structiot.toml").read_text("utf-8")
+    _, heading, rest = text.partition("# [manager]\n")
+    uncommented = re.sub("^# ?", "", heading + rest, flags=re.MULTILINE)
+    (tmp_path / "structiot.toml").write_text(uncommented, "utf-8")
+    assert load_config(tmp_path / "structiot.toml").manager.types.keys() == {"lamp"}
+
+
+def test_the_configurations_of_the_guide_are_accepted(tmp_path):
+    text = (ROOT / "docs" / "how_to" / "run_the_gateway.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 3
+    for block in blocks:
+        for name in re.findall(r'_file = "(\w+)"', block):
+            line = "1862cfe1-5dab-4d8e-a946-50d6728f830f a secret\n"
+            (tmp_path / name).write_text(line, "utf-8")
+        (tmp_path / "structiot.toml").write_text(block, "utf-8")
+        assert load_config(tmp_path / "structiot.toml").systems

@@ -21,6 +21,7 @@ import anyio.lowlevel
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import Address
 from structiot.errors import StructiotError, UsageError
 from structiot.manager.base_client import BaseClient
@@ -211,14 +212,13 @@ class Manager:
             UsageError: No such type is taken.
         """
         self._check_type(type)
-        async with anyio.create_task_group() as tasks:
+        async with service_group() as tasks:
             handling = Handling(handler, type, tasks)
             for client in self._clients.values():
                 if type in {None, client.type}:
                     handling.begin(client)
             with self._listeners.listening(handling):
                 await handling.closed.wait()
-            tasks.cancel_scope.cancel()
 
     # ------------------------------------------------------------ sending
 

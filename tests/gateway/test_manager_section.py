@@ -36,6 +36,16 @@ def lamp(**kinds: object) -> dict[str, object]:
             {"dialect": "structiot", "secrets": {UUID: "x", UUID.upper(): "y"}},
             "a UUID is given twice",
         ),
+        ({"host": "0.0.0.0"}, "others can reach 0.0.0.0"),
+        (
+            {
+                "host": "::",
+                "secrets": {UUID: "x"},
+                "listeners": [{"port": 1, "dialect": "structiot"}],
+            },
+            "others can reach ::",
+        ),
+        ({"listeners": [{"host": "192.168.1.2"}]}, "others can reach 192.168.1.2"),
         ({"types": {"a##b": {}}}, "no device can be of the type 'a##b'"),
         (lamp(sensors=[{}]), "member is missing in .*manager.types.lamp.sensors"),
         (lamp(sensors=[{"member": "a..b"}]), "write a member as wifi.rssi"),
@@ -56,6 +66,17 @@ def lamp(**kinds: object) -> dict[str, object]:
 def test_slips_in_the_section_are_said(section, said):
     with pytest.raises(InvalidConfig, match=said):
         load_config({"manager": section})
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"anyone": True},
+        {"dialect": "structiot", "secrets": {UUID: "x"}},
+    ],
+)
+def test_others_may_reach_it_where_it_is_said_who_may_be_a_device(section):
+    load_config({"manager": {"host": "0.0.0.0", **section}})
 
 
 def test_slips_are_said_with_line_and_column(tmp_path):

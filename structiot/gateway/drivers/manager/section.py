@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from structiot._kit.net.network import is_loopback
 from structiot._kit.net.tls import server_context
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable
@@ -84,6 +85,8 @@ class ManagerListenerSection(Section):
         key_file_password: Passphrase of that key, if it has one.
         client_ca_file: Certificates of the authorities of which devices need one; else
             they need none.
+        anyone: Whether devices need neither certificate nor secret although others than
+            this machine can reach the place.
     """
 
     host: Host = "127.0.0.1"
@@ -93,6 +96,7 @@ class ManagerListenerSection(Section):
     key_file: _File = None
     key_file_password: Hidden | None = None
     client_ca_file: _File = None
+    anyone: bool = False
 
     def listener(self) -> Listener:
         """Give what the manager listens at; it reads files.
@@ -177,6 +181,8 @@ class ManagerSection(ManagerListenerSection, SystemSection):
         key_file_password: Passphrase of that key, if it has one.
         client_ca_file: Certificates of the authorities of which devices need one; else
             they need none.
+        anyone: Whether devices need neither certificate nor secret although others than
+            this machine can reach the place.
         listeners: Further places to listen at.
         secrets: The secret of each device by UUID; with it, the listeners of our own
             dialect take only devices that prove that they know theirs.
@@ -225,9 +231,10 @@ class ManagerSection(ManagerListenerSection, SystemSection):
             ((), table),
             *((("listeners", number), one) for number, one in further),
         ]
+        has_secrets = "secrets" in table or "secrets_file" in table
         for path, one in tables:
             if isinstance(one, Mapping):
-                for finding in _of_listener(one, places):
+                for finding in _of_listener(one, places, has_secrets=has_secrets):
                     yield finding.below(*path)
                 dialects.add(one.get("dialect", "D0"))
         for key in ("secrets", "secrets_file"):
@@ -238,7 +245,7 @@ class ManagerSection(ManagerListenerSection, SystemSection):
 
 
 def _of_listener(
-    table: Mapping[str, object], places: set[tuple[str, str]]
+    table: Mapping[str, object], places: set[tuple[str, str]], *, has_secrets: bool
 ) -> Iterator[Finding]:
     host, port = table.get("host", "127.0.0.1"), table.get("port", _USUAL_PORT)
     place = (str(host).lower(), str(port))
@@ -247,6 +254,15 @@ def _of_listener(
         message = f"{printable(str(host))}:{port} is listened at already"
         yield Finding(path=(key,) if key in table else (), message=message)
     places.add(place)
+    is_proven = has_secrets and table.get("dialect") == "structiot"
+    is_known = is_proven or "client_ca_file" in table or table.get("anyone")
+    if isinstance(host, str) and not is_loopback(host) and not is_known:
+        message = (
+            f"others can reach {printable(host)}, and anyone there could be a device: "
+            'client_ca_file or dialect = "structiot" with secrets say who may, '
+            "anyone = true that all may"
+        )
+        yield Finding(path=("host",), message=message)
     for key, needed in (
         ("key_file", "cert_file"),
         ("client_ca_file", "cert_file"),

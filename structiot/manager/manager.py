@@ -13,7 +13,7 @@ from collections.abc import (
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.lowlevel
@@ -37,10 +37,11 @@ from structiot.manager.events import (
 )
 from structiot.manager.handling import Handler, Handling
 from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.sharing import Sharing
 from structiot.manager.unacknowledged import Exchanges
 from structiot.manager.wire.info import canonical_uuid
 
-__all__ = ["Manager", "SendReport", "Sharing"]
+__all__ = ["Manager", "SendReport"]
 
 # How long `send`, `send_type` and `send_all` wait for each device.
 SEND_S: Final = 5.0
@@ -64,37 +65,6 @@ class SendReport:
 
     def __bool__(self) -> bool:
         return bool(self.delivered) and not self.failed
-
-
-class Sharing(Protocol):
-    """What other nodes of the manager are told of this one; nothing here waits."""
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """The other nodes that are there."""
-        ...
-
-    def came(self, client: ManagerClient, former: BaseClient | None) -> None:
-        """A device has connected here."""
-        ...
-
-    def changed(self, client: ManagerClient) -> None:
-        """A device says something else of itself."""
-        ...
-
-    def went(self, client: ManagerClient) -> None:
-        """A device is not connected here any more."""
-        ...
-
-    def took(
-        self,
-        client: ManagerClient,
-        data: bytes,
-        message_id: int,
-        then: Callable[[], None],
-    ) -> bool:
-        """Share a message, `then` do what follows; tell whether there was room."""
-        ...
 
 
 class Manager:
@@ -151,6 +121,21 @@ class Manager:
     def nodes(self) -> tuple[str, ...]:
         """The other nodes of the backplane that are there."""
         return () if self.sharing is None else self.sharing.nodes
+
+    async def fleet_told(self, quiet_s: float = 0.5) -> None:
+        """Wait until other nodes have told what they have, as a node that comes anew does.
+
+        Nobody knows how many there are: it is over when at least one is there, all that
+        are have listed their devices, and none has come for `quiet_s`. A deadline is the
+        caller's.
+        """
+        while True:
+            before = self.nodes
+            await anyio.sleep(quiet_s)
+            if self.sharing is None or (
+                before and self.nodes == before and self.sharing.have_told
+            ):
+                return
 
     @property
     def heartbeat_s(self) -> float:

@@ -90,7 +90,8 @@ class Fleet:
 
     async def all_told(self) -> None:
         """Wait until the others have told what they have."""
-        await anyio.sleep(self.wait_s)
+        with anyio.move_on_after(self.wait_s):
+            await self.manager.fleet_told()
 
     async def find(self, uuid: str) -> None:
         """Wait until one of them tells of a device, or all have told."""
@@ -131,7 +132,7 @@ fleet_command: DeviceCommands[Fleet] = DeviceCommands(
         type=click.FloatRange(min=0),
         default=2.5,
         metavar="SECONDS",
-        help="How long managers are listened to; they tell within two seconds.",
+        help="How long managers are waited for, at most; they tell within two seconds.",
     ),
     argument=None,
     advice="is the broker there?",

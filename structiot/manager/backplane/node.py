@@ -138,6 +138,11 @@ class BackplaneNode:
         """The other nodes that are there."""
         return self._others.ids
 
+    @property
+    def have_told(self) -> bool:
+        """Whether all of them have listed what they have."""
+        return self._others.have_told
+
     def came(self, client: ManagerClient, former: BaseClient | None) -> None:
         """A device has connected here."""
         self._others.began(client, former)
@@ -235,6 +240,8 @@ class BackplaneNode:
                 if self._others.here(envelope):
                     self._ask()
                 if envelope.asks:
+                    # The list may have to wait; whoever asks knows that one comes.
+                    self._tell(Here(self._id, len(self._manager.clients)))
                     self._list_wanted.set()
             case Listed():
                 self._others.listed(envelope)

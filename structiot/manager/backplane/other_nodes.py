@@ -34,11 +34,13 @@ class _OtherNode:
         heard_at: When it has told something, lately.
         turns: The devices that it says it has; a newer claim of another node may count.
         listed: Those of the list that is coming; None when none is.
+        has_listed: Whether it has listed all that it has, once.
     """
 
     heard_at: float
     turns: dict[str, int] = field(default_factory=dict)
     listed: set[str] | None = None
+    has_listed: bool = False
 
 
 class OtherNodes:
@@ -70,6 +72,11 @@ class OtherNodes:
     def ids(self) -> tuple[str, ...]:
         """The other nodes that are there."""
         return tuple(self._nodes)
+
+    @property
+    def have_told(self) -> bool:
+        """Whether all that are there have listed what they have."""
+        return all(node.has_listed for node in self._nodes.values())
 
     # ------------------------------------------------------------ our own devices
 
@@ -113,7 +120,7 @@ class OtherNodes:
         if told.is_last and node.listed is not None:
             for uuid in node.turns.keys() - node.listed:
                 self._drop(told.node, node, uuid, "its node does not have it any more")
-            node.listed = None
+            node.listed, node.has_listed = None, True
 
     def went(self, told: Went) -> None:
         """Take it that a device has left a node."""

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import trustme
 
 from structiot import open_manager_client
+from structiot.errors import AuthRefused
 from structiot.manager import (
     ClientConnected,
     ClientRefused,
@@ -138,12 +140,14 @@ async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path:
             assert await served.told("message", payload="acknowledged")
         stranger = ssl.create_default_context(cafile=tmp_path / "ca.pem")
         arguments["ssl_context"] = stranger
-        async with open_manager_client(
-            "127.0.0.1", served.port, secret="a word", **arguments
-        ):
-            why = "peer did not return a certificate"
-            errors = served.program.errors
-            await served.program.until(lambda: [x for x in errors if why in x])
+        with pytest.raises(AuthRefused, match="refuses our TLS certificate"):
+            async with open_manager_client(
+                "127.0.0.1", served.port, secret="a word", **arguments
+            ):
+                await anyio.sleep_forever()
+        why = "peer did not return a certificate"
+        errors = served.program.errors
+        await served.program.until(lambda: [x for x in errors if why in x])
 
 
 async def test_one_of_several_shows_what_happens_at_the_others(serving):

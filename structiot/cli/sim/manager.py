@@ -9,6 +9,7 @@ from uuid import UUID
 import anyio
 import asyncclick as click
 
+from structiot._kit.net.tls import client_context
 from structiot.cli._common.options import common_options, configure_logging, json_option
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -20,6 +21,7 @@ from structiot.sim import DIAL_IN_BEHAVIOURS, DIAL_IN_FAULTS, sim_devices
 __all__ = ["manager"]
 
 _OTHER_FILES = 64
+_path = click.Path()
 _TYPE_ROWS = [
     {"name": name, "about": one.about} for name, one in DIAL_IN_BEHAVIOURS.items()
 ]
@@ -58,6 +60,9 @@ _TYPE_ROWS = [
     envvar="STRUCTIOT_MANAGER_SECRET",
     help="What all of them share with the manager; better in $STRUCTIOT_MANAGER_SECRET.",
 )
+@click.option("--cafile", type=_path, help="Authorities of the manager: speak TLS.")
+@click.option("--certfile", type=_path, help="Certificate that they show; TLS as well.")
+@click.option("--keyfile", type=_path, help="Its key, if that is not in the same file.")
 @click.option(
     "--uuid",
     "uuids",
@@ -91,6 +96,9 @@ async def manager(
     port: int,
     dialect: str,
     secret: str | None,
+    cafile: str | None,
+    certfile: str | None,
+    keyfile: str | None,
     uuids: tuple[str, ...],
     seed: int,
     faults: tuple[str, ...],
@@ -102,6 +110,9 @@ async def manager(
     """
     configure_logging(ctx)
     rows = _rows(types, uuids or _made_up(max(count, len(types)), seed))
+    context = None
+    if cafile or certfile:
+        context = client_context(cafile=cafile, certfile=certfile, keyfile=keyfile)
     allow_open_files(len(rows) + _OTHER_FILES)
 
     async def dial_in() -> None:
@@ -117,6 +128,7 @@ async def manager(
                         dialect=dialect,
                         uuids=of_kind,
                         secret=secret,
+                        ssl_context=context,
                     )
                 )
                 for device in fleet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import ssl
 from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +16,9 @@ from anyio.abc import ByteStream
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
-from structiot.errors import ConnectFailed, PeerError, UsageError
+from structiot._kit.net.tls import start_tls
+from structiot._kit.text import error_text
+from structiot.errors import ConnectFailed, StructiotError, UsageError
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.events import AliveAsked, Data, Event, InfoAsked, Left
 from structiot.manager.wire.info import Info
@@ -68,6 +71,7 @@ class DialInSim:
         *,
         address: tuple[str, int],
         secret: bytes | None,
+        ssl_context: ssl.SSLContext | None,
         environment: Environment,
     ) -> None:
         self.uuid: str = uuid
@@ -78,6 +82,7 @@ class DialInSim:
         self._dialect = dialect
         self._address = address
         self._secret = secret
+        self._ssl_context = ssl_context
         self._environment = environment
         self._wrong: frozenset[str] = frozenset()
         self._stream: ByteStream | None = None
@@ -120,14 +125,17 @@ class DialInSim:
         while True:
             try:
                 await self._dial_in()
-            except (ConnectFailed, PeerError, *LOST) as exc:
-                _log.debug("%r: %s", self, exc)
+            except (StructiotError, *LOST) as exc:
+                _log.info("%r: %s", self, error_text(exc))
             self._stream = self._side = None
             self._is_told = anyio.Event()
             await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))
 
     async def _dial_in(self) -> None:
-        stream = await self._environment.network.connect_tcp(*self._address)
+        host, port = self._address
+        stream = await self._environment.network.connect_tcp(host, port)
+        if self._ssl_context is not None:
+            stream = await start_tls(stream, self._ssl_context, host=host, port=port)
         async with stream, service_group() as tg:
             nonce = self._environment.random.randbytes(16)
             self._stream = stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -30,6 +31,7 @@ async def sim_devices(
     dialect: Dialect | str = Dialect.D0,
     uuids: Sequence[str] | None = None,
     secret: str | bytes | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[DialInFleet]:
     """Simulate devices that dial in to a manager for the length of the block.
@@ -48,6 +50,7 @@ async def sim_devices(
         uuids: Their UUIDs; made up by default, the same each time. Two alike are two
             devices that replace each other.
         secret: What all of them share with the manager, in our own dialect.
+        ssl_context: Whom they trust, and the certificate that they show; None is no TLS.
         environment: Network, clock and chance; the system's by default.
 
     Yields:
@@ -62,6 +65,7 @@ async def sim_devices(
     check_argument("port", port, int)
     check_argument("dialect", dialect, str)
     check_argument("secret", secret, str, bytes, None)
+    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
     if uuids is not None:
         check_items("uuids", uuids, str)
     check_argument("environment", environment, Environment)
@@ -77,6 +81,7 @@ async def sim_devices(
             Dialect(dialect),
             address=(host, port),
             secret=key,
+            ssl_context=ssl_context,
             environment=environment,
         )
         for uuid in uuids or [str(UUID(int=number + 1)) for number in range(count)]

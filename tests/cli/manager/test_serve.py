@@ -150,6 +150,20 @@ async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path:
         await served.program.until(lambda: [x for x in errors if why in x])
 
 
+async def test_simulated_devices_show_certificates(serving, authority, tmp_path: Path):
+    cert, key, ca = (str(tmp_path / f"{name}.pem") for name in ("cert", "key", "ca"))
+    files = [f"--certfile={cert}", f"--keyfile={key}"]
+    async with (
+        serving(*files, f"--client-cafile={ca}") as served,
+        running(
+            *structiot("sim", "manager", f"--port={served.port}", f"--uuid={UUID}"),
+            f"--cafile={ca}",
+            *files,
+        ),
+    ):
+        assert (await served.told("connected"))["uuid"] == UUID
+
+
 async def test_one_of_several_shows_what_happens_at_the_others(serving):
     async with open_broker("mqtt://127.0.0.1:0") as broker:
         where = f"--uri={broker.uri}"

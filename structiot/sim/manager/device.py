@@ -36,6 +36,7 @@ DIAL_IN_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "babbling": "sends a hundred messages a second",
         "half_sent": "stops in the middle of what it says, and stays",
         "deaf": "reads nothing any more",
+        "off_beat": "answers each second heartbeat only, and that one twice",
         "wrong_type": "says that it is of a type that nobody knows",
         "no_uuid": "says that its UUID is `device`",
         "leaving": "hangs up after each message, and comes again",
@@ -89,6 +90,7 @@ class DialInSim:
         self._side: DeviceSide | None = None
         self._is_told, self._behaves_otherwise = anyio.Event(), anyio.Event()
         self._message_id = 0
+        self._owes_beat = False
 
     def __repr__(self) -> str:
         return f"<DialInSim {self.uuid} of type {self.type!r}>"
@@ -162,7 +164,7 @@ class DialInSim:
                 await self._say(side.tell_info(self._info()))
                 self._is_told.set()
             case AliveAsked() if "silent" not in self._wrong:
-                await self._say(side.say_alive())
+                await self._say_alive(side)
             case Data(data, message_id):
                 self.received.append(data)
                 if isinstance(side, NativeDevice):
@@ -172,6 +174,12 @@ class DialInSim:
                     await self.send(answer)
                 if "leaving" in self._wrong:
                     raise ConnectFailed("it leaves after each message")
+
+    async def _say_alive(self, side: DeviceSide) -> None:
+        self._owes_beat = "off_beat" in self._wrong and not self._owes_beat
+        if not self._owes_beat:
+            beats = 2 if "off_beat" in self._wrong else 1
+            await self._say(side.say_alive() * beats)
 
     def _info(self) -> Info:
         kind = "toaster" if "wrong_type" in self._wrong else self.type

@@ -90,6 +90,7 @@ async def test_who_misbehaves_costs_only_itself(environment, name):
             "babbling": MessageReceived,
             "half_sent": ClientRefused,
             "deaf": ClientRefused,
+            "off_beat": MessageReceived,
             "wrong_type": ClientRefused,
             "no_uuid": ClientRefused,
             "leaving": ClientDisconnected,

@@ -238,8 +238,26 @@ async def test_a_device_that_moves_is_found_at_its_new_address():
             assert plug.route.last_transport == "lan"
 
 
+SCOPED = ("fe80::1%eth0", "fe80::1%a b", f"fe80::1%{'x' * 100}")
+
+
+@pytest.mark.parametrize("said", SCOPED)
+async def test_an_address_with_an_interface_ends_no_account(said: str):
+    """The interface would be the device's own, and it may be any text."""
+    async with house(["mss310", "msl120"]) as home:
+        home.sims[0].device.lan_host = said
+        async with home.account() as meross:
+            plug, lamp = await known(meross), await known(meross, "Device 1")
+            async with plug.events(), lamp.events():
+                await anyio.sleep(600)
+                await lamp.turn_on()
+                await plug.turn_on()
+                assert plug.route.lan is None
+
+
 @pytest.mark.parametrize(
-    "said", ["8.8.8.8", "router.lan", "http://x/", "0.0.0.0", "224.0.0.1", 7, None]
+    "said",
+    ["8.8.8.8", "router.lan", "http://x/", "0.0.0.0", "224.0.0.1", *SCOPED, 7, None],
 )
 def test_an_address_that_is_none_of_the_local_network_is_not_gone_to(said: object):
     firmware = {"innerIp": said}

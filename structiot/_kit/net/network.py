@@ -276,7 +276,7 @@ class RealNetwork:
                 return await connect(host, port, family)
             if "%" in host and not (host.isascii() and len(host) < _LONGEST_LABEL):
                 # Looked up, it would raise a group of errors.
-                raise ValueError("no such interface")  # noqa: TRY301
+                raise ValueError("no such interface")
             return await anyio.connect_tcp(host, port)
         except _BAD_ADDRESS as exc:
             message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"

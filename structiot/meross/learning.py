@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -84,6 +84,18 @@ class Learning:
     async def begin(self) -> None:
         """Read what the program before has learnt."""
         self._kept = await self._state.kept(_KEPT)
+
+    def use_key(self, key: Secret, devices: Iterable[MerossDevice]) -> bool:
+        """Speak to devices by this key; tell if it is another, as with a new password."""
+        if key == self._key:
+            return False
+        self._key = key
+        for device in devices:
+            if device.route.lan is not None:
+                device.route.lan.use_key(key.reveal())
+            device.refresh_soon()
+            self.soon(device.route.uuid)
+        return True
 
     def remembered(self, about: About) -> About:
         """Add what is remembered of a device."""

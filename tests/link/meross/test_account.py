@@ -56,11 +56,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(models: Sequence[str] = ("mss310",)) -> AsyncGenerator[House]:
+async def house(
+    models: Sequence[str] = ("mss310",), **of_cloud: Any
+) -> AsyncGenerator[House]:
     environment = Environment(network=MemoryNetwork())
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(
-            sim_meross_cloud(EMAIL, PASSWORD, host="cloud", environment=environment)
+            sim_meross_cloud(
+                EMAIL, PASSWORD, host="cloud", environment=environment, **of_cloud
+            )
         )
         sims = []
         for number, model in enumerate(models):

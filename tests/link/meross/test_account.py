@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -203,6 +203,38 @@ async def test_a_device_that_is_off_is_hardly_asked():
                 await home.sims[0].plug_in()
                 await anyio.sleep(60)
                 assert plug.is_available
+
+
+@pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
+@pytest.mark.parametrize("status", [2, 7])
+async def test_devices_that_are_off_do_not_delay_the_one_that_is_there(policy, status):
+    """Each takes ten seconds; the cloud may say of none that it is off."""
+    async with house([]) as home:
+        for number in range(100):
+            uuid = f"{number:020}48e1e9cc{number:04x}"
+            home.cloud.register(uuid=uuid, name=f"Off {number}").status = status
+        async with (
+            sim_meross_device(
+                "192.168.1.60", cloud=home.cloud, environment=home.environment
+            ) as sim,
+            home.account(policy=policy) as meross,
+        ):
+            begun_at = anyio.current_time()
+            await meross.devices[sim.uuid].turn_on()
+            assert anyio.current_time() - begun_at < 45
+
+
+async def test_a_device_that_is_removed_and_added_while_it_is_asked_is_known():
+    async with house() as home, home.account(policy="cloud_only") as meross:
+        (uuid,) = meross.devices
+        home.sims[0].faults.delay_s = 5.0
+        await anyio.sleep(2)
+        unbind = "Appliance.Control.Unbind"
+        meross.pushed(replace(bind_of(uuid), namespace=unbind, method=Method.PUSH))
+        assert not meross.devices
+        await meross.refresh()
+        await anyio.sleep(20)
+        await known(meross)
 
 
 async def test_whoever_binds_without_end_has_the_list_asked_for_once_a_minute():

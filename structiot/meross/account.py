@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
@@ -178,6 +179,7 @@ class Meross:
         Args:
             max_items: Events that wait for a slow consumer.
         """
+        check_argument("max_items", max_items, int)
         box: Mailbox[AccountEvent] = Mailbox(
             max(max_items, 2 * len(self._devices)), name="events of Meross"
         )

@@ -61,7 +61,6 @@ LOST = (
 
 # What the operating system and Python raise for an address that cannot be.
 _BAD_ADDRESS = (OSError, ValueError)
-_LONGEST_LABEL = 63
 _WORDS: dict[type[BaseException], str] = {
     anyio.EndOfStream: "the peer hung up",
     anyio.ClosedResourceError: "closed on this side",
@@ -274,9 +273,6 @@ class RealNetwork:
             family = family_of(host)
             if family is not None:
                 return await connect(host, port, family)
-            if "%" in host and not (host.isascii() and len(host) < _LONGEST_LABEL):
-                # Looked up, it would raise a group of errors.
-                raise ValueError("no such interface")
             return await anyio.connect_tcp(host, port)
         except _BAD_ADDRESS as exc:
             message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"

@@ -12,8 +12,9 @@ from structiot.meross.credentials import Credentials
 from structiot.meross.link.brokers import BrokerPlace
 from structiot.meross.wire.mqtt import app_password
 from structiot.mqtt import open_broker
+from structiot.mqtt.broker import hash_password
 from tests.link.meross.test_account import EMAIL, House, house, known, lists
-from tests.link.meross.test_brokers import Counted, hash_password
+from tests.link.meross.test_brokers import Counted
 
 pytestmark = pytest.mark.virtual_time
 

@@ -111,7 +111,7 @@ class Meross:
 
     @property
     def devices(self) -> Mapping[str, MerossDevice]:
-        """All devices of the account by uuid, as they are at any moment."""
+        """All devices of the account by uuid, as it is now: they stay so while one waits."""
         return MappingProxyType(self._devices)
 
     @property
@@ -237,7 +237,8 @@ class Meross:
 
     async def keep_learning(self) -> None:
         """Ask devices that are not known yet what they can, until cancelled."""
-        await self._learning.run(self._devices, self._router, self._list_subdevices)
+        router, learnt = self._router, self._list_subdevices
+        await self._learning.run(lambda: self._devices, router, learnt)
 
     def lan_failed(self, uuid: str) -> None:
         """A device is not where it was in the local network: it is asked where it is."""
@@ -329,7 +330,7 @@ class Meross:
             on_wanted=self._learning.want,
             environment=self._environment,
         )
-        self._devices[known.uuid] = device
+        self._devices = {**self._devices, known.uuid: device}
         self._holder.hold(device)
         self._brokers.connect(place)
         self._tell(DeviceAdded(device))
@@ -354,7 +355,10 @@ class Meross:
             self._learning.soon(known.uuid)
 
     def _remove(self, device: MerossDevice) -> None:
-        self._devices.pop(device.info.id, None)
+        # Somebody may be going through those that were there.
+        self._devices = {
+            k: one for k, one in self._devices.items() if one is not device
+        }
         self._holder.let_go(device)
         self._tell(DeviceRemoved(device))
 

@@ -140,14 +140,14 @@ class Learning:
 
     async def run(
         self,
-        devices: Mapping[str, MerossDevice],
+        devices: Callable[[], Mapping[str, MerossDevice]],
         router: Router,
         learnt: Callable[[MerossDevice], Awaitable[object]],
     ) -> None:
         """Ask devices when they are due, until cancelled.
 
         Args:
-            devices: All of the account, by uuid.
+            devices: Gives all of the account, by uuid.
             router: Who sends requests.
             learnt: Is told of each that has answered.
         """
@@ -156,8 +156,8 @@ class Learning:
                 with anyio.CancelScope(deadline=self._next_at()):
                     await self._is_due.wait()
                 self._is_due = anyio.Event()
-                for uuid in self._due(devices):
-                    device = devices.get(uuid)
+                for uuid in self._due(devices()):
+                    device = devices().get(uuid)
                     if device is None:
                         del self._due_at[uuid]
                     else:
@@ -187,7 +187,7 @@ class Learning:
     async def _asked(
         self,
         device: MerossDevice,
-        devices: Mapping[str, MerossDevice],
+        devices: Callable[[], Mapping[str, MerossDevice]],
         router: Router,
         learnt: Callable[[MerossDevice], Awaitable[object]],
     ) -> None:
@@ -198,7 +198,7 @@ class Learning:
             self._asking.discard(uuid)
             self._is_due.set()
         # It may have been removed meanwhile, and be another one now.
-        if told is not None and devices.get(uuid) is device:
+        if told is not None and devices().get(uuid) is device:
             await self._learnt(device, *told)
             await learnt(device)
 

@@ -237,6 +237,29 @@ async def test_a_device_that_is_removed_and_added_while_it_is_asked_is_known():
         await known(meross)
 
 
+async def test_whoever_goes_through_the_devices_may_wait_meanwhile():
+    """Those that are removed by then are closed, which is said in words."""
+    async with house(["mss310", "msl120", "mss310"]) as home, home.account() as meross:
+        for name in ("Device 0", "Device 1", "Device 2"):
+            await known(meross, name)
+        done, closed = [], []
+        for device in meross.devices.values():
+            if not done:
+                home.cloud.unbind(home.sims[2].uuid)
+                await meross.refresh()
+            await anyio.sleep(1)
+            try:
+                await device.turn_on()
+            except UsageError as exc:
+                closed.append(str(exc))
+            else:
+                done.append(device.info.name)
+        assert done == ["Device 0", "Device 1"]
+        assert len(closed) == 1
+        assert "closed" in closed[0]
+        assert len(meross.devices) == 2
+
+
 async def test_whoever_binds_without_end_has_the_list_asked_for_once_a_minute():
     async with house() as home, home.account() as meross:
         plug = await known(meross)

@@ -257,8 +257,6 @@ class BrokerLink:
     async def ready(self, timeout_s: float) -> None:
         """Wait for a connection; see `Brokers.ready`."""
         await anyio.lowlevel.checkpoint()
-        if self.is_ready:
-            return
         with anyio.move_on_after(timeout_s):
             while not self.is_ready:
                 if self.is_parked and self._error is not None:

@@ -242,7 +242,8 @@ async def test_whoever_goes_through_the_devices_may_wait_meanwhile():
     async with house(["mss310", "msl120", "mss310"]) as home, home.account() as meross:
         for name in ("Device 0", "Device 1", "Device 2"):
             await known(meross, name)
-        done, closed = [], []
+        done: list[str] = []
+        closed: list[str] = []
         for device in meross.devices.values():
             if not done:
                 home.cloud.unbind(home.sims[2].uuid)

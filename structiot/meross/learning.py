@@ -120,8 +120,9 @@ class Learning:
     def soon(self, uuid: str, *, after_s: float = 0.0) -> None:
         """Ask a device before long."""
         at = anyio.current_time() + after_s
-        self._due_at[uuid] = min(at, self._due_at.get(uuid, math.inf))
-        self._is_due.set()
+        if at < self._due_at.get(uuid, math.inf):
+            self._due_at[uuid] = at
+            self._is_due.set()
 
     def want(self, device: MerossDevice) -> None:
         """Ask a device now, as somebody waits for it."""

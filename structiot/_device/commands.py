@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import singledispatch
 from typing import TypeAlias
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.redact import HIDDEN
 from structiot.errors import UsageError
 from structiot.model import (
@@ -61,6 +62,7 @@ def check_command(
     Raises:
         UsageError: No such entity, one that is only read, or a value it cannot take.
     """
+    check_argument("key", key, str)
     told = {e.key: e for e in entities if not _is_only_read(e)}
     entity = told.get(key)
     if entity is None:

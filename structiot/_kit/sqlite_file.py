@@ -32,6 +32,9 @@ def open_sqlite_file(path: Path, schema: str) -> sqlite3.Connection:
         OSError: It cannot be made.
         ValueError: No file has such a name.
     """
+    if path.exists() and not path.is_file():
+        # A pipe would be read without end, and a device be closed to others.
+        raise sqlite3.OperationalError("it is no file, and is left alone")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Made here, for SQLite would let others read it.
     file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)

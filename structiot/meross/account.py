@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+import math
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -12,15 +13,18 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.text import error_text
 from structiot.errors import (
     AuthRefused,
+    CertificateRefused,
     PeerError,
     StructiotError,
     TransportError,
+    UsageError,
 )
 from structiot.meross.account_events import (
     AccountEvent,
@@ -45,6 +49,7 @@ from structiot.meross.link.router import Router
 from structiot.meross.notifications import NoteBox, Notification
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.meross.stats import Stats
+from structiot.meross.strangers import Strangers
 from structiot.meross.wire.device_list import CloudDevice, OnlineStatus
 from structiot.meross.wire.envelope import Envelope
 from structiot.meross.wire.system import SystemAll, max_batch_of
@@ -54,10 +59,8 @@ __all__ = ["Meross"]
 # The list is asked for again: a rename reaches us by no push.
 LIST_EVERY_S: Final = 86_400.0
 _LIST_PAUSE_S: Final = 60.0
-# Devices that tell something and are none of the account's, such as one just removed.
-_MOST_STRANGERS: Final = 1_024
-# How often one has the list asked for: it may not be there at once.
-_MOST_LISTS: Final = 3
+# How often a broker is tried again that has refused us, as over a ban that was lifted.
+_REFUSED_S: Final = 3_600.0
 # So many devices of a list are made before others have their turn.
 _IN_A_ROW: Final = 16
 _BIND: Final = "Appliance.Control.Bind"
@@ -99,7 +102,7 @@ class Meross:
         self._notes: FanOut[Mailbox[Notification]] = FanOut()
         self._events: FanOut[Mailbox[AccountEvent]] = FanOut()
         self._list_wanted = anyio.Event()
-        self._strangers: dict[str, int] = {}
+        self._strangers = Strangers()
 
     def __repr__(self) -> str:
         return f"<Meross account of {len(self._devices)} devices>"
@@ -108,7 +111,7 @@ class Meross:
 
     @property
     def devices(self) -> Mapping[str, MerossDevice]:
-        """All devices of the account by uuid, as they are at any moment."""
+        """All devices of the account by uuid, as it is now: they stay so while one waits."""
         return MappingProxyType(self._devices)
 
     @property
@@ -176,6 +179,7 @@ class Meross:
         Args:
             max_items: Events that wait for a slow consumer.
         """
+        check_argument("max_items", max_items, int)
         box: Mailbox[AccountEvent] = Mailbox(
             max(max_items, 2 * len(self._devices)), name="events of Meross"
         )
@@ -217,22 +221,24 @@ class Meross:
 
     async def keep_list(self) -> None:
         """List the devices anew each day and whenever one is bound, until cancelled."""
+        unparked_at = -math.inf
         while True:
-            with anyio.move_on_after(LIST_EVERY_S):
+            is_refused = self._brokers.is_refused
+            with anyio.move_on_after(_REFUSED_S if is_refused else LIST_EVERY_S):
                 await self._list_wanted.wait()
             self._list_wanted = anyio.Event()
-            try:
+            with self._with_the_cloud_or_without("the list of devices"):
                 await self._list()
-            except AuthRefused:
-                raise
-            except (TransportError, PeerError) as exc:
-                _log.warning("the list of devices: %s", error_text(exc))
+            if anyio.current_time() >= unparked_at + _REFUSED_S:
+                unparked_at = anyio.current_time()
+                self._brokers.unpark()
             # Whoever may bind devices may not have it asked for without a pause.
             await anyio.sleep(_LIST_PAUSE_S)
 
     async def keep_learning(self) -> None:
         """Ask devices that are not known yet what they can, until cancelled."""
-        await self._learning.run(self._devices, self._router, self._list_subdevices)
+        router, learnt = self._router, self._list_subdevices
+        await self._learning.run(lambda: self._devices, router, learnt)
 
     def lan_failed(self, uuid: str) -> None:
         """A device is not where it was in the local network: it is asked where it is."""
@@ -245,7 +251,8 @@ class Meross:
         if envelope.namespace == _BIND:
             self._list_wanted.set()
         if device is None:
-            self._met(uuid)
+            if self._strangers.met(uuid):
+                self._list_wanted.set()
             return
         note = device.pushed(envelope)
         for box in self._notes:
@@ -259,23 +266,17 @@ class Meross:
             # It is there, then.
             self._learning.soon(uuid, after_s=_LIST_PAUSE_S)
 
-    def _met(self, uuid: str) -> None:
-        """A device tells something that the list has not, or not yet."""
-        times = self._strangers.get(uuid, 0)
-        is_known = times or len(self._strangers) < _MOST_STRANGERS
-        if uuid and is_known and times < _MOST_LISTS:
-            self._strangers[uuid] = times + 1
-            self._list_wanted.set()
-
     def connected(self, place: BrokerPlace) -> None:
         """A broker has accepted us: what devices told meanwhile was lost."""
         for device in self._devices.values():
             if device.route.broker == place:
                 device.refresh_soon()
+                if not device.about.abilities:
+                    self._learning.soon(device.info.id)
 
     def lost(self, place: BrokerPlace, error: StructiotError) -> None:
         """A broker cannot be reached; why it refuses us, the list may tell."""
-        if isinstance(error, AuthRefused):
+        if isinstance(error, AuthRefused | CertificateRefused):
             self._list_wanted.set()
         for device in self._devices.values():
             if device.route.broker == place:
@@ -285,6 +286,10 @@ class Meross:
 
     async def _list(self) -> None:
         listed = {one.uuid: one for one in await self._cloud.devices()}
+        key = self._cloud.credentials.key
+        if self._learning.use_key(key, self._devices.values()):
+            self._brokers.use_key(key.reveal())
+        self._brokers.keep_only(one.broker for one in listed.values())
         await self._learning.forget_others(listed)
         for uuid in self._devices.keys() - listed.keys():
             self._remove(self._devices[uuid])
@@ -306,7 +311,7 @@ class Meross:
             channels=_channels(known),
         )
         about = self._learning.remembered(about)
-        place = BrokerPlace(*known.broker)
+        place = self._brokers.place_of(known.broker)
         route = Route(
             known.uuid,
             broker=place,
@@ -325,11 +330,11 @@ class Meross:
             on_wanted=self._learning.want,
             environment=self._environment,
         )
-        self._devices[known.uuid] = device
+        self._devices = {**self._devices, known.uuid: device}
         self._holder.hold(device)
         self._brokers.connect(place)
         self._tell(DeviceAdded(device))
-        if self._strangers.pop(known.uuid, 0):
+        if self._strangers.listed(known.uuid):
             self._tell(DeviceBound(device))
         if known.status is OnlineStatus.OFFLINE:
             device.cloud_lost("it is not connected to the cloud")
@@ -340,7 +345,7 @@ class Meross:
 
     def _update(self, device: MerossDevice, known: CloudDevice) -> None:
         before = device.info.name
-        device.route.broker = place = BrokerPlace(*known.broker)
+        device.route.broker = place = self._brokers.place_of(known.broker)
         self._brokers.connect(place)
         about = replace(device.about, channels=_channels(known))
         device.described(about, known.name)
@@ -350,7 +355,10 @@ class Meross:
             self._learning.soon(known.uuid)
 
     def _remove(self, device: MerossDevice) -> None:
-        self._devices.pop(device.info.id, None)
+        # Somebody may be going through those that were there.
+        self._devices = {
+            k: one for k, one in self._devices.items() if one is not device
+        }
         self._holder.let_go(device)
         self._tell(DeviceRemoved(device))
 
@@ -367,14 +375,22 @@ class Meross:
 
     async def _list_subdevices(self, hub: MerossDevice) -> None:
         """List what hangs on a device that has told what it can, if it is a hub."""
-        if not is_hub(hub.about.system.digest, hub.about.abilities):
-            return
+        if is_hub(hub.about.system.digest, hub.about.abilities):
+            with self._with_the_cloud_or_without(f"subdevices of {hub.info.name}"):
+                hub.listed(await self._cloud.subdevices(hub.info.id))
+
+    @contextmanager
+    def _with_the_cloud_or_without(self, what: str) -> Generator[None]:
+        """Go on where the cloud does not answer; one that refuses us ends the account."""
         try:
-            hub.listed(await self._cloud.subdevices(hub.info.id))
+            yield
         except AuthRefused:
             raise
         except (TransportError, PeerError) as exc:
-            _log.warning("subdevices of %s: %s", hub.info.name, error_text(exc))
+            _log.warning("%s: %s", what, error_text(exc))
+        except UsageError as exc:
+            # Whoever has logged out may use the devices to the end of the block.
+            _log.info("%s: %s", what, error_text(exc))
 
 
 def _channels(known: CloudDevice) -> tuple[Channel, ...]:

@@ -19,6 +19,7 @@ from typing import Final, NoReturn
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot.meross.account_state import AN_HOUR_S, AccountState
@@ -112,6 +113,7 @@ class Budget:
 
     @rate_limiter.setter
     def rate_limiter(self, rate_limiter: RateLimitChecker | None) -> None:
+        check_argument("rate_limiter", rate_limiter, RateLimitChecker, None)
         self._rate_limiter = rate_limiter
         for queue in self._queues.values():
             for turn in queue:

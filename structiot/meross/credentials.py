@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 import anyio.lowlevel
 
@@ -107,6 +107,7 @@ class Credentials:
         )
 
 
+@runtime_checkable
 class CredentialStore(Protocol):
     """Keeps the credentials of one account; one block uses it at a time."""
 

@@ -7,7 +7,7 @@ comes as answers to polls and commands, and as pushes; all of it goes through `_
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -19,6 +19,7 @@ import anyio.to_thread
 
 from structiot._device.poller import Poller
 from structiot._device.schedule import PollSchedule
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
@@ -171,10 +172,12 @@ class MerossDevice(Handling):
             The payload of the answer.
 
         Raises:
-            UsageError: No such method.
+            UsageError: No such method, or a payload that JSON cannot hold.
             StructiotError: As `command`.
         """
-        if method not in {"GET", "SET", "PUSH"}:
+        check_argument("namespace", namespace, str)
+        check_argument("payload", payload, Mapping, None)
+        if method not in ("GET", "SET", "PUSH"):
             raise UsageError(f"method is GET, SET or PUSH, not {method!r}")
         self._check_open()
         reply = await self._router.request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.text import did_you_mean
 from structiot.errors import UsageError
 from structiot.meross.device import MerossDevice
@@ -17,6 +18,7 @@ def device_called(devices: Mapping[str, MerossDevice], wanted: str) -> MerossDev
     Raises:
         UsageError: There is none, or there are several of this name.
     """
+    check_argument("name_or_uuid", wanted, str)
     if wanted in devices:
         return devices[wanted]
     found = devices_like(devices, name=wanted)
@@ -38,6 +40,8 @@ def devices_like(
     name: str | None = None,
 ) -> list[MerossDevice]:
     """Give the devices that are all of this; None is anything."""
+    for what, text in (("type", model), ("ability", ability), ("name", name)):
+        check_argument(what, text, str, None)
     return [
         device
         for device in devices.values()

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
+from structiot._kit.arguments import check_argument
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.meross.features.energy_days import (
     DailyEnergy,
@@ -126,6 +127,7 @@ class Handling(DeviceWithSubdevices, ABC):
             UnsupportedDevice: It knows none.
             StructiotError: As `request`.
         """
+        check_argument("rule", rule, Timer, Trigger)
         rules = await self._feature(Rules, "has no timers and no triggers")
         order = rules.order(rule)
         if order.namespace not in self.about.abilities:

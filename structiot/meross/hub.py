@@ -55,6 +55,8 @@ class HubSubdevices:
 
     def _match(self, feature: Hub) -> None:
         """Have a device for each subdevice that the hub knows, and for no other."""
+        # Somebody may be going through those that were there.
+        self._devices = dict(self._devices)
         for sub_id in self._devices.keys() - feature.subdevices.keys():
             gone = self._devices.pop(sub_id)
             if self._holder is not None:

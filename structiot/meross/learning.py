@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
 
@@ -51,6 +51,8 @@ _KEPT: Final = "device/"
 
 _log = logging.getLogger("structiot.meross")
 
+_Told: TypeAlias = tuple[SystemAll, Abilities, Envelope | None]
+
 
 class Learning:
     """Asks the devices of an account what they can; `run` is its background task.
@@ -79,11 +81,23 @@ class Learning:
         self._unless_polled: set[str] = set()
         self._wanted: set[str] = set()
         self._is_due = anyio.Event()
-        self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
+        self._asking: set[str] = set()
 
     async def begin(self) -> None:
         """Read what the program before has learnt."""
         self._kept = await self._state.kept(_KEPT)
+
+    def use_key(self, key: Secret, devices: Iterable[MerossDevice]) -> bool:
+        """Speak to devices by this key; tell if it is another, as with a new password."""
+        if key == self._key:
+            return False
+        self._key = key
+        for device in devices:
+            if device.route.lan is not None:
+                device.route.lan.use_key(key.reveal())
+            device.refresh_soon()
+            self.soon(device.route.uuid)
+        return True
 
     def remembered(self, about: About) -> About:
         """Add what is remembered of a device."""
@@ -106,8 +120,9 @@ class Learning:
     def soon(self, uuid: str, *, after_s: float = 0.0) -> None:
         """Ask a device before long."""
         at = anyio.current_time() + after_s
-        self._due_at[uuid] = min(at, self._due_at.get(uuid, math.inf))
-        self._is_due.set()
+        if at < self._due_at.get(uuid, math.inf):
+            self._due_at[uuid] = at
+            self._is_due.set()
 
     def want(self, device: MerossDevice) -> None:
         """Ask a device now, as somebody waits for it."""
@@ -126,47 +141,75 @@ class Learning:
 
     async def run(
         self,
-        devices: Mapping[str, MerossDevice],
+        devices: Callable[[], Mapping[str, MerossDevice]],
         router: Router,
         learnt: Callable[[MerossDevice], Awaitable[object]],
     ) -> None:
         """Ask devices when they are due, until cancelled.
 
         Args:
-            devices: All of the account, by uuid.
+            devices: Gives all of the account, by uuid.
             router: Who sends requests.
             learnt: Is told of each that has answered.
         """
-        while True:
-            due_at = min(self._due_at.values(), default=math.inf)
-            with anyio.CancelScope(deadline=due_at):
-                await self._is_due.wait()
-            self._is_due = anyio.Event()
-            now = anyio.current_time()
-            due = [uuid for uuid, at in self._due_at.items() if at <= now]
-            async with service_group(is_awaited=True) as tg:
-                for uuid in due:
-                    device = devices.get(uuid)
+        async with service_group() as tg:
+            while True:
+                with anyio.CancelScope(deadline=self._next_at()):
+                    await self._is_due.wait()
+                self._is_due = anyio.Event()
+                for uuid in self._due(devices()):
+                    device = devices().get(uuid)
                     if device is None:
                         del self._due_at[uuid]
                     else:
-                        self._due_at[uuid] = now + _AGAIN_S
-                        tg.start_soon(self._ask, device, router, learnt)
+                        self._due_at[uuid] = anyio.current_time() + _AGAIN_S
+                        self._asking.add(uuid)
+                        tg.start_soon(self._asked, device, devices, router, learnt)
 
-    async def _ask(
+    def _next_at(self) -> float:
+        """Tell when to look again; who ends asking has it looked at before."""
+        if len(self._asking) >= _MOST_AT_ONCE:
+            return math.inf
+        others = self._due_at.keys() - self._asking
+        return min((self._due_at[uuid] for uuid in others), default=math.inf)
+
+    def _due(self, devices: Mapping[str, MerossDevice]) -> list[str]:
+        """Give whom to ask now: whom somebody waits for first, those that are off last."""
+        now = anyio.current_time()
+        due = [uuid for uuid, at in self._due_at.items() if at <= now]
+
+        def last(uuid: str) -> tuple[bool, bool]:
+            is_off = uuid in devices and not devices[uuid].is_available
+            return uuid not in self._wanted, is_off
+
+        others = [uuid for uuid in due if uuid not in self._asking]
+        return sorted(others, key=last)[: _MOST_AT_ONCE - len(self._asking)]
+
+    async def _asked(
         self,
         device: MerossDevice,
+        devices: Callable[[], Mapping[str, MerossDevice]],
         router: Router,
         learnt: Callable[[MerossDevice], Awaitable[object]],
     ) -> None:
-        route, uuid = device.route, device.route.uuid
+        uuid = device.route.uuid
         try:
-            async with self._limiter:
-                system, abilities, state = await self._told_by(device, router)
+            told = await self._answer_of(device, router)
+        finally:
+            self._asking.discard(uuid)
+            self._is_due.set()
+        # It may have been removed meanwhile, and be another one now.
+        if told is not None and devices().get(uuid) is device:
+            await self._learnt(device, *told)
+            await learnt(device)
+
+    async def _answer_of(self, device: MerossDevice, router: Router) -> _Told | None:
+        uuid = device.route.uuid
+        try:
+            return await self._told_by(device, router)
         except CallDropped as exc:
             device.not_known = exc
             self.soon(uuid, after_s=exc.retry_after_s or _DROPPED_S)
-            return
         except (TransportError, PeerError) as exc:
             _log.debug("%s: not asked: %s", device.info.name, error_text(exc))
             if isinstance(exc, TransportError | AuthRefused):
@@ -174,7 +217,16 @@ class Learning:
                 device.poller.failed(exc, is_certain=True)
             if isinstance(exc, AuthRefused):
                 self._due_at.pop(uuid, None)
-            return
+        return None
+
+    async def _learnt(
+        self,
+        device: MerossDevice,
+        system: SystemAll,
+        abilities: Abilities,
+        state: Envelope | None,
+    ) -> None:
+        route, uuid = device.route, device.route.uuid
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
         about = replace(
@@ -189,15 +241,12 @@ class Learning:
             device.take(ALL, state.payload)
         # What it can is asked in full, and in the local network if it is there.
         device.poller.poll_by(anyio.current_time())
-        await learnt(device)
         kept = {**payload_of(system), "ability": dict(abilities)}
         if kept != self._kept.get(uuid):
             self._kept[uuid] = kept
             await self._state.keep(f"{_KEPT}{uuid}", kept)
 
-    async def _told_by(
-        self, device: MerossDevice, router: Router
-    ) -> tuple[SystemAll, Abilities, Envelope | None]:
+    async def _told_by(self, device: MerossDevice, router: Router) -> _Told:
         """Ask what is not known; give it, and the whole of its state if that was asked."""
         route, about, uuid = device.route, device.about, device.route.uuid
         is_polled = uuid in self._unless_polled and bool(device.states)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
 import anyio.to_thread
@@ -43,6 +43,20 @@ __all__ = ["open_meross", "open_meross_lan"]
 
 _POLICIES: Final = ("lan_first", "lan_only", "cloud_only")
 _BY_DEFAULT: Final = "default"
+_KINDS: Final[Mapping[str, tuple[Any, ...]]] = {
+    "email": (str, None),
+    "mfa": (Callable, None),
+    "store": (CredentialStore, str, Path, None),
+    "state_file": (str, Path, None),
+    "retry_refused": (bool,),
+    "rate_limiter": (RateLimitChecker, str, None),
+    "url": (str,),
+    "country": (str,),
+    "broker": (tuple, None),
+    "ssl_context": (ssl.SSLContext, None),
+    "lan_ports": (Mapping, None),
+    "environment": (Environment,),
+}
 
 
 @asynccontextmanager
@@ -99,16 +113,19 @@ async def open_meross(
         The account.
 
     Raises:
+        UsageError: An argument of another type.
         ConfigError: No way to sign in, or a store that cannot be used.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
             `structiot.meross.errors`.
         ConnectFailed: The cloud cannot be reached.
         StructiotError: Else what the cloud said.
     """
+    _check(email=email, mfa=mfa, store=store, state_file=state_file, broker=broker)
+    _check(url=url, country=country, retry_refused=retry_refused, lan_ports=lan_ports)
+    _check(ssl_context=ssl_context, rate_limiter=rate_limiter, environment=environment)
     if policy not in _POLICIES:
         message = f"policy is one of {', '.join(_POLICIES)}, not {policy!r}"
         raise UsageError(message)
-    check_argument("rate_limiter", rate_limiter, RateLimitChecker, str, None)
     limiter = RateLimitChecker() if isinstance(rate_limiter, str) else rate_limiter
     by_default = partial(default_file, email, url=url, network=environment.network)
     kept_in, path = await anyio.to_thread.run_sync(
@@ -152,6 +169,14 @@ async def open_meross(
             environment=environment,
         ):
             yield account
+
+
+def _check(**given: object) -> None:
+    for name, value in given.items():
+        check_argument(name, value, *_KINDS[name])
+    broker = given.get("broker")
+    if isinstance(broker, tuple) and [type(one) for one in broker] != [str, int]:
+        raise UsageError(f"broker is a host and a port, not {broker!r}")
 
 
 def _files_of(
@@ -238,12 +263,17 @@ async def open_meross_lan(
         The device.
 
     Raises:
+        UsageError: An argument of another type.
         ConnectFailed: Nobody answers.
         WrongKey: The key is not this device's.
         ProtocolViolation: Something answers that is no Meross device.
         StructiotError: Else what became of the question.
     """
+    check_argument("host", host, str)
+    check_argument("port", port, int)
     check_argument("key", key, str, Secret)
+    check_argument("name", name, str, None)
+    check_argument("environment", environment, Environment)
     revealed = key.reveal() if isinstance(key, Secret) else key
     lan = LanLink(host, port, key=revealed, environment=environment)
     abilities = await lan.identify()

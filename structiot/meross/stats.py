@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot.errors import UsageError
 
 __all__ = ["Call", "CallCounts", "CallStats", "Stats", "Transport"]
@@ -120,6 +121,7 @@ class Stats:
         Raises:
             UsageError: A span of nothing, or less.
         """
+        check_argument("time_window", time_window, timedelta)
         if time_window <= timedelta():
             raise UsageError(f"time_window is more than nothing, not {time_window}")
         since = self._now() - time_window.total_seconds()

@@ -75,6 +75,14 @@ async def test_a_name_or_port_that_cannot_be_is_connect_failed(
 
 
 @pytest.mark.parametrize(
+    "interface", ["a b", "x" * 100, "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+)
+async def test_an_interface_that_cannot_be_is_connect_failed(interface: str):
+    with pytest.raises(ConnectFailed):
+        await REAL_NETWORK.connect_tcp(f"fe80::1%{interface}", 80)
+
+
+@pytest.mark.parametrize(
     ("host", "port", "reason"),
     [
         ("203.0.113.1", 0, "cannot assign requested address"),

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar, get_args
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot.errors import Overflowed, StructiotError, UsageError
 
 __all__ = ["Mailbox", "OverflowPolicy"]
@@ -68,6 +69,7 @@ class Mailbox(Generic[T]):
         policy: OverflowPolicy = "drop_oldest",
         name: str = "mailbox",
     ) -> None:
+        check_argument("max_items", max_items, int)
         if max_items < 1:
             message = f"a mailbox holds at least one item, not {max_items}"
             raise UsageError(message)

@@ -25,6 +25,7 @@ __all__ = ["SocketStream", "accept", "connect", "family_of"]
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
+_LONGEST_LABEL = 63
 
 
 class SocketStream(ByteStream):
@@ -148,12 +149,19 @@ async def accept(listening: socket.socket) -> SocketStream:
 
 
 def family_of(host: str) -> socket.AddressFamily | None:
-    """Tell the family of an address; None for a name, which has to be looked up."""
+    """Tell the family of an address; None for a name, which has to be looked up.
+
+    Raises:
+        ValueError: An address with an interface that cannot be.
+    """
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
         return None
     if "%" in host:  # the number of an interface is looked up, too
+        if not host.isascii() or len(host) >= _LONGEST_LABEL:
+            # The lookup would raise a group of errors.
+            raise ValueError("no such interface")
         return None
     return socket.AF_INET if version == 4 else socket.AF_INET6
 

@@ -31,7 +31,7 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text, printable
-from structiot.errors import PeerError, ProtocolViolation, TransportError
+from structiot.errors import PeerError, ProtocolViolation, TransportError, UsageError
 from structiot.meross.account import Meross
 from structiot.meross.capture.log_file import CaptureFile
 from structiot.meross.capture.overheard import Overheard, Reader
@@ -249,7 +249,8 @@ class Sniffer:
         self._put_own(Kind.REQUEST, header, payload)
         try:
             answer = await self._device.request(namespace, "GET", payload)
-        except (TransportError, PeerError) as exc:
+        except (TransportError, PeerError, UsageError) as exc:
+            # Somebody may have removed it from the account meanwhile.
             self._note(f"{namespace} was asked in vain: {error_text(exc)}")
         else:
             self._put_own(Kind.ANSWER, {**header, "method": "GETACK"}, answer)

@@ -180,12 +180,17 @@ class SignInAttempts:
         self._is_written = True
         if is_asked_for:
             return
-        age_s = max(0.0, self._now_s() - (number_of(kept.get("at_s")) or 0.0))
+        now_s = self._now_s()
+        age_s = now_s - (number_of(kept.get("at_s")) or 0.0)
+        if age_s < 0:
+            # The clock was set back: it counts from now on, and not for ever.
+            age_s = 0.0
+            await self._state.keep(_NAME, {**kept, "at_s": now_s})
         error = _error_of(kept)
         if isinstance(error, AuthRefused) and "proof" in kept:
             lasts_s = _MANY_TOKENS_S if isinstance(error, TooManyTokens) else _A_DAY_S
             if age_s < lasts_s and await self._is_same_login(kept):
-                until = datetime.fromtimestamp(self._now_s() - age_s + lasts_s, UTC)
+                until = datetime.fromtimestamp(now_s - age_s + lasts_s, UTC)
                 error.add_note(f"not tried again before {until:%Y-%m-%d %H:%M} UTC")
                 self._refused = error
             return

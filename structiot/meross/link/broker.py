@@ -109,6 +109,7 @@ class BrokerLink:
 
     Attributes:
         is_ready: Whether requests can be sent now.
+        is_parked: Whether it was refused, and waits for `unpark`.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class BrokerLink:
         on_lost: Callable[[StructiotError], None],
     ) -> None:
         self.is_ready: bool = False
+        self.is_parked: bool = False
         self._account = account
         self._host = host
         self._port = port
@@ -138,7 +140,6 @@ class BrokerLink:
         self._clocks: dict[str, PeerClock] = {}
         self._told: OrderedDict[tuple[str | None, str], None] = OrderedDict()
         self._error: StructiotError | None = None
-        self._is_parked = False
         self._changed = anyio.Event()
         self._log_once = _LogOnce()
 
@@ -151,13 +152,13 @@ class BrokerLink:
                 await self._session()
             except StructiotError as exc:
                 self._lost(error := self._advised(exc))
-                self._is_parked = isinstance(exc, AuthRefused | CertificateRefused)
+                self.is_parked = isinstance(exc, AuthRefused | CertificateRefused)
                 self._change()
                 _log.warning("%s: %s", self._where, error)
-            with anyio.move_on_after(math.inf if self._is_parked else _RETRY_S):
+            with anyio.move_on_after(math.inf if self.is_parked else _RETRY_S):
                 while self._error is not None:
                     await self._changed.wait()
-            self._is_parked = False
+            self.is_parked = False
 
     def _advised(self, exc: StructiotError) -> StructiotError:
         """Say of a refusal what to do, and not whose account it is."""
@@ -172,9 +173,9 @@ class BrokerLink:
 
     def unpark(self) -> None:
         """Try again where it was given up."""
-        if self._is_parked:
+        if self.is_parked:
             self._error = None
-            self._is_parked = False
+            self.is_parked = False
             self._change()
 
     async def _session(self) -> None:
@@ -256,11 +257,9 @@ class BrokerLink:
     async def ready(self, timeout_s: float) -> None:
         """Wait for a connection; see `Brokers.ready`."""
         await anyio.lowlevel.checkpoint()
-        if self.is_ready:
-            return
         with anyio.move_on_after(timeout_s):
             while not self.is_ready:
-                if self._is_parked and self._error is not None:
+                if self.is_parked and self._error is not None:
                     raise copy.copy(self._error)
                 await self._changed.wait()
             return

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import anyio
@@ -42,7 +43,7 @@ class Brokers:
     """The connections of one account; made by `open_brokers`.
 
     Attributes:
-        account: Whose they are.
+        account: Whose they are; see `use_key`.
         counts: What came and was not taken, of all of them.
     """
 
@@ -64,6 +65,11 @@ class Brokers:
         self._on_lost = on_lost
         self._override = override
         self._links: dict[BrokerPlace, BrokerLink] = {}
+        self._running: dict[BrokerPlace, anyio.CancelScope] = {}
+
+    def place_of(self, broker: tuple[str, int]) -> BrokerPlace:
+        """Give the broker that stands for one of the cloud's."""
+        return self._override or BrokerPlace(*broker)
 
     def connect(self, place: BrokerPlace) -> None:
         """Have a connection to a broker, so that what devices tell there is heard.
@@ -73,10 +79,27 @@ class Brokers:
         with suppress(ConnectFailed):
             self._link_to(place)
 
+    def keep_only(self, places: Iterable[tuple[str, int]]) -> None:
+        """Give up the connections to all brokers but these."""
+        wanted = {self.place_of(place) for place in places}
+        for place in self._links.keys() - wanted:
+            del self._links[place]
+            self._running.pop(place).cancel()
+
+    def use_key(self, key: str) -> None:
+        """Sign by another key, and connect anew with it where that is asked for."""
+        self.account = replace(self.account, key=key)
+        self.keep_only(())
+
     def is_connected(self, place: BrokerPlace) -> bool:
         """Whether a broker can be reached now."""
-        link = self._links.get(self._override or place)
+        link = self._links.get(self.place_of(place))
         return link is not None and link.is_ready
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a broker has refused us, which waits for `unpark`."""
+        return any(link.is_parked for link in self._links.values())
 
     def unpark(self) -> None:
         """Try again to connect where that was given up, as with another key."""
@@ -135,7 +158,7 @@ class Brokers:
         return await link.request(uuid, method, namespace, payload or {}, left_s)
 
     def _link_to(self, place: BrokerPlace) -> BrokerLink:
-        place = BrokerPlace(*(self._override or place))
+        place = self.place_of(place)
         link = self._links.get(place)
         if link is None:
             if len(self._links) >= _MOST_BROKERS:
@@ -149,8 +172,15 @@ class Brokers:
                 on_connected=lambda: self._on_connected(place),
                 on_lost=lambda error: self._on_lost(place, error),
             )
-            self._tg.start_soon(link.run, name=f"structiot.meross broker {place.host}")
+            scope = self._running[place] = anyio.CancelScope()
+            name = f"structiot.meross broker {place.host}"
+            self._tg.start_soon(_run, link, scope, name=name)
         return link
+
+
+async def _run(link: BrokerLink, scope: anyio.CancelScope) -> None:
+    with scope:
+        await link.run()
 
 
 @asynccontextmanager

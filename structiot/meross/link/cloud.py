@@ -65,7 +65,7 @@ __all__ = ["DEFAULT_URL", "MerossCloud", "open_cloud"]
 
 DEFAULT_URL: Final = "https://iotx-us.meross.com"
 _MINUTE: Final = timedelta(minutes=1)
-# A token that does not last so long is not made anew.
+# A token that does not last so long is not made anew; one of the future was made long ago.
 _YOUNG: Final = timedelta(minutes=1)
 _KEEP_S: Final = 10.0
 # Another program may have put a token there that is refused as well.
@@ -255,7 +255,7 @@ class MerossCloud:
             self._expired = copy.copy(why)
             self._attempts.check(since=since)
             made_at, now = current.issued_at_utc, self._environment.now_utc()
-            is_young = made_at is not None and now - made_at < _YOUNG
+            is_young = made_at is not None and abs(now - made_at) < _YOUNG
             if is_young and self._login is not None:
                 why.add_note("the token was made just now: it is not made anew")
                 await self._attempts.failed(why)

@@ -108,6 +108,11 @@ class LanLink:
         """Whether it wants encrypted requests; None while that is not known."""
         return self._cipher is not None if self._is_known else None
 
+    def use_key(self, key: str) -> None:
+        """Sign, and encrypt, by another key from the next request on."""
+        self._key = key
+        self._is_known = False
+
     async def identify(self, *, timeout_s: float = 10.0) -> Abilities:
         """Ask the device who it is and what it can do.
 

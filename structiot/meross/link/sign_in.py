@@ -58,19 +58,17 @@ def login_of(
     """Give who signs in, if somebody can.
 
     Raises:
-        ConfigError: A password that is no text; the message does not show it.
+        ConfigError: Either is no whole text; the message does not show it.
     """
     if not (email and password):
         return None
     secret = password if isinstance(password, Secret) else Secret(password)
-    try:
-        secret.reveal().encode()
-    except UnicodeEncodeError:
-        # The error itself holds the password.
-        message = "Meross's cloud: a password with half a character in it"
-    else:
-        return Login(email=email, password=secret, country=country, mfa=mfa)
-    raise ConfigError(message)
+    for what, text in (("an e-mail", email), ("a password", secret.reveal())):
+        # The error of the encoding would hold the password.
+        if text != text.encode("utf-8", "replace").decode():
+            message = f"Meross's cloud: {what} with half a character in it"
+            raise ConfigError(message)
+    return Login(email=email, password=secret, country=country, mfa=mfa)
 
 
 async def sign_in(

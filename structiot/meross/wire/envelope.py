@@ -21,6 +21,7 @@ from structiot._kit.json_text import (
     parse_object,
     violation,
 )
+from structiot.errors import UsageError
 from structiot.meross.wire.digests import md5_hex
 
 __all__ = [
@@ -133,8 +134,16 @@ def members_of(envelope: Envelope, key: str) -> dict[str, object]:
 
 
 def encode_envelope(envelope: Envelope, key: str) -> bytes:
-    """Write a message, signed with the key, as JSON without blanks."""
-    return compact(members_of(envelope, key), is_ascii=True).encode()
+    """Write a message, signed with the key, as JSON without blanks.
+
+    Raises:
+        UsageError: A payload that JSON cannot hold.
+    """
+    try:
+        return compact(members_of(envelope, key), is_ascii=True).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        message = f"{envelope.namespace}: a payload that JSON cannot hold: {exc}"
+    raise UsageError(message)
 
 
 def decode_envelope(data: bytes, what: str) -> Envelope:

@@ -140,7 +140,9 @@ def _address(value: object) -> str | None:
     except ValueError:
         return None
     is_none = address.is_multicast or address.is_unspecified or address.is_global
-    return None if is_none else str(address)
+    # Interfaces of the device, which stand behind a %, are not ours, and may be any text.
+    is_scoped = getattr(address, "scope_id", None) is not None
+    return None if is_none or is_scoped else str(address)
 
 
 def _short(value: object) -> str | None:

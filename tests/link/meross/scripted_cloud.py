@@ -189,5 +189,5 @@ async def signed_in(
 ) -> AsyncGenerator[MerossCloud]:
     """Open the account at a cloud."""
     settings = {"email": EMAIL, "password": PASSWORD, "url": US, **options}
-    async with open_cloud(environment=cloud.environment, **settings) as opened:
+    async with open_cloud(**{"environment": cloud.environment, **settings}) as opened:
         yield opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -56,11 +56,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(models: Sequence[str] = ("mss310",)) -> AsyncGenerator[House]:
+async def house(
+    models: Sequence[str] = ("mss310",), **of_cloud: Any
+) -> AsyncGenerator[House]:
     environment = Environment(network=MemoryNetwork())
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(
-            sim_meross_cloud(EMAIL, PASSWORD, host="cloud", environment=environment)
+            sim_meross_cloud(
+                EMAIL, PASSWORD, host="cloud", environment=environment, **of_cloud
+            )
         )
         sims = []
         for number, model in enumerate(models):
@@ -201,6 +205,62 @@ async def test_a_device_that_is_off_is_hardly_asked():
                 assert plug.is_available
 
 
+@pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
+@pytest.mark.parametrize("status", [2, 7])
+async def test_devices_that_are_off_do_not_delay_the_one_that_is_there(policy, status):
+    """Each takes ten seconds; the cloud may say of none that it is off."""
+    async with house([]) as home:
+        for number in range(100):
+            uuid = f"{number:020}48e1e9cc{number:04x}"
+            home.cloud.register(uuid=uuid, name=f"Off {number}").status = status
+        async with (
+            sim_meross_device(
+                "192.168.1.60", cloud=home.cloud, environment=home.environment
+            ) as sim,
+            home.account(policy=policy) as meross,
+        ):
+            begun_at = anyio.current_time()
+            await meross.devices[sim.uuid].turn_on()
+            assert anyio.current_time() - begun_at < 45
+
+
+async def test_a_device_that_is_removed_and_added_while_it_is_asked_is_known():
+    async with house() as home, home.account(policy="cloud_only") as meross:
+        (uuid,) = meross.devices
+        home.sims[0].faults.delay_s = 5.0
+        await anyio.sleep(2)
+        unbind = "Appliance.Control.Unbind"
+        meross.pushed(replace(bind_of(uuid), namespace=unbind, method=Method.PUSH))
+        assert not meross.devices
+        await meross.refresh()
+        await anyio.sleep(20)
+        await known(meross)
+
+
+async def test_whoever_goes_through_the_devices_may_wait_meanwhile():
+    """Those that are removed by then are closed, which is said in words."""
+    async with house(["mss310", "msl120", "mss310"]) as home, home.account() as meross:
+        for name in ("Device 0", "Device 1", "Device 2"):
+            await known(meross, name)
+        done: list[str] = []
+        closed: list[str] = []
+        for device in meross.devices.values():
+            if not done:
+                home.cloud.unbind(home.sims[2].uuid)
+                await meross.refresh()
+            await anyio.sleep(1)
+            try:
+                await device.turn_on()
+            except UsageError as exc:
+                closed.append(str(exc))
+            else:
+                done.append(device.info.name)
+        assert done == ["Device 0", "Device 1"]
+        assert len(closed) == 1
+        assert "closed" in closed[0]
+        assert len(meross.devices) == 2
+
+
 async def test_whoever_binds_without_end_has_the_list_asked_for_once_a_minute():
     async with house() as home, home.account() as meross:
         plug = await known(meross)
@@ -238,8 +298,26 @@ async def test_a_device_that_moves_is_found_at_its_new_address():
             assert plug.route.last_transport == "lan"
 
 
+SCOPED = ("fe80::1%eth0", "fe80::1%a b", f"fe80::1%{'x' * 100}")
+
+
+@pytest.mark.parametrize("said", SCOPED)
+async def test_an_address_with_an_interface_ends_no_account(said: str):
+    """The interface would be the device's own, and it may be any text."""
+    async with house(["mss310", "msl120"]) as home:
+        home.sims[0].device.lan_host = said
+        async with home.account() as meross:
+            plug, lamp = await known(meross), await known(meross, "Device 1")
+            async with plug.events(), lamp.events():
+                await anyio.sleep(600)
+                await lamp.turn_on()
+                await plug.turn_on()
+                assert plug.route.lan is None
+
+
 @pytest.mark.parametrize(
-    "said", ["8.8.8.8", "router.lan", "http://x/", "0.0.0.0", "224.0.0.1", 7, None]
+    "said",
+    ["8.8.8.8", "router.lan", "http://x/", "0.0.0.0", "224.0.0.1", *SCOPED, 7, None],
 )
 def test_an_address_that_is_none_of_the_local_network_is_not_gone_to(said: object):
     firmware = {"innerIp": said}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 import stat
 import tempfile
@@ -92,6 +94,31 @@ async def test_the_database_of_another_program_is_left_alone(tmp_path, caplog):
         assert budget.of("plug").left == 14
     assert file.read_bytes() == before
     assert "none of ours" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "link to a pipe"])
+@virtual
+async def test_what_is_no_file_is_left_alone(tmp_path, kind, caplog):
+    """Read, a pipe ends never; a device, such as /dev/null, was closed to others."""
+    file = place = tmp_path / "state"
+    if "link" in kind:
+        place = tmp_path / "pipe"
+        file.symlink_to(place)
+    with socket.socket(socket.AF_UNIX) as one:
+        if kind == "socket":
+            one.bind(str(place))
+        elif kind == "folder":
+            place.mkdir()
+        else:
+            os.mkfifo(place)
+        place.chmod(0o666)
+        before = place.stat()
+        async with opened(file) as budget:
+            await command(budget, wait_s=60)
+        after = place.stat()
+    assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
+    assert len(caplog.messages) == 1
+    assert "it is no file" in caplog.messages[0]
 
 
 @virtual

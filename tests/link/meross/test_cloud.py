@@ -112,6 +112,15 @@ async def test_a_fresh_token_that_is_refused_is_the_end():
         assert len(cloud.asked) == asked
 
 
+async def test_a_token_of_the_future_is_healed():
+    """It was made by a clock that was ahead, or ours was set back."""
+    async with scripted_cloud() as cloud:
+        store = cloud.kept(token="too-old", issued_on="2099-01-01T00:00:00")
+        async with signed_in(cloud, store=store) as account:
+            await account.devices()
+        assert cloud.made == 1
+
+
 async def test_one_that_was_healed_and_is_refused_at_once_is_the_end():
     async with scripted_cloud() as cloud, signed_in(cloud) as account:
         await account.devices()

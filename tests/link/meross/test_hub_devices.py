@@ -11,6 +11,7 @@ from structiot.model import EntitiesChanged
 from structiot.sim import sim_meross_cloud, sim_meross_device
 from structiot.sim.meross.parts.hub import Hub
 from structiot.testing import MemoryNetwork
+from tests.link.meross.test_account import house, known
 
 pytestmark = pytest.mark.virtual_time
 
@@ -42,6 +43,22 @@ async def test_what_hangs_on_a_hub_is_away_with_it():
         away = [key for key, sub in hub.subdevices.items() if not sub.is_available]
         assert away == [LEAK]
         assert leak.availability.reason == f"{hub.info.name} does not reach it"
+
+
+async def test_whoever_goes_through_them_may_wait_meanwhile():
+    async with house(["msh300hk"]) as home, home.account() as meross:
+        hub = await known(meross)
+        async with hub.events():
+            await anyio.sleep(60)
+            (paired,) = home.sims[0].device.parts_of(Hub)
+            before = dict(hub.subdevices)
+            for sub_id in hub.subdevices:
+                if len(hub.subdevices) == len(before):
+                    paired.forget([*before][-1])
+                    home.cloud.devices[hub.info.id].subdevices = ()
+                    await anyio.sleep(120)
+                assert sub_id in before
+            assert len(hub.subdevices) == len(before) - 1
 
 
 async def test_that_a_hub_has_others_is_told_of_the_hub():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, suppress
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
+from structiot import Environment
 from structiot.meross.account_state import AccountState, open_account_state
 from structiot.meross.errors import (
     AccountBanned,
@@ -19,6 +21,7 @@ from structiot.meross.errors import (
     WrongPassword,
 )
 from structiot.meross.wire.cloud import Path
+from structiot.testing.clock import virtual_clock
 from tests.link.meross.scripted_cloud import (
     EMAIL,
     EU,
@@ -99,6 +102,23 @@ async def test_what_was_refused_is_not_tried_again_by_the_next_program(
                     pass
             assert len(cloud.sign_ins) == 2
         assert PASSWORD.encode() not in (tmp_path / "state").read_bytes()
+
+
+@pytest.mark.parametrize(("code", "times"), [(1301, 1), (1402, 3)])
+async def test_a_clock_that_was_ahead_delays_nothing_for_ever(code: int, times: int):
+    async with scripted_cloud() as cloud, remembering(cloud) as state:
+        ahead = Environment(
+            network=cloud.network, clock=lambda: virtual_clock() + timedelta(days=900)
+        )
+        cloud.answer(Path.SIGN_IN, *[code] * times)
+        for environment in (ahead, cloud.environment, cloud.environment):
+            for _ in range(3):
+                with pytest.raises((TooManyTokens, CloudUnavailable, TooOften)):
+                    async with signed_in(cloud, state=state, environment=environment):
+                        pass
+        await anyio.sleep(6 * 3_600)
+        async with signed_in(cloud, state=state):
+            pass
 
 
 @pytest.mark.parametrize("change", ["password", "mfa", "a person", "both"])

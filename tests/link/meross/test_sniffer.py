@@ -14,7 +14,7 @@ import pytest
 
 from structiot.errors import ConfigError
 from structiot.meross.capture import open_sniffer
-from structiot.meross.wire.envelope import Method
+from structiot.meross.wire.envelope import Envelope, Method
 from structiot.meross.wire.payloads import items_of
 from structiot.testing import cancel_sweep
 from tests.link.meross.eavesdropping import (
@@ -114,6 +114,25 @@ async def test_a_question_whose_answer_was_not_heard_is_asked_once_more(path: Pa
         "ToggleX",
     ]
     assert ours[2]["answer"]["payload"]["togglex"]
+
+
+async def test_a_device_that_is_removed_meanwhile_is_listened_to(path: Path):
+    async with room() as here:
+        async with here.sniffing(path):
+            sender = f"/appliance/{UUID}/publish"
+            unbind = Envelope(
+                namespace="Appliance.Control.Unbind",
+                method=Method.PUSH,
+                message_id="0" * 32,
+                sender=sender,
+            )
+            here.account.pushed(unbind)
+            assert not here.account.devices
+            await here.app.ask(TOGGLE, Method.GET, UUID)
+            await anyio.sleep(20)
+            await here.switch(is_on=False)
+    assert any("was asked in vain" in line.get("text", "") for line in log_of(path))
+    assert [one["method"] for one in commands_of(path) if one["by"] == "app"]
 
 
 async def test_whoever_only_listens_asks_nothing(path: Path):

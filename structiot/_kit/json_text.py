@@ -25,6 +25,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _SECRETS = re.compile(
     rf'("(?:{"|".join(sorted(SECRET_NAMES))})"\s*:\s*")[^"]*'.encode(), re.IGNORECASE
 )
+_MAX_DEPTH = 100
 _HIDDEN = re.compile(r"\0+")
 
 
@@ -44,9 +45,25 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
         position = exc.pos if isinstance(exc, json.JSONDecodeError) else None
         reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise violation(f"{what}: no JSON: {reason}", data, position) from None
+    if text.count("[") + text.count("{") > _MAX_DEPTH and _is_too_deep(value):
+        raise violation(f"{what}: no JSON: nested too deeply", data)
     if not isinstance(value, dict):
         raise violation(f"{what}: a {_kind(value)} instead of an object", data)
     return value
+
+
+def _is_too_deep(value: object) -> bool:
+    """Tell whether a value is deeper than anything that makes sense.
+
+    How deep the decoder goes depends on Python's version and on who calls it.
+    """
+    level: list[dict[str, object] | list[object]] = [[value]]
+    for _ in range(_MAX_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [x for one in inner for x in one if isinstance(x, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def compact(value: object, *, is_ascii: bool) -> str:

@@ -206,6 +206,7 @@ def framed(data: bytes) -> bytes:
     return len(data).to_bytes(2) + data
 
 
+@pytest.mark.timeout(120)
 async def test_all_of_a_fleet_that_comes_at_once_are_there(environment, caplog):
     """More happens at one moment than is kept: who is there is seen all the same."""
     uuids = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(COMING_AT_ONCE)]

@@ -90,7 +90,7 @@ async def test_leaving_says_goodbye(environment):
         (info(uuid="x" * 36), "no UUID"),
         (b"hello##world", None),
         (info(data="[1]"), "no object"),
-        (info(data='{"a":' * 1300 + "}" * 1300), "nested too deeply"),
+        (info(data='{"a":' * 1300 + "1" + "}" * 1300), "nested too deeply"),
         (b"\xff\xfe##light##{}", "no text"),
         (b"x" * 9000, "more than 8192"),
         (None, "did not say who it is"),

@@ -5,7 +5,7 @@ nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed, pyenv's and uv's too
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
-nox -s polling commands  longer runs: many strips, many commands to Meross plugs
+nox -s polling commands devices  longer runs: many strips, commands to plugs, devices
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s hostile      peers that want harm; prints a table of the harm they did
@@ -285,6 +285,13 @@ def commands(session: nox.Session) -> None:
     """Measure commands to Meross plugs beside meross-iot; TCP 80 must be allowed."""
     install(session)
     session.run("python", "benchmarks/meross_commands.py", *session.posargs)
+
+
+@nox.session
+def devices(session: nox.Session) -> None:
+    """Measure how many devices a manager bears, beside iot-manager."""
+    install(session)
+    session.run("python", "benchmarks/manager.py", *session.posargs)
 
 
 @nox.session(venv_backend="uv")

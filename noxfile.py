@@ -259,11 +259,12 @@ def year(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Let a fuzzer look for bytes that the MQTT decoder does not bear, ten minutes."""
+    """Let a fuzzer look for bytes that our decoders do not bear, ten minutes each."""
     install(session)
     session.install("atheris")
     arguments = session.posargs or ["-max_total_time=600"]
-    session.run("python", "-m", "tests.fuzz_mqtt.fuzz_decoder", *arguments)
+    for fuzzer in ("fuzz_mqtt.fuzz_decoder", "fuzz_manager.fuzz_dialects"):
+        session.run("python", "-m", f"tests.{fuzzer}", *arguments)
 
 
 @nox.session

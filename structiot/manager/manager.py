@@ -43,6 +43,8 @@ __all__ = ["Manager", "SendReport", "Sharing"]
 # How long `send`, `send_type` and `send_all` wait for each device.
 SEND_S: Final = 5.0
 _AT_ONCE: Final = 256
+# Messages have up to 64 kB, and a listener to events may be slower than all devices.
+_MOST_EVENT_BYTES: Final = 16_777_216
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +180,8 @@ class Manager:
 
         Args:
             type: Only of devices of this type; refusals are of none.
-            max_items: Events that wait for a slow consumer; the oldest are dropped and
-                counted (`.dropped`).
+            max_items: Events that wait for a slow consumer, with 16 MB of messages at
+                most; the oldest are dropped and counted (`.dropped`).
 
         Raises:
             UsageError: No such type is taken.
@@ -343,9 +345,18 @@ class _EventBox(Mailbox[ManagerEvent]):
     __slots__ = ("type",)
 
     def __init__(self, wanted: str | None, max_items: int) -> None:
-        super().__init__(max_items, name="events of a manager")
+        super().__init__(
+            max_items,
+            name="events of a manager",
+            max_bytes=_MOST_EVENT_BYTES,
+            size_of=_bytes_of,
+        )
         self.type = wanted
 
     def tell(self, event: ManagerEvent, of_type: str | None) -> None:
         if self.type is None or self.type == of_type:
             self.put(event)
+
+
+def _bytes_of(event: ManagerEvent) -> int:
+    return len(event.data) if isinstance(event, MessageReceived) else 0

@@ -113,6 +113,11 @@ class InfoReader:
         self._depth = 0
         self._is_text = False
 
+    @property
+    def held_bytes(self) -> int:
+        """How much has come of what is not whole yet."""
+        return len(self._whole)
+
     def feed(self, data: bytes) -> tuple[Info, bytes] | None:
         """Take what has come; give the info and what stands behind it, if it is whole.
 

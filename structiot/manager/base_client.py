@@ -105,6 +105,8 @@ class BaseClient(ABC):
             FateUnknown: Of a device at another node: whether it has arrived is not known.
             LinkLost: Of a device at another node: there is no way to it at present.
         """
+        # What the network takes at once waits for nothing, and others have a turn too.
+        await anyio.lowlevel.checkpoint()
         await self._check_open()
         if self._unacknowledged is not None:
             await self._unacknowledged.wait_for_room()

@@ -26,6 +26,7 @@ from structiot.errors import StructiotError, UsageError
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
 from structiot.manager.errors import ConnectionEnd, FateUnknown
+from structiot.manager.event_box import EventBox
 from structiot.manager.events import (
     ClientConnected,
     ClientDisconnected,
@@ -42,9 +43,9 @@ __all__ = ["Manager", "SendReport", "Sharing"]
 
 # How long `send`, `send_type` and `send_all` wait for each device.
 SEND_S: Final = 5.0
+# Then others have a turn.
 _AT_ONCE: Final = 256
-# Messages have up to 64 kB, and a listener to events may be slower than all devices.
-_MOST_EVENT_BYTES: Final = 16_777_216
+_BYTES_AT_ONCE: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class Manager:
         self._environment = environment
         self._clients: dict[str, ManagerClient] = {}
         self._fleet: dict[str, BaseClient] = {}
-        self._boxes: FanOut[_EventBox] = FanOut()
+        self._boxes: FanOut[EventBox] = FanOut()
 
     def __repr__(self) -> str:
         return f"<Manager of {len(self._fleet)} devices>"
@@ -181,7 +182,8 @@ class Manager:
         Args:
             type: Only of devices of this type; refusals are of none.
             max_items: Events that wait for a slow consumer, with 16 MB of messages at
-                most; the oldest are dropped and counted (`.dropped`).
+                most; of the device of which most waits the oldest messages are dropped,
+                and counted (`.dropped`).
 
         Raises:
             UsageError: No such type is taken.
@@ -189,7 +191,7 @@ class Manager:
         if type is not None and self.types is not None and type not in self.types:
             message = f"no type {type!r} is taken, only {', '.join(sorted(self.types))}"
             raise UsageError(message)
-        box = _EventBox(type, max(max_items, len(self._fleet)))
+        box = EventBox(type, max(max_items, len(self._fleet)))
         for client in self._fleet.values():
             box.tell(
                 ClientConnected(client=client, at_utc=client.connected_at_utc),
@@ -242,10 +244,11 @@ class Manager:
         delivered: list[str] = []
         failed: dict[str, StructiotError] = {}
         deadline = anyio.current_time() + SEND_S
+        at_once = max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(1, len(data))))
         with ExitStack() as stack:
             waiting: list[tuple[BaseClient, Callable[[], Awaitable[None]]]] = []
             for number, client in enumerate(clients):
-                if number % _AT_ONCE == _AT_ONCE - 1:
+                if number % at_once == 0:
                     await anyio.lowlevel.checkpoint()
                 try:
                     arrival = stack.enter_context(client.sending(data))
@@ -337,26 +340,3 @@ class Manager:
     def _tell(self, event: ManagerEvent, of_type: str | None) -> None:
         for box in self._boxes:
             box.tell(event, of_type)
-
-
-class _EventBox(Mailbox[ManagerEvent]):
-    """The events that one listener wants."""
-
-    __slots__ = ("type",)
-
-    def __init__(self, wanted: str | None, max_items: int) -> None:
-        super().__init__(
-            max_items,
-            name="events of a manager",
-            max_bytes=_MOST_EVENT_BYTES,
-            size_of=_bytes_of,
-        )
-        self.type = wanted
-
-    def tell(self, event: ManagerEvent, of_type: str | None) -> None:
-        if self.type is None or self.type == of_type:
-            self.put(event)
-
-
-def _bytes_of(event: ManagerEvent) -> int:
-    return len(event.data) if isinstance(event, MessageReceived) else 0

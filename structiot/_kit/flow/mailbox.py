@@ -120,13 +120,14 @@ class Mailbox(Generic[T]):
         while items and (
             len(items) >= self.max_items or self._bytes + size > self._max_bytes
         ):
+            if self.policy == "drop_oldest":
+                self._make_room()
+                continue
             self._count_drop()
             if self.policy == "raise":
                 self._has_overflowed = True
                 self.close()
-            if self.policy != "drop_oldest":
-                return False
-            self._take()
+            return False
         items.append(item)
         self._bytes += size
         self.high_water = max(self.high_water, len(items))
@@ -139,6 +140,10 @@ class Mailbox(Generic[T]):
         if self._size_of is not None:
             self._bytes -= self._size_of(item)
         return item
+
+    def _make_room(self) -> None:
+        self._count_drop()
+        self._take()
 
     def _count_drop(self) -> None:
         self.dropped += 1

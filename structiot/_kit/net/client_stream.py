@@ -137,7 +137,7 @@ class ClientStream:
     def identified(self) -> None:
         """The client has said who it is: from now on it has all the time."""
         self._handling.deadline = float("inf")
-        self._server.unidentified.pop(self, None)
+        self._server.unidentified.discard(self)
 
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time.

@@ -165,5 +165,5 @@ async def test_many_uuids_of_one_device(watched, attacker):
                     sock.sendall(messages)
                     read(sock, 5 + 64 * 11)
 
-        async with watched(good=good_device(manager), grows_mb=32, keeps_mb=24):
+        async with watched(good=good_device(manager), grows_mb=12, keeps_mb=8):
             await anyio.to_thread.run_sync(together, attack, 4)

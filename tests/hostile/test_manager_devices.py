@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 MB = 1_000_000
 AT_ONCE = 4
 MOST_BYTES, MOST_FRAMES = 24 * MB, 60_000
-FLOODS = {
+FLOODS: dict[str, dict[str, bytes]] = {
     "D4": {
         "empty messages": b"\0\0",
         "answers to heartbeats": b"\0\1\2",

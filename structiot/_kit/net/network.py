@@ -35,6 +35,7 @@ from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [
     "LOST",
+    "MOST_BACKLOG",
     "REAL_NETWORK",
     "Address",
     "Network",
@@ -68,6 +69,8 @@ _WORDS: dict[type[BaseException], str] = {
 }
 _LARGEST_DATAGRAM = 65535
 _ACCEPT_PAUSE_S = 0.1
+MOST_BACKLOG = 65_536
+"""As many as systems can be asked for; Linux lets 4,096 wait unless it is told otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -141,9 +144,15 @@ class Network(Protocol):
         ...
 
     def listen_tcp(
-        self, host: str, port: int
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
     ) -> AbstractAsyncContextManager[TcpListener]:
         """Bind a TCP socket for the length of the block; port 0 takes a free one.
+
+        Args:
+            host: The address or name to bind.
+            port: The port.
+            backlog: How many connections may wait to be accepted, if the system lets
+                so many.
 
         Raises:
             ConnectFailed: The address cannot be bound.
@@ -279,11 +288,13 @@ class RealNetwork:
             raise ConnectFailed(message, host=host, port=port) from exc
 
     @asynccontextmanager
-    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
+    async def listen_tcp(
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
+    ) -> AsyncGenerator[TcpListener]:
         try:
             check_port(port)
             bound = await anyio.create_tcp_listener(
-                local_host=host or None, local_port=port
+                local_host=host or None, local_port=port, backlog=backlog
             )
         except _BAD_ADDRESS as exc:
             raise _bind_failed("TCP", host, port, exc) from exc

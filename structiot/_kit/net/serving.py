@@ -27,7 +27,7 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.client_stream import ClientStream
 from structiot._kit.net.counted_warnings import CountedWarnings
 from structiot._kit.net.handshakes import Handshakes
-from structiot._kit.net.network import Address, Network, TcpListener
+from structiot._kit.net.network import MOST_BACKLOG, Address, Network, TcpListener
 from structiot._kit.net.room import Room
 from structiot._kit.net.unidentified import Unidentified
 
@@ -46,12 +46,14 @@ class Endpoint:
         port: TCP port; 0 takes a free one.
         ssl_context: Certificate and key, where TLS is spoken.
         upgrade: Makes another stream of a client's, such as that in a websocket.
+        backlog: How many connections may wait to be accepted, if the system lets so many.
     """
 
     host: str
     port: int
     ssl_context: ssl.SSLContext | None = None
     upgrade: Callable[[ByteStream], Awaitable[ByteStream]] | None = None
+    backlog: int = MOST_BACKLOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +221,9 @@ async def serve_clients(
     """
     async with AsyncExitStack() as stack:
         listeners = [
-            await stack.enter_async_context(network.listen_tcp(one.host, one.port))
+            await stack.enter_async_context(
+                network.listen_tcp(one.host, one.port, backlog=one.backlog)
+            )
             for one in endpoints
         ]
         tasks = await stack.enter_async_context(service_group())

@@ -41,6 +41,7 @@ class Unidentified:
 
     def pop(self) -> ClientStream:
         """Take out the oldest of the address that has most of them."""
-        oldest = next(iter(max(self._by_network.values(), key=len)))
+        most = max(self._by_network.values(), key=len)
+        oldest = next(iter(most))
         self.discard(oldest)
         return oldest

@@ -6,6 +6,7 @@ there. Standard input wants to know how many devices there are, or a message to 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -15,14 +16,15 @@ import anyio.to_thread
 from brokers.common import ready
 
 from devices.fleet import BROADCAST
-from structiot.manager import Manager, MessageReceived, open_manager
+from structiot.manager import ConnectionEnd, Manager, MessageReceived, open_manager
 
 
 async def send_back(manager: Manager) -> None:
     async with manager.events(max_items=100_000) as events:
         async for event in events:
             if isinstance(event, MessageReceived):
-                await event.client.send(event.data)
+                with contextlib.suppress(ConnectionEnd):
+                    await event.client.send(event.data)
 
 
 async def main(heartbeat_s: float) -> None:

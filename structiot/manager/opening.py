@@ -70,9 +70,9 @@ async def open_manager(
         heartbeat_s: How often each device is asked whether it is there.
         reply_s: How long it may take to say who it is, TLS included, and to answer.
         backlog: How many connections may wait to be accepted, if the system lets so many.
-            With few, a flood keeps others out, and a fleet that comes at once is kept
-            waiting: the system drops whose turn it is not, and they try again seconds
-            later.
+            Of a fleet that comes at once the system drops those beyond, and a device that
+            waits for the server to speak first may not notice: with 10, 338 of 400 never
+            came.
         limits: What devices may have.
         backplane: A client of `open_backplane`, by which several managers are one: each
             knows the devices of all, has their messages, and sends to them.

@@ -16,7 +16,13 @@ from typing import Any
 
 import anyio
 
-from structiot.manager import Listener, Manager, MessageReceived, open_manager
+from structiot.manager import (
+    ConnectionEnd,
+    Listener,
+    Manager,
+    MessageReceived,
+    open_manager,
+)
 from structiot.manager.wire.dialects import LENGTH_16, WORDS, Dialect
 from structiot.manager.wire.info import Info
 from structiot.manager.wire.native import NativeDevice
@@ -67,7 +73,8 @@ async def send_back(manager: Manager) -> None:
         async for event in events:
             match event:
                 case MessageReceived(client=client) if client.type == GoodDevice.type:
-                    await client.send(event.data)
+                    with contextlib.suppress(ConnectionEnd):
+                        await client.send(event.data)
 
 
 def good_device(manager: Manager) -> GoodDevice:

@@ -36,7 +36,7 @@ class Info:
 
     uuid: str
     type: str
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def get(self) -> dict[str, object]:
         """Give it as a plain dict of `uuid`, `type` and `data`."""

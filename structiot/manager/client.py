@@ -194,7 +194,7 @@ class ManagerClient(BaseClient):
 
     async def _drained(self) -> None:
         stream = self._stream
-        while stream.out and self._ended is None:
+        while self._ended is None and not stream.is_drained:
             await stream.progress()
         await self._check_open()
 

@@ -12,8 +12,8 @@ from typing import Final
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import MOST_BACKLOG
 from structiot._kit.net.serving import ClientServer, ServingLimits, serve_clients
+from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot.errors import ConfigError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient

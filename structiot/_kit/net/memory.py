@@ -22,12 +22,12 @@ from anyio.abc import ByteStream, SocketAttribute
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import (
-    MOST_BACKLOG,
     Address,
     StreamAttribute,
     check_port,
     place,
 )
+from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = ["BROADCAST", "MemoryNetwork", "memory_pipe"]

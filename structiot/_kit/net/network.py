@@ -22,20 +22,14 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import (
-    ByteStream,
-    SocketAttribute,
-    SocketListener,
-    TaskGroup,
-)
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.sockets import accept, connect, family_of
+from structiot._kit.net.sockets import MOST_BACKLOG, accept, connect, family_of
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [
     "LOST",
-    "MOST_BACKLOG",
     "REAL_NETWORK",
     "Address",
     "Network",
@@ -69,8 +63,6 @@ _WORDS: dict[type[BaseException], str] = {
 }
 _LARGEST_DATAGRAM = 65535
 _ACCEPT_PAUSE_S = 0.1
-MOST_BACKLOG = 65_536
-"""As many as systems can be asked for; Linux lets 4,096 wait unless it is told otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -148,11 +140,7 @@ class Network(Protocol):
     ) -> AbstractAsyncContextManager[TcpListener]:
         """Bind a TCP socket for the length of the block; port 0 takes a free one.
 
-        Args:
-            host: The address or name to bind.
-            port: The port.
-            backlog: How many connections may wait to be accepted, if the system lets
-                so many.
+        As many as `backlog` wait to be accepted, if the system lets so many.
 
         Raises:
             ConnectFailed: The address cannot be bound.

@@ -27,8 +27,9 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.client_stream import ClientStream
 from structiot._kit.net.counted_warnings import CountedWarnings
 from structiot._kit.net.handshakes import Handshakes
-from structiot._kit.net.network import MOST_BACKLOG, Address, Network, TcpListener
+from structiot._kit.net.network import Address, Network, TcpListener
 from structiot._kit.net.room import Room
+from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot._kit.net.unidentified import Unidentified
 
 __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_clients"]

@@ -15,11 +15,11 @@ import anyio
 from anyio.abc import ByteStream
 
 from structiot._kit.net.network import (
-    MOST_BACKLOG,
     Network,
     TcpListener,
     UdpSocket,
 )
+from structiot._kit.net.sockets import MOST_BACKLOG
 
 __all__ = ["LenientNetwork", "mended"]
 

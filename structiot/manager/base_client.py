@@ -111,7 +111,8 @@ class BaseClient(ABC):
         if self._unacknowledged is not None:
             await self._unacknowledged.wait_for_room()
         with self.sending(data) as arrival:
-            await arrival()
+            if arrival is not None:
+                await arrival()
 
     async def receive(self) -> bytes:
         """Wait for the next message; from the first call on they are kept for the next.
@@ -179,8 +180,8 @@ class BaseClient(ABC):
     @abstractmethod
     def sending(
         self, data: bytes | str
-    ) -> AbstractContextManager[Callable[[], Awaitable[None]]]:
-        """Send a message at once; what it yields waits for its arrival.
+    ) -> AbstractContextManager[Callable[[], Awaitable[None]] | None]:
+        """Send a message at once; what it yields waits for its arrival, if it has to.
 
         Raises:
             Overflowed: As many messages as may be are not acknowledged yet.

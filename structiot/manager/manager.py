@@ -250,11 +250,17 @@ class Manager:
             for number, client in enumerate(clients):
                 if number % at_once == 0:
                     await anyio.lowlevel.checkpoint()
+                sending = client.sending(data)
                 try:
-                    arrival = stack.enter_context(client.sending(data))
+                    arrival = sending.__enter__()
                 except StructiotError as exc:
                     failed[client.uuid] = exc
+                    continue
+                if arrival is None:
+                    sending.__exit__(None, None, None)
+                    delivered.append(client.uuid)
                 else:
+                    stack.push(sending)
                     waiting.append((client, arrival))
             for client, arrival in waiting:
                 try:

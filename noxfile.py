@@ -5,7 +5,7 @@ nox -s tests -- -k mqtt       words after -- go to pytest
 nox -s versions      the tests on each Python that is installed, pyenv's and uv's too
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
-nox -s polling commands  longer runs: many strips, many commands to Meross plugs
+nox -s polling commands devices  longer runs: many strips, commands to plugs, devices
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s hostile      peers that want harm; prints a table of the harm they did
@@ -262,11 +262,12 @@ def year(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Let a fuzzer look for bytes that the MQTT decoder does not bear, ten minutes."""
+    """Let a fuzzer look for bytes that our decoders do not bear, ten minutes each."""
     install(session)
     session.install("atheris")
     arguments = session.posargs or ["-max_total_time=600"]
-    session.run("python", "-m", "tests.fuzz_mqtt.fuzz_decoder", *arguments)
+    for fuzzer in ("fuzz_mqtt.fuzz_decoder", "fuzz_manager.fuzz_dialects"):
+        session.run("python", "-m", f"tests.{fuzzer}", *arguments)
 
 
 @nox.session
@@ -288,6 +289,13 @@ def commands(session: nox.Session) -> None:
     """Measure commands to Meross plugs beside meross-iot; TCP 80 must be allowed."""
     install(session)
     session.run("python", "benchmarks/meross_commands.py", *session.posargs)
+
+
+@nox.session
+def devices(session: nox.Session) -> None:
+    """Measure how many devices a manager bears, beside iot-manager."""
+    install(session)
+    session.run("python", "benchmarks/manager.py", *session.posargs)
 
 
 @nox.session(venv_backend="uv")

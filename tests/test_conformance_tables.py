@@ -32,6 +32,10 @@ PAGES = {
         *(f"A{number}" for number in range(1, 11)),
         *(f"V{number}" for number in range(1, 12)),
     ],
+    "manager_conformance.md": [
+        *(f"F{number}" for number in range(1, 23)),
+        *(f"H{number}" for number in range(1, 15)),
+    ],
     "meross_abilities.md": [f"A{number}" for number in range(1, 141)],
 }
 DOCS = ROOT / "docs"

@@ -32,13 +32,24 @@ class Sample:
     problem: str = ""
 
 
-class Broker:
-    """A broker process under measurement."""
+class Server:
+    """A process under measurement, whose first line of output says its port.
 
-    def __init__(self, python: Path, library: Library, loop: str, cpu: int) -> None:
-        command = [str(python), str(FOLDER / library.runner), loop, str(cpu)]
+    Args:
+        command: What runs it; its standard input is a pipe.
+        environ: Its environment; None is that of this process.
+    """
+
+    def __init__(
+        self, command: list[str], environ: dict[str, str] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environ,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -56,6 +67,13 @@ class Broker:
         # `stat` counts in hundredths of a second, too coarse for a short cell.
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e9
+
+
+class Broker(Server):
+    """A broker process under measurement."""
+
+    def __init__(self, python: Path, library: Library, loop: str, cpu: int) -> None:
+        super().__init__([str(python), str(FOLDER / library.runner), loop, str(cpu)])
 
 
 class Bench:

@@ -105,11 +105,14 @@ class BaseClient(ABC):
             FateUnknown: Of a device at another node: whether it has arrived is not known.
             LinkLost: Of a device at another node: there is no way to it at present.
         """
+        # What the network takes at once waits for nothing, and others have a turn too.
+        await anyio.lowlevel.checkpoint()
         await self._check_open()
         if self._unacknowledged is not None:
             await self._unacknowledged.wait_for_room()
         with self.sending(data) as arrival:
-            await arrival()
+            if arrival is not None:
+                await arrival()
 
     async def receive(self) -> bytes:
         """Wait for the next message; from the first call on they are kept for the next.
@@ -177,8 +180,8 @@ class BaseClient(ABC):
     @abstractmethod
     def sending(
         self, data: bytes | str
-    ) -> AbstractContextManager[Callable[[], Awaitable[None]]]:
-        """Send a message at once; what it yields waits for its arrival.
+    ) -> AbstractContextManager[Callable[[], Awaitable[None]] | None]:
+        """Send a message at once; what it yields waits for its arrival, if it has to.
 
         Raises:
             Overflowed: As many messages as may be are not acknowledged yet.

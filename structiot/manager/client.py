@@ -98,8 +98,8 @@ class ManagerClient(BaseClient):
     @contextmanager
     def sending(
         self, data: bytes | str, forwarded_id: int = 0
-    ) -> Generator[Callable[[], Awaitable[None]]]:
-        """Send a message at once; what it yields waits for its arrival.
+    ) -> Generator[Callable[[], Awaitable[None]] | None]:
+        """Send a message at once; what it yields waits for its arrival, if it has to.
 
         Args:
             data: The message; text as UTF-8.
@@ -113,8 +113,8 @@ class ManagerClient(BaseClient):
         if self._ended is not None:
             raise copy(self._ended)
         if self._unacknowledged is None:
-            self.say(self._side.write(payload))
-            yield self._drained
+            is_taken = self.say(self._side.write(payload))
+            yield None if is_taken else self._drained
             return
         waiting = self._unacknowledged
         if forwarded_id:
@@ -131,10 +131,10 @@ class ManagerClient(BaseClient):
         """Whether a message of another node is on its way already."""
         return self._forwarded is not None and message_id in self._forwarded
 
-    def say(self, frame: bytes) -> None:
-        """Write something without waiting."""
+    def say(self, frame: bytes) -> bool:
+        """Write something without waiting; tell whether all was taken at once."""
         self._stream.out += frame
-        self._stream.flush()
+        return self._stream.flush()
 
     def end_now(self, reason: str) -> None:
         """Say goodbye without waiting."""
@@ -194,7 +194,7 @@ class ManagerClient(BaseClient):
 
     async def _drained(self) -> None:
         stream = self._stream
-        while stream.out and self._ended is None:
+        while self._ended is None and not stream.is_drained:
             await stream.progress()
         await self._check_open()
 

@@ -9,6 +9,7 @@ import ssl
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
@@ -38,7 +39,9 @@ from structiot.manager.wire.sides import DeviceSide, device_side
 
 __all__ = ["DiallingIn"]
 
-_READ_BYTES: Final = 65_536
+# Commands of a byte or two: so many are parsed at once, and taken in portions.
+_READ_BYTES: Final = 16_384
+_EVENTS_A_TURN: Final = 256
 _QUIET_S: Final = 0.1
 _MOMENT_S: Final = 0.25
 _CONNECT_S: Final = 15.0
@@ -187,7 +190,10 @@ class DiallingIn(Reconnecting):
     async def _listen(self, stream: ByteStream, side: DeviceSide, data: bytes) -> None:
         self.side, silence_s = side, 2 * self._heartbeat_s + 15
         while True:
-            for event in side.feed(data) if data else side.let_go():
+            events = side.feed(data) if data else side.let_go()
+            for number, event in enumerate(events, 1):
+                if number % _EVENTS_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
                 silence_s = await self._take(event, side) or silence_s
             data = b""
             if side.holds:

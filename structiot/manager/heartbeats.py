@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from structiot.manager.client import ManagerClient
 
@@ -17,6 +18,10 @@ __all__ = ["Heartbeats"]
 
 # So that a fleet that came at once is not asked at once.
 _JITTER: Final = 0.1
+# Devices come and go by the thousand between two heartbeats.
+_MOST_PASSED_OVER: Final = 1024
+# A fleet that is due at once, after a machine has slept: then others have a turn.
+_AT_ONCE: Final = 256
 
 
 class Heartbeats:
@@ -41,10 +46,12 @@ class Heartbeats:
         self._rate_s = rate_s
         self._on_silence = on_silence
         self._random = random
-        self._heap: list[tuple[float, int, ManagerClient]] = []
+        # When each turn is, and which: to be asked, or to have answered. A turn whose
+        # device is gone, or has another, is passed over; it holds nobody.
+        self._heap: list[tuple[float, int]] = []
+        self._turns: dict[int, ManagerClient] = {}
+        self._known: dict[ManagerClient, int] = {}
         self._asked: set[ManagerClient] = set()
-        # When each has its next turn: to be asked, or to have answered.
-        self._known: dict[ManagerClient, float] = {}
         self._numbers = itertools.count()
         self._changed = anyio.Event()
 
@@ -57,7 +64,7 @@ class Heartbeats:
     def rate_s(self, rate_s: float) -> None:
         self._rate_s = rate_s
         self._heap.clear()
-        for client in self._known:
+        for client in list(self._known):
             self._plan(client)
 
     def begin(self, client: ManagerClient) -> None:
@@ -66,7 +73,7 @@ class Heartbeats:
 
     def end(self, client: ManagerClient) -> None:
         """A device has gone."""
-        self._known.pop(client, None)
+        self._forget_turn(client)
         self._asked.discard(client)
 
     def heard(self, client: ManagerClient) -> None:
@@ -79,10 +86,15 @@ class Heartbeats:
         """Ask whoever is due, until cancelled."""
         while True:
             now = anyio.current_time()
-            while self._heap and self._heap[0][0] <= now:
-                at, _, client = heapq.heappop(self._heap)
-                if self._known.get(client) == at:
+            for number in itertools.count(1):
+                if not self._heap or self._heap[0][0] > now:
+                    break
+                _, turn = heapq.heappop(self._heap)
+                client = self._turns.get(turn)
+                if client is not None:
                     self._due(client, now)
+                if number % _AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
             due = self._heap[0][0] if self._heap else math.inf
             self._changed = anyio.Event()
             with anyio.CancelScope(deadline=due):
@@ -101,7 +113,16 @@ class Heartbeats:
         self._push(client, anyio.current_time() + self._rate_s * jitter)
 
     def _push(self, client: ManagerClient, at: float) -> None:
-        self._known[client] = at
-        heapq.heappush(self._heap, (at, next(self._numbers), client))
-        if self._heap[0][0] == at:
+        self._forget_turn(client)
+        turn = next(self._numbers)
+        self._known[client], self._turns[turn] = turn, client
+        heapq.heappush(self._heap, (at, turn))
+        if self._heap[0][1] == turn:
             self._changed.set()
+
+    def _forget_turn(self, client: ManagerClient) -> None:
+        turn = self._known.pop(client, None)
+        self._turns.pop(-1 if turn is None else turn, None)
+        if len(self._heap) > _MOST_PASSED_OVER + 2 * len(self._turns):
+            self._heap = [one for one in self._heap if one[1] in self._turns]
+            heapq.heapify(self._heap)

@@ -27,6 +27,7 @@ from structiot.errors import StructiotError, UsageError
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
 from structiot.manager.errors import ConnectionEnd, FateUnknown
+from structiot.manager.event_box import EventBox
 from structiot.manager.events import (
     ClientConnected,
     ClientDisconnected,
@@ -45,7 +46,9 @@ __all__ = ["Manager", "SendReport"]
 
 # How long `send`, `send_type` and `send_all` wait for each device.
 SEND_S: Final = 5.0
+# Then others have a turn.
 _AT_ONCE: Final = 256
+_BYTES_AT_ONCE: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class Manager:
         self._environment = environment
         self._clients: dict[str, ManagerClient] = {}
         self._fleet: dict[str, BaseClient] = {}
-        self._listeners: FanOut[_EventBox | Handling] = FanOut()
+        self._listeners: FanOut[EventBox | Handling] = FanOut()
 
     def __repr__(self) -> str:
         return f"<Manager of {len(self._fleet)} devices>"
@@ -165,14 +168,15 @@ class Manager:
 
         Args:
             type: Only of devices of this type; refusals are of none.
-            max_items: Events that wait for a slow consumer; the oldest are dropped and
-                counted (`.dropped`).
+            max_items: Events that wait for a slow consumer, with 16 MB of messages at
+                most; of the device of which most waits the oldest messages are dropped,
+                and counted (`.dropped`).
 
         Raises:
             UsageError: No such type is taken.
         """
         self._check_type(type)
-        box = _EventBox(type, max(max_items, len(self._fleet)))
+        box = EventBox(type, max(max_items, len(self._fleet)))
         for client in self._fleet.values():
             box.tell(
                 ClientConnected(client=client, at_utc=client.connected_at_utc),
@@ -249,16 +253,23 @@ class Manager:
         delivered: list[str] = []
         failed: dict[str, StructiotError] = {}
         deadline = anyio.current_time() + SEND_S
+        at_once = max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(1, len(data))))
         with ExitStack() as stack:
             waiting: list[tuple[BaseClient, Callable[[], Awaitable[None]]]] = []
             for number, client in enumerate(clients):
-                if number % _AT_ONCE == _AT_ONCE - 1:
+                if number % at_once == 0:
                     await anyio.lowlevel.checkpoint()
+                sending = client.sending(data)
                 try:
-                    arrival = stack.enter_context(client.sending(data))
+                    arrival = sending.__enter__()
                 except StructiotError as exc:
                     failed[client.uuid] = exc
+                    continue
+                if arrival is None:
+                    sending.__exit__(None, None, None)
+                    delivered.append(client.uuid)
                 else:
+                    stack.push(sending)
                     waiting.append((client, arrival))
             for client, arrival in waiting:
                 try:
@@ -349,17 +360,3 @@ class Manager:
     def _tell(self, event: ManagerEvent, of_type: str | None) -> None:
         for listener in self._listeners:
             listener.tell(event, of_type)
-
-
-class _EventBox(Mailbox[ManagerEvent]):
-    """The events that one listener wants."""
-
-    __slots__ = ("type",)
-
-    def __init__(self, wanted: str | None, max_items: int) -> None:
-        super().__init__(max_items, name="events of a manager")
-        self.type = wanted
-
-    def tell(self, event: ManagerEvent, of_type: str | None) -> None:
-        if self.type is None or self.type == of_type:
-            self.put(event)

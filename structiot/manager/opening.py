@@ -13,6 +13,7 @@ from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.serving import ClientServer, ServingLimits, serve_clients
+from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot.errors import ConfigError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient
@@ -46,6 +47,7 @@ async def open_manager(
     secrets: Mapping[str, DeviceSecret] | None = None,
     heartbeat_s: float = 60.0,
     reply_s: float = 15.0,
+    backlog: int = MOST_BACKLOG,
     limits: ManagerLimits = ManagerLimits(),  # noqa: B008 - frozen
     backplane: MqttClient | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
@@ -68,6 +70,10 @@ async def open_manager(
             dialect take only devices that prove that they know theirs.
         heartbeat_s: How often each device is asked whether it is there.
         reply_s: How long it may take to say who it is, TLS included, and to answer.
+        backlog: How many connections may wait to be accepted, if the system lets so many.
+            Of a fleet that comes at once the system drops those beyond, and a device that
+            waits for the server to speak first may not notice: with 10, 338 of 400 never
+            came.
         limits: What devices may have.
         backplane: A client of `open_backplane`, by which several managers are one: each
             knows the devices of all, has their messages, and sends to them.
@@ -78,19 +84,22 @@ async def open_manager(
 
     Raises:
         ConnectFailed: An address cannot be bound.
-        ConfigError: No such dialect, no UUID, times that cannot be, or a client that is
-            none of `open_backplane`.
+        ConfigError: No such dialect, no UUID, times or a backlog that cannot be, or a
+            client that is none of `open_backplane`.
         LinkLost: The client of the backplane has given up.
         UsageError: An argument of another class.
     """
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_argument("backlog", backlog, int)
     check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
     if not heartbeat_s > 0 or not reply_s > 0:
         raise ConfigError("heartbeat_s and reply_s are more than 0")
+    if backlog < 1:
+        raise ConfigError(f"backlog is 1 or more, not {backlog}")
     if port is not None:
         listeners = (Listener(host, port, dialect, ssl_context), *listeners)
-    endpoints = [_endpoint(one) for one in listeners]
+    endpoints = [_endpoint(one, backlog) for one in listeners]
     heartbeats = Heartbeats(
         heartbeat_s, reply_s, on_silence=_end_silent, random=environment.random
     )
@@ -136,7 +145,7 @@ def _say_goodbye(manager: Manager, server: ClientServer) -> None:
         stream.end()
 
 
-def _endpoint(listener: Listener) -> ManagerEndpoint:
+def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
     check_argument("listener", listener, Listener)
     try:
         dialect = Dialect(listener.dialect)
@@ -148,6 +157,7 @@ def _endpoint(listener: Listener) -> ManagerEndpoint:
         port=listener.port,
         ssl_context=listener.ssl_context,
         dialect=dialect,
+        backlog=backlog,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import SocketAttribute
 
 from structiot._kit.environment import Environment
@@ -40,6 +41,9 @@ __all__ = ["ManagerEndpoint", "SecretOf", "Serving"]
 SecretOf = Callable[[str], bytes | None]
 
 READ_BYTES: Final = 65_536
+# Frames of two bytes: eight thousand are parsed at once, and taken in portions.
+READ_FRAMED_BYTES: Final = 16_384
+_EVENTS_A_TURN: Final = 256
 # How long what may be the begin of an answer waits for the rest.
 _MOMENT_S: Final = 0.25
 _A_MINUTE: Final = 60.0
@@ -237,6 +241,8 @@ class _Connection:
         self.address = address
         self._serving = serving
         self._client: ManagerClient | None = None
+        self._read_bytes = READ_FRAMED_BYTES if dialect.is_framed else READ_BYTES
+        self._events = 0
 
     async def read(self) -> str:
         """Read until the device or the manager ends it; say why."""
@@ -249,6 +255,9 @@ class _Connection:
             if self._client is not None:
                 self._serving.heard(self._client)
             for event in events:
+                self._events += 1
+                if self._events % _EVENTS_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
                 if self._client is None:
                     if not isinstance(event, InfoTold):
                         return "it has left before it said who it is"
@@ -259,9 +268,9 @@ class _Connection:
     async def _receive(self) -> bytes | None:
         receive = self.stream.stream.receive
         if not self.side.holds:
-            return await receive(READ_BYTES)
+            return await receive(self._read_bytes)
         with anyio.move_on_after(_MOMENT_S):
-            return await receive(READ_BYTES)
+            return await receive(self._read_bytes)
         return None
 
     def over(self, reason: str) -> None:

@@ -15,7 +15,6 @@ from structiot.model import DeviceInfo
 __all__ = ["NoteBox", "Notification", "note_of"]
 
 # Read, a long one may take twenty times its length; the longest that was seen has 4 kB.
-_LONG_BYTES: Final = 4_096
 _MOST_BYTES: Final = 1_048_576
 
 
@@ -43,15 +42,13 @@ class NoteBox(Mailbox[Notification]):
 
     __slots__ = ()
 
-    def put(self, item: Notification) -> bool:
-        """Add one, as `Mailbox.put` does; a long one may cost several old ones."""
-        is_in = super().put(item)
-        if item.wire_bytes > _LONG_BYTES:
-            held_bytes = sum(one.wire_bytes for one in self._items)
-            while held_bytes > _MOST_BYTES:
-                held_bytes -= self._items.popleft().wire_bytes
-                self._count_drop()
-        return is_in
+    def __init__(self, max_items: int, *, name: str = "notifications") -> None:
+        super().__init__(
+            max_items,
+            name=name,
+            max_bytes=_MOST_BYTES,
+            size_of=lambda one: one.wire_bytes,
+        )
 
 
 def note_of(

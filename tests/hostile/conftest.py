@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.hostile import watching
-from tests.hostile.good_client import GoodClient
+from tests.hostile.good_client import GoodClient, GoodPeer
 from tests.hostile.watching import Damage, Watched
 
 DAMAGES = pytest.StashKey[list[Damage]]()
@@ -64,20 +64,20 @@ def watched(request: pytest.FixtureRequest) -> Watched:
     """Watch an attack: `async with watched(good=broker.uri, grows_mb=64): ...`.
 
     Args of what it gives: `good`, the URI of a broker that a good client pings all the
-    time (None: there is no such client), `username`, with which it logs in (its password
+    time, or such a peer itself (None: there is none), `username`, with which it logs in (its password
     is the same), `grows_mb` and `keeps_mb`, how much the memory may grow meanwhile, and
     how much of it may be left.
     """
 
     def watch(
         *,
-        good: str | None = None,
+        good: str | GoodPeer | None = None,
         username: str | None = None,
         grows_mb: float = 64,
         keeps_mb: float = 16,
     ) -> AbstractAsyncContextManager[Damage]:
-        client = None
-        if good is not None:
+        client = good if isinstance(good, GoodPeer) else None
+        if isinstance(good, str):
             parts = urlsplit(good)
             client = GoodClient(str(parts.hostname), int(parts.port or 1883), username)
         damage = Damage(request.node.name)

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from tests._support.processor_time import watched_loop
-from tests.hostile.good_client import GoodClient
+from tests.hostile.good_client import GoodPeer
 
 MB = 1_000_000
 HOLDS_LOOP_S = 0.050
@@ -98,7 +98,7 @@ def give_free_pages_back() -> None:
 async def watched(
     damage: Damage,
     *,
-    good: GoodClient | None,
+    good: GoodPeer | None,
     grows_mb: float,
     keeps_mb: float,
 ) -> AsyncIterator[Damage]:

@@ -253,6 +253,19 @@ async def test_those_who_wait_for_a_place_are_few_and_wait_a_moment():
         assert served == [True]
 
 
+async def test_who_waits_for_a_place_when_the_server_is_cancelled_is_closed():
+    with anyio.CancelScope() as scope:
+        async with hall(echo, clients=1) as place:
+            first = await place.dial()
+            assert await says(first, b"x")
+            late = await place.dial()
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+            await anyio.sleep_forever()
+    with anyio.fail_after(1):
+        assert await is_closed(late)
+
+
 async def test_a_storm_of_those_turned_away_is_said_once_and_counted(
     caplog: pytest.LogCaptureFixture,
 ):

@@ -46,6 +46,34 @@ async def test_what_a_slow_client_does_not_take_at_once_waits_for_it():
         assert place.server.clients == 1
 
 
+async def test_any_number_may_wait_until_something_is_written():
+    waited = []
+
+    async def handler(client: ClientStream) -> None:
+        async def wait() -> None:
+            while not client.is_drained:
+                await client.progress()
+            waited.append(anyio.current_time())
+
+        client.identified()
+        client.out += bytes(200_000)
+        client.flush()
+        async with anyio.create_task_group() as tg:
+            for _ in range(3):
+                tg.start_soon(wait)
+            await anyio.sleep_forever()
+
+    async with hall(handler, stall_s=30) as place:
+        slow, received = await place.dial(), 0
+        while received < 200_000:
+            await anyio.sleep(1)
+            received += len(await slow.receive(100_000))
+            # The last is with the system's network when it has taken it, not before.
+            assert not waited or received >= 100_000
+        await anyio.wait_all_tasks_blocked()
+        assert len(waited) == 3
+
+
 async def test_a_client_that_takes_nothing_is_ended(caplog: pytest.LogCaptureFixture):
     async def handler(client: ClientStream) -> None:
         client.identified()

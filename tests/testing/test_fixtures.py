@@ -145,10 +145,12 @@ class Unprivileged(RealNetwork):
     """What a user has who is not the system's administrator."""
 
     @asynccontextmanager
-    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
+    async def listen_tcp(
+        self, host: str, port: int, *, backlog: int = 100
+    ) -> AsyncGenerator[TcpListener]:
         if 0 < port < 1024:
             raise ConnectFailed("permission denied", host=host, port=port)
-        async with super().listen_tcp(host, port) as listener:
+        async with super().listen_tcp(host, port, backlog=backlog) as listener:
             yield listener
 
 

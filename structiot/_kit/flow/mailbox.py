@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Literal, TypeVar, get_args
 
@@ -41,6 +43,8 @@ class Mailbox(Generic[T]):
         max_items: Most items held, at least 1.
         policy: What happens to the item too many.
         name: Who the box belongs to, for the log.
+        max_bytes: Most bytes held, beside one item however long; None is no limit.
+        size_of: Gives the bytes of an item, where they are limited.
 
     Attributes:
         dropped: Items lost to overflow so far.
@@ -48,11 +52,14 @@ class Mailbox(Generic[T]):
     """
 
     __slots__ = (
+        "_bytes",
         "_closed",
         "_error",
         "_has_overflowed",
         "_in_burst",
         "_items",
+        "_max_bytes",
+        "_size_of",
         "_taken",
         "_wakeup",
         "dropped",
@@ -68,6 +75,8 @@ class Mailbox(Generic[T]):
         *,
         policy: OverflowPolicy = "drop_oldest",
         name: str = "mailbox",
+        max_bytes: int | None = None,
+        size_of: Callable[[T], int] | None = None,
     ) -> None:
         check_argument("max_items", max_items, int)
         if max_items < 1:
@@ -82,6 +91,9 @@ class Mailbox(Generic[T]):
         self.dropped: int = 0
         self.high_water: int = 0
         self._items: deque[T] = deque()
+        self._bytes = 0
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._size_of: Callable[[T], int] | None = size_of
         self._wakeup: anyio.Event | None = None
         self._closed = False
         self._error: StructiotError | None = None
@@ -103,22 +115,37 @@ class Mailbox(Generic[T]):
             if self._has_overflowed:
                 self._count_drop()
             return False
-        items = self._items
+        items, size_of = self._items, self._size_of
+        size = 0 if size_of is None else size_of(item)
         if not items:
             self._in_burst = False
-        elif len(items) >= self.max_items:
+        while items and (
+            len(items) >= self.max_items or self._bytes + size > self._max_bytes
+        ):
+            if self.policy == "drop_oldest":
+                self._make_room()
+                continue
             self._count_drop()
             if self.policy == "raise":
                 self._has_overflowed = True
                 self.close()
-            if self.policy != "drop_oldest":
-                return False
-            items.popleft()
+            return False
         items.append(item)
+        self._bytes += size
         self.high_water = max(self.high_water, len(items))
         if self._wakeup is not None:
             self._wakeup.set()
         return True
+
+    def _take(self) -> T:
+        item = self._items.popleft()
+        if self._size_of is not None:
+            self._bytes -= self._size_of(item)
+        return item
+
+    def _make_room(self) -> None:
+        self._count_drop()
+        self._take()
 
     def _count_drop(self) -> None:
         self.dropped += 1
@@ -127,7 +154,7 @@ class Mailbox(Generic[T]):
             _log.warning(
                 "%s is full at %d items, policy %s; %d lost so far",
                 self.name,
-                self.max_items,
+                len(self._items),
                 self.policy,
                 self.dropped,
             )
@@ -164,7 +191,7 @@ class Mailbox(Generic[T]):
                 self._wakeup = anyio.Event()
             await self._wakeup.wait()
         # No checkpoint from here on: a cancelled reader must not lose the item.
-        return items.popleft()
+        return self._take()
 
     def _end(self) -> Exception:
         if self._has_overflowed:
@@ -186,7 +213,7 @@ class Mailbox(Generic[T]):
         if not self._items:
             message = f"{self.name} is empty"
             raise LookupError(message)
-        return self._items.popleft()
+        return self._take()
 
     def __aiter__(self) -> Mailbox[T]:
         return self

@@ -141,7 +141,7 @@ class ClientStream:
     def identified(self) -> None:
         """The client has said who it is: from now on it has all the time."""
         self._handling.deadline = float("inf")
-        self._server.unidentified.pop(self, None)
+        self._server.unidentified.discard(self)
 
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time.
@@ -163,14 +163,20 @@ class ClientStream:
     async def _say_goodbye(self) -> None:
         with anyio.move_on_after(LAST_WORDS_S):
             self.flush()
-            while self._is_writing or self.out or self.kept:
+            while self.kept or not self.is_drained:
                 await self.progress()
             if self._is_ended:
                 await self._linger()
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that was to be written has been."""
+        return not (self._is_writing or self.out)
+
     async def progress(self) -> None:
-        """Wait until something has been written."""
-        self._drained = anyio.Event()
+        """Wait until something has been written; any number may wait."""
+        if self._drained is None or self._drained.is_set():
+            self._drained = anyio.Event()
         await self._drained.wait()
 
     async def _linger(self) -> None:

@@ -21,7 +21,13 @@ from anyio.abc import ByteStream, SocketAttribute
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import Address, StreamAttribute, check_port, place
+from structiot._kit.net.network import (
+    Address,
+    StreamAttribute,
+    check_port,
+    place,
+)
+from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = ["BROADCAST", "MemoryNetwork", "memory_pipe"]
@@ -31,6 +37,7 @@ _FREE_PORTS = range(49152, 65536)
 _LARGEST_DATAGRAM = 65507
 _BUFFER_BYTES = 65536
 _QUEUED_DATAGRAMS = 1024
+_BACKLOG = 1024
 _WILDCARDS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - compared, never bound
 
 
@@ -158,10 +165,12 @@ def memory_pipe(
 
 
 class _MemoryListener:
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, backlog: int) -> None:
         self.address = address
         self.backlog: Mailbox[MemoryStream] = Mailbox(
-            1024, policy="drop_newest", name=f"backlog of {place(*address)}"
+            min(backlog, _BACKLOG),
+            policy="drop_newest",
+            name=f"backlog of {place(*address)}",
         )
 
     async def serve(
@@ -247,10 +256,12 @@ class MemoryNetwork:
         return near
 
     @asynccontextmanager
-    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[_MemoryListener]:
+    async def listen_tcp(
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
+    ) -> AsyncGenerator[_MemoryListener]:
         """Bind a listener; the same address cannot be bound twice."""
         address = self._bound("TCP", host, port, self._listeners)
-        listener = self._listeners[address] = _MemoryListener(address)
+        listener = self._listeners[address] = _MemoryListener(address, backlog)
         try:
             yield listener
         finally:

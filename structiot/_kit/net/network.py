@@ -22,15 +22,10 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import (
-    ByteStream,
-    SocketAttribute,
-    SocketListener,
-    TaskGroup,
-)
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.sockets import accept, connect, family_of
+from structiot._kit.net.sockets import MOST_BACKLOG, accept, connect, family_of
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [
@@ -141,9 +136,11 @@ class Network(Protocol):
         ...
 
     def listen_tcp(
-        self, host: str, port: int
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
     ) -> AbstractAsyncContextManager[TcpListener]:
         """Bind a TCP socket for the length of the block; port 0 takes a free one.
+
+        As many as `backlog` wait to be accepted, if the system lets so many.
 
         Raises:
             ConnectFailed: The address cannot be bound.
@@ -279,11 +276,13 @@ class RealNetwork:
             raise ConnectFailed(message, host=host, port=port) from exc
 
     @asynccontextmanager
-    async def listen_tcp(self, host: str, port: int) -> AsyncGenerator[TcpListener]:
+    async def listen_tcp(
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
+    ) -> AsyncGenerator[TcpListener]:
         try:
             check_port(port)
             bound = await anyio.create_tcp_listener(
-                local_host=host or None, local_port=port
+                local_host=host or None, local_port=port, backlog=backlog
             )
         except _BAD_ADDRESS as exc:
             raise _bind_failed("TCP", host, port, exc) from exc

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import ssl
 import sys
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ from structiot._kit.net.counted_warnings import CountedWarnings
 from structiot._kit.net.handshakes import Handshakes
 from structiot._kit.net.network import Address, Network, TcpListener
 from structiot._kit.net.room import Room
+from structiot._kit.net.sockets import MOST_BACKLOG
+from structiot._kit.net.unidentified import Unidentified
 
 __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_clients"]
 
@@ -46,12 +47,14 @@ class Endpoint:
         port: TCP port; 0 takes a free one.
         ssl_context: Certificate and key, where TLS is spoken.
         upgrade: Makes another stream of a client's, such as that in a websocket.
+        backlog: How many connections may wait to be accepted, if the system lets so many.
     """
 
     host: str
     port: int
     ssl_context: ssl.SSLContext | None = None
     upgrade: Callable[[ByteStream], Awaitable[ByteStream]] | None = None
+    backlog: int = MOST_BACKLOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class ClientServer:
     Attributes:
         addresses: Where it listens, in the order of the endpoints.
         clients: How many there are.
-        unidentified: Those that have not said who they are, the oldest first.
+        unidentified: Those that have not said who they are.
         limits: What clients may have.
         log: Where their trouble is told.
         tasks: For what runs beside a handler.
@@ -102,7 +105,7 @@ class ClientServer:
     ) -> None:
         self.addresses: list[Address] = []
         self.clients: int = 0
-        self.unidentified: dict[ClientStream, None] = {}
+        self.unidentified: Unidentified = Unidentified()
         self.limits = limits
         self.log = log
         self.tasks = tasks
@@ -127,7 +130,11 @@ class ClientServer:
         """Serve one client; raises nothing that it is to blame for."""
         client = ClientStream(self, endpoint, stream)
         network, by_address = client.network, self._by_address
-        await self._room.soon(lambda: not self._refusal(client))
+        try:
+            await self._room.soon(lambda: not self._refusal(client))
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
         if why := self._refusal(client):
             if self._is_open:
                 self.warnings.say(why, "connections were turned away")
@@ -136,7 +143,7 @@ class ClientServer:
         self._make_room()
         self.clients += 1
         by_address[network] = by_address.get(network, 0) + 1
-        self.unidentified[client] = None
+        self.unidentified.add(client)
         try:
             await client.run(self._handler)
         finally:
@@ -144,7 +151,7 @@ class ClientServer:
             by_address[network] -= 1
             if not by_address[network]:
                 del by_address[network]
-            self.unidentified.pop(client, None)
+            self.unidentified.discard(client)
             self._room.left()
             if not self.clients:
                 self._is_empty.set()
@@ -165,18 +172,13 @@ class ClientServer:
         return ""
 
     def _make_room(self) -> None:
-        """Have one who has not said who it is yield, if there are too many.
-
-        It is the oldest of the address that has most of them.
-        """
+        """Have one who has not said who it is yield, if there are too many."""
         limits, unidentified = self.limits, self.unidentified
         if limits.unidentified is None or not unidentified:
             return
         is_full = self.clients >= limits.clients
         if is_full or len(unidentified) >= limits.unidentified:
-            most, _ = Counter(one.network for one in unidentified).most_common(1)[0]
-            oldest = next(one for one in unidentified if one.network == most)
-            del unidentified[oldest]
+            oldest = unidentified.pop()
             self.log.info("client %s yields to a newcomer", oldest.host)
             oldest.abort()
 
@@ -220,7 +222,9 @@ async def serve_clients(
     """
     async with AsyncExitStack() as stack:
         listeners = [
-            await stack.enter_async_context(network.listen_tcp(one.host, one.port))
+            await stack.enter_async_context(
+                network.listen_tcp(one.host, one.port, backlog=one.backlog)
+            )
             for one in endpoints
         ]
         tasks = await stack.enter_async_context(service_group())

@@ -21,7 +21,10 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
-__all__ = ["SocketStream", "accept", "connect", "family_of"]
+__all__ = ["MOST_BACKLOG", "SocketStream", "accept", "connect", "family_of"]
+
+MOST_BACKLOG = 65_536
+"""As many as may wait to be accepted: Linux makes 4,096 of it unless it is told otherwise."""
 
 _PROBE_AFTER_S = 60
 _PROBES = 5

@@ -177,6 +177,9 @@ class Forwarding:
                 except StructiotError as exc:
                     self._report(order, Outcome.ABSENT, error_text(exc))
                 else:
+                    if arrival is None:
+                        self._report(order, Outcome.DELIVERED)
+                        return
                     self._delivering += 1
                     tg.start_soon(self._deliver, order, arrival, stack.pop_all())
 

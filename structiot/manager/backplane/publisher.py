@@ -16,6 +16,7 @@ from structiot.mqtt import MqttClient, Receipt
 __all__ = ["Publisher"]
 
 _MOST_WAITING: Final = 4096
+_MOST_WAITING_BYTES: Final = 16_777_216
 # More than the client takes and the broker has not acknowledged.
 _MOST_TAKEN: Final = 65_536
 
@@ -33,7 +34,11 @@ class Publisher:
     def __init__(self, client: MqttClient) -> None:
         self._client = client
         self._box: Mailbox[tuple[str, bytes, _Then | None]] = Mailbox(
-            _MOST_WAITING, policy="drop_newest", name="what other nodes are told"
+            _MOST_WAITING,
+            policy="drop_newest",
+            name="what other nodes are told",
+            max_bytes=_MOST_WAITING_BYTES,
+            size_of=lambda item: len(item[1]),
         )
         self._taken: Mailbox[tuple[Receipt, _Then]] = Mailbox(_MOST_TAKEN)
 

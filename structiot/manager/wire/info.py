@@ -36,7 +36,7 @@ class Info:
 
     uuid: str
     type: str
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def get(self) -> dict[str, object]:
         """Give it as a plain dict of `uuid`, `type` and `data`."""
@@ -112,6 +112,11 @@ class InfoReader:
         self._separators = 0
         self._depth = 0
         self._is_text = False
+
+    @property
+    def held_bytes(self) -> int:
+        """How much has come of what is not whole yet."""
+        return len(self._whole)
 
     def feed(self, data: bytes) -> tuple[Info, bytes] | None:
         """Take what has come; give the info and what stands behind it, if it is whole.

@@ -34,6 +34,11 @@ class _Frames:
         self._waiting = bytearray()
         self._most_bytes = MAX_FRAME_BYTES
 
+    @property
+    def held_bytes(self) -> int:
+        """How much has come of a frame that is not whole yet."""
+        return len(self._waiting)
+
     def let_go(self) -> list[Event]:
         """Nothing is held: frames say where they end."""
         return []

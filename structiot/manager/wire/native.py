@@ -85,6 +85,11 @@ class _Native:
         """
         return [self._event(kind, payload) for kind, payload in self._frames(data)]
 
+    @property
+    def held_bytes(self) -> int:
+        """How much has come of a frame that is not whole yet."""
+        return len(self._waiting)
+
     def let_go(self) -> list[Event]:
         """Nothing is held: frames say where they end."""
         return []

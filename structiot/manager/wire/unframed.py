@@ -31,6 +31,9 @@ _LIKE_INFO: Final = re.compile(
     rb"[0-9A-Fa-f-]{1,36}|[0-9A-Fa-f-]{32,36}#(#.*)?", re.DOTALL
 )
 _BLANK: Final = b" \t\r\n"
+# As much as the original reads at once: what is longer is no word that is still to end.
+_MOST_HELD_BYTES: Final = 4096
+_MOST_MARKED_BYTES: Final = 65_535
 
 
 class UnframedServer:
@@ -53,6 +56,12 @@ class UnframedServer:
         Call `let_go` if nothing else comes within a moment.
         """
         return bool(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much waits for the rest of it."""
+        reader = self._reader
+        return len(self._held) + (0 if reader is None else reader.held_bytes)
 
     # ------------------------------------------------------------ what is sent
 
@@ -139,7 +148,7 @@ class UnframedServer:
             data, self._is_alive_asked = data.removeprefix(answer), False
         elif data.endswith(answer):
             data, self._is_alive_asked = data.removesuffix(answer), False
-        elif _may_go_on(data, [answer]):
+        elif len(data) <= _MOST_HELD_BYTES and _may_go_on(data, [answer]):
             self._held = data
             return b""
         else:
@@ -166,6 +175,11 @@ class UnframedDevice:
     def holds(self) -> bool:
         """Whether something waits that may be the begin of a command."""
         return bool(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much waits for the rest of it."""
+        return len(self._held)
 
     def tell_info(self, info: Info) -> bytes:
         """Say who it is.
@@ -195,18 +209,24 @@ class UnframedDevice:
         marker = self._words.marker
         if marker:
             return self._feed_marked(data, marker)
-        first: list[Event] = []
-        while command := next((c for c in self._commands if data.startswith(c)), None):
-            data = data.removeprefix(command)
-            first.append(self._commands[command])
-        last: list[Event] = []
-        while command := next((c for c in self._commands if data.endswith(c)), None):
-            data = data.removesuffix(command)
-            last.insert(0, self._commands[command])
-        if not last and _may_go_on(data, self._commands):
+        first, last = [], []
+        begin, end = 0, len(data)
+        while word := next(
+            (c for c in self._commands if data.startswith(c, begin)), b""
+        ):
+            begin += len(word)
+            first.append(self._commands[word])
+        while word := next(
+            (c for c in self._commands if data.endswith(c, begin, end)), b""
+        ):
+            end -= len(word)
+            last.append(self._commands[word])
+        data = data[begin:end]
+        is_short = len(data) <= _MOST_HELD_BYTES
+        if not last and is_short and _may_go_on(data, self._commands):
             self._held = data
             return first
-        return [*first, *([Data(data)] if data else []), *last]
+        return [*first, *([Data(data)] if data else []), *reversed(last)]
 
     def let_go(self) -> list[Event]:
         """Take for data what was held."""
@@ -216,7 +236,11 @@ class UnframedDevice:
     def _feed_marked(self, data: bytes, marker: bytes) -> list[Event]:
         *whole, rest = data.split(marker)
         events = [self._commands.get(one + marker, Data(one)) for one in whole]
-        # Each message ends with a marker, unless it does not: not held for ever.
+        # Each message ends with a marker, unless it does not: not held for ever, and no
+        # more of it than a frame of the dialects that have them.
+        if len(rest) > _MOST_MARKED_BYTES:
+            events.append(Data(rest))
+            rest = b""
         self._held = rest
         return events
 

@@ -14,7 +14,12 @@ from typing import Any, Final
 import anyio
 from anyio.abc import ByteStream
 
-from structiot._kit.net.network import Network, TcpListener, UdpSocket
+from structiot._kit.net.network import (
+    Network,
+    TcpListener,
+    UdpSocket,
+)
+from structiot._kit.net.sockets import MOST_BACKLOG
 
 __all__ = ["LenientNetwork", "mended"]
 
@@ -40,10 +45,10 @@ class LenientNetwork:
         return _MendedStream(await self._network.connect_tcp(host, port))
 
     def listen_tcp(
-        self, host: str, port: int
+        self, host: str, port: int, *, backlog: int = MOST_BACKLOG
     ) -> AbstractAsyncContextManager[TcpListener]:
         """Bind on the network below."""
-        return self._network.listen_tcp(host, port)
+        return self._network.listen_tcp(host, port, backlog=backlog)
 
     def open_udp(
         self, host: str | None = None, port: int = 0, *, may_broadcast: bool = False

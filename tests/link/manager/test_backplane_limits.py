@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import anyio
@@ -21,7 +22,7 @@ from structiot.manager.wire.envelopes import (
     encode,
 )
 from structiot.manager.wire.events import Acknowledged, Data, Left
-from structiot.mqtt import open_broker
+from structiot.mqtt import MqttClient, open_broker, open_mqttclient
 from structiot.testing import MemoryNetwork
 from tests.link.manager.devices import UUID
 from tests.link.manager.nodes import (
@@ -161,3 +162,39 @@ async def test_what_is_on_no_list_of_its_node_is_gone(environment):
         assert isinstance(gone, ClientDisconnected)
         assert gone.reason == "its node does not have it any more"
         assert a.manager.nodes == (STRANGER,)
+
+
+async def test_the_broker_needs_3_1_1_and_qos_1_and_nothing_that_is_retained(
+    environment,
+):
+    seen = []
+
+    async def watch(observer: MqttClient) -> None:
+        async with observer.subscription("#", 2, "noop") as messages:
+            async for message in messages:
+                seen.append(message)  # noqa: PERF401 - one by one, as they come
+
+    async with (
+        nodes(environment, 2) as (a, b),
+        open_mqttclient(BROKER, environment=environment) as observer,
+        anyio.create_task_group() as tg,
+    ):
+        tg.start_soon(watch, observer)
+        assert {node.client.config.protocol for node in (a, b)} == {"3.1.1"}
+        for node in (a, b):
+            will = node.client.config.will
+            assert will is not None
+            assert (will.qos, will.retain) == (1, False)
+        device = await plain_device(environment, a)
+        await until(lambda: UUID in b.manager.fleet)
+        await device.send(b"hello server")
+        assert await b.manager.send(UUID, "hello client")
+        await device.read(b"hello client")
+        await anyio.sleep(60)
+        kinds = {json.loads(one.payload.partition(b"\n")[0])["kind"] for one in seen}
+        assert {"here", "came", "message", "send", "report"} <= kinds
+        assert {one.qos for one in seen} == {1}
+        async with observer.subscription("structiot/#", 1, "noop") as retained:
+            with anyio.move_on_after(1):
+                assert not (await anext(aiter(retained))).retain
+        tg.cancel_scope.cancel()

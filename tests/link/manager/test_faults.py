@@ -210,6 +210,38 @@ async def test_12_and_13_what_is_refused_reaches_nobody(environment, caplog):
 
 
 @in_virtual_time
+async def test_15_the_mute_one_is_ended_and_no_other_while_others_come_and_go(
+    environment,
+):
+    async with (
+        open_manager(heartbeat_s=10, environment=environment) as manager,
+        known_device(environment) as mute,
+        anyio.create_task_group() as tg,
+    ):
+
+        async def answer(uuid: str) -> None:
+            async with known_device(environment, info(uuid)) as device:
+                while True:
+                    await device.read(b"\x02")
+                    await device.send(b"beat")
+
+        async def come_and_go() -> None:
+            for number in range(100, 130):
+                async with known_device(environment, info(f"{number:032x}")):
+                    await anyio.sleep(0.5)
+
+        good = [f"00000000-0000-0000-0000-{number:012x}" for number in range(20)]
+        for uuid in good:
+            tg.start_soon(answer, uuid)
+        await mute.read(b"\x02")
+        tg.start_soon(come_and_go)
+        assert await mute.read_to_the_end() == b"end\n"
+        await anyio.sleep(60)
+        assert sorted(manager.clients) == good
+        tg.cancel_scope.cancel()
+
+
+@in_virtual_time
 async def test_16_refused_connections_are_closed_at_once(environment):
     async with open_manager(environment=environment):
         async with dialled_in(environment) as device:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import ConfigError, ReplyTimeout, UsageError
+from structiot.errors import ConfigError, ConnectFailed, ReplyTimeout, UsageError
 from structiot.manager.errors import ConnectionEnd, InvalidInfo
 from structiot.manager.events import (
     ClientConnected,
@@ -212,3 +212,29 @@ async def test_a_device_that_never_reads_costs_only_itself(environment):
         assert UUID not in manager.clients
         assert OTHER in manager.clients
         tg.cancel_scope.cancel()
+
+
+async def test_as_many_wait_to_be_accepted_as_may(environment):
+    found: list[bytes] = []
+
+    async def dial_in() -> None:
+        try:
+            async with dialled_in(environment) as device:
+                found.append(await device.stream.receive())
+        except ConnectFailed:
+            found.append(b"refused")
+
+    async with open_manager(backlog=3, environment=environment):
+        async with anyio.create_task_group() as tg:
+            for _ in range(5):
+                tg.start_soon(dial_in)
+    assert sorted(found) == [b"\x01"] * 3 + [b"refused"] * 2
+    with pytest.raises(ConfigError, match="1 or more, not 0"):
+        async with open_manager(backlog=0, environment=environment):
+            pass
+
+
+def test_the_limits_of_a_manager_are_those_that_are_documented():
+    limits = ManagerLimits()
+    assert (limits.connections, limits.unidentified) == (20_000, 2_000)
+    assert limits.per_address is None

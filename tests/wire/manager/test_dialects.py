@@ -233,6 +233,7 @@ def test_infos_that_are_right(told: str):
         (f"{UUID}##{'t' * 65}##{{}}", "65 characters"),
         (f"{UUID}##li\nght##{{}}", "no type may have"),
         (f"{UUID}##light##{{'a': 1}}", "no JSON"),
+        (f"{UUID}##li##ght##{{}}", "no object"),
         ("a" * 9000, "more than 8192 bytes"),
         (f'{UUID}##light##{{"a": "' + "x" * 9000, "more than 8192 bytes"),
     ],
@@ -271,6 +272,13 @@ def test_an_info_is_written_as_it_is_read():
     with pytest.raises(UsageError, match="8192 at most"):
         Info(uuid=UUID, type="a", data={"a": "x" * 9000}).encode()
     assert canonical_uuid(UUID.replace("-", "").upper()) == UUID
+
+
+def test_what_is_equal_has_one_hash():
+    again = InfoReader().feed(TOLD)
+    assert again is not None
+    assert {INFO, again[0]} == {INFO}
+    assert {InfoTold(INFO), Data(b"x"), Data(b"x")} == {InfoTold(again[0]), Data(b"x")}
 
 
 @pytest.mark.parametrize("dialect", UNFRAMED)

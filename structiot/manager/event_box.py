@@ -1,0 +1,88 @@
+"""The events that wait for one listener of a manager."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from structiot._kit.flow.mailbox import Mailbox
+from structiot.manager.events import ClientRefused, ManagerEvent, MessageReceived
+
+__all__ = ["EventBox"]
+
+# Messages have up to 64 kB, and a listener may be slower than all devices together.
+_MOST_BYTES: Final = 16_777_216
+# What an event counts as, beside its data.
+_EVENT_BYTES: Final = 512
+_SHARE_TO_LOSE: Final = 8
+
+
+class EventBox(Mailbox[ManagerEvent]):
+    """A mailbox that no device can fill at the cost of the others.
+
+    When it is full, messages of the devices of which most waits are lost, the oldest
+    first, and those who were refused count as one; who comes and goes is told as long as
+    there is anything else to lose.
+
+    Args:
+        wanted: Of which type of device; None are all.
+        max_items: How many events wait at most.
+    """
+
+    def __init__(self, wanted: str | None, max_items: int) -> None:
+        super().__init__(
+            max_items,
+            name="events of a manager",
+            max_bytes=_MOST_BYTES,
+            size_of=_bytes_of,
+        )
+        self._wanted = wanted
+
+    def tell(self, event: ManagerEvent, of_type: str | None) -> None:
+        """Take an event of a device of this type, if it is wanted."""
+        if self._wanted is None or self._wanted == of_type:
+            self.put(event)
+
+    def _make_room(self) -> None:
+        items = self._items
+        waiting: Counter[str] = Counter()
+        for event in items:
+            if (who := _who(event)) is not None:
+                waiting[who] += _EVENT_BYTES + _bytes_of(event)
+        if not waiting:
+            super()._make_room()
+            return
+        level = _level(waiting)
+        events = list(items)
+        items.clear()
+        self._bytes = 0
+        for event in events:
+            who = _who(event)
+            if who is not None and waiting[who] > level:
+                waiting[who] -= _EVENT_BYTES + _bytes_of(event)
+                self._count_drop()
+            else:
+                items.append(event)
+                self._bytes += _bytes_of(event)
+
+
+def _level(waiting: Counter[str]) -> float:
+    """Give what nobody may have more of, so that an eighth of all is lost."""
+    to_lose = sum(waiting.values()) / _SHARE_TO_LOSE
+    sizes = sorted(waiting.values(), reverse=True)
+    for count, (size, below) in enumerate(zip(sizes, [*sizes[1:], 0], strict=True), 1):
+        if count * (size - below) >= to_lose:
+            return size - to_lose / count
+        to_lose -= count * (size - below)
+    return 0
+
+
+def _who(event: ManagerEvent) -> str | None:
+    """Give whose event it is that may be lost; None for what may not."""
+    if isinstance(event, MessageReceived):
+        return event.client.uuid
+    return "" if isinstance(event, ClientRefused) else None
+
+
+def _bytes_of(event: ManagerEvent) -> int:
+    return len(event.data) if isinstance(event, MessageReceived) else 0

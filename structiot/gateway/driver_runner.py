@@ -114,6 +114,9 @@ class DriverRunner:
                 while True:
                     await self._run_once_and_pause()
         finally:
+            if not self._life.cancel_called:
+                # Nobody tries anything again once the gateway is gone.
+                self._show("ended", "")
             self._over.set()
 
     async def _wait_for_the_one_before(self) -> None:

@@ -87,7 +87,8 @@ class SharedConnection(Generic[T]):
                 self._lost(reason)
                 await self.retrying.pause(delay_s)
         finally:
-            self._lost("its driver has ended")
+            # Its end is the driver's, which says itself why; the users are let go.
+            self._lost("its driver has ended", is_told=False)
 
     async def _hold_open(self) -> None:
         with anyio.move_on_after(_OPEN_S) as patience:
@@ -103,16 +104,19 @@ class SharedConnection(Generic[T]):
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
 
-    def _lost(self, reason: str) -> None:
-        self._set((), reason)
+    def _lost(self, reason: str, *, is_told: bool = True) -> None:
+        self._set((), reason, is_told=is_told)
         for user in self._users:
             user.cancel()
 
-    def _set(self, opened: tuple[T] | tuple[()], reason: str) -> None:
+    def _set(
+        self, opened: tuple[T] | tuple[()], reason: str, *, is_told: bool = True
+    ) -> None:
         self._opened, self.reason = opened, reason
         self._changed.set()
         self._changed = anyio.Event()
-        self._report(self)
+        if is_told:
+            self._report(self)
 
     @asynccontextmanager
     async def in_use(self, tell: Callable[[str], None]) -> AsyncGenerator[None]:

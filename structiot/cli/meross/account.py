@@ -24,6 +24,7 @@ from structiot.meross import (
     Credentials,
     Meross,
     MfaRequired,
+    NotSignedIn,
     Policy,
     TokenExpired,
     TooManyTokens,
@@ -37,12 +38,12 @@ __all__ = [
     "account_options",
     "advised",
     "files_of",
+    "files_options",
     "keep_list",
     "listed",
     "open_account",
     "password_given",
     "policy_option",
-    "store_option",
     "url_of",
 ]
 
@@ -51,11 +52,12 @@ _LOGIN = "`structiot meross login`"
 _ADVICE: dict[type[StructiotError], str] = {
     TokenExpired: f"{_LOGIN} gets a new one",
     MfaRequired: f"{_LOGIN} asks for it at a terminal, and keeps the token",
+    NotSignedIn: f"{_LOGIN} does that",
     TooManyTokens: "`structiot meross logout` gives one back where it was made",
     CallDropped: "`structiot meross budget` shows what is left",
 }
 
-store_option: Decorator = click.option(
+_store_option: Decorator = click.option(
     "--store",
     type=click.Path(dir_okay=False),
     envvar="STRUCTIOT_MEROSS_STORE",
@@ -68,25 +70,28 @@ policy_option: Decorator = click.option(
     default="lan_first",
     help="Ways to devices.",
 )
+_email_option: Decorator = click.option(
+    "--email",
+    envvar="STRUCTIOT_MEROSS_EMAIL",
+    show_envvar=True,
+    help="Whose account; by default that of the kept token.",
+)
+_url_option: Decorator = click.option(
+    "--url",
+    envvar="STRUCTIOT_MEROSS_URL",
+    show_envvar=True,
+    help="The cloud; by default that of the kept token, else Meross's.",
+)
+files_options: OptionGroup = OptionGroup(_email_option, _url_option, _store_option)
 account_options: OptionGroup = OptionGroup(
-    click.option(
-        "--email",
-        envvar="STRUCTIOT_MEROSS_EMAIL",
-        show_envvar=True,
-        help="Whose account; by default that of the kept token.",
-    ),
+    _email_option,
     click.option(
         "--password-file",
         type=click.Path(dir_okay=False),
         help=f"Its first line is the password; else ${_PASSWORD} has it.",
     ),
-    click.option(
-        "--url",
-        envvar="STRUCTIOT_MEROSS_URL",
-        show_envvar=True,
-        help="The cloud; by default that of the kept token, else Meross's.",
-    ),
-    store_option,
+    _url_option,
+    _store_option,
 )
 
 

@@ -16,6 +16,6 @@ __all__ = ["complete_device"]
 @completer
 async def complete_device(given: Mapping[str, Any]) -> list[Offer]:
     """Offer the names of the account's devices."""
-    files = await kept_files(given.get("store"))
+    files = await kept_files(given.get("store"), given.get("email"), given.get("url"))
     devices = await anyio.to_thread.run_sync(files.devices)
     return [(one.name, one.model) for one in devices]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,12 @@ from structiot._kit.text import printable
 from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import OptionGroup
-from structiot.cli.meross.account import account_options, open_account, policy_option
+from structiot.cli.meross.account import (
+    account_options,
+    files_of,
+    open_account,
+    policy_option,
+)
 from structiot.cli.meross.complete import complete_device
 from structiot.cli.meross.finding import AnyDevice, device_of
 from structiot.cli.meross.kept import called, kept_files
@@ -93,7 +98,7 @@ async def _open_device(
     async with AsyncExitStack() as stack:
         device: AnyDevice | None
         if lan is not None:
-            opening = open_lan(lan, key=key, store=account["store"])
+            opening = open_lan(lan, key=key, account=account)
             device = await stack.enter_async_context(opening)
         else:
             device = await stack.enter_async_context(_near(place, **account))
@@ -154,7 +159,7 @@ device_command: DeviceCommands[AnyDevice] = DeviceCommands(
 
 @asynccontextmanager
 async def open_lan(
-    lan: str, *, key: str | None, store: str | None
+    lan: str, *, key: str | None, account: Mapping[str, Any]
 ) -> AsyncGenerator[MerossDevice]:
     """Open a device in the local network.
 
@@ -163,7 +168,7 @@ async def open_lan(
         StructiotError: As `open_meross_lan`.
     """
     host, port = _place_of(lan)
-    async with open_meross_lan(host, port, key=await _key_of(key, store)) as device:
+    async with open_meross_lan(host, port, key=await _key_of(key, account)) as device:
         yield device
 
 
@@ -180,12 +185,12 @@ def _place_of(lan: str) -> tuple[str, int]:
     return host, port
 
 
-async def _key_of(given: str | None, store: str | None) -> str | Secret:
+async def _key_of(given: str | None, account: Mapping[str, Any]) -> str | Secret:
     if given == "-":
         return await ask_secret("Key", instead=f"put it into ${_KEY}")
     if given is not None:
         return given
-    kept = await (await kept_files(store)).store.load()
+    kept = await (await files_of(account)).store.load()
     if kept is None:
         message = (
             f"--lan needs the key of the device: put it into ${_KEY}, or sign in once: "

@@ -78,7 +78,7 @@ async def watch(
 
     async def show() -> None:
         if lan is not None:
-            async with open_lan(lan, key=key, store=options["store"]) as one:
+            async with open_lan(lan, key=key, account=options) as one:
                 await _follow(one, tell, raw=raw)
             return
         async with target.open_device(**options) as account:

@@ -44,12 +44,14 @@ class SharedConnection(Generic[T]):
         open_it: Callable[[], AbstractAsyncContextManager[T]],
         retrying: Retrying,
         report: Callable[[SharedConnection[T]], None],
+        said: Callable[[BaseException], str] = error_text,
     ) -> None:
         self.label: str = printable(label, most=100)
         self.reason: str = "not open yet"
         self.retrying = retrying
         self._open_it = open_it
         self._report = report
+        self._said = said
         # Empty while it is not open: what was opened may be anything, None too.
         self._opened: tuple[T] | tuple[()] = ()
         self._users: list[anyio.CancelScope] = []
@@ -81,7 +83,7 @@ class SharedConnection(Generic[T]):
             while True:
                 error = await failure_of(self._hold_open)
                 delay_s = self.retrying.delay_after(error or _CLOSED)
-                reason = error_text(error or _CLOSED)
+                reason = self._said(error or _CLOSED)
                 if self.reason != reason:
                     _log.warning("%s: %s; %s", self.label, reason, when(delay_s))
                 self._lost(reason)

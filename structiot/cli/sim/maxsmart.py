@@ -19,7 +19,6 @@ from structiot.sim import (
     FAMILIES,
     NAMED_FAULTS,
     MaxSmartSim,
-    parse_fault,
     show_fault,
     sim_maxsmart_fleet,
 )
@@ -106,7 +105,7 @@ async def maxsmart(
 ) -> None:
     """Simulate MaxSmart and Revogi power strips and plugs."""
     configure_logging(ctx)
-    faults = [parse_fault(text) for text in fault_texts]
+    faults = [MaxSmartSim.named_faults.parse(text) for text in fault_texts]
     mix = tuple(FAMILIES) if "all" in families else families
     strips = max(count, len(mix))
     allow_open_files(_FILES_A_STRIP * strips + _OTHER_FILES)

@@ -149,8 +149,7 @@ TABLE = [
         [
             (
                 "2:8: host: '10.0.0.7:18080' is more than an address or host name: "
-                "write '10.0.0.7', and give the port by a key of its own, such as "
-                "http_port"
+                "write '10.0.0.7', and give the port by http_port"
             )
         ],
     ),

@@ -15,6 +15,7 @@ import anyio.to_thread
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.redact import Secret
 from structiot.errors import UsageError
 from structiot.meross.account import Meross
@@ -243,6 +244,7 @@ async def open_meross_lan(
         ProtocolViolation: Something answers that is no Meross device.
         StructiotError: Else what became of the question.
     """
+    check_host("host", host, port_goes_to="port")
     check_argument("key", key, str, Secret)
     revealed = key.reveal() if isinstance(key, Secret) else key
     lan = LanLink(host, port, key=revealed, environment=environment)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +32,7 @@ from structiot.cli.meross.kept import called, kept_files
 from structiot.errors import StructiotError, UsageError
 from structiot.meross import (
     Channel,
+    Meross,
     MerossDevice,
     MerossSubdevice,
     Policy,
@@ -104,8 +107,24 @@ async def _open_device(
             device = await stack.enter_async_context(_near(place, **account))
             if device is None:
                 opened = await stack.enter_async_context(open_account(**account))
+                _say_if_waiting(opened, place)
                 device = await device_of(opened, place)
         yield device
+
+
+def _say_if_waiting(account: Meross, place: str) -> None:
+    """Say what is waited for where the budget has no room to ask a device."""
+    try:
+        device = account.device(place)
+    except UsageError:
+        return
+    budget = account.budget.of(device.info.id)
+    if budget.left != 0 and budget.next_at is not None:
+        after_s = math.ceil((budget.next_at - datetime.now(UTC)).total_seconds())
+        text = (
+            f"{device.info.name} may be sent nothing through the cloud for {after_s} s"
+        )
+        click.echo(printable(text), err=True)
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ _options = OptionGroup(files_options, json_option, common_options)
 @click.pass_context
 async def budget(
     ctx: click.Context,
+    /,
     *,
     wants_json: bool,
     **account: Any,  # noqa: ANN401 - values of options
@@ -72,6 +73,7 @@ async def budget(
 @click.pass_context
 async def stats(
     ctx: click.Context,
+    /,
     *,
     wants_json: bool,
     **account: Any,  # noqa: ANN401 - values of options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -30,7 +30,13 @@ from structiot.meross import (
     Notification,
     Stats,
 )
-from structiot.model import Availability, DeviceEvent, Occurrence, StateChange
+from structiot.model import (
+    Availability,
+    DeviceEvent,
+    EntitiesChanged,
+    Occurrence,
+    StateChange,
+)
 
 __all__ = ["watch"]
 
@@ -101,8 +107,19 @@ async def _follow(device: AnyDevice, tell: Tell, *, raw: bool) -> None:
         await _follow_notes(device, tell)
         return
     async with device.events() as events:
-        async for event in events:
+        async for event in _news(device, events):
             tell(device, event)
+
+
+async def _news(
+    device: AnyDevice, events: AsyncIterator[DeviceEvent]
+) -> AsyncIterator[DeviceEvent]:
+    """Leave out that a device is described again as it was."""
+    described = device.entities
+    async for event in events:
+        before, described = described, device.entities
+        if not isinstance(event, EntitiesChanged) or described != before:
+            yield event
 
 
 async def _follow_notes(source: Meross | MerossDevice, tell: Tell) -> None:
@@ -137,7 +154,7 @@ class _Followed:
 
     async def _follow(self, device: AnyDevice) -> None:
         async with device.events() as events:
-            async for event in events:
+            async for event in _news(device, events):
                 self._tell(device, event)
                 if isinstance(device, MerossDevice):
                     for one in device.subdevices.values():
@@ -164,7 +181,7 @@ def _show_line(device: AnyDevice, event: Happening) -> None:
 
 
 def _words(device: AnyDevice, event: Happening) -> str:
-    text = "is described anew"
+    text = f"has {', '.join(one.key for one in device.entities) or 'nothing'}"
     match event:
         case StateChange(key=key, state=state):
             entity = next((one for one in device.entities if one.key == key), None)

@@ -22,7 +22,7 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json, show_pairs, show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
-from structiot.cli.sim.listing import SimulatorCommand
+from structiot.cli.sim.listing import SimulatorCommand, complete_fault
 from structiot.errors import UsageError
 from structiot.sim import (
     MEROSS_MODELS,
@@ -121,6 +121,7 @@ _cloud_options = OptionGroup(
 @click.option(
     "--fault",
     "fault_texts",
+    shell_complete=complete_fault,
     metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
     multiple=True,
     help="What each of them gets wrong, such as `drop*3` or `stuck`, or the cloud:"

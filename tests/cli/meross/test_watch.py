@@ -102,3 +102,20 @@ def test_what_a_device_says_is_shown_as_it_says_it(house, sign_in, watching):
             house.portal.call(plug.press)
         assert "  Lamp  Appliance.Control.ToggleX  {" in until(lambda _: True)
         assert end(process, signal.SIGINT) == ""
+
+
+def test_what_a_device_has_is_said_once(house, sign_in, watching):
+    house.add(name="Lamp", loads=[40.0])
+    sign_in()
+    seen: list[str] = []
+
+    def is_power(line: str) -> bool:
+        seen.append(line)
+        return "  power_w  " in line
+
+    with watching("--policy", "cloud_only") as (process, until):
+        until(is_power)
+        end(process, signal.SIGTERM)
+    told = [line for line in seen if "  Lamp  has " in line]
+    assert len(told) == 1, seen
+    assert "has switch, power_w, " in told[0]

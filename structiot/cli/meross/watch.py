@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -106,20 +106,23 @@ async def _follow(device: AnyDevice, tell: Tell, *, raw: bool) -> None:
     if raw and isinstance(device, MerossDevice):
         await _follow_notes(device, tell)
         return
+    news = _News(device)
     async with device.events() as events:
-        async for event in _news(device, events):
-            tell(device, event)
+        async for event in events:
+            if news.has(event):
+                tell(device, event)
 
 
-async def _news(
-    device: AnyDevice, events: AsyncIterator[DeviceEvent]
-) -> AsyncIterator[DeviceEvent]:
-    """Leave out that a device is described again as it was."""
-    described = device.entities
-    async for event in events:
-        before, described = described, device.entities
-        if not isinstance(event, EntitiesChanged) or described != before:
-            yield event
+class _News:
+    """Knows whether an event says more than that a device is described as it was."""
+
+    def __init__(self, device: AnyDevice) -> None:
+        self._device = device
+        self._entities = device.entities
+
+    def has(self, event: DeviceEvent) -> bool:
+        before, self._entities = self._entities, self._device.entities
+        return not isinstance(event, EntitiesChanged) or self._entities != before
 
 
 async def _follow_notes(source: Meross | MerossDevice, tell: Tell) -> None:
@@ -153,9 +156,11 @@ class _Followed:
             )
 
     async def _follow(self, device: AnyDevice) -> None:
+        news = _News(device)
         async with device.events() as events:
-            async for event in _news(device, events):
-                self._tell(device, event)
+            async for event in events:
+                if news.has(event):
+                    self._tell(device, event)
                 if isinstance(device, MerossDevice):
                     for one in device.subdevices.values():
                         self.add(one)

@@ -105,7 +105,7 @@ def test_what_a_device_says_is_shown_as_it_says_it(house, sign_in, watching):
 
 
 def test_what_a_device_has_is_said_once(house, sign_in, watching):
-    house.add(name="Lamp", loads=[40.0])
+    plug = house.add(name="Lamp", loads=[40.0])
     sign_in()
     seen: list[str] = []
 
@@ -115,7 +115,12 @@ def test_what_a_device_has_is_said_once(house, sign_in, watching):
 
     with watching("--policy", "cloud_only") as (process, until):
         until(is_power)
+        house.portal.call(house.cloud.rename, plug.device.uuid, "Light")
+        # The list is looked at when a device comes.
+        house.add("msl120", name="Other")
+        until(lambda line: is_power(line) or "  Other  has " in line)
         end(process, signal.SIGTERM)
-    told = [line for line in seen if "  Lamp  has " in line]
+    assert any("was called Lamp" in line for line in seen)
+    told = [line for line in seen if "  has switch, power_w" in line]
     assert len(told) == 1, seen
     assert "has switch, power_w, " in told[0]

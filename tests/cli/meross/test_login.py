@@ -99,7 +99,9 @@ def test_without_a_terminal_nobody_is_asked(house, backend):
         return done.stderr
 
     assert "--email" in say()
-    assert "there is no terminal to ask for the password" in say("--email", EMAIL)
+    said = say("--email", EMAIL)
+    assert "there is no terminal to ask for the password" in said
+    assert "give it by --password-file or $STRUCTIOT_MEROSS_PASSWORD" in said
 
 
 def test_a_code_that_the_account_wants_is_asked_for(house, backend, monkeypatch):

@@ -37,7 +37,7 @@ from structiot.model import (
     Update,
 )
 
-__all__ = ["check_command"]
+__all__ = ["check_command", "members_told"]
 
 _Rule: TypeAlias = tuple[Callable[[object], bool], str]
 # Of the command of one kind: the rule of each member that this entity can be told.
@@ -76,9 +76,19 @@ def check_command(
     rule = _rule_of(entity)
     if rule is None or rule[0](command):
         return
+    for kind in (CoverAction, LockAction):
+        member = next((one for one in kind if command == one.value), None)
+        if member is not None and rule[0](member):
+            wanted = f"{rule[1]}: say {kind.__name__}.{member.name}"
+            raise UsageError(f"{key} of {device} takes {wanted}, not {command!r}")
     is_secret = isinstance(entity, Text) and entity.is_secret
     given = HIDDEN if is_secret else repr(command)
     raise UsageError(f"{key} of {device} takes {rule[1]}, not {given}")
+
+
+def members_told(entity: Entity) -> dict[str, bool]:
+    """Give the members that entities of its kind are told, and whether this one is."""
+    return {name: rule is not None for name, rule in _rules_of(entity).items()}
 
 
 def _is_only_read(entity: Entity) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from structiot._kit.redact import HIDDEN, SECRET_NAMES
+from structiot.errors import StructiotError
 
 __all__ = [
     "did_you_mean",
@@ -19,16 +20,22 @@ __all__ = [
     "fault_text",
     "path_fault",
     "printable",
+    "with_names",
     "without_credentials",
+    "without_named_secrets",
 ]
 
 _LONGEST: Final = 300
 # Up to the last @: a password may hold others.
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _names = "|".join(sorted(SECRET_NAMES, key=len, reverse=True))
+# In our own words a name may end a clause: there only what adjoins it is a value.
+_ADJOINING_SECRET: Final = re.compile(rf"(\b(?:{_names})[=:])[^\s&,;]+", re.IGNORECASE)
 _NAMED_SECRET: Final = re.compile(
     rf"(\b(?:{_names})\s*[=:]\s*)[^\s&,;]+", re.IGNORECASE
 )
+_ARGUMENT: Final = re.compile(r"\b([a-z][a-z_]*)=(?![^\s,.:;)])")
+_REMARK: Final = re.compile(r" \([^()]*\)")
 
 
 def printable(text: str, *, most: int = _LONGEST) -> str:
@@ -50,6 +57,34 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub(HIDDEN, text)
 
 
+def without_named_secrets(text: str) -> str:
+    """Give somebody else's text without what stands behind `password:` and the like."""
+    return _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)
+
+
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """Say what to give as it is called where the user gives it: an option, a key of a file.
+
+    Args:
+        text: A message of the library, which writes its arguments as `email=`.
+        names: What arguments are called there; a remark in brackets about one that there
+            is not is left out.
+    """
+
+    def remark(found: re.Match[str]) -> str:
+        arguments = set(_ARGUMENT.findall(found[0]))
+        return found[0] if arguments <= names.keys() else ""
+
+    text = _REMARK.sub(remark, text)
+    return _ARGUMENT.sub(lambda found: names.get(found[1], found[0]), text)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether nobody else's words are in it."""
+    cause = error.__cause__
+    return isinstance(error, StructiotError) and (cause is None or _is_ours(cause))
+
+
 def error_text(error: BaseException) -> str:
     """Say what an error says, fit to be shown, without the secrets in an address."""
     try:
@@ -60,7 +95,10 @@ def error_text(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001, ASYNC103
         text = "it cannot say why"
     text = without_credentials(text[: 4 * _LONGEST])
-    text = _NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text)
+    if _is_ours(error):
+        text = _ADJOINING_SECRET.sub(rf"\g<1>{HIDDEN}", text)
+    else:
+        text = without_named_secrets(text)
     return printable(text) or printable(type(error).__name__)
 
 

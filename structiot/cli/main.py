@@ -19,10 +19,15 @@ from difflib import get_close_matches
 import anyio
 import asyncclick as click
 
-from structiot._kit.text import fault_text
+from structiot._kit.text import fault_text, with_names
 from structiot.cli._common.command_folder import CommandFolder
 from structiot.cli._common.hangups import let_hangups_go
-from structiot.cli._common.options import backend_of, common_options, wants_debug
+from structiot.cli._common.options import (
+    backend_of,
+    common_options,
+    option_names,
+    wants_debug,
+)
 from structiot.errors import ConfigError, StructiotError, UsageError
 
 __all__ = ["main", "run_program"]
@@ -59,15 +64,16 @@ def run_program(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     _write_whatever_it_is()
+    command: click.Command = main
     try:
         backend, options = backend_of(given)
-        main.import_for(given)
+        command = main.import_for(given)
         return anyio.run(_main, given, backend=backend, backend_options=options)
     # The one place where everything ends that nobody has handled.
     except BaseException as exc:  # noqa: BLE001, ASYNC103, ASYNC104
         if wants_debug(given) and not isinstance(exc, SystemExit):
             sys.excepthook(type(exc), exc, exc.__traceback__)
-        return _status_of(exc)  # noqa: ASYNC104
+        return _status_of(exc, command)  # noqa: ASYNC104
 
 
 async def _main(arguments: Sequence[str]) -> int:
@@ -77,7 +83,7 @@ async def _main(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _status_of(error: BaseException) -> int:
+def _status_of(error: BaseException, command: click.Command) -> int:
     match error:
         case SystemExit(code=code):
             return code if isinstance(code, int) else FAILED
@@ -90,7 +96,7 @@ def _status_of(error: BaseException) -> int:
             _let_go_of_output()
             return FAILED
     for line in _lines_of(error):
-        _say(line)
+        _say(with_names(line, option_names(command)))
     return MISUSED if isinstance(error, ConfigError | UsageError) else FAILED
 
 

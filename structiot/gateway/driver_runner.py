@@ -23,7 +23,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import error_text
+from structiot._kit.text import error_text, printable, with_names
 from structiot.errors import InternalError, ReplyTimeout, UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
@@ -91,6 +91,7 @@ class DriverRunner:
         self._patience = anyio.CancelScope()
         self._started_at: float | None = None
         self._finds_more = True
+        self._keys: frozenset[str] = frozenset()
         self._prune_at = 64
         self.status: DriverUpdate = DriverUpdate(
             system=system, state="starting", reason="", at_utc=context.clock()
@@ -114,6 +115,9 @@ class DriverRunner:
                 while True:
                     await self._run_once_and_pause()
         finally:
+            if not self._life.cancel_called:
+                # Nobody tries anything again once the gateway is gone.
+                self._show("ended", "")
             self._over.set()
 
     async def _wait_for_the_one_before(self) -> None:
@@ -196,7 +200,7 @@ class DriverRunner:
         await self._retrying.pause(delay_s)
 
     def _say_failing(self, error: Exception, delay_s: float | None) -> None:
-        reason = error_text(error)
+        reason = self._said(error)
         if self.status.reason != reason:
             cause = error.__cause__ if isinstance(error, InternalError) else None
             text = "%s: %s; %s"
@@ -204,6 +208,12 @@ class DriverRunner:
                 text, self.status.system, reason, when(delay_s), exc_info=cause
             )
         self._show("parked" if delay_s is None else "failing", reason)
+
+    def _said(self, error: BaseException) -> str:
+        """Say an error, its notes too, with the keys of the section for arguments."""
+        text = with_names(error_text(error), {name: name for name in self._keys})
+        notes = [printable(str(one)) for one in getattr(error, "__notes__", ())]
+        return printable("; ".join([text, *notes]))
 
     async def _run_once(self) -> Exception | None:
         """Run it until it ends; give the error that ended it, if one did."""
@@ -235,6 +245,7 @@ class DriverRunner:
             self._run_tasks = tasks
             try:
                 self._driver = self._make()
+                self._keys = frozenset(self._driver.section.model_fields)
                 await self._driver.run(self)
                 self.started()
                 if self._connections:
@@ -305,7 +316,11 @@ class DriverRunner:
         if self._run_tasks is None:
             raise UsageError(f"{label} is shared by a driver that does not run")
         shared = SharedConnection(
-            label, open_it, self._context.retrying(), self._connection_changed
+            label,
+            open_it,
+            self._context.retrying(),
+            self._connection_changed,
+            self._said,
         )
         self._connections.append(shared)
         name = f"structiot.gateway.connection {label}"

@@ -54,7 +54,9 @@ class DeviceUpdate:
     event: DeviceEvent
 
 
-DriverState: TypeAlias = Literal["starting", "running", "failing", "parked", "removed"]
+DriverState: TypeAlias = Literal[
+    "starting", "running", "failing", "parked", "removed", "ended"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class DriverUpdate:
         system: Name of the system.
         state: `"starting"`; `"running"`; `"failing"`: it, or a connection that its devices
             share, is tried again by itself; `"parked"`: not before a restart or a reload;
-            `"removed"`: a reload has taken the system out of the configuration.
+            `"removed"`: a reload has taken the system out of the configuration;
+            `"ended"`: the gateway has, whatever was so before.
         reason: Why it fails; empty while it does not.
         at_utc: Since when.
     """

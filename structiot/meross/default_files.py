@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from structiot._kit.net.network import Network, RealNetwork
 from structiot._kit.private_file import default_state_file
 from structiot.errors import ConfigError
+from structiot.meross.credentials import Credentials
 
 __all__ = ["default_file"]
 
@@ -29,26 +30,40 @@ _folders: weakref.WeakKeyDictionary[Network, Path] = weakref.WeakKeyDictionary()
 
 
 def default_file(
-    email: str | None, *, url: str = "", network: Network | None = None
+    email: str | None, *, url: str | None = "", network: Network | None = None
 ) -> Path:
     """Name the file for an account's token; looks at the disk.
 
     Args:
         email: The account; None for the only one that there is a file of.
-        url: Where it signs in.
+        url: Where it signs in; None for where the token that is kept is from.
         network: What it talks over; real sockets by default.
 
     Raises:
         ConfigError: There is no home for it, or there are several accounts.
     """
     folder = _folder_of(network)
-    if email:
-        return folder / f"meross-{_digest_of(email, url)}.json"
+    usual = f"meross-{_digest_of(email, url or '')}.json" if email else "meross.json"
+    if email and (url is not None or (folder / usual).exists()):
+        return folder / usual
     found = sorted(folder.glob(_PATTERN))
+    if email:
+        found = [one for one in found if _is_of(one, email)]
     if len(found) > 1:
-        message = f"{folder} holds tokens of {len(found)} accounts: give email="
-        raise ConfigError(message)
-    return found[0] if found else folder / "meross.json"
+        accounts = "tokens of this account at" if email else "tokens of"
+        what = f"{len(found)} {'servers' if email else 'accounts'}"
+        missing = "url=" if email else "email="
+        raise ConfigError(f"{folder} holds {accounts} {what}: give {missing}")
+    return found[0] if found else folder / usual
+
+
+def _is_of(file: Path, email: str) -> bool:
+    try:
+        kept = Credentials.from_json(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        # Who uses it is told so.
+        return False
+    return kept.email.lower() == email.lower()
 
 
 def _folder_of(network: Network | None) -> Path:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from structiot.errors import (
     AuthRefused,
     CommandRefused,
+    ConfigError,
     PeerError,
     RateLimited,
     TransportError,
@@ -25,6 +26,7 @@ __all__ = [
     "MerossApiError",
     "MerossRefused",
     "MfaRequired",
+    "NotSignedIn",
     "TokenExpired",
     "TooManyTokens",
     "TooOften",
@@ -44,6 +46,10 @@ class MfaRequired(AuthRefused):
 
     Give `mfa=`, which is asked for it once; the token that comes of it is kept.
     """
+
+
+class NotSignedIn(ConfigError):
+    """No token is kept, and without e-mail and password there is no way to get one."""
 
 
 class WrongMfaCode(AuthRefused):

@@ -15,6 +15,7 @@ import anyio.to_thread
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.host_names import check_host
 from structiot._kit.redact import Secret
 from structiot.errors import UsageError
 from structiot.meross.account import Meross
@@ -269,7 +270,7 @@ async def open_meross_lan(
         ProtocolViolation: Something answers that is no Meross device.
         StructiotError: Else what became of the question.
     """
-    check_argument("host", host, str)
+    check_host("host", host, port_goes_to="port")
     check_argument("port", port, int)
     check_argument("key", key, str, Secret)
     check_argument("name", name, str, None)

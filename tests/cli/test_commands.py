@@ -63,10 +63,11 @@ def test_words_become_a_command(entity: Entity, words: str, command: Command):
         (Switch(key="s"), "perhaps", "s takes ON or OFF, not 'perhaps'"),
         (Switch(key="s"), "", "s takes ON or OFF, not ''"),
         (Sensor(key="x"), "1", "x takes no commands: it is only read"),
-        (LIGHT, "", "light takes on, off or NAME=VALUE of is_on, brightness_percent"),
+        (LIGHT, "", "light takes on, off or NAME=VALUE of on, brightness, rgb"),
         (LIGHT, "on rgb=1,2,3", "light takes on, off or NAME=VALUE of"),
-        (LIGHT, "tone=1", "light has no 'tone'; there are is_on, brightness_percent"),
-        (CLIMATE, "on", "heat takes NAME=VALUE of mode, target_c"),
+        (LIGHT, "tone=1", "light cannot be told 'tone'; there are on, brightness, rgb"),
+        (CLIMATE, "current=3", "heat cannot be told 'current'; there are mode, target"),
+        (CLIMATE, "on", "heat takes NAME=VALUE of mode, target, not"),
     ],
 )
 def test_what_would_be_right_is_said(entity: Entity, words: str, said: str):

@@ -31,7 +31,7 @@ from structiot.model import (
         ),
         (
             CoverState(motion=CoverMotion.OPENING, position_percent=40),
-            "motion opening, position 40 %",
+            "opening, position 40 %",
         ),
         (
             ClimateState(mode="heat", target_c=22.0, current_c=20.5, action="heating"),

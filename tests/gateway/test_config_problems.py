@@ -40,6 +40,23 @@ TABLE = [
         ],
     ),
     (
+        "[broker]\nport = 1",
+        ["2:1: unknown key 'port' in [broker]; did you mean 'listen'?"],
+    ),
+    (
+        "[mqtt]\nhost = 'broker'",
+        ["2:1: unknown key 'host' in [mqtt]; did you mean 'uri'?"],
+    ),
+    (
+        "[meross]\nkey = 'k'\n[[meross.devices]]\nhost = '10.0.0.1:81'",
+        [
+            (
+                "4:8: host: '10.0.0.1:81' is more than an address or host name: "
+                "write '10.0.0.1', and give the port by port"
+            )
+        ],
+    ),
+    (
         DEVICE + "port = 80",
         [
             (
@@ -132,8 +149,7 @@ TABLE = [
         [
             (
                 "2:8: host: '10.0.0.7:18080' is more than an address or host name: "
-                "write '10.0.0.7', and give the port by a key of its own, such as "
-                "http_port"
+                "write '10.0.0.7', and give the port by http_port"
             )
         ],
     ),

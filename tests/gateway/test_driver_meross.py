@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import anyio
@@ -192,15 +193,16 @@ async def test_smoke_and_water_are_occurrences(virtual_time, tmp_path):
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        ("password", "no account has this e-mail and password"),
+        ("password", "no account has this e-mail and password: mend them"),
         ("mfa", "structiot meross login"),
         ("tokens", "too many tokens"),
         ("ban", "disabled, banned"),
     ],
 )
 async def test_a_refused_account_is_parked_and_shown(
-    virtual_time, tmp_path, trouble, said
+    virtual_time, tmp_path, caplog, trouble, said
 ):
+    caplog.set_level(logging.INFO)
     rules: dict[str, Any] = {"mfa": {"mfa_code": "123456"}, "tokens": {"max_tokens": 1}}
     async with meross_house(virtual_time, tmp_path, **rules.get(trouble, {})) as house:
         section = house.section
@@ -227,6 +229,20 @@ async def test_a_refused_account_is_parked_and_shown(
             assert served.bench.latest[f"{ACCOUNT}/availability"] == "online"
             assert len(house.cloud.requests) == before + 1
             assert section["password"] not in json.dumps(served.bench.latest)
+            assert not [m for m in caplog.messages if m.startswith("Meross account is")]
+
+
+async def test_who_is_not_signed_in_is_told_how_in_the_words_of_the_file(
+    virtual_time, tmp_path
+):
+    async with meross_house(virtual_time, tmp_path) as house:
+        nobody = {name: house.section[name] for name in ("url", "store")}
+        async with house.gateway(nobody) as served:
+            state, reason = served.driver
+            assert state == "parked"
+            assert "nobody is signed in: give email and password, or a store" in reason
+            assert "; `structiot meross login` keeps one" in reason
+            assert "=" not in reason
 
 
 async def test_a_ban_while_it_runs_parks_the_account(virtual_time, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -13,9 +13,10 @@ import pytest
 from structiot import Environment
 from structiot.errors import (
     AuthRefused,
+    ConnectFailed,
     LinkLost,
 )
-from structiot.gateway import load_config, open_gateway
+from structiot.gateway import DriverUpdate, load_config, open_gateway
 from structiot.gateway.drivers import ManagedDevice, with_driver
 from structiot.model import DeviceInfo, Event, Occurrence
 from structiot.mqtt import open_mqttclient
@@ -140,6 +141,21 @@ async def test_a_connection_that_refuses_is_asked_once_for_all_its_devices(caplo
         assert len(hub.opened_at) == 1
         assert [device.opened for device in devices] == [0] * 5
         assert state_of(gateway) == ("parked", "hub at 10.0.0.9: wrong password")
+
+
+@pytest.mark.parametrize("error", [None, ConnectFailed("nobody is there")])
+async def test_a_clean_end_leaves_no_driver_as_failing(error):
+    hub = Hub()
+    hub.error = error
+    async with AsyncExitStack() as after:
+        async with serving(children_of(hub, [plug()])) as gateway:
+            await anyio.sleep(10)
+            assert state_of(gateway)[0] == ("running" if error is None else "failing")
+            events = await after.enter_async_context(gateway.events())
+            assert [e async for e in _waiting(events)]
+        told = [e async for e in _waiting(events) if isinstance(e, DriverUpdate)]
+    assert [(one.state, one.reason) for one in told] == [("ended", "")]
+    assert state_of(gateway) == ("ended", "")
 
 
 async def test_children_come_and_go_and_their_connection_stays():

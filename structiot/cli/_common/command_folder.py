@@ -45,14 +45,15 @@ class CommandFolder(click.Group):
         self._entry_points = entry_points
         self._home = sys.modules[getattr(self.callback, "__module__", __name__)]
 
-    def import_for(self, words: Sequence[str]) -> None:
+    def import_for(self, words: Sequence[str]) -> click.Command:
         """Import the command that the words name, before there is a loop to block."""
         for index, word in enumerate(words):
             command = None if word.startswith("-") else self._loaded(word)
             if command is not None:
                 if isinstance(command, CommandFolder):
-                    command.import_for(words[index + 1 :])
-                return
+                    return command.import_for(words[index + 1 :])
+                return command
+        return self
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """Name the commands, ours and strangers', by the alphabet."""

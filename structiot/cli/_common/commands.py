@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from structiot._device.commands import members_told
 from structiot.errors import UsageError
 from structiot.gateway.entities.commands import INSTALL, PRESS, parse_command
 from structiot.gateway.entities.members import on_off, refusal
@@ -56,7 +56,7 @@ def command_of(entity: Entity, words: Sequence[str]) -> Command:
     )
     if state_class is None or text.startswith("{"):
         return parse_command(entity, text.encode())
-    names = [one.name for one in dataclasses.fields(state_class)]
+    names = members_told(entity)
     # Whether the values fit is for whoever is told them.
     members: dict[str, Any] = {}
     for word in words:
@@ -69,22 +69,29 @@ def command_of(entity: Entity, words: Sequence[str]) -> Command:
             break
     if not members:
         switched = "on, off or " if "is_on" in names else ""
-        wanted = f"{switched}NAME=VALUE of {', '.join(names)}"
+        wanted = f"{switched}NAME=VALUE of {_listed(names)}"
         raise refusal(entity.key, wanted, text)
     return state_class(**members)
 
 
-def _member(entity: Entity, names: Sequence[str], word: str) -> tuple[str, object]:
+def _member(entity: Entity, names: Mapping[str, bool], word: str) -> tuple[str, object]:
     """Read one `name=value`; a name may do without `is_` and without its unit."""
     given, _, value = word.partition("=")
-    spelt = {name: name for name in names}
-    spelt |= {name.removeprefix("is_"): name for name in names}
-    spelt |= {name.removesuffix(f"_{u}"): name for name in names for u in _UNITS}
+    spelt = {name: name for name in names} | {_short(name): name for name in names}
     name = spelt.get(given.strip().lower())
     if name is None:
-        known = ", ".join(names)
-        raise UsageError(f"{entity.key} has no {given!r}; there are {known}")
+        message = f"{entity.key} cannot be told {given!r}; there are {_listed(names)}"
+        raise UsageError(message)
     return name, _value(name, value.strip())
+
+
+def _short(name: str) -> str:
+    stem, _, unit = name.removeprefix("is_").rpartition("_")
+    return stem if stem and unit in _UNITS else name.removeprefix("is_")
+
+
+def _listed(names: Mapping[str, bool]) -> str:
+    return ", ".join(_short(name) for name, is_told in names.items() if is_told)
 
 
 def _value(name: str, text: str) -> object:

@@ -22,6 +22,7 @@ __all__ = [
     "common_options",
     "configure_logging",
     "json_option",
+    "option_names",
     "wants_debug",
 ]
 
@@ -64,6 +65,19 @@ def backend_of(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
         message = "uvloop is not installed; pip install 'structiot[uvloop]'"
         raise click.UsageError(message)
     return "asyncio", {"use_uvloop": True}
+
+
+def option_names(command: click.Command) -> dict[str, str]:
+    """Give what arguments of the library are called as options of a command.
+
+    What a file holds in the shell, `--password-file`, is one thing or several there.
+    """
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    named = {one.name: max(one.opts, key=len) for one in options if one.name}
+    files = {
+        n.removesuffix("_file"): o for n, o in named.items() if n.endswith("_file")
+    }
+    return {**{f"{n}s": o for n, o in files.items()}, **files, **named}
 
 
 def wants_debug(arguments: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,7 @@ __all__ = [
     "logging_above",
     "members",
     "on_off",
+    "say_at_terminal",
     "show_json",
     "show_pairs",
     "show_rows",
@@ -39,6 +41,12 @@ __all__ = [
 _WIDE = 200
 _LONGEST = 4000
 _STYLES = {"on": "green", "off": "dim"}
+
+
+def say_at_terminal(text: str) -> None:
+    """Say what happens on standard error, where somebody sits and sees it."""
+    if sys.stderr.isatty():
+        click.echo(printable(text), err=True)
 
 
 def as_json(value: object) -> object:

@@ -10,6 +10,7 @@ import asyncclick as click
 
 from structiot.cli._common.chart import EnergyChart
 from structiot.cli._common.options import Decorator
+from structiot.cli._common.output import say_at_terminal
 
 __all__ = ["plot_option", "write_plot"]
 
@@ -71,3 +72,4 @@ def write_plot(path: str, charts: Sequence[EnergyChart]) -> None:
     except OSError as exc:
         message = f"cannot write {path}: {exc.strerror}"
         raise click.ClickException(message) from exc
+    say_at_terminal(f"drawn into {path}")

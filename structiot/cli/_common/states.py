@@ -45,10 +45,12 @@ def state_text(state: State | None, entity: Entity | None = None) -> str:
 
 
 def _member(name: str, value: object) -> str:
-    """Write one member of a state: `is_on` says it all, others have a name."""
+    """Write one member of a state: where `is_on` and `motion` say it all, others have names."""
     if isinstance(value, bool):
         text = "ON" if value else "OFF"
         return text if name == "is_on" else f"{name.removeprefix('is_')} {text}"
+    if name == "motion":
+        return str(value)
     words = name.split("_")
     unit = _UNITS.get(words[-1]) if len(words) > 1 else None
     label = " ".join(words if unit is None else words[:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +25,7 @@ from structiot.meross import (
     Credentials,
     Meross,
     MfaRequired,
+    NotSignedIn,
     Policy,
     TokenExpired,
     TooManyTokens,
@@ -33,29 +35,31 @@ from structiot.meross.link.cloud import DEFAULT_URL
 from structiot.model import DeviceInfo
 
 __all__ = [
+    "PASSWORD",
     "account_command",
     "account_options",
     "advised",
     "files_of",
+    "files_options",
     "keep_list",
     "listed",
     "open_account",
     "password_given",
     "policy_option",
-    "store_option",
     "url_of",
 ]
 
-_PASSWORD = "STRUCTIOT_MEROSS_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD = "STRUCTIOT_MEROSS_PASSWORD"  # noqa: S105 - the name of a variable
 _LOGIN = "`structiot meross login`"
 _ADVICE: dict[type[StructiotError], str] = {
     TokenExpired: f"{_LOGIN} gets a new one",
     MfaRequired: f"{_LOGIN} asks for it at a terminal, and keeps the token",
+    NotSignedIn: f"{_LOGIN} does that",
     TooManyTokens: "`structiot meross logout` gives one back where it was made",
-    CallDropped: "`structiot meross budget` shows what is left",
+    CallDropped: "`structiot meross budget` shows what may be sent, and when",
 }
 
-store_option: Decorator = click.option(
+_store_option: Decorator = click.option(
     "--store",
     type=click.Path(dir_okay=False),
     envvar="STRUCTIOT_MEROSS_STORE",
@@ -68,25 +72,28 @@ policy_option: Decorator = click.option(
     default="lan_first",
     help="Ways to devices.",
 )
+_email_option: Decorator = click.option(
+    "--email",
+    envvar="STRUCTIOT_MEROSS_EMAIL",
+    show_envvar=True,
+    help="Whose account; by default that of the kept token.",
+)
+_url_option: Decorator = click.option(
+    "--url",
+    envvar="STRUCTIOT_MEROSS_URL",
+    show_envvar=True,
+    help="The cloud; by default that of the kept token, else Meross's.",
+)
+files_options: OptionGroup = OptionGroup(_email_option, _url_option, _store_option)
 account_options: OptionGroup = OptionGroup(
-    click.option(
-        "--email",
-        envvar="STRUCTIOT_MEROSS_EMAIL",
-        show_envvar=True,
-        help="Whose account; by default that of the kept token.",
-    ),
+    _email_option,
     click.option(
         "--password-file",
         type=click.Path(dir_okay=False),
-        help=f"Its first line is the password; else ${_PASSWORD} has it.",
+        help=f"Its first line is the password; else ${PASSWORD} has it.",
     ),
-    click.option(
-        "--url",
-        envvar="STRUCTIOT_MEROSS_URL",
-        show_envvar=True,
-        help="The cloud; by default that of the kept token, else Meross's.",
-    ),
-    store_option,
+    _url_option,
+    _store_option,
 )
 
 
@@ -177,6 +184,8 @@ def advised() -> Generator[None]:
     try:
         yield
     except tuple(_ADVICE) as exc:
+        if isinstance(exc, CallDropped) and exc.retry_after_s is not None:
+            exc.add_note(f"try again in {math.ceil(exc.retry_after_s)} s")
         exc.add_note(_ADVICE[type(exc)])
         raise
 
@@ -188,7 +197,7 @@ async def password_given(password_file: str | None) -> Secret | None:
         ConfigError: The file cannot be read, or there is none in it.
     """
     if password_file is None:
-        password = os.environ.get(_PASSWORD)
+        password = os.environ.get(PASSWORD)
         return Secret(password) if password else None
     shown = printable(password_file)
     try:

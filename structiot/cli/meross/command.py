@@ -9,6 +9,7 @@ import anyio.to_thread
 import asyncclick as click
 
 from structiot.cli._common.output import show_json
+from structiot.cli.meross.complete import complete_namespace
 from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
 from structiot.cli.meross.finding import AnyDevice
 
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 @click.command(cls=DeviceCommand, short_help="Ask a device something by its namespace.")
 @device_command()
-@click.argument("namespace")
+@click.argument("namespace", shell_complete=complete_namespace)
 @click.argument(
     "method",
     metavar="[METHOD]",

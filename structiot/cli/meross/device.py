@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,13 +20,19 @@ from structiot._kit.text import printable
 from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import OptionGroup
-from structiot.cli.meross.account import account_options, open_account, policy_option
+from structiot.cli.meross.account import (
+    account_options,
+    files_of,
+    open_account,
+    policy_option,
+)
 from structiot.cli.meross.complete import complete_device
 from structiot.cli.meross.finding import AnyDevice, device_of
 from structiot.cli.meross.kept import called, kept_files
 from structiot.errors import StructiotError, UsageError
 from structiot.meross import (
     Channel,
+    Meross,
     MerossDevice,
     MerossSubdevice,
     Policy,
@@ -93,14 +101,30 @@ async def _open_device(
     async with AsyncExitStack() as stack:
         device: AnyDevice | None
         if lan is not None:
-            opening = open_lan(lan, key=key, store=account["store"])
+            opening = open_lan(lan, key=key, account=account)
             device = await stack.enter_async_context(opening)
         else:
             device = await stack.enter_async_context(_near(place, **account))
             if device is None:
                 opened = await stack.enter_async_context(open_account(**account))
+                _say_if_waiting(opened, place)
                 device = await device_of(opened, place)
         yield device
+
+
+def _say_if_waiting(account: Meross, place: str) -> None:
+    """Say what is waited for where the budget has no room to ask a device."""
+    try:
+        device = account.device(place)
+    except UsageError:
+        return
+    budget = account.budget.of(device.info.id)
+    if budget.left != 0 and budget.next_at is not None:
+        after_s = math.ceil((budget.next_at - datetime.now(UTC)).total_seconds())
+        text = (
+            f"{device.info.name} may be sent nothing through the cloud for {after_s} s"
+        )
+        click.echo(printable(text), err=True)
 
 
 @asynccontextmanager
@@ -154,7 +178,7 @@ device_command: DeviceCommands[AnyDevice] = DeviceCommands(
 
 @asynccontextmanager
 async def open_lan(
-    lan: str, *, key: str | None, store: str | None
+    lan: str, *, key: str | None, account: Mapping[str, Any]
 ) -> AsyncGenerator[MerossDevice]:
     """Open a device in the local network.
 
@@ -163,7 +187,7 @@ async def open_lan(
         StructiotError: As `open_meross_lan`.
     """
     host, port = _place_of(lan)
-    async with open_meross_lan(host, port, key=await _key_of(key, store)) as device:
+    async with open_meross_lan(host, port, key=await _key_of(key, account)) as device:
         yield device
 
 
@@ -180,12 +204,12 @@ def _place_of(lan: str) -> tuple[str, int]:
     return host, port
 
 
-async def _key_of(given: str | None, store: str | None) -> str | Secret:
+async def _key_of(given: str | None, account: Mapping[str, Any]) -> str | Secret:
     if given == "-":
         return await ask_secret("Key", instead=f"put it into ${_KEY}")
     if given is not None:
         return given
-    kept = await (await kept_files(store)).store.load()
+    kept = await (await files_of(account)).store.load()
     if kept is None:
         message = (
             f"--lan needs the key of the device: put it into ${_KEY}, or sign in once: "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
 import asyncclick as click
 
+from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import (
     members,
+    say_at_terminal,
     show_json,
     show_pairs,
     show_table,
@@ -30,16 +32,18 @@ from structiot.cli.meross.finding import AnyDevice, known_of
 from structiot.cli.meross.kept import KeptDevice
 from structiot.cli.meross.login import kept_of_cloud
 from structiot.meross import Meross, MerossDevice
+from structiot.meross.features.electricity import ELECTRICITY_X
 from structiot.meross.link.cloud import open_cloud
 from structiot.meross.wire.device_list import OnlineStatus
 from structiot.model import Button, Entity, Event
 
-__all__ = ["devices", "info", "settled"]
+__all__ = ["devices", "info", "metered", "meters_of"]
 
 _PREFIX = "Appliance."
 _COLUMNS = ("name", "model", "online", "address", "firmware", "has")
 # Who has said nothing new for so long has said all.
 _QUIET_S = 3.0
+_POWER = "power_w_"
 
 
 @click.command(short_help="List the devices of the account.")
@@ -86,7 +90,10 @@ async def _rows_by_cloud(options: Mapping[str, Any]) -> list[dict[str, Any]] | N
 
 async def _rows_by_asking(target: DeviceTarget[Meross]) -> list[dict[str, Any]]:
     async with target.open() as account:
-        await known_of(list(account.devices.values()))
+        asked = [one for one in account.devices.values() if one.is_available]
+        say_at_terminal(f"asking {len(asked)} devices, which takes a while ...")
+        await known_of(asked)
+        await metered(asked)
         kept = await keep_list(await files_of(target.options), listed(account))
         online = {
             one.info.id: one.is_available
@@ -159,6 +166,27 @@ def _system_pairs(system: object) -> dict[str, object]:
 def _entity(device: AnyDevice, entity: Entity) -> dict[str, object]:
     kind = type(entity).__name__.lower()
     return {**members(entity), "kind": kind, "state": device.states.get(entity.key)}
+
+
+async def metered(devices: Sequence[MerossDevice]) -> None:
+    """Wait until those meters have told their circuits that have some of their own."""
+
+    async def wait_for(device: MerossDevice) -> None:
+        async with device.events() as events:
+            with anyio.move_on_after(_QUIET_S):
+                while not meters_of(device):
+                    await anext(events)
+
+    async with service_group(is_awaited=True) as tasks:
+        for one in devices:
+            if ELECTRICITY_X in one.about.abilities:
+                tasks.start_soon(wait_for, one, name="structiot.cli.meross.meter")
+
+
+def meters_of(device: MerossDevice) -> list[int]:
+    """Give the channels of a meter of several circuits, as far as it has told them."""
+    keys = [one.key for one in device.entities if one.key.startswith(_POWER)]
+    return sorted(int(key.removeprefix(_POWER)) for key in keys)
 
 
 async def settled(device: AnyDevice) -> None:

@@ -18,8 +18,10 @@ from structiot.cli._common.csv_file import csv_option, write_csv
 from structiot.cli._common.output import show_json
 from structiot.cli._common.plot import plot_option, write_plot
 from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
+from structiot.cli.meross.devices import metered, meters_of
 from structiot.cli.meross.finding import AnyDevice
 from structiot.cli.meross.switch import channel_of
+from structiot.errors import UsageError
 from structiot.meross import DailyEnergy, HourlyEnergy, MerossDevice
 
 __all__ = ["energy"]
@@ -36,7 +38,8 @@ _COLUMNS = ("name", "start", "energy_wh", "is_complete")
     help="The last 30 days, or, where the device remembers them, 24 hours.",
 )
 @click.option(
-    "--channel", default="0", help="With --hours: whose of several meters, or its name."
+    "--channel",
+    help="With --hours: whose of several meters, or its name.",
 )
 @click.option("--price", type=click.FloatRange(min=0), help="Price of a kWh.")
 @csv_option
@@ -45,7 +48,7 @@ async def energy(
     device: AnyDevice,
     *,
     by_day: bool,
-    channel: str,
+    channel: str | None,
     price: float | None,
     csv_path: str | None,
     plot_path: str | None,
@@ -55,12 +58,14 @@ async def energy(
 
     A day is one where the device is.
     """
+    if by_day and channel is not None:
+        raise UsageError("--channel goes with --hours: days are of the whole device")
     one = whole_device(device)
     points: Sequence[DailyEnergy | HourlyEnergy]
     if by_day:
         points = await one.daily_energy()
     else:
-        points = await one.hourly_energy(channel_of(one, channel))
+        points = await one.hourly_energy(await _meter_of(one, channel))
     total_wh = sum(point.energy_wh for point in points)
     cost = None if price is None else round(total_wh / 1000 * price, 4)
     bars = [_bar(one, point) for point in points]
@@ -93,6 +98,24 @@ async def energy(
                 "cost": cost,
             }
         )
+
+
+async def _meter_of(device: MerossDevice, channel: str | None) -> int:
+    """Give the channel of the meter that is meant.
+
+    Raises:
+        UsageError: There are several, or none like this.
+    """
+    number = 0 if channel is None else channel_of(device, channel)
+    await metered([device])
+    meters = meters_of(device)
+    if meters and number not in meters:
+        what = f"no meter {channel}" if channel else "several meters"
+        known = ", ".join(map(str, meters))
+        raise UsageError(
+            f"{device.info.name} has {what}: say --channel, one of {known}"
+        )
+    return number
 
 
 def _start(device: MerossDevice, point: DailyEnergy | HourlyEnergy) -> date:

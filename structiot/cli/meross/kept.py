@@ -109,14 +109,14 @@ async def kept_files(
     Args:
         store: That of the token, if it is said; else it is where the library has it.
         email: Whose; not needed where there is one account only.
-        url: Where it signs in.
+        url: Where it signs in; by default where its token is from.
 
     Raises:
         ConfigError: There is no home for them, or there are several accounts.
     """
     if store is not None:
         return KeptFiles(Path(store))
-    find = partial(default_file, email, url=url or "")
+    find = partial(default_file, email, url=url or None)
     return KeptFiles(await anyio.to_thread.run_sync(find))
 
 

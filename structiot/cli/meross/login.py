@@ -14,6 +14,7 @@ from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.device_commands import DeviceCommands, DeviceTarget
 from structiot.cli._common.output import show_json, show_pairs
 from structiot.cli.meross.account import (
+    PASSWORD,
     account_options,
     advised,
     files_of,
@@ -94,7 +95,9 @@ async def _signed_in(
             email = email or kept.email
             await files.store.forget()
     password = await password_given(options["password_file"]) or Secret(
-        await ask_secret("Password", instead="give it by --password-file")
+        await ask_secret(
+            "Password", instead=f"give it by --password-file or ${PASSWORD}"
+        )
     )
     async with open_cloud(
         email=email,

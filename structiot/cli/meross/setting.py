@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncclick as click
 
+from structiot._kit.text import printable
 from structiot.cli._common.commands import command_of
 from structiot.cli._common.output import show_json
+from structiot.cli._common.states import state_text
+from structiot.cli.meross.complete import complete_entity
 from structiot.cli.meross.device import DeviceCommand, device_command
 from structiot.cli.meross.finding import AnyDevice
 
@@ -20,7 +23,7 @@ __all__ = ["set_entity"]
     context_settings={"ignore_unknown_options": True},
 )
 @device_command()
-@click.argument("entity")
+@click.argument("entity", shell_complete=complete_entity)
 @click.argument("values", metavar="[VALUE]...", nargs=-1)
 async def set_entity(
     device: AnyDevice, entity: str, values: tuple[str, ...], *, wants_json: bool
@@ -35,6 +38,8 @@ async def set_entity(
     found = next((one for one in device.entities if one.key == entity), None)
     command = None if found is None else command_of(found, values)
     await device.command(entity, command)
+    state = device.states.get(entity)
     if wants_json:
-        state = device.states.get(entity)
         show_json({"device": device.info.id, "entity": entity, "state": state})
+    elif text := state_text(state, found):
+        click.echo(printable(text))

@@ -22,6 +22,7 @@ from structiot.cli.meross.account import (
     open_account,
     password_given,
 )
+from structiot.cli.meross.complete import complete_device
 from structiot.errors import UsageError
 from structiot.meross.account import Meross
 from structiot.meross.capture import SENSITIVE_STILL, Sniffer, open_sniffer
@@ -31,10 +32,11 @@ from structiot.meross.wire.capture import Kind, Record, encode_record
 __all__ = ["sniff"]
 
 _WIDE = 160
+_PLURALS = {Kind.REQUEST: "s", Kind.ANSWER: "s", Kind.PUSH: "es", Kind.ANNOTATION: "s"}
 
 
 @click.command(short_help="Capture what an app and a device say.")
-@click.argument("device", required=False)
+@click.argument("device", required=False, shell_complete=complete_device)
 @click.option(
     "-o",
     "--output",
@@ -170,8 +172,8 @@ def _show_counts(sniffer: Sniffer, *, wants_json: bool) -> None:
         show_json({"path": str(sniffer.path), "counts": dict(counts)})
         return
     words = [
-        f"{number} {name}{'' if number == 1 else 's'}"
-        for name in (Kind.REQUEST, Kind.ANSWER, Kind.PUSH, Kind.ANNOTATION)
+        f"{number} {name}{'' if number == 1 else ending}"
+        for name, ending in _PLURALS.items()
         if (number := counts[name])
     ]
     click.echo(f"{sniffer.path}: {', '.join(words) or 'nothing was said'}")

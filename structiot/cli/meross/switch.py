@@ -6,6 +6,7 @@ import asyncclick as click
 
 from structiot.cli._common.options import Decorator
 from structiot.cli._common.output import show_json
+from structiot.cli.meross.complete import complete_channel
 from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
 from structiot.cli.meross.finding import AnyDevice
 from structiot.errors import UsageError
@@ -13,7 +14,9 @@ from structiot.meross import MerossDevice
 
 __all__ = ["turn_off", "turn_on"]
 
-_channel_argument: Decorator = click.argument("channel", default="0")
+_channel_argument: Decorator = click.argument(
+    "channel", default="0", shell_complete=complete_channel
+)
 
 
 @click.command("on", cls=DeviceCommand, short_help="Turn a device on.")
@@ -62,5 +65,11 @@ def channel_of(device: MerossDevice, channel: str) -> int:
     if len(found) != 1:
         known = ", ".join(f"{number} {name}" for number, name in names.items())
         whose = f"{device.info.name} has {len(found) or 'no'} channel {channel!r}"
-        raise UsageError(f"{whose}; there are {known or 'none with a name'}")
+        hint = "; with --lan no DEVICE is given" if _is_near() else ""
+        raise UsageError(f"{whose}; there are {known or 'none with a name'}{hint}")
     return found[0]
+
+
+def _is_near() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("lan"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -19,8 +20,8 @@ from structiot.cli._common.options import (
     json_option,
 )
 from structiot.cli._common.output import show_rows
-from structiot.cli.meross.account import store_option
-from structiot.cli.meross.kept import KeptFiles, kept_files
+from structiot.cli.meross.account import files_of, files_options
+from structiot.cli.meross.kept import KeptFiles
 from structiot.meross import RateLimitChecker
 from structiot.meross.account_state import AccountState, open_account_state
 from structiot.meross.budget import Budget
@@ -29,20 +30,26 @@ __all__ = ["budget", "stats"]
 
 _WINDOWS_S = {"last_minute": 60.0, "last_10_minutes": 600.0, "last_hour": 3600.0}
 
-_options = OptionGroup(store_option, json_option, common_options)
+_options = OptionGroup(files_options, json_option, common_options)
 
 
 @click.command(short_help="Show what devices may still be sent.")
 @_options
 @click.pass_context
-async def budget(ctx: click.Context, *, store: str | None, wants_json: bool) -> None:
+async def budget(
+    ctx: click.Context,
+    /,
+    *,
+    wants_json: bool,
+    **account: Any,  # noqa: ANN401 - values of options
+) -> None:
     """Show what each device was sent through the cloud in the last hour, and is left.
 
     Who talks too much is banned. The local network costs nothing. It is what programs
     of structiot with the same token have sent; the phone's app is not counted.
     """
     configure_logging(ctx)
-    files = await kept_files(store)
+    files = await files_of(account)
     names = await _names(files)
     async with _state(files) as state:
         kept = Budget(state, RateLimitChecker())
@@ -64,14 +71,20 @@ async def budget(ctx: click.Context, *, store: str | None, wants_json: bool) -> 
 @click.command(short_help="Show what was sent through the cloud.")
 @_options
 @click.pass_context
-async def stats(ctx: click.Context, *, store: str | None, wants_json: bool) -> None:
+async def stats(
+    ctx: click.Context,
+    /,
+    *,
+    wants_json: bool,
+    **account: Any,  # noqa: ANN401 - values of options
+) -> None:
     """Show how many messages each device was sent through the cloud, and when.
 
     `structiot meross watch --stats` counts by namespace, method and transport, and what
     came of them.
     """
     configure_logging(ctx)
-    files = await kept_files(store)
+    files = await files_of(account)
     names = await _names(files)
     async with _state(files) as state:
         sent = await state.sent_earlier()

@@ -30,7 +30,13 @@ from structiot.meross import (
     Notification,
     Stats,
 )
-from structiot.model import Availability, DeviceEvent, Occurrence, StateChange
+from structiot.model import (
+    Availability,
+    DeviceEvent,
+    EntitiesChanged,
+    Occurrence,
+    StateChange,
+)
 
 __all__ = ["watch"]
 
@@ -78,7 +84,7 @@ async def watch(
 
     async def show() -> None:
         if lan is not None:
-            async with open_lan(lan, key=key, store=options["store"]) as one:
+            async with open_lan(lan, key=key, account=options) as one:
                 await _follow(one, tell, raw=raw)
             return
         async with target.open_device(**options) as account:
@@ -100,9 +106,23 @@ async def _follow(device: AnyDevice, tell: Tell, *, raw: bool) -> None:
     if raw and isinstance(device, MerossDevice):
         await _follow_notes(device, tell)
         return
+    news = _News(device)
     async with device.events() as events:
         async for event in events:
-            tell(device, event)
+            if news.has(event):
+                tell(device, event)
+
+
+class _News:
+    """Knows whether an event says more than that a device is described as it was."""
+
+    def __init__(self, device: AnyDevice) -> None:
+        self._device = device
+        self._entities = device.entities
+
+    def has(self, event: DeviceEvent) -> bool:
+        before, self._entities = self._entities, self._device.entities
+        return not isinstance(event, EntitiesChanged) or self._entities != before
 
 
 async def _follow_notes(source: Meross | MerossDevice, tell: Tell) -> None:
@@ -136,9 +156,11 @@ class _Followed:
             )
 
     async def _follow(self, device: AnyDevice) -> None:
+        news = _News(device)
         async with device.events() as events:
             async for event in events:
-                self._tell(device, event)
+                if news.has(event):
+                    self._tell(device, event)
                 if isinstance(device, MerossDevice):
                     for one in device.subdevices.values():
                         self.add(one)
@@ -164,7 +186,7 @@ def _show_line(device: AnyDevice, event: Happening) -> None:
 
 
 def _words(device: AnyDevice, event: Happening) -> str:
-    text = "is described anew"
+    text = f"has {', '.join(one.key for one in device.entities) or 'nothing'}"
     match event:
         case StateChange(key=key, state=state):
             entity = next((one for one in device.entities if one.key == key), None)

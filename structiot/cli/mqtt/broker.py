@@ -27,7 +27,6 @@ _path = click.Path(path_type=Path)
 # What arguments of `open_broker` are called here.
 _OPTIONS = {
     "ssl_context= with a certificate": "--certfile and --keyfile",
-    "passwords=": "--password-file",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio.to_thread
 import asyncclick as click
+from asyncclick.shell_completion import CompletionItem
 
 from structiot.cli._common.options import (
     common_options,
@@ -15,7 +16,7 @@ from structiot.cli._common.options import (
 )
 from structiot.cli._common.output import show_rows
 
-__all__ = ["SimulatorCommand", "families", "faults"]
+__all__ = ["SimulatorCommand", "complete_fault", "families", "faults"]
 
 
 class SimulatorCommand(click.Command):
@@ -36,6 +37,18 @@ class SimulatorCommand(click.Command):
         super().__init__(*args, **options)
         self.families: tuple[Mapping[str, object], ...] = tuple(families)
         self.faults: dict[str, str] = dict(faults or {})
+
+
+def complete_fault(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer what simulated devices can get wrong, by name."""
+    faults: Mapping[str, str] = getattr(ctx.command, "faults", {})
+    return [
+        CompletionItem(name, help=what)
+        for name, what in faults.items()
+        if name.startswith(incomplete)
+    ]
 
 
 @click.command()

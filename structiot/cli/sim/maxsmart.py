@@ -14,12 +14,11 @@ from structiot.cli._common.options import common_options, configure_logging, jso
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
-from structiot.cli.sim.listing import SimulatorCommand
+from structiot.cli.sim.listing import SimulatorCommand, complete_fault
 from structiot.sim import (
     FAMILIES,
     NAMED_FAULTS,
     MaxSmartSim,
-    parse_fault,
     show_fault,
     sim_maxsmart_fleet,
 )
@@ -83,6 +82,7 @@ _FAMILY_ROWS = [
 @click.option(
     "--fault",
     "fault_texts",
+    shell_complete=complete_fault,
     metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
     multiple=True,
     help="What each of them gets wrong, such as `drop*3`, `watt_null@511` or"
@@ -106,7 +106,7 @@ async def maxsmart(
 ) -> None:
     """Simulate MaxSmart and Revogi power strips and plugs."""
     configure_logging(ctx)
-    faults = [parse_fault(text) for text in fault_texts]
+    faults = [MaxSmartSim.named_faults.parse(text) for text in fault_texts]
     mix = tuple(FAMILIES) if "all" in families else families
     strips = max(count, len(mix))
     allow_open_files(_FILES_A_STRIP * strips + _OTHER_FILES)

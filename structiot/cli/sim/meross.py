@@ -22,7 +22,7 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json, show_pairs, show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
-from structiot.cli.sim.listing import SimulatorCommand
+from structiot.cli.sim.listing import SimulatorCommand, complete_fault
 from structiot.errors import UsageError
 from structiot.sim import (
     MEROSS_MODELS,
@@ -40,7 +40,7 @@ __all__ = ["meross"]
 # One socket that listens, one to the broker, and one there; and some for clients.
 _FILES_A_DEVICE = 5
 _OTHER_FILES = 64
-_OF_CLOUD = "cloud:"
+_OF_CLOUD = MerossCloudSim.named_faults.prefix
 
 _MODEL_ROWS = [
     {
@@ -121,6 +121,7 @@ _cloud_options = OptionGroup(
 @click.option(
     "--fault",
     "fault_texts",
+    shell_complete=complete_fault,
     metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
     multiple=True,
     help="What each of them gets wrong, such as `drop*3` or `stuck`, or the cloud:"
@@ -150,7 +151,7 @@ async def meross(
         raise UsageError(f"--fault {of_cloud[0]} needs a cloud: --cloud")
     for text in fault_texts:
         kind: type[SimHost[Any]] = MerossCloudSim if text in of_cloud else MerossSim
-        kind.named_faults.parse(text.removeprefix(_OF_CLOUD))
+        kind.named_faults.parse(text)
     mix = tuple(MEROSS_MODELS) if "all" in models else models
     names = _names(mix, max(count, len(mix)))
     allow_open_files(_FILES_A_DEVICE * len(names) + _OTHER_FILES)
@@ -167,7 +168,7 @@ async def meross(
                 if cloud is not None and fault in of_cloud:
                     hosts = [cloud]
                 for one in hosts:
-                    tasks.start_soon(show_fault, one, fault.removeprefix(_OF_CLOUD))
+                    tasks.start_soon(show_fault, one, fault)
             # As for the strips: what begins at once has begun when they are shown.
             await anyio.lowlevel.checkpoint()
             await anyio.lowlevel.checkpoint()

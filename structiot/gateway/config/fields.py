@@ -105,6 +105,8 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         strict=True,
     )
+    # What somebody may write here, and the key that it is said by.
+    also_called: ClassVar[Mapping[str, str]] = {}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         """Show an address without its credentials."""

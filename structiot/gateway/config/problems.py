@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
-from structiot._kit.text import error_text
+from structiot._kit.text import error_text, with_names
 from structiot.gateway.config.fields import Finding, models_in
 from structiot.gateway.config.positions import Path
 
@@ -59,9 +59,9 @@ def _finding(
         shown = _shown(path, details["input"])
         return Finding(path=path, message=f"{name} must be {limit}{shown}")
     if kind == "value_error":
-        return Finding(
-            path=path, message=f"{name}: {error_text(details['ctx']['error'])}"
-        )
+        said = error_text(details["ctx"]["error"])
+        said = with_names(said, _keys_at(root, path[:-1]))
+        return Finding(path=path, message=f"{name}: {said}")
     return Finding(path=path, message=f"{name}: {details['msg'].lower()}")
 
 
@@ -135,6 +135,13 @@ def _name_of(path: Path) -> str:
     return names[-1] if names else "the configuration"
 
 
+def _keys_at(root: type[BaseModel], path: Path) -> dict[str, str]:
+    """Give the keys of a section, as arguments are called by them."""
+    keys = [key for model in _models_at(root, path) for key in model.model_fields]
+    ports = [key for key in keys if key.endswith("port")]
+    return {"port": (ports or ["a key of its own"])[0], **{key: key for key in keys}}
+
+
 def _section_name(path: Path) -> str:
     names = ".".join(part for part in path if isinstance(part, str))
     if not names:
@@ -147,6 +154,9 @@ def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     sections = dict(_sections(root))
     known = [name for model in _models_at(root, parent) for name in model.model_fields]
     what = f"unknown key {key!r} in {_section_name(parent)}"
+    for model in _models_at(root, parent):
+        if meant := getattr(model, "also_called", {}).get(key):
+            return f"{what}; did you mean {meant!r}?"
     if near := _nearest(key, known):
         return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
     homes = [

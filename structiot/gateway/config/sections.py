@@ -5,8 +5,9 @@ Checks that need more than one field are in `checks.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -79,6 +80,11 @@ class MqttSection(Section):
             or a reload.
     """
 
+    also_called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("address", "broker", "host", "port", "server", "url"), "uri"),
+        "user": "username",
+    }
+
     uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
     username: str | None = None
     password: Hidden | None = None
@@ -109,6 +115,10 @@ class BrokerSection(Section):
         store: SQLite file that keeps retained messages and lasting sessions beyond the
             end of the process; without, they end with it.
     """
+
+    also_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("bind", "host", "port", "uri", "url"), "listen"
+    )
 
     listen: Listen = ("mqtt://127.0.0.1:1883",)
     password_file: Annotated[str | None, NamedFile(_passwords_at)] = None

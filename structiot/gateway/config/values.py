@@ -132,7 +132,7 @@ def check_name(name: str) -> str:
 
 def check_host(host: str) -> str:
     """Check an address or a host name."""
-    fault = host_fault(host, port_goes_to="a key of its own, such as http_port")
+    fault = host_fault(host, port_goes_to="port=")
     if fault:
         raise ValueError(fault)
     return host

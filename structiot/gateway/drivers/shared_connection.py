@@ -44,12 +44,14 @@ class SharedConnection(Generic[T]):
         open_it: Callable[[], AbstractAsyncContextManager[T]],
         retrying: Retrying,
         report: Callable[[SharedConnection[T]], None],
+        said: Callable[[BaseException], str] = error_text,
     ) -> None:
         self.label: str = printable(label, most=100)
         self.reason: str = "not open yet"
         self.retrying = retrying
         self._open_it = open_it
         self._report = report
+        self._said = said
         # Empty while it is not open: what was opened may be anything, None too.
         self._opened: tuple[T] | tuple[()] = ()
         self._users: list[anyio.CancelScope] = []
@@ -81,13 +83,14 @@ class SharedConnection(Generic[T]):
             while True:
                 error = await failure_of(self._hold_open)
                 delay_s = self.retrying.delay_after(error or _CLOSED)
-                reason = error_text(error or _CLOSED)
+                reason = self._said(error or _CLOSED)
                 if self.reason != reason:
                     _log.warning("%s: %s; %s", self.label, reason, when(delay_s))
                 self._lost(reason)
                 await self.retrying.pause(delay_s)
         finally:
-            self._lost("its driver has ended")
+            # Its end is the driver's, which says itself why; the users are let go.
+            self._lost("its driver has ended", is_told=False)
 
     async def _hold_open(self) -> None:
         with anyio.move_on_after(_OPEN_S) as patience:
@@ -103,16 +106,19 @@ class SharedConnection(Generic[T]):
             message = f"it was not open after {_OPEN_S:g} s"
             raise ReplyTimeout(message, request="open", after_s=_OPEN_S)
 
-    def _lost(self, reason: str) -> None:
-        self._set((), reason)
+    def _lost(self, reason: str, *, is_told: bool = True) -> None:
+        self._set((), reason, is_told=is_told)
         for user in self._users:
             user.cancel()
 
-    def _set(self, opened: tuple[T] | tuple[()], reason: str) -> None:
+    def _set(
+        self, opened: tuple[T] | tuple[()], reason: str, *, is_told: bool = True
+    ) -> None:
         self._opened, self.reason = opened, reason
         self._changed.set()
         self._changed = anyio.Event()
-        self._report(self)
+        if is_told:
+            self._report(self)
 
     @asynccontextmanager
     async def in_use(self, tell: Callable[[str], None]) -> AsyncGenerator[None]:

@@ -41,7 +41,7 @@ from structiot.meross.credentials import (
     MemoryStore,
     shown_email,
 )
-from structiot.meross.errors import TokenExpired
+from structiot.meross.errors import NotSignedIn, TokenExpired
 from structiot.meross.link.attempts import SignInAttempts
 from structiot.meross.link.cloud_http import CloudHttp, HttpStats, base_url_of
 from structiot.meross.link.sign_in import (
@@ -286,7 +286,7 @@ class MerossCloud:
         if login is None:
             message = "there is no password to sign in with: give email= and password="
             if why is None:
-                raise ConfigError(message)
+                raise NotSignedIn(message)
             why = TokenExpired(f"{why}; {message}", account=why.account, code=why.code)
             await self._attempts.failed(why)
             raise why
@@ -370,10 +370,8 @@ async def open_cloud(
     email = email or (kept.email if kept else "")
     login = login_of(email, password, country=country, mfa=mfa)
     if kept is None and login is None:
-        message = (
-            "Meross's cloud: give email= and password=, or a store that has a token"
-        )
-        raise ConfigError(message)
+        message = "nobody is signed in: give email= and password=, or a store that has a token"
+        raise NotSignedIn(f"Meross's cloud: {message}")
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         if state is None:

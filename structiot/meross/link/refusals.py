@@ -9,6 +9,7 @@ from typing import Final
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of
 from structiot._kit.redact import hide_credentials
+from structiot._kit.text import without_named_secrets
 from structiot.errors import AuthRefused, ProtocolViolation, StructiotError
 from structiot.meross.errors import (
     AccountBanned,
@@ -31,7 +32,7 @@ __all__ = ["error_of_reply", "error_of_status"]
 _Refusal = tuple[type[AuthRefused], str]
 _PASSWORD: Final[_Refusal] = (
     WrongPassword,
-    "no account has this e-mail and password: mend them (Refoss has other accounts)",
+    "no account has this e-mail and password: mend them; one of the app of Refoss is none",
 )
 _EXPIRED: Final[_Refusal] = (TokenExpired, "the token is no longer accepted")
 _REFUSALS: Final[Mapping[int, _Refusal]] = {
@@ -52,7 +53,7 @@ _REFUSALS: Final[Mapping[int, _Refusal]] = {
     ),
     ApiCode.MFA_REQUIRED: (
         MfaRequired,
-        "the account wants a one-time code: give mfa=, which is asked for it",
+        "the account wants a one-time code (give mfa=, which is asked for it)",
     ),
     ApiCode.MFA_WRONG: (
         WrongMfaCode,
@@ -92,7 +93,7 @@ def error_of_reply(
     code = reply.code
     if code == ApiCode.SUCCESS:
         return None
-    said = f" ({reply.info})" if reply.info else ""
+    said = f" ({without_named_secrets(reply.info)})" if reply.info else ""
     if code in _REFUSALS:
         cls, hint = _REFUSALS[code]
         message = f"{what}: refused with {code}{said}: {hint}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
         sim_maxsmart_broadcast,
         sim_maxsmart_fleet,
     )
-    from structiot.sim.maxsmart.named_faults import NAMED_FAULTS, parse_fault
+    from structiot.sim.maxsmart.named_faults import NAMED_FAULTS
     from structiot.sim.maxsmart.response_faults import MaxSmartFaults
     from structiot.sim.maxsmart.simulator import (
         MaxSmartRequest,
@@ -39,7 +39,6 @@ __all__ = [
     "MaxSmartFleet",
     "MaxSmartRequest",
     "MaxSmartSim",
-    "parse_fault",
     "sim_maxsmart",
     "sim_maxsmart_broadcast",
     "sim_maxsmart_fleet",

@@ -11,7 +11,6 @@ from structiot.sim.shared.fault_names import (
     REQUEST_FAULTS,
     FaultNames,
     HostFault,
-    NamedFault,
     RequestFault,
     read_address,
     read_nothing,
@@ -25,16 +24,7 @@ from structiot.sim.shared.loads import seeded_fraction
 if TYPE_CHECKING:
     from structiot.sim.maxsmart.simulator import MaxSmartSim
 
-__all__ = ["NAMED_FAULTS", "parse_fault"]
-
-
-def parse_fault(text: str) -> NamedFault:
-    """Read a fault of a strip, such as `watt_null@511*3` or `reboot=10+60`.
-
-    Raises:
-        UsageError: No such fault, or not written like this.
-    """
-    return NAMED_FAULTS.parse(text)
+__all__ = ["NAMED_FAULTS"]
 
 
 def _read_ports(_name: str, text: str | None) -> set[int]:

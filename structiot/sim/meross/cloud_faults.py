@@ -94,6 +94,7 @@ NAMED_CLOUD_FAULTS: FaultNames = FaultNames(
             read_seconds(3600),
             lambda sim, down_s: sim.restart_brokers(down_s),
         ),
-    }
+    },
+    prefix="cloud:",
 )
 """What each fault of the cloud is, by name."""

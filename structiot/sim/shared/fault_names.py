@@ -107,9 +107,16 @@ class FaultNames(Mapping[str, str]):
 
     Args:
         faults: The faults by name.
+        prefix: What may stand before a name, where the simulator is one of several.
+
+    Attributes:
+        prefix: As given.
     """
 
-    def __init__(self, faults: Mapping[str, RequestFault | HostFault]) -> None:
+    def __init__(
+        self, faults: Mapping[str, RequestFault | HostFault], *, prefix: str = ""
+    ) -> None:
+        self.prefix: str = prefix
         self._faults = MappingProxyType(dict(faults))
 
     def __getitem__(self, name: str) -> str:
@@ -127,7 +134,7 @@ class FaultNames(Mapping[str, str]):
         Raises:
             UsageError: No such fault, or not written like this.
         """
-        found = _TEXT.fullmatch(text)
+        found = _TEXT.fullmatch(text.removeprefix(self.prefix))
         if found is None:
             message = (
                 f"not a fault: {text!r}; write NAME[=VALUE][@WHAT][*TIMES][+SECONDS]"

@@ -54,6 +54,10 @@ class House:
         """Start another cloud, with rules."""
         self.cloud = self._open(sim_meross_cloud(EMAIL, PASSWORD, **rules))
 
+    def another(self, email: str) -> None:
+        """Start another cloud, for another account."""
+        self.cloud = self._open(sim_meross_cloud(email, PASSWORD))
+
     def _open(self, manager: Any) -> Any:
         return self._stack.enter_context(
             self.portal.wrap_async_context_manager(manager)

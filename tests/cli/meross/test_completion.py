@@ -35,3 +35,34 @@ def test_devices_are_offered_by_name_and_nobody_is_asked(house, sign_in, offered
 
 def test_nobody_signed_in_offers_nothing(offered):
     assert offered("on ") == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio"])
+def test_what_a_device_has_is_offered_as_it_was_known_last(
+    house, sign_in, call, offered
+):
+    house.add("mss425f", name="Strip")
+    sign_in()
+    call("devices")
+    for word in ("set", "on", "command", "sniff"):
+        # Nothing is imported while the loop runs.
+        meross.import_for([word])
+    calls = len(house.cloud.requests)
+    assert "switch_1 _" in offered("set Strip ")
+    assert "2 Switch 2" in offered("on Strip ")
+    assert offered("command Strip Appliance.Control.ToggleX ") == [
+        "get _", "set _", "push _",
+    ]  # fmt: skip
+    assert "Appliance.Control.ToggleX _" in offered("command Strip Appliance.Control.T")
+    assert offered("sniff ") == ["Strip mss425f"]
+    assert offered("set Nobody ") == []
+    assert len(house.cloud.requests) == calls
+
+
+def test_faults_of_simulators_are_offered(complete):
+    offers = complete("sim meross --fault cloud:b")
+    # Zsh wants a colon of a word to be escaped.
+    assert "cloud\\:ban the account is banned" in offers
+    assert complete("sim maxsmart --fault stuck_") == [
+        "stuck_relays relays ignore what they confirm (1)"
+    ]

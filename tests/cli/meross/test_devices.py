@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests._support.terminal import terminal
+
 pytestmark = pytest.mark.e2e
 
 
@@ -131,3 +133,17 @@ def test_a_terminal_gets_nothing_but_printable_text(house, sign_in, call):
         shown = call("devices", *option)
         assert "Lamp" in shown
         assert shown.replace("\n", "").isprintable()
+
+
+def test_what_a_meter_of_several_circuits_has_is_listed(house, sign_in, call):
+    house.add("em06", name="Fuse box", loads=[5.0] * 6)
+    sign_in()
+    (row,) = json.loads(call("devices", "--json"))
+    assert {"power_w_1", "power_w_6"} <= set(row["has"])
+
+
+def test_what_takes_long_is_said_to_who_sits_there(house, sign_in, state):
+    house.add(name="Lamp")
+    sign_in()
+    with terminal("meross", "devices") as screen:
+        assert "asking 1 devices" in screen.wait_for("mss310")

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from structiot.sim import SimClock
+from tests._support.terminal import terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -86,3 +87,23 @@ def test_a_device_without_a_meter_says_so(house, call):
     assert "this msl120 does not remember the energy of days" in said
     said = call("energy", *lamp, "--hours", status=1)
     assert "this msl120 does not remember the energy of hours" in said
+
+
+def test_whose_of_several_meters_is_to_be_said(house, call):
+    meter = house.where(house.add("em06", loads=[5.0] * 6))
+    said = call("energy", *meter, "--hours", status=2)
+    assert "several meters: say --channel, one of 1, 2, 3, 4, 5, 6" in said
+    said = call("energy", *meter, "--hours", "--channel", "9", status=2)
+    assert "no meter 9: say --channel, one of 1, 2" in said
+    call("energy", *meter, "--hours", "--channel", "2")
+
+
+def test_a_channel_is_of_hours_alone(metered, call):
+    said = call("energy", *metered, "--channel", "3", status=2)
+    assert "--channel goes with --hours" in said
+
+
+def test_what_is_drawn_is_said_to_who_sits_there(metered, tmp_path):
+    path = tmp_path / "energy.svg"
+    with terminal("meross", "energy", *metered, "--plot", str(path)) as screen:
+        screen.wait_for(f"drawn into {path}")

@@ -99,7 +99,9 @@ def test_without_a_terminal_nobody_is_asked(house, backend):
         return done.stderr
 
     assert "--email" in say()
-    assert "there is no terminal to ask for the password" in say("--email", EMAIL)
+    said = say("--email", EMAIL)
+    assert "there is no terminal to ask for the password" in said
+    assert "give it by --password-file or $STRUCTIOT_MEROSS_PASSWORD" in said
 
 
 def test_a_code_that_the_account_wants_is_asked_for(house, backend, monkeypatch):
@@ -160,3 +162,36 @@ def test_a_token_of_somebody_else_is_not_used(house, sign_in, call, tmp_path):
     where = ("--store", store)
     said = call("devices", *where, "--email", "other@example.com", status=2)
     assert "is u***@example.com's, not o***@example.com's" in said
+
+
+@pytest.fixture
+def two_accounts(house, call, monkeypatch):
+    """Sign in to an account of each of two clouds; both are the first of their e-mail."""
+    clouds = []
+    for email in ("a@example.com", "b@example.com"):
+        house.another(email)
+        house.add(name=f"Lamp of {email[0]}")
+        with monkeypatch.context() as patched:
+            patched.setenv("STRUCTIOT_MEROSS_PASSWORD", PASSWORD)
+            call("login", "--email", email, "--url", house.cloud.url)
+        clouds.append(house.cloud)
+    return clouds
+
+
+def test_the_e_mail_says_which_of_several_accounts(house, two_accounts, call, state):
+    for email in ("a@example.com", "B@EXAMPLE.COM"):
+        (row,) = json.loads(call("devices", "--email", email, "--json"))
+        assert row["name"] == f"Lamp of {email[0].lower()}"
+        assert row["name"] in call("budget", "--email", email)
+        call("stats", "--email", email)
+    call("logout", "--email", "a@example.com")
+    valid = [house.portal.call(lambda c=c: c.valid_tokens) for c in two_accounts]
+    assert valid == [0, 1]
+    assert len(list(state.glob("meross-*.json"))) == 1
+    assert "Lamp of b" in call("devices")
+
+
+def test_who_has_several_accounts_is_told_by_which_option(two_accounts, call):
+    for command in ("devices", "budget", "stats", "logout"):
+        said = call(command, status=2)
+        assert "tokens of 2 accounts: give --email" in said

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from structiot import Environment
+from structiot.cli.main import run_program
 from structiot.meross.account_state import open_account_state
 from structiot.meross.default_files import default_file
 
@@ -50,6 +54,18 @@ def test_a_channel_is_known_by_its_number_and_its_name(
     assert "nothing to turn on in channel 9" in call("on", "Strip", "9", status=2)
 
 
+def test_with_lan_there_is_no_device_to_be_named(house, call):
+    where = house.where(house.add())
+    said = call("on", "mss310", *where, status=2)
+    assert "no channel 'mss310'" in said
+    assert "with --lan no DEVICE is given" in said
+
+
+def test_the_state_that_was_set_is_shown(house, call):
+    lamp = house.where(house.add("msl120"))
+    assert "ON, brightness 40 %" in call("set", *lamp, "light", "brightness=40")
+
+
 def test_a_lamp_is_told_what_shall_change(house, call):
     lamp = house.add("msl120")
     where = house.where(lamp)
@@ -70,8 +86,8 @@ def test_what_may_be_set_is_said_where_it_is_not(house, call):
         return str(call("set", *where, *words, status=2))
 
     assert "0 to 100, not 400" in say("light", "brightness=400")
-    assert "there are is_on, brightness_percent" in say("light", "tone=1")
-    assert "NAME=VALUE of is_on, brightness_percent" in say("light", "blue")
+    assert "there are on, brightness" in say("light", "tone=1")
+    assert "NAME=VALUE of on, brightness" in say("light", "blue")
     assert "what can be told: light, status_light" in say("nix", "3")
     assert "it is only read" in say("signal", "3")
     assert "ON or OFF" in say("status_light", "perhaps")
@@ -152,6 +168,23 @@ def test_a_device_that_is_offline_is_said_at_once(house, sign_in, call):
     assert said[-1] == "structiot: Lamp is away: it is not connected to the cloud"
 
 
+def test_what_is_waited_for_is_said(house, sign_in, capsys, backend):
+    plug = house.add(name="Lamp")
+    sign_in()
+    state = default_file(None).with_suffix(".state")
+    earlier = Environment(clock=lambda: datetime.now(UTC) - timedelta(seconds=50))
+
+    async def spend() -> None:
+        async with open_account_state(state, environment=earlier) as kept:
+            for _ in range(6):
+                await kept.note(plug.device.uuid)
+
+    house.portal.call(spend)
+    assert run_program(["meross", "info", "Lamp", *CLOUD, "--backend", backend]) == 0
+    said = capsys.readouterr().err
+    assert re.search("Lamp may be sent nothing through the cloud for [0-9]+ s", said)
+
+
 def test_a_budget_that_is_spent_is_said(house, sign_in, call):
     plug = house.add(name="Lamp")
     sign_in()
@@ -165,7 +198,7 @@ def test_a_budget_that_is_spent_is_said(house, sign_in, call):
     house.portal.call(spend)
     said = call("on", "Lamp", *CLOUD, status=1)
     assert "nothing may be sent to Lamp through the cloud before " in said
-    assert "`structiot meross budget` shows what is left" in said
+    assert "`structiot meross budget` shows what may be sent, and when" in said
     assert house.messages == 0
 
 

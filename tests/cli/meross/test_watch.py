@@ -102,3 +102,25 @@ def test_what_a_device_says_is_shown_as_it_says_it(house, sign_in, watching):
             house.portal.call(plug.press)
         assert "  Lamp  Appliance.Control.ToggleX  {" in until(lambda _: True)
         assert end(process, signal.SIGINT) == ""
+
+
+def test_what_a_device_has_is_said_once(house, sign_in, watching):
+    plug = house.add(name="Lamp", loads=[40.0])
+    sign_in()
+    seen: list[str] = []
+
+    def is_power(line: str) -> bool:
+        seen.append(line)
+        return "  power_w  " in line
+
+    with watching("--policy", "cloud_only") as (process, until):
+        until(is_power)
+        house.portal.call(house.cloud.rename, plug.device.uuid, "Light")
+        # The list is looked at when a device comes.
+        house.add("msl120", name="Other")
+        until(lambda line: is_power(line) or "  Other  has " in line)
+        end(process, signal.SIGTERM)
+    assert any("was called Lamp" in line for line in seen)
+    told = [line for line in seen if "  has switch, power_w" in line]
+    assert len(told) == 1, seen
+    assert "has switch, power_w, " in told[0]

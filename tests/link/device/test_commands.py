@@ -148,3 +148,21 @@ def test_a_kind_of_entity_that_the_model_does_not_have_is_its_own_affair():
         pass
 
     check(Lamp(key="x"), "anything")
+
+
+@pytest.mark.parametrize(
+    ("entity", "text", "said"),
+    [
+        (Cover(key="x"), "open", ": say CoverAction.OPEN, not 'open'"),
+        (Lock(key="x"), "unlock", "unlock: say LockAction.UNLOCK, not 'unlock'"),
+        # What it cannot do is not proposed.
+        (
+            Cover(key="x", has_stop=False),
+            "stop",
+            "takes one of open, close, not 'stop'",
+        ),
+    ],
+)
+def test_an_action_that_is_told_as_a_text_is_named(entity, text, said):
+    with pytest.raises(UsageError, match=said):
+        check(entity, text)

@@ -7,6 +7,7 @@ import pytest
 from anyio.abc import ByteStream
 
 from structiot import Environment
+from structiot.errors import UsageError
 from structiot.meross.opening import open_meross_lan
 from structiot.sim.meross import sim_meross_device
 from structiot.testing import MemoryNetwork
@@ -53,3 +54,9 @@ async def test_without_a_cloud_a_device_is_found_by_its_name_again(is_taken: boo
             assert plug.availability.is_available
             await plug.turn_on()
             assert sim.device.digest()["togglex"][0]["onoff"] == 1
+
+
+async def test_a_host_with_a_port_is_said_to_be_two_arguments():
+    with pytest.raises(UsageError, match="and give the port by port"):
+        async with open_meross_lan("1.2.3.4:80", key=KEY):
+            pass

@@ -26,6 +26,7 @@ from structiot.meross.errors import (
     CloudUnavailable,
     MerossApiError,
     MfaRequired,
+    NotSignedIn,
     TokenExpired,
     TooManyTokens,
     TooOften,
@@ -254,7 +255,7 @@ async def test_a_reply_that_is_none_is_an_error_in_words(reply, error):
 async def test_nothing_to_sign_in_with():
     async with scripted_cloud() as cloud:
         for options in ({"password": None}, {"email": None}, {"store": MemoryStore()}):
-            with pytest.raises(ConfigError, match="give email= and password="):
+            with pytest.raises(NotSignedIn, match="give email= and password="):
                 async with signed_in(cloud, **{"password": None, **options}):
                     pass
         for url in ("", "ftp://us.cloud", "us cloud"):

@@ -65,6 +65,10 @@ def test_every_fault_is_listed_and_said_what_it_is():
         ("clock_jump=-60", NamedFault(name="clock_jump", value="-60")),
         ("move=127.0.0.9", NamedFault(name="move", value="127.0.0.9")),
         ("power_cut+0.5", NamedFault(name="power_cut", after_s=0.5)),
+        # Of other simulators.
+        ("stuck", NamedFault(name="stuck")),
+        ("cloud:wrong_sign*2", NamedFault(name="wrong_sign", times=2)),
+        ("cloud:ban+60", NamedFault(name="ban", after_s=60)),
     ],
 )
 def test_a_fault_is_read_from_its_text(text, fault):
@@ -85,6 +89,8 @@ def test_a_fault_is_read_from_its_text(text, fault):
         ("stuck_relays=a", "not ports such as 1,3: 'a'"),
         ("move", "move needs an address"),
         ("reboot*3", "reboot is not a fault of single requests"),
+        ("cloud:stuck", "no fault 'stuck'; there are drop"),
+        ("stuck=1", "stuck takes no value"),
         ("silent@511", "silent is not a fault of single requests"),
     ],
 )

@@ -119,7 +119,8 @@ def account_source(
     """Give the source of the device, which is there as long as the driver runs."""
     return Source(
         key="account",
-        label=connection.label,
+        # It is open also while the account itself is not.
+        label=f"report on the {connection.label}",
         open=lambda: AccountDevice(section.email, connection, environment),
         comes_by_itself=True,
     )

@@ -32,6 +32,7 @@ from structiot.meross import (
     MerossDevice,
     MerossSubdevice,
     MfaRequired,
+    NotSignedIn,
     open_meross,
     open_meross_lan,
 )
@@ -101,8 +102,11 @@ class MerossDriver:
             ) as meross:
                 yield meross
         except MfaRequired as exc:
-            message = f"{exc}; 'structiot meross login' does, and keeps the token"
-            raise MfaRequired(message, account=exc.account, code=exc.code) from exc
+            exc.add_note("`structiot meross login` asks for it, and keeps the token")
+            raise
+        except NotSignedIn as exc:
+            exc.add_note("`structiot meross login` keeps one where it is looked for")
+            raise
 
     def _show_account(self, _trouble: str = "") -> None:
         """Have the account itself be a device, whatever becomes of it."""

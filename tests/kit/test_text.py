@@ -1,0 +1,42 @@
+"""What an error says where it is shown: no secrets, and all of our own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from structiot._kit.text import error_text, with_names
+from structiot.errors import AuthRefused, ConfigError, ConnectFailed
+
+OURS = (
+    "no account has this e-mail and password: mend them",
+    "there is no password to sign in with: give email= and password=, or a token",
+    "--lan needs the key: put it into $KEY",
+    "password = 'x' is none",
+)
+
+
+@pytest.mark.parametrize("text", OURS)
+@pytest.mark.parametrize("kind", [ConfigError, AuthRefused])
+def test_our_own_words_are_shown_whole(kind, text):
+    assert error_text(kind(text)) == text
+
+
+def test_values_are_hidden_in_our_words_too():
+    said = error_text(ConfigError("GET /x?token=abc&a=1 with password:hunter2, key=k"))
+    assert said == "GET /x?token=***&a=1 with password:***, key=***"
+
+
+def test_what_others_say_shows_no_secret_even_if_it_is_repeated():
+    theirs = ValueError("refused, password: hunter2")
+    assert error_text(theirs) == "refused, password: ***"
+    ours = ConnectFailed(f"cannot open: {theirs}")
+    ours.__cause__ = theirs
+    assert "hunter2" not in error_text(ours)
+
+
+def test_arguments_are_called_as_the_user_calls_them():
+    text = "give email= and password=: x=1, url=..., NAME=VALUE (mfa= is asked)"
+    options = {"email": "--email", "password": "--password-file", "x": "--x"}
+    said = with_names(text, options)
+    assert said == "give --email and --password-file: x=1, url=..., NAME=VALUE"
+    assert with_names(text, {"mfa": "--mfa"}).endswith(" (--mfa is asked)")

@@ -129,6 +129,7 @@ async def open_manager(
             stall_s=limits.stall_s,
         ),
         say_goodbye=lambda: _say_goodbye(manager, server),
+        on_unheard=serving.unheard,
         log=_log,
     ) as server:
         manager.addresses = tuple(server.addresses)

@@ -62,6 +62,11 @@ class _Refused(PeerError):
     """A device is not taken; the message says why."""
 
 
+def _address_of(stream: ClientStream) -> Address:
+    remote = stream.stream.extra(SocketAttribute.remote_address, None)
+    return stream.host, int(remote[1]) if remote else 0
+
+
 class Serving:
     """What all connections of a manager have in common.
 
@@ -99,9 +104,9 @@ class Serving:
             secrets.token_bytes(NONCE_BYTES),
             wants_proof=self._secret_of is not None,
         )
-        remote = stream.stream.extra(SocketAttribute.remote_address, None)
-        address = (stream.host, int(remote[1]) if remote else 0)
-        connection = _Connection(self, stream, side, endpoint.dialect, address)
+        connection = _Connection(
+            self, stream, side, endpoint.dialect, _address_of(stream)
+        )
         reason = ""
         stream.out += side.ask_info()
         stream.flush()
@@ -111,6 +116,10 @@ class Serving:
             reason = error_text(exc)
         finally:
             connection.over(reason)
+
+    def unheard(self, stream: ClientStream, reason: str) -> None:
+        """Tell of one whose handshake has failed."""
+        self._manager.refused(_address_of(stream), reason)
 
     def take(self, connection: _Connection, info: Info) -> ManagerClient:
         """Take a device in, or raise `_Refused`."""

@@ -94,33 +94,44 @@ class ClientStream:
 
     async def run(self, handler: Callable[[ClientStream], Awaitable[None]]) -> None:
         """Serve the client until either side ends it, and close the stream."""
-        log, limits, endpoint = self._server.log, self._server.limits, self.endpoint
+        log, limits = self._server.log, self._server.limits
         self._handling.deadline = anyio.current_time() + limits.first_words_s
+        is_heard, reason = False, ""
         try:
             with self._handling:
-                if endpoint.ssl_context is not None:
-                    self.stream = await self._encrypted(endpoint.ssl_context)
-                if endpoint.upgrade is not None:
-                    self.stream = await endpoint.upgrade(self.stream)
-                if isinstance(self.stream, SocketStream):
-                    self._send_now = self.stream.send_now
+                await self._open()
+                is_heard = True
                 await handler(self)
             if anyio.current_time() >= self._handling.deadline:
-                text = "client %s did not say who it is within %g s"
-                log.info(text, self.host, limits.first_words_s)
+                reason = f"did not say who it is within {limits.first_words_s:g} s"
+                log.info("client %s %s", self.host, reason)
             await self._say_goodbye()
         except StructiotError as exc:
-            log.info("client %s: %s", self.host, error_text(exc))
+            reason = error_text(exc)
+            log.info("client %s: %s", self.host, reason)
         except LOST as exc:
-            log.info("client %s: %s", self.host, reason_of(exc))
+            reason = reason_of(exc)
+            log.info("client %s: %s", self.host, reason)
         # One client's trouble; everybody else goes on.
         except Exception:
             log.exception("client %s is cut off", self.host)
         finally:
+            if reason and not is_heard:
+                self._server.on_unheard(self, reason)
             self.abort()
             self.on_closed()
             self.on_drained = self.on_closed = _nothing
             await anyio.aclose_forcefully(self.stream)
+
+    async def _open(self) -> None:
+        """Do the handshakes that come before the client's first word."""
+        endpoint = self.endpoint
+        if endpoint.ssl_context is not None:
+            self.stream = await self._encrypted(endpoint.ssl_context)
+        if endpoint.upgrade is not None:
+            self.stream = await endpoint.upgrade(self.stream)
+        if isinstance(self.stream, SocketStream):
+            self._send_now = self.stream.send_now
 
     async def _encrypted(self, context: ssl.SSLContext) -> ByteStream:
         try:

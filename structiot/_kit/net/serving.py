@@ -94,6 +94,7 @@ class ClientServer:
         tasks: For what runs beside a handler.
         warnings: What it is told of often.
         handshakes: Of those that speak TLS, in turn.
+        on_unheard: Is told of who could say nothing, for its handshake failed, and why.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class ClientServer:
         self.tasks = tasks
         self.warnings: CountedWarnings = CountedWarnings(log, tasks)
         self.handshakes: Handshakes = Handshakes()
+        self.on_unheard: Callable[[ClientStream, str], object] = lambda *_: None
         self._handler = handler
         self._by_address: dict[str, int] = {}
         self._room = Room()
@@ -201,6 +203,7 @@ async def serve_clients(
     limits: ServingLimits,
     say_goodbye: Callable[[], None],
     log: logging.Logger,
+    on_unheard: Callable[[ClientStream, str], object] = lambda *_: None,
 ) -> AsyncGenerator[ClientServer]:
     """Serve clients that dial in for the length of the block.
 
@@ -213,6 +216,7 @@ async def serve_clients(
         limits: What clients may have.
         say_goodbye: Is called at the end of the block, to `end` each client.
         log: Where trouble with clients is told.
+        on_unheard: Is told of who could say nothing, for its handshake failed, and why.
 
     Yields:
         The server.
@@ -229,6 +233,7 @@ async def serve_clients(
         ]
         tasks = await stack.enter_async_context(service_group())
         server = ClientServer(handler, limits, log, tasks)
+        server.on_unheard = on_unheard
         for listener, endpoint in zip(listeners, endpoints, strict=True):
             server.addresses.append(listener.address)
             tasks.start_soon(server.listen, listener, endpoint)

@@ -146,8 +146,8 @@ async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path:
             ):
                 await anyio.sleep_forever()
         why = "peer did not return a certificate"
-        errors = served.program.errors
-        await served.program.until(lambda: [x for x in errors if why in x])
+        lines = served.program.lines
+        await served.program.until(lambda: [x for x in lines if why in x])
 
 
 async def test_simulated_devices_show_certificates(serving, authority, tmp_path: Path):

@@ -90,6 +90,8 @@ class MerossDevice(Handling):
         # Why it was not asked what it can, where that was not its own fault.
         self.not_known: CallDropped | None = None
         self._known = anyio.Event()
+        # Whether it has told all of its states since this was made.
+        self.has_told: bool = False
         # Why it is not asked any more; empty while it is.
         self._refusal = ""
         self._polled_at = -math.inf
@@ -103,7 +105,6 @@ class MerossDevice(Handling):
             schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
-        self._note_known()
 
     @property
     def about(self) -> About:
@@ -123,7 +124,10 @@ class MerossDevice(Handling):
     # ------------------------------------------------------------ for its user
 
     async def known(self) -> None:
-        """Wait until the device has told what it can, as its commands do.
+        """Wait until it has told what it can and its states, as its commands do.
+
+        Each program asks once for the states, what it can is remembered. A hub has told
+        what hangs on it then.
 
         Raises:
             LinkLost: It has not within a minute: it is off, say.
@@ -322,9 +326,9 @@ class MerossDevice(Handling):
         if len(errors) == len(asked):
             raise errors[0]
 
-    def _note_known(self, *, has_told: bool = False) -> None:
-        """Whether its abilities are known, and which channels it has of them."""
-        if self.about.abilities and (has_told or self.about.system.digest):
+    def _note_known(self) -> None:
+        """Whether it has told what it can and, in this program, its states."""
+        if self.about.abilities and self.has_told:
             self._known.set()
 
     async def _know_zone(self) -> None:
@@ -361,7 +365,8 @@ class MerossDevice(Handling):
         for feature in self._parts.features:
             update = feature.take_digest(system.digest, at_utc)
             self._taken(feature, update, at_utc)
-        self._note_known(has_told=True)
+        self.has_told = True
+        self._note_known()
 
     def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
         if isinstance(feature, Hub) and isinstance(update, HubUpdate):

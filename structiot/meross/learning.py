@@ -175,6 +175,11 @@ class Learning:
             if isinstance(exc, AuthRefused):
                 self._due_at.pop(uuid, None)
             return
+        # Before anybody knows of it, who may end the program with that.
+        kept = {**payload_of(system), "ability": dict(abilities)}
+        if kept != self._kept.get(uuid):
+            self._kept[uuid] = kept
+            await self._state.keep(f"{_KEPT}{uuid}", kept)
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
         about = replace(
@@ -190,17 +195,13 @@ class Learning:
         # What it can is asked in full, and in the local network if it is there.
         device.poller.poll_by(anyio.current_time())
         await learnt(device)
-        kept = {**payload_of(system), "ability": dict(abilities)}
-        if kept != self._kept.get(uuid):
-            self._kept[uuid] = kept
-            await self._state.keep(f"{_KEPT}{uuid}", kept)
 
     async def _told_by(
         self, device: MerossDevice, router: Router
     ) -> tuple[SystemAll, Abilities, Envelope | None]:
         """Ask what is not known; give it, and the whole of its state if that was asked."""
         route, about, uuid = device.route, device.about, device.route.uuid
-        is_polled = uuid in self._unless_polled and bool(device.states)
+        is_polled = uuid in self._unless_polled and device.has_told
         self._unless_polled.discard(uuid)
         ask = partial(
             router.request, route, Method.GET, is_command=uuid in self._wanted

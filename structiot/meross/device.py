@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -24,13 +25,14 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
 from structiot._kit.text import error_text
-from structiot.errors import AuthRefused, LinkLost, StructiotError, UsageError
+from structiot.errors import AuthRefused, LinkLost, StructiotError
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate
+from structiot.meross.features.requests import checked_request
 from structiot.meross.handling import Handling
 from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
@@ -38,7 +40,13 @@ from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
 from structiot.meross.notifications import NoteBox, Notification, note_of
-from structiot.meross.polls import CLOUD_LIVE_S, LAN_POLL_S, PollPlan, poll_s_of
+from structiot.meross.polls import (
+    CLOUD_LIVE_S,
+    CLOUD_POLL_S,
+    LAN_POLL_S,
+    PollPlan,
+    poll_s_of,
+)
 from structiot.meross.wire.device_list import CloudSubdevice
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.payloads import object_of
@@ -168,25 +176,45 @@ class MerossDevice(Handling):
 
         Args:
             namespace: Such as `"Appliance.System.Debug"`.
-            method: `"GET"`, `"SET"` or `"PUSH"`.
-            payload: As the device wants it.
+            method: `"GET"`, `"SET"`, `"DELETE"` or `"PUSH"`.
+            payload: As the device wants it, of JSON values.
 
         Returns:
             The payload of the answer.
 
         Raises:
-            UsageError: No such method.
+            UsageError: No such method, or a payload that is no JSON.
             StructiotError: As `command`.
         """
-        if method not in {"GET", "SET", "PUSH"}:
-            raise UsageError(f"method is GET, SET or PUSH, not {method!r}")
+        request = checked_request(namespace, method, payload or {})
         self._check_open()
         reply = await self._router.request(
-            self._route, Method(method), namespace, payload, is_command=True
+            self._route, request.method, namespace, request.payload, is_command=True
         )
-        if reply.method is not Method.SETACK:
+        if reply.method not in {Method.SETACK, Method.DELETEACK}:
             self.take(namespace, reply.payload)
         return reply.payload
+
+    async def refresh(self) -> None:
+        """Ask once for all states, in as few messages as may be.
+
+        Raises:
+            StructiotError: As `request`, where nothing at all was answered.
+        """
+        await self.known()
+        self._plan.forget()
+        due = self._plan.due(self._parts.polls, is_local=self._is_local)
+        await self._poller.refresh(partial(self._ask_due, due, is_command=True))
+
+    async def _ask(self, questions: Sequence[Request]) -> list[Payload]:
+        answers = await self._router.request_many(
+            self._route, questions, is_command=True
+        )
+        for question, answer in zip(questions, answers, strict=True):
+            if isinstance(answer, StructiotError):
+                raise answer
+            self.take(question.namespace, answer.payload)
+        return [one.payload for one in answers if isinstance(one, Envelope)]
 
     @asynccontextmanager
     async def notifications(
@@ -269,6 +297,11 @@ class MerossDevice(Handling):
         if not self._is_local:
             self._lost(reason)
 
+    def refused(self, error: AuthRefused) -> None:
+        """Take it that it does not accept us: it is left alone."""
+        self._refusal = error_text(error)
+        self._lost(self._refusal)
+
     def refresh_soon(self) -> None:
         """Have all asked for again: what it told meanwhile was lost."""
         self._plan.forget()
@@ -282,32 +315,44 @@ class MerossDevice(Handling):
         await self.order(self._parts.orders(key, command, now_utc))
 
     async def _poll(self) -> None:
+        at_utc = self._environment.now_utc()
+        for feature in self._parts.features:
+            self._taken(feature, feature.passed(at_utc), at_utc)
         due = self._plan.due(self._parts.polls, is_local=self._is_local)
         self._poller.schedule.poll_s = poll_s_of(is_local=self._is_local)
         now = anyio.current_time()
+        if now < self._plan.look_at:
+            self._poller.poll_by(self._plan.look_at)
         is_left_alone = not due or now < self._polled_at + CLOUD_LIVE_S
         is_away = not self.is_available and not self._is_local
         if self._refusal or (is_away and is_left_alone):
             raise LinkLost(self._refusal or self.availability.reason)
-        if not due or (self._lan_at is not None and not self.about.abilities):
+        if due:
+            self._polled_at = now
+        if self._lan_at is not None and not self.has_told:
+            self._on_wanted(self)
             return
-        self._polled_at = now
-        self._parts.asked()
+        if not due:
+            return
         try:
-            answers = await self._router.request_many(
-                self._route, due, is_command=False
-            )
-        except CallDropped:
+            await self._ask_due(due, is_command=False)
+        except CallDropped as exc:
             if not self.is_available:
                 raise
             # The budget has no room: that says nothing of the device.
-            return
+            self._poller.poll_by(now + (exc.retry_after_s or CLOUD_POLL_S))
         except AuthRefused as exc:
             if self._lan_at is None:
                 raise
-            self._refusal = error_text(exc)
-            self._lost(self._refusal)
+            self.refused(exc)
             raise LinkLost(self._refusal) from exc
+
+    async def _ask_due(self, due: Sequence[Request], *, is_command: bool) -> None:
+        """Ask what is due, and take the answers."""
+        self._parts.asked()
+        answers = await self._router.request_many(
+            self._route, due, is_command=is_command
+        )
         await self._know_zone()
         self._take_answers(due, answers)
 
@@ -380,7 +425,8 @@ class MerossDevice(Handling):
                 one.key, one.event_type, data=one.data, at_utc=one.at_utc
             )
         if update.look_again_s is not None:
-            self._poller.poll_by(anyio.current_time() + update.look_again_s)
+            self._plan.look_again(feature.polls, update.look_again_s)
+            self._poller.poll_by(self._plan.look_at)
 
     def _tell_availability(self, **told: Any) -> bool:  # noqa: ANN401 - as it is
         if is_news := super()._tell_availability(**told):

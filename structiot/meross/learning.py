@@ -42,7 +42,6 @@ from structiot.meross.wire.system import (
 __all__ = ["Learning"]
 
 _AGAIN_S: Final = 300.0
-_POLLED_WITHIN_S: Final = 3.0
 # How long the budget takes to have room again, if it does not say.
 _DROPPED_S: Final = 10.0
 # Devices that are asked at once; those that are off take ten seconds.
@@ -76,8 +75,8 @@ class Learning:
         self._kept: dict[str, dict[str, object]] = {}
         # When each device is to be asked.
         self._due_at: dict[str, float] = {}
-        self._unless_polled: set[str] = set()
         self._wanted: set[str] = set()
+        self._asking: set[str] = set()
         self._is_due = anyio.Event()
         self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
 
@@ -98,11 +97,6 @@ class Learning:
             abilities=read_abilities(kept),
         )
 
-    def look_later(self, uuid: str) -> None:
-        """Ask a device that is remembered in some seconds, unless it is polled first."""
-        self._unless_polled.add(uuid)
-        self.soon(uuid, after_s=_POLLED_WITHIN_S)
-
     def soon(self, uuid: str, *, after_s: float = 0.0) -> None:
         """Ask a device before long."""
         at = anyio.current_time() + after_s
@@ -110,9 +104,11 @@ class Learning:
         self._is_due.set()
 
     def want(self, device: MerossDevice) -> None:
-        """Ask a device now, as somebody waits for it."""
-        self._wanted.add(device.route.uuid)
-        self.soon(device.route.uuid)
+        """Ask a device now, as somebody waits for it; once the budget lets us."""
+        uuid = device.route.uuid
+        self._wanted.add(uuid)
+        if device.not_known is None:
+            self.soon(uuid)
 
     def is_asking(self, uuid: str) -> bool:
         """Whether a device has not answered yet."""
@@ -137,20 +133,23 @@ class Learning:
             router: Who sends requests.
             learnt: Is told of each that has answered.
         """
-        while True:
-            due_at = min(self._due_at.values(), default=math.inf)
-            with anyio.CancelScope(deadline=due_at):
-                await self._is_due.wait()
-            self._is_due = anyio.Event()
-            now = anyio.current_time()
-            due = [uuid for uuid, at in self._due_at.items() if at <= now]
-            async with service_group(is_awaited=True) as tg:
-                for uuid in due:
+        async with service_group() as tg:
+            while True:
+                free = self._due_at.keys() - self._asking
+                due_at = min((self._due_at[one] for one in free), default=math.inf)
+                with anyio.CancelScope(deadline=due_at):
+                    await self._is_due.wait()
+                self._is_due = anyio.Event()
+                now = anyio.current_time()
+                for uuid in [*self._due_at]:
+                    if uuid in self._asking or self._due_at[uuid] > now:
+                        continue
+                    self._due_at[uuid] = now + _AGAIN_S
                     device = devices.get(uuid)
                     if device is None:
                         del self._due_at[uuid]
                     else:
-                        self._due_at[uuid] = now + _AGAIN_S
+                        self._asking.add(uuid)
                         tg.start_soon(self._ask, device, router, learnt)
 
     async def _ask(
@@ -164,17 +163,24 @@ class Learning:
             async with self._limiter:
                 system, abilities, state = await self._told_by(device, router)
         except CallDropped as exc:
+            if device.not_known is None and uuid in self._wanted:
+                _log.warning("%s: its states have to wait: %s", device.info.name, exc)
             device.not_known = exc
             self.soon(uuid, after_s=exc.retry_after_s or _DROPPED_S)
             return
         except (TransportError, PeerError) as exc:
             _log.debug("%s: not asked: %s", device.info.name, error_text(exc))
-            if isinstance(exc, TransportError | AuthRefused):
-                # There is no way to it, or none for us.
-                device.poller.failed(exc, is_certain=True)
+            device.not_known = None
             if isinstance(exc, AuthRefused):
+                device.refused(exc)
                 self._due_at.pop(uuid, None)
+            elif isinstance(exc, TransportError):
+                # There is no way to it.
+                device.poller.failed(exc, is_certain=True)
             return
+        finally:
+            self._asking.discard(uuid)
+            self._is_due.set()
         # Before anybody knows of it, who may end the program with that.
         kept = {**payload_of(system), "ability": dict(abilities)}
         if kept != self._kept.get(uuid):
@@ -182,6 +188,7 @@ class Learning:
             await self._state.keep(f"{_KEPT}{uuid}", kept)
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
+        device.not_known = None
         about = replace(
             device.about,
             model=system.model or device.about.model,
@@ -190,26 +197,21 @@ class Learning:
         )
         route.batches.max_requests = max_batch_of(abilities, system)
         device.described(about, device.info.name)
-        if state is not None:
-            device.take(ALL, state.payload)
+        device.take(ALL, state.payload)
         # What it can is asked in full, and in the local network if it is there.
         device.poller.poll_by(anyio.current_time())
         await learnt(device)
 
     async def _told_by(
         self, device: MerossDevice, router: Router
-    ) -> tuple[SystemAll, Abilities, Envelope | None]:
-        """Ask what is not known; give it, and the whole of its state if that was asked."""
+    ) -> tuple[SystemAll, Abilities, Envelope]:
+        """Ask for its state, and for what it can if that is not known."""
         route, about, uuid = device.route, device.about, device.route.uuid
-        is_polled = uuid in self._unless_polled and device.has_told
-        self._unless_polled.discard(uuid)
         ask = partial(
             router.request, route, Method.GET, is_command=uuid in self._wanted
         )
-        system, abilities, state = about.system, about.abilities, None
-        if not is_polled:
-            state = await ask(ALL)
-            system = read_all(state.payload)
+        abilities, state = about.abilities, await ask(ALL)
+        system = read_all(state.payload)
         if route.lan is None and system.lan_host and system.uuid == uuid:
             route.lan = self.lan_link(system)
         if (

@@ -34,6 +34,7 @@ from structiot.meross.link.exchange import (
 )
 from structiot.meross.wire.encryption import ENCRYPTED_ABILITY, LanCipher, mac_of_uuid
 from structiot.meross.wire.envelope import (
+    ANSWERS,
     MAX_ENVELOPE_BYTES,
     Envelope,
     Method,
@@ -133,7 +134,7 @@ class LanLink:
             CallDropped: Too many requests wait.
             StructiotError: As `Router.request`.
         """
-        if method not in {Method.GET, Method.SET, Method.PUSH}:
+        if method not in ANSWERS:
             raise UsageError(f"{method} is no request")
         what = f"{method} {namespace}"
         if self._waiting >= _MOST_WAITING:

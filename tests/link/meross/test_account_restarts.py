@@ -39,11 +39,12 @@ MODELS = ["mss310", "msl120", "msh300hk", "mss110"]
 
 
 async def known(meross: Meross) -> None:
-    """Wait until all devices are known by what they can, and have states."""
+    """Wait until all devices have told what they can, and their states."""
     with anyio.fail_after(60):
         for device in meross.devices.values():
-            while not (device.about.abilities and device.states):  # noqa: ASYNC110
-                await anyio.sleep(0.1)
+            await device.known()
+            assert device.about.abilities
+            assert device.states
 
 
 def asked(home: House, namespace: str) -> list[str]:
@@ -116,6 +117,8 @@ async def test_with_another_firmware_a_device_is_asked_again_what_it_can(
         await anyio.sleep(60)
         async with home.account(policy="cloud_only") as meross:
             await anyio.sleep(10)
+            assert asked(home, ABILITY) == [home.sims[0].uuid]
+            await known(meross)
         assert asked(home, ABILITY) == [home.sims[0].uuid] * 2
 
 

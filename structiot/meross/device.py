@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -24,16 +23,14 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
-from structiot._kit.text import error_text
-from structiot.errors import AuthRefused, LinkLost, StructiotError
+from structiot.errors import LinkLost
+from structiot.meross.asked_device import AskedDevice
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
-from structiot.meross.features.feature import About, Feature, Request, Update
+from structiot.meross.features.feature import About, Feature, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate
-from structiot.meross.features.requests import checked_request
-from structiot.meross.handling import Handling
 from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
@@ -41,14 +38,11 @@ from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
 from structiot.meross.notifications import NoteBox, Notification, note_of
 from structiot.meross.polls import (
-    CLOUD_LIVE_S,
-    CLOUD_POLL_S,
     LAN_POLL_S,
     PollPlan,
-    poll_s_of,
 )
 from structiot.meross.wire.device_list import CloudSubdevice
-from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.meross.wire.envelope import Envelope, Payload
 from structiot.meross.wire.payloads import object_of
 from structiot.meross.wire.system import ALL, SystemAll, read_all
 from structiot.model import Command
@@ -59,7 +53,7 @@ _KNOWN_S: Final = 60.0
 ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(Handling):
+class MerossDevice(AskedDevice):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.
@@ -92,6 +86,7 @@ class MerossDevice(Handling):
         self._name = name
         self._parts = Composition(about)
         self._route = route
+        self._route.name = name or ""
         self._router = router
         self._lan_at = lan_at
         self._on_availability, self._on_wanted = on_availability, on_wanted
@@ -144,7 +139,7 @@ class MerossDevice(Handling):
         if self._known.is_set():
             await anyio.lowlevel.checkpoint()
             return
-        self._on_wanted(self)
+        self._want()
         with anyio.move_on_after(_KNOWN_S):
             await self._known.wait()
             return
@@ -166,55 +161,6 @@ class MerossDevice(Handling):
         self._check_open()
         await self.known()
         await super().command(key, command)
-
-    async def request(
-        self, namespace: str, method: str = "GET", payload: Payload | None = None
-    ) -> Payload:
-        """Ask something, or order something, that structiot does not know.
-
-        Cancelled, it may have been carried out.
-
-        Args:
-            namespace: Such as `"Appliance.System.Debug"`.
-            method: `"GET"`, `"SET"`, `"DELETE"` or `"PUSH"`.
-            payload: As the device wants it, of JSON values.
-
-        Returns:
-            The payload of the answer.
-
-        Raises:
-            UsageError: No such method, or a payload that is no JSON.
-            StructiotError: As `command`.
-        """
-        request = checked_request(namespace, method, payload or {})
-        self._check_open()
-        reply = await self._router.request(
-            self._route, request.method, namespace, request.payload, is_command=True
-        )
-        if reply.method not in {Method.SETACK, Method.DELETEACK}:
-            self.take(namespace, reply.payload)
-        return reply.payload
-
-    async def refresh(self) -> None:
-        """Ask once for all states, in as few messages as may be.
-
-        Raises:
-            StructiotError: As `request`, where nothing at all was answered.
-        """
-        await self.known()
-        self._plan.forget()
-        due = self._plan.due(self._parts.polls, is_local=self._is_local)
-        await self._poller.refresh(partial(self._ask_due, due, is_command=True))
-
-    async def _ask(self, questions: Sequence[Request]) -> list[Payload]:
-        answers = await self._router.request_many(
-            self._route, questions, is_command=True
-        )
-        for question, answer in zip(questions, answers, strict=True):
-            if isinstance(answer, StructiotError):
-                raise answer
-            self.take(question.namespace, answer.payload)
-        return [one.payload for one in answers if isinstance(one, Envelope)]
 
     @asynccontextmanager
     async def notifications(
@@ -238,29 +184,6 @@ class MerossDevice(Handling):
         """Who polls it; what hangs on it is polled by the same."""
         return self._poller
 
-    async def order(self, requests: Sequence[Request]) -> None:
-        """Send the requests of a command, one after the other.
-
-        Raises:
-            StructiotError: As `command`.
-        """
-        async with self._commanding():
-            for request in requests:
-                self._parts.ordered(request.namespace)
-                reply = await self._router.request(
-                    self._route,
-                    request.method,
-                    request.namespace,
-                    request.payload,
-                    is_repeatable=not request.is_relative,
-                    is_command=True,
-                )
-                self._parts.ordered(request.namespace)
-                at_utc = self._environment.now_utc()
-                for feature in self._parts.concerned(request.namespace):
-                    update = feature.acknowledged(request, reply.payload, at_utc)
-                    self._taken(feature, update, at_utc)
-
     def pushed(self, envelope: Envelope) -> Notification:
         """Take what the device told by itself."""
         note = note_of(self, envelope, self._environment.now_utc())
@@ -282,6 +205,7 @@ class MerossDevice(Handling):
         if self._parts.describe(about):
             self._plan.forget()
         self._name = name
+        self._route.name = name or ""
         self._describe(info_of(about, name), self._parts.entities)
         self._note_known()
 
@@ -297,79 +221,14 @@ class MerossDevice(Handling):
         if not self._is_local:
             self._lost(reason)
 
-    def refused(self, error: AuthRefused) -> None:
-        """Take it that it does not accept us: it is left alone."""
-        self._refusal = error_text(error)
-        self._lost(self._refusal)
-
-    def refresh_soon(self) -> None:
-        """Have all asked for again: what it told meanwhile was lost."""
-        self._plan.forget()
-        self._refusal, self._polled_at = "", -math.inf
-        self._poller.poll_by(anyio.current_time())
-
     # ------------------------------------------------------------ inside
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
         await self.order(self._parts.orders(key, command, now_utc))
 
-    async def _poll(self) -> None:
-        at_utc = self._environment.now_utc()
-        for feature in self._parts.features:
-            self._taken(feature, feature.passed(at_utc), at_utc)
-        due = self._plan.due(self._parts.polls, is_local=self._is_local)
-        self._poller.schedule.poll_s = poll_s_of(is_local=self._is_local)
-        now = anyio.current_time()
-        if now < self._plan.look_at:
-            self._poller.poll_by(self._plan.look_at)
-        is_left_alone = not due or now < self._polled_at + CLOUD_LIVE_S
-        is_away = not self.is_available and not self._is_local
-        if self._refusal or (is_away and is_left_alone):
-            raise LinkLost(self._refusal or self.availability.reason)
-        if due:
-            self._polled_at = now
-        if self._lan_at is not None and not self.has_told:
-            self._on_wanted(self)
-            return
-        if not due:
-            return
-        try:
-            await self._ask_due(due, is_command=False)
-        except CallDropped as exc:
-            if not self.is_available:
-                raise
-            # The budget has no room: that says nothing of the device.
-            self._poller.poll_by(now + (exc.retry_after_s or CLOUD_POLL_S))
-        except AuthRefused as exc:
-            if self._lan_at is None:
-                raise
-            self.refused(exc)
-            raise LinkLost(self._refusal) from exc
-
-    async def _ask_due(self, due: Sequence[Request], *, is_command: bool) -> None:
-        """Ask what is due, and take the answers."""
-        self._parts.asked()
-        answers = await self._router.request_many(
-            self._route, due, is_command=is_command
-        )
-        await self._know_zone()
-        self._take_answers(due, answers)
-
-    def _take_answers(
-        self, asked: Sequence[Request], answers: Sequence[Envelope | StructiotError]
-    ) -> None:
-        errors: list[StructiotError] = []
-        for request, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, StructiotError):
-                errors.append(answer)
-            elif self._parts.is_overtaken(request.namespace):
-                self._poller.poll_by(anyio.current_time())
-            else:
-                self._plan.answered(request.namespace)
-                self.take(request.namespace, answer.payload)
-        if len(errors) == len(asked):
-            raise errors[0]
+    def _want(self) -> None:
+        self._on_wanted(self)
 
     def _note_known(self) -> None:
         """Whether it has told what it can and, in this program, its states."""
@@ -383,10 +242,6 @@ class MerossDevice(Handling):
             zone = await anyio.to_thread.run_sync(zone_of, name)
             self._zone_name = name
             self.described(replace(self.about, zone=zone), self._name)
-
-    @property
-    def _is_local(self) -> bool:
-        return self._router.is_local(self._route)
 
     def take(self, namespace: str, payload: Payload) -> None:
         """Take what the device has answered, or told."""

@@ -148,7 +148,7 @@ class LanLink:
         finally:
             self._waiting -= 1
         if patience.cancelled_caught:
-            message = f"{self._where}: no turn for {what} within {timeout_s:g} s"
+            message = f"{self._where}: no turn for {what} within {timeout_s:.3g} s"
             raise ReplyTimeout(message, request=what, after_s=timeout_s)
         try:
             return await self._ask(method, namespace, payload or {}, deadline)
@@ -167,8 +167,11 @@ class LanLink:
             return await self._exchange(
                 method, namespace, payload, deadline, self._cipher
             )
-        except (LinkLost, ProtocolViolation):
+        except (LinkLost, ProtocolViolation) as exc:
             self._is_known = False
+            if isinstance(exc, LinkLost) and namespace not in (self.abilities or {}):
+                message = f"{exc}; the device does not list {namespace}"
+                raise LinkLost(message, reason=exc.reason) from exc
             raise
 
     def _meet(self, abilities: Abilities, uuid: str | None) -> None:

@@ -223,12 +223,11 @@ class MerossDeviceSim(Stage):
             if request.method is Method.GET:
                 given = part.get(namespace, request.payload)
                 return self._reply(request, Method.GETACK, given)
-            if request.method is Method.SET:
-                given = part.set(namespace, request.payload)
-                return self._reply(request, Method.SETACK, given)
-            if request.method is Method.DELETE:
-                given = part.delete(namespace, request.payload)
-                return self._reply(request, Method.DELETEACK, given)
+            if request.method in {Method.SET, Method.DELETE}:
+                is_set = request.method is Method.SET
+                carry_out = part.set if is_set else part.delete
+                given = carry_out(namespace, request.payload)
+                return self._reply(request, ANSWERS[request.method], given)
             # Most of what the cloud pushes is an echo.
             asked = part.query(namespace)
         except (Malformed, UsageError):

@@ -76,7 +76,7 @@ class AskedDevice(Handling):
             UsageError: No such method, or a payload that is no JSON.
             StructiotError: As `command`.
         """
-        request = checked_request(namespace, method, payload or {})
+        request = checked_request(namespace, method, {} if payload is None else payload)
         self._check_open()
         reply = await self._router.request(
             self._route, request.method, namespace, request.payload, is_command=True

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
-from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UnsupportedDevice, UsageError
 from structiot.meross.features.channels import MAX_CHANNELS
-from structiot.meross.features.electricity import Electricity
 from structiot.meross.features.energy_days import (
     DailyEnergy,
     HourConsumption,
@@ -29,7 +26,7 @@ from structiot.meross.features.timers import (
 )
 from structiot.meross.hub import DeviceWithSubdevices
 from structiot.meross.wire.envelope import Payload
-from structiot.model import FanState, LightState, Reading
+from structiot.model import FanState, LightState
 
 __all__ = ["Handling"]
 
@@ -58,19 +55,6 @@ class Handling(DeviceWithSubdevices, ABC):
     @abstractmethod
     async def known(self) -> None:
         """Wait until the device has told what it can."""
-
-    def readings(
-        self, *, max_items: int = 256
-    ) -> AbstractAsyncContextManager[Mailbox[Reading]]:
-        """Iterate over what is metered; see `structiot.model.Device.readings`.
-
-        Raises:
-            UnsupportedDevice: It has no meter, as far as it is known.
-        """
-        has_meter = any(isinstance(one, Electricity) for one in self.features)
-        if self.about.abilities and not has_meter:
-            raise self._without("has no meter")
-        return super().readings(max_items=max_items)
 
     async def turn_on(self, channel: int = 0) -> None:
         """Turn the device on, or one of its channels: an outlet, a lamp or a fan.

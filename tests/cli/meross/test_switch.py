@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -200,5 +202,9 @@ def test_what_hangs_on_a_hub_is_found_each_time(house, sign_in, call):
     hub = house.add("msh300hk", "Hub")
     sign_in()
     call("set", "mts100v3 0A0B", "valve", "target=20")
+    # As if an hour had passed: the budget has room.
+    with closing(sqlite3.connect(default_file(None).with_suffix(".state"))) as file:
+        file.execute("DELETE FROM sent")
+        file.commit()
     told = json.loads(call("info", f"{hub.device.uuid}_01000A0B", "--json"))
     assert "valve" in {one["key"] for one in told["entities"]}

@@ -209,8 +209,9 @@ async def test_a_command_for_one_device_asks_no_other(tmp_path: Path):
 
 async def test_one_program_right_after_another_is_told_how_things_are(tmp_path: Path):
     async with a_house(tmp_path / "meross.json", ["mss310"]) as home:
+        told: set[str] = set()
         for _ in range(3):
-            told: set[str] = set()
+            told.clear()
             async with home.account(policy="cloud_only") as meross:
                 plug = meross.device("Device 0")
                 with anyio.move_on_after(50):

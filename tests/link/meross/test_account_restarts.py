@@ -213,9 +213,8 @@ async def test_one_program_right_after_another_is_told_how_things_are(tmp_path: 
         for _ in range(3):
             told.clear()
             async with home.account(policy="cloud_only") as meross:
-                plug = meross.device("Device 0")
                 with anyio.move_on_after(50):
-                    async with plug.events() as events:
+                    async with meross.device("Device 0").events() as events:
                         async for event in events:
                             if isinstance(event, StateChange):
                                 told.add(event.key)

@@ -63,6 +63,8 @@ _LIST_PAUSE_S: Final = 60.0
 _REFUSED_S: Final = 3_600.0
 # So many devices of a list are made before others have their turn.
 _IN_A_ROW: Final = 16
+# What a device can is asked once in its life, when those that are used were asked.
+_UNUSED_S: Final = 5.0
 _BIND: Final = "Appliance.Control.Bind"
 _UNBIND: Final = "Appliance.Control.Unbind"
 _HUB_BIND: Final = "Appliance.Hub.Bind"
@@ -338,10 +340,8 @@ class Meross:
             self._tell(DeviceBound(device))
         if known.status is OnlineStatus.OFFLINE:
             device.cloud_lost("it is not connected to the cloud")
-        if about.abilities:
-            self._learning.look_later(known.uuid)
-        else:
-            self._learning.soon(known.uuid)
+        if not about.abilities:
+            self._learning.soon(known.uuid, after_s=_UNUSED_S)
 
     def _update(self, device: MerossDevice, known: CloudDevice) -> None:
         before = device.info.name

@@ -253,7 +253,7 @@ class Budget:
     def _drop(self, call: Call, retry_after_s: float) -> NoReturn:
         self._stats.dropped(call)
         message = (
-            f"{call.method} {call.namespace} of {call.device} was not sent: too many "
+            f"{call.method} {call.namespace} of {call.label or call.device} was not sent: too many "
             "messages through the cloud may have the account blocked"
         )
         raise CallDropped(message, retry_after_s=retry_after_s or None)

@@ -87,6 +87,14 @@ class FileStore:
         data = credentials.to_json().encode()
         await self._in_thread(lambda: self._save(data), "written")
 
+    async def check(self) -> None:
+        """See that the file can be written, before there is a token; makes its folder.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        await self._in_thread(self._check, "written")
+
     async def forget(self) -> None:
         """Take the file away.
 
@@ -141,12 +149,21 @@ class FileStore:
             raise ConfigError(message) from None
         _log.warning("others could read %s, a token: it is closed to them", self.path)
 
-    def _save(self, data: bytes) -> None:
+    def _places(self) -> tuple[Path, Path]:
+        """Give the file, whose folder is made, and where it is written first."""
         # A link is another name of the same file, not a file to take the place of.
         path = Path(os.path.realpath(self.path))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Two programs may write at the same time.
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+        return path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+
+    def _check(self) -> None:
+        _, beside = self._places()
+        beside.touch(mode=0o600, exist_ok=False)
+        beside.unlink()
+
+    def _save(self, data: bytes) -> None:
+        path, beside = self._places()
         try:
             replace_file(path, data, beside=beside)
         except BaseException:

@@ -7,7 +7,7 @@ comes as answers to polls and commands, and as pushes; all of it goes through `_
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -19,29 +19,30 @@ import anyio.to_thread
 
 from structiot._device.poller import Poller
 from structiot._device.schedule import PollSchedule
-from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
-from structiot._kit.text import error_text
-from structiot.errors import AuthRefused, LinkLost, StructiotError, UsageError
+from structiot.errors import LinkLost
+from structiot.meross.asked_device import AskedDevice
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
-from structiot.meross.features.feature import About, Feature, Request, Update
+from structiot.meross.features.feature import About, Feature, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate
-from structiot.meross.handling import Handling
 from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
 from structiot.meross.notifications import NoteBox, Notification, note_of
-from structiot.meross.polls import CLOUD_LIVE_S, LAN_POLL_S, PollPlan, poll_s_of
+from structiot.meross.polls import (
+    LAN_POLL_S,
+    PollPlan,
+)
 from structiot.meross.wire.device_list import CloudSubdevice
-from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.meross.wire.envelope import Envelope, Payload
 from structiot.meross.wire.payloads import object_of
 from structiot.meross.wire.system import ALL, SystemAll, read_all
 from structiot.model import Command
@@ -52,7 +53,7 @@ _KNOWN_S: Final = 60.0
 ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(Handling):
+class MerossDevice(AskedDevice):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.
@@ -85,12 +86,15 @@ class MerossDevice(Handling):
         self._name = name
         self._parts = Composition(about)
         self._route = route
+        self._route.name = name or ""
         self._router = router
         self._lan_at = lan_at
         self._on_availability, self._on_wanted = on_availability, on_wanted
         # Why it was not asked what it can, where that was not its own fault.
         self.not_known: CallDropped | None = None
         self._known = anyio.Event()
+        # Whether it has told all of its states since this was made.
+        self.has_told: bool = False
         # Why it is not asked any more; empty while it is.
         self._refusal = ""
         self._polled_at = -math.inf
@@ -104,7 +108,6 @@ class MerossDevice(Handling):
             schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
-        self._note_known()
 
     @property
     def about(self) -> About:
@@ -124,7 +127,10 @@ class MerossDevice(Handling):
     # ------------------------------------------------------------ for its user
 
     async def known(self) -> None:
-        """Wait until the device has told what it can, as its commands do.
+        """Wait until it has told what it can and its states, as its commands do.
+
+        Each program asks once for the states, what it can is remembered. A hub has told
+        what hangs on it then.
 
         Raises:
             LinkLost: It has not within a minute: it is off, say.
@@ -133,7 +139,7 @@ class MerossDevice(Handling):
         if self._known.is_set():
             await anyio.lowlevel.checkpoint()
             return
-        self._on_wanted(self)
+        self._want()
         with anyio.move_on_after(_KNOWN_S):
             await self._known.wait()
             return
@@ -155,37 +161,6 @@ class MerossDevice(Handling):
         self._check_open()
         await self.known()
         await super().command(key, command)
-
-    async def request(
-        self, namespace: str, method: str = "GET", payload: Payload | None = None
-    ) -> Payload:
-        """Ask something, or order something, that structiot does not know.
-
-        Cancelled, it may have been carried out.
-
-        Args:
-            namespace: Such as `"Appliance.System.Debug"`.
-            method: `"GET"`, `"SET"` or `"PUSH"`.
-            payload: As the device wants it.
-
-        Returns:
-            The payload of the answer.
-
-        Raises:
-            UsageError: No such method, or a payload that JSON cannot hold.
-            StructiotError: As `command`.
-        """
-        check_argument("namespace", namespace, str)
-        check_argument("payload", payload, Mapping, None)
-        if method not in ("GET", "SET", "PUSH"):
-            raise UsageError(f"method is GET, SET or PUSH, not {method!r}")
-        self._check_open()
-        reply = await self._router.request(
-            self._route, Method(method), namespace, payload, is_command=True
-        )
-        if reply.method is not Method.SETACK:
-            self.take(namespace, reply.payload)
-        return reply.payload
 
     @asynccontextmanager
     async def notifications(
@@ -209,29 +184,6 @@ class MerossDevice(Handling):
         """Who polls it; what hangs on it is polled by the same."""
         return self._poller
 
-    async def order(self, requests: Sequence[Request]) -> None:
-        """Send the requests of a command, one after the other.
-
-        Raises:
-            StructiotError: As `command`.
-        """
-        async with self._commanding():
-            for request in requests:
-                self._parts.ordered(request.namespace)
-                reply = await self._router.request(
-                    self._route,
-                    request.method,
-                    request.namespace,
-                    request.payload,
-                    is_repeatable=not request.is_relative,
-                    is_command=True,
-                )
-                self._parts.ordered(request.namespace)
-                at_utc = self._environment.now_utc()
-                for feature in self._parts.concerned(request.namespace):
-                    update = feature.acknowledged(request, reply.payload, at_utc)
-                    self._taken(feature, update, at_utc)
-
     def pushed(self, envelope: Envelope) -> Notification:
         """Take what the device told by itself."""
         note = note_of(self, envelope, self._environment.now_utc())
@@ -253,6 +205,7 @@ class MerossDevice(Handling):
         if self._parts.describe(about):
             self._plan.forget()
         self._name = name
+        self._route.name = name or ""
         self._describe(info_of(about, name), self._parts.entities)
         self._note_known()
 
@@ -268,66 +221,18 @@ class MerossDevice(Handling):
         if not self._is_local:
             self._lost(reason)
 
-    def refresh_soon(self) -> None:
-        """Have all asked for again: what it told meanwhile was lost."""
-        self._plan.forget()
-        self._refusal, self._polled_at = "", -math.inf
-        self._poller.poll_by(anyio.current_time())
-
     # ------------------------------------------------------------ inside
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
         await self.order(self._parts.orders(key, command, now_utc))
 
-    async def _poll(self) -> None:
-        due = self._plan.due(self._parts.polls, is_local=self._is_local)
-        self._poller.schedule.poll_s = poll_s_of(is_local=self._is_local)
-        now = anyio.current_time()
-        is_left_alone = not due or now < self._polled_at + CLOUD_LIVE_S
-        is_away = not self.is_available and not self._is_local
-        if self._refusal or (is_away and is_left_alone):
-            raise LinkLost(self._refusal or self.availability.reason)
-        if not due or (self._lan_at is not None and not self.about.abilities):
-            return
-        self._polled_at = now
-        self._parts.asked()
-        try:
-            answers = await self._router.request_many(
-                self._route, due, is_command=False
-            )
-        except CallDropped:
-            if not self.is_available:
-                raise
-            # The budget has no room: that says nothing of the device.
-            return
-        except AuthRefused as exc:
-            if self._lan_at is None:
-                raise
-            self._refusal = error_text(exc)
-            self._lost(self._refusal)
-            raise LinkLost(self._refusal) from exc
-        await self._know_zone()
-        self._take_answers(due, answers)
+    def _want(self) -> None:
+        self._on_wanted(self)
 
-    def _take_answers(
-        self, asked: Sequence[Request], answers: Sequence[Envelope | StructiotError]
-    ) -> None:
-        errors: list[StructiotError] = []
-        for request, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, StructiotError):
-                errors.append(answer)
-            elif self._parts.is_overtaken(request.namespace):
-                self._poller.poll_by(anyio.current_time())
-            else:
-                self._plan.answered(request.namespace)
-                self.take(request.namespace, answer.payload)
-        if len(errors) == len(asked):
-            raise errors[0]
-
-    def _note_known(self, *, has_told: bool = False) -> None:
-        """Whether its abilities are known, and which channels it has of them."""
-        if self.about.abilities and (has_told or self.about.system.digest):
+    def _note_known(self) -> None:
+        """Whether it has told what it can and, in this program, its states."""
+        if self.about.abilities and self.has_told:
             self._known.set()
 
     async def _know_zone(self) -> None:
@@ -337,10 +242,6 @@ class MerossDevice(Handling):
             zone = await anyio.to_thread.run_sync(zone_of, name)
             self._zone_name = name
             self.described(replace(self.about, zone=zone), self._name)
-
-    @property
-    def _is_local(self) -> bool:
-        return self._router.is_local(self._route)
 
     def take(self, namespace: str, payload: Payload) -> None:
         """Take what the device has answered, or told."""
@@ -364,7 +265,8 @@ class MerossDevice(Handling):
         for feature in self._parts.features:
             update = feature.take_digest(system.digest, at_utc)
             self._taken(feature, update, at_utc)
-        self._note_known(has_told=True)
+        self.has_told = True
+        self._note_known()
 
     def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
         if isinstance(feature, Hub) and isinstance(update, HubUpdate):
@@ -378,7 +280,8 @@ class MerossDevice(Handling):
                 one.key, one.event_type, data=one.data, at_utc=one.at_utc
             )
         if update.look_again_s is not None:
-            self._poller.poll_by(anyio.current_time() + update.look_again_s)
+            self._plan.look_again(feature.polls, update.look_again_s)
+            self._poller.poll_by(self._plan.look_at)
 
     def _tell_availability(self, **told: Any) -> bool:  # noqa: ANN401 - as it is
         if is_news := super()._tell_availability(**told):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from structiot._kit.arguments import check_argument
 from structiot.errors import UnsupportedDevice, UsageError
+from structiot.meross.features.channels import MAX_CHANNELS
 from structiot.meross.features.energy_days import (
     DailyEnergy,
     HourConsumption,
@@ -90,9 +90,11 @@ class Handling(DeviceWithSubdevices, ABC):
 
         Raises:
             UnsupportedDevice: It does not remember any.
+            UsageError: It has no such channel.
             StructiotError: As `request`.
         """
         await self._feature(HourConsumption, "does not remember the energy of hours")
+        self._check_metered(channel)
         answer = await self._answer(HourConsumption.request(channel))
         return read_hourly_energy(answer, channel)
 
@@ -103,9 +105,7 @@ class Handling(DeviceWithSubdevices, ABC):
             UnsupportedDevice: It knows none.
             StructiotError: As `request`.
         """
-        rules = await self._feature(Rules, "has no timers")
-        asked = [rules.question(one.id) for one in rules.timers]
-        answers = [await self._answer(one) for one in _distinct(asked)]
+        answers = await self._rules("timers")
         return tuple(timer for answer in answers for timer in read_timers(answer))
 
     async def triggers(self) -> tuple[Trigger, ...]:
@@ -115,27 +115,66 @@ class Handling(DeviceWithSubdevices, ABC):
             UnsupportedDevice: It knows none.
             StructiotError: As `request`.
         """
-        rules = await self._feature(Rules, "has no triggers")
-        asked = [rules.question(one.id, is_trigger=True) for one in rules.triggers]
-        answers = [await self._answer(one) for one in _distinct(asked)]
+        answers = await self._rules("triggers")
         return tuple(one for answer in answers for one in read_triggers(answer))
 
     async def set_rule(self, rule: Timer | Trigger) -> None:
         """Set a timer or a trigger: one of the same `id` is replaced.
 
         Raises:
+            UsageError: No device could carry it out, or it has no such channel.
             UnsupportedDevice: It knows none.
             StructiotError: As `request`.
         """
-        check_argument("rule", rule, Timer, Trigger)
-        rules = await self._feature(Rules, "has no timers and no triggers")
-        order = rules.order(rule)
+        await self._order_rule(rule, Rules.order(rule))
+
+    async def remove_rule(self, rule: Timer | Trigger) -> None:
+        """Delete a timer or a trigger, by its `id`.
+
+        Raises:
+            UsageError: It is none.
+            UnsupportedDevice: It knows none, or does not let them be deleted.
+            StructiotError: As `request`.
+        """
+        await self._order_rule(rule, Rules.removal(rule))
+
+    async def _rules(self, which: Literal["timers", "triggers"]) -> list[Payload]:
+        """Ask which there are, and then for each; a legacy device tells all at once."""
+        rules, is_trigger = (
+            await self._feature(Rules, f"has no {which}"),
+            which == "triggers",
+        )
+        question = rules.which(is_trigger=is_trigger)
+        if question is not None:
+            await self._answer(question)
+        return await self._ask(rules.questions(is_trigger=is_trigger))
+
+    async def _order_rule(self, rule: Timer | Trigger, order: Request) -> None:
+        await self._feature(Rules, "has no timers and no triggers")
         if order.namespace not in self.about.abilities:
             raise self._without("takes no orders for timers and triggers")
+        channel = rule.channel
+        if channel and not any(e.key.endswith(f"_{channel}") for e in self.entities):
+            raise UsageError(f"this {self.about.model} has no channel {channel}")
         await self.request(order.namespace, order.method, order.payload)
+
+    @abstractmethod
+    async def _ask(self, questions: Sequence[Request]) -> list[Payload]:
+        """Ask several things, in as few messages as may be."""
 
     async def _answer(self, question: Request) -> Payload:
         return await self.request(question.namespace, "GET", question.payload)
+
+    def _check_metered(self, channel: int) -> None:
+        """See that a channel is metered, where it is known which ones are."""
+        keys = [entity.key for entity in self.entities]
+        metered = [n for n in range(MAX_CHANNELS) if entity_key("power_w", n) in keys]
+        if metered and channel not in metered:
+            there_are = ", ".join(map(str, metered))
+            message = (
+                f"this {self.about.model} meters channel {there_are}, not {channel}"
+            )
+            raise UsageError(message)
 
     async def _turn(self, channel: int, *, is_on: bool) -> None:
         await self.known()
@@ -168,12 +207,3 @@ class Handling(DeviceWithSubdevices, ABC):
         message = f"this {about.model} {what}"
         firmware = about.system.firmware
         return UnsupportedDevice(message, model=about.model, firmware=firmware)
-
-
-def _distinct(questions: Sequence[Request]) -> list[Request]:
-    """Leave out what is asked already: a legacy device tells all of its rules at once."""
-    found: list[Request] = []
-    for one in questions:
-        if one not in found:
-            found.append(one)
-    return found

@@ -42,7 +42,6 @@ from structiot.meross.wire.system import (
 __all__ = ["Learning"]
 
 _AGAIN_S: Final = 300.0
-_POLLED_WITHIN_S: Final = 3.0
 # How long the budget takes to have room again, if it does not say.
 _DROPPED_S: Final = 10.0
 # Devices that are asked at once; those that are off take ten seconds.
@@ -51,7 +50,7 @@ _KEPT: Final = "device/"
 
 _log = logging.getLogger("structiot.meross")
 
-_Told: TypeAlias = tuple[SystemAll, Abilities, Envelope | None]
+_Told: TypeAlias = tuple[SystemAll, Abilities, Envelope]
 
 
 class Learning:
@@ -78,10 +77,9 @@ class Learning:
         self._kept: dict[str, dict[str, object]] = {}
         # When each device is to be asked.
         self._due_at: dict[str, float] = {}
-        self._unless_polled: set[str] = set()
         self._wanted: set[str] = set()
-        self._is_due = anyio.Event()
         self._asking: set[str] = set()
+        self._is_due = anyio.Event()
 
     async def begin(self) -> None:
         """Read what the program before has learnt."""
@@ -112,11 +110,6 @@ class Learning:
             abilities=read_abilities(kept),
         )
 
-    def look_later(self, uuid: str) -> None:
-        """Ask a device that is remembered in some seconds, unless it is polled first."""
-        self._unless_polled.add(uuid)
-        self.soon(uuid, after_s=_POLLED_WITHIN_S)
-
     def soon(self, uuid: str, *, after_s: float = 0.0) -> None:
         """Ask a device before long."""
         at = anyio.current_time() + after_s
@@ -125,9 +118,11 @@ class Learning:
             self._is_due.set()
 
     def want(self, device: MerossDevice) -> None:
-        """Ask a device now, as somebody waits for it."""
-        self._wanted.add(device.route.uuid)
-        self.soon(device.route.uuid)
+        """Ask a device now, as somebody waits for it; once the budget lets us."""
+        uuid = device.route.uuid
+        self._wanted.add(uuid)
+        if device.not_known is None:
+            self.soon(uuid)
 
     def is_asking(self, uuid: str) -> bool:
         """Whether a device has not answered yet."""
@@ -208,15 +203,19 @@ class Learning:
         try:
             return await self._told_by(device, router)
         except CallDropped as exc:
+            if device.not_known is None and uuid in self._wanted:
+                _log.warning("%s: its states have to wait: %s", device.info.name, exc)
             device.not_known = exc
             self.soon(uuid, after_s=exc.retry_after_s or _DROPPED_S)
         except (TransportError, PeerError) as exc:
             _log.debug("%s: not asked: %s", device.info.name, error_text(exc))
-            if isinstance(exc, TransportError | AuthRefused):
-                # There is no way to it, or none for us.
-                device.poller.failed(exc, is_certain=True)
+            device.not_known = None
             if isinstance(exc, AuthRefused):
+                device.refused(exc)
                 self._due_at.pop(uuid, None)
+            elif isinstance(exc, TransportError):
+                # There is no way to it.
+                device.poller.failed(exc, is_certain=True)
         return None
 
     async def _learnt(
@@ -224,11 +223,17 @@ class Learning:
         device: MerossDevice,
         system: SystemAll,
         abilities: Abilities,
-        state: Envelope | None,
+        state: Envelope,
     ) -> None:
         route, uuid = device.route, device.route.uuid
+        # Before anybody knows of it, who may end the program with that.
+        kept = {**payload_of(system), "ability": dict(abilities)}
+        if kept != self._kept.get(uuid):
+            self._kept[uuid] = kept
+            await self._state.keep(f"{_KEPT}{uuid}", kept)
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
+        device.not_known = None
         about = replace(
             device.about,
             model=system.model or device.about.model,
@@ -237,27 +242,18 @@ class Learning:
         )
         route.batches.max_requests = max_batch_of(abilities, system)
         device.described(about, device.info.name)
-        if state is not None:
-            device.take(ALL, state.payload)
+        device.take(ALL, state.payload)
         # What it can is asked in full, and in the local network if it is there.
         device.poller.poll_by(anyio.current_time())
-        kept = {**payload_of(system), "ability": dict(abilities)}
-        if kept != self._kept.get(uuid):
-            self._kept[uuid] = kept
-            await self._state.keep(f"{_KEPT}{uuid}", kept)
 
     async def _told_by(self, device: MerossDevice, router: Router) -> _Told:
-        """Ask what is not known; give it, and the whole of its state if that was asked."""
+        """Ask for its state, and for what it can if that is not known."""
         route, about, uuid = device.route, device.about, device.route.uuid
-        is_polled = uuid in self._unless_polled and bool(device.states)
-        self._unless_polled.discard(uuid)
         ask = partial(
             router.request, route, Method.GET, is_command=uuid in self._wanted
         )
-        system, abilities, state = about.system, about.abilities, None
-        if not is_polled:
-            state = await ask(ALL)
-            system = read_all(state.payload)
+        abilities, state = about.abilities, await ask(ALL)
+        system = read_all(state.payload)
         if route.lan is None and system.lan_host and system.uuid == uuid:
             route.lan = self.lan_link(system)
         if (

@@ -12,7 +12,7 @@ from structiot.meross.features.feature import Poll, Request
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.system import ALL
 
-__all__ = ["CLOUD_LIVE_S", "LAN_POLL_S", "PollPlan", "poll_s_of"]
+__all__ = ["CLOUD_LIVE_S", "CLOUD_POLL_S", "LAN_POLL_S", "PollPlan", "poll_s_of"]
 
 # Asked in the local network; a change made at the device is seen within half a minute.
 LAN_POLL_S: Final = 10.0
@@ -31,13 +31,26 @@ def poll_s_of(*, is_local: bool) -> float:
 
 
 class PollPlan:
-    """Remembers what was asked when; in the local network all that is live is due."""
+    """Remembers what was asked when; in the local network all that is live is due.
+
+    Attributes:
+        look_at: When something has to be asked besides, such as whether a door has
+            arrived; infinite if nothing has to be.
+    """
 
     def __init__(self) -> None:
+        self.look_at: float = math.inf
         self._asked_at: dict[str, float] = {}
+        self._look_for: set[str] = set()
+
+    def look_again(self, polls: Iterable[Poll], after_s: float) -> None:
+        """Have the state asked for again, and what is live of a feature's polls."""
+        self.look_at = min(self.look_at, anyio.current_time() + after_s)
+        live = {poll.request.namespace for poll in polls if poll.pace == "live"}
+        self._look_for |= {ALL, *live}
 
     def due(self, polls: Iterable[Poll], *, is_local: bool) -> list[Request]:
-        """Give what is to be asked now, `System.All` first.
+        """Give what is to be asked now: `System.All`, what is live, all else.
 
         Args:
             polls: What the device's features want to know.
@@ -53,19 +66,24 @@ class PollPlan:
         }
         requests.extend(
             poll.request
-            for poll in polls
+            for poll in sorted(polls, key=lambda one: list(every_s).index(one.pace))
             if self._is_due(poll.request.namespace, every_s[poll.pace])
         )
         return requests
 
     def answered(self, namespace: str) -> None:
         """Note that something was answered."""
-        self._asked_at[namespace] = anyio.current_time()
+        now = self._asked_at[namespace] = anyio.current_time()
+        if now >= self.look_at:
+            self._look_for.discard(namespace)
+            if not self._look_for:
+                self.look_at = math.inf
 
     def forget(self) -> None:
         """Have everything asked anew."""
         self._asked_at.clear()
 
     def _is_due(self, namespace: str, every_s: float) -> bool:
-        asked_at = self._asked_at.get(namespace, -math.inf)
-        return anyio.current_time() - asked_at >= every_s
+        now, asked_at = anyio.current_time(), self._asked_at.get(namespace, -math.inf)
+        is_looked_for = namespace in self._look_for and now >= self.look_at
+        return is_looked_for or now - asked_at >= every_s

@@ -29,12 +29,14 @@ class Call(NamedTuple):
         namespace: Such as `"Appliance.Control.ToggleX"`.
         method: `"GET"`, `"SET"` or `"PUSH"`.
         transport: The way that it took, or was to take.
+        label: What messages to people call the device; its uuid if that is empty.
     """
 
     device: str
     namespace: str
     method: str
     transport: Transport
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

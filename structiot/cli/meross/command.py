@@ -22,7 +22,7 @@ __all__ = ["command"]
 @click.argument(
     "method",
     metavar="[METHOD]",
-    type=click.Choice(("GET", "SET", "PUSH"), case_sensitive=False),
+    type=click.Choice(("GET", "SET", "DELETE", "PUSH"), case_sensitive=False),
     default="GET",
 )
 @click.argument("payload", metavar="[JSON]", default="{}")
@@ -31,7 +31,7 @@ async def command(
 ) -> None:
     """Send DEVICE a request, and print the payload of its answer.
 
-    NAMESPACE is such as `Appliance.System.Runtime`; METHOD is GET, SET or PUSH; JSON is
+    NAMESPACE is such as `Appliance.System.Runtime`; METHOD is GET, SET, DELETE or PUSH; JSON is
     the payload, or - for that on standard input.
     """
     if payload == "-":

@@ -27,7 +27,7 @@ from structiot.cli.meross.account import (
     policy_option,
 )
 from structiot.cli.meross.complete import complete_device
-from structiot.cli.meross.finding import AnyDevice, device_of
+from structiot.cli.meross.finding import AnyDevice, called_among, device_of
 from structiot.cli.meross.kept import called, kept_files
 from structiot.errors import StructiotError, UsageError
 from structiot.meross import (
@@ -68,6 +68,11 @@ lan_options: OptionGroup = OptionGroup(
         " default that of the kept token.",
     ),
 )
+_sub_option = click.option(
+    "--sub",
+    metavar="NAME",
+    help="With --lan: what hangs on the hub there, by its name or id.",
+)
 
 
 class DeviceCommand(click.Command):
@@ -96,13 +101,20 @@ async def _open_device(
     *,
     lan: str | None,
     key: str | None,
+    sub: str | None,
     **account: Any,  # noqa: ANN401 - options of the account
 ) -> AsyncGenerator[AnyDevice]:
+    if sub is not None and lan is None:
+        raise click.UsageError("--sub goes with --lan; else name what hangs on a hub")
     async with AsyncExitStack() as stack:
         device: AnyDevice | None
         if lan is not None:
             opening = open_lan(lan, key=key, account=account)
-            device = await stack.enter_async_context(opening)
+            hub = device = await stack.enter_async_context(opening)
+            if sub is not None:
+                device = called_among(list(hub.subdevices.values()), sub)
+                if device is None:
+                    raise UsageError(f"nothing hangs on {hub.info.name}")
         else:
             device = await stack.enter_async_context(_near(place, **account))
             if device is None:
@@ -171,6 +183,7 @@ device_command: DeviceCommands[AnyDevice] = DeviceCommands(
     account_options,
     policy_option,
     lan_options,
+    _sub_option,
     argument="device",
     complete=complete_device,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import anyio
@@ -13,7 +13,7 @@ from structiot.errors import LinkLost, StructiotError, UsageError
 from structiot.meross import CallDropped, Meross, MerossDevice, MerossSubdevice
 from structiot.model import EntitiesChanged
 
-__all__ = ["AnyDevice", "device_of", "known_of"]
+__all__ = ["AnyDevice", "called_among", "device_of", "known_of"]
 
 AnyDevice: TypeAlias = MerossDevice | MerossSubdevice
 
@@ -64,6 +64,19 @@ async def _subdevice_of(account: Meross, wanted: str) -> MerossSubdevice | None:
     ]
     await known_of(hubs)
     subdevices = [sub for hub in hubs for sub in hub.subdevices.values()]
+    return called_among(subdevices, wanted, account.devices.values())
+
+
+def called_among(
+    subdevices: Sequence[MerossSubdevice],
+    wanted: str,
+    others: Iterable[MerossDevice] = (),
+) -> MerossSubdevice | None:
+    """Give a subdevice by its id or name; None if there are none at all.
+
+    Raises:
+        UsageError: None of them, nor of the others, is called so; or several are.
+    """
     found = [
         one
         for one in subdevices
@@ -74,7 +87,7 @@ async def _subdevice_of(account: Meross, wanted: str) -> MerossSubdevice | None:
         ids = ", ".join(sorted(one.info.id for one in found))
         raise UsageError(f"{len(found)} devices are called {wanted!r}: {ids}")
     if not found and subdevices:
-        devices: list[AnyDevice] = [*account.devices.values(), *subdevices]
+        devices: list[AnyDevice] = [*others, *subdevices]
         names = sorted(one.info.name for one in devices)
         near = did_you_mean(wanted, names)
         raise UsageError(f"no device is called {wanted!r}{near}")

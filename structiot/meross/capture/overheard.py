@@ -19,7 +19,9 @@ from structiot.meross.wire.mqtt import app_topic, request_topic
 
 __all__ = ["Overheard", "Reader"]
 
-_ANSWERS: Final = frozenset({Method.GETACK, Method.SETACK, Method.ERROR})
+_ANSWERS: Final = frozenset(
+    {Method.GETACK, Method.SETACK, Method.DELETEACK, Method.ERROR}
+)
 _CLOUD: Final = "CloudControl"
 _MOST_REMEMBERED: Final = 1_024
 _MOST_ASKED: Final = 128

@@ -219,7 +219,9 @@ class ClimateFeature(ThermostatFeature):
         if command.target_c is not None:
             if preset == self.schedule:
                 raise self.refusal("a schedule has its own targets")
-            if preset is None and now in (None, self.schedule):
+            # One that belongs to a preset would change that for good.
+            is_of_preset = now in (None, self.schedule) or bool(self.set_points)
+            if preset is None and is_of_preset and now != self.manual:
                 preset = self.manual
         return next((n for n, name in self.presets.items() if name == preset), None)
 

@@ -72,11 +72,22 @@ class Door:
             happened.append("opened" if is_open else "closed")
         if not is_open and self._target is False:
             self._arrive(at_utc)
-        if self._ends_utc is not None and at_utc >= self._ends_utc:
+        was_there = before is self._target
+        is_over = self._ends_utc is not None and at_utc >= self._ends_utc
+        if is_over and is_open is not self._target and not was_there:
+            happened.append("stuck")
+        if is_over or (was_there and before is not is_open):
+            # It has arrived, or it did and went back, as by hand.
             self._ends_utc = None
-            if is_open is not self._target:
-                happened.append("stuck")
         return tuple(happened)
+
+    def passed(self, at_utc: datetime) -> bool:
+        """Take it that it has opened, if its time is over; tell if that is news."""
+        is_over = self._ends_utc is not None and at_utc >= self._ends_utc
+        if not (is_over and self.is_open is self._target):
+            return False
+        self._ends_utc = None
+        return True
 
     def rest_s(self, at_utc: datetime) -> float | None:
         """Give when to ask it whether it has arrived; None if it does not move."""

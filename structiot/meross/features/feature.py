@@ -178,6 +178,10 @@ class Feature:
         """Read the payload of a GETACK or PUSH; whatever makes no sense is left out."""
         raise NotImplementedError
 
+    def passed(self, at_utc: datetime) -> Update:  # noqa: ARG002 - most need no time
+        """Take it that it is later now: what has arrived in the meantime."""
+        return Update()
+
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
     ) -> Update:

@@ -123,6 +123,11 @@ class GarageDoors(ChannelFeature):
         ]
         return self._update(at_utc, happened, changed=self.entities != before)
 
+    def passed(self, at_utc: datetime) -> Update:
+        """Let the doors have opened whose time is over."""
+        has_news = [door.passed(at_utc) for door in self._doors.values()]
+        return self._update(at_utc, (), changed=False) if any(has_news) else Update()
+
     def acknowledged(
         self, request: Request, payload: Payload, at_utc: datetime
     ) -> Update:

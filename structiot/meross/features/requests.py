@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from structiot._kit.arguments import check_argument
+from structiot._kit.json_text import compact
+from structiot.errors import UsageError
 from structiot.meross.features.feature import Poll, Request
 from structiot.meross.features.fields import Pace
-from structiot.meross.wire.envelope import Method
+from structiot.meross.wire.envelope import ANSWERS, Method
 from structiot.meross.wire.payloads import key_of
 
-__all__ = ["order", "polled", "question"]
+__all__ = ["checked_request", "order", "polled", "question"]
+
+
+def checked_request(namespace: str, method: str, payload: object) -> Request:
+    """Give a request of somebody who may have written anything.
+
+    Raises:
+        UsageError: No such method, no namespace, or a payload that is no JSON.
+    """
+    if method not in ANSWERS:
+        raise UsageError(f"method is {', '.join(ANSWERS)}, not {method!r}")
+    check_argument("namespace", namespace, str)
+    if not isinstance(payload, Mapping):
+        raise UsageError('the payload is a JSON object, such as {"togglex": {}}')
+    try:
+        compact(payload, is_ascii=True)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise UsageError(f"the payload is no JSON: {exc}") from None
+    return Request(method=Method(method), namespace=namespace, payload=payload)
 
 
 def question(

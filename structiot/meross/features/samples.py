@@ -54,6 +54,7 @@ DISTANCE: Final = Measured(
 )
 LIGHT: Final = Measured(
     "light",
+    name="Illuminance",
     device_class="illuminance",
     lowest=0,
     highest=200_000,

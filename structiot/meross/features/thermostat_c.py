@@ -8,17 +8,19 @@ to keep the one that is left out.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import ClassVar, Final
 
 from structiot._kit.json_text import integer_of
 from structiot.meross.features.climate import CTL_RANGE, ClimateFeature, SetPoint
 from structiot.meross.features.feature import Request, entity_key
 from structiot.meross.features.fields import Choice, Setting
+from structiot.meross.features.room_sensors import LATEST_X
 from structiot.meross.features.samples import HUMIDITY
 from structiot.meross.wire.payloads import Item, object_of
-from structiot.model import ClimateState, Command, State
+from structiot.model import ClimateState, Command, Entity, State
 
 __all__ = ["MODE_C", "ThermostatC"]
 
@@ -93,6 +95,23 @@ class ThermostatC(ClimateFeature):
     }
     temperatures: ClassVar[Sequence[str]] = ("currentTemp",)
     preset = "work"
+
+    def entities_of(self, channel: int) -> Iterable[Entity]:
+        """As of any; its sensor tells the humidity where it has one."""
+        hidden = self._hidden(channel)
+        return [one for one in super().entities_of(channel) if one.key != hidden]
+
+    def read(
+        self, namespace: str, item: Item, channel: int, at_utc: datetime
+    ) -> Mapping[str, State | None]:
+        """Read its state; what its sensor tells is left to that."""
+        states = super().read(namespace, item, channel, at_utc)
+        hidden = self._hidden(channel)
+        return {key: state for key, state in states.items() if key != hidden}
+
+    def _hidden(self, channel: int) -> str | None:
+        has_sensor = LATEST_X in self.about.abilities
+        return entity_key(_HUMIDITY.key, channel) if has_sensor else None
 
     def members_of(self, item: Item) -> Item:
         """Give the members of an item, and those that say which part works."""

@@ -7,17 +7,21 @@ devices tell all of theirs at once, and write triggers in another way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import IntEnum
 from typing import Any, ClassVar, Final
 
+from structiot._kit.arguments import check_argument
+from structiot.errors import UsageError
 from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.figures import label_of, on_off_of, utc_of, whole_of
 from structiot.meross.features.requests import order, question
-from structiot.meross.wire.envelope import Payload
+from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import Item, channel_of, items_of, key_of, object_of
+from structiot.meross.wire.system import ALL
 from structiot.model import Entity, Sensor, State
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "Rules",
     "Timer",
     "Trigger",
+    "check_rule",
     "read_rule_digests",
     "read_timers",
     "read_triggers",
@@ -40,14 +45,14 @@ TIMER_X: Final = "Appliance.Control.TimerX"
 TRIGGER: Final = "Appliance.Control.Trigger"
 TRIGGER_X: Final = "Appliance.Control.TriggerX"
 # What tells which there are, with the key under which the digest of all has them.
-_DIGESTS: Final = {
-    "Appliance.Digest.TimerX": "timerx",
-    "Appliance.Digest.TriggerX": "triggerx",
-}
+_TIMERS: Final = "Appliance.Digest.TimerX"
+_TRIGGERS: Final = "Appliance.Digest.TriggerX"
+_DIGESTS: Final = {_TIMERS: "timerx", _TRIGGERS: "triggerx"}
 _MAX_RULES: Final = 128
 _A_DAY_S: Final = 86_400
 # Bit 7 of the week is always 1; bit 0 is Sunday.
 _ALWAYS: Final = 0x80
+_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
 
 class Repeat(IntEnum):
@@ -175,6 +180,35 @@ def trigger_payload(trigger: Trigger) -> Payload:
     return {"triggerx": {**_common(trigger), "rule": rule}}
 
 
+def check_rule(rule: Timer | Trigger) -> None:
+    """See that a device could carry a timer or trigger out.
+
+    Raises:
+        UsageError: It could not.
+    """
+    check_argument("rule", rule, Timer, Trigger)
+    check_argument("id", rule.id, str)
+    check_argument("alias", rule.alias, str)
+    check_argument("repeat", rule.repeat, Repeat)
+    check_argument("created_utc", rule.created_utc, datetime, None)
+    if not _ID.fullmatch(rule.id):
+        message = f"the id of a timer is 1 to 32 letters and digits, not {rule.id!r}"
+        raise UsageError(message)
+    check_argument("channel", rule.channel, int)
+    if rule.channel < 0:
+        raise UsageError(f"a channel is a number from 0, not {rule.channel!r}")
+    days = rule.weekdays
+    check_argument("weekdays", days, frozenset, set)
+    if not days <= set(range(7)):
+        raise UsageError(f"weekdays are 0 (Monday) to 6, not {sorted(days, key=str)}")
+    if isinstance(rule, Timer):
+        check_argument("at", rule.at, time)
+        return
+    check_argument("after_s", rule.after_s, int)
+    if not 1 <= rule.after_s <= _A_DAY_S:
+        raise UsageError(f"after_s is 1 to {_A_DAY_S}, not {rule.after_s}")
+
+
 def rules_of(payload: Mapping[str, object], *keys: str) -> Sequence[Item]:
     """Give the items under any of the keys, as many as a device may have."""
     return [item for key in keys for item in items_of(payload, key)][:_MAX_RULES]
@@ -226,6 +260,20 @@ class Rules(Feature):
             return Update()
         return self.take_digest({_DIGESTS[namespace]: payload.get("digest")}, at_utc)
 
+    def which(self, *, is_trigger: bool = False) -> Request | None:
+        """Ask which there are; None where `question` tells all."""
+        control, digest = (TRIGGER_X, _TRIGGERS) if is_trigger else (TIMER_X, _TIMERS)
+        if control not in self.about.abilities:
+            return None
+        return question(digest if digest in self.about.abilities else ALL)
+
+    def questions(self, *, is_trigger: bool = False) -> list[Request]:
+        """Ask for all that there are, as far as that is known."""
+        if self.which(is_trigger=is_trigger) is None:
+            return [self.question("", is_trigger=is_trigger)]
+        known = self.triggers if is_trigger else self.timers
+        return [self.question(one.id, is_trigger=is_trigger) for one in known]
+
     def question(self, rule_id: str, *, is_trigger: bool = False) -> Request:
         """Give the question for one timer or trigger; a legacy device tells all."""
         namespace = TRIGGER_X if is_trigger else TIMER_X
@@ -235,10 +283,26 @@ class Rules(Feature):
 
     @staticmethod
     def order(rule: Timer | Trigger) -> Request:
-        """Give the order that sets a timer or trigger, by its id."""
+        """Give the order that sets a timer or trigger, by its id.
+
+        Raises:
+            UsageError: It is none, or no device could carry it out.
+        """
+        check_rule(rule)
         if isinstance(rule, Timer):
             return order(TIMER_X, timer_payload(rule)[key_of(TIMER_X)])
         return order(TRIGGER_X, trigger_payload(rule)[key_of(TRIGGER_X)])
+
+    @staticmethod
+    def removal(rule: Timer | Trigger) -> Request:
+        """Give the order that deletes a timer or trigger, by its id.
+
+        Raises:
+            UsageError: It is none.
+        """
+        check_rule(rule)
+        namespace = TIMER_X if isinstance(rule, Timer) else TRIGGER_X
+        return question(namespace, {"id": rule.id}, method=Method.DELETE)
 
 
 def _common_of(item: Item, days: Item) -> dict[str, Any] | None:

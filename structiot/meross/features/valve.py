@@ -10,9 +10,10 @@ so that it is never used.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
+from structiot._kit.json_text import integer_of
 from structiot.meross.features.channels import ChannelFeature
 from structiot.meross.features.climate import ClimateFeature, SetPoint
 from structiot.meross.features.feature import About, Request, Update, entity_key
@@ -20,11 +21,13 @@ from structiot.meross.features.fields import Adjustable, Amount, Flag, Setting, 
 from structiot.meross.features.samples import DIGEST_HUB, Freshness, stamp_of
 from structiot.meross.features.subdevice import SubFeature
 from structiot.meross.wire.envelope import Payload
-from structiot.meross.wire.payloads import Item, items_of, object_of
+from structiot.meross.wire.payloads import Item, items_of, key_of, object_of
 from structiot.model import ClimateState, State
 
 __all__ = ["Sprinkler", "Valve", "ValveSettings"]
 
+# How long a valve may sleep until it hears of an order.
+_HOLD: Final = timedelta(minutes=2)
 _ALL: Final = "Appliance.Hub.Mts100.All"
 _MODE: Final = "Appliance.Hub.Mts100.Mode"
 _TEMPERATURE: Final = "Appliance.Hub.Mts100.Temperature"
@@ -86,6 +89,35 @@ class Valve(SubFeature, ClimateFeature):
     def __init__(self, about: About) -> None:
         super().__init__(about)
         self._freshness = Freshness()
+        # What was ordered, until the valve has heard of it; the hub knows only later.
+        self._ordered: dict[str, int | None] = {}
+        self._hold_until_utc: datetime | None = None
+
+    def acknowledged(
+        self, request: Request, payload: Payload, at_utc: datetime
+    ) -> Update:
+        """Believe the order: the valve is asleep, and the rest of the answer is older."""
+        key = key_of(request.namespace)
+        orders, answers = items_of(request.payload, key), items_of(payload, key)
+        told = {n: v for one in answers for n, v in one.items() if n != self.target}
+        said = {key: [{**told, **one} for one in orders]}
+        update = super().acknowledged(request, said, at_utc)
+        names = {*self.numbers, *self.presets.values()}
+        for item in orders:
+            for name in names & item.keys():
+                self._ordered[name] = integer_of(item[name])
+        self._hold_until_utc = at_utc + _HOLD
+        return update
+
+    def _heard(self, item: Item, at_utc: datetime, *, is_by_valve: bool) -> Item:
+        """Leave out what is older than an order that the valve has not heard of yet."""
+        if self._hold_until_utc is None or at_utc >= self._hold_until_utc:
+            self._ordered.clear()
+        for name in [one for one in self._ordered if one in item]:
+            if is_by_valve or integer_of(item[name]) == self._ordered[name]:
+                del self._ordered[name]
+        old = {*self._ordered, self.target} if self._ordered else set()
+        return {name: value for name, value in item.items() if name not in old}
 
     def read(
         self, namespace: str, item: Item, channel: int, at_utc: datetime
@@ -102,6 +134,8 @@ class Valve(SubFeature, ClimateFeature):
             onoff = object_of(item, "togglex").get("onoff")
             state = object_of(item, "mode").get("state")
             item = {**object_of(item, "temperature"), "onoff": onoff, "state": state}
+        is_by_valve = not is_digest and namespace != _ALL
+        item = self._heard(item, at_utc, is_by_valve=is_by_valve)
         return super().read(_TEMPERATURE, item, channel, at_utc)
 
     def state(self, channel: int) -> ClimateState | None:

@@ -309,7 +309,7 @@ class BrokerLink:
                     answer = await reply.wait()
             except TimeoutError:
                 what = f"{method} {namespace}"
-                message = f"no answer of {uuid} to {what} within {timeout_s:g} s"
+                message = f"no answer of {uuid} to {what} within {timeout_s:.3g} s"
                 raise ReplyTimeout(message, request=what, after_s=timeout_s) from None
             finally:
                 del self._asked[request.message_id]

@@ -22,7 +22,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import ConnectFailed, StructiotError, UsageError
 from structiot.meross.link.broker import Account, BrokerLink, Counts, Pushed
-from structiot.meross.wire.envelope import Envelope, Method, Payload
+from structiot.meross.wire.envelope import ANSWERS, Envelope, Method, Payload
 from structiot.mqtt import Messages
 
 __all__ = ["BrokerPlace", "Brokers", "open_brokers"]
@@ -149,7 +149,7 @@ class Brokers:
 
         It is signed when there is a connection, not before.
         """
-        if method not in {Method.GET, Method.SET, Method.PUSH}:
+        if method not in ANSWERS:
             raise UsageError(f"{method} is no request")
         link = self._link_to(place)
         begun_at = anyio.current_time()

@@ -35,6 +35,7 @@ from structiot.errors import (
     UsageError,
 )
 from structiot.meross.account_state import AccountState, open_account_state
+from structiot.meross.credential_stores import FileStore
 from structiot.meross.credentials import (
     Credentials,
     CredentialStore,
@@ -211,9 +212,8 @@ class MerossCloud:
         Raises:
             AuthRefused: Refused, now or before; see `SignInAttempts`.
             ConfigError: There is no password.
-            StructiotError: See `structiot.meross.errors`, and those of the network. After
-                three failures it is tried once a minute, and the last error raised
-                meanwhile.
+            StructiotError: See `structiot.meross.errors`; after three failures it is
+                tried once a minute, and the last error raised meanwhile.
         """
         since = self._attempts.count
         async with self._lock:
@@ -351,7 +351,7 @@ async def open_cloud(
 
     Raises:
         ConfigError: No way to sign in, the store holds another account's token or cannot
-            be read, or no URL.
+            be used, or no URL.
         StructiotError: See `structiot.meross.errors`, and those of the network.
     """
     check_argument("email", email, str, None)
@@ -372,6 +372,8 @@ async def open_cloud(
     if kept is None and login is None:
         message = "nobody is signed in: give email= and password=, or a store that has a token"
         raise NotSignedIn(f"Meross's cloud: {message}")
+    if kept is None and isinstance(store, FileStore):
+        await store.check()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         if state is None:

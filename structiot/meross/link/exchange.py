@@ -20,6 +20,7 @@ from structiot.meross.errors import MerossRefused, WrongKey
 from structiot.meross.wire.batch import mend_batch
 from structiot.meross.wire.digests import without_digests
 from structiot.meross.wire.envelope import (
+    ANSWERS,
     Envelope,
     Method,
     decode_envelope,
@@ -41,12 +42,6 @@ WRONG_SIGN: Final = 5001
 # Devices let a few seconds pass, and tell whole ones.
 _TOLERATED_S: Final = 2.0
 _LAST_TIMESTAMP_S: Final = 2**32
-
-_ANSWERS: Final = {
-    Method.GET: Method.GETACK,
-    Method.SET: Method.SETACK,
-    Method.PUSH: Method.PUSH,
-}
 
 # Where words end and data begins, such as a request given back.
 _DATA: Final = re.compile(r"[\[{\"=].*", re.DOTALL)
@@ -176,7 +171,7 @@ def error_of(reply: Envelope, request: Envelope, where: str) -> StructiotError |
             code=code,
             peer_text=detail,
         )
-    if reply.method is not _ANSWERS[request.method]:
+    if reply.method is not ANSWERS[request.method]:
         return ProtocolViolation(f"{what} is answered by {reply.method}")
     if reply.namespace != request.namespace:
         return ProtocolViolation(f"{what} is answered by {reply.namespace}")

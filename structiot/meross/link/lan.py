@@ -34,6 +34,7 @@ from structiot.meross.link.exchange import (
 )
 from structiot.meross.wire.encryption import ENCRYPTED_ABILITY, LanCipher, mac_of_uuid
 from structiot.meross.wire.envelope import (
+    ANSWERS,
     MAX_ENVELOPE_BYTES,
     Envelope,
     Method,
@@ -138,7 +139,7 @@ class LanLink:
             CallDropped: Too many requests wait.
             StructiotError: As `Router.request`.
         """
-        if method not in {Method.GET, Method.SET, Method.PUSH}:
+        if method not in ANSWERS:
             raise UsageError(f"{method} is no request")
         what = f"{method} {namespace}"
         if self._waiting >= _MOST_WAITING:
@@ -152,7 +153,7 @@ class LanLink:
         finally:
             self._waiting -= 1
         if patience.cancelled_caught:
-            message = f"{self._where}: no turn for {what} within {timeout_s:g} s"
+            message = f"{self._where}: no turn for {what} within {timeout_s:.3g} s"
             raise ReplyTimeout(message, request=what, after_s=timeout_s)
         try:
             return await self._ask(method, namespace, payload or {}, deadline)
@@ -171,8 +172,11 @@ class LanLink:
             return await self._exchange(
                 method, namespace, payload, deadline, self._cipher
             )
-        except (LinkLost, ProtocolViolation):
+        except (LinkLost, ProtocolViolation) as exc:
             self._is_known = False
+            if isinstance(exc, LinkLost) and namespace not in (self.abilities or {}):
+                message = f"{exc}; the device does not list {namespace}"
+                raise LinkLost(message, reason=exc.reason) from exc
             raise
 
     def _meet(self, abilities: Abilities, uuid: str | None) -> None:

@@ -84,6 +84,7 @@ class Route:
 
     Attributes:
         uuid: As given.
+        name: What the device is called; empty while nobody has said.
         broker: As given; it may be changed.
         policy: As given; it may be changed.
         health: Of the local network.
@@ -103,11 +104,17 @@ class Route:
         environment: Environment = SYSTEM_ENVIRONMENT,
     ) -> None:
         self.uuid: str = uuid
+        self.name: str = ""
         self.broker: BrokerPlace | None = broker
         self.policy: Policy | None = policy
         self.batches: BatchMemory = BatchMemory(max_batch)
         self._random = environment.random
         self.lan = lan
+
+    @property
+    def label(self) -> str:
+        """The device in messages to people: its name as well, where it has one."""
+        return f"{self.name} ({self.uuid})" if self.name else self.uuid
 
     @property
     def lan(self) -> LanLink | None:

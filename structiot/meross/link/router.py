@@ -141,7 +141,7 @@ class Router:
                     raise
                 lan_error = exc
         if not has_cloud:
-            raise ConnectFailed(f"no way to {route.uuid} is known")
+            raise ConnectFailed(f"no way to {route.label} is known")
         try:
             reply = await self._by_cloud(
                 route, request, is_command=is_command, wait_s=timeout_s
@@ -269,4 +269,5 @@ class Router:
 
 
 def _call_of(route: Route, request: Request, transport: Transport) -> Call:
-    return Call(route.uuid, request.namespace, request.method.value, transport)
+    method = request.method.value
+    return Call(route.uuid, request.namespace, method, transport, route.label)

@@ -11,7 +11,7 @@ from typing import Final
 
 from structiot._kit.json_text import parse_object
 from structiot.errors import ProtocolViolation
-from structiot.meross.wire.envelope import Envelope, Method, read_members
+from structiot.meross.wire.envelope import ANSWERS, Envelope, Method, read_members
 from structiot.meross.wire.payloads import items_of
 
 __all__ = ["MULTIPLE", "batch_payload", "batch_replies", "mend_batch"]
@@ -69,15 +69,8 @@ def _at(
     if place >= len(found) or len(by_id) == len(found) > 1:
         return None
     one = found[place]
-    is_answer = one.method in {_ANSWERS[request.method], Method.ERROR}
+    is_answer = one.method in {ANSWERS[request.method], Method.ERROR}
     return one if is_answer and one.namespace == request.namespace else None
-
-
-_ANSWERS: Final = {
-    Method.GET: Method.GETACK,
-    Method.SET: Method.SETACK,
-    Method.PUSH: Method.PUSH,
-}
 
 
 def mend_batch(data: bytes) -> bytes:

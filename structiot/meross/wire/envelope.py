@@ -25,6 +25,7 @@ from structiot.errors import UsageError
 from structiot.meross.wire.digests import md5_hex
 
 __all__ = [
+    "ANSWERS",
     "MAX_ENVELOPE_BYTES",
     "Envelope",
     "Method",
@@ -46,16 +47,24 @@ _UUID: Final = re.compile(r"/appliance/([^/]{1,64})/(?:publish|subscribe)")
 
 
 class Method(StrEnum):
-    """What a message is; the answer to GET is GETACK, that to SET is SETACK."""
+    """What a message is; the answer to GET is GETACK, and so on (`ANSWERS`)."""
 
     GET = "GET"
     SET = "SET"
     PUSH = "PUSH"
     GETACK = "GETACK"
     SETACK = "SETACK"
+    DELETE = "DELETE"
+    DELETEACK = "DELETEACK"
     ERROR = "ERROR"
 
 
+ANSWERS: Final = {
+    Method.GET: Method.GETACK,
+    Method.SET: Method.SETACK,
+    Method.DELETE: Method.DELETEACK,
+    Method.PUSH: Method.PUSH,
+}
 _METHODS: Final = frozenset(Method)
 
 

@@ -10,6 +10,7 @@ from structiot.errors import ProtocolViolation, UsageError
 from structiot.meross.wire.batch import MULTIPLE
 from structiot.meross.wire.encryption import ENCRYPTED_ABILITY, LanCipher
 from structiot.meross.wire.envelope import (
+    ANSWERS,
     Envelope,
     Method,
     encode_envelope,
@@ -176,7 +177,7 @@ class MerossDeviceSim(Stage):
     def answer(self, request: Envelope) -> Envelope | None:
         """Answer a request, None where there is no answer; pushes follow by `settle`."""
         self.settle()
-        if request.method in {Method.GETACK, Method.SETACK, Method.ERROR}:
+        if request.method not in ANSWERS:
             return None
         if self.is_paired and not self._is_accepted(request):
             return self._reply(request, Method.ERROR, _SIGN_ERROR)
@@ -222,9 +223,11 @@ class MerossDeviceSim(Stage):
             if request.method is Method.GET:
                 given = part.get(namespace, request.payload)
                 return self._reply(request, Method.GETACK, given)
-            if request.method is Method.SET:
-                given = part.set(namespace, request.payload)
-                return self._reply(request, Method.SETACK, given)
+            if request.method in {Method.SET, Method.DELETE}:
+                is_set = request.method is Method.SET
+                carry_out = part.set if is_set else part.delete
+                given = carry_out(namespace, request.payload)
+                return self._reply(request, ANSWERS[request.method], given)
             # Most of what the cloud pushes is an echo.
             asked = part.query(namespace)
         except (Malformed, UsageError):

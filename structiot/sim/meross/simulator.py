@@ -89,6 +89,9 @@ class MerossSim(SimHost[MerossFaults]):
         device.on_push = self._say
         device.on_pairing = self._connect_anew
 
+    def __repr__(self) -> str:
+        return f"<MerossSim {self.label}:{self.http_port}>"
+
     # ------------------------------------------------------------ the device
 
     @property

@@ -44,6 +44,10 @@ class Part(ABC):
         """Carry SET out and give the payload of its SETACK, or raise `Malformed`."""
         raise Malformed(namespace)
 
+    def delete(self, namespace: str, payload: Mapping[str, Any]) -> Item:  # noqa: ARG002
+        """Carry DELETE out and give the payload of its DELETEACK, or raise `Malformed`."""
+        raise Malformed(namespace)
+
     def query(self, namespace: str) -> Item | None:  # noqa: ARG002
         """Give what a PUSH that asks is answered with; None where it is not."""
         return None

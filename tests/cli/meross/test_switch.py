@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -110,8 +112,8 @@ def test_a_request_that_is_none_is_refused(house, call):
     namespace = "Appliance.Control.ToggleX"
     assert "is no JSON" in call("command", *where, namespace, "SET", "{", status=2)
     assert "a JSON object" in call("command", *where, namespace, "SET", "[]", status=2)
-    assert "'DELETE' is not one of" in call(
-        "command", *where, namespace, "DELETE", status=2
+    assert "'HEAD' is not one of" in call(
+        "command", *where, namespace, "HEAD", status=2
     )
     call("command", *where, "Appliance.No.Such", "GET", status=1)
 
@@ -214,3 +216,28 @@ def test_what_hangs_on_a_hub_is_set(house, sign_in, call, keep_place):
     asked = [one.asked.payload.get("temperature") for one in hub.requests]
     assert [{"id": "01000A0B", "custom": 230}] in asked
     assert f"{valve} hangs on Hub" in call("on", valve, status=2)
+
+
+def test_what_hangs_on_a_hub_is_set_without_a_cloud(house, call):
+    where = house.where(house.add("msh300hk", "Hub", cloud=None))
+    valve = ("--sub", "mts100v3 0A0B")
+    told = json.loads(call("set", *where, *valve, "valve", "target=20", "--json"))
+    assert told["state"]["target_c"] == 20
+    assert "mts100v3 0A0B" in call("info", *where, "--sub", "01000A0B")
+    said = call("info", *where, "--sub", "nobody", status=2)
+    assert "no device is called 'nobody'" in said
+    said = call("info", "Hub", "--sub", "01000A0B", status=2)
+    assert "--sub goes with --lan" in said
+
+
+@pytest.mark.timeout(60)
+def test_what_hangs_on_a_hub_is_found_each_time(house, sign_in, call):
+    hub = house.add("msh300hk", "Hub")
+    sign_in()
+    call("set", "mts100v3 0A0B", "valve", "target=20")
+    # As if an hour had passed: the budget has room.
+    with closing(sqlite3.connect(default_file(None).with_suffix(".state"))) as file:
+        file.execute("DELETE FROM sent")
+        file.commit()
+    told = json.loads(call("info", f"{hub.device.uuid}_01000A0B", "--json"))
+    assert "valve" in {one["key"] for one in told["entities"]}

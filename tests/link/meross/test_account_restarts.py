@@ -27,8 +27,10 @@ from structiot.meross.credential_stores import FileStore
 from structiot.meross.credentials import MemoryStore
 from structiot.meross.default_files import default_file
 from structiot.meross.errors import WrongPassword
+from structiot.meross.link.route import Policy
 from structiot.meross.wire.envelope import Envelope, Method
 from structiot.meross.wire.system import ABILITY, ALL
+from structiot.model import StateChange
 from structiot.sim.meross import MerossSim, sim_meross_device
 from structiot.testing import MemoryNetwork
 from tests.year.test_meross_day import EMAIL, House, a_house
@@ -39,11 +41,12 @@ MODELS = ["mss310", "msl120", "msh300hk", "mss110"]
 
 
 async def known(meross: Meross) -> None:
-    """Wait until all devices are known by what they can, and have states."""
+    """Wait until all devices have told what they can, and their states."""
     with anyio.fail_after(60):
         for device in meross.devices.values():
-            while not (device.about.abilities and device.states):  # noqa: ASYNC110
-                await anyio.sleep(0.1)
+            await device.known()
+            assert device.about.abilities
+            assert device.states
 
 
 def asked(home: House, namespace: str) -> list[str]:
@@ -116,6 +119,8 @@ async def test_with_another_firmware_a_device_is_asked_again_what_it_can(
         await anyio.sleep(60)
         async with home.account(policy="cloud_only") as meross:
             await anyio.sleep(10)
+            assert asked(home, ABILITY) == [home.sims[0].uuid]
+            await known(meross)
         assert asked(home, ABILITY) == [home.sims[0].uuid] * 2
 
 
@@ -172,6 +177,63 @@ async def test_a_device_at_another_address_is_found_by_one_question(
             assert plug.route.last_transport == "lan"
             assert home.cloud.messages[plug.info.id] - sent <= 4
             tg.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
+async def test_in_each_program_what_is_known_has_told_its_states(
+    policy: Policy, tmp_path: Path
+):
+    async with a_house(tmp_path / "meross.json", MODELS) as home:
+        for _ in range(3):
+            async with home.account(policy=policy) as meross:
+                assert not meross.device("Device 1").states
+                await known(meross)
+                assert "light" in meross.device("Device 1").states
+                hub = meross.device("Device 2")
+                assert len(hub.subdevices) == 6
+                assert all(one.states for one in hub.subdevices.values())
+            await anyio.sleep(60)
+
+
+async def test_a_command_for_one_device_asks_no_other(tmp_path: Path):
+    async with a_house(tmp_path / "meross.json", MODELS) as home:
+        async with home.account(policy="cloud_only") as meross:
+            await known(meross)
+        await anyio.sleep(60)
+        forget_requests(home)
+        async with home.account(policy="cloud_only") as meross:
+            await meross.device("Device 0").turn_on()
+            await anyio.sleep(60)
+        assert [bool(sim.requests) for sim in home.sims] == [True, False, False, False]
+
+
+async def test_one_program_right_after_another_is_told_how_things_are(tmp_path: Path):
+    async with a_house(tmp_path / "meross.json", ["mss310"]) as home:
+        told: set[str] = set()
+        for _ in range(3):
+            told.clear()
+            async with home.account(policy="cloud_only") as meross:
+                with anyio.move_on_after(50):
+                    async with meross.device("Device 0").events() as events:
+                        async for event in events:
+                            if isinstance(event, StateChange):
+                                told.add(event.key)
+                            if {"switch", "power_w"} <= told:
+                                break
+            assert "switch" in told
+        # What is less looked at has waited for room, and was not given up.
+        assert "power_w" in told
+
+
+async def test_a_store_that_cannot_be_written_is_refused_before_anybody_signs_in(
+    tmp_path: Path,
+):
+    async with a_house(tmp_path / "meross.json", []) as home:
+        await anyio.to_thread.run_sync((tmp_path / "file").write_text, "no folder")
+        with pytest.raises(ConfigError, match="cannot be written"):
+            async with home.account(store=tmp_path / "file" / "meross.json"):
+                pass
+        assert home.cloud.sign_ins == 0
 
 
 # ---------------------------------------------------------------- the default files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, time
 from typing import Any
 
@@ -23,7 +23,9 @@ from structiot.model import (
     CoverAction,
     CoverState,
     Device,
+    DeviceEvent,
     LightState,
+    Occurrence,
     StateChange,
 )
 from structiot.sim import sim_meross_cloud, sim_meross_device
@@ -208,3 +210,145 @@ async def test_what_is_under_way_is_not_forgotten_when_the_zone_is_known(surroun
         await door.command("garage_door", CoverAction.OPEN)
         motions = await motions_of(door, "garage_door")
         assert motions == ["opening", "open"]
+
+
+async def test_timers_are_asked_for_and_may_be_deleted(surroundings):
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings) as sim,
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+    ):
+        timer = Timer(id="timer0123456789a", at=time(6, 30))
+        trigger = Trigger(id="trigger012345678", after_s=900)
+        await plug.set_rule(timer)
+        await plug.set_rule(trigger)
+        assert [one.id for one in await plug.timers()] == [timer.id]
+        assert [one.id for one in await plug.triggers()] == [trigger.id]
+        assert (plug.states["timers"], plug.states["triggers"]) == (1, 1)
+        await plug.remove_rule(timer)
+        await plug.remove_rule(trigger)
+        assert (await plug.timers(), await plug.triggers()) == ((), ())
+        # What was changed by somebody else, as in the app, is asked for as well.
+        sim.device.part("Appliance.Control.TimerX").set(
+            "Appliance.Control.TimerX", {"timerx": {"id": "of_the_app"}}
+        )
+        await plug.timers()
+        assert plug.states["timers"] == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "x",
+        Timer(id="", at=time(7)),
+        Timer(id="a" * 40, at=time(7)),
+        Timer(id="b", at="07:00"),  # type: ignore[arg-type]
+        Timer(id="c", at=time(7), weekdays=frozenset({9})),
+        Timer(id="d", at=time(7), channel=5),
+        Timer(id="e", at=time(7), channel=-1),
+        Trigger(id="f", after_s=-5),
+        Trigger(id="g", after_s=1.5),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_rule_that_no_device_could_carry_out_is_not_sent(
+    rule: Any, surroundings
+):
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings) as sim,
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+    ):
+        sim.requests.clear()
+        with pytest.raises(UsageError):
+            await plug.set_rule(rule)
+        assert not sim.requests
+
+
+@pytest.mark.parametrize("payload", [{"x": object()}, {"x": {1, 2}}, [], "x"])
+async def test_a_payload_that_is_no_json_is_not_sent(payload: Any, surroundings):
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings),
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+    ):
+        with pytest.raises(UsageError, match="JSON"):
+            await plug.request("Appliance.Control.ToggleX", "SET", payload)
+
+
+async def test_all_states_are_asked_for_at_once(surroundings):
+    async with sim_meross_cloud(**ACCOUNT, environment=surroundings) as cloud:
+        async with (
+            sim_meross_device(
+                HOST,
+                name="Kitchen",
+                cloud=cloud,
+                loads=[60.0],
+                environment=surroundings,
+            ),
+            open_meross(
+                **ACCOUNT,
+                url=cloud.url,
+                policy="cloud_only",
+                environment=surroundings,
+            ) as meross,
+        ):
+            plug = meross.device("Kitchen")
+            await plug.turn_on()
+            await plug.refresh()
+            assert plug.states["power_w"] == pytest.approx(60, abs=3)
+            assert sum(cloud.messages.values()) <= 6
+
+
+async def test_a_channel_that_is_not_metered_is_refused_by_name(surroundings):
+    async with (
+        sim_meross_device(HOST, model="em06", key=KEY, environment=surroundings),
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as meter,
+    ):
+        with pytest.raises(UsageError, match="meters channel 1, 2, 3, 4, 5, 6, not 0"):
+            await meter.hourly_energy()
+        assert await meter.hourly_energy(1) is not None
+
+
+async def test_what_a_device_does_not_list_is_said_so(surroundings):
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings),
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as plug,
+    ):
+        with pytest.raises(LinkLost, match=r"the device does not list Appliance\.No"):
+            await plug.request("Appliance.No")
+
+
+async def test_a_door_has_opened_when_its_time_is_over_through_the_cloud_as_well(
+    surroundings,
+):
+    async with sim_meross_cloud(**ACCOUNT, environment=surroundings) as cloud:
+        async with (
+            sim_meross_device(
+                HOST,
+                model="msg100",
+                name="Garage",
+                cloud=cloud,
+                environment=surroundings,
+            ) as sim,
+            open_meross(
+                **ACCOUNT,
+                url=cloud.url,
+                policy="cloud_only",
+                environment=surroundings,
+            ) as meross,
+        ):
+            door = meross.device("Garage")
+            await door.command("garage_door", CoverAction.OPEN)
+            async with door.events() as events:
+                happened = await occurrences(events, for_s=40)
+                state = door.states["garage_door"]
+                assert isinstance(state, CoverState)
+                assert state.motion == "open"
+                await sim.close_door()
+                happened += await occurrences(events, for_s=40)
+            assert happened == ["opened", "closed"]
+
+
+async def occurrences(events: AsyncIterator[DeviceEvent], *, for_s: float) -> list[str]:
+    found: list[str] = []
+    with anyio.move_on_after(for_s):
+        async for event in events:
+            found += [event.event_type] if isinstance(event, Occurrence) else []
+    return found

@@ -5,12 +5,13 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from structiot import Environment
+from structiot import Environment, UsageError
 from structiot.meross import MemoryStore, open_meross, open_meross_lan
-from structiot.model import EntitiesChanged
+from structiot.model import ClimateState, EntitiesChanged, StateChange
 from structiot.sim import sim_meross_cloud, sim_meross_device
 from structiot.sim.meross.parts.hub import Hub
 from structiot.testing import MemoryNetwork
+from structiot.testing.clock import virtual_clock
 from tests.link.meross.test_account import house, known
 
 pytestmark = pytest.mark.virtual_time
@@ -103,3 +104,45 @@ async def test_a_hub_that_is_described_anew_keeps_what_hangs_on_it():
             zones.append(hub.about.zone)
             assert [zone is None for zone in zones] == [True, False]
             assert dict(hub.subdevices) == before
+
+
+async def test_what_a_sleeping_valve_was_ordered_overrides_what_the_hub_still_says():
+    environment = Environment(network=MemoryNetwork(), clock=virtual_clock)
+    async with (
+        sim_meross_device(HOST, model="msh300hk", environment=environment) as sim,
+        open_meross_lan(HOST, key=sim.key, environment=environment) as hub,
+    ):
+        valve = next(one for one in hub.subdevices.values() if "valve" in one.states)
+        told: list[tuple[float | None, str | None]] = []
+        async with valve.events() as events, anyio.create_task_group() as tg:
+
+            async def watch() -> None:
+                async for event in events:
+                    state = event.state if isinstance(event, StateChange) else None
+                    if isinstance(state, ClimateState):
+                        news = (state.target_c, state.preset)
+                        told.extend([news] if news not in told[-1:] else [])
+
+            tg.start_soon(watch)
+            await anyio.sleep(5)
+            await valve.command("valve", ClimateState(target_c=19))
+            await anyio.sleep(60)
+            tg.cancel_scope.cancel()
+        assert told[-2:] == [(22.0, "comfort"), (19.0, "custom")]
+        assert len(told) <= 3
+
+
+async def test_what_hangs_on_a_hub_is_turned_on_and_off():
+    environment = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model="msh300hk", environment=environment) as sim,
+        open_meross_lan(HOST, key=sim.key, environment=environment) as hub,
+    ):
+        valve = next(one for one in hub.subdevices.values() if "valve" in one.states)
+        for turn, mode in ((valve.turn_off, "off"), (valve.turn_on, "heat")):
+            await turn()
+            state = valve.states["valve"]
+            assert isinstance(state, ClimateState)
+            assert state.mode == mode
+        with pytest.raises(UsageError, match="nothing to turn on"):
+            await hub.subdevices[LEAK].turn_on()

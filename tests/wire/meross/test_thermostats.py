@@ -71,14 +71,21 @@ def test_each_mode_is_a_preset_and_back(mode, number, preset, mode_name):
     assert tell(mode, "thermostat", ClimateState(preset=preset)) == [(MODE, wanted)]
 
 
-@pytest.mark.parametrize(
-    ("now", "member"),
-    [(0, "heatTemp"), (1, "coolTemp"), (2, "ecoTemp"), (4, "manualTemp")],
-)
-def test_a_target_goes_to_the_set_point_of_the_present_mode(mode, now, member):
+@pytest.mark.parametrize("now", [0, 1, 2, 4])
+def test_a_target_is_manual_and_leaves_the_temperatures_of_presets(mode, now):
     mode.take(MODE, {"mode": [{**ITEM, "mode": now}]}, AT)
-    payload = {"mode": [{"channel": 0, "mode": now, member: 225}]}
+    payload = {"mode": [{"channel": 0, "mode": 4, "manualTemp": 225}]}
     assert tell(mode, "thermostat", ClimateState(target_c=22.4)) == [(MODE, payload)]
+
+
+@pytest.mark.parametrize(
+    ("preset", "number", "member"),
+    [("comfort", 0, "heatTemp"), ("sleep", 1, "coolTemp"), ("economy", 2, "ecoTemp")],
+)
+def test_a_target_with_a_preset_is_that_of_the_preset(mode, preset, number, member):
+    payload = {"mode": [{"channel": 0, "mode": number, member: 225}]}
+    command = ClimateState(preset=preset, target_c=22.4)
+    assert tell(mode, "thermostat", command) == [(MODE, payload)]
 
 
 def test_a_target_while_the_schedule_runs_is_manual(mode):

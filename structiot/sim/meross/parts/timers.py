@@ -54,6 +54,16 @@ class Timers(Part):
         self._stage.push(namespace, {kind: wanted[0]})
         return {}
 
+    def delete(self, namespace: str, payload: Mapping[str, Any]) -> Item:
+        """Forget one."""
+        kind = namespace.rpartition(".")[2].lower()
+        wanted = items_of(payload, kind)
+        name = str(wanted[0].get("id")) if wanted else ""
+        if ".Digest." in namespace or name not in self._kept[kind]:
+            raise Malformed(namespace)
+        del self._kept[kind][name]
+        return {}
+
     def digest(self) -> Item:
         """Give the short form of all."""
         return {

@@ -226,13 +226,13 @@ class Learning:
         state: Envelope,
     ) -> None:
         route, uuid = device.route, device.route.uuid
+        self._due_at.pop(uuid, None)
+        self._wanted.discard(uuid)
         # Before anybody knows of it, who may end the program with that.
         kept = {**payload_of(system), "ability": dict(abilities)}
         if kept != self._kept.get(uuid):
             self._kept[uuid] = kept
             await self._state.keep(f"{_KEPT}{uuid}", kept)
-        self._due_at.pop(uuid, None)
-        self._wanted.discard(uuid)
         device.not_known = None
         about = replace(
             device.about,

@@ -21,6 +21,7 @@ def checked_request(namespace: str, method: str, payload: object) -> Request:
     Raises:
         UsageError: No such method, no namespace, or a payload that is no JSON.
     """
+    check_argument("method", method, str)
     if method not in ANSWERS:
         raise UsageError(f"method is {', '.join(ANSWERS)}, not {method!r}")
     check_argument("namespace", namespace, str)

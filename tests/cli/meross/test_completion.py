@@ -51,7 +51,7 @@ def test_what_a_device_has_is_offered_as_it_was_known_last(
     assert "switch_1 _" in offered("set Strip ")
     assert "2 Switch 2" in offered("on Strip ")
     assert offered("command Strip Appliance.Control.ToggleX ") == [
-        "get _", "set _", "push _",
+        "get _", "set _", "delete _", "push _",
     ]  # fmt: skip
     assert "Appliance.Control.ToggleX _" in offered("command Strip Appliance.Control.T")
     assert offered("sniff ") == ["Strip mss425f"]

@@ -141,7 +141,8 @@ class ClientStream:
         except ssl.SSLError:
             # An alert says why: closed at once, the client might never read it.
             with anyio.move_on_after(LAST_WORDS_S):
-                await self._linger()
+                # Who is cancelled meanwhile needs no reason.
+                await self._linger()  # noqa: ASYNC120
             raise
         except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise LinkLost(

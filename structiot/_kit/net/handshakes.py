@@ -76,7 +76,8 @@ class _ServerStream(TLSStream):
         except ssl.SSLError:
             if alert := self._write_bio.read():
                 with suppress(*LOST):
-                    await self.transport_stream.send(alert)
+                    # Who is cancelled meanwhile needs no reason.
+                    await self.transport_stream.send(alert)  # noqa: ASYNC120
             raise
 
 

@@ -28,7 +28,6 @@ MOST_BACKLOG = 65_536
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
-_LONGEST_LABEL = 63
 
 
 class SocketStream(ByteStream):
@@ -155,16 +154,18 @@ def family_of(host: str) -> socket.AddressFamily | None:
     """Tell the family of an address; None for a name, which has to be looked up.
 
     Raises:
-        ValueError: An address with an interface that cannot be.
+        OSError: An address with an interface that is not there.
+        ValueError: One that cannot be.
     """
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
         return None
     if "%" in host:  # the number of an interface is looked up, too
-        if not host.isascii() or len(host) >= _LONGEST_LABEL:
-            # The lookup would raise a group of errors.
-            raise ValueError("no such interface")
+        interface = host.partition("%")[2]
+        if not (interface.isascii() and interface.isdecimal()):
+            # The backends' lookup raises a group for one that is not there, or waits.
+            socket.if_nametoindex(interface)
         return None
     return socket.AF_INET if version == 4 else socket.AF_INET6
 

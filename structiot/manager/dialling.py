@@ -145,10 +145,8 @@ class DiallingIn(Reconnecting):
                 self._is_taken = False
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
-        """Say it in the log; who waits to send waits on."""
-        if retry_in_s is None:
-            _log.error("%r: %s; not tried again", self, error_text(error))
-        else:
+        """Say it in the log, unless the block ends with it; who waits to send waits on."""
+        if retry_in_s is not None:
             text = "%r: %s; tried again in %.3g s"
             _log.info(text, self, error_text(error), retry_in_s)
 

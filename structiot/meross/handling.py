@@ -25,15 +25,15 @@ from structiot.meross.features.timers import (
     read_triggers,
 )
 from structiot.meross.hub import DeviceWithSubdevices
+from structiot.meross.turning import Turning
 from structiot.meross.wire.envelope import Payload
-from structiot.model import FanState, LightState
 
 __all__ = ["Handling"]
 
 F = TypeVar("F", bound=Feature)
 
 
-class Handling(DeviceWithSubdevices, ABC):
+class Handling(DeviceWithSubdevices, Turning, ABC):
     """What may be wanted of any device; one that cannot do it says so."""
 
     @property
@@ -55,19 +55,6 @@ class Handling(DeviceWithSubdevices, ABC):
     @abstractmethod
     async def known(self) -> None:
         """Wait until the device has told what it can."""
-
-    async def turn_on(self, channel: int = 0) -> None:
-        """Turn the device on, or one of its channels: an outlet, a lamp or a fan.
-
-        Raises:
-            UsageError: It has nothing to turn on there.
-            StructiotError: As `command`.
-        """
-        await self._turn(channel, is_on=True)
-
-    async def turn_off(self, channel: int = 0) -> None:
-        """Turn the device, or one of its channels, off; errors as of `turn_on`."""
-        await self._turn(channel, is_on=False)
 
     async def daily_energy(self) -> tuple[DailyEnergy, ...]:
         """Ask for the energy of each of the last days, oldest first.
@@ -178,22 +165,7 @@ class Handling(DeviceWithSubdevices, ABC):
 
     async def _turn(self, channel: int, *, is_on: bool) -> None:
         await self.known()
-        orders = {
-            entity_key(name, channel): order
-            for name, order in (
-                ("switch", is_on),
-                ("light", LightState(is_on=is_on)),
-                ("fan", FanState(is_on=is_on)),
-            )
-        }
-        keys = [entity.key for entity in self.entities]
-        found = next((key for key in orders if key in keys), None)
-        if found is None:
-            message = (
-                f"this {self.about.model} has nothing to turn on in channel {channel}"
-            )
-            raise UsageError(message)
-        await self.command(found, orders[found])
+        await super()._turn(channel, is_on=is_on)
 
     async def _feature(self, kind: type[F], otherwise: str) -> F:
         await self.known()

@@ -7,13 +7,12 @@ from typing import Protocol
 
 import anyio
 
-from structiot._device.device import BaseDevice
 from structiot._device.poller import Poller
 from structiot._kit.environment import Environment
-from structiot.errors import UsageError
-from structiot.meross.features.feature import Request, Update, entity_key
+from structiot.meross.features.feature import Request, Update
 from structiot.meross.features.subdevice import Subdevice
-from structiot.model import Availability, ClimateState, Command, DeviceInfo
+from structiot.meross.turning import Turning
+from structiot.model import Availability, Command, DeviceInfo
 
 __all__ = ["HubDevice", "MerossSubdevice"]
 
@@ -36,7 +35,7 @@ class HubDevice(Protocol):
         ...
 
 
-class MerossSubdevice(BaseDevice[DeviceInfo]):
+class MerossSubdevice(Turning):
     """A device that is reached through a hub, and polled with it.
 
     Args:
@@ -62,31 +61,6 @@ class MerossSubdevice(BaseDevice[DeviceInfo]):
     def hub(self) -> HubDevice:
         """The hub that it hangs on."""
         return self._hub
-
-    async def turn_on(self, channel: int = 0) -> None:
-        """Turn on what it switches: a valve, or a zone of a sprinkler.
-
-        Raises:
-            UsageError: It has nothing to turn on there.
-            StructiotError: As `command`.
-        """
-        await self._turn(channel, is_on=True)
-
-    async def turn_off(self, channel: int = 0) -> None:
-        """Turn off what it switches; errors as of `turn_on`."""
-        await self._turn(channel, is_on=False)
-
-    async def _turn(self, channel: int, *, is_on: bool) -> None:
-        orders: dict[str, Command] = {
-            entity_key("water", channel): is_on,
-            entity_key("valve", channel): ClimateState(mode="heat" if is_on else "off"),
-        }
-        keys = [entity.key for entity in self.entities]
-        found = next((key for key in orders if key in keys), None)
-        if found is None:
-            message = f"this {self.info.model} has nothing to turn on"
-            raise UsageError(f"{message} in channel {channel}")
-        await self.command(found, orders[found])
 
     def updated(self, update: Update) -> None:
         """Take what one of the hub's payloads has told of it."""

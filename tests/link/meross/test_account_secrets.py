@@ -304,8 +304,9 @@ async def test_an_account_that_is_refused(caplog):
                 )
                 for code in CODES:
                     cloud.faults.refusal_code = code
-                    cloud.faults.refuse_next()
+                    # What is asked in the background meanwhile would be refused instead.
                     await anyio.sleep(100)
+                    cloud.faults.refuse_next(on="devList")
                     try:
                         await meross.refresh()
                     except StructiotError as exc:

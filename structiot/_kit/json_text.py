@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from typing import Any
 
 from structiot._kit.redact import SECRET_NAMES
 from structiot.errors import ProtocolViolation
@@ -25,7 +26,10 @@ _INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _SECRETS = re.compile(
     rf'("(?:{"|".join(sorted(SECRET_NAMES))})"\s*:\s*")[^"]*'.encode(), re.IGNORECASE
 )
-_MAX_DEPTH = 100
+_MAX_DEPTH = 50
+# A cloud's list of a thousand devices has ten thousand; each takes a while.
+_MAX_CONTAINERS = 65_536
+_CONTAINERS = {dict, list}
 _HIDDEN = re.compile(r"\0+")
 
 
@@ -39,28 +43,36 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
         ProtocolViolation: No JSON, or no object.
     """
     text = data.decode("utf-8", "replace").lstrip(_PADDING)
+    brackets = text.count("[") + text.count("{")
+    if brackets > _MAX_CONTAINERS:
+        raise violation(f"{what}: no JSON: more than {_MAX_CONTAINERS} lists", data)
     try:
         value, _ = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as exc:
         position = exc.pos if isinstance(exc, json.JSONDecodeError) else None
         reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise violation(f"{what}: no JSON: {reason}", data, position) from None
-    if text.count("[") + text.count("{") > _MAX_DEPTH and _is_too_deep(value):
-        raise violation(f"{what}: no JSON: nested too deeply", data)
     if not isinstance(value, dict):
         raise violation(f"{what}: a {_kind(value)} instead of an object", data)
+    if brackets > _MAX_DEPTH and _is_too_deep(value):
+        raise violation(f"{what}: no JSON: nested too deeply", data)
     return value
 
 
-def _is_too_deep(value: object) -> bool:
+def _is_too_deep(value: dict[str, object]) -> bool:
     """Tell whether a value is deeper than anything that makes sense.
 
     How deep the decoder goes depends on Python's version and on who calls it.
     """
-    level: list[dict[str, object] | list[object]] = [[value]]
+    level: list[Any] = [value]
     for _ in range(_MAX_DEPTH):
-        inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [x for one in inner for x in one if isinstance(x, dict | list)]
+        # There may be very many, most of them empty.
+        level = [
+            x
+            for one in level
+            for x in (one.values() if type(one) is dict else one)
+            if x and type(x) in _CONTAINERS
+        ]
         if not level:
             return False
     return True

@@ -80,6 +80,9 @@ LISTS: dict[str, Callable[[], bytes]] = {
     "channels": lambda: ok(
         listed(100).replace('"devName"', f'"channels":{many("{}", 4000)},"devName"')
     ),
+    "as many channels as may be": lambda: ok(
+        listed(100).replace('"devName"', f'"channels":{many("{}", 640)},"devName"')
+    ),
     "digits": lambda: ok("[" + "9" * 500_000 + "]"),
     "exponents": lambda: ok(many("1e999999999", 500_000)),
 }
@@ -114,7 +117,7 @@ async def test_an_answer_of_the_cloud_without_end(watched, attacker, bad):
     assert cloud.told
 
 
-@pytest.mark.parametrize("bad", ["devices", "brokers", "channels"])
+@pytest.mark.parametrize("bad", ["devices", "brokers", "as many channels as may be"])
 async def test_an_account_of_far_too_many_devices(watched, attacker, bad):
     cloud = HostileCloud()
     cloud.bad[Path.DEVICES] = LISTS[bad](), 65_536

@@ -14,6 +14,7 @@ from structiot._kit.net.client_stream import ClientStream
 from structiot.errors import ReplyTimeout
 from structiot.manager.base_client import BaseClient
 from structiot.manager.errors import InvalidInfo
+from structiot.manager.payloads import payload_of
 from structiot.manager.unacknowledged import Unacknowledged, new_message_id
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import Info
@@ -109,7 +110,7 @@ class ManagerClient(BaseClient):
             Overflowed: As many messages as may be are not acknowledged yet.
             StructiotError: As `send`.
         """
-        payload = data.encode() if isinstance(data, str) else bytes(data)
+        payload = payload_of(data)
         if self._ended is not None:
             raise copy(self._ended)
         if self._unacknowledged is None:

@@ -14,6 +14,7 @@ from structiot._kit.redact import Secret
 from structiot.errors import ConfigError, UsageError
 from structiot.manager.dialling import DiallingIn
 from structiot.manager.errors import ConnectionEnd
+from structiot.manager.payloads import payload_of
 from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.unacknowledged import new_message_id
 from structiot.manager.wire.dialects import Dialect
@@ -72,7 +73,7 @@ class ManagedDevice:
             ConnectionEnd: The connection has ended meanwhile; it may have arrived.
             StructiotError: There will be no connection any more.
         """
-        payload = data.encode() if isinstance(data, str) else bytes(data)
+        payload = payload_of(data)
         dialling, waiting = self._dialling, self._dialling.unacknowledged
         await self.wait_connected()
         side = dialling.side
@@ -151,6 +152,7 @@ async def open_manager_client(
     """
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
     check_argument("secret", secret, str, bytes, Secret, None)
+    check_argument("data", data, Mapping, None)
     try:
         spoken = None if dialect is None else Dialect(dialect)
     except ValueError:

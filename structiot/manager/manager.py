@@ -38,6 +38,7 @@ from structiot.manager.events import (
 )
 from structiot.manager.handling import Handler, Handling
 from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.payloads import payload_of
 from structiot.manager.sharing import Sharing
 from structiot.manager.unacknowledged import Exchanges
 from structiot.manager.wire.info import canonical_uuid
@@ -198,9 +199,11 @@ class Manager:
             type: Only devices of this type.
 
         Raises:
-            UsageError: No such type is taken.
+            UsageError: No such type is taken, or no function.
         """
         self._check_type(type)
+        if not callable(handler):
+            raise UsageError(f"handler is an async function, not {handler!r:.80}")
         async with service_group() as tasks:
             handling = Handling(handler, type, tasks)
             for client in self._clients.values():
@@ -250,6 +253,7 @@ class Manager:
         self, clients: Sequence[BaseClient], data: bytes | str
     ) -> SendReport:
         """Send to all at once, then wait for each; nobody waits for another."""
+        data = payload_of(data)
         delivered: list[str] = []
         failed: dict[str, StructiotError] = {}
         deadline = anyio.current_time() + SEND_S

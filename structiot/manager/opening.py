@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.serving import ClientServer, ServingLimits, serve_clients
 from structiot._kit.net.sockets import MOST_BACKLOG
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, UsageError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient
 from structiot.manager.heartbeats import Heartbeats
@@ -24,7 +24,7 @@ from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.serving import ManagerEndpoint, SecretOf, Serving
 from structiot.manager.unacknowledged import Exchanges
 from structiot.manager.wire.dialects import Dialect
-from structiot.manager.wire.info import canonical_uuid
+from structiot.manager.wire.info import canonical_uuid, fault_of_type
 from structiot.mqtt import MqttClient
 
 __all__ = ["open_manager"]
@@ -89,7 +89,15 @@ async def open_manager(
         LinkLost: The client of the backplane has given up.
         UsageError: An argument of another class.
     """
+    if types is not None:
+        check_items("types", types, str)
+        for one in types:
+            if fault := fault_of_type(one):
+                raise UsageError(f"the type {one!r:.80} {fault}")
+    check_argument("host", host, str)
+    check_argument("port", port, int, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_argument("secrets", secrets, Mapping, None)
     check_argument("backlog", backlog, int)
     check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
@@ -100,6 +108,8 @@ async def open_manager(
     if port is not None:
         listeners = (Listener(host, port, dialect, ssl_context), *listeners)
     endpoints = [_endpoint(one, backlog) for one in listeners]
+    if secrets is not None and Dialect.STRUCTIOT not in {e.dialect for e in endpoints}:
+        raise ConfigError("secrets are of no listener: none speaks our own dialect")
     heartbeats = Heartbeats(
         heartbeat_s, reply_s, on_silence=_end_silent, random=environment.random
     )

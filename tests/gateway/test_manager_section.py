@@ -95,7 +95,7 @@ name = "Dawn"
 send = 07:30:00
 [manager.types."##"]
 """
-    dialects = "'d0', 'd1', 'd2', 'd3', 'd4' or 'structiot'"
+    dialects = "'D0', 'D1', 'D2', 'D3', 'D4' or 'structiot'"
     where = "in [[manager.types.lamp.switches]]"
     sent = "a text, or a table or an array, which is sent as JSON"
     assert problems_of(tmp_path, text) == [

@@ -62,7 +62,8 @@ def _finding(
         said = error_text(details["ctx"]["error"])
         said = with_names(said, _keys_at(root, path[:-1]))
         return Finding(path=path, message=f"{name}: {said}")
-    return Finding(path=path, message=f"{name}: {details['msg'].lower()}")
+    said = details["msg"]
+    return Finding(path=path, message=f"{name}: {said[:1].lower()}{said[1:]}")
 
 
 _WANTED = {

@@ -13,6 +13,7 @@ import anyio
 from structiot.errors import Overflowed
 from structiot.manager.backplane.forwarding import Forwarding
 from structiot.manager.base_client import BaseClient
+from structiot.manager.payloads import payload_of
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.envelopes import Errand, Member
 from structiot.manager.wire.info import Info
@@ -89,7 +90,7 @@ class RemoteClient(BaseClient):
             Overflowed: As many messages as may be are not acknowledged yet.
             StructiotError: As `send`.
         """
-        payload = data.encode() if isinstance(data, str) else bytes(data)
+        payload = payload_of(data)
         if self._ended is not None:
             raise copy(self._ended)
         # What cannot be sent is told here and now.

@@ -48,8 +48,8 @@ class Info:
         Raises:
             UsageError: Longer than servers read, or a type that cannot be.
         """
-        if _fault_of_type(self.type):
-            raise UsageError(f"the type {self.type!r} {_fault_of_type(self.type)}")
+        if fault_of_type(self.type):
+            raise UsageError(f"the type {self.type!r} {fault_of_type(self.type)}")
         text = f"{canonical_uuid(self.uuid)}##{self.type}##"
         try:
             encoded = (text + compact(self.data, is_ascii=False)).encode()
@@ -90,7 +90,7 @@ def read_info(data: bytes) -> Info:
         raise violation("UUID and type of the info are no text", data[:128]) from None
     except UsageError as exc:
         raise violation(f"the info: {exc}", data[:128]) from None
-    fault = _fault_of_type(name)
+    fault = fault_of_type(name)
     if fault:
         raise violation(f"the type of the info {fault}", data[:128])
     try:
@@ -173,7 +173,8 @@ class InfoReader:
                     self._at += 1
 
 
-def _fault_of_type(name: str) -> str:
+def fault_of_type(name: str) -> str:
+    """Say why no device can be of a type; nothing if one can."""
     if not name or len(name) > MAX_TYPE_CHARS:
         return f"has {len(name)} characters, not 1 to {MAX_TYPE_CHARS}"
     if "##" in name or not name.isprintable():

@@ -193,8 +193,12 @@ class DialInSim:
         if self._stream is None:
             return
         if "half_sent" in self._wrong:
-            await self._stream.send(frame[: len(frame) // 2])
-            await anyio.sleep_forever()
+            stream = self._stream
+            await stream.send(frame[: len(frame) // 2])
+            await self._behaves_otherwise.wait()
+            # Nobody would understand the rest by now: it comes again.
+            await stream.aclose()
+            return
         await self._stream.send(frame)
 
     async def _tell_by_itself(self) -> None:

@@ -101,6 +101,9 @@ async def test_who_misbehaves_costs_only_itself(environment, name):
             isinstance(event, ClientDisconnected) and event.client.uuid in good
             for event in seen
         )
+        fleet[0].misbehave()
+        await anyio.sleep(300)
+        assert {device.uuid for device in fleet} == set(manager.clients)
 
 
 def drained(events):

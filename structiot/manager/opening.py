@@ -89,11 +89,6 @@ async def open_manager(
         LinkLost: The client of the backplane has given up.
         UsageError: An argument of another class.
     """
-    if types is not None:
-        check_items("types", types, str)
-        for one in types:
-            if fault := fault_of_type(one):
-                raise UsageError(f"the type {one!r:.80} {fault}")
     check_argument("host", host, str)
     check_argument("port", port, int, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
@@ -101,15 +96,11 @@ async def open_manager(
     check_argument("backlog", backlog, int)
     check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
-    if not heartbeat_s > 0 or not reply_s > 0:
-        raise ConfigError("heartbeat_s and reply_s are more than 0")
-    if backlog < 1:
-        raise ConfigError(f"backlog is 1 or more, not {backlog}")
+    _check_types(types)
+    _check_numbers(heartbeat_s, reply_s, backlog)
     if port is not None:
         listeners = (Listener(host, port, dialect, ssl_context), *listeners)
-    endpoints = [_endpoint(one, backlog) for one in listeners]
-    if secrets is not None and Dialect.STRUCTIOT not in {e.dialect for e in endpoints}:
-        raise ConfigError("secrets are of no listener: none speaks our own dialect")
+    endpoints = _endpoints(listeners, backlog, has_secrets=secrets is not None)
     heartbeats = Heartbeats(
         heartbeat_s, reply_s, on_silence=_end_silent, random=environment.random
     )
@@ -154,6 +145,31 @@ def _say_goodbye(manager: Manager, server: ClientServer) -> None:
     manager.close()
     for stream in list(server.unidentified):
         stream.end()
+
+
+def _check_numbers(heartbeat_s: float, reply_s: float, backlog: int) -> None:
+    if not heartbeat_s > 0 or not reply_s > 0:
+        raise ConfigError("heartbeat_s and reply_s are more than 0")
+    if backlog < 1:
+        raise ConfigError(f"backlog is 1 or more, not {backlog}")
+
+
+def _check_types(types: Collection[str] | None) -> None:
+    if types is None:
+        return
+    check_items("types", types, str)
+    for one in types:
+        if fault := fault_of_type(one):
+            raise UsageError(f"the type {one!r:.80} {fault}")
+
+
+def _endpoints(
+    listeners: Sequence[Listener], backlog: int, *, has_secrets: bool
+) -> list[ManagerEndpoint]:
+    endpoints = [_endpoint(one, backlog) for one in listeners]
+    if has_secrets and Dialect.STRUCTIOT not in {one.dialect for one in endpoints}:
+        raise ConfigError("secrets are of no listener: none speaks our own dialect")
+    return endpoints
 
 
 def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:

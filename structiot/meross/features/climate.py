@@ -7,6 +7,7 @@ Fahrenheit.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -158,9 +159,9 @@ class ClimateFeature(ThermostatFeature):
         """Give the members of an item, and of the objects in it."""
         return item
 
+    @abstractmethod
     def state(self, channel: int) -> ClimateState | None:
         """Give what a channel does; None if it has not told."""
-        raise NotImplementedError
 
     def state_of(
         self,
@@ -198,9 +199,9 @@ class ClimateFeature(ThermostatFeature):
             return self.orders(keys[key], command)
         return super().command(key, command, at_utc)
 
+    @abstractmethod
     def orders(self, channel: int, command: ClimateState) -> Sequence[Request]:
         """Give the orders that carry out what a `Climate` is told."""
-        raise NotImplementedError
 
     def preset_for(self, channel: int, command: ClimateState) -> int | None:
         """Give the number of the preset that a command comes to; None if it stays.

@@ -7,6 +7,7 @@ names there, of the members that a feature names.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -46,21 +47,21 @@ class ComposedFeature(ChannelFeature):
             if number is not None:
                 self.kept(channel)[name] = number
 
+    @abstractmethod
     def entity_of(self, channel: int) -> Entity:
         """Describe the entity of a channel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state_of(self, channel: int) -> State | None:
         """Compose its state; None as long as nothing is known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def orders(self, channel: int, command: Command) -> Sequence[Request]:
         """Give what carries out a command on it.
 
         Raises:
             UsageError: A value that the device cannot take.
         """
-        raise NotImplementedError
 
     def states_of(self, channels: Iterable[int]) -> States:
         """Give the states of some channels, as far as they are known."""

@@ -8,6 +8,7 @@ channel (`entity_key`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -131,7 +132,7 @@ class Update:
     look_again_s: float | None = None
 
 
-class Feature:
+class Feature(ABC):
     """One ability of one device; made by the device of what is known about it.
 
     Attributes:
@@ -174,9 +175,9 @@ class Feature:
         """Read what concerns it in the digest of `Appliance.System.All`."""
         return Update()
 
+    @abstractmethod
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:
         """Read the payload of a GETACK or PUSH; whatever makes no sense is left out."""
-        raise NotImplementedError
 
     def passed(self, at_utc: datetime) -> Update:  # noqa: ARG002 - most need no time
         """Take it that it is later now: what has arrived in the meantime."""

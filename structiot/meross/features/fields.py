@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from structiot._kit.json_text import integer_of, number_of
+from structiot.errors import UsageError
 from structiot.meross.wire.payloads import Item
 from structiot.model import (
     BinarySensor,
@@ -148,14 +149,21 @@ class Field:
         """Read the limits that the item tells of it."""
         return None
 
-    def write(self, command: Command, off: int | None = None) -> object:
+    def write(
+        self,
+        command: Command,  # noqa: ARG002 - what can be set takes some
+        off: int | None = None,  # noqa: ARG002
+    ) -> object:
         """Give what stands there to carry out a command.
 
         Args:
             command: What it shall be; it has been checked.
             off: How this device writes off, if it is known.
+
+        Raises:
+            UsageError: Nothing can be written there.
         """
-        raise NotImplementedError
+        raise UsageError(f"{self.key} takes no commands")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,11 +89,15 @@ class HubSensor(SubFeature, SampledFeature):
         now = self.known(self.watched)
         if before is None or now is None or before == now:
             return update
-        return replace(update, happened=(self.happened(int(now), at_utc),))
+        return replace(update, happened=self.happened(int(now), at_utc))
 
-    def happened(self, now: int, at_utc: datetime) -> Happened:
+    def happened(
+        self,
+        now: int,  # noqa: ARG002 - nothing is watched
+        at_utc: datetime,  # noqa: ARG002
+    ) -> tuple[Happened, ...]:
         """Give what it means that the watched number has become another."""
-        raise NotImplementedError
+        return ()
 
     def part(self, namespace: str, item: Item) -> Item:
         """Give what an item says of it."""
@@ -143,10 +147,10 @@ class LeakSensor(HubSensor):
         found = super().part(namespace, item)
         return {"latestWaterLeak": found.get("status"), **found}
 
-    def happened(self, now: int, at_utc: datetime) -> Happened:
+    def happened(self, now: int, at_utc: datetime) -> tuple[Happened, ...]:
         """Wet or dry again."""
         event_type = "leak" if now else "dry"
-        return Happened(key="leak_event", event_type=event_type, at_utc=at_utc)
+        return (Happened(key="leak_event", event_type=event_type, at_utc=at_utc),)
 
 
 _SAYS: Final = {
@@ -233,9 +237,11 @@ class SmokeAlarm(HubSensor):
             raise UsageError(f"there is nothing to mute: the smoke alarm says {said}")
         return [self.order(0, {"status": _MUTED[status]})]
 
-    def happened(self, now: int, at_utc: datetime) -> Happened:
+    def happened(self, now: int, at_utc: datetime) -> tuple[Happened, ...]:
         """Tell which alarm or fault there is, or that one has been muted."""
-        data = {"status": _SAYS[now]}
-        return Happened(
-            key="smoke_alarm", event_type=_EVENTS[now], data=data, at_utc=at_utc
+        data, event_type = {"status": _SAYS[now]}, _EVENTS[now]
+        return (
+            Happened(
+                key="smoke_alarm", event_type=event_type, data=data, at_utc=at_utc
+            ),
         )

@@ -5,6 +5,7 @@ What it holds is one time stamp for each quantity.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -142,9 +143,9 @@ class SampledFeature(ChannelFeature):
         super().__init__(about)
         self._freshness = Freshness()
 
+    @abstractmethod
     def samples(self, namespace: str, item: Item) -> Iterable[Sample]:
         """Give what an item tells, in the order that it came."""
-        raise NotImplementedError
 
     def read(
         self, namespace: str, item: Item, channel: int, at_utc: datetime

@@ -55,7 +55,8 @@ _KIND: Final = re.compile(r"[a-z]{2,6}\d{2,4}[a-z0-9]{0,6}", re.ASCII)
 def subfeatures_of(about: SubAbout) -> tuple[Feature, ...]:
     """Make the features of a subdevice; of an unknown kind, its battery."""
     device = about.as_device
-    return tuple(f(device) for f in (*_FEATURES.get(about.kind, ()), Battery))
+    kinds: list[type[Feature]] = [*_FEATURES.get(about.kind, ()), Battery]
+    return tuple(kind(device) for kind in kinds)
 
 
 def kind_of(value: object) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from structiot.errors import UsageError
 from structiot.gateway.config.fields import Section
 from structiot.gateway.drivers.manager.members import MemberPath, path_of, spoken
 from structiot.gateway.entities.announcement import KEY
@@ -124,9 +126,9 @@ class ManagerEntitySection(Section):
         return self.key or made[:64].strip("_")
 
     @property
+    @abstractmethod
     def entity(self) -> Entity:
         """What the gateway shows."""
-        raise NotImplementedError
 
     @property
     def _about(self) -> dict[str, Any]:
@@ -136,9 +138,13 @@ class ManagerEntitySection(Section):
             "device_class": self.device_class,
         }
 
-    def message(self, command: Command) -> str:
-        """Give what a device is sent for a command."""
-        raise NotImplementedError
+    def message(self, command: Command) -> str:  # noqa: ARG002 - most take some
+        """Give what a device is sent for a command.
+
+        Raises:
+            UsageError: It takes none.
+        """
+        raise UsageError(f"{self.usual_key} takes no commands")
 
 
 class ManagerSensorSection(ManagerEntitySection):

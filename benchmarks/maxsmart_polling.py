@@ -22,7 +22,7 @@ from pathlib import Path
 
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import OURS, ROOT, UVLOOP, Library
-from peers.report import environment, print_table
+from peers.report import environment, print_environment, print_table
 
 RUNNERS = Path(__file__).resolve().parent / "strips"
 ORIGINAL = "maxsmart"
@@ -208,13 +208,8 @@ def main() -> None:
             lines.append(line_of(client, loop, result))
             print(" ".join(lines[-1]), file=sys.stderr, flush=True)
     print_table(lines)
-    after = environment()
-    print(
-        f"\n{args.family}, every {args.poll:g} s for {args.seconds:g} s; "
-        f"{before['cpu']}, {before['cores']} cores, {before['system']}, "
-        f"{before['python']}; load average {before['load_average']} before, "
-        f"{after['load_average']} after"
-    )
+    print(f"\n{args.family}, every {args.poll:g} s for {args.seconds:g} s")
+    print_environment(before, after := environment())
     if args.json:
         args.json.write_text(json.dumps({"results": results, "machine": after}))
 

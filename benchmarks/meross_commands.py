@@ -20,7 +20,7 @@ from pathlib import Path
 
 from peers.environments import EnvironmentFailed, ensure, ensure_certificate
 from peers.libraries import OURS, ROOT, UVLOOP, Library
-from peers.report import environment, print_table
+from peers.report import environment, print_environment, print_table
 
 BENCHMARKS = Path(__file__).resolve().parent
 RUNNERS = BENCHMARKS / "meross"
@@ -178,13 +178,8 @@ def main() -> None:
                     lines.append(line_of(client, loop, way, at_once, result))
                     print(" ".join(lines[-1]), file=sys.stderr, flush=True)
     print_table(lines)
-    after = environment()
-    print(
-        f"\n{args.plugs} plugs {args.model}, {args.seconds:g} s a row; "
-        f"{before['cpu']}, {before['cores']} cores, {before['system']}, "
-        f"{before['python']}; load average {before['load_average']} before, "
-        f"{after['load_average']} after"
-    )
+    print(f"\n{args.plugs} plugs {args.model}, {args.seconds:g} s a row")
+    print_environment(before, after := environment())
     if args.json:
         args.json.write_text(json.dumps({"results": results, "machine": after}))
 

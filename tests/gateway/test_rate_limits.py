@@ -12,14 +12,32 @@ from structiot.errors import RateLimited
 from structiot.gateway import CommandFailed
 from tests.gateway.memory_house import House, followed, of_kind
 from tests.gateway.scripted_driver import (
+    Run,
     ScriptedDriver,
     plug,
     scripted,
     source_of,
     stay,
 )
+from tests.gateway.support import ScriptedDevice
 
 pytestmark = pytest.mark.virtual_time
+
+
+def of_one_account(devices: list[ScriptedDevice]) -> Run:
+    """Serve devices that hang on one connection."""
+
+    @asynccontextmanager
+    async def account() -> AsyncIterator[None]:
+        yield
+
+    async def serve(driver: ScriptedDriver) -> None:
+        parent = driver.registry.share("account", account)
+        for device in devices:
+            driver.registry.add(source_of(device, parent=parent))
+        await stay(driver)
+
+    return serve
 
 
 @pytest.mark.parametrize(("asked_s", "left_alone_s"), [(120.0, 120.0), (None, 60.0)])
@@ -63,20 +81,10 @@ async def test_a_limit_of_an_account_is_one_for_all_its_devices():
     house, devices = House(), [plug("P1"), plug("P2")]
     devices[0].command_error = RateLimited("the account rests", retry_after_s=300)
 
-    @asynccontextmanager
-    async def account() -> AsyncIterator[None]:
-        yield
-
-    async def serve_two(driver: ScriptedDriver) -> None:
-        parent = driver.registry.share("account", account)
-        for device in devices:
-            driver.registry.add(source_of(device, parent=parent))
-        await stay(driver)
-
     async with (
         house.broker(),
         house.client() as client,
-        house.gateway(scripted(serve_two)),
+        house.gateway(scripted(of_one_account(devices))),
     ):
         await anyio.sleep(1)
         await client.publish("structiot/toy_p1/relay/set", b"ON", qos=1)
@@ -97,20 +105,10 @@ async def test_a_limit_that_the_system_keeps_itself_holds_up_nobody_else():
     house, devices = House(), [plug("P1"), plug("P2")]
     devices[0].command_error = Dropped("nothing was sent", retry_after_s=3000)
 
-    @asynccontextmanager
-    async def account() -> AsyncIterator[None]:
-        yield
-
-    async def serve_two(driver: ScriptedDriver) -> None:
-        parent = driver.registry.share("account", account)
-        for device in devices:
-            driver.registry.add(source_of(device, parent=parent))
-        await stay(driver)
-
     async with (
         house.broker(),
         house.client() as client,
-        house.gateway(scripted(serve_two)) as gateway,
+        house.gateway(scripted(of_one_account(devices))) as gateway,
         followed(gateway) as events,
     ):
         await anyio.sleep(1)

@@ -23,6 +23,7 @@ __all__ = [
     "configure_logging",
     "json_option",
     "option_names",
+    "port_option",
     "wants_debug",
 ]
 
@@ -33,6 +34,13 @@ Decorator: TypeAlias = Callable[[Any], Any]
 json_option: Decorator = click.option(
     "--json", "wants_json", is_flag=True, help="Print JSON."
 )
+
+
+def port_option(name: str, default: int, about: str, *, least: int = 0) -> Decorator:
+    """Make an option that is a TCP or UDP port; by `least`, 0 is one or is none."""
+    kind = click.IntRange(least, 65535)
+    return click.option(name, type=kind, default=default, help=about)
+
 
 BACKENDS = ("asyncio", "trio", "uvloop")
 _VARIABLE = "STRUCTIOT_BACKEND"

@@ -14,7 +14,12 @@ import asyncclick as click
 from structiot._kit.net.network import place
 from structiot._kit.net.tls import server_context
 from structiot._kit.text import path_fault
-from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+    port_option,
+)
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli.manager.fleet import backplane_of, backplane_options, uri_option
@@ -37,12 +42,7 @@ _path: Final = click.Path(path_type=Path)
     help="Type of devices that is taken; several may be given. By default all are.",
 )
 @click.option("--host", default="127.0.0.1", help="Address to listen at.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8595,
-    help="TCP port; 0 takes a free one.",
-)
+@port_option("--port", 8595, "TCP port; 0 takes a free one.")
 @click.option(
     "--dialect",
     type=click.Choice([one.value for one in Dialect]),

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import asyncclick as click
 
 from structiot.cli._common.device_commands import DeviceCommands
-from structiot.cli._common.options import Decorator
+from structiot.cli._common.options import Decorator, port_option
 from structiot.cli._common.output import members
 from structiot.cli.maxsmart.complete import complete_host
 from structiot.maxsmart import Capability, MaxSmartStrip, maxsmart_device
@@ -21,17 +21,11 @@ __all__ = [
     "udp_port_option",
 ]
 
-udp_port_option: Decorator = click.option(
-    "--udp-port",
-    type=click.IntRange(1, 65535),
-    default=8888,
-    help="UDP port of discovery.",
+udp_port_option: Decorator = port_option(
+    "--udp-port", 8888, "UDP port of discovery.", least=1
 )
-http_port_option: Decorator = click.option(
-    "--http-port",
-    type=click.IntRange(1, 65535),
-    default=80,
-    help="TCP port of commands.",
+http_port_option: Decorator = port_option(
+    "--http-port", 80, "TCP port of commands.", least=1
 )
 _timeout_option = click.option(
     "--timeout",

@@ -7,7 +7,12 @@ from pathlib import Path
 import anyio
 import asyncclick as click
 
-from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+    port_option,
+)
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import run_until_stopped
 from structiot.sim.meross import sim_meross_replay
@@ -19,12 +24,7 @@ __all__ = ["replay"]
 @click.command(short_help="Serve a capture as a simulated device.")
 @click.argument("capture", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--host", default="127.0.0.2", help="Address that it has.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=80,
-    help="TCP port; 0 takes a free one.",
-)
+@port_option("--port", 80, "TCP port; 0 takes a free one.")
 @click.option(
     "--key",
     default=MerossDeviceSim.default_key,

@@ -10,7 +10,12 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.net.tls import client_context
-from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+    port_option,
+)
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli.sim.listing import SimulatorCommand
@@ -46,9 +51,7 @@ _TYPE_ROWS = [
     " behave like something; all others send back what they are sent.",
 )
 @click.option("--host", default="127.0.0.1", help="Address of the manager.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8595, help="Its TCP port."
-)
+@port_option("--port", 8595, "Its TCP port.", least=1)
 @click.option(
     "--dialect",
     type=click.Choice([one.value for one in Dialect]),

@@ -10,7 +10,12 @@ import anyio.lowlevel
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
-from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+    port_option,
+)
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
@@ -58,18 +63,8 @@ _FAMILY_ROWS = [
     help="Firmware family; several take turns. `structiot sim families` lists them.",
 )
 @count_and_host
-@click.option(
-    "--http-port",
-    type=click.IntRange(0, 65535),
-    default=80,
-    help="TCP port of commands; 0 takes free ones.",
-)
-@click.option(
-    "--udp-port",
-    type=click.IntRange(0, 65535),
-    default=8888,
-    help="UDP port of discovery; 0 takes free ones.",
-)
+@port_option("--http-port", 80, "TCP port of commands; 0 takes free ones.")
+@port_option("--udp-port", 8888, "UDP port of discovery; 0 takes free ones.")
 @click.option("--seed", type=int, default=0, help="Which households.")
 @click.option(
     "--history",

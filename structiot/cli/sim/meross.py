@@ -18,6 +18,7 @@ from structiot.cli._common.options import (
     common_options,
     configure_logging,
     json_option,
+    port_option,
 )
 from structiot.cli._common.output import show_json, show_pairs, show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -62,18 +63,8 @@ _cloud_options = OptionGroup(
     click.option("--email", default="user@example.com", help="The account."),
     click.option("--password", default="correct horse", help="Its password."),
     click.option("--cloud-host", default="127.0.0.1", help="Address of the cloud."),
-    click.option(
-        "--cloud-port",
-        type=click.IntRange(0, 65535),
-        default=0,
-        help="TCP port of its API; 0 takes a free one.",
-    ),
-    click.option(
-        "--mqtt-port",
-        type=click.IntRange(0, 65535),
-        default=0,
-        help="TCP port of its broker; 0 takes a free one.",
-    ),
+    port_option("--cloud-port", 0, "TCP port of its API; 0 takes a free one."),
+    port_option("--mqtt-port", 0, "TCP port of its broker; 0 takes a free one."),
     click.option("--mfa-code", help="One-time code that a sign-in needs besides."),
     click.option(
         "--max-tokens",
@@ -105,11 +96,8 @@ _cloud_options = OptionGroup(
     help="Model; several take turns. `structiot sim families` lists them.",
 )
 @count_and_host
-@click.option(
-    "--http-port",
-    type=click.IntRange(0, 65535),
-    default=80,
-    help="TCP port of devices in the local network; 0 takes free ones.",
+@port_option(
+    "--http-port", 80, "TCP port of devices in the local network; 0 takes free ones."
 )
 @click.option(
     "--key",

@@ -119,12 +119,15 @@ async def test_a_form_or_query_of_very_many_fields_is_refused(network):
     async def read(request: HttpRequest) -> HttpReply:
         return HttpReply.of_json(len(request.form()) + len(request.query))
 
+    forms = {
+        count: "&".join(f"{number}=1" for number in range(count)).encode()
+        for count in (1000, 1001, 100_000)
+    }
     async with serving(network, read), watched_loop() as watch:
         http = DeviceHttp(URL, network=network)
-        for count, status in ((1000, 200), (1001, 400), (100_000, 400)):
-            form = "&".join(f"{number}=1" for number in range(count))
-            answered = await http.request("POST", "/", body=form.encode())
-            assert answered.status == status
+        for count, form in forms.items():
+            answered = await http.request("POST", "/", body=form)
+            assert answered.status == (200 if count == 1000 else 400)
         long = await http.request("POST", "/", body=b"a=" + b"%41" * 340_000)
         assert long.status == 400
         query = await http.get("/?" + "&" * 1000)

@@ -22,6 +22,8 @@ __all__ = ["EXCHANGE", "Exchange", "Transport"]
 MAX_CONNECTIONS = 10
 _MAX_HEAD_LINES = 1000
 _READ_BYTES = 16_384
+# So that a thousand lines are passed by one read at the most.
+_READ_HEAD_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -168,8 +170,9 @@ class _Stream(httpcore.AsyncNetworkStream):
         if exchange.is_given_up:
             raise httpcore.ReadError("given up")
         exchange.check_head()
+        most = _READ_HEAD_BYTES if exchange.is_in_head else _READ_BYTES
         try:
-            data = await self._stream.receive(min(max_bytes, _READ_BYTES))
+            data = await self._stream.receive(min(max_bytes, most))
         except anyio.EndOfStream:
             exchange.has_ended = True
             return b""

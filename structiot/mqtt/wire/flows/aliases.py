@@ -22,6 +22,8 @@ class CountedAliases(dict[int, str]):
         held_bytes: What their topics cost.
     """
 
+    __slots__ = ("held_bytes",)
+
     def __init__(self) -> None:
         super().__init__()
         self.held_bytes: int = 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
@@ -36,6 +36,9 @@ __all__ = ["MAX_PACKET_ID", "Flow", "Outgoing", "PacketIds", "Write"]
 Write: TypeAlias = Callable[
     [bytearray, str, bytes, int, int, int, PublishProperties | None], None
 ]
+
+# Nothing is ever added to it: who has something to withhold brings a set.
+_NONE: Final[set[Flow]] = set()
 
 
 class Outgoing:
@@ -63,11 +66,12 @@ class Outgoing:
         self.waiting: deque[Flow] = deque()
         self.held_bytes: int = 0
         self.out_bytes: int = sys.maxsize
-        self.withheld: set[Flow] = set()
+        self.withheld: set[Flow] = _NONE
         self.unknown: int = 0
         self.write: Write = encode_publish_into
         self.journal: Journal | None = None
-        self._resend: deque[Flow] = deque()
+        # The next one is the last; an empty deque would cost each session 760 bytes.
+        self._resend: list[Flow] = []
         self._on_wire = 0
         self._is_open = False
 
@@ -135,7 +139,7 @@ class Outgoing:
         if not self._is_open:
             return
         while self._resend and self._has_room(out):
-            flow = self._resend.popleft()
+            flow = self._resend.pop()
             if flow.stage == STALE:
                 self._send_again(flow, out, version)
         while not self._resend and self.waiting and self._has_room(out):
@@ -189,6 +193,7 @@ class Outgoing:
             else:
                 flow.stage = STALE
                 self._resend.append(flow)
+        self._resend.reverse()
         self._is_open = True
         self.pump(out, version)
 

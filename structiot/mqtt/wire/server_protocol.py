@@ -23,11 +23,15 @@ from structiot.mqtt.wire.codec import (
     encode,
     encode_publish_into,
     puback_bytes,
+    pubcomp_bytes,
     pubrec_bytes,
 )
 from structiot.mqtt.wire.codec.fields import USUAL_LIMITS, PacketLimits
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
-from structiot.mqtt.wire.flows.answers import answer_to_publish, answer_to_pubrel
+from structiot.mqtt.wire.flows.answers import (
+    answer_to_unknown_pubrel,
+    answer_with_reason,
+)
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
 from structiot.mqtt.wire.flows.writing import writers_for
 from structiot.mqtt.wire.messages import (
@@ -248,6 +252,9 @@ class ServerProtocol:
 
     def _take(self, packet: Packet) -> bool:
         """Deal with a packet other than PUBLISH; True if the broker has to."""
+        if isinstance(packet, Pubrel):
+            self._release(packet.packet_id)
+            return False
         outgoing, kept, version = self._outgoing, self.kept, self.version
         is_for_broker = False
         if isinstance(packet, Puback):
@@ -258,9 +265,6 @@ class ServerProtocol:
             is_fitting = outgoing.on_pubrec(packet.packet_id, reason, kept, version)
         elif isinstance(packet, Pubcomp):
             is_fitting = outgoing.on_pubcomp(packet.packet_id, kept, version)
-        elif isinstance(packet, Pubrel):
-            self._release(packet.packet_id)
-            return False
         elif isinstance(packet, Pingreq):
             self.out += PINGRESP
             return False
@@ -286,10 +290,14 @@ class ServerProtocol:
         return False
 
     def _release(self, packet_id: int) -> None:
-        is_known = packet_id in self._received
-        self._received.discard(packet_id)
-        self._opened = max(0, self._opened - is_known)
-        self.kept += answer_to_pubrel(packet_id, self.version, is_known=is_known)
+        if packet_id in (received := self._received):
+            received.discard(packet_id)
+            # Those of an earlier connection were not opened on this one.
+            if self._opened:
+                self._opened -= 1
+            self.kept += pubcomp_bytes(packet_id)
+        else:
+            self.kept += answer_to_unknown_pubrel(packet_id, self.version)
 
     @property
     def _method(self) -> str | None:
@@ -353,14 +361,15 @@ class ServerProtocol:
     def acknowledge(self, message: Message, reason: ReasonCode) -> None:
         """Answer a PUBLISH of QoS 1 or 2; 3.1.1 knows no reasons."""
         is_qos_2, is_open = message.flags & QOS_2, self.state is OPEN
-        if is_open and not is_qos_2 and (not reason or self.version < 5):
-            self.kept += puback_bytes(message.packet_id)
+        if is_open and (not reason or self.version < 5):
+            write = pubrec_bytes if is_qos_2 else puback_bytes
+            self.kept += write(message.packet_id)
             return
         if is_qos_2 and self.version >= 5 and reason.is_failure:
             self._received.discard(message.packet_id)
             self._opened -= 1
         if is_open:
-            self._answer(answer_to_publish(message, reason, self.version))
+            self._answer(answer_with_reason(message, reason))
 
     def challenge(self, reason: ReasonCode, data: bytes | None) -> None:
         """Send AUTH: another step, or the end of authenticating again."""

@@ -203,6 +203,7 @@ class Broker(Joining):
         if (
             reason is None
             and message.flags & MAYBE_KEPT
+            and (message.flags & RETAIN or self.ledger.is_crowded)
             and not self._has_room_for(client, session, message)
         ):
             reason = ReasonCode.QUOTA_EXCEEDED

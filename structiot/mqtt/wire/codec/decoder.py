@@ -246,7 +246,7 @@ class Decoder:
         short = min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
-        find_topic = self.remembered.topics.get
+        find_topic, find_ack = self.remembered.topics.get, SHORT_ACKS.get
         append = packets.append
         new, cls = Message.__new__, Message
         try:
@@ -268,6 +268,12 @@ class Decoder:
                 if stop > end:
                     break
                 if flags > 15:
+                    make = find_ack(data[pos]) if size == 2 else None
+                    packet_id = data[start] << 8 | data[start + 1] if make else 0
+                    if make is not None and packet_id:
+                        append(make(packet_id))
+                        pos = stop
+                        continue
                     append(self._other(data, pos, start, stop))
                     is_v5 = self._version == 5
                     pos = stop
@@ -309,10 +315,6 @@ class Decoder:
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]
-        if stop - start == 2 and first in SHORT_ACKS:
-            packet_id = data[start] << 8 | data[start + 1]
-            if packet_id:
-                return SHORT_ACKS[first](packet_id)
         parse = self._parsers.get(first)
         if parse is None:
             raise self._first_byte_fault(first, pos)

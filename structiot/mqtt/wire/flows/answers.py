@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
+from structiot.mqtt.wire.codec import encode, pubcomp_bytes
 from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from structiot.mqtt.wire.reasons import ReasonCode
 
-__all__ = ["answer_to_publish", "answer_to_pubrel"]
+__all__ = ["answer_to_unknown_pubrel", "answer_with_reason"]
 
 QOS_2 = 0x04
 # Who floods us with PUBRELs is answered without any detour.
@@ -14,17 +14,14 @@ UNKNOWN_PUBCOMP = b"\x70\x03"
 NOT_FOUND = bytes([ReasonCode.PACKET_IDENTIFIER_NOT_FOUND])
 
 
-def answer_to_publish(message: Message, reason: ReasonCode, version: int) -> bytes:
-    """Make the PUBACK or PUBREC of a message; 3.1.1 knows no reasons."""
-    packet_id, is_qos_2 = message.packet_id, message.flags & QOS_2
-    if reason and version >= 5:
-        cls = Pubrec if is_qos_2 else Puback
-        return encode(cls(packet_id=packet_id, reason=reason), version)
-    return pubrec_bytes(packet_id) if is_qos_2 else puback_bytes(packet_id)
+def answer_with_reason(message: Message, reason: ReasonCode) -> bytes:
+    """Make the PUBACK or PUBREC of 5.0 that says more of a message than that it came."""
+    cls = Pubrec if message.flags & QOS_2 else Puback
+    return encode(cls(packet_id=message.packet_id, reason=reason), 5)
 
 
-def answer_to_pubrel(packet_id: int, version: int, *, is_known: bool) -> bytes:
-    """Make the PUBCOMP of a packet id."""
-    if is_known or version < 5:
+def answer_to_unknown_pubrel(packet_id: int, version: int) -> bytes:
+    """Make the PUBCOMP of a packet id that no message is open under."""
+    if version < 5:
         return pubcomp_bytes(packet_id)
     return UNKNOWN_PUBCOMP + packet_id.to_bytes(2, "big") + NOT_FOUND

@@ -36,7 +36,7 @@ __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
-LIGHT_BYTES = 1024
+LIGHT_BYTES = 2048
 # What is decoded in one go.
 SLICE_BYTES = 16_384
 # A packet that was decoded and waits, beside its content.
@@ -44,7 +44,7 @@ PACKET_BYTES = 130
 # A text may be so many times as long in memory.
 WIDEST = 4
 # Of a publisher that sends much at a time something is heard after so much work.
-WORK_PER_FLUSH = 20 * PORTION
+WORK_PER_FLUSH = 5 * PORTION
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class ClientConnection(ConnectedClient):
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
-        work, turns, now = broker.work, context.turns, anyio.current_time
+        work, turns = broker.work, context.turns
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
         slow_consumers = broker.slow_consumers
@@ -131,19 +131,20 @@ class ClientConnection(ConnectedClient):
                     return
                 self.is_held_up: bool = True
                 asked = slow_consumers.asked
+                said = broker.sent + self.unwritten_bytes
                 size = len(data) + len(decoder.unfinished)
-                connect = None
-                if size <= LIGHT_BYTES:
-                    most = PORTION if work.done < turns.ends_at else LIGHT
-                    connect = broker.receive(self, data, now(), most)
-                    data = b""
-                elif turns.has_room(size):
-                    connect, data = self._take_portion(data, work.done + PORTION)
+                connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
                     self._charge(size if connect is None else size * WIDEST)
                     await self._take_in_turn(data, connect)
                     self._charge(0)
-                context.flush()
+                    context.flush()
+                elif (
+                    store_writer is not None
+                    or broker.sent + self.unwritten_bytes != said
+                ):
+                    # Who has only acknowledged does not cut up what others are at.
+                    context.flush()
                 if protocol.state is ServerState.CLOSING:
                     return
                 if work.done >= turns.ends_at:
@@ -157,6 +158,16 @@ class ClientConnection(ConnectedClient):
             broker.left(self, anyio.current_time())
             # Of many that go at once the wills are written together.
             work.on_added()
+
+    def _take_at_once(self, data: bytes, size: int) -> tuple[Connect | None, bytes]:
+        """Deal with what need not wait for a turn; give a CONNECT, and what is left."""
+        broker, turns = self._context.broker, self._context.turns
+        if size <= LIGHT_BYTES:
+            most = PORTION if broker.work.done < turns.ends_at else LIGHT
+            return broker.receive(self, data, anyio.current_time(), most), b""
+        if turns.has_room(size):
+            return self._take_portion(data, broker.work.done + PORTION)
+        return None, data
 
     async def _hold_up(self) -> None:
         """Wait until the client has taken enough of its answers, and the store its part."""

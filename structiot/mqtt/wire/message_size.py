@@ -19,9 +19,9 @@ from structiot.mqtt.wire.properties import (
 
 __all__ = [
     "FEW_PAIRS",
-    "LONG_TOPIC",
     "MESSAGE_BYTES",
     "PROPERTIES_BYTES",
+    "SHORT_TOPIC",
     "message_bytes",
     "properties_bytes",
 ]
@@ -38,6 +38,8 @@ FEW_PAIRS = 8
 ID_BYTES = 40
 # Bytes in memory; smaller topics are shared by the messages on them, and hardly count.
 LONG_TOPIC = 256
+# Characters; a text of so many is not longer in memory, however wide they are.
+SHORT_TOPIC = 45
 
 
 def message_bytes(message: Message) -> int:

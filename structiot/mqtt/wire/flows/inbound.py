@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from sys import getsizeof
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import encode, puback_bytes, pubcomp_bytes, pubrec_bytes
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
-from structiot.mqtt.wire.message_size import LONG_TOPIC, MESSAGE_BYTES, message_bytes
+from structiot.mqtt.wire.message_size import MESSAGE_BYTES, SHORT_TOPIC, message_bytes
 from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
@@ -129,40 +128,49 @@ class Incoming:
         """
         packet_id = message.packet_id
         qos = message.flags >> 1 & 3
-        if self._taken and qos == 2:
-            self._recall(message)
-        if qos == 2 and packet_id in self._received:
-            self.repeated += 1
-            out += pubrec_bytes(packet_id)
-            return False
-        known = self._open.get(packet_id)
-        if known is not None:
-            is_repetition = (
-                known.qos == qos and (message.dup or qos == 2) and known.is_of(message)
-            )
-            if is_repetition:
-                # After a reconnect, or by a broker that repeats on a timer.
+        if qos == 2:
+            if self._taken:
+                self._recall(message)
+            if packet_id in self._received:
                 self.repeated += 1
-                if not known.is_queued:
-                    self._enqueue(known, out)
+                out += pubrec_bytes(packet_id)
                 return False
-            if known.is_queued:
-                text = f"packet id {packet_id} is in use for another message"
-                raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
-            del self._open[packet_id]
+        if packet_id in self._open and self._is_repetition(message, qos, out):
+            return False
+        queue = self._queue
+        if len(queue) + len(self._received) >= self.window:
+            self._check_window()
+        size = MESSAGE_BYTES + len(message.payload)
+        if message.properties is not None or len(message.topic) > SHORT_TOPIC:
+            size = message_bytes(message)
+        self.held_bytes += size
+        message.receipt = ack = Ack(message, packet_id, qos, size)
+        self._open[packet_id] = ack
+        queue.append(ack)
+        return True
+
+    def _is_repetition(self, message: Message, qos: int, out: bytearray) -> bool:
+        """Deal with a delivery whose id is open, if it is the same once more."""
+        packet_id = message.packet_id
+        known = self._open[packet_id]
+        if known.qos == qos and (message.dup or qos == 2) and known.is_of(message):
+            # After a reconnect, or by a broker that repeats on a timer.
+            self.repeated += 1
+            if not known.is_queued:
+                self._enqueue(known, out)
+            return True
+        if known.is_queued:
+            text = f"packet id {packet_id} is in use for another message"
+            raise ProtocolViolation(text, code=ReasonCode.PROTOCOL_ERROR)
+        del self._open[packet_id]
+        return False
+
+    def _check_window(self) -> None:
         unreleased = len(self._received) - len(self._carried)
         if len(self._queue) + unreleased >= self.window and not self._is_lenient:
             self._was_overrun = True
             text = f"more than {self.window} deliveries are open"
             raise ProtocolViolation(text, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
-        size = MESSAGE_BYTES + len(message.payload)
-        if message.properties is not None or getsizeof(message.topic) > LONG_TOPIC:
-            size = message_bytes(message)
-        self.held_bytes += size
-        message.receipt = ack = Ack(message, packet_id, qos, size)
-        self._open[packet_id] = ack
-        self._queue.append(ack)
-        return True
 
     def _recall(self, message: Message) -> None:
         """Take what an earlier process has taken as received, unless it is another."""

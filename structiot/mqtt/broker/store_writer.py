@@ -19,9 +19,11 @@ from datetime import datetime
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 
 from structiot.errors import ConfigError
 from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.core.cutting import Cut
 from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import Batch, ClockRow
 from structiot.mqtt.broker.core.restoring import restore
@@ -95,7 +97,7 @@ class StoreWriter:
         self._wanted = anyio.Event()
         self._caught_up = anyio.Event()
         self._is_committing = False
-        self._unwritten: Batch | None = None
+        self._unwritten: Cut | None = None
 
     @property
     def is_behind(self) -> bool:
@@ -124,18 +126,20 @@ class StoreWriter:
             while self._journal:
                 await self._commit()
 
-    def _cut(self) -> Batch:
-        batch = self._journal.cut(self._clock.offset_s)
-        batch.clock = self._clock.row()
-        return batch
+    def _cut(self) -> Cut:
+        cut = self._journal.cut(self._clock.offset_s)
+        cut.batch.clock = self._clock.row()
+        return cut
 
     async def _commit(self) -> None:
         self._is_committing = True
         journal = self._journal
         try:
             bound = journal.take_bound()
-            self._unwritten = self._cut()
-            await self._apply(self._unwritten)
+            cut = self._unwritten = self._cut()
+            for _ in cut.portions:
+                await anyio.lowlevel.checkpoint()
+            await self._apply(cut.batch)
             self._unwritten = None
         finally:
             self._is_committing = False
@@ -168,8 +172,8 @@ class StoreWriter:
 
     async def finish(self) -> None:
         """Write the rest down, once `run` has ended; one attempt."""
-        batches = [one for one in (self._unwritten,) if one is not None]
-        batches.append(self._cut())
+        batches = [] if self._unwritten is None else [self._unwritten.finish()]
+        batches.append(self._cut().finish())
         try:
             for batch in batches:
                 await anyio.to_thread.run_sync(self._store.apply, batch)

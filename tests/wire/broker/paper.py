@@ -6,6 +6,7 @@ from typing import Any
 
 from structiot.mqtt.broker import BrokerLimits, Permissions
 from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.core.cutting import Cut
 from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import Batch, Snapshot, will_from
 from structiot.mqtt.broker.core.restoring import restore
@@ -81,16 +82,32 @@ class KeptHouse(House):
         super().__init__(**limits)
         self.limits = limits
         self.paper = PaperStore()
+        self.cut: Cut | None = None
         self.journal = self._restored(Snapshot([], [], [], [], [], []))
 
     def _restored(self, snapshot: Snapshot) -> BrokerJournal:
         return restore(self.core, snapshot, self.now, OFFSET_S)
 
     def commit(self) -> None:
-        self.paper.apply(self.journal.cut(OFFSET_S))
+        if self.cut is None:
+            self.begin_commit()
+        assert self.cut is not None
+        self.paper.apply(self.cut.finish())
+        self.cut = None
+
+    def begin_commit(self) -> None:
+        """Take down what is taken down at once; the rest follows in steps."""
+        if self.cut is None:
+            self.cut = self.journal.cut(OFFSET_S)
+
+    def step(self) -> None:
+        """Take down the next portion, if a commit is under way."""
+        if self.cut is not None:
+            next(self.cut.portions, None)
 
     def restart(self) -> None:
         """End without a word and go on with what was written down."""
+        self.cut = None
         self.core = Broker(BrokerLimits(**self.limits), Permissions())
         self.journal = self._restored(self.paper.load())
 

@@ -228,7 +228,12 @@ class Broker(Joining):
         self, client: ConnectedClient, session: Session, message: Message
     ) -> Job:
         """Distribute a message in portions, then acknowledge it."""
+        ids = frozenset((message.packet_id,) if message.flags & QOS_2 else ())
+        session.distributing_ids |= ids
         number = yield from self.distributing(message, origin=session)
+        session.distributing_ids -= ids
+        if ids and self.journal is not None:
+            self.journal.given_out(session, message.packet_id)
         if message.flags & 6:
             client.protocol.acknowledge(message, _reason_of(message, number))
             self.wake(client)

@@ -12,64 +12,21 @@ wait, whatever the store does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from structiot.mqtt.broker.core.records import (
-    Batch,
-    DeliveryRow,
-    MessageRow,
-    ReceivedRow,
-    RetainedRow,
-    SessionRow,
-    SubscriptionRow,
-    properties_to,
-    will_to,
-)
+from structiot.mqtt.broker.core.cutting import Body, Changes, Cut, FlowRow
 from structiot.mqtt.broker.core.retained import RetainedStore
-from structiot.mqtt.broker.core.sessions import Delivery, Session
-from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED, WAITING, Flow
+from structiot.mqtt.broker.core.sessions import Session
+from structiot.mqtt.wire.flows.flow import RELEASED, Flow
 from structiot.mqtt.wire.flows.journal import Journal
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.connected_client import ConnectedClient
 
-__all__ = ["Body", "BrokerJournal", "FlowRow", "ReceivedIds", "SessionRecord"]
+__all__ = ["BrokerJournal", "ReceivedIds", "SessionRecord"]
 
 # A name that is noted counts once more for each so many characters.
 NAME_CHARS = 100
-
-
-@dataclass(eq=False, slots=True)
-class Body:
-    """A topic and a payload that deliveries share.
-
-    Attributes:
-        number: Its number in the store.
-        users: Deliveries that need it.
-        is_written: Whether the store has it.
-    """
-
-    number: int
-    topic: str
-    payload: bytes
-    users: int = 0
-    is_written: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class FlowRow:
-    """Where a delivery stands in the store.
-
-    Attributes:
-        position: Its place in the order of its session.
-        body: What is to be sent; None once the client has it.
-        written_at: The position that the store has; None if it has none.
-    """
-
-    position: int
-    body: Body | None
-    written_at: int | None = None
 
 
 class SessionRecord(Journal):
@@ -130,15 +87,6 @@ class ReceivedIds(set[int]):
             self._record.touch_id(packet_id)
 
 
-@dataclass(slots=True)
-class _Pending:
-    records: dict[SessionRecord, None] = field(default_factory=dict)
-    sessions: dict[SessionRecord, None] = field(default_factory=dict)
-    ended: list[int] = field(default_factory=list)
-    bodies: list[int] = field(default_factory=list)
-    topics: dict[str, None] = field(default_factory=dict)
-
-
 class BrokerJournal:
     """Collects changes until a batch is cut.
 
@@ -152,7 +100,7 @@ class BrokerJournal:
         self.bound: dict[ConnectedClient, None] = {}
         self._retained = retained
         self._records: dict[Session, SessionRecord] = {}
-        self._pending = _Pending()
+        self._changed = Changes()
         self._last_session = 0
         self._last_position = 0
         self._last_body = 0
@@ -171,7 +119,7 @@ class BrokerJournal:
                 return
             record = self.adopt(session, self._last_session + 1)
         self.touch(record)
-        self._pending.sessions[record] = None
+        self._changed.sessions[record] = None
 
     def adopt(self, session: Session, number: int) -> SessionRecord:
         """Take note of a session from now on."""
@@ -192,11 +140,11 @@ class BrokerJournal:
         for row in record.rows.values():
             self.let_go(row)
         record.rows.clear()
-        self._pending.records.pop(record, None)
-        self._pending.sessions.pop(record, None)
+        self._changed.records.pop(record, None)
+        self._changed.sessions.pop(record, None)
         if record.is_written:
             self.changes += 1
-            self._pending.ended.append(record.number)
+            self._changed.ended.append(record.number)
 
     def subscription(self, session: Session, topic_filter: str) -> None:
         """A session's subscription was made, changed or removed."""
@@ -204,15 +152,21 @@ class BrokerJournal:
         if record is not None:
             record.touch_filter(topic_filter)
 
+    def given_out(self, session: Session, packet_id: int) -> None:
+        """A message of QoS 2 has reached all whom it is for."""
+        record = self._records.get(session)
+        if record is not None:
+            record.touch_id(packet_id)
+
     def retained(self, topic: str) -> None:
         """The retained message of a topic has changed."""
         self.changes += 1 + len(topic) // NAME_CHARS
-        self._pending.topics[topic] = None
+        self._changed.topics[topic] = None
 
     def touch(self, record: SessionRecord, count: int = 1) -> None:
         """Something of a session has changed."""
         self.changes += count
-        self._pending.records[record] = None
+        self._changed.records[record] = None
         client = record.session.client
         if client is not None:
             self.bind(client)
@@ -262,138 +216,46 @@ class BrokerJournal:
     def drop_unused(self, bodies: Iterable[Body]) -> None:
         """Have those removed that no delivery needs any more."""
         unused = [body.number for body in bodies if not body.users]
-        self._pending.bodies += unused
+        self._changed.bodies += unused
         self.changes += len(unused)
 
     def let_go(self, row: FlowRow) -> None:
         """A delivery does not need its body any more."""
+        unused = self.last_use(row)
+        if unused is not None:
+            self._changed.bodies.append(unused)
+
+    def last_use(self, row: FlowRow) -> int | None:
+        """Do the same; give the number of the body if the store is to forget it."""
         body, row.body = row.body, None
-        if body is not None:
-            body.users -= 1
-            if not body.users:
-                if body.is_written:
-                    self._pending.bodies.append(body.number)
-                    body.is_written = False
-                if self._body is body:
-                    self._body = None
+        if body is None:
+            return None
+        body.users -= 1
+        if body.users:
+            return None
+        if self._body is body:
+            self._body = None
+        was_written, body.is_written = body.is_written, False
+        return body.number if was_written else None
+
+    def forget_later(self, bodies: list[int]) -> None:
+        """Have bodies forgotten with the next batch."""
+        if bodies:
+            self.changes += 1
+            self._changed.bodies += bodies
+
+    def is_known(self, record: SessionRecord) -> bool:
+        """Whether a session is not over yet."""
+        return self._records.get(record.session) is record
 
     # -- cutting a batch -----------------------------------------------------------
 
-    def cut(self, offset_s: float) -> Batch:
-        """Give what has changed, to be written down in one transaction.
+    def cut(self, offset_s: float) -> Cut:
+        """Begin a batch of all that has changed.
 
         Args:
             offset_s: What makes an instant of the broker's clock one of the store's.
         """
-        pending, self._pending = self._pending, _Pending()
+        changed, self._changed = self._changed, Changes()
         self.changes = 0
-        batch = Batch()
-        batch.ended_sessions = pending.ended
-        for record in pending.sessions:
-            batch.sessions.append(_session_row(record, offset_s))
-            record.is_written = True
-        for record in pending.records:
-            self._cut_subscriptions(record, batch)
-            self._cut_deliveries(record, batch, offset_s)
-            self._cut_received(record, batch)
-        for topic in pending.topics:
-            item = self._retained.get(topic)
-            if item is None:
-                batch.erased.append(topic)
-            else:
-                batch.retained.append(
-                    RetainedRow(
-                        topic,
-                        item.payload,
-                        item.qos,
-                        properties_to(item.properties),
-                        _stored(item.expires_at, offset_s),
-                    )
-                )
-        # Deliveries that ended while the batch was cut may have let go of more.
-        batch.ended_messages = pending.bodies + self._pending.bodies
-        self._pending.bodies = []
-        return batch
-
-    def _cut_subscriptions(self, record: SessionRecord, batch: Batch) -> None:
-        for name in record.filters:
-            subscription = record.session.subscriptions.get(name)
-            if subscription is None:
-                batch.ended_subscriptions.append((record.number, name))
-                continue
-            request = subscription.request
-            batch.subscriptions.append(
-                SubscriptionRow(
-                    record.number,
-                    name,
-                    request.qos,
-                    request.no_local,
-                    request.retain_as_published,
-                    request.retain_handling,
-                    subscription.subscription_id,
-                )
-            )
-        record.filters = {}
-
-    def _cut_received(self, record: SessionRecord, batch: Batch) -> None:
-        known = record.session.received
-        for packet_id in record.ids:
-            rows = batch.received if packet_id in known else batch.released
-            rows.append(ReceivedRow(record.number, packet_id))
-        record.ids = {}
-
-    def _cut_deliveries(
-        self, record: SessionRecord, batch: Batch, offset_s: float
-    ) -> None:
-        for flow in record.changed:
-            row = record.rows[flow]
-            if row.written_at is not None and (
-                flow.is_done or row.written_at != row.position
-            ):
-                batch.ended_deliveries.append(row.written_at)
-                row.written_at = None
-            if flow.is_done:
-                self.let_go(row)
-                del record.rows[flow]
-                continue
-            body = row.body
-            if body is not None and not body.is_written:
-                body.is_written = True
-                batch.messages.append(MessageRow(body.number, body.topic, body.payload))
-            row.written_at = row.position
-            batch.deliveries.append(_delivery_row(record, flow, row, offset_s))
-        record.changed = {}
-
-
-def _stored(at: float | None, offset_s: float) -> float | None:
-    return None if at is None else at + offset_s
-
-
-def _session_row(record: SessionRecord, offset_s: float) -> SessionRow:
-    session = record.session
-    return SessionRow(
-        record.number,
-        session.client_id,
-        session.username,
-        session.expiry_s,
-        _stored(session.expires_at, offset_s),
-        will_to(session.will),
-        _stored(session.will_at, offset_s),
-    )
-
-
-def _delivery_row(
-    record: SessionRecord, flow: Flow, row: FlowRow, offset_s: float
-) -> DeliveryRow:
-    is_lasting = flow.stage in {WAITING, RELEASED}
-    expires_at = flow.expires_at if isinstance(flow, Delivery) else None
-    return DeliveryRow(
-        row.position,
-        record.number,
-        flow.packet_id,
-        flow.stage if is_lasting else PUBLISHED,
-        flow.flags,
-        None if row.body is None else row.body.number,
-        properties_to(flow.properties),
-        _stored(expires_at, offset_s),
-    )
+        return Cut(self, changed, self._retained, offset_s)

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TypeAlias
 
 from structiot.mqtt.broker.core.broker import Broker
-from structiot.mqtt.broker.core.journal import Body, BrokerJournal, FlowRow
+from structiot.mqtt.broker.core.cutting import Body, FlowRow
+from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import (
     DeliveryRow,
     SessionRow,

@@ -241,6 +241,7 @@ class Session:
         charged_queue_bytes: What the ledger knows of them.
         charged_bytes: What it knows of all else.
         received: Ids of QoS 2 messages that the client has not released.
+        distributing_ids: Those of them that have not reached all whom they are for.
         subscriptions: By filter.
         groups: Those of its subscriptions that are shared, with the group of each.
         subscribed_bytes: What they weigh.
@@ -259,6 +260,7 @@ class Session:
         "charged_queue_bytes",
         "client",
         "client_id",
+        "distributing_ids",
         "dropped",
         "expires_at",
         "expiry_s",
@@ -285,6 +287,7 @@ class Session:
         self.charged_queue_bytes: int = 0
         self.charged_bytes: int = 0
         self.received: set[int] = set()
+        self.distributing_ids: frozenset[int] = frozenset()
         self.subscriptions: dict[str, Subscription] = {}
         self.groups: dict[Subscription, SharedGroup] = {}
         self.subscribed_bytes: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import asyncclick as click
 
 from structiot._kit.net.network import place
 from structiot._kit.net.tls import server_context
-from structiot._kit.text import path_fault
+from structiot._kit.redact import Secret
+from structiot._kit.text import path_fault, printable
 from structiot.cli._common.options import (
     common_options,
     configure_logging,
@@ -26,6 +26,7 @@ from structiot.cli.manager.fleet import backplane_of, backplane_options, uri_opt
 from structiot.cli.manager.happenings import show_event
 from structiot.errors import ConfigError
 from structiot.manager import Dialect, Manager, ManagerLimits, open_manager
+from structiot.manager.secrets_file import secrets_in
 
 __all__ = ["serve"]
 
@@ -162,18 +163,10 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_secrets(path: Path) -> dict[str, str]:
+def _read_secrets(path: Path) -> dict[str, Secret]:
     try:
-        secrets = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path}: {exc}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not text") from None
+        return secrets_in(path.read_bytes())
+    except ConfigError as exc:
+        raise ConfigError(f"{printable(str(path))} {exc}") from None
     except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot read {path}: {path_fault(exc)}") from exc
-    for uuid, secret in secrets.items():
-        if not isinstance(secret, str) or not secret:
-            raise ConfigError(
-                f'{path}: a secret is a line UUID = "secret", not {uuid!r:.60}'
-            )
-    return secrets

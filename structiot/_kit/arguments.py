@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from structiot.errors import UsageError
 
-__all__ = ["check_argument", "check_items"]
+__all__ = ["check_argument", "check_items", "check_port"]
+
+_MOST_PORT = 65_535
 
 
 def check_argument(
@@ -49,6 +51,22 @@ def check_items(name: str, values: object, *kinds: type, write: str = "") -> Non
         raise UsageError(f"{name} is a list, not {_shown(values)}{hint}")
     for value in values:
         check_argument(f"each of {name}", value, *kinds, write=write)
+
+
+def check_port(name: str, port: object, *, least: int = 1) -> None:
+    """Look whether an argument is a TCP or UDP port.
+
+    Args:
+        name: The argument's.
+        port: Its value.
+        least: 0 where that takes a free one.
+
+    Raises:
+        UsageError: It is none.
+    """
+    check_argument(name, port, int)
+    if isinstance(port, int) and not least <= port <= _MOST_PORT:
+        raise UsageError(f"{name} is from {least} to {_MOST_PORT}, not {port}")
 
 
 def _is_of(value: object, kind: type | None) -> bool:

@@ -19,11 +19,15 @@ class CountedWarnings:
     Args:
         log: Where it is told.
         tasks: For what waits for the minute to end.
+        level: How important it is.
     """
 
-    def __init__(self, log: logging.Logger, tasks: TaskGroup) -> None:
+    def __init__(
+        self, log: logging.Logger, tasks: TaskGroup, level: int = logging.WARNING
+    ) -> None:
         self._log = log
         self._tasks = tasks
+        self._level = level
         self._more: dict[str, int] = {}
 
     def say(self, text: str, kind: str) -> None:
@@ -32,7 +36,7 @@ class CountedWarnings:
             self._more[kind] += 1
             return
         self._more[kind] = 0
-        self._log.warning("%s", text)
+        self._log.log(self._level, "%s", text)
         self._tasks.start_soon(self._count, kind)
 
     async def _count(self, kind: str) -> None:
@@ -49,5 +53,5 @@ class CountedWarnings:
     def _say_more(self, kind: str) -> int:
         more, self._more[kind] = self._more[kind], 0
         if more:
-            self._log.warning("%d more %s", more, kind)
+            self._log.log(self._level, "%d more %s", more, kind)
         return more

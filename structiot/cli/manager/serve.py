@@ -17,12 +17,19 @@ from structiot._kit.text import path_fault, printable
 from structiot.cli._common.options import (
     common_options,
     configure_logging,
+    is_given,
     json_option,
     port_option,
+    refuse_given,
 )
-from structiot.cli._common.output import show_json
+from structiot.cli._common.output import say_at_terminal, show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
-from structiot.cli.manager.fleet import backplane_of, backplane_options, uri_option
+from structiot.cli.manager.fleet import (
+    URI_VARIABLE,
+    backplane_of,
+    backplane_options,
+    uri_option,
+)
 from structiot.cli.manager.happenings import show_event
 from structiot.errors import ConfigError
 from structiot.manager import Dialect, Manager, ManagerLimits, open_manager
@@ -89,8 +96,7 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
     happens at the others is shown, too.
     """
     configure_logging(ctx)
-    if (given["uri"] is None) != (given["node"] is None):
-        raise click.UsageError("--uri and --node go together")
+    _decide_whether_alone(ctx, given)
     settings = await anyio.to_thread.run_sync(_settings, given)
     allow_open_files(ManagerLimits().connections + _OTHER_FILES)
 
@@ -101,6 +107,24 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
                 show_event(event, wants_json=wants_json)
 
     await run_until_stopped(show)
+
+
+def _decide_whether_alone(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Take it for one of several if it has a name among them, else for one alone.
+
+    Raises:
+        click.UsageError: Options say the one and the other.
+    """
+    if given["node"] is not None:
+        if given["uri"] is None:
+            raise click.UsageError(f"--node goes with --uri, or with ${URI_VARIABLE}")
+        return
+    if is_given(ctx, "uri"):
+        raise click.UsageError("--uri goes with --node, the name of this manager")
+    refuse_given(ctx, backplane_options.names, "goes with --node")
+    if given["uri"] is not None:
+        given["uri"] = None
+        say_at_terminal(f"this manager is alone: ${URI_VARIABLE} counts with --node")
 
 
 @asynccontextmanager

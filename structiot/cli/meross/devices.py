@@ -62,9 +62,11 @@ async def devices(target: DeviceTarget[Meross], *, ask: bool, wants_json: bool) 
         rows = await _rows_by_asking(target)
     if wants_json:
         show_json(rows)
-    else:
+    elif rows:
         shown = ({**row, "has": ", ".join(row["has"] or ())} for row in rows)
         show_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in shown])
+    if not rows:
+        click.echo("the account has no device", err=True)
 
 
 async def _rows_by_cloud(options: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -12,6 +12,7 @@ from collections.abc import (
 )
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -69,6 +70,10 @@ class SendReport:
 
     def __bool__(self) -> bool:
         return bool(self.delivered) and not self.failed
+
+
+def _connected_at_utc(client: BaseClient) -> datetime:
+    return client.connected_at_utc
 
 
 class Manager:
@@ -178,11 +183,11 @@ class Manager:
         """
         self._check_type(type)
         box = EventBox(type, max(max_items, len(self._fleet)))
-        for client in self._fleet.values():
-            box.tell(
-                ClientConnected(client=client, at_utc=client.connected_at_utc),
-                client.type,
-            )
+        now_utc = self._environment.now_utc()
+        for client in sorted(self._fleet.values(), key=_connected_at_utc):
+            # Another node's clock may be ahead of ours.
+            at_utc = min(client.connected_at_utc, now_utc)
+            box.tell(ClientConnected(client=client, at_utc=at_utc), client.type)
         with self._listeners.listening(box):
             yield box
 
@@ -199,7 +204,8 @@ class Manager:
             type: Only devices of this type.
 
         Raises:
-            UsageError: No such type is taken, or no function.
+            UsageError: No such type is taken, or no async function; one that is called for
+                a device and gives nothing to await is found out then.
         """
         self._check_type(type)
         if not callable(handler):
@@ -301,7 +307,7 @@ class Manager:
             self._heartbeats.begin(client)
             if self.sharing is not None:
                 self.sharing.came(client, former)
-        at_utc = client.connected_at_utc
+        at_utc = self._environment.now_utc()
         if former is not None:
             replaced = ClientReplaced(client=client, former=former, at_utc=at_utc)
             self._tell(replaced, client.type)

@@ -57,6 +57,8 @@ def lamp(**kinds: object) -> dict[str, object]:
         (lamp(buttons=[{"name": "x", "send": 5}]), "a text, or a table or an array"),
         (lamp(switches=[{"name": "x", "on": {"a": float("nan")}}]), "on: .* as JSON"),
         (lamp(events=[{"name": "x", "types": []}]), "types: give at least one"),
+        (lamp(texts=[{"name": "x", "send": "on"}]), "send: write {text} where"),
+        (lamp(texts=[{"name": "x", "send": {"a": ["text"]}}]), "send: write {text}"),
         (
             lamp(buttons=[{"name": "X", "send": "a"}, {"key": "x", "send": "b"}]),
             "two of its entities have the key 'x'",

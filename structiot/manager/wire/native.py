@@ -46,7 +46,7 @@ from structiot.manager.wire.events import (
     Left,
     Welcomed,
 )
-from structiot.manager.wire.info import MAX_INFO_BYTES, Info, read_info
+from structiot.manager.wire.info import MAX_INFO_BYTES, Info, info_of
 
 __all__ = ["MAX_MESSAGE_BYTES", "NONCE_BYTES", "NativeDevice", "NativeServer"]
 
@@ -268,8 +268,8 @@ def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
     proof, rest = payload[begin : begin + size], payload[begin + size :]
     kind = rest[1 : 1 + rest[0]] if rest else b""
     data = rest[1 + len(kind) :]
-    written = b"##".join((str(UUID(bytes=uuid)).encode(), kind, data))
-    return read_info(written), nonce, proof, uuid + rest
+    info = info_of(str(UUID(bytes=uuid)).encode(), kind, data)
+    return info, nonce, proof, uuid + rest
 
 
 def _proof(

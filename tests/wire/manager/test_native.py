@@ -156,6 +156,21 @@ def test_what_is_no_info(sent: bytes):
         server.feed(sent)
 
 
+def test_the_part_of_an_info_that_is_at_fault_is_named():
+    for before, after, said in (
+        (b"\x04lamp", b"\x06la##mp", "the type of the info has what no type may have"),
+        (b"\x04lamp", b"\x00", "the type of the info has 0 characters"),
+        (b"\x04lamp", b"\x01\xff", "UUID and type of the info are no text"),
+        (b'{"a":1}', b"[1]", "the info's data"),
+        (b'{"a":1}', b'##{"a":1}', "the info's data"),
+    ):
+        payload = INFO_FRAME[3:].replace(before, after)
+        server = NativeServer(SERVER_NONCE)
+        server.ask_info()
+        with pytest.raises(ProtocolViolation, match=said):
+            server.feed(b"I" + len(payload).to_bytes(2) + payload)
+
+
 @pytest.mark.parametrize(
     "sent",
     [b"D\x00\x03abc", b"D\x00\x08\0\0\0\0\0\0\0\0", b"A\0\0", b"Z\0\0", b"H\0\0"],

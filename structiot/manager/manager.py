@@ -24,6 +24,7 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import Address
+from structiot._kit.text import counted
 from structiot.errors import StructiotError, UsageError
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
@@ -104,7 +105,7 @@ class Manager:
         self._listeners: FanOut[EventBox | Handling] = FanOut()
 
     def __repr__(self) -> str:
-        return f"<Manager of {len(self._fleet)} devices>"
+        return f"<Manager of {counted(len(self._fleet), 'device')}>"
 
     @property
     def host(self) -> str:

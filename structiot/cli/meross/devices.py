@@ -9,6 +9,7 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import counted
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import (
     members,
@@ -93,7 +94,8 @@ async def _rows_by_cloud(options: Mapping[str, Any]) -> list[dict[str, Any]] | N
 async def _rows_by_asking(target: DeviceTarget[Meross]) -> list[dict[str, Any]]:
     async with target.open() as account:
         asked = [one for one in account.devices.values() if one.is_available]
-        say_at_terminal(f"asking {len(asked)} devices, which takes a while ...")
+        what = counted(len(asked), "device")
+        say_at_terminal(f"asking {what}, which takes a while ...")
         await known_of(asked)
         await metered(asked)
         kept = await keep_list(await files_of(target.options), listed(account))

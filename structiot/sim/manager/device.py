@@ -135,7 +135,7 @@ class DialInSim:
             except LOST as exc:
                 why = reason_of(exc)
             text = f"{self.uuid} of type {self.type!r} is not connected: {why}"
-            self._ends.say(text, f"times: {why}")
+            self._ends.say(text, f"devices are not connected: {why}")
             self._stream = self._side = None
             self._is_told = anyio.Event()
             await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))

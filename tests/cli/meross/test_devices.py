@@ -147,7 +147,7 @@ def test_what_takes_long_is_said_to_who_sits_there(house, sign_in, state):
     house.add(name="Lamp")
     sign_in()
     with terminal("meross", "devices") as screen:
-        assert "asking 1 devices" in screen.wait_for("mss310")
+        assert "asking 1 device," in screen.wait_for("mss310")
 
 
 def test_an_account_without_devices_says_that_it_has_none(

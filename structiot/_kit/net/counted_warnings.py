@@ -19,15 +19,11 @@ class CountedWarnings:
     Args:
         log: Where it is told.
         tasks: For what waits for the minute to end.
-        level: How important it is.
     """
 
-    def __init__(
-        self, log: logging.Logger, tasks: TaskGroup, level: int = logging.WARNING
-    ) -> None:
+    def __init__(self, log: logging.Logger, tasks: TaskGroup) -> None:
         self._log = log
         self._tasks = tasks
-        self._level = level
         self._more: dict[str, int] = {}
 
     def say(self, text: str, kind: str) -> None:
@@ -41,7 +37,7 @@ class CountedWarnings:
             self._more[kind] += 1
             return
         self._more[kind] = 0
-        self._log.log(self._level, "%s", text)
+        self._log.warning("%s", text)
         self._tasks.start_soon(self._count, kind)
 
     async def _count(self, kind: str) -> None:
@@ -58,5 +54,5 @@ class CountedWarnings:
     def _say_more(self, kind: str) -> int:
         more, self._more[kind] = self._more[kind], 0
         if more:
-            self._log.log(self._level, "%s: %d more", kind, more)
+            self._log.warning("%s: %d more", kind, more)
         return more

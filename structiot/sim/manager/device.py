@@ -14,9 +14,9 @@ from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.counted_warnings import CountedWarnings
 from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.tls import start_tls
+from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
 from structiot.errors import ConnectFailed, StructiotError, UsageError
 from structiot.manager.wire.dialects import Dialect
@@ -73,7 +73,7 @@ class DialInSim:
         address: tuple[str, int],
         secret: bytes | None,
         ssl_context: ssl.SSLContext | None,
-        ends: CountedWarnings,
+        ends: RareLines,
         environment: Environment,
     ) -> None:
         self.uuid: str = uuid
@@ -134,8 +134,8 @@ class DialInSim:
                 why = error_text(exc)
             except LOST as exc:
                 why = reason_of(exc)
-            text = f"{self.uuid} of type {self.type!r} is not connected: {why}"
-            self._ends.say(text, f"devices are not connected: {why}")
+            text = "%s of type %r is not connected: %s"
+            self._ends.say(text, self.uuid, self.type, why, about=why)
             self._stream = self._side = None
             self._is_told = anyio.Event()
             await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
+import anyio
+
 from structiot._kit.arguments import check_argument, check_items, check_port
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.counted_warnings import CountedWarnings
+from structiot._kit.rare_lines import RareLines
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import canonical_uuid, fault_of_type
@@ -87,8 +89,8 @@ async def sim_devices(
     key = secret.encode() if isinstance(secret, str) else secret
     names = uuids or [str(UUID(int=number + 1)) for number in range(count)]
     names = [canonical_uuid(one) for one in names]
+    ends = RareLines(_log, anyio.current_time, logging.INFO)
     async with service_group() as tg:
-        ends = CountedWarnings(_log, tg, logging.INFO)
         fleet = tuple(
             DialInSim(
                 uuid,

@@ -58,6 +58,8 @@ _PROOF_BYTES: Final = 32
 _ID_BYTES: Final = 8
 _MAX_REASON_BYTES: Final = 200
 _WANTS_PROOF: Final = 1
+# With nonce and proof.
+_MAX_TOLD_BYTES: Final = MAX_INFO_BYTES + 128
 _UUID_AND_NONCE: Final = 1 + 16 + NONCE_BYTES
 
 
@@ -162,7 +164,7 @@ class NativeServer(_Native):
         self._wants_proof = wants_proof
         self._is_known = False
         self._device_nonce = self._told = self._proof = b""
-        self._most_bytes = MAX_INFO_BYTES + 128
+        self._most_bytes = _MAX_TOLD_BYTES
         # Before its info, a device says nothing else.
         self._later = self._parsers
         self._parsers = {b"I": self._info, b"E": self._later[b"E"]}
@@ -188,6 +190,9 @@ class NativeServer(_Native):
         return _proof(who, secret, self._nonce, self._device_nonce, self._told)
 
     def _info(self, payload: bytes) -> InfoTold:
+        if len(payload) > _MAX_TOLD_BYTES:
+            text = f"an info of {len(payload)} bytes, {_MAX_TOLD_BYTES} at most"
+            raise violation(text, payload[:128])
         info, self._device_nonce, self._proof, self._told = _read_info(payload)
         self._is_known, self._most_bytes = True, 65_535
         self._parsers = {**self._later, b"I": self._info}

@@ -129,6 +129,15 @@ def test_the_old_commands_keep_their_meaning():
     assert server.feed(b"E\0\0") == [Left("")]
 
 
+def test_an_info_that_is_asked_for_again_is_no_longer_than_the_first():
+    server = known()
+    server.ask_info()
+    fitting = INFO_FRAME[3:] + b" " * (8320 - len(INFO_FRAME) + 3)
+    assert server.feed(b"I\x20\x80" + fitting) == [InfoTold(INFO)]
+    with pytest.raises(ProtocolViolation, match="an info of 8321 bytes, 8320 at most"):
+        server.feed(b"I\x20\x81" + fitting + b" ")
+
+
 def test_frames_come_in_any_pieces():
     server = NativeServer(SERVER_NONCE)
     server.ask_info()

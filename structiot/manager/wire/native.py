@@ -58,8 +58,6 @@ _PROOF_BYTES: Final = 32
 _ID_BYTES: Final = 8
 _MAX_REASON_BYTES: Final = 200
 _WANTS_PROOF: Final = 1
-# With nonce and proof.
-_MAX_TOLD_BYTES: Final = MAX_INFO_BYTES + 128
 _UUID_AND_NONCE: Final = 1 + 16 + NONCE_BYTES
 
 
@@ -164,7 +162,7 @@ class NativeServer(_Native):
         self._wants_proof = wants_proof
         self._is_known = False
         self._device_nonce = self._told = self._proof = b""
-        self._most_bytes = _MAX_TOLD_BYTES
+        self._most_bytes = MAX_INFO_BYTES + 128
         # Before its info, a device says nothing else.
         self._later = self._parsers
         self._parsers = {b"I": self._info, b"E": self._later[b"E"]}
@@ -190,9 +188,6 @@ class NativeServer(_Native):
         return _proof(who, secret, self._nonce, self._device_nonce, self._told)
 
     def _info(self, payload: bytes) -> InfoTold:
-        if len(payload) > _MAX_TOLD_BYTES:
-            text = f"an info of {len(payload)} bytes, {_MAX_TOLD_BYTES} at most"
-            raise violation(text, payload[:128])
         info, self._device_nonce, self._proof, self._told = _read_info(payload)
         self._is_known, self._most_bytes = True, 65_535
         self._parsers = {**self._later, b"I": self._info}
@@ -265,6 +260,10 @@ def _id_of(payload: bytes, kind: bytes) -> int:
 
 def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
     """Give the info, the nonce, the proof, and what the proof is of."""
+    most = MAX_INFO_BYTES + 128
+    if len(payload) > most:
+        text = f"an info of {len(payload)} bytes, {most} at most"
+        raise violation(text, payload[:128])
     size = payload[_UUID_AND_NONCE] if len(payload) > _UUID_AND_NONCE else 1
     begin = _UUID_AND_NONCE + 1
     if payload[:1] != bytes((VERSION,)) or size not in {0, _PROOF_BYTES}:

@@ -134,6 +134,7 @@ def test_an_info_that_is_asked_for_again_is_no_longer_than_the_first():
     server.ask_info()
     fitting = INFO_FRAME[3:] + b" " * (8320 - len(INFO_FRAME) + 3)
     assert server.feed(b"I\x20\x80" + fitting) == [InfoTold(INFO)]
+    server.ask_info()
     with pytest.raises(ProtocolViolation, match="an info of 8321 bytes, 8320 at most"):
         server.feed(b"I\x20\x81" + fitting + b" ")
 

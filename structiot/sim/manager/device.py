@@ -18,7 +18,8 @@ from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.tls import start_tls
 from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
-from structiot.errors import ConnectFailed, StructiotError, UsageError
+from structiot.errors import ConnectFailed, LinkLost, StructiotError, UsageError
+from structiot.manager.wire.detection import check_spoken
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.events import AliveAsked, Data, Event, InfoAsked, Left
 from structiot.manager.wire.info import Info
@@ -93,7 +94,7 @@ class DialInSim:
         self._is_told, self._behaves_otherwise = anyio.Event(), anyio.Event()
         self._message_id = 0
         self._seen: deque[int] = deque(maxlen=_SEEN)
-        self._owes_beat = False
+        self._owes_beat = self._has_heard = False
 
     def __repr__(self) -> str:
         return f"<DialInSim {self.uuid} of type {self.type!r}>"
@@ -146,6 +147,7 @@ class DialInSim:
         stream = await self._environment.network.connect_tcp(host, port)
         if self._ssl_context is not None:
             stream = await start_tls(stream, self._ssl_context, host=host, port=port)
+        self._has_heard = False
         async with stream, service_group() as tg:
             nonce = self._environment.random.randbytes(16)
             self._stream = stream
@@ -158,13 +160,27 @@ class DialInSim:
                 with anyio.move_on_after(
                     _MOMENT_S if side.holds else math.inf
                 ) as moment:
-                    events = side.feed(await stream.receive())
+                    events = side.feed(await self._hear(stream))
                 if moment.cancelled_caught:
                     events = side.let_go()
                 for event in events:
                     if isinstance(event, Left):
                         return event.reason or "the manager has said goodbye"
                     await self._take(event, side)
+
+    async def _hear(self, stream: ByteStream) -> bytes:
+        """Receive something; see what is spoken by what comes first."""
+        try:
+            data = await stream.receive()
+        except LOST as exc:
+            if self._has_heard or self._ssl_context is not None:
+                raise
+            why = f"{reason_of(exc)} without a word; perhaps TLS is spoken there"
+            raise LinkLost(why) from exc
+        if not self._has_heard:
+            check_spoken(data, self._dialect)
+            self._has_heard = True
+        return data
 
     async def _take(self, event: Event, side: DeviceSide) -> None:
         match event:

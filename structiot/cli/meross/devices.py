@@ -66,7 +66,7 @@ async def devices(target: DeviceTarget[Meross], *, ask: bool, wants_json: bool) 
     elif rows:
         shown = ({**row, "has": ", ".join(row["has"] or ())} for row in rows)
         show_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in shown])
-    if not rows:
+    else:
         click.echo("the account has no device", err=True)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from structiot.errors import UsageError
 
-__all__ = ["check_argument", "check_items", "check_port"]
+__all__ = ["check_argument", "check_items", "check_port_argument"]
 
-_MOST_PORT = 65_535
+_HIGHEST_PORT = 65_535
 
 
 def check_argument(
@@ -53,20 +53,19 @@ def check_items(name: str, values: object, *kinds: type, write: str = "") -> Non
         check_argument(f"each of {name}", value, *kinds, write=write)
 
 
-def check_port(name: str, port: object, *, least: int = 1) -> None:
-    """Look whether an argument is a TCP or UDP port.
+def check_port_argument(name: str, value: object) -> None:
+    """Look whether an argument is a port that somebody may be reached at.
 
     Args:
         name: The argument's.
-        port: Its value.
-        least: 0 where that takes a free one.
+        value: Its value.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is none; 0 is one only for whoever listens.
     """
-    check_argument(name, port, int)
-    if isinstance(port, int) and not least <= port <= _MOST_PORT:
-        raise UsageError(f"{name} is from {least} to {_MOST_PORT}, not {port}")
+    check_argument(name, value, int)
+    if isinstance(value, int) and not 1 <= value <= _HIGHEST_PORT:
+        raise UsageError(f"{name} is from 1 to {_HIGHEST_PORT}, not {value}")
 
 
 def _is_of(value: object, kind: type | None) -> bool:

@@ -10,15 +10,7 @@ from typing import Final
 from structiot._kit.json_text import compact, parse_object, violation
 from structiot.errors import UsageError
 
-__all__ = [
-    "MAX_INFO_BYTES",
-    "Info",
-    "InfoReader",
-    "canonical_uuid",
-    "fault_of_type",
-    "info_of",
-    "read_info",
-]
+__all__ = ["MAX_INFO_BYTES", "Info", "InfoReader", "canonical_uuid", "read_info"]
 
 MAX_INFO_BYTES: Final = 8192
 MAX_TYPE_CHARS: Final = 64
@@ -91,30 +83,21 @@ def read_info(data: bytes) -> Info:
     parts = data.split(_SEPARATOR, 2)
     if len(parts) != 3:
         raise violation("the info is not <uuid>##<type>##<json>", data[:128])
-    return info_of(*parts)
-
-
-def info_of(uuid: bytes, kind: bytes, data: bytes) -> Info:
-    """Read the parts of an info.
-
-    Raises:
-        ProtocolViolation: They are none.
-    """
-    head = _SEPARATOR.join((uuid, kind, data[:128]))[:128]
+    uuid, kind, rest = parts
     try:
         found, name = canonical_uuid(uuid.decode("ascii")), kind.decode("utf-8")
     except UnicodeDecodeError:
-        raise violation("UUID and type of the info are no text", head) from None
+        raise violation("UUID and type of the info are no text", data[:128]) from None
     except UsageError as exc:
-        raise violation(f"the info: {exc}", head) from None
+        raise violation(f"the info: {exc}", data[:128]) from None
     fault = fault_of_type(name)
     if fault:
-        raise violation(f"the type of the info {fault}", head)
+        raise violation(f"the type of the info {fault}", data[:128])
     try:
-        data.decode("utf-8")
+        rest.decode("utf-8")
     except UnicodeDecodeError:
-        raise violation("the data of the info are no UTF-8", head) from None
-    return Info(uuid=found, type=name, data=parse_object(data, "the info's data"))
+        raise violation("the data of the info are no UTF-8", data[:128]) from None
+    return Info(uuid=found, type=name, data=parse_object(rest, "the info's data"))
 
 
 class InfoReader:
@@ -194,6 +177,7 @@ def fault_of_type(name: str) -> str:
     """Say why no device can be of a type; nothing if one can."""
     if not name or len(name) > MAX_TYPE_CHARS:
         return f"has {len(name)} characters, not 1 to {MAX_TYPE_CHARS}"
-    if "##" in name or not name.isprintable():
+    # One at its end and the separator behind it would be taken for another.
+    if "##" in name or name.endswith("#") or not name.isprintable():
         return "has what no type may have"
     return ""

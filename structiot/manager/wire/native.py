@@ -46,7 +46,7 @@ from structiot.manager.wire.events import (
     Left,
     Welcomed,
 )
-from structiot.manager.wire.info import MAX_INFO_BYTES, Info, info_of
+from structiot.manager.wire.info import MAX_INFO_BYTES, Info, fault_of_type, read_info
 
 __all__ = ["MAX_MESSAGE_BYTES", "NONCE_BYTES", "NativeDevice", "NativeServer"]
 
@@ -272,8 +272,11 @@ def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
     proof, rest = payload[begin : begin + size], payload[begin + size :]
     kind = rest[1 : 1 + rest[0]] if rest else b""
     data = rest[1 + len(kind) :]
-    info = info_of(str(UUID(bytes=uuid)).encode(), kind, data)
-    return info, nonce, proof, uuid + rest
+    # A separator in it would make the data begin too early.
+    if fault := fault_of_type(kind.decode(errors="replace")):
+        raise violation(f"the type of the info {fault}", payload[:128])
+    written = b"##".join((str(UUID(bytes=uuid)).encode(), kind, data))
+    return read_info(written), nonce, proof, uuid + rest
 
 
 def _proof(

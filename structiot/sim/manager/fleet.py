@@ -11,7 +11,7 @@ from uuid import UUID
 
 import anyio
 
-from structiot._kit.arguments import check_argument, check_items, check_port
+from structiot._kit.arguments import check_argument, check_items, check_port_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.rare_lines import RareLines
@@ -71,7 +71,7 @@ async def sim_devices(
     check_argument("count", count, int)
     check_argument("type", type, str)
     check_argument("host", host, str)
-    check_port("port", port)
+    check_port_argument("port", port)
     check_argument("dialect", dialect, str)
     check_argument("secret", secret, str, bytes, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)

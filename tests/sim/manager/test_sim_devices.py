@@ -175,6 +175,7 @@ async def test_what_is_sent_again_is_taken_once(environment):
         ({"uuids": ["x"]}, "'x' is no UUID of 36 characters"),
         ({"dialect": "D9"}, "no dialect 'D9'"),
         ({"type": ""}, "the type '' has 0 characters"),
+        ({"type": "a#"}, "the type 'a#' has what no type may have"),
         ({"type": "a##b"}, "the type 'a##b' has what no type may have"),
         ({"port": 0}, "port is from 1 to 65535, not 0"),
         ({"port": 70_000}, "port is from 1 to 65535, not 70000"),

@@ -169,6 +169,7 @@ def test_what_is_no_info(sent: bytes):
 def test_the_part_of_an_info_that_is_at_fault_is_named():
     for before, after, said in (
         (b"\x04lamp", b"\x06la##mp", "the type of the info has what no type may have"),
+        (b"\x04lamp", b"\x05lamp#", "the type of the info has what no type may have"),
         (b"\x04lamp", b"\x00", "the type of the info has 0 characters"),
         (b"\x04lamp", b"\x01\xff", "UUID and type of the info are no text"),
         (b'{"a":1}', b"[1]", "the info's data"),

@@ -7,7 +7,7 @@ Prints:
     a lamp has dialled in to west
     east toggles it: {"is_on":true}
     it dials in to east, and west has it no more
-    west toggles it: {"is_on":true}
+    west toggles it: {"is_on":false}
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from structiot import open_manager
-from structiot.manager import ClientReplaced, Manager, open_backplane
+from structiot.manager import ClientReplaced, Manager, open_backplane, open_manager
 from structiot.mqtt.broker import open_broker
 from structiot.sim import sim_devices
 
@@ -43,12 +42,13 @@ async def main() -> None:
         node(broker.uri, "east") as east,
         east.events() as at_east,
         west.events() as at_west,
-        sim_devices(port=west.port, dialect="D4", uuids=[UUID]),
+        sim_devices(port=west.port, dialect="D4", uuids=[UUID]) as (lamp,),
     ):
         await anext(at_east)
         print("a lamp has dialled in to", east.fleet[UUID].node.partition(".")[0])
         print("east toggles it:", (await east.fleet[UUID].request("toggle")).decode())
-        async with sim_devices(port=east.port, dialect="D4", uuids=[UUID]):
+        async with sim_devices(port=east.port, dialect="D4", uuids=[UUID]) as (moved,):
+            moved.state.update(lamp.state)
             while not isinstance(await anext(at_west), ClientReplaced):
                 pass
             print("it dials in to east, and west has it no more")

@@ -15,6 +15,7 @@ from structiot._kit.redact import HIDDEN, SECRET_NAMES
 from structiot.errors import StructiotError
 
 __all__ = [
+    "counted",
     "did_you_mean",
     "error_text",
     "fault_text",
@@ -110,6 +111,11 @@ def fault_text(error: BaseException) -> str:
 def path_fault(error: OSError | ValueError) -> str:
     """Say in words why a file cannot be opened; a path with a NUL is none at all."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many there are: `1 device`, `2 devices`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

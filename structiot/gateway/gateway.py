@@ -211,7 +211,8 @@ class Gateway:
         self._context.retry = _backoff_of(config)
         self._context.command_s = config.gateway.command_s
         said = ", ".join(f"[{name}]" for name in change.sections)
-        _log.info("the configuration was read again; different: %s", said or "nothing")
+        said = f"different: {said}" if said else "nothing is different"
+        _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
         if embedded is not None:

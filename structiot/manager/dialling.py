@@ -22,7 +22,7 @@ from structiot._kit.text import error_text
 from structiot.errors import AuthRefused, ConnectFailed, LinkLost, StructiotError
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.unacknowledged import SeenMessages, Unacknowledged
-from structiot.manager.wire.detection import ENOUGH_BYTES, detect
+from structiot.manager.wire.detection import ENOUGH_BYTES, check_spoken, detect
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.events import (
     Acknowledged,
@@ -187,6 +187,9 @@ class DiallingIn(Reconnecting):
 
     async def _listen(self, stream: ByteStream, side: DeviceSide, data: bytes) -> None:
         self.side, silence_s = side, 2 * self._heartbeat_s + 15
+        if self._given is not None:
+            data = await self._receive(stream, silence_s)
+            check_spoken(data, self._given)
         while True:
             events = side.feed(data) if data else side.let_go()
             for number, event in enumerate(events, 1):

@@ -21,7 +21,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConnected:
-    """A device has said who it is and is served; from now on it can be sent to."""
+    """A device has said who it is and is served; from now on it can be sent to.
+
+    Attributes:
+        client: The device.
+        at_utc: When it was known here; of one that was there before, since when it is
+            connected.
+    """
 
     client: BaseClient
     at_utc: datetime

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from structiot.errors import UsageError
 from structiot.manager.client import ManagerClient
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.events import ClientConnected, ClientDisconnected, ManagerEvent
@@ -57,9 +58,12 @@ class Handling:
         self.closed.set()
 
     async def _handle(self, client: ManagerClient, scope: anyio.CancelScope) -> None:
+        is_async = True
         try:
             with scope:
-                await self._handler(client)
+                done = self._handler(client)
+                if is_async := isinstance(done, Awaitable):
+                    await done
         except ConnectionEnd:
             # That is how a handler learns of it.
             pass
@@ -69,3 +73,7 @@ class Handling:
             client.end_now("its handler has failed")
         finally:
             self._scopes.pop(client, None)
+        if not is_async:
+            raise UsageError(
+                "handler is an async function: this one gives no awaitable"
+            )

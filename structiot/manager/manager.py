@@ -12,6 +12,7 @@ from collections.abc import (
 )
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +24,7 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import Address
+from structiot._kit.text import counted
 from structiot.errors import StructiotError, UsageError
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
@@ -71,6 +73,10 @@ class SendReport:
         return bool(self.delivered) and not self.failed
 
 
+def _connected_at_utc(client: BaseClient) -> datetime:
+    return client.connected_at_utc
+
+
 class Manager:
     """An open manager; made by `open_manager`, and safe to use from several tasks.
 
@@ -99,7 +105,7 @@ class Manager:
         self._listeners: FanOut[EventBox | Handling] = FanOut()
 
     def __repr__(self) -> str:
-        return f"<Manager of {len(self._fleet)} devices>"
+        return f"<Manager of {counted(len(self._fleet), 'device')}>"
 
     @property
     def host(self) -> str:
@@ -178,11 +184,11 @@ class Manager:
         """
         self._check_type(type)
         box = EventBox(type, max(max_items, len(self._fleet)))
-        for client in self._fleet.values():
-            box.tell(
-                ClientConnected(client=client, at_utc=client.connected_at_utc),
-                client.type,
-            )
+        now_utc = self._environment.now_utc()
+        for client in sorted(self._fleet.values(), key=_connected_at_utc):
+            # Another node's clock may be ahead of ours.
+            at_utc = min(client.connected_at_utc, now_utc)
+            box.tell(ClientConnected(client=client, at_utc=at_utc), client.type)
         with self._listeners.listening(box):
             yield box
 
@@ -199,7 +205,8 @@ class Manager:
             type: Only devices of this type.
 
         Raises:
-            UsageError: No such type is taken, or no function.
+            UsageError: No such type is taken, or no async function; one that is called for
+                a device and gives nothing to await is found out then.
         """
         self._check_type(type)
         if not callable(handler):
@@ -301,7 +308,7 @@ class Manager:
             self._heartbeats.begin(client)
             if self.sharing is not None:
                 self.sharing.came(client, former)
-        at_utc = client.connected_at_utc
+        at_utc = self._environment.now_utc()
         if former is not None:
             replaced = ClientReplaced(client=client, former=former, at_utc=at_utc)
             self._tell(replaced, client.type)

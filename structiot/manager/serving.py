@@ -22,6 +22,7 @@ from structiot.manager.client import ManagerClient
 from structiot.manager.errors import InvalidInfo
 from structiot.manager.limits import ManagerLimits
 from structiot.manager.manager import Manager
+from structiot.manager.wire.detection import hint_of
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.events import (
     Acknowledged,
@@ -47,6 +48,8 @@ _EVENTS_A_TURN: Final = 256
 # How long what may be the begin of an answer waits for the rest.
 _MOMENT_S: Final = 0.25
 _A_MINUTE: Final = 60.0
+# By so many it is plain what somebody speaks.
+_HINT_BYTES: Final = 16
 _TOO_LATE: Final = "it did not say who it is in time"
 _HUNG_UP: Final = "the device has hung up"
 
@@ -252,6 +255,7 @@ class _Connection:
         self._client: ManagerClient | None = None
         self._read_bytes = READ_FRAMED_BYTES if dialect.is_framed else READ_BYTES
         self._events = 0
+        self._first = b""
 
     async def read(self) -> str:
         """Read until the device or the manager ends it; say why."""
@@ -260,6 +264,8 @@ class _Connection:
                 data = await self._receive()
             except LOST as exc:
                 return reason_of(exc) or _HUNG_UP
+            if self._client is None and data is not None:
+                self._first = (self._first + data)[:_HINT_BYTES]
             events = self.side.let_go() if data is None else self.side.feed(data)
             if self._client is not None:
                 self._serving.heard(self._client)
@@ -292,7 +298,8 @@ class _Connection:
             reason = _TOO_LATE if client is None else "the manager ends"
         stream.out += self.side.say_goodbye(reason)
         if client is None:
-            self._serving.refused(self.address, reason)
+            hint = hint_of(self._first, self.dialect)
+            self._serving.refused(self.address, reason + hint)
         else:
             client.fail_info(InvalidInfo(reason))
             self._serving.went(client, reason)

@@ -17,7 +17,7 @@ from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot._kit.text import error_text
+from structiot._kit.text import counted, error_text
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -107,7 +107,7 @@ class Meross:
         self._strangers = Strangers()
 
     def __repr__(self) -> str:
-        return f"<Meross account of {len(self._devices)} devices>"
+        return f"<Meross account of {counted(len(self._devices), 'device')}>"
 
     # ------------------------------------------------------------ for its user
 

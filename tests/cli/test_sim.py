@@ -68,6 +68,9 @@ def test_families_and_faults_are_listed(capsys):
         ([*MEROSS, "--cloud", "--fault", "cloud:sulk"], "no fault 'sulk'; there are"),
         ([*MEROSS, "--fault", "cloud:ban"], "--fault cloud:ban needs a cloud: --cloud"),
         ([*MEROSS, "--host", "nowhere"], "--host is no address: 'nowhere'"),
+        ([*MEROSS, "--email", "a@example.com"], "--email goes with --cloud"),
+        ([*MEROSS, "--mqtt-port", "0"], "--mqtt-port goes with --cloud"),
+        ([*MEROSS, "--cloud", "--key", "x"], "--key goes without --cloud"),
     ],
 )
 def test_what_cannot_be_simulated_is_a_wrong_argument(capsys, options, said):

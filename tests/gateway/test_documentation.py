@@ -137,8 +137,8 @@ def test_the_configurations_of_the_guide_are_accepted(tmp_path):
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 3
     for block in blocks:
-        for name in re.findall(r'_file = "(\w+)"', block):
-            line = "1862cfe1-5dab-4d8e-a946-50d6728f830f a secret\n"
+        for name in re.findall(r'_file = "([\w.]+)"', block):
+            line = '1862cfe1-5dab-4d8e-a946-50d6728f830f = "a secret"\n'
             (tmp_path / name).write_text(line, "utf-8")
         (tmp_path / "structiot.toml").write_text(block, "utf-8")
         assert load_config(tmp_path / "structiot.toml").systems

@@ -258,6 +258,13 @@ async def test_a_port_that_is_taken_is_said_and_tried_again(environment):
         assert served.driver == "running"
 
 
+async def test_it_runs_as_soon_as_devices_can_dial_in(environment):
+    async with manager_house(environment) as served:
+        with anyio.fail_after(3):
+            async with served.device({"t": 1}):
+                assert served.driver == "running"
+
+
 # ------------------------------------------------------------ secrets
 
 

@@ -51,7 +51,9 @@ async def test_the_same_settings_touch_nothing(caplog):
         assert await reload(gateway, toy=toy("Desk")) == ()
         assert (events, shelf.starts, shelf.plugs["Desk"].opened) == ([], 1, 1)
         assert broker.clients == ["structiot-structiot"]
-        assert "the configuration was read again; different: nothing" in caplog.messages
+        assert (
+            "the configuration was read again; nothing is different" in caplog.messages
+        )
 
 
 async def test_a_device_is_added_and_another_taken_away_beside_one_that_stays():

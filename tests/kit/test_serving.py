@@ -277,12 +277,12 @@ async def test_a_storm_of_those_turned_away_is_said_once_and_counted(
         first = "1 clients are connected, 127.0.0.1 is turned away"
         assert caplog.messages == [first]
         await anyio.sleep(61)
-        assert caplog.messages[1:] == ["499 more connections were turned away"]
+        assert caplog.messages[1:] == ["connections were turned away: 499 more"]
         await anyio.sleep(3600)
         assert len(caplog.messages) == 2
         for _ in range(3):
             assert await is_closed(await place.dial())
-    assert caplog.messages[2:] == [first, "2 more connections were turned away"]
+    assert caplog.messages[2:] == [first, "connections were turned away: 2 more"]
 
 
 async def test_one_address_cannot_have_all_places():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structiot._kit.text import error_text, with_names
+from structiot._kit.text import counted, error_text, with_names
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 OURS = (
@@ -40,3 +40,8 @@ def test_arguments_are_called_as_the_user_calls_them():
     said = with_names(text, options)
     assert said == "give --email and --password-file: x=1, url=..., NAME=VALUE"
     assert with_names(text, {"mfa": "--mfa"}).endswith(" (--mfa is asked)")
+
+
+def test_one_is_no_plural():
+    counts = [counted(number, "message") for number in (0, 1, 2)]
+    assert counts == ["0 messages", "1 message", "2 messages"]

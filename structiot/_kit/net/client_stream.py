@@ -103,7 +103,10 @@ class ClientStream:
                 is_heard = True
                 await handler(self)
             if anyio.current_time() >= self._handling.deadline:
-                reason = f"did not say who it is within {limits.first_words_s:g} s"
+                what = "say who it is" if is_heard else "finish its handshake"
+                reason = f"did not {what} within {limits.first_words_s:g} s"
+                if not is_heard and self.endpoint.ssl_context is not None:
+                    reason += "; perhaps it speaks no TLS"
                 log.info("client %s %s", self.host, reason)
             await self._say_goodbye()
         except StructiotError as exc:
@@ -147,7 +150,7 @@ class ClientStream:
         except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise LinkLost(
                 "it hung up during the TLS handshake; perhaps it does not trust the "
-                "certificate"
+                "certificate, or speaks no TLS"
             ) from exc
 
     def identified(self) -> None:

@@ -27,7 +27,12 @@ class CountedWarnings:
         self._more: dict[str, int] = {}
 
     def say(self, text: str, kind: str) -> None:
-        """Say what has happened to one, or count it among those of its kind."""
+        """Say what has happened to one, or count it among those of its kind.
+
+        Args:
+            text: What has happened.
+            kind: What has happened to others, such as `clients were turned away`.
+        """
         if kind in self._more:
             self._more[kind] += 1
             return
@@ -49,5 +54,5 @@ class CountedWarnings:
     def _say_more(self, kind: str) -> int:
         more, self._more[kind] = self._more[kind], 0
         if more:
-            self._log.warning("%d more %s", more, kind)
+            self._log.warning("%s: %d more", kind, more)
         return more

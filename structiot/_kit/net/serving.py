@@ -31,6 +31,7 @@ from structiot._kit.net.network import Address, Network, TcpListener
 from structiot._kit.net.room import Room
 from structiot._kit.net.sockets import MOST_BACKLOG
 from structiot._kit.net.unidentified import Unidentified
+from structiot._kit.text import counted
 
 __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_clients"]
 
@@ -167,7 +168,7 @@ class ClientServer:
         free = limits.clients - self.clients
         has_share = count >= limits.spare > 0 and free <= limits.spare
         if count >= limits.per_address or has_share:
-            return f"{host} has {count} connections: no more"
+            return f"{host} has {counted(count, 'connection')}: no more"
         can_yield = limits.unidentified is not None and bool(self.unidentified)
         if self.clients >= limits.clients and not can_yield:
             return f"{limits.clients} clients are connected, {host} is turned away"

@@ -6,11 +6,12 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 import asyncclick as click
+from asyncclick.core import ParameterSource
 
 __all__ = [
     "BACKENDS",
@@ -21,9 +22,11 @@ __all__ = [
     "backend_option",
     "common_options",
     "configure_logging",
+    "is_given",
     "json_option",
     "option_names",
     "port_option",
+    "refuse_given",
     "wants_debug",
 ]
 
@@ -40,6 +43,30 @@ def port_option(name: str, default: int, about: str, *, least: int = 0) -> Decor
     """Make an option that is a TCP or UDP port; by `least`, 0 is one or is none."""
     kind = click.IntRange(least, 65535)
     return click.option(name, type=kind, default=default, help=about)
+
+
+def refuse_given(ctx: click.Context, names: Iterable[str], why: str) -> None:
+    """Refuse options that would change nothing, if they stand on the command line.
+
+    What a variable of the environment says is for other calls as well: it is passed over.
+
+    Args:
+        ctx: The command's context.
+        names: What the command's parameters are called.
+        why: What the option stands in front of, such as `goes with --uri`.
+
+    Raises:
+        click.UsageError: One of them was given.
+    """
+    wanted = set(names)
+    for one in ctx.command.params:
+        if one.name in wanted and is_given(ctx, one.name):
+            raise click.UsageError(f"{max(one.opts, key=len)} {why}")
+
+
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Tell whether a parameter stands on the command line."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 BACKENDS = ("asyncio", "trio", "uvloop")
@@ -107,10 +134,11 @@ class OptionGroup:
 
     def take_from(self, given: dict[str, Any]) -> dict[str, Any]:
         """Take the values of these options out of those that a command is given."""
-        return {name: given.pop(name) for name in self._names}
+        return {name: given.pop(name) for name in self.names}
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """What a command is given their values by."""
         params = click.command()(self(lambda: None)).params
         return tuple(one.name for one in params if one.name and one.expose_value)
 

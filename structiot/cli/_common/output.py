@@ -13,7 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
+    "PlainTable",
     "as_json",
     "figure",
     "has_blocks",
@@ -40,6 +42,7 @@ __all__ = [
 
 _WIDE = 200
 _LONGEST = 4000
+_NOTHING = "-"
 _STYLES = {"on": "green", "off": "dim"}
 
 
@@ -92,6 +95,34 @@ def _escaped(line: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c).strip('"') for c in line)
 
 
+class PlainTable(Table):
+    """A table without lines, and without blanks at the ends of its rows."""
+
+    def __init__(self, *, show_header: bool = True, style: str = "") -> None:
+        super().__init__(
+            box=None,
+            pad_edge=False,
+            header_style="bold",
+            show_header=show_header,
+            style=style,
+        )
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        """Draw it."""
+        drawn = super().__rich_console__(console, options)
+        segments = [one for one in drawn if isinstance(one, Segment)]
+        for line in Segment.split_lines(segments):
+            while line and not line[-1].text.rstrip():
+                line.pop()
+            if line:
+                last = line.pop()
+                line.append(Segment(last.text.rstrip(), last.style, last.control))
+            yield from line
+            yield Segment.line()
+
+
 def show_rows(rows: Sequence[Mapping[str, object]], *, wants_json: bool) -> None:
     """Print rows of named values as JSON or as a table of all the names."""
     if wants_json:
@@ -109,7 +140,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 def show_pairs(pairs: Mapping[str, object]) -> None:
     """Print names and what they stand for, a line each."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = PlainTable(show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for name, value in pairs.items():
@@ -117,19 +148,20 @@ def show_pairs(pairs: Mapping[str, object]) -> None:
     _print(table)
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> PlainTable:
     """Make a table; figures stand at the right, None is a dash, True is `yes`."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = PlainTable()
     body = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
-        is_figures = bool(body) and all(_is_figure(row[index].plain) for row in body)
+        told = [row[index].plain for row in body if row[index].plain != _NOTHING]
+        is_figures = bool(told) and all(map(_is_figure, told))
         table.add_column(column, justify="right" if is_figures else "left")
     for row in body:
         table.add_row(*row)
     return table
 
 
-def _print(table: Table) -> None:
+def _print(table: PlainTable) -> None:
     console = Console()
     if not console.is_terminal:
         # A pipe has no width, and a program that reads it wants whole lines.
@@ -143,13 +175,13 @@ def _cell(value: object) -> Text:
     if isinstance(value, bool):
         value = "yes" if value else "no"
     # Names come from devices: brackets in them are no markup.
-    return Text("-" if value is None else printable(str(value), most=_LONGEST))
+    return Text(_NOTHING if value is None else printable(str(value), most=_LONGEST))
 
 
 def _is_figure(text: str) -> bool:
     # One dot, no more: addresses are no figures.
     digits = text.partition(" ")[0].replace(".", "", 1).lstrip("-")
-    return text == "-" or digits.isdecimal()
+    return digits.isdecimal()
 
 
 def state_of(state: object) -> Text | None:

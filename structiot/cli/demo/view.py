@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from structiot.cli._common.output import PlainTable
 from structiot.cli._common.states import state_text
 from structiot.gateway import (
     BrokerConnected,
@@ -50,7 +50,7 @@ class LiveTable:
 
     def drawn(self) -> RenderableType:
         """Draw it as it is now: a table for each system."""
-        tables: dict[str, Table] = {}
+        tables: dict[str, PlainTable] = {}
         for slug, device in self._gateway.devices.items():
             table = tables.get(device.system)
             if table is None:
@@ -87,8 +87,8 @@ class LiveTable:
                 ]
 
 
-def _empty_table() -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _empty_table() -> PlainTable:
+    table = PlainTable()
     for column in ("device", "entity"):
         table.add_column(column, no_wrap=True)
     table.add_column("name")

@@ -31,8 +31,10 @@ async def clients(fleet: Fleet, *, kind: str | None, wants_json: bool) -> None:
     found.sort(key=lambda one: (one.type, one.uuid))
     if wants_json:
         show_json([_row(one) for one in found])
-    else:
+    elif found:
         show_table(_COLUMNS, [_cells(one) for one in found])
+    if not found:
+        fleet.say_nobody()
 
 
 def _row(client: BaseClient) -> dict[str, object]:

@@ -17,6 +17,7 @@ from structiot.manager.wire.envelopes import node_name
 from structiot.mqtt import MqttClient
 
 __all__ = [
+    "URI_VARIABLE",
     "Fleet",
     "backplane_of",
     "backplane_options",
@@ -26,6 +27,9 @@ __all__ = [
     "uri_option",
 ]
 
+URI_VARIABLE: Final = "STRUCTIOT_MANAGER_URI"
+"""What the broker's address is read from where it is not given."""
+
 _path: Final = click.Path()
 
 
@@ -34,9 +38,9 @@ def uri_option(*, required: bool) -> Decorator:
     return click.option(
         "--uri",
         required=required,
-        envvar="STRUCTIOT_MANAGER_URI",
+        envvar=URI_VARIABLE,
         help="Broker that joins the managers, such as mqtt://broker.example;"
-        " by default $STRUCTIOT_MANAGER_URI.",
+        f" by default ${URI_VARIABLE}.",
     )
 
 
@@ -92,6 +96,13 @@ class Fleet:
         """Wait until the others have told what they have."""
         with anyio.move_on_after(self.wait_s):
             await self.manager.fleet_told()
+
+    def say_nobody(self) -> None:
+        """Say on standard error that no device was found, or not even a manager."""
+        text = "no such device is connected"
+        if not self.manager.nodes:
+            text = "no manager is connected to this broker under this --name"
+        click.echo(text, err=True)
 
     async def find(self, uuid: str) -> None:
         """Wait until one of them tells of a device, or all have told."""

@@ -13,7 +13,7 @@ from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import show_json, show_table
 from structiot.cli.manager.complete import complete_uuid
 from structiot.cli.manager.fleet import Fleet, fleet_command
-from structiot.errors import StructiotError
+from structiot.errors import StructiotError, UsageError
 from structiot.manager import FateUnknown, SendReport
 from structiot.manager.wire.info import canonical_uuid
 
@@ -41,9 +41,9 @@ async def send(
     it was delivered to all that it was for. What is `unknown` may have arrived: in our own
     dialect devices acknowledge, in the others nobody can tell, and nothing is sent twice.
     """
-    uuid, text = _read(words, is_for_many=to_all or kind is not None)
     if to_all and kind is not None:
         raise click.UsageError("--all are all devices, --type those of a type")
+    uuid, text = _read(words, is_for_many=to_all or kind is not None)
     data = await _standard_input() if text is None else text
     async with target.open() as fleet:
         if uuid is not None:
@@ -57,10 +57,10 @@ async def send(
                 if kind is None
                 else manager.send_type(kind, data)
             )
+        if not (report.delivered or report.failed) or not fleet.manager.nodes:
+            fleet.say_nobody()
     _show(report, wants_json=wants_json)
     if not report:
-        if not report.failed:
-            click.echo("no such device is connected", err=True)
         raise SystemExit(1)
 
 
@@ -72,9 +72,19 @@ def _read(words: Sequence[str], *, is_for_many: bool) -> tuple[str | None, str |
             raise click.UsageError("say to whom: UUID, --type TYPE or --all")
         uuid, *words = words
         uuid = canonical_uuid(uuid)
+    elif len(words) > 1 and _is_uuid(words[0]):
+        raise click.UsageError("say UUID, --type TYPE or --all, and one of them only")
     if len(words) > 1:
         raise click.UsageError("TEXT is one word: put it in quotation marks")
     return uuid, words[0] if words else None
+
+
+def _is_uuid(word: str) -> bool:
+    try:
+        canonical_uuid(word)
+    except UsageError:
+        return False
+    return True
 
 
 async def _standard_input() -> bytes:

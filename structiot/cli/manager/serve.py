@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,19 +12,28 @@ import asyncclick as click
 
 from structiot._kit.net.network import place
 from structiot._kit.net.tls import server_context
-from structiot._kit.text import path_fault
+from structiot._kit.redact import Secret
+from structiot._kit.text import path_fault, printable
 from structiot.cli._common.options import (
     common_options,
     configure_logging,
+    is_given,
     json_option,
     port_option,
+    refuse_given,
 )
-from structiot.cli._common.output import show_json
+from structiot.cli._common.output import say_at_terminal, show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
-from structiot.cli.manager.fleet import backplane_of, backplane_options, uri_option
+from structiot.cli.manager.fleet import (
+    URI_VARIABLE,
+    backplane_of,
+    backplane_options,
+    uri_option,
+)
 from structiot.cli.manager.happenings import show_event
 from structiot.errors import ConfigError
 from structiot.manager import Dialect, Manager, ManagerLimits, open_manager
+from structiot.manager.secrets_file import secrets_in
 
 __all__ = ["serve"]
 
@@ -88,8 +96,7 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
     happens at the others is shown, too.
     """
     configure_logging(ctx)
-    if (given["uri"] is None) != (given["node"] is None):
-        raise click.UsageError("--uri and --node go together")
+    _decide_whether_alone(ctx, given)
     settings = await anyio.to_thread.run_sync(_settings, given)
     allow_open_files(ManagerLimits().connections + _OTHER_FILES)
 
@@ -100,6 +107,24 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
                 show_event(event, wants_json=wants_json)
 
     await run_until_stopped(show)
+
+
+def _decide_whether_alone(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Take it for one of several if it has a name among them, else for one alone.
+
+    Raises:
+        click.UsageError: Options say the one and the other.
+    """
+    if given["node"] is not None:
+        if given["uri"] is None:
+            raise click.UsageError(f"--node goes with --uri, or with ${URI_VARIABLE}")
+        return
+    if is_given(ctx, "uri"):
+        raise click.UsageError("--uri goes with --node, the name of this manager")
+    refuse_given(ctx, backplane_options.names, "goes with --node")
+    if given["uri"] is not None:
+        given["uri"] = None
+        say_at_terminal(f"this manager is alone: ${URI_VARIABLE} counts with --node")
 
 
 @asynccontextmanager
@@ -162,18 +187,10 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_secrets(path: Path) -> dict[str, str]:
+def _read_secrets(path: Path) -> dict[str, Secret]:
     try:
-        secrets = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path}: {exc}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not text") from None
+        return secrets_in(path.read_bytes())
+    except ConfigError as exc:
+        raise ConfigError(f"{printable(str(path))} {exc}") from None
     except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot read {path}: {path_fault(exc)}") from exc
-    for uuid, secret in secrets.items():
-        if not isinstance(secret, str) or not secret:
-            raise ConfigError(
-                f'{path}: a secret is a line UUID = "secret", not {uuid!r:.60}'
-            )
-    return secrets

@@ -15,4 +15,5 @@ __all__ = ["simulate"]
 @click.pass_context
 async def simulate(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - values of options
     """Simulate devices that dial in to a manager, as `structiot sim manager` does."""
-    await ctx.invoke(simulator, **given)
+    assert simulator.callback is not None  # noqa: S101 - it is a command
+    await ctx.invoke(simulator.callback, **given)

@@ -12,7 +12,12 @@ from rich.live import Live
 from rich.text import Text
 
 from structiot._kit.flow.tasks import service_group
-from structiot.cli._common.options import common_options, configure_logging, json_option
+from structiot.cli._common.options import (
+    common_options,
+    configure_logging,
+    json_option,
+    refuse_given,
+)
 from structiot.cli._common.output import logging_above, show_json, show_table, table_of
 from structiot.cli.maxsmart.complete import BROADCAST
 from structiot.cli.maxsmart.device import (
@@ -78,6 +83,8 @@ async def discover(
     are those that somebody gave, not those of the factory.
     """
     configure_logging(ctx)
+    if ip is not None:
+        refuse_given(ctx, ("broadcast",), "asks everybody, HOST one device")
     discovery = discover_maxsmart(
         ip,
         window_s=wait_s,

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import TypeAlias
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from structiot.cli._common.chart import bar
-from structiot.cli._common.output import figure, on_off, state_of
+from structiot.cli._common.output import PlainTable, figure, on_off, state_of
 from structiot.maxsmart import (
     MaxSmartStrip,
     PowerChanged,
@@ -73,9 +72,9 @@ class LiveTable:
         head.append(f"every {self._poll_s:g} s; Ctrl-C ends it", style="dim")
         return Group(head, self._table(), self._foot())
 
-    def _table(self) -> Table:
+    def _table(self) -> PlainTable:
         style = "" if self._away is None else "dim"
-        table = Table(box=None, pad_edge=False, header_style="bold", style=style)
+        table = PlainTable(style=style)
         table.add_column("port", justify="right")
         table.add_column("name")
         table.add_column("state", min_width=5)

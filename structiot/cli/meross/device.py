@@ -19,7 +19,7 @@ from structiot._kit.redact import Secret
 from structiot._kit.text import printable
 from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.device_commands import DeviceCommands
-from structiot.cli._common.options import OptionGroup
+from structiot.cli._common.options import OptionGroup, refuse_given
 from structiot.cli.meross.account import (
     account_options,
     files_of,
@@ -81,7 +81,14 @@ class DeviceCommand(click.Command):
     async def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the host in the place of the device."""
         host = _lan_host(args)
-        return await super().parse_args(ctx, args if host is None else [host, *args])
+        if host is not None:
+            args = [host, *args]
+        rest = await super().parse_args(ctx, args)
+        if host is None and not ctx.resilient_parsing:
+            refuse_given(ctx, ("key",), "goes with --lan")
+            why = "goes with --lan; else name what hangs on a hub"
+            refuse_given(ctx, ("sub",), why)
+        return rest
 
 
 def _lan_host(words: Sequence[str]) -> str | None:
@@ -104,8 +111,6 @@ async def _open_device(
     sub: str | None,
     **account: Any,  # noqa: ANN401 - options of the account
 ) -> AsyncGenerator[AnyDevice]:
-    if sub is not None and lan is None:
-        raise click.UsageError("--sub goes with --lan; else name what hangs on a hub")
     async with AsyncExitStack() as stack:
         device: AnyDevice | None
         if lan is not None:

@@ -9,6 +9,7 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import counted
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import (
     members,
@@ -62,9 +63,11 @@ async def devices(target: DeviceTarget[Meross], *, ask: bool, wants_json: bool) 
         rows = await _rows_by_asking(target)
     if wants_json:
         show_json(rows)
-    else:
+    elif rows:
         shown = ({**row, "has": ", ".join(row["has"] or ())} for row in rows)
         show_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in shown])
+    else:
+        click.echo("the account has no device", err=True)
 
 
 async def _rows_by_cloud(options: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -91,7 +94,8 @@ async def _rows_by_cloud(options: Mapping[str, Any]) -> list[dict[str, Any]] | N
 async def _rows_by_asking(target: DeviceTarget[Meross]) -> list[dict[str, Any]]:
     async with target.open() as account:
         asked = [one for one in account.devices.values() if one.is_available]
-        say_at_terminal(f"asking {len(asked)} devices, which takes a while ...")
+        what = counted(len(asked), "device")
+        say_at_terminal(f"asking {what}, which takes a while ...")
         await known_of(asked)
         await metered(asked)
         kept = await keep_list(await files_of(target.options), listed(account))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from uuid import UUID
 
 import anyio
 import asyncclick as click
+from asyncclick.shell_completion import CompletionItem
 
 from structiot._kit.net.tls import client_context
 from structiot.cli._common.options import (
@@ -15,12 +17,14 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
     port_option,
+    refuse_given,
 )
 from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect
+from structiot.manager.wire.info import canonical_uuid
 from structiot.sim import DIAL_IN_BEHAVIOURS, DIAL_IN_FAULTS, sim_devices
 
 __all__ = ["manager"]
@@ -30,6 +34,16 @@ _path = click.Path()
 _TYPE_ROWS = [
     {"name": name, "about": one.about} for name, one in DIAL_IN_BEHAVIOURS.items()
 ]
+
+
+def _complete_type(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    return [
+        CompletionItem(name, help=one.about)
+        for name, one in DIAL_IN_BEHAVIOURS.items()
+        if name.startswith(incomplete)
+    ]
 
 
 @click.command(
@@ -47,6 +61,7 @@ _TYPE_ROWS = [
     multiple=True,
     default=("lamp",),
     metavar="TYPE",
+    shell_complete=_complete_type,
     help="What they are; several take turns. `structiot sim families` lists those that"
     " behave like something; all others send back what they are sent.",
 )
@@ -109,10 +124,19 @@ async def manager(
 ) -> None:
     """Simulate devices that dial in to a manager, and come again when they are let go.
 
-    They need not wait for the manager to be there: they try again every few seconds.
+    They need not wait for the manager to be there: they try again every few seconds, and
+    why they have to is said.
     """
-    configure_logging(ctx)
-    rows = _rows(types, uuids or _made_up(max(count, len(types)), seed))
+    configure_logging(ctx, usual=logging.INFO)
+    if uuids:
+        refuse_given(ctx, ("count", "seed"), "goes without --uuid")
+    if dialect != Dialect.STRUCTIOT:
+        refuse_given(ctx, ("secret",), "goes with --dialect structiot")
+        secret = None
+    if not certfile:
+        refuse_given(ctx, ("keyfile",), "goes with --certfile")
+    named = [canonical_uuid(one) for one in uuids]
+    rows = _rows(types, named or _made_up(max(count, len(types)), seed))
     context = None
     if cafile or certfile:
         context = client_context(cafile=cafile, certfile=certfile, keyfile=keyfile)

@@ -19,6 +19,7 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
     port_option,
+    refuse_given,
 )
 from structiot.cli._common.output import show_json, show_pairs, show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -143,6 +144,10 @@ async def meross(
     mix = tuple(MEROSS_MODELS) if "all" in models else models
     names = _names(mix, max(count, len(mix)))
     allow_open_files(_FILES_A_DEVICE * len(names) + _OTHER_FILES)
+    if has_cloud:
+        refuse_given(ctx, ("key",), "goes without --cloud: they have the account's")
+    else:
+        refuse_given(ctx, _cloud_options.names, "goes with --cloud")
     cloud_arguments = _cloud_options.take_from(given)
 
     async def serve() -> None:

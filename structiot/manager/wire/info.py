@@ -177,6 +177,7 @@ def fault_of_type(name: str) -> str:
     """Say why no device can be of a type; nothing if one can."""
     if not name or len(name) > MAX_TYPE_CHARS:
         return f"has {len(name)} characters, not 1 to {MAX_TYPE_CHARS}"
-    if "##" in name or not name.isprintable():
+    # One at its end and the separator behind it would be taken for another.
+    if "##" in name or name.endswith("#") or not name.isprintable():
         return "has what no type may have"
     return ""

@@ -103,6 +103,9 @@ class FramedServer(_Frames):
 
     def _event(self, payload: bytes) -> Event:
         if self._is_info_asked and (not self._is_known or payload[36:38] == b"##"):
+            if len(payload) > MAX_INFO_BYTES:
+                message = f"an info of {len(payload)} bytes, {MAX_INFO_BYTES} at most"
+                raise violation(message, payload[:128])
             info = read_info(payload)
             self._is_info_asked, self._is_known = False, True
             self._most_bytes = MAX_FRAME_BYTES

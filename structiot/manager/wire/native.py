@@ -46,7 +46,7 @@ from structiot.manager.wire.events import (
     Left,
     Welcomed,
 )
-from structiot.manager.wire.info import MAX_INFO_BYTES, Info, read_info
+from structiot.manager.wire.info import MAX_INFO_BYTES, Info, fault_of_type, read_info
 
 __all__ = ["MAX_MESSAGE_BYTES", "NONCE_BYTES", "NativeDevice", "NativeServer"]
 
@@ -260,6 +260,10 @@ def _id_of(payload: bytes, kind: bytes) -> int:
 
 def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
     """Give the info, the nonce, the proof, and what the proof is of."""
+    most = MAX_INFO_BYTES + 128
+    if len(payload) > most:
+        text = f"an info of {len(payload)} bytes, {most} at most"
+        raise violation(text, payload[:128])
     size = payload[_UUID_AND_NONCE] if len(payload) > _UUID_AND_NONCE else 1
     begin = _UUID_AND_NONCE + 1
     if payload[:1] != bytes((VERSION,)) or size not in {0, _PROOF_BYTES}:
@@ -268,6 +272,9 @@ def _read_info(payload: bytes) -> tuple[Info, bytes, bytes, bytes]:
     proof, rest = payload[begin : begin + size], payload[begin + size :]
     kind = rest[1 : 1 + rest[0]] if rest else b""
     data = rest[1 + len(kind) :]
+    # A separator in it would make the data begin too early.
+    if fault := fault_of_type(kind.decode(errors="replace")):
+        raise violation(f"the type of the info {fault}", payload[:128])
     written = b"##".join((str(UUID(bytes=uuid)).encode(), kind, data))
     return read_info(written), nonce, proof, uuid + rest
 

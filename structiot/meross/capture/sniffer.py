@@ -30,7 +30,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import error_text, printable
+from structiot._kit.text import counted, error_text, printable
 from structiot.errors import PeerError, ProtocolViolation, TransportError, UsageError
 from structiot.meross.account import Meross
 from structiot.meross.capture.log_file import CaptureFile
@@ -109,7 +109,7 @@ class Sniffer:
         self._news = anyio.Event()
 
     def __repr__(self) -> str:
-        return f"<Sniffer {self.path}: {sum(self._counts.values())} records>"
+        return f"<Sniffer {self.path}: {counted(sum(self._counts.values()), 'record')}>"
 
     @property
     def path(self) -> Path:

@@ -15,6 +15,7 @@ from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import ConnectException
@@ -245,7 +246,8 @@ class Link(Leaving):
         elif unheard := sum(
             flow.waiter is None for flow in self.protocol.outgoing.flows()
         ):
-            _log.warning("%s with %d messages not acknowledged", error, unheard)
+            what = counted(unheard, "message")
+            _log.warning("%s with %s not acknowledged", error, what)
         self.protocol.outgoing.fail_all(error)
         self.subscribing.fail_all(error)
         self.outbox.release(everybody=True)

@@ -28,10 +28,6 @@ from structiot.mqtt.wire.codec import (
 )
 from structiot.mqtt.wire.codec.fields import USUAL_LIMITS, PacketLimits
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
-from structiot.mqtt.wire.flows.answers import (
-    answer_to_unknown_pubrel,
-    answer_with_reason,
-)
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
 from structiot.mqtt.wire.flows.writing import writers_for
 from structiot.mqtt.wire.messages import (
@@ -106,8 +102,7 @@ class ServerProtocol:
     _outgoing: Outgoing
     _received: set[int]
     _opened: int  # of QoS 2, on this connection: the window counts anew with each
-    # What was decoded and not dealt with yet.
-    _later: Iterator[Packet]
+    _later: Iterator[Packet]  # what was decoded and not dealt with yet
 
     def __init__(
         self,
@@ -255,16 +250,14 @@ class ServerProtocol:
         if isinstance(packet, Pubrel):
             self._release(packet.packet_id)
             return False
-        outgoing, kept, version = self._outgoing, self.kept, self.version
+        flows, kept, version = self._outgoing, self.kept, self.version
         is_for_broker = False
         if isinstance(packet, Puback):
-            reason = packet.reason
-            is_fitting = outgoing.on_puback(packet.packet_id, reason, kept, version)
+            is_fitting = flows.on_puback(packet.packet_id, packet.reason, kept, version)
         elif isinstance(packet, Pubrec):
-            reason = packet.reason
-            is_fitting = outgoing.on_pubrec(packet.packet_id, reason, kept, version)
+            is_fitting = flows.on_pubrec(packet.packet_id, packet.reason, kept, version)
         elif isinstance(packet, Pubcomp):
-            is_fitting = outgoing.on_pubcomp(packet.packet_id, kept, version)
+            is_fitting = flows.on_pubcomp(packet.packet_id, kept, version)
         elif isinstance(packet, Pingreq):
             self.out += PINGRESP
             return False
@@ -272,8 +265,8 @@ class ServerProtocol:
             is_for_broker = self._is_request(packet)
             is_fitting = self.violation is not None or is_for_broker
         if not is_fitting:
-            name = type(packet).__name__.upper()
-            self._fault(f"a {name} that does not fit what went before it")
+            text = "that does not fit what went before it"
+            self._fault(f"a {type(packet).__name__.upper()} {text}")
         return is_for_broker
 
     def _is_request(self, packet: Packet) -> bool:
@@ -292,12 +285,10 @@ class ServerProtocol:
     def _release(self, packet_id: int) -> None:
         if packet_id in (received := self._received):
             received.discard(packet_id)
-            # Those of an earlier connection were not opened on this one.
-            if self._opened:
-                self._opened -= 1
+            self._opened -= self._opened > 0  # it may be of an earlier connection
             self.kept += pubcomp_bytes(packet_id)
         else:
-            self.kept += answer_to_unknown_pubrel(packet_id, self.version)
+            self.kept += pubcomp_bytes(packet_id, is_known=self.version < 5)
 
     @property
     def _method(self) -> str | None:
@@ -345,9 +336,7 @@ class ServerProtocol:
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""
-        self._answer(encode(packet, self.version))
-
-    def _answer(self, data: bytes) -> None:
+        data = encode(packet, self.version)
         if self._takes(data):
             self.kept += data
         else:
@@ -360,16 +349,18 @@ class ServerProtocol:
 
     def acknowledge(self, message: Message, reason: ReasonCode) -> None:
         """Answer a PUBLISH of QoS 1 or 2; 3.1.1 knows no reasons."""
-        is_qos_2, is_open = message.flags & QOS_2, self.state is OPEN
-        if is_open and (not reason or self.version < 5):
-            write = pubrec_bytes if is_qos_2 else puback_bytes
-            self.kept += write(message.packet_id)
-            return
-        if is_qos_2 and self.version >= 5 and reason.is_failure:
+        is_qos_2, has_reason = message.flags & QOS_2, reason and self.version >= 5
+        if is_qos_2 and has_reason and reason.is_failure:
             self._received.discard(message.packet_id)
             self._opened -= 1
-        if is_open:
-            self._answer(answer_with_reason(message, reason))
+        if self.state is not OPEN:
+            return
+        if has_reason:
+            cls = Pubrec if is_qos_2 else Puback
+            self.reply(cls(packet_id=message.packet_id, reason=reason))
+        else:
+            write = pubrec_bytes if is_qos_2 else puback_bytes
+            self.kept += write(message.packet_id)
 
     def challenge(self, reason: ReasonCode, data: bytes | None) -> None:
         """Send AUTH: another step, or the end of authenticating again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import ssl
 from collections import deque
@@ -15,10 +14,12 @@ from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.network import LOST
+from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.tls import start_tls
+from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
-from structiot.errors import ConnectFailed, StructiotError, UsageError
+from structiot.errors import ConnectFailed, LinkLost, StructiotError, UsageError
+from structiot.manager.wire.detection import check_spoken
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.events import AliveAsked, Data, Event, InfoAsked, Left
 from structiot.manager.wire.info import Info
@@ -30,7 +31,7 @@ __all__ = ["DIAL_IN_FAULTS", "DialInSim"]
 
 DIAL_IN_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "silent": "answers no heartbeat and no message",
+        "silent": "answers no heartbeat and no message, and acknowledges none",
         "nameless": "never says who it is",
         "slow": "says everything ten seconds late",
         "babbling": "sends a hundred messages a second",
@@ -50,8 +51,8 @@ _BABBLE_S: Final = 0.01
 # How long what may be the begin of a command waits for the rest.
 _MOMENT_S: Final = 0.25
 _KEPT: Final = 1000
-
-_log = logging.getLogger(__name__)
+# Of our own dialect, by their ids.
+_SEEN: Final = 64
 
 
 class DialInSim:
@@ -73,6 +74,7 @@ class DialInSim:
         address: tuple[str, int],
         secret: bytes | None,
         ssl_context: ssl.SSLContext | None,
+        ends: RareLines,
         environment: Environment,
     ) -> None:
         self.uuid: str = uuid
@@ -84,13 +86,15 @@ class DialInSim:
         self._address = address
         self._secret = secret
         self._ssl_context = ssl_context
+        self._ends = ends
         self._environment = environment
         self._wrong: frozenset[str] = frozenset()
         self._stream: ByteStream | None = None
         self._side: DeviceSide | None = None
         self._is_told, self._behaves_otherwise = anyio.Event(), anyio.Event()
         self._message_id = 0
-        self._owes_beat = False
+        self._seen: deque[int] = deque(maxlen=_SEEN)
+        self._owes_beat = self._has_heard = False
 
     def __repr__(self) -> str:
         return f"<DialInSim {self.uuid} of type {self.type!r}>"
@@ -126,18 +130,24 @@ class DialInSim:
         """Dial in again and again, until cancelled."""
         while True:
             try:
-                await self._dial_in()
-            except (StructiotError, *LOST) as exc:
-                _log.info("%r: %s", self, error_text(exc))
+                why = await self._dial_in()
+            except StructiotError as exc:
+                why = error_text(exc)
+            except LOST as exc:
+                why = reason_of(exc)
+            text = "%s of type %r is not connected: %s"
+            self._ends.say(text, self.uuid, self.type, why, about=why)
             self._stream = self._side = None
             self._is_told = anyio.Event()
             await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))
 
-    async def _dial_in(self) -> None:
+    async def _dial_in(self) -> str:
+        """Be connected; say why it is over."""
         host, port = self._address
         stream = await self._environment.network.connect_tcp(host, port)
         if self._ssl_context is not None:
             stream = await start_tls(stream, self._ssl_context, host=host, port=port)
+        self._has_heard = False
         async with stream, service_group() as tg:
             nonce = self._environment.random.randbytes(16)
             self._stream = stream
@@ -150,13 +160,27 @@ class DialInSim:
                 with anyio.move_on_after(
                     _MOMENT_S if side.holds else math.inf
                 ) as moment:
-                    events = side.feed(await stream.receive())
+                    events = side.feed(await self._hear(stream))
                 if moment.cancelled_caught:
                     events = side.let_go()
                 for event in events:
                     if isinstance(event, Left):
-                        return
+                        return event.reason or "the manager has said goodbye"
                     await self._take(event, side)
+
+    async def _hear(self, stream: ByteStream) -> bytes:
+        """Receive something; see what is spoken by what comes first."""
+        try:
+            data = await stream.receive()
+        except LOST as exc:
+            if self._has_heard or self._ssl_context is not None:
+                raise
+            why = f"{reason_of(exc)} without a word; perhaps TLS is spoken there"
+            raise LinkLost(why) from exc
+        if not self._has_heard:
+            check_spoken(data, self._dialect)
+            self._has_heard = True
+        return data
 
     async def _take(self, event: Event, side: DeviceSide) -> None:
         match event:
@@ -166,14 +190,21 @@ class DialInSim:
             case AliveAsked() if "silent" not in self._wrong:
                 await self._say_alive(side)
             case Data(data, message_id):
-                self.received.append(data)
-                if isinstance(side, NativeDevice):
+                is_new = not message_id or message_id not in self._seen
+                if is_new:
+                    self._seen.append(message_id)
+                    self.received.append(data)
+                if isinstance(side, NativeDevice) and "silent" not in self._wrong:
                     await self._say(side.acknowledge(message_id))
-                answer = self._behaviour.answer(self.state, data)
-                if answer is not None and "silent" not in self._wrong:
-                    await self.send(answer)
-                if "leaving" in self._wrong:
-                    raise ConnectFailed("it leaves after each message")
+                if is_new:
+                    await self._obey(data)
+
+    async def _obey(self, message: bytes) -> None:
+        answer = self._behaviour.answer(self.state, message)
+        if answer is not None and "silent" not in self._wrong:
+            await self.send(answer)
+        if "leaving" in self._wrong:
+            raise ConnectFailed("it leaves after each message")
 
     async def _say_alive(self, side: DeviceSide) -> None:
         self._owes_beat = "off_beat" in self._wrong and not self._owes_beat

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
-from structiot._kit.arguments import check_argument, check_items
+import anyio
+
+from structiot._kit.arguments import check_argument, check_items, check_port_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.rare_lines import RareLines
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect
+from structiot.manager.wire.info import canonical_uuid, fault_of_type
 from structiot.sim.manager.device import DialInSim
 
 __all__ = ["DialInFleet", "sim_devices"]
+
+_log = logging.getLogger("structiot.sim.manager")
 
 DialInFleet: TypeAlias = tuple[DialInSim, ...]
 """Simulated devices, in the order of their UUIDs."""
@@ -37,7 +44,8 @@ async def sim_devices(
     """Simulate devices that dial in to a manager for the length of the block.
 
     Each says who it is, answers heartbeats and messages as its type does, and comes again
-    when its connection is lost. `misbehave` makes it do otherwise.
+    when its connection is lost; why, the log of `structiot.sim.manager` says at INFO.
+    `misbehave` makes it do otherwise.
 
     Args:
         count: How many.
@@ -49,7 +57,7 @@ async def sim_devices(
         dialect: What they speak.
         uuids: Their UUIDs; made up by default, the same each time. Two alike are two
             devices that replace each other.
-        secret: What all of them share with the manager, in our own dialect.
+        secret: What all of them share with the manager, in our own dialect alone.
         ssl_context: Whom they trust, and the certificate that they show; None is no TLS.
         environment: Network, clock and chance; the system's by default.
 
@@ -57,12 +65,13 @@ async def sim_devices(
         The devices.
 
     Raises:
-        UsageError: No number, no dialect, or not as many UUIDs as devices.
+        UsageError: An argument that cannot be, or that another leaves without effect;
+            not as many UUIDs as devices.
     """
     check_argument("count", count, int)
     check_argument("type", type, str)
     check_argument("host", host, str)
-    check_argument("port", port, int)
+    check_port_argument("port", port)
     check_argument("dialect", dialect, str)
     check_argument("secret", secret, str, bytes, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
@@ -73,20 +82,28 @@ async def sim_devices(
         raise UsageError(f"count is how many devices and UUIDs there are, not {count}")
     if dialect not in set(Dialect):
         raise UsageError(f"no dialect {dialect!r}; there are {', '.join(Dialect)}")
+    if fault := fault_of_type(type):
+        raise UsageError(f"the type {type!r:.80} {fault}")
+    if secret is not None and dialect != Dialect.STRUCTIOT:
+        raise UsageError(f"secret goes with dialect='structiot', not with {dialect}")
     key = secret.encode() if isinstance(secret, str) else secret
-    fleet = tuple(
-        DialInSim(
-            uuid,
-            type,
-            Dialect(dialect),
-            address=(host, port),
-            secret=key,
-            ssl_context=ssl_context,
-            environment=environment,
-        )
-        for uuid in uuids or [str(UUID(int=number + 1)) for number in range(count)]
-    )
+    names = uuids or [str(UUID(int=number + 1)) for number in range(count)]
+    names = [canonical_uuid(one) for one in names]
+    ends = RareLines(_log, anyio.current_time, logging.INFO)
     async with service_group() as tg:
+        fleet = tuple(
+            DialInSim(
+                uuid,
+                type,
+                Dialect(dialect),
+                address=(host, port),
+                secret=key,
+                ssl_context=ssl_context,
+                ends=ends,
+                environment=environment,
+            )
+            for uuid in names
+        )
         for device in fleet:
             tg.start_soon(device.run)
         yield fleet

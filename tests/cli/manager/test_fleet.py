@@ -130,6 +130,8 @@ def test_a_send_whose_fate_nobody_knows_is_called_so(house, backend, capsys):
         (["send", "--uri", "mqtt://x", "lamp", "on"], "'lamp' is no UUID"),
         (["send", "--uri", "mqtt://x", LAMP, "a", "b"], "TEXT is one word"),
         (["send", "--uri", "mqtt://x", "--all", "--type=a", "b"], "--all are all"),
+        (["send", "--uri", "mqtt://x", "--all", LAMP, "on"], "and one of them only"),
+        (["send", "--uri", "mqtt://x", "--type=a", LAMP, "on"], "and one of them only"),
         (["send", LAMP, "on"], "--uri"),
         (["clients", "--uri", "nonsense://x"], "nonsense"),
         (["clients", "--uri", "mqtt://x", "--name", "a b"], "a name has 1 to 64"),
@@ -137,6 +139,27 @@ def test_a_send_whose_fate_nobody_knows_is_called_so(house, backend, capsys):
 )
 def test_what_cannot_be_meant_is_a_wrong_argument(call, words, said):
     assert said in call(*words, status=2)
+
+
+@pytest.mark.parametrize("is_empty", [True, False], ids=["no device", "no manager"])
+def test_where_nothing_is_it_is_said_what_is_missing(house, backend, capsys, is_empty):
+    house.serve("first")
+    name = "fleet" if is_empty else "other"
+    missing = "no manager is connected to this broker under this --name\n"
+    if is_empty:
+        missing = "no such device is connected\n"
+    where = ["--uri", house.uri, "--name", name, "--backend", backend]
+    for words, status, shown in (
+        (["clients"], 0, ""),
+        (["clients", "--json"], 0, "[]\n"),
+        (["send", "--all", "hello", "--json"], 1, '{"delivered": [], "failed": {}}\n'),
+    ):
+        assert run_program(["manager", *words, *where]) == status
+        assert capsys.readouterr() == (shown, missing)
+    assert run_program(["manager", "send", NOBODY, "hello", *where]) == 1
+    found = capsys.readouterr()
+    assert "is not connected" in found.out
+    assert found.err == ("" if is_empty else missing)
 
 
 def test_a_broker_that_is_not_there_is_asked_about(call):

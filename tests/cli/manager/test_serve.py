@@ -22,6 +22,8 @@ from structiot.manager import (
     open_manager,
 )
 from structiot.mqtt.broker import open_broker
+from structiot.sim import DIAL_IN_BEHAVIOURS
+from tests._support.secrets_files import WRONG_SECRETS
 from tests.e2e.processes import Running, running, structiot
 
 pytestmark = pytest.mark.e2e
@@ -182,8 +184,10 @@ async def test_one_of_several_shows_what_happens_at_the_others(serving):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--uri=mqtt://x"], "--uri and --node go together"),
-        (["--node=x"], "--uri and --node go together"),
+        (["--uri=mqtt://x"], "--uri goes with --node"),
+        (["--node=x"], "--node goes with --uri, or with $STRUCTIOT_MANAGER_URI"),
+        (["--name=x"], "--name goes with --node"),
+        (["--broker-cafile=x"], "--broker-cafile goes with --node"),
         (["--keyfile=x"], "go with --certfile"),
         (["--certfile=/nowhere"], "/nowhere"),
         (["--secrets=/nowhere"], "--secrets goes with --dialect structiot"),
@@ -196,20 +200,24 @@ def test_settings_that_cannot_work_are_named(call, options, said):
     assert said in call("serve", *options, status=2)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("nonsense", "Expected '=' after a key"),
-        (f"{UUID} = 5", 'UUID = "secret"'),
-        (f'[{UUID}]\na = "b"', 'UUID = "secret"'),
-        ('lamp = "a word"', "'lamp' is no UUID"),
-    ],
-)
+async def test_a_variable_makes_no_node_of_a_manager_that_has_no_name(
+    serving, monkeypatch
+):
+    monkeypatch.setenv("STRUCTIOT_MANAGER_URI", "mqtt://127.0.0.1:1")
+    monkeypatch.setenv("STRUCTIOT_MQTT_PASSWORD", "of other programs")
+    async with (
+        serving() as served,
+        open_manager_client("127.0.0.1", served.port, uuid=UUID, type="lamp"),
+    ):
+        assert await served.told("connected", uuid=UUID, node=None)
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG_SECRETS)
 def test_secrets_that_are_none_are_named(call, tmp_path: Path, text: str, said: str):
     file = tmp_path / "secrets.toml"
-    file.write_text(text)
+    file.write_bytes(text.encode(errors="surrogateescape"))
     options = ["--dialect=structiot", f"--secrets={file}", "--port=0"]
-    assert said in call("serve", *options, status=2)
+    assert call("serve", *options, status=2) == f"structiot: {file} {said}\n"
 
 
 @pytest.mark.parametrize("command", [("manager", "simulate"), ("sim", "manager")])
@@ -253,13 +261,46 @@ async def test_a_fleet_that_misbehaves(anyio_backend_name):
         assert "toaster" in refused.reason
 
 
+async def test_why_a_fleet_is_not_connected_is_said(anyio_backend_name):
+    async with (
+        open_manager(["door"], port=0, dialect="structiot") as manager,
+        running(
+            *structiot("manager", "simulate", f"--port={manager.port}", "--json"),
+            *("--dialect=structiot", "--count=3", f"--backend={anyio_backend_name}"),
+        ) as program,
+    ):
+        line = await program.until(lambda: program.errors and program.errors[0])
+        assert " is not connected: " in line
+        assert line.endswith("its type 'lamp' is not taken here")
+        program.signal(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--fault=sulk"], "'sulk' is not one of"),
         (["--type=a", "--type=a"], "each --type is given once"),
         (["--type=a", "--type=b", f"--uuid={UUID}"], "2 types are for as many"),
+        (["--type=a##b"], "the type 'a##b' has what no type may have"),
+        (["--uuid=xyz"], "'xyz' is no UUID of 36 characters"),
+        ([f"--uuid={UUID}", "--count=3"], "--count goes without --uuid"),
+        ([f"--uuid={UUID}", "--seed=3"], "--seed goes without --uuid"),
+        (["--secret=x"], "--secret goes with --dialect structiot"),
+        (["--keyfile=x"], "--keyfile goes with --certfile"),
     ],
 )
-def test_what_cannot_be_simulated_is_a_wrong_argument(call, options, said):
-    assert said in call("simulate", *options, status=2)
+@pytest.mark.parametrize("command", ["manager simulate", "sim manager"])
+def test_what_cannot_be_simulated_is_a_wrong_argument(
+    call_of, monkeypatch, command, options, said
+):
+    # Of a variable that is for other calls as well nobody complains.
+    monkeypatch.setenv("STRUCTIOT_MANAGER_SECRET", "x")
+    group, name = command.split()
+    assert said in call_of(group)(name, *options, status=2)
+
+
+def test_a_shell_is_offered_the_types_that_behave_like_something(complete):
+    offered = complete("manager simulate --type ")
+    assert [one.split()[0] for one in offered] == list(DIAL_IN_BEHAVIOURS)
+    assert complete("sim manager --type la")[0].startswith("lamp is switched")

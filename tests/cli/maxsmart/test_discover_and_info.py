@@ -41,6 +41,11 @@ def test_the_addresses_to_ask_may_come_from_the_environment(strip, call, monkeyp
     assert [one["name"] for one in json.loads(said)] == ["Desk"]
 
 
+def test_who_is_asked_by_its_address_is_asked_alone(call):
+    said = call("discover", "127.0.0.1", "--broadcast", "127.0.0.255", status=2)
+    assert "--broadcast asks everybody, HOST one device" in said
+
+
 def test_devices_are_asked_for_all_that_identifies_them(strip, call):
     where = [*strip.udp, "--http-port", str(strip.sim.http_port), "--identify"]
     (found,) = json.loads(call("discover", "127.0.0.1", *where, "--json"))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from structiot.cli.main import run_program
 from tests._support.terminal import terminal
 
 pytestmark = pytest.mark.e2e
@@ -146,4 +147,14 @@ def test_what_takes_long_is_said_to_who_sits_there(house, sign_in, state):
     house.add(name="Lamp")
     sign_in()
     with terminal("meross", "devices") as screen:
-        assert "asking 1 devices" in screen.wait_for("mss310")
+        assert "asking 1 device," in screen.wait_for("mss310")
+
+
+def test_an_account_without_devices_says_that_it_has_none(
+    house, sign_in, backend, capsys
+):
+    sign_in()
+    assert run_program(["meross", "devices", "--backend", backend]) == 0
+    assert capsys.readouterr() == ("", "the account has no device\n")
+    assert run_program(["meross", "devices", "--json", "--backend", backend]) == 0
+    assert capsys.readouterr() == ("[]\n", "")

@@ -228,6 +228,8 @@ def test_what_hangs_on_a_hub_is_set_without_a_cloud(house, call):
     assert "no device is called 'nobody'" in said
     said = call("info", "Hub", "--sub", "01000A0B", status=2)
     assert "--sub goes with --lan" in said
+    said = call("on", "Hub", "--key", "", status=2)
+    assert "--key goes with --lan" in said
 
 
 @pytest.mark.timeout(60)

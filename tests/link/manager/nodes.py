@@ -191,10 +191,10 @@ async def kinds(events: Mailbox[ManagerEvent], count: int) -> list[type]:
         return [type(await anext(events)) for _ in range(count)]
 
 
-def elsewhere(turn: int = 7) -> bytes:
+def elsewhere(turn: int = 7, uuid: str = UUID) -> bytes:
     """A node that nobody runs says that it has the device."""
     member = Member(
-        info=Info(uuid=UUID, type="light"),
+        info=Info(uuid=uuid, type="light"),
         dialect=Dialect.D0,
         address=("10.0.0.9", 1),
         turn=turn,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import anyio
 import pytest
 
@@ -17,7 +19,7 @@ from structiot.manager.events import (
 from structiot.manager.opening import open_manager
 from structiot.mqtt import Connected, open_broker, open_mqttclient
 from structiot.testing import MemoryNetwork
-from tests.link.manager.devices import UUID, data_of, info
+from tests.link.manager.devices import OTHER, UUID, data_of, info
 from tests.link.manager.nodes import (
     BROKER,
     PRESENCE,
@@ -31,6 +33,7 @@ from tests.link.manager.nodes import (
     until,
 )
 
+THIRD = "00000000-0000-4000-8000-000000000003"
 pytestmark = pytest.mark.virtual_time
 
 
@@ -216,6 +219,50 @@ async def test_a_node_that_dies_has_its_devices_gone_by_its_will(environment):
         await until(lambda: holder_of(b) == "node-0")
         assert await b.manager.send(UUID, "x")
         await device.read(b"x")
+
+
+async def test_events_are_told_with_the_time_at_which_they_happen_here():
+    begin = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return begin + timedelta(seconds=anyio.current_time())
+
+    environment = Environment(network=MemoryNetwork(), clock=clock)
+    async with nodes(environment, 2) as (a, b), b.manager.events() as events:
+        await plain_device(environment, a)
+        await until(lambda: holder_of(b) == "node-0")
+        connected_at_utc = b.manager.fleet[UUID].connected_at_utc
+        await anyio.sleep(50)
+        a.lose_broker()
+        await until(lambda: not b.manager.fleet)
+        a.find_broker()
+        await until(lambda: holder_of(b) == "node-0")
+        seen = [await anext(events) for _ in range(3)]
+        assert list(map(type, seen)) == [
+            ClientConnected,
+            ClientDisconnected,
+            ClientConnected,
+        ]
+        times = [one.at_utc for one in seen]
+        assert times == sorted(times)
+        assert times[2] - times[0] > timedelta(seconds=50)
+        assert b.manager.fleet[UUID].connected_at_utc == connected_at_utc
+        # Who comes to listen is told since when those are connected who are there,
+        # in that order, whatever the clocks of other nodes say.
+        ahead = int((clock() + timedelta(hours=1)).timestamp() * 1000)
+        async with open_mqttclient(BROKER, environment=environment) as other:
+            await other.publish(PRESENCE, elsewhere(turn=ahead, uuid=OTHER), 1)
+            await until(lambda: OTHER in b.manager.fleet)
+        await plain_device(environment, b, info(THIRD))
+        await until(lambda: THIRD in b.manager.fleet)
+        async with b.manager.events() as later:
+            seen = [await anext(later) for _ in range(3)]
+        assert all(isinstance(one, ClientConnected) for one in seen)
+        told = {getattr(one, "client", None): one.at_utc for one in seen}
+        fleet = b.manager.fleet
+        assert list(told) == [fleet[UUID], fleet[THIRD], fleet[OTHER]]
+        assert told[fleet[UUID]] == connected_at_utc
+        assert told[fleet[OTHER]] <= clock()
 
 
 async def test_a_node_that_ends_says_so(environment):

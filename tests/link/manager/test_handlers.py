@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -20,11 +22,15 @@ def environment() -> Environment:
 
 
 async def echo(client: ManagerClient) -> None:
+    await talk(client, b"> ")
+
+
+async def talk(client: ManagerClient, before: bytes) -> None:
     async with client.messages() as messages:
         async for data in messages:
             if data == b"boom":
                 raise LookupError("in the handler")
-            await client.send(b"> " + data)
+            await client.send(before + data)
 
 
 async def test_an_error_ends_its_device_and_nobody_else(environment, caplog):
@@ -112,6 +118,29 @@ async def test_one_that_returns_leaves_its_device_connected(environment):
             assert called == ["fan"]
             assert len(manager.clients) == 2
         tasks.cancel_scope.cancel()
+
+
+async def test_one_that_is_not_async_ends_the_call_and_no_device(environment, caplog):
+    def handle(client: ManagerClient) -> None:
+        """As callbacks of iot-manager are."""
+
+    wrong: Any = handle
+    async with (
+        open_manager(environment=environment) as manager,
+        known_device(environment) as device,
+    ):
+        with pytest.raises(UsageError, match="handler is an async function"):
+            await manager.serve(wrong)
+        await anyio.sleep(1)
+        assert manager.clients[UUID].is_connected
+        assert caplog.text == ""
+        # What gives something to await is async enough.
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(manager.serve, lambda client: talk(client, b"> "))
+            await anyio.sleep(1)
+            await device.send(b"x")
+            await device.read(b"> x")
+            tasks.cancel_scope.cancel()
 
 
 async def test_it_returns_when_the_manager_ends(environment):

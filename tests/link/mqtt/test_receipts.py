@@ -97,12 +97,13 @@ async def test_what_expires_unheard_is_logged(broker, caplog: pytest.LogCaptureF
     ]
 
 
+@pytest.mark.parametrize(("count", "unheard"), [(1, "1 message"), (3, "3 messages")])
 async def test_what_is_left_unfinished_without_a_store_is_logged(
-    broker, caplog: pytest.LogCaptureFixture
+    broker, caplog: pytest.LogCaptureFixture, count: int, unheard: str
 ):
     broker.ignore(Message)
     async with open_client(broker) as client:
-        for _ in range(3):
+        for _ in range(count):
             await client.publish_soon("t", b"x")
         receipt = await client.publish_soon("t", b"x")
 
@@ -115,7 +116,7 @@ async def test_what_is_left_unfinished_without_a_store_is_logged(
             await exchanged(client)
             await client.disconnect()
     assert told(caplog) == [
-        f"the client of {broker.uri} was closed with 3 messages not acknowledged"
+        f"the client of {broker.uri} was closed with {unheard} not acknowledged"
     ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 
 import anyio
 import pytest
 
 from structiot import Environment
 from structiot.errors import UsageError
+from structiot.manager.errors import FateUnknown
 from structiot.manager.events import (
     ClientConnected,
     ClientDisconnected,
@@ -125,11 +128,91 @@ async def test_two_of_one_uuid_replace_each_other(environment):
         assert list(manager.clients) == [uuid]
 
 
-async def test_what_there_is_not(environment):
-    for arguments in ({"count": 0}, {"uuids": ["a", "b"]}, {"dialect": "D9"}):
-        with pytest.raises(UsageError):
-            async with sim_devices(environment=environment, **arguments):
-                pass
+@pytest.mark.parametrize("dialect", list(Dialect))
+async def test_who_is_silent_takes_what_it_is_sent_and_says_nothing(
+    environment, dialect
+):
+    async with (
+        open_manager(dialect=dialect, environment=environment) as manager,
+        manager.events() as events,
+        sim_devices(dialect=dialect, environment=environment) as (lamp,),
+    ):
+        await anyio.sleep(1)
+        lamp.misbehave("silent")
+        report = await manager.send(lamp.uuid, "on")
+        await anyio.sleep(1)
+        assert lamp.state == {"is_on": True}
+        if dialect is Dialect.STRUCTIOT:
+            assert isinstance(report.failed[lamp.uuid], FateUnknown)
+        assert [type(event) for event in drained(events)] == [ClientConnected]
+
+
+async def test_what_is_sent_again_is_taken_once(environment):
+    dialect = Dialect.STRUCTIOT
+    async with (
+        open_manager(dialect=dialect, environment=environment) as manager,
+        sim_devices(dialect=dialect, environment=environment) as (lamp,),
+        anyio.create_task_group() as tasks,
+    ):
+        await anyio.sleep(1)
+        lamp.misbehave("silent")
+        tasks.start_soon(manager.clients[lamp.uuid].send, "toggle")
+        await anyio.sleep(1)
+        assert lamp.state == {"is_on": True}
+        lamp.misbehave()
+        await manager.clients[lamp.uuid].end()
+        await anyio.sleep(60)
+        assert manager.clients[lamp.uuid].is_connected
+        assert lamp.state == {"is_on": True}
+        assert list(lamp.received) == [b"toggle"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"count": 0}, "count is how many"),
+        ({"uuids": ["a", "b"]}, "count is how many"),
+        ({"uuids": ["x"]}, "'x' is no UUID of 36 characters"),
+        ({"dialect": "D9"}, "no dialect 'D9'"),
+        ({"type": ""}, "the type '' has 0 characters"),
+        ({"type": "a#"}, "the type 'a#' has what no type may have"),
+        ({"type": "a##b"}, "the type 'a##b' has what no type may have"),
+        ({"port": 0}, "port is from 1 to 65535, not 0"),
+        ({"port": 70_000}, "port is from 1 to 65535, not 70000"),
+        ({"secret": "x"}, "secret goes with dialect='structiot', not with D0"),
+    ],
+)
+async def test_a_fleet_that_cannot_be(environment, arguments, said):
+    with pytest.raises(UsageError, match=said):
+        async with sim_devices(environment=environment, **arguments):
+            pass
+
+
+async def test_a_uuid_may_be_given_as_digits(environment):
+    digits = "1862CFE15DAB4D8EA94650D6728F830F"
+    async with sim_devices(uuids=[digits], environment=environment) as (lamp,):
+        assert lamp.uuid == "1862cfe1-5dab-4d8e-a946-50d6728f830f"
+
+
+async def test_why_devices_are_not_connected_is_said_and_counted(environment, caplog):
+    caplog.set_level(logging.INFO, logger="structiot.sim.manager")
+
+    def said() -> list[str]:
+        lines = [one.message for one in caplog.records]
+        caplog.clear()
+        return [line.partition(" is not connected: ")[2] or line for line in lines]
+
+    async with sim_devices(100, environment=environment):
+        await anyio.sleep(70)
+        (first, more) = said()
+        assert first.endswith("connection refused")
+        assert re.fullmatch(f"{first} \\(and [0-9]{{4}} more since .*\\)", more)
+        async with open_manager(["door"], environment=environment):
+            await anyio.sleep(5)
+            assert said() == ["the manager has said goodbye"]
+
+
+async def test_there_is_no_such_misbehaviour(environment):
     async with sim_devices(environment=environment) as fleet:
         with pytest.raises(UsageError, match="no misbehaviour"):
             fleet[0].misbehave("rude")

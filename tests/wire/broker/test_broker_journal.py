@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 import pytest
 
-from structiot.mqtt.broker.core import cutting
 from structiot.mqtt.broker.core.records import (
     properties_from,
     properties_to,
     will_from,
     will_to,
 )
-from structiot.mqtt.wire.codec import encode
-from structiot.mqtt.wire.flows.flow import RELEASED
 from structiot.mqtt.wire.messages import (
     Message,
     Puback,
@@ -25,7 +21,8 @@ from structiot.mqtt.wire.messages import (
     Will,
 )
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
-from tests.wire.broker.clients import ScriptedClient, lasting
+from tests.wire.broker.clients import lasting
+from tests.wire.broker.histories import NAMES, STEPS, WEIGHTS, History
 from tests.wire.broker.paper import OFFSET_S, KeptHouse
 
 versions = pytest.mark.parametrize("version", [4, 5])
@@ -250,87 +247,6 @@ def test_b30_a_will_and_properties_read_back_as_they_were():
     assert will_from(will_to(None)) is None
 
 
-# -- any history at all
-
-NAMES = ("one", "two")
-STEPS: dict[str, tuple[Any, ...]] = {
-    "connect": ("lasting", "lasting", "lasting", "clean", "with a will"),
-    "lose": (None,),
-    "leave": (None,),
-    "subscribe": (0, 1, 2),
-    "unsubscribe": (None,),
-    "publish": (0, 1, 2, 2),
-    "take": (None,),
-    "answer": (1, 2, 3),
-    "retain": (True, True, False),
-    "restart": (None,),
-    "wait": (1, 10, 40),
-}
-WEIGHTS = (3, 2, 1, 3, 1, 8, 2, 6, 1, 1, 1)
-
-
-class History:
-    """Two clients of one broker, and one step after the other."""
-
-    def __init__(self) -> None:
-        self.house = KeptHouse(inflight=2, queued=4)
-        self.clients: dict[str, ScriptedClient] = {}
-
-    def step(self, what: str, name: Any, how: Any) -> None:
-        client = self.clients.get(name)
-        if what == "connect":
-            options = {} if how == "clean" else lasting(5, 60)
-            if how == "with a will":
-                properties = WillProperties(will_delay_s=5)
-                options["will"] = Will(
-                    topic="a/will", qos=1, payload=b"w", properties=properties
-                )
-            self.clients[name] = self.house.client(name, 5, **options)
-        elif what == "restart":
-            self.house.commit()
-            self.house.restart()
-            self.clients.clear()
-        elif what == "wait":
-            self.house.pass_time(how)
-        elif what == "retain":
-            self.house.publish(f"a/{name}", b"kept" if how else b"", retain=True)
-        elif client is not None and client.session is not None:
-            self.client_step(client, what, name, how)
-
-    def client_step(
-        self, client: ScriptedClient, what: str, name: str, how: Any
-    ) -> None:
-        if what == "lose":
-            client.lose()
-        elif what == "leave":
-            client.disconnect()
-        elif what == "subscribe":
-            client.subscribe("a/#", qos=how)
-        elif what == "unsubscribe":
-            client.unsubscribe("a/#")
-        elif what == "publish":
-            properties = {"message_expiry_s": 30}
-            payload = b"%d" % how
-            client.publish(
-                f"a/{name}", payload, qos=how, packet_id=9, properties=properties
-            )
-        elif what == "take":
-            client.send(Pubrel(packet_id=9))
-        elif what == "answer":
-            self.answer(client, how)
-
-    def answer(self, client: ScriptedClient, packet_id: int) -> None:
-        flow = client.session and client.session.outgoing.inflight.get(packet_id)
-        if not flow:
-            return
-        if flow.flags & 2:
-            client.send(Puback(packet_id=packet_id))
-        elif flow.stage == RELEASED:
-            client.send(Pubcomp(packet_id=packet_id))
-        else:
-            client.send(Pubrec(packet_id=packet_id))
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_b30_whatever_happens_the_store_is_never_behind_what_was_committed(seed: int):
     chance = Random(seed)
@@ -340,88 +256,3 @@ def test_b30_whatever_happens_the_store_is_never_behind_what_was_committed(seed:
         if chance.random() < 0.4:
             run.house.commit()
             run.house.check()
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_b30_whatever_happens_while_a_batch_is_cut(seed: int, monkeypatch):
-    """Each session in a portion of its own: what is committed holds together."""
-    monkeypatch.setattr(cutting, "PORTION", 1)
-    chance = Random(seed)
-    run = History()
-    for what in chance.choices(tuple(STEPS), WEIGHTS, k=120):
-        run.step(what, chance.choice(NAMES), chance.choice(STEPS[what]))
-        run.house.step()
-        if chance.random() < 0.3:
-            run.house.begin_commit()
-        elif chance.random() < 0.2:
-            run.house.commit()
-    run.house.commit()
-    run.house.commit()
-    run.house.check()
-
-
-@pytest.mark.parametrize("cuts", range(8))
-def test_b30_a_message_of_qos_2_for_very_many_is_not_lost_half_way(cuts: int):
-    """It counts as received when all whom it is for have it."""
-    house = KeptHouse()
-    for number in range(600):
-        house.subscriber("a", qos=2, client_id=f"s{number}", **lasting(4)).lose()
-    client = house.client("p", **lasting(4))
-    house.commit()
-    message = Message("a", b"once", qos=2, packet_id=7)
-    house.core.receive(client, encode(message, 4), house.now, most=1)
-    for _ in range(cuts):
-        house.core.receive(client, b"", house.now, most=1)
-    assert client.is_behind
-    house.commit()
-    house.restart()
-    back = house.client("p", **lasting(4))
-    back.send(Message("a", b"once", qos=2, packet_id=7, dup=True))
-    assert back.got() == [Pubrec(packet_id=7)]
-    for number in range(600):
-        subscriber = house.client(f"s{number}", **lasting(4))
-        assert set(subscriber.got_payloads()) == {b"once"}
-    # From now on it is known.
-    house.commit()
-    house.restart()
-    back = house.client("p", **lasting(4))
-    back.send(Message("a", b"once", qos=2, packet_id=7, dup=True))
-    assert back.got() == [Pubrec(packet_id=7)]
-    assert house.client("s0", **lasting(4)).got_messages()[0].dup
-
-
-def test_b30_a_message_that_comes_while_a_batch_is_cut_is_not_half_in_it(monkeypatch):
-    """It counts as received in the batch that has its deliveries."""
-    monkeypatch.setattr(cutting, "PORTION", 1)
-    house = KeptHouse()
-    subscriber = house.subscriber("a", qos=2, **lasting(4))
-    client = house.client("p", **lasting(4))
-    house.commit()
-    subscriber.subscribe("b")
-    client.subscribe("b")
-    house.begin_commit()
-    house.step()
-    client.publish("a", b"once", qos=2, packet_id=7)
-    house.commit()
-    house.restart()
-    back = house.client("p", **lasting(4))
-    back.send(Message("a", b"once", qos=2, packet_id=7, dup=True))
-    assert house.client("subscriber", **lasting(4)).got_payloads() == [b"once"]
-
-
-def test_b30_a_body_is_not_forgotten_in_the_batch_that_needs_it(monkeypatch):
-    monkeypatch.setattr(cutting, "PORTION", 1)
-    house = KeptHouse()
-    slow = house.subscriber("a", qos=2, client_id="slow", **lasting(4))
-    quick = house.subscriber("a", qos=1, client_id="quick", **lasting(4))
-    house.commit()
-    house.publish("a", b"x", qos=2)
-    quick.send(Puback(packet_id=1))
-    house.begin_commit()
-    house.step()
-    slow.send(Pubrec(packet_id=1))
-    house.commit()
-    assert len(house.paper.messages) == 1
-    house.commit()
-    assert not house.paper.messages
-    assert len(house.paper.deliveries) == 1

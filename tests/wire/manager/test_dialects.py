@@ -42,6 +42,15 @@ def known(dialect: Dialect) -> UnframedServer:
     return server
 
 
+def test_an_info_that_is_asked_for_again_is_no_longer_than_the_first():
+    server = FramedServer()
+    server.ask_info()
+    server.feed(b"\x00\x41" + TOLD)
+    server.ask_info()
+    with pytest.raises(ProtocolViolation, match="an info of 8193 bytes, 8192 at most"):
+        server.feed(b"\x20\x01" + TOLD + b" " * (8193 - 65))
+
+
 # ---------------------------------------------------------------- as recorded
 
 

@@ -129,6 +129,16 @@ def test_the_old_commands_keep_their_meaning():
     assert server.feed(b"E\0\0") == [Left("")]
 
 
+def test_an_info_that_is_asked_for_again_is_no_longer_than_the_first():
+    server = known()
+    server.ask_info()
+    fitting = INFO_FRAME[3:] + b" " * (8320 - len(INFO_FRAME) + 3)
+    assert server.feed(b"I\x20\x80" + fitting) == [InfoTold(INFO)]
+    server.ask_info()
+    with pytest.raises(ProtocolViolation, match="an info of 8321 bytes, 8320 at most"):
+        server.feed(b"I\x20\x81" + fitting + b" ")
+
+
 def test_frames_come_in_any_pieces():
     server = NativeServer(SERVER_NONCE)
     server.ask_info()
@@ -154,6 +164,22 @@ def test_what_is_no_info(sent: bytes):
     server.ask_info()
     with pytest.raises(ProtocolViolation):
         server.feed(sent)
+
+
+def test_the_part_of_an_info_that_is_at_fault_is_named():
+    for before, after, said in (
+        (b"\x04lamp", b"\x06la##mp", "the type of the info has what no type may have"),
+        (b"\x04lamp", b"\x05lamp#", "the type of the info has what no type may have"),
+        (b"\x04lamp", b"\x00", "the type of the info has 0 characters"),
+        (b"\x04lamp", b"\x01\xff", "UUID and type of the info are no text"),
+        (b'{"a":1}', b"[1]", "the info's data"),
+        (b'{"a":1}', b'##{"a":1}', "the info's data"),
+    ):
+        payload = INFO_FRAME[3:].replace(before, after)
+        server = NativeServer(SERVER_NONCE)
+        server.ask_info()
+        with pytest.raises(ProtocolViolation, match=said):
+            server.feed(b"I" + len(payload).to_bytes(2) + payload)
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,6 @@ from structiot.manager import (
 
 __all__ = ["ManagerDriver"]
 
-# So long devices have to dial in again before the gateway is told that all has begun.
-_FIRST_S: Final = 10.0
 # Others run after so much was read; an event without a message counts, too.
 _BYTES_A_TURN: Final = 65_536
 _BYTES_AN_EVENT: Final = 1024
@@ -88,7 +86,8 @@ class ManagerDriver:
                 service_group() as tasks,
             ):
                 self._warnings = CountedWarnings(_log, tasks)
-                tasks.start_soon(self._tell_started)
+                # Those of an earlier start stay: they dial in when they like.
+                registry.started(keeps_found=True)
                 await self._follow(events)
         finally:
             for device in self._devices.values():
@@ -103,10 +102,6 @@ class ManagerDriver:
         from structiot.gateway.drivers.manager import simulated  # noqa: PLC0415
 
         return simulated.simulated_fleet(environment, count=count)
-
-    async def _tell_started(self) -> None:
-        await anyio.sleep(_FIRST_S)
-        self._registry.started(keeps_found=True)
 
     async def _follow(self, events: Mailbox[ManagerEvent]) -> None:
         lost = waiting_bytes = 0

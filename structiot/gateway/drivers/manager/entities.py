@@ -231,6 +231,13 @@ class ManagerButtonSection(ManagerEntitySection):
         return _message(self.send)
 
 
+def _check_filled(sent: object) -> object:
+    """Refuse what would be the same whatever the text."""
+    if _filled(sent, "a") == _filled(sent, "b"):
+        raise ValueError(f"write {_TEXT} where the text is to stand in it")
+    return sent
+
+
 class ManagerTextSection(ManagerEntitySection):
     """`[[manager.types.NAME.texts]]`: a text to be sent.
 
@@ -241,7 +248,7 @@ class ManagerTextSection(ManagerEntitySection):
     """
 
     member: _Member | None = None
-    send: _Sent = _TEXT
+    send: Annotated[_Sent, AfterValidator(_check_filled)] = _TEXT
 
     @property
     def entity(self) -> Text:

@@ -35,7 +35,8 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerTextSection,
 )
 from structiot.manager import Listener
-from structiot.manager.wire.info import MAX_TYPE_CHARS, canonical_uuid
+from structiot.manager.secrets_file import secrets_in
+from structiot.manager.wire.info import canonical_uuid, fault_of_type
 
 __all__ = ["ManagerListenerSection", "ManagerSection", "ManagerTypeSection"]
 
@@ -45,26 +46,7 @@ _USUAL_PORT = 8595
 
 
 def _secrets_at(file: FilePath) -> dict[str, Secret]:
-    """Read secrets, one a line behind its UUID; none of them gets into a message."""
-    try:
-        lines = bytes_of(file).decode().splitlines()
-    except UnicodeDecodeError:
-        raise ValueError("cannot be read: it is not text") from None
-    secrets: dict[str, Secret] = {}
-    for number, line in enumerate(lines, start=1):
-        uuid, _, secret = line.strip().partition(" ")
-        if not uuid or uuid.startswith("#"):
-            continue
-        try:
-            uuid = canonical_uuid(uuid)
-        except UsageError:
-            raise ValueError(f"has no UUID in line {number}") from None
-        if not secret.strip():
-            raise ValueError(f"has no secret behind the UUID in line {number}")
-        if uuid in secrets:
-            raise ValueError(f"has a UUID for the second time in line {number}")
-        secrets[uuid] = Secret(secret.strip())
-    return secrets
+    return secrets_in(bytes_of(file))
 
 
 def _check_secret(secret: Secret) -> Secret:
@@ -186,7 +168,7 @@ class ManagerSection(ManagerListenerSection, SystemSection):
         listeners: Further places to listen at.
         secrets: The secret of each device by UUID; with it, the listeners of our own
             dialect take only devices that prove that they know theirs.
-        secrets_file: File with a UUID and its secret in each line, instead of `secrets`.
+        secrets_file: TOML file of lines `UUID = "secret"`, instead of `secrets`.
         heartbeat_s: How often each device is asked whether it is there.
         reply_s: How long it may take to say who it is, and to answer.
         max_devices: How many different devices are shown.
@@ -276,11 +258,7 @@ def _of_listener(
 def _names(table: Mapping[str, object]) -> Iterator[Finding]:
     types, secrets = table.get("types"), table.get("secrets")
     for name in types if isinstance(types, Mapping) else ():
-        if (
-            not 0 < len(name) <= MAX_TYPE_CHARS
-            or not name.isprintable()
-            or "##" in name
-        ):
+        if fault_of_type(name):
             message = f"no device can be of the type {printable(repr(name))}"
             yield Finding(path=("types", name), message=message, is_about_key=True)
     known: set[str] = set()

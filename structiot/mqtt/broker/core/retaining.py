@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from structiot._kit.rare_lines import RareLines
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
 from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.core.retained import Retained, RetainedStore
-from structiot.mqtt.broker.core.warnings import Warnings
 from structiot.mqtt.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from structiot.mqtt.broker.core.onlooker import Onlooker
 
 __all__ = ["Retaining"]
+
+_log = logging.getLogger(__name__)
 
 
 class Retaining:
@@ -36,7 +39,7 @@ class Retaining:
         self.limits = limits
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
-        self.warnings: Warnings = Warnings(self.clock)
+        self.warnings: RareLines = RareLines(_log, lambda: self.clock.now)
         self.ledger: Ledger = Ledger(limits.all_bytes)
         self.journal: BrokerJournal | None = None
         self.onlooker: Onlooker | None = None

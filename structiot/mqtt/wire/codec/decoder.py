@@ -240,15 +240,12 @@ class Decoder:
         self, data: bytes, pos: int, packets: list[Packet], until: int
     ) -> int:
         """Decode packets that begin before `until`; give where the next one begins."""
-        flags, stop = 0, pos
-        end = len(data)
-        last = min(end - 1, until)
-        short = min(127, self.max_packet_bytes - 2)
+        flags, stop, end = 0, pos, len(data)
+        last, short = min(end - 1, until), min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
         find_topic, find_ack = self.remembered.topics.get, SHORT_ACKS.get
-        append = packets.append
-        new, cls = Message.__new__, Message
+        append, new, cls = packets.append, Message.__new__, Message
         try:
             while pos < last:
                 flags = data[pos] ^ PUBLISH
@@ -269,20 +266,17 @@ class Decoder:
                     break
                 if flags > 15:
                     make = find_ack(data[pos]) if size == 2 else None
-                    packet_id = data[start] << 8 | data[start + 1] if make else 0
-                    if make is not None and packet_id:
-                        append(make(packet_id))
-                        pos = stop
-                        continue
-                    append(self._other(data, pos, start, stop))
-                    is_v5 = self._version == 5
+                    if make and (number := data[start] << 8 | data[start + 1]):
+                        append(make(number))
+                    else:
+                        append(self._other(data, pos, start, stop))
+                        is_v5 = self._version == 5
                     pos = stop
                     continue
                 at = start + 2
                 name_end = at + (data[start] << 8 | data[start + 1])
                 topic = find_topic(data[at:name_end])
-                at = name_end
-                packet_id = 0
+                at, packet_id = name_end, 0
                 if flags > 1:
                     packet_id = data[at] << 8 | data[at + 1]
                     at += 2

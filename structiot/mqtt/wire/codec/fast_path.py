@@ -19,6 +19,7 @@ from structiot.mqtt.wire.codec.fields import (
 from structiot.mqtt.wire.codec.property_blocks import write_properties
 from structiot.mqtt.wire.messages import PUBLISH_FLAGS, RETAIN
 from structiot.mqtt.wire.properties import PublishProperties
+from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import name_fault
 
 __all__ = [
@@ -38,6 +39,7 @@ MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_CHARS = 256
 NO_PROPERTIES = b"\x00"
 
+_NOT_FOUND = bytes([ReasonCode.PACKET_IDENTIFIER_NOT_FOUND])
 _FLAGS_WITH_ID = PUBLISH_FLAGS - {0, RETAIN}
 _pack_ack = Struct(">BBH").pack
 _pack_id = Struct(">H").pack
@@ -71,11 +73,16 @@ def pubrel_bytes(packet_id: int) -> bytes:
     return _pack_ack(0x62, 2, packet_id)
 
 
-def pubcomp_bytes(packet_id: int) -> bytes:
-    """Encode a PUBCOMP with reason 0, in either version."""
+def pubcomp_bytes(packet_id: int, *, is_known: bool = True) -> bytes:
+    """Encode a PUBCOMP with reason 0, in either version.
+
+    Not known is an id of 5.0 that nothing is open under: who floods us with PUBRELs is
+    answered without any detour.
+    """
     if not 0 < packet_id < 65_536:
         write_packet_id(packet_id)
-    return _pack_ack(0x70, 2, packet_id)
+    data = _pack_ack(0x70, 2, packet_id)
+    return data if is_known else b"\x70\x03" + data[2:] + _NOT_FOUND
 
 
 def encode_publish_into(  # noqa: PLR0917 - keywords would cost a tenth of the rate

@@ -272,9 +272,7 @@ class Incoming:
                 self.journal.released(packet_id)
             out += pubcomp_bytes(packet_id)
         else:
-            # By hand, as a flood of these is cheap for the peer.
-            high, low = divmod(packet_id, 256)
-            out += bytes((0x70, 3, high, low, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND))
+            out += pubcomp_bytes(packet_id, is_known=False)
 
     def pause(self) -> None:
         """The connection is gone; the peer will repeat what it was not told about."""

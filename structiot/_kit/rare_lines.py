@@ -1,41 +1,49 @@
-"""What the log is told of limits and refusals: each kind once, then counted."""
+"""Lines of a log that others bring about: each kind once, then counted."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
-from structiot.mqtt.broker.core.deadlines import Clock
-
-__all__ = ["Warnings"]
+__all__ = ["RareLines"]
 
 QUIET_S = 60.0
 # Kinds that are told apart at once; what comes then counts as one of its text.
 MOST_KINDS = 200
 
-_log = logging.getLogger(__name__)
 
-
-class Warnings:
+class RareLines:
     """Says each kind of trouble once a minute at most, and how often it was meanwhile.
 
-    Who floods the broker does not flood its log.
+    Who floods us does not flood the log.
+
+    Args:
+        log: Where it is told.
+        now: Tells the time in seconds.
+        level: How important it is.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        log: logging.Logger,
+        now: Callable[[], float],
+        level: int = logging.WARNING,
+    ) -> None:
+        self._log = log
+        self._now = now
+        self._level = level
         self._quiet_until: dict[Hashable, float] = {}
         self._unsaid: dict[Hashable, int] = {}
 
     def say(self, text: str, *args: object, about: Hashable = None) -> None:
-        """Warn; the text without its arguments is the kind, so keep it a literal.
+        """Say it; the text without its arguments is the kind, so keep it a literal.
 
         Args:
             text: What is said.
             args: What is put into it.
             about: Tells kinds of the same text apart; what is large is cut before.
         """
-        now = self._clock.now
+        now = self._now()
         kind: Hashable = text if about is None else (text, about)
         if kind not in self._quiet_until and len(self._quiet_until) >= MOST_KINDS:
             self._forget_old(now)
@@ -47,7 +55,7 @@ class Warnings:
         self._quiet_until[kind] = now + QUIET_S
         unsaid = self._unsaid.pop(kind, 0)
         suffix = f" (and {unsaid} more since the last such line)" if unsaid else ""
-        _log.warning(text + suffix, *args)
+        self._log.log(self._level, text + suffix, *args)
 
     def _forget_old(self, now: float) -> None:
         """Forget what may be said again and would have nothing to add."""

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from structiot.errors import UsageError
 
-__all__ = ["check_argument", "check_items"]
+__all__ = ["check_argument", "check_items", "check_port_argument"]
+
+_HIGHEST_PORT = 65_535
 
 
 def check_argument(
@@ -49,6 +51,21 @@ def check_items(name: str, values: object, *kinds: type, write: str = "") -> Non
         raise UsageError(f"{name} is a list, not {_shown(values)}{hint}")
     for value in values:
         check_argument(f"each of {name}", value, *kinds, write=write)
+
+
+def check_port_argument(name: str, value: object) -> None:
+    """Look whether an argument is a port that somebody may be reached at.
+
+    Args:
+        name: The argument's.
+        value: Its value.
+
+    Raises:
+        UsageError: It is none; 0 is one only for whoever listens.
+    """
+    check_argument(name, value, int)
+    if isinstance(value, int) and not 1 <= value <= _HIGHEST_PORT:
+        raise UsageError(f"{name} is from 1 to {_HIGHEST_PORT}, not {value}")
 
 
 def _is_of(value: object, kind: type | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import anyio
 import anyio.to_thread
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_port_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.host_names import check_host
@@ -115,7 +115,8 @@ async def open_meross(
 
     Raises:
         UsageError: An argument of another type.
-        ConfigError: No way to sign in, or a store that cannot be used.
+        ConfigError: No way to sign in, a store that cannot be used, or a state file that
+            is none of ours; both are left as they are.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
             `structiot.meross.errors`.
         ConnectFailed: The cloud cannot be reached.
@@ -178,6 +179,11 @@ def _check(**given: object) -> None:
     broker = given.get("broker")
     if isinstance(broker, tuple) and [type(one) for one in broker] != [str, int]:
         raise UsageError(f"broker is a host and a port, not {broker!r}")
+    if isinstance(broker, tuple):
+        check_port_argument("broker's port", broker[1])
+    lan_ports = given.get("lan_ports")
+    for host, port in lan_ports.items() if isinstance(lan_ports, Mapping) else ():
+        check_port_argument(f"lan_ports of {host}", port)
 
 
 def _files_of(
@@ -271,7 +277,7 @@ async def open_meross_lan(
         StructiotError: Else what became of the question.
     """
     check_host("host", host, port_goes_to="port")
-    check_argument("port", port, int)
+    check_port_argument("port", port)
     check_argument("key", key, str, Secret)
     check_argument("name", name, str, None)
     check_argument("environment", environment, Environment)

@@ -33,7 +33,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.errors import UsageError
+from structiot.errors import UnsupportedDevice, UsageError
 from structiot.model import (
     Availability,
     Command,
@@ -114,7 +114,10 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
     @property
     def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity that has told one, by key."""
+        """The latest state of each entity that has told one, by key, as it is now.
+
+        What is told later is not in it: ask anew, or iterate over `events`.
+        """
         return MappingProxyType(self._states)
 
     @property
@@ -142,9 +145,14 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         Args:
             max_items: Readings that wait for a slow consumer; the oldest are dropped
                 and counted (`.dropped`).
+
+        Raises:
+            UnsupportedDevice: It has no meter, or, while one iterates, has turned out
+                to have none.
         """
 
         def box() -> Mailbox[Reading]:
+            self._refuse_unmetered()
             name = f"readings of {self._info.name}"
             readings: Mailbox[Reading] = Mailbox(max_items, name=name)
             for reading in self._present(may_be_recent=False):
@@ -174,9 +182,11 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
         Raises:
             UsageError: `min_power_w` is no number, or less than 0.
+            UnsupportedDevice: As of `readings`.
         """
 
         def box() -> ChangeBox:
+            self._refuse_unmetered()
             name = f"changes of {self._info.name}"
             changes = ChangeBox(max_items, min_power_w=min_power_w, name=name)
             changes.see(self._present(may_be_recent=True))
@@ -253,11 +263,13 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         self, states: Mapping[str, State | None], at_utc: datetime
     ) -> None:
         known = self._states
-        for key, state in states.items():
-            if key not in known or known[key] != state:
-                known[key] = state
-                change = StateChange(key=key, state=state, at_utc=at_utc)
-                self._put(f"state {key}", change)
+        news = {k: s for k, s in states.items() if k not in known or known[k] != s}
+        if news:
+            # Somebody may be going through those that were there.
+            self._states = known | news
+        for key, state in news.items():
+            change = StateChange(key=key, state=state, at_utc=at_utc)
+            self._put(f"state {key}", change)
         self._told_at_utc.update(dict.fromkeys(states, at_utc))
 
     def _tell_occurrence(
@@ -320,11 +332,17 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         if (info, entities) == (self._info, self._entities):
             return
         self._info, self._entities = info, entities
-        for key in self._states.keys() - {entity.key for entity in entities}:
-            del self._states[key], self._told_at_utc[key]
+        gone = self._states.keys() - {entity.key for entity in entities}
+        if gone:
+            self._states = {k: s for k, s in self._states.items() if k not in gone}
+        for key in gone:
+            del self._told_at_utc[key]
             for box in self._event_boxes:
                 box.discard(f"state {key}")
         self._tell_described(reason)
+        if not self._is_metered:
+            for metered in (*self._reading_boxes, *self._change_boxes):
+                metered.close(self._without_meter())
 
     def _tell_described(self, reason: str) -> None:
         """Tell that the device is described anew."""
@@ -334,9 +352,26 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
             box.put("entities", changed, keeps_place=True)
 
     @property
+    def _is_metered(self) -> bool:
+        """Whether it may tell readings, which nobody waits for then; by default it may.
+
+        Where that is known later only, `_describe` is to be called then.
+        """
+        return True
+
+    @property
     def _label(self) -> str:
         """The device in log lines and messages; its name by default."""
         return self._info.name
+
+    def _refuse_unmetered(self) -> None:
+        if not self._is_metered:
+            raise self._without_meter()
+
+    def _without_meter(self) -> UnsupportedDevice:
+        info = self._info
+        message = f"{self._label} has no meter, and gives no readings"
+        return UnsupportedDevice(message, model=info.model, firmware=info.firmware)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -223,6 +223,11 @@ class MerossDevice(AskedDevice):
 
     # ------------------------------------------------------------ inside
 
+    @property
+    def _is_metered(self) -> bool:
+        is_known = bool(self.about.abilities)
+        return not is_known or any(one.is_metered for one in self.features)
+
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
         await self.order(self._parts.orders(key, command, now_utc))

@@ -94,6 +94,10 @@ class MerossSubdevice(Turning):
             reason = f"{self._hub.info.name}: {availability.reason}"
             self._tell_availability(is_available=False, reason=reason)
 
+    @property
+    def _is_metered(self) -> bool:
+        return False
+
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
         await self._hub.order(self._subdevice.command(key, command, now_utc))

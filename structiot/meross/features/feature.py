@@ -140,12 +140,14 @@ class Feature(ABC):
         name: What keys and entities are called by.
         fixed: The entities of a feature that always has the same.
         abilities: Namespaces, of which a device must have one to have the feature.
+        is_metered: Whether it gives readings.
         namespaces: Namespaces whose payloads it reads, and whose requests it makes; those
             of `abilities` if it names none.
     """
 
     name: ClassVar[str]
     fixed: ClassVar[tuple[Entity, ...]] = ()
+    is_metered: ClassVar[bool] = False
     abilities: ClassVar[tuple[str, ...]]
     namespaces: ClassVar[frozenset[str]]
 

@@ -76,6 +76,10 @@ class AccountDevice(BaseDevice[DeviceInfo]):
         super().__init__(info, _ENTITIES, environment=environment)
         self._connection = connection
 
+    @property
+    def _is_metered(self) -> bool:
+        return False
+
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
         async with service_group() as tasks:

@@ -143,9 +143,15 @@ class AccountState(StateFile):
 
     async def keep(self, name: str, value: Mapping[str, object] | None) -> None:
         """Keep a value under a name, or none any more."""
-        text = compact(value, is_ascii=True) if value is not None else ""
-        self._to_keep[name] = text if len(text) <= _MOST_CHARACTERS else ""
-        await self._write()
+        await self.keep_all({name: value})
+
+    async def keep_all(self, values: Mapping[str, Mapping[str, object] | None]) -> None:
+        """Keep several at once."""
+        for name, value in values.items():
+            text = compact(value, is_ascii=True) if value is not None else ""
+            self._to_keep[name] = text if len(text) <= _MOST_CHARACTERS else ""
+        if values:
+            await self._write()
 
     async def kept(self, prefix: str) -> dict[str, dict[str, object]]:
         """Give all that is kept under names that begin so, by the rest of these."""
@@ -189,13 +195,12 @@ class AccountState(StateFile):
         def done(news: list[SentEarlier], last_id: int) -> None:
             self._unheard += news
             self._last_id = last_id
-            for waiting, written in (
-                (self._sent, sent),
-                (self._taken_back, taken_back),
-            ):
-                for entry in written:
-                    with suppress(ValueError):
-                        waiting.remove(entry)
+            for one in sent:
+                with suppress(ValueError):
+                    self._sent.remove(one)
+            for number in taken_back:
+                with suppress(ValueError):
+                    self._taken_back.remove(number)
             for name, text in to_keep.items():
                 if self._to_keep.get(name) == text:
                     del self._to_keep[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -27,7 +27,9 @@ from structiot.meross.errors import CallDropped
 from structiot.meross.features.feature import About
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.router import Router
+from structiot.meross.wire.device_list import CloudDevice, item_of, read_devices
 from structiot.meross.wire.envelope import Envelope, Method
+from structiot.meross.wire.payloads import object_of
 from structiot.meross.wire.system import (
     ABILITY,
     ALL,
@@ -47,6 +49,7 @@ _DROPPED_S: Final = 10.0
 # Devices that are asked at once; those that are off take ten seconds.
 _MOST_AT_ONCE: Final = 8
 _KEPT: Final = "device/"
+_LISTED: Final = "listed"
 
 _log = logging.getLogger("structiot.meross")
 
@@ -128,11 +131,27 @@ class Learning:
         """Whether a device has not answered yet."""
         return uuid in self._due_at
 
-    async def forget_others(self, uuids: Collection[str]) -> None:
-        """Remember nothing of devices that are none of these any more."""
-        for uuid in self._kept.keys() - uuids:
-            del self._kept[uuid]
-            await self._state.keep(f"{_KEPT}{uuid}", None)
+    def listed(self) -> tuple[CloudDevice, ...]:
+        """Give the devices as the cloud has listed them before."""
+        rows = (object_of(kept, _LISTED) for kept in self._kept.values())
+        return read_devices(row for row in rows if row)
+
+    async def remember_list(self, listed: Mapping[str, CloudDevice]) -> None:
+        """Remember the list, and nothing of devices that are not in it any more."""
+        told: dict[str, dict[str, object] | None] = dict.fromkeys(self._kept)
+        told |= {uuid: {_LISTED: item_of(one)} for uuid, one in listed.items()}
+        await self._keep(told)
+
+    async def _keep(self, told: Mapping[str, dict[str, object] | None]) -> None:
+        """Remember more of some devices, or nothing any more."""
+        news: dict[str, dict[str, object] | None] = {}
+        for uuid, more in told.items():
+            before = self._kept.pop(uuid, None)
+            if more is not None:
+                self._kept[uuid] = {**(before or {}), **more}
+            if self._kept.get(uuid) != before:
+                news[f"{_KEPT}{uuid}"] = self._kept.get(uuid)
+        await self._state.keep_all(news)
 
     async def run(
         self,
@@ -229,10 +248,7 @@ class Learning:
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
         # Before anybody knows of it, who may end the program with that.
-        kept = {**payload_of(system), "ability": dict(abilities)}
-        if kept != self._kept.get(uuid):
-            self._kept[uuid] = kept
-            await self._state.keep(f"{_KEPT}{uuid}", kept)
+        await self._keep({uuid: {**payload_of(system), "ability": dict(abilities)}})
         device.not_known = None
         about = replace(
             device.about,

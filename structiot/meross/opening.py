@@ -84,6 +84,10 @@ async def open_meross(
     for as far as the budget allows. Leaving the block does not log out: each sign-in
     makes a token, and an account that has too many is locked for hours.
 
+    Where the cloud does not answer within five seconds and a token is kept, the devices
+    are those that it listed before, unless all goes through the cloud; it is asked
+    again meanwhile, see `Meross.list_error`.
+
     Args:
         email: The account; by default that of the kept token.
         password: Its password; not needed while a kept token is good.
@@ -119,7 +123,7 @@ async def open_meross(
             is none of ours; both are left as they are.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
             `structiot.meross.errors`.
-        ConnectFailed: The cloud cannot be reached.
+        ConnectFailed: The cloud cannot be reached, and nothing is known without it.
         StructiotError: Else what the cloud said.
     """
     _check(email=email, mfa=mfa, store=store, state_file=state_file, broker=broker)
@@ -236,9 +240,7 @@ async def _connected(
         )
         try:
             async with service_group() as tg:
-                await account.begin(brokers, router)
-                tg.start_soon(account.keep_list, name="structiot.meross list")
-                tg.start_soon(account.keep_learning, name="structiot.meross learn")
+                await account.begin(brokers, router, tg)
                 yield
         finally:
             account.close()

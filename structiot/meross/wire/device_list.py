@@ -22,6 +22,7 @@ __all__ = [
     "CloudSubdevice",
     "FirmwareVersion",
     "OnlineStatus",
+    "item_of",
     "read_devices",
     "read_firmware_versions",
     "read_subdevices",
@@ -159,6 +160,25 @@ def read_devices(
         return _device(uuid, item, mqtt_domain) if uuid else None
 
     return _once((read(item) for item in items), lambda device: device.uuid)
+
+
+def item_of(device: CloudDevice) -> dict[str, object]:
+    """Give the item that lists a device so, as far as it is remembered.
+
+    Whether it was connected is no news later.
+    """
+    host, port = device.broker
+    return {
+        "uuid": device.uuid,
+        "devName": device.name,
+        "deviceType": device.model,
+        "subType": device.sub_type,
+        "channels": [
+            {"devName": one.name, "type": one.kind} for one in device.channels
+        ],
+        "fmwareVersion": device.firmware,
+        "domain": f"{host}:{port}",
+    }
 
 
 def read_subdevices(items: Iterable[Item]) -> tuple[CloudSubdevice, ...]:

@@ -38,7 +38,6 @@ from structiot.meross.features.feature import About
 from structiot.meross.features.hub import is_hub
 from structiot.meross.finding import device_called, devices_like
 from structiot.meross.holder import DeviceHolder
-from structiot.meross.info import channels_of
 from structiot.meross.learning import Learning
 from structiot.meross.link.brokers import BrokerPlace, Brokers
 from structiot.meross.link.cloud import MerossCloud
@@ -325,7 +324,7 @@ class Meross:
             model=known.model or "unknown",
             system=SystemAll(uuid=known.uuid),
             abilities={},
-            channels=channels_of(known),
+            channels=known.channels,
         )
         about = self._learning.remembered(about)
         place = self._brokers.place_of(known.broker)
@@ -361,7 +360,7 @@ class Meross:
         before = device.info.name
         device.route.broker = place = self._brokers.place_of(known.broker)
         self._brokers.connect(place)
-        about = replace(device.about, channels=channels_of(known))
+        about = replace(device.about, channels=known.channels)
         device.described(about, known.name)
         if device.info.name != before:
             self._tell(DeviceRenamed(device, before))

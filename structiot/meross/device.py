@@ -278,12 +278,7 @@ class MerossDevice(AskedDevice):
             self._subdevices_told(feature, update)
         if update.entities_changed:
             self._describe(self.info, self._parts.entities)
-        if update.states or update.readings:
-            self._tell(update.states, update.readings, at_utc=at_utc)
-        for one in update.happened:
-            self._tell_occurrence(
-                one.key, one.event_type, data=one.data, at_utc=one.at_utc
-            )
+        self._tell_update(update, at_utc)
         if update.look_again_s is not None:
             self._plan.look_again(feature.polls, update.look_again_s)
             self._poller.poll_by(self._plan.look_at)

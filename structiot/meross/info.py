@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from structiot.meross.features.feature import About, Channel
-from structiot.meross.wire.device_list import CloudDevice
+from structiot.meross.features.feature import About
 from structiot.model import DeviceInfo
 
-__all__ = ["channels_of", "info_of"]
+__all__ = ["info_of"]
 
 
 def info_of(about: About, name: str | None) -> DeviceInfo:
@@ -22,12 +21,4 @@ def info_of(about: About, name: str | None) -> DeviceInfo:
         hardware=system.hardware,
         serial=about.device,
         mac=system.mac.replace(":", "") if system.mac else None,
-    )
-
-
-def channels_of(listed: CloudDevice) -> tuple[Channel, ...]:
-    """Give the channels of a device as the cloud lists them."""
-    return tuple(
-        Channel(number=one.index, name=one.name, kind=one.kind)
-        for one in listed.channels
     )

@@ -166,6 +166,19 @@ class Learning:
             router: Who sends requests.
             learnt: Is told of each that has answered.
         """
+
+        async def ask(device: MerossDevice) -> None:
+            uuid = device.route.uuid
+            try:
+                told = await self._answer_of(device, router)
+            finally:
+                self._asking.discard(uuid)
+                self._is_due.set()
+            # It may have been removed meanwhile, and be another one now.
+            if told is not None and devices().get(uuid) is device:
+                await self._learnt(device, *told)
+                await learnt(device)
+
         async with service_group() as tg:
             while True:
                 with anyio.CancelScope(deadline=self._next_at()):
@@ -178,7 +191,7 @@ class Learning:
                     else:
                         self._due_at[uuid] = anyio.current_time() + _AGAIN_S
                         self._asking.add(uuid)
-                        tg.start_soon(self._asked, device, devices, router, learnt)
+                        tg.start_soon(ask, device)
 
     def _next_at(self) -> float:
         """Tell when to look again; who ends asking has it looked at before."""
@@ -198,24 +211,6 @@ class Learning:
 
         others = [uuid for uuid in due if uuid not in self._asking]
         return sorted(others, key=last)[: _MOST_AT_ONCE - len(self._asking)]
-
-    async def _asked(
-        self,
-        device: MerossDevice,
-        devices: Callable[[], Mapping[str, MerossDevice]],
-        router: Router,
-        learnt: Callable[[MerossDevice], Awaitable[object]],
-    ) -> None:
-        uuid = device.route.uuid
-        try:
-            told = await self._answer_of(device, router)
-        finally:
-            self._asking.discard(uuid)
-            self._is_due.set()
-        # It may have been removed meanwhile, and be another one now.
-        if told is not None and devices().get(uuid) is device:
-            await self._learnt(device, *told)
-            await learnt(device)
 
     async def _answer_of(self, device: MerossDevice, router: Router) -> _Told | None:
         uuid = device.route.uuid

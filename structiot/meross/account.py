@@ -43,11 +43,7 @@ from structiot.meross.link.brokers import BrokerPlace, Brokers
 from structiot.meross.link.cloud import MerossCloud
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
-from structiot.meross.listing import (
-    LIST_PAUSE_S,
-    Listing,
-    with_the_cloud_or_without,
-)
+from structiot.meross.listing import LIST_PAUSE_S, Listing
 from structiot.meross.notifications import NoteBox, Notification
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.meross.stats import Stats
@@ -394,5 +390,7 @@ class Meross:
     async def _list_subdevices(self, hub: MerossDevice) -> None:
         """List what hangs on a device that has told what it can, if it is a hub."""
         if is_hub(hub.about.system.digest, hub.about.abilities):
-            with with_the_cloud_or_without(f"subdevices of {hub.info.name}"):
-                hub.listed(await self._cloud.subdevices(hub.info.id))
+            ask = self._cloud.subdevices
+            listed = await self._learning.subdevices_of(hub.info.id, ask)
+            if listed is not None:
+                hub.listed(listed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -27,9 +27,17 @@ from structiot.meross.errors import CallDropped
 from structiot.meross.features.feature import About
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.router import Router
-from structiot.meross.wire.device_list import CloudDevice, item_of, read_devices
+from structiot.meross.listing import with_the_cloud_or_without
+from structiot.meross.wire.device_list import (
+    CloudDevice,
+    CloudSubdevice,
+    item_of,
+    item_of_subdevice,
+    read_devices,
+    read_subdevices,
+)
 from structiot.meross.wire.envelope import Envelope, Method
-from structiot.meross.wire.payloads import object_of
+from structiot.meross.wire.payloads import items_of, object_of
 from structiot.meross.wire.system import (
     ABILITY,
     ALL,
@@ -50,6 +58,7 @@ _DROPPED_S: Final = 10.0
 _MOST_AT_ONCE: Final = 8
 _KEPT: Final = "device/"
 _LISTED: Final = "listed"
+_SUBDEVICES: Final = "subdevices"
 
 _log = logging.getLogger("structiot.meross")
 
@@ -82,6 +91,8 @@ class Learning:
         self._due_at: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._asking: set[str] = set()
+        # Hubs of which the cloud has not said what hangs on them.
+        self._unlisted: set[str] = set()
         self._is_due = anyio.Event()
 
     async def begin(self) -> None:
@@ -141,6 +152,29 @@ class Learning:
         told: dict[str, dict[str, object] | None] = dict.fromkeys(self._kept)
         told |= {uuid: {_LISTED: item_of(one)} for uuid, one in listed.items()}
         await self._keep(told)
+        for hub in self._unlisted & listed.keys():
+            self.soon(hub)
+
+    async def subdevices_of(
+        self, hub: str, ask: Callable[[str], Awaitable[Sequence[CloudSubdevice]]]
+    ) -> Sequence[CloudSubdevice] | None:
+        """Ask the cloud what hangs on a hub; if it does not answer, what it said before.
+
+        Args:
+            hub: Its uuid.
+            ask: Asks the cloud.
+        """
+        self._unlisted.add(hub)
+        with with_the_cloud_or_without(f"subdevices of {hub}"):
+            items = [*map(item_of_subdevice, await ask(hub))]
+            self._unlisted.discard(hub)
+            await self._keep({hub: {_SUBDEVICES: items}})
+        kept = self._kept.get(hub, {})
+        return (
+            read_subdevices(items_of(kept, _SUBDEVICES))
+            if _SUBDEVICES in kept
+            else None
+        )
 
     async def _keep(self, told: Mapping[str, dict[str, object] | None]) -> None:
         """Remember more of some devices, or nothing any more."""

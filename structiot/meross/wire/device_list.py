@@ -23,6 +23,7 @@ __all__ = [
     "FirmwareVersion",
     "OnlineStatus",
     "item_of",
+    "item_of_subdevice",
     "read_devices",
     "read_firmware_versions",
     "read_subdevices",
@@ -178,6 +179,15 @@ def item_of(device: CloudDevice) -> dict[str, object]:
         ],
         "fmwareVersion": device.firmware,
         "domain": f"{host}:{port}",
+    }
+
+
+def item_of_subdevice(subdevice: CloudSubdevice) -> dict[str, object]:
+    """Give the item that lists a subdevice so."""
+    return {
+        "subDeviceId": subdevice.subdevice_id,
+        "subDeviceType": subdevice.model,
+        "subDeviceName": subdevice.name,
     }
 
 

@@ -33,6 +33,19 @@ async def go_online(home: House) -> None:
         await broker.plug_in()
 
 
+def name_subdevices(home: House) -> None:
+    """Have the cloud know what hangs on the hub, by names that a user gave."""
+    hub = home.cloud.devices[home.sims[2].uuid]
+    hub.subdevices = [
+        {
+            "subDeviceId": sub_id,
+            "subDeviceType": kind,
+            "subDeviceName": f"Room {number}",
+        }
+        for number, (kind, sub_id) in enumerate(home.sims[2].model.subdevices)
+    ]
+
+
 async def learn(home: House) -> None:
     """Have an account be used once, so that its devices are known."""
     async with home.account() as meross:
@@ -43,7 +56,13 @@ async def test_without_the_internet_what_is_in_the_local_network_works(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     async with a_house(tmp_path / "meross.json", MODELS) as home:
-        await learn(home)
+        name_subdevices(home)
+        async with home.account() as meross:
+            await known(meross)
+            await anyio.sleep(1)
+            hub = meross.device("Device 2")
+            called = {one.info.name for one in hub.subdevices.values()}
+            assert all(name.startswith("Room ") for name in called)
         await go_offline(home)
         begun_at = anyio.current_time()
         async with home.account() as meross:
@@ -54,8 +73,11 @@ async def test_without_the_internet_what_is_in_the_local_network_works(
             plug = meross.device("Device 0")
             await plug.turn_on()
             assert home.sims[0].device.digest()["togglex"][0]["onoff"] == 1
-            await meross.device("Device 2").known()
-            assert meross.device("Device 2").subdevices
+            hub = meross.device("Device 2")
+            await hub.known()
+            await anyio.sleep(1)
+            # As their user calls them, which the cloud alone knows.
+            assert {one.info.name for one in hub.subdevices.values()} == called
             await anyio.sleep(12 * HOUR_S)
             await plug.turn_off()
             assert plug.is_available

@@ -33,7 +33,7 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.errors import UsageError
+from structiot.errors import UnsupportedDevice, UsageError
 from structiot.model import (
     Availability,
     Command,
@@ -114,7 +114,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
     @property
     def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity that has told one, by key."""
+        """The latest state of each entity that has told one, by key, as it is now."""
         return MappingProxyType(self._states)
 
     @property
@@ -142,6 +142,9 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         Args:
             max_items: Readings that wait for a slow consumer; the oldest are dropped
                 and counted (`.dropped`).
+
+        Raises:
+            UnsupportedDevice: It has no meter, or turns out to have none.
         """
 
         def box() -> Mailbox[Reading]:
@@ -169,11 +172,11 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
         Args:
             min_power_w: Power has to differ by more than this, up or down.
-            max_items: Changes that wait for a slow consumer; the oldest are dropped
-                and counted (`.dropped`).
+            max_items: As of `readings`.
 
         Raises:
             UsageError: `min_power_w` is no number, or less than 0.
+            UnsupportedDevice: As of `readings`.
         """
 
         def box() -> ChangeBox:
@@ -202,7 +205,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
                 events.put(f"state {key}", change)
             return events
 
-        return self._listening(box, self._event_boxes)
+        return self._listening(box, self._event_boxes, is_of_meter=False)
 
     async def command(self, key: str, command: Command) -> None:
         """Carry out a command on the entity `key`; return when the device has it.
@@ -241,8 +244,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
             self._watched.heard()
         for reading in readings:
             self._readings[reading.channel] = reading
-        for box in self._reading_boxes:
-            for reading in readings:
+            for box in self._reading_boxes:
                 box.put(reading)
         for changes in self._change_boxes:
             changes.see(readings)
@@ -253,11 +255,12 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         self, states: Mapping[str, State | None], at_utc: datetime
     ) -> None:
         known = self._states
-        for key, state in states.items():
-            if key not in known or known[key] != state:
-                known[key] = state
-                change = StateChange(key=key, state=state, at_utc=at_utc)
-                self._put(f"state {key}", change)
+        news = {k: s for k, s in states.items() if k not in known or known[k] != s}
+        # Somebody may be going through those that were there.
+        self._states = known | news if news else known
+        for key, state in news.items():
+            change = StateChange(key=key, state=state, at_utc=at_utc)
+            self._put(f"state {key}", change)
         self._told_at_utc.update(dict.fromkeys(states, at_utc))
 
     def _tell_occurrence(
@@ -306,7 +309,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         if replace(news, at_utc=told.at_utc) == told:
             return False
         self._availability = news
-        self._put("availability", self._availability)
+        self._put("availability", news)
         return True
 
     def _describe(
@@ -316,12 +319,16 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
         States of entities that it has no more are forgotten.
         """
-        entities = tuple(entities)
-        if (info, entities) == (self._info, self._entities):
+        before, self._info = (self._info, self._entities), info
+        self._entities = tuple(entities)
+        if not self._is_metered:
+            for metered in (*self._reading_boxes, *self._change_boxes):
+                metered.close(self._without_meter())
+        if before == (self._info, self._entities):
             return
-        self._info, self._entities = info, entities
-        for key in self._states.keys() - {entity.key for entity in entities}:
-            del self._states[key], self._told_at_utc[key]
+        for key in self._states.keys() - {one.key for one in self._entities}:
+            self._states = {k: s for k, s in self._states.items() if k != key}
+            del self._told_at_utc[key]
             for box in self._event_boxes:
                 box.discard(f"state {key}")
         self._tell_described(reason)
@@ -334,9 +341,17 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
             box.put("entities", changed, keeps_place=True)
 
     @property
+    def _is_metered(self) -> bool:
+        """Whether it may tell readings; `_describe` is called when that turns out."""
+        return True
+
+    @property
     def _label(self) -> str:
         """The device in log lines and messages; its name by default."""
         return self._info.name
+
+    def _without_meter(self) -> UnsupportedDevice:
+        return UnsupportedDevice(f"{self._label} has no meter", model=self._info.model)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -352,8 +367,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         if self._is_used:
-            message = f"{self._label} is opened once, by one `async with` block"
-            raise UsageError(message)
+            raise UsageError(f"{self._label} is opened once, by one `async with` block")
         self._is_used = True
         try:
             async with self._running():
@@ -365,9 +379,11 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
 
     @asynccontextmanager
     async def _listening(
-        self, box: Callable[[], B], fan_out: FanOut[B]
+        self, box: Callable[[], B], fan_out: FanOut[B], *, is_of_meter: bool = True
     ) -> AsyncGenerator[B]:
         self._check_open()
+        if is_of_meter and not self._is_metered:
+            raise self._without_meter()
         opened = box()
         polled = self._watched.watching() if self._watched else nullcontext()
         with polled, fan_out.listening(opened):
@@ -376,11 +392,8 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     def _present(self, *, may_be_recent: bool) -> Sequence[Reading]:
         """Give the latest readings, if they are as good as new."""
         poller = self._watched
-        is_current = poller is None or poller.is_watched
-        if not is_current and poller is not None and may_be_recent:
-            is_current = poller.silent_s <= poller.schedule.poll_s
-        is_told = is_current and self.is_available
-        return tuple(self._readings.values()) if is_told else ()
+        is_told = poller is None or poller.is_current(may_be_recent=may_be_recent)
+        return tuple(self._readings.values()) if is_told and self.is_available else ()
 
     def _put(self, key: str, event: DeviceEvent) -> None:
         for box in self._event_boxes:

@@ -115,6 +115,11 @@ class Poller:
         """Whether the last that is known of the device is a failure."""
         return self._failures > 0
 
+    def is_current(self, *, may_be_recent: bool) -> bool:
+        """Whether what it told last is as good as new, or heard of a moment ago."""
+        is_recent = may_be_recent and self.silent_s <= self.schedule.poll_s
+        return self.is_watched or is_recent
+
     @property
     def silent_s(self) -> float:
         """For how long the device was not heard of."""

@@ -79,8 +79,15 @@ def _is_too_deep(value: dict[str, object]) -> bool:
 
 
 def compact(value: object, *, is_ascii: bool) -> str:
-    """Write JSON without blanks, with escapes beyond ASCII or without."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=is_ascii)
+    """Write JSON without blanks, with escapes beyond ASCII or without.
+
+    Raises:
+        ValueError: It has numbers that JSON does not have, or ends in itself.
+        TypeError: It has what is no JSON value.
+    """
+    return json.dumps(
+        value, separators=(",", ":"), ensure_ascii=is_ascii, allow_nan=False
+    )
 
 
 def violation(

@@ -8,50 +8,87 @@ from contextlib import suppress
 from pathlib import Path
 
 from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
+from structiot._kit.text import printable
+from structiot.errors import ConfigError
 
 __all__ = ["open_in_memory", "open_sqlite_file", "set_aside"]
 
-# How long another program may be writing.
-_BUSY_S = 5.0
+# How long another program may be writing while we open it.
+_BUSY_S = 1.0
 _FIRST_WORDS = b"SQLite format 3\0"
+_ID_AT = 68
+_ID_BYTES = 4
 
 
-def open_sqlite_file(path: Path, schema: str) -> sqlite3.Connection:
+def open_sqlite_file(path: Path, schema: str, *, program_id: int) -> sqlite3.Connection:
     """Open a file, which is made with its folder; for one thread at a time.
+
+    What is somebody else's is not touched: neither changed nor closed to others.
 
     Args:
         path: The file.
         schema: The statements that make what it holds where that is not there yet.
+        program_id: What marks it as ours, SQLite's `application_id`.
 
     Returns:
         A connection without transactions of its own making.
 
     Raises:
-        sqlite3.OperationalError: It cannot be opened now, or holds something else.
-        sqlite3.DatabaseError: It is damaged, or no database.
+        ConfigError: There is something that is none of ours.
+        sqlite3.OperationalError: It cannot be opened now.
+        sqlite3.DatabaseError: It is ours, and damaged.
         OSError: It cannot be made.
         ValueError: No file has such a name.
     """
-    if path.exists() and not path.is_file():
-        # A pipe would be read without end, and a device be closed to others.
-        raise sqlite3.OperationalError("it is no file, and is left alone")
+    is_marked = _is_marked(path, program_id)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Made here, for SQLite would let others read it.
-    file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     try:
-        if hasattr(os, "fchmod"):
-            os.fchmod(file, 0o600)
-        # SQLite takes a short file for an empty one.
-        if os.read(file, len(_FIRST_WORDS)) not in {b"", _FIRST_WORDS}:
-            raise sqlite3.DatabaseError("it is no database")
-    finally:
-        os.close(file)
-    return _prepared(str(path), schema)
+        connection = _prepared(str(path), schema, 0 if is_marked else program_id)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as exc:
+        if is_marked:
+            raise
+        raise _not_ours(path, str(exc)) from None
+    path.chmod(0o600)
+    return connection
+
+
+def _is_marked(path: Path, program_id: int) -> bool | None:
+    """Tell whether a file bears our mark; None if there is none yet.
+
+    One without any mark may still be ours, and begun just now: what it holds tells.
+    """
+    if not path.exists():
+        return None
+    if not path.is_file():
+        # A pipe would be read without end.
+        raise _not_ours(path, "it is no file")
+    with path.open("rb") as file:
+        head = file.read(_ID_AT + _ID_BYTES)
+    if not head:
+        return None
+    # As a power cut may leave it.
+    if not head.strip(b"\0") or _FIRST_WORDS.startswith(head):
+        raise sqlite3.DatabaseError("it is no database")
+    if not head.startswith(_FIRST_WORDS):
+        raise _not_ours(path, "it is no database")
+    found = int.from_bytes(head[_ID_AT:])
+    if found not in {0, program_id}:
+        raise _not_ours(path, "it is the database of another program")
+    return found == program_id
+
+
+def _not_ours(path: Path, why: str) -> ConfigError:
+    shown = printable(str(path))
+    return ConfigError(f"{shown} cannot be used, and is left alone: {why}")
 
 
 def open_in_memory(schema: str) -> sqlite3.Connection:
     """Open the same without a file."""
-    return _prepared(":memory:", schema)
+    return _prepared(":memory:", schema, 0)
 
 
 def set_aside(path: Path) -> None:
@@ -62,21 +99,24 @@ def set_aside(path: Path) -> None:
                 Path(f"{path}{ending}").replace(f"{path}.damaged{ending}")
 
 
-def _prepared(name: str, schema: str) -> sqlite3.Connection:
+def _prepared(name: str, schema: str, mark: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name, check_same_thread=False, timeout=_BUSY_S, isolation_level=None
     )
     try:
         connection.text_factory = text_or_bytes
-        fault = schema_fault(connection, schema, may_lack=True)
-        if fault is None:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.executescript(schema)
+        _check(connection, name, schema)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(schema)
+        if mark:
+            connection.execute(f"PRAGMA application_id={mark}")
     except BaseException:
         connection.close()
         raise
-    if fault is not None:
-        connection.close()
-        raise sqlite3.OperationalError(fault)
     return connection
+
+
+def _check(connection: sqlite3.Connection, name: str, schema: str) -> None:
+    if fault := schema_fault(connection, schema, may_lack=True):
+        raise _not_ours(Path(name), fault)

@@ -18,7 +18,11 @@ from typing import TypeAlias
 
 import anyio
 
-from structiot._kit.arguments import check_argument, check_items
+from structiot._kit.arguments import (
+    check_argument,
+    check_items,
+    check_port_argument,
+)
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
@@ -338,6 +342,7 @@ def discover_maxsmart(
             check_host("each of broadcast", host, port_goes_to="udp_port")
     if local_host is not None:
         check_host("local_host", local_host, port_goes_to="udp_port")
+    check_port_argument("udp_port", udp_port)
     check_argument("environment", environment, Environment)
     check_argument("window_s", window_s, float)
     check_argument("rounds", rounds, int)

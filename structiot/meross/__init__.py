@@ -49,7 +49,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
         WrongRegion,
     )
     from structiot.meross.features.energy_days import DailyEnergy, HourlyEnergy
-    from structiot.meross.features.feature import About, Channel, Feature
+    from structiot.meross.features.feature import About, Feature
     from structiot.meross.features.timers import Repeat, Rule, Timer, Trigger
     from structiot.meross.link.route import Policy
     from structiot.meross.link.sign_in import MfaCallback
@@ -58,6 +58,7 @@ if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot.meross.rate_limiter import RateLimitChecker
     from structiot.meross.stats import CallCounts, CallStats, Stats
     from structiot.meross.subdevice import MerossSubdevice
+    from structiot.meross.wire.device_list import Channel
 
 __all__ = [
     "About",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 import anyio
 import anyio.lowlevel
+from anyio.abc import TaskGroup
 
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
@@ -21,10 +21,7 @@ from structiot._kit.text import counted, error_text
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
-    PeerError,
     StructiotError,
-    TransportError,
-    UsageError,
 )
 from structiot.meross.account_events import (
     AccountEvent,
@@ -37,7 +34,7 @@ from structiot.meross.account_events import (
 )
 from structiot.meross.budget import Budget
 from structiot.meross.device import ONLINE, MerossDevice
-from structiot.meross.features.feature import About, Channel
+from structiot.meross.features.feature import About
 from structiot.meross.features.hub import is_hub
 from structiot.meross.finding import device_called, devices_like
 from structiot.meross.holder import DeviceHolder
@@ -46,6 +43,7 @@ from structiot.meross.link.brokers import BrokerPlace, Brokers
 from structiot.meross.link.cloud import MerossCloud
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
+from structiot.meross.listing import LIST_PAUSE_S, Listing
 from structiot.meross.notifications import NoteBox, Notification
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.meross.stats import Stats
@@ -56,11 +54,8 @@ from structiot.meross.wire.system import SystemAll, max_batch_of
 
 __all__ = ["Meross"]
 
-# The list is asked for again: a rename reaches us by no push.
-LIST_EVERY_S: Final = 86_400.0
-_LIST_PAUSE_S: Final = 60.0
-# How often a broker is tried again that has refused us, as over a ban that was lifted.
-_REFUSED_S: Final = 3_600.0
+# How long opening waits for the cloud where the devices are known from before.
+_CLOUD_S: Final = 5.0
 # So many devices of a list are made before others have their turn.
 _IN_A_ROW: Final = 16
 # What a device can is asked once in its life, when those that are used were asked.
@@ -103,7 +98,8 @@ class Meross:
         self._devices: dict[str, MerossDevice] = {}
         self._notes: FanOut[Mailbox[Notification]] = FanOut()
         self._events: FanOut[Mailbox[AccountEvent]] = FanOut()
-        self._list_wanted = anyio.Event()
+        self._listing = Listing(self._list, environment.random)
+        self._taking = anyio.Lock()
         self._strangers = Strangers()
 
     def __repr__(self) -> str:
@@ -120,6 +116,14 @@ class Meross:
     def brokers(self) -> Brokers:
         """The connections to its brokers."""
         return self._brokers
+
+    @property
+    def list_error(self) -> StructiotError | None:
+        """Why the cloud did not list the devices when it was asked last; None if it did.
+
+        They are those of before then, and it is asked again within a quarter of an hour.
+        """
+        return self._listing.error
 
     @property
     def rate_limiter(self) -> RateLimitChecker | None:
@@ -154,9 +158,8 @@ class Meross:
             online: Whether it can be reached.
             name: What it is called, in any case.
         """
-        return devices_like(
-            self._devices, model=type, ability=ability, is_online=online, name=name
-        )
+        wanted = {"model": type, "ability": ability, "name": name}
+        return devices_like(self._devices, is_online=online, **wanted)
 
     @asynccontextmanager
     async def notifications(
@@ -198,7 +201,7 @@ class Meross:
         Raises:
             StructiotError: See `structiot.meross.errors`, and those of the network.
         """
-        await self._list()
+        await self._listing.ask()
 
     async def log_out(self) -> None:
         """Give the token back, so that the next opening signs in again.
@@ -210,34 +213,36 @@ class Meross:
 
     # ------------------------------------------------------------ what opening calls
 
-    async def begin(self, brokers: Brokers, router: Router) -> None:
-        """List the devices for the first time."""
+    async def begin(self, brokers: Brokers, router: Router, tg: TaskGroup) -> None:
+        """List the devices for the first time, and have the list be kept true.
+
+        Where the cloud does not answer soon they are those that it listed before, if
+        there is a way to them without it.
+        """
         self._brokers, self._router = brokers, router
         await self._learning.begin()
-        await self._list()
+        before = () if router.policy == "cloud_only" else self._learning.listed()
+        if before:
+            self._listing.want()
+        else:
+            await self._listing.ask()
+        tg.start_soon(self._listing.run, brokers, name="structiot.meross list")
+        tg.start_soon(self._keep_learning, name="structiot.meross learn")
+        if before and not await self._listing.is_there(within_s=_CLOUD_S):
+            text = (
+                "%d devices are as the cloud has listed them before, and may be others"
+            )
+            _log.warning(text, len(before))
+            async with self._taking:
+                if not self._devices:
+                    await self._take(before)
 
     def close(self) -> None:
         """End all iterators."""
         self._notes.close()
         self._events.close()
 
-    async def keep_list(self) -> None:
-        """List the devices anew each day and whenever one is bound, until cancelled."""
-        unparked_at = -math.inf
-        while True:
-            is_refused = self._brokers.is_refused
-            with anyio.move_on_after(_REFUSED_S if is_refused else LIST_EVERY_S):
-                await self._list_wanted.wait()
-            self._list_wanted = anyio.Event()
-            with self._with_the_cloud_or_without("the list of devices"):
-                await self._list()
-            if anyio.current_time() >= unparked_at + _REFUSED_S:
-                unparked_at = anyio.current_time()
-                self._brokers.unpark()
-            # Whoever may bind devices may not have it asked for without a pause.
-            await anyio.sleep(_LIST_PAUSE_S)
-
-    async def keep_learning(self) -> None:
+    async def _keep_learning(self) -> None:
         """Ask devices that are not known yet what they can, until cancelled."""
         router, learnt = self._router, self._list_subdevices
         await self._learning.run(lambda: self._devices, router, learnt)
@@ -251,10 +256,10 @@ class Meross:
         uuid = envelope.device_uuid or ""
         device = self._devices.get(uuid)
         if envelope.namespace == _BIND:
-            self._list_wanted.set()
+            self._listing.want()
         if device is None:
             if self._strangers.met(uuid):
-                self._list_wanted.set()
+                self._listing.want()
             return
         note = device.pushed(envelope)
         for box in self._notes:
@@ -266,10 +271,11 @@ class Meross:
             self._learning.soon(uuid)
         elif envelope.namespace == _HUB_BIND or self._learning.is_asking(uuid):
             # It is there, then.
-            self._learning.soon(uuid, after_s=_LIST_PAUSE_S)
+            self._learning.soon(uuid, after_s=LIST_PAUSE_S)
 
     def connected(self, place: BrokerPlace) -> None:
         """A broker has accepted us: what devices told meanwhile was lost."""
+        self._listing.can_be_asked()
         for device in self._devices.values():
             if device.route.broker == place:
                 device.refresh_soon()
@@ -279,7 +285,7 @@ class Meross:
     def lost(self, place: BrokerPlace, error: StructiotError) -> None:
         """A broker cannot be reached; why it refuses us, the list may tell."""
         if isinstance(error, AuthRefused | CertificateRefused):
-            self._list_wanted.set()
+            self._listing.want()
         for device in self._devices.values():
             if device.route.broker == place:
                 device.cloud_lost(error_text(error))
@@ -292,11 +298,15 @@ class Meross:
         if self._learning.use_key(key, self._devices.values()):
             self._brokers.use_key(key.reveal())
         self._brokers.keep_only(one.broker for one in listed.values())
-        await self._learning.forget_others(listed)
-        for uuid in self._devices.keys() - listed.keys():
-            self._remove(self._devices[uuid])
-        for number, (uuid, known) in enumerate(listed.items(), 1):
-            device = self._devices.get(uuid)
+        async with self._taking:
+            await self._learning.remember_list(listed)
+            for uuid in self._devices.keys() - listed.keys():
+                self._remove(self._devices[uuid])
+            await self._take(listed.values())
+
+    async def _take(self, listed: Iterable[CloudDevice]) -> None:
+        for number, known in enumerate(listed, 1):
+            device = self._devices.get(known.uuid)
             if device is None:
                 self._add(known)
             else:
@@ -310,7 +320,7 @@ class Meross:
             model=known.model or "unknown",
             system=SystemAll(uuid=known.uuid),
             abilities={},
-            channels=_channels(known),
+            channels=known.channels,
         )
         about = self._learning.remembered(about)
         place = self._brokers.place_of(known.broker)
@@ -338,8 +348,7 @@ class Meross:
         self._tell(DeviceAdded(device))
         if self._strangers.listed(known.uuid):
             self._tell(DeviceBound(device))
-        if known.status is OnlineStatus.OFFLINE:
-            device.cloud_lost("it is not connected to the cloud")
+        self._note_status(device, known)
         if not about.abilities:
             self._learning.soon(known.uuid, after_s=_UNUSED_S)
 
@@ -347,12 +356,18 @@ class Meross:
         before = device.info.name
         device.route.broker = place = self._brokers.place_of(known.broker)
         self._brokers.connect(place)
-        about = replace(device.about, channels=_channels(known))
+        about = replace(device.about, channels=known.channels)
         device.described(about, known.name)
         if device.info.name != before:
             self._tell(DeviceRenamed(device, before))
+        if not device.has_told:
+            self._note_status(device, known)
         if known.firmware != about.system.firmware:
             self._learning.soon(known.uuid)
+
+    def _note_status(self, device: MerossDevice, known: CloudDevice) -> None:
+        if known.status is OnlineStatus.OFFLINE:
+            device.cloud_lost("it is not connected to the cloud")
 
     def _remove(self, device: MerossDevice) -> None:
         # Somebody may be going through those that were there.
@@ -365,9 +380,8 @@ class Meross:
     def _tell_availability(self, device: MerossDevice) -> None:
         if self._devices.get(device.info.id) is device:
             reason, is_back = device.availability.reason, device.is_available
-            self._tell(
-                DeviceOnline(device) if is_back else DeviceOffline(device, reason)
-            )
+            news = DeviceOnline(device) if is_back else DeviceOffline(device, reason)
+            self._tell(news)
 
     def _tell(self, event: AccountEvent) -> None:
         for box in self._events:
@@ -376,25 +390,7 @@ class Meross:
     async def _list_subdevices(self, hub: MerossDevice) -> None:
         """List what hangs on a device that has told what it can, if it is a hub."""
         if is_hub(hub.about.system.digest, hub.about.abilities):
-            with self._with_the_cloud_or_without(f"subdevices of {hub.info.name}"):
-                hub.listed(await self._cloud.subdevices(hub.info.id))
-
-    @contextmanager
-    def _with_the_cloud_or_without(self, what: str) -> Generator[None]:
-        """Go on where the cloud does not answer; one that refuses us ends the account."""
-        try:
-            yield
-        except AuthRefused:
-            raise
-        except (TransportError, PeerError) as exc:
-            _log.warning("%s: %s", what, error_text(exc))
-        except UsageError as exc:
-            # Whoever has logged out may use the devices to the end of the block.
-            _log.info("%s: %s", what, error_text(exc))
-
-
-def _channels(known: CloudDevice) -> tuple[Channel, ...]:
-    return tuple(
-        Channel(number=one.index, name=one.name, kind=one.kind)
-        for one in known.channels
-    )
+            ask = self._cloud.subdevices
+            listed = await self._learning.subdevices_of(hub.info.id, ask)
+            if listed is not None:
+                hub.listed(listed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,20 +14,21 @@ from structiot._kit.text import error_text
 from structiot.errors import AuthRefused, LinkLost, StructiotError
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
-from structiot.meross.features.feature import Feature, Request, Update
+from structiot.meross.features.feature import About, Feature, Request, Update
 from structiot.meross.features.requests import checked_request
-from structiot.meross.handling import Handling
+from structiot.meross.hub import DeviceWithSubdevices
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
 from structiot.meross.polls import CLOUD_LIVE_S, CLOUD_POLL_S, PollPlan, poll_s_of
+from structiot.meross.turning import Turning
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.system import SystemAll
 
 __all__ = ["AskedDevice"]
 
 
-class AskedDevice(Handling):
+class AskedDevice(DeviceWithSubdevices, Turning, ABC):
     """Asks a device; who it is and what it has told is for `MerossDevice`."""
 
     # Set before the device is made.
@@ -40,6 +41,20 @@ class AskedDevice(Handling):
     _refusal: str
     _polled_at: float
     has_told: bool
+
+    @property
+    def about(self) -> About:
+        """Its abilities, its channels, and what it said of itself."""
+        return self._parts.about
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What it is composed of."""
+        return self._parts.features
+
+    @abstractmethod
+    async def known(self) -> None:
+        """Wait until the device has told what it can."""
 
     @abstractmethod
     def take(self, namespace: str, payload: Payload) -> None:
@@ -183,7 +198,7 @@ class AskedDevice(Handling):
     def _pass(self) -> None:
         """Have what takes its time be done, if that is over."""
         at_utc = self._environment.now_utc()
-        for feature in self._parts.features:
+        for feature in self.features:
             self._taken(feature, feature.passed(at_utc), at_utc)
 
     async def _ask_due(self, due: Sequence[Request], *, is_command: bool) -> None:

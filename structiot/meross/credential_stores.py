@@ -124,12 +124,10 @@ class FileStore:
             raise ConfigError(
                 f"{self.path} is no file: name another for Meross's token"
             )
-        if os.name == "posix" and status.st_mode & _OTHERS:
-            self._close_to_others()
         with self.path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
         try:
-            return Credentials.from_json(data.decode())
+            found = Credentials.from_json(data.decode())
         except ValueError as exc:
             why = str(exc) if isinstance(exc, ConfigError) else "no text"
             message = (
@@ -137,6 +135,10 @@ class FileStore:
                 "or take it away and sign in again"
             )
             raise ConfigError(message) from None
+        # What is somebody else's file is none that we may close to others.
+        if os.name == "posix" and status.st_mode & _OTHERS:
+            self._close_to_others()
+        return found
 
     def _close_to_others(self) -> None:
         try:

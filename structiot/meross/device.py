@@ -24,13 +24,13 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
 from structiot.errors import LinkLost
-from structiot.meross.asked_device import AskedDevice
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate
+from structiot.meross.handling import Handling
 from structiot.meross.hub import HubSubdevices
 from structiot.meross.info import info_of
 from structiot.meross.link.lan import LanLink
@@ -53,7 +53,7 @@ _KNOWN_S: Final = 60.0
 ONLINE: Final = "Appliance.System.Online"
 
 
-class MerossDevice(AskedDevice):
+class MerossDevice(Handling):
     """A device of the model `structiot.model.Device`; see the module's text.
 
     It is made and opened by `open_meross` and `open_meross_lan`.
@@ -108,16 +108,6 @@ class MerossDevice(AskedDevice):
             schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
-
-    @property
-    def about(self) -> About:
-        """Its abilities, its channels, and what it said of itself."""
-        return self._parts.about
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """What it is composed of."""
-        return self._parts.features
 
     @property
     def route(self) -> Route:
@@ -223,6 +213,11 @@ class MerossDevice(AskedDevice):
 
     # ------------------------------------------------------------ inside
 
+    @property
+    def _is_metered(self) -> bool:
+        is_known = bool(self.about.abilities)
+        return not is_known or any(one.is_metered for one in self.features)
+
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()
         await self.order(self._parts.orders(key, command, now_utc))
@@ -273,12 +268,7 @@ class MerossDevice(AskedDevice):
             self._subdevices_told(feature, update)
         if update.entities_changed:
             self._describe(self.info, self._parts.entities)
-        if update.states or update.readings:
-            self._tell(update.states, update.readings, at_utc=at_utc)
-        for one in update.happened:
-            self._tell_occurrence(
-                one.key, one.event_type, data=one.data, at_utc=one.at_utc
-            )
+        self._tell_update(update, at_utc)
         if update.look_again_s is not None:
             self._plan.look_again(feature.polls, update.look_again_s)
             self._poller.poll_by(self._plan.look_at)

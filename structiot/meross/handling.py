@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 from structiot.errors import UnsupportedDevice, UsageError
+from structiot.meross.asked_device import AskedDevice
 from structiot.meross.features.channels import MAX_CHANNELS
 from structiot.meross.features.energy_days import (
     DailyEnergy,
@@ -16,7 +15,7 @@ from structiot.meross.features.energy_days import (
     read_daily_energy,
     read_hourly_energy,
 )
-from structiot.meross.features.feature import About, Feature, Request, entity_key
+from structiot.meross.features.feature import Feature, Request, entity_key
 from structiot.meross.features.timers import (
     Rules,
     Timer,
@@ -24,8 +23,6 @@ from structiot.meross.features.timers import (
     read_timers,
     read_triggers,
 )
-from structiot.meross.hub import DeviceWithSubdevices
-from structiot.meross.turning import Turning
 from structiot.meross.wire.envelope import Payload
 
 __all__ = ["Handling"]
@@ -33,28 +30,8 @@ __all__ = ["Handling"]
 F = TypeVar("F", bound=Feature)
 
 
-class Handling(DeviceWithSubdevices, Turning, ABC):
+class Handling(AskedDevice):
     """What may be wanted of any device; one that cannot do it says so."""
-
-    @property
-    @abstractmethod
-    def about(self) -> About:
-        """Its abilities, its channels, and what it said of itself."""
-
-    @property
-    @abstractmethod
-    def features(self) -> tuple[Feature, ...]:
-        """What it is composed of."""
-
-    @abstractmethod
-    async def request(
-        self, namespace: str, method: str = "GET", payload: Payload | None = None
-    ) -> Payload:
-        """Ask or order something."""
-
-    @abstractmethod
-    async def known(self) -> None:
-        """Wait until the device has told what it can."""
 
     async def daily_energy(self) -> tuple[DailyEnergy, ...]:
         """Ask for the energy of each of the last days, oldest first.
@@ -144,10 +121,6 @@ class Handling(DeviceWithSubdevices, Turning, ABC):
         if channel and not any(e.key.endswith(f"_{channel}") for e in self.entities):
             raise UsageError(f"this {self.about.model} has no channel {channel}")
         await self.request(order.namespace, order.method, order.payload)
-
-    @abstractmethod
-    async def _ask(self, questions: Sequence[Request]) -> list[Payload]:
-        """Ask several things, in as few messages as may be."""
 
     async def _answer(self, question: Request) -> Payload:
         return await self.request(question.namespace, "GET", question.payload)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -27,7 +27,17 @@ from structiot.meross.errors import CallDropped
 from structiot.meross.features.feature import About
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.router import Router
+from structiot.meross.listing import with_the_cloud_or_without
+from structiot.meross.wire.device_list import (
+    CloudDevice,
+    CloudSubdevice,
+    item_of,
+    item_of_subdevice,
+    read_devices,
+    read_subdevices,
+)
 from structiot.meross.wire.envelope import Envelope, Method
+from structiot.meross.wire.payloads import items_of, object_of
 from structiot.meross.wire.system import (
     ABILITY,
     ALL,
@@ -47,6 +57,8 @@ _DROPPED_S: Final = 10.0
 # Devices that are asked at once; those that are off take ten seconds.
 _MOST_AT_ONCE: Final = 8
 _KEPT: Final = "device/"
+_LISTED: Final = "listed"
+_SUBDEVICES: Final = "subdevices"
 
 _log = logging.getLogger("structiot.meross")
 
@@ -79,6 +91,8 @@ class Learning:
         self._due_at: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._asking: set[str] = set()
+        # Hubs of which the cloud has not said what hangs on them.
+        self._unlisted: set[str] = set()
         self._is_due = anyio.Event()
 
     async def begin(self) -> None:
@@ -128,11 +142,50 @@ class Learning:
         """Whether a device has not answered yet."""
         return uuid in self._due_at
 
-    async def forget_others(self, uuids: Collection[str]) -> None:
-        """Remember nothing of devices that are none of these any more."""
-        for uuid in self._kept.keys() - uuids:
-            del self._kept[uuid]
-            await self._state.keep(f"{_KEPT}{uuid}", None)
+    def listed(self) -> tuple[CloudDevice, ...]:
+        """Give the devices as the cloud has listed them before."""
+        rows = (object_of(kept, _LISTED) for kept in self._kept.values())
+        return read_devices(row for row in rows if row)
+
+    async def remember_list(self, listed: Mapping[str, CloudDevice]) -> None:
+        """Remember the list, and nothing of devices that are not in it any more."""
+        told: dict[str, dict[str, object] | None] = dict.fromkeys(self._kept)
+        told |= {uuid: {_LISTED: item_of(one)} for uuid, one in listed.items()}
+        await self._keep(told)
+        for hub in self._unlisted & listed.keys():
+            self.soon(hub)
+
+    async def subdevices_of(
+        self, hub: str, ask: Callable[[str], Awaitable[Sequence[CloudSubdevice]]]
+    ) -> Sequence[CloudSubdevice] | None:
+        """Ask the cloud what hangs on a hub; if it does not answer, what it said before.
+
+        Args:
+            hub: Its uuid.
+            ask: Asks the cloud.
+        """
+        self._unlisted.add(hub)
+        with with_the_cloud_or_without(f"subdevices of {hub}"):
+            items = [*map(item_of_subdevice, await ask(hub))]
+            self._unlisted.discard(hub)
+            await self._keep({hub: {_SUBDEVICES: items}})
+        kept = self._kept.get(hub, {})
+        return (
+            read_subdevices(items_of(kept, _SUBDEVICES))
+            if _SUBDEVICES in kept
+            else None
+        )
+
+    async def _keep(self, told: Mapping[str, dict[str, object] | None]) -> None:
+        """Remember more of some devices, or nothing any more."""
+        news: dict[str, dict[str, object] | None] = {}
+        for uuid, more in told.items():
+            before = self._kept.pop(uuid, None)
+            if more is not None:
+                self._kept[uuid] = {**(before or {}), **more}
+            if self._kept.get(uuid) != before:
+                news[f"{_KEPT}{uuid}"] = self._kept.get(uuid)
+        await self._state.keep_all(news)
 
     async def run(
         self,
@@ -147,6 +200,19 @@ class Learning:
             router: Who sends requests.
             learnt: Is told of each that has answered.
         """
+
+        async def ask(device: MerossDevice) -> None:
+            uuid = device.route.uuid
+            try:
+                told = await self._answer_of(device, router)
+            finally:
+                self._asking.discard(uuid)
+                self._is_due.set()
+            # It may have been removed meanwhile, and be another one now.
+            if told is not None and devices().get(uuid) is device:
+                await self._learnt(device, *told)
+                await learnt(device)
+
         async with service_group() as tg:
             while True:
                 with anyio.CancelScope(deadline=self._next_at()):
@@ -159,7 +225,7 @@ class Learning:
                     else:
                         self._due_at[uuid] = anyio.current_time() + _AGAIN_S
                         self._asking.add(uuid)
-                        tg.start_soon(self._asked, device, devices, router, learnt)
+                        tg.start_soon(ask, device)
 
     def _next_at(self) -> float:
         """Tell when to look again; who ends asking has it looked at before."""
@@ -179,24 +245,6 @@ class Learning:
 
         others = [uuid for uuid in due if uuid not in self._asking]
         return sorted(others, key=last)[: _MOST_AT_ONCE - len(self._asking)]
-
-    async def _asked(
-        self,
-        device: MerossDevice,
-        devices: Callable[[], Mapping[str, MerossDevice]],
-        router: Router,
-        learnt: Callable[[MerossDevice], Awaitable[object]],
-    ) -> None:
-        uuid = device.route.uuid
-        try:
-            told = await self._answer_of(device, router)
-        finally:
-            self._asking.discard(uuid)
-            self._is_due.set()
-        # It may have been removed meanwhile, and be another one now.
-        if told is not None and devices().get(uuid) is device:
-            await self._learnt(device, *told)
-            await learnt(device)
 
     async def _answer_of(self, device: MerossDevice, router: Router) -> _Told | None:
         uuid = device.route.uuid
@@ -229,10 +277,7 @@ class Learning:
         self._due_at.pop(uuid, None)
         self._wanted.discard(uuid)
         # Before anybody knows of it, who may end the program with that.
-        kept = {**payload_of(system), "ability": dict(abilities)}
-        if kept != self._kept.get(uuid):
-            self._kept[uuid] = kept
-            await self._state.keep(f"{_KEPT}{uuid}", kept)
+        await self._keep({uuid: {**payload_of(system), "ability": dict(abilities)}})
         device.not_known = None
         about = replace(
             device.about,

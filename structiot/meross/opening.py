@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import anyio
 import anyio.to_thread
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_port_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.host_names import check_host
@@ -84,6 +84,10 @@ async def open_meross(
     for as far as the budget allows. Leaving the block does not log out: each sign-in
     makes a token, and an account that has too many is locked for hours.
 
+    Where the cloud does not answer within five seconds and a token is kept, the devices
+    are those that it listed before, unless all goes through the cloud; it is asked
+    again meanwhile, see `Meross.list_error`.
+
     Args:
         email: The account; by default that of the kept token.
         password: Its password; not needed while a kept token is good.
@@ -115,10 +119,11 @@ async def open_meross(
 
     Raises:
         UsageError: An argument of another type.
-        ConfigError: No way to sign in, or a store that cannot be used.
+        ConfigError: No way to sign in, a store that cannot be used, or a state file that
+            is none of ours; both are left as they are.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
             `structiot.meross.errors`.
-        ConnectFailed: The cloud cannot be reached.
+        ConnectFailed: The cloud cannot be reached, and nothing is known without it.
         StructiotError: Else what the cloud said.
     """
     _check(email=email, mfa=mfa, store=store, state_file=state_file, broker=broker)
@@ -178,6 +183,11 @@ def _check(**given: object) -> None:
     broker = given.get("broker")
     if isinstance(broker, tuple) and [type(one) for one in broker] != [str, int]:
         raise UsageError(f"broker is a host and a port, not {broker!r}")
+    if isinstance(broker, tuple):
+        check_port_argument("broker's port", broker[1])
+    lan_ports = given.get("lan_ports")
+    for host, port in lan_ports.items() if isinstance(lan_ports, Mapping) else ():
+        check_port_argument(f"lan_ports of {host}", port)
 
 
 def _files_of(
@@ -230,9 +240,7 @@ async def _connected(
         )
         try:
             async with service_group() as tg:
-                await account.begin(brokers, router)
-                tg.start_soon(account.keep_list, name="structiot.meross list")
-                tg.start_soon(account.keep_learning, name="structiot.meross learn")
+                await account.begin(brokers, router, tg)
                 yield
         finally:
             account.close()
@@ -271,7 +279,7 @@ async def open_meross_lan(
         StructiotError: Else what became of the question.
     """
     check_host("host", host, port_goes_to="port")
-    check_argument("port", port, int)
+    check_port_argument("port", port)
     check_argument("key", key, str, Secret)
     check_argument("name", name, str, None)
     check_argument("environment", environment, Environment)

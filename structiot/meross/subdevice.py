@@ -67,12 +67,7 @@ class MerossSubdevice(Turning):
         at_utc = self._environment.now_utc()
         if update.entities_changed:
             self.described(self._subdevice)
-        if update.states or update.readings:
-            self._tell(update.states, update.readings, at_utc=at_utc)
-        for one in update.happened:
-            self._tell_occurrence(
-                one.key, one.event_type, data=one.data, at_utc=one.at_utc
-            )
+        self._tell_update(update, at_utc)
         if update.look_again_s is not None:
             self._hub.poller.poll_by(anyio.current_time() + update.look_again_s)
 
@@ -93,6 +88,10 @@ class MerossSubdevice(Turning):
         else:
             reason = f"{self._hub.info.name}: {availability.reason}"
             self._tell_availability(is_available=False, reason=reason)
+
+    @property
+    def _is_metered(self) -> bool:
+        return False
 
     async def _command(self, key: str, command: Command) -> None:
         now_utc = self._environment.now_utc()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from structiot._device.device import BaseDevice
 from structiot.errors import UsageError
-from structiot.meross.features.feature import entity_key
+from structiot.meross.features.feature import Update, entity_key
 from structiot.model import ClimateState, Command, DeviceInfo, FanState, LightState
 
 __all__ = ["Turning"]
@@ -12,6 +14,15 @@ __all__ = ["Turning"]
 
 class Turning(BaseDevice[DeviceInfo]):
     """A device of which one may say on and off, without knowing what it is."""
+
+    def _tell_update(self, update: Update, at_utc: datetime) -> None:
+        """Tell what a payload has told, but whether there are other entities."""
+        if update.states or update.readings:
+            self._tell(update.states, update.readings, at_utc=at_utc)
+        for one in update.happened:
+            self._tell_occurrence(
+                one.key, one.event_type, data=one.data, at_utc=one.at_utc
+            )
 
     async def turn_on(self, channel: int = 0) -> None:
         """Turn the device on, or one of its channels: an outlet, a lamp, a fan, a valve.

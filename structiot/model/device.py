@@ -69,7 +69,7 @@ class Device(Protocol):
 
     @property
     def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity that has told one, by key."""
+        """The latest state of each entity that has told one, by key, as it is now."""
         ...
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:

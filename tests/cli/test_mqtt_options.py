@@ -206,6 +206,12 @@ def test_json_may_be_pretty(run):
         assert json.loads(pretty).keys() == json.loads(plain).keys()
 
 
+def test_what_is_nearly_json_is_printed_as_text(run):
+    run("pub", "-t", "nearly/a", "-m", '{"x": NaN}', "-r")
+    _, out, _ = run("sub", "-t", "nearly/a", "-C1", "-F", "%J")
+    assert json.loads(out)["payload"] == '{"x": NaN}'
+
+
 def test_a_share_of_the_messages_may_be_printed(run):
     for name in "abc":
         run("pub", "-t", f"share/{name}", "-m", name, "-r")

@@ -297,6 +297,26 @@ async def test_an_hour_without_brokers_heals(virtual_time, tmp_path):
         assert house.cloud.sign_ins == 1
 
 
+async def test_a_start_without_the_internet_serves_what_is_in_the_local_network(
+    virtual_time, tmp_path
+):
+    async with meross_house(virtual_time, tmp_path) as house, house.device() as plug:
+        async with house.gateway() as served:
+            assert served.available(plug.uuid) == "online"
+        await house.cloud.unplug()
+        await house.cloud.broker.unplug()
+        async with house.gateway() as served:
+            assert served.available(plug.uuid) == "online"
+            await served.command(plug.uuid, "switch", "OFF")
+            assert served.state(plug.uuid, "switch") == "OFF"
+            assert served.account("account") == "unreachable"
+            assert "10.0.9.9" in (served.account("trouble") or "")
+            for host in (house.cloud, house.cloud.broker):
+                await host.plug_in()
+            await anyio.sleep(600)
+            assert served.account("account") == "open"
+
+
 async def test_the_budget_is_a_diagnostic(virtual_time, tmp_path):
     async with meross_house(virtual_time, tmp_path) as house, house.device() as plug:
         limits = {"device_messages_per_hour": 100}

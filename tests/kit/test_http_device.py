@@ -76,7 +76,15 @@ async def test_the_host_is_named_as_in_the_url(network, base, host):
 
 
 @pytest.mark.parametrize(
-    "base", ["https://strip", "http://u:p@strip", "http://strip/a", "strip", "http://"]
+    "base",
+    [
+        "https://strip",
+        "http://u:p@strip",
+        "http://strip/a",
+        "strip",
+        "http://",
+        "http://s:0",
+    ],
 )
 def test_what_is_no_url_of_a_server_of_http_is_refused(base):
     with pytest.raises(ConfigError) as caught:

@@ -14,7 +14,7 @@ from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.http.device import DeviceHttp
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.net.memory import MemoryNetwork
-from structiot.errors import LinkLost, ProtocolViolation, UsageError
+from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
 from tests._support.processor_time import watched_loop
 from tests.kit.web_site import reply, site
 
@@ -381,3 +381,10 @@ async def test_others_have_their_turn_while_a_reply_in_chunks_is_read(network):
             tg.cancel_scope.cancel()
     # After each 32 events at the latest.
     assert turns >= 1000 // 32
+
+
+@pytest.mark.parametrize("url", ["http://strip:0", "strip", "http://strip/?a=b"])
+async def test_a_url_of_no_server_is_refused_before_anything_is_sent(url: str):
+    with pytest.raises(ConfigError, match="not the base URL of a server"):
+        async with open_http(url):
+            pytest.fail("it is none")

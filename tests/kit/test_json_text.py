@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import pytest
 
-from structiot._kit.json_text import integer_of, number_of, parse_object
-from structiot.errors import ProtocolViolation
+from structiot._kit.http.messages import HttpReply
+from structiot._kit.json_text import compact, integer_of, number_of, parse_object
+from structiot.cli._common.output import as_json
+from structiot.errors import ProtocolViolation, UsageError
+from structiot.manager.wire.info import Info
+from structiot.meross.features.requests import checked_request
 
 
 @pytest.mark.parametrize("text", ["7", " 7\n", "7\x1f", "\x1c7", "\x857\xa0"])
@@ -43,3 +48,19 @@ def test_what_is_nested_too_deeply_is_refused_by_every_python(
 def test_what_is_wide_is_not_deep():
     wide = {"x": [[], {"a": [{}]}, "]]]"] * 10_000, "y": "[" * 1000}
     assert parse_object(json.dumps(wide).encode(), "it") == wide
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_does_not_have_is_not_written(number: float):
+    value = {"a": [number]}
+    with pytest.raises(ValueError, match="Out of range float"):
+        compact(value, is_ascii=True)
+    with pytest.raises(ValueError, match="Out of range float"):
+        HttpReply.of_json(value)
+    info = Info(uuid=str(UUID(int=1)), type="plug", data=value)
+    with pytest.raises(UsageError, match="JSON"):
+        info.encode()
+    with pytest.raises(UsageError, match="no JSON"):
+        checked_request("Appliance.Control.X", "SET", value)
+    # What is only shown says that there is none.
+    assert as_json(value) == {"a": [None]}

@@ -192,7 +192,16 @@ def test_an_address_of_a_proxy_is_read(uri: str, proxy: Proxy):
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "proxy:8080", "https://proxy", "http://", "http://[::1", "http://p:x"]
+    "uri",
+    [
+        "",
+        "proxy:8080",
+        "https://proxy",
+        "http://",
+        "http://[::1",
+        "http://p:x",
+        "http://p:0",
+    ],
 )
 def test_what_is_no_address_of_a_proxy_is_refused(uri: str):
     with pytest.raises(ConfigError, match="proxy"):

@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import StructiotError
+from structiot.errors import StructiotError, UnsupportedDevice
 from structiot.meross.account import Meross
 from structiot.meross.device import MerossDevice
 from structiot.meross.errors import AccountBanned
@@ -67,7 +67,7 @@ class House:
 
 
 async def look_on(meross: Meross, for_s: float) -> None:
-    """Iterate over readings and changes of all devices for a while."""
+    """Iterate over readings, where there is a meter, and events of all, for a while."""
     with anyio.move_on_after(for_s):
         async with anyio.create_task_group() as tg:
             for device in meross.devices.values():
@@ -76,14 +76,15 @@ async def look_on(meross: Meross, for_s: float) -> None:
 
 
 async def read(device: MerossDevice) -> None:
-    async with device.readings() as readings:
-        async for _ in readings:
-            pass
+    with suppress(UnsupportedDevice):
+        async with device.readings() as readings:
+            async for _ in readings:
+                pass
 
 
 async def watch(device: MerossDevice) -> None:
-    async with device.changes() as changes:
-        async for _ in changes:
+    async with device.events() as events:
+        async for _ in events:
             pass
 
 

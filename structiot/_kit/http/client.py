@@ -53,7 +53,8 @@ class HttpClient(BaseHttpClient):
         super().__init__(f"{origin}{self._prefix}")
         self._client = client
         self._host = base_url.host
-        self._port = base_url.port or _SCHEMES[base_url.scheme]
+        usual = _SCHEMES[base_url.scheme]
+        self._port = usual if base_url.port is None else base_url.port
         self._reply_s = reply_s
         self._max_body_bytes = max_body_bytes
 
@@ -214,7 +215,8 @@ def _base_url_of(text: str) -> httpx.URL:
     except httpx.InvalidURL as exc:
         raise ConfigError(f"not a URL: {exc}") from exc
     # The representation hides the password.
-    if url.scheme not in _SCHEMES or not url.host or url.query or url.fragment:
+    is_server = url.scheme in _SCHEMES and url.host and url.port != 0
+    if not is_server or url.query or url.fragment:
         message = f"not the base URL of a server of http or https: {url!r}"
         raise ConfigError(message)
     return url

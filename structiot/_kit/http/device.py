@@ -209,7 +209,7 @@ def _server_of(base_url: str) -> tuple[str, int, str]:
     """Give host and port, and both as they are written in a URL."""
     try:
         url = urlsplit(base_url)
-        host, port = url.hostname or "", url.port or _PORT
+        host, port = url.hostname or "", _PORT if url.port is None else url.port
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
     except ValueError as exc:
@@ -217,9 +217,9 @@ def _server_of(base_url: str) -> tuple[str, int, str]:
     # What stands before the @ may be a password.
     hidden = url._replace(netloc=url.netloc.rpartition("@")[2])
     is_server = url.scheme == "http" and url.path in ("", "/") and hidden == url
-    if not (is_server and base_url.isprintable() and _HOST.fullmatch(host)) or (
-        url.query or url.fragment
-    ):
+    if not (
+        is_server and port and base_url.isprintable() and _HOST.fullmatch(host)
+    ) or (url.query or url.fragment):
         shown = hidden.geturl()
         raise ConfigError(f"not the URL of a server of http alone: {shown!r}")
     name = f"[{host}]" if ":" in host else host

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
 
+from structiot._kit.json_text import compact
 from structiot._kit.net.network import Address
 from structiot.errors import ProtocolViolation
 
@@ -37,7 +38,7 @@ class HttpReply:
     @classmethod
     def of_json(cls, value: object, *, status: int = 200) -> HttpReply:
         """Make a reply that carries JSON."""
-        text = json.dumps(value, separators=(",", ":"))
+        text = compact(value, is_ascii=True)
         headers = {"Content-Type": "application/json"}
         return cls(status=status, headers=headers, body=text.encode())
 

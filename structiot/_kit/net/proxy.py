@@ -72,7 +72,7 @@ def parse_proxy(uri: str) -> Proxy:
         port = parts.port
     except ValueError:
         raise ConfigError("the proxy's address cannot be read") from None
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0:
         raise ConfigError("a proxy's address is http://host:port or socks5://host:port")
     return Proxy(
         scheme=parts.scheme,

@@ -82,12 +82,14 @@ def _place(origin: str) -> tuple[str, str, int] | None:
     """Read scheme, host and port; None if it is anything more, or less."""
     try:
         url = urlsplit(origin)
-        host, port = url.hostname, url.port or _PORTS.get(url.scheme, 0)
+        host, usual = url.hostname, _PORTS.get(url.scheme, 0)
+        port = usual if url.port is None else url.port
+        is_nowhere = url.port == 0
     except ValueError:
         return None
     is_bare = not (url.path or url.query or url.fragment or "@" in url.netloc)
     is_text = origin.isascii() and origin.isprintable() and " " not in origin
-    if not (url.scheme and host and is_bare and is_text):
+    if not (url.scheme and host and is_bare and is_text) or is_nowhere:
         return None
     return url.scheme, host, port
 

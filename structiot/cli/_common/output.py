@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def say_at_terminal(text: str) -> None:
 
 
 def as_json(value: object) -> object:
-    """Make plain JSON data of values, dataclasses included."""
+    """Make plain JSON data of values, dataclasses included; NaN and infinity are null."""
     plain: object = str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = members(value)
@@ -67,6 +68,8 @@ def as_json(value: object) -> object:
         plain = sorted(map(as_json, value), key=str)
     elif isinstance(value, list | tuple):
         plain = [as_json(item) for item in value]
+    elif isinstance(value, float) and not math.isfinite(value):
+        plain = None
     elif value is None or isinstance(value, bool | int | float | str):
         plain = value
     return plain

@@ -214,10 +214,10 @@ def _place_of(lan: str) -> tuple[str, int]:
         lan = f"[{lan}]"
     try:
         where = urlsplit(f"//{lan}")
-        host, port = where.hostname, where.port or 80
+        host, port = where.hostname, 80 if where.port is None else where.port
     except ValueError:
         host, port = None, 0
-    if not host or set(lan) & set("/@?# "):
+    if not (host and port) or set(lan) & set("/@?# "):
         raise click.UsageError(f"--lan takes HOST or HOST:PORT, not {printable(lan)!r}")
     return host, port
 

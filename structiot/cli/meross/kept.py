@@ -72,13 +72,19 @@ class KeptFiles:
 
     def devices(self) -> list[KeptDevice]:
         """Read the list; what cannot be read has none. For worker threads."""
+        found = map(_device, (self._rows() or [])[:_MOST_DEVICES])
+        return [one for one in found if one is not None]
+
+    def _rows(self) -> list[object] | None:
+        """Read what the list is made of; None if there is something else."""
         try:
             data = parse_object(self._devices.read_bytes(), "devices")
-        except (OSError, StructiotError):
+        except FileNotFoundError:
             return []
+        except (OSError, StructiotError):
+            return None
         rows = data.get("devices")
-        found = map(_device, rows[:_MOST_DEVICES] if isinstance(rows, list) else ())
-        return [one for one in found if one is not None]
+        return rows if isinstance(rows, list) else None
 
     def keep(self, devices: Iterable[KeptDevice]) -> list[KeptDevice]:
         """Write and give the list; what was known of a device stays. For threads."""
@@ -87,7 +93,7 @@ class KeptFiles:
         now = [_filled(one, known.get(one.id)) for one in devices]
         hubs = {one.id for one in now} - {one.hub for one in now}
         now += [one for one in before if one.hub in hubs]
-        if now != before:
+        if now != before and self._rows() is not None:
             content = {"devices": [asdict(one) for one in now]}
             try:
                 data = compact(content, is_ascii=True).encode()

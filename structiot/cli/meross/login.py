@@ -123,7 +123,7 @@ def kept_of_cloud(one: CloudDevice) -> KeptDevice:
         name=one.name or f"{one.model} {one.uuid[-4:]}",
         model=one.model,
         firmware=one.firmware,
-        channels={str(each.index): each.name for each in one.channels if each.name},
+        channels={str(each.number): each.name for each in one.channels if each.name},
     )
 
 

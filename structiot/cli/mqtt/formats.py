@@ -209,8 +209,8 @@ def as_json(
 def _parsed(text: str) -> object:
     try:
         value: object = json.loads(text)
-        # It may be nested too deep, or half a surrogate pair, to be written again.
-        json.dumps(value, ensure_ascii=False).encode()
+        # It may be nested too deep, half a surrogate pair, or NaN, to be written again.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return text
     return value

@@ -11,7 +11,7 @@ from typing import Final
 
 import anyio
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_port_argument
 from structiot._kit.environment import Environment
 from structiot._kit.http.device import DeviceHttp
 from structiot._kit.net.datagrams import ask_by_udp
@@ -88,8 +88,8 @@ class StripLink:
         environment: Environment,
     ) -> None:
         check_host("host", host, port_goes_to="http_port")
-        check_argument("http_port", http_port, int)
-        check_argument("udp_port", udp_port, int)
+        check_port_argument("http_port", http_port)
+        check_port_argument("udp_port", udp_port)
         check_argument("reply_s", reply_s, float)
         check_argument("environment", environment, Environment)
         self.host = host

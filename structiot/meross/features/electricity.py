@@ -99,6 +99,7 @@ class Electricity(ChannelFeature):
     of `ElectricityX`, else today's.
     """
 
+    is_metered = True
     name = "electricity"
     abilities: ClassVar[tuple[str, ...]] = (ELECTRICITY_X, ELECTRICITY)
     namespaces: ClassVar[frozenset[str]] = frozenset(

@@ -15,6 +15,7 @@ from datetime import datetime, tzinfo
 from typing import ClassVar, Literal
 
 from structiot.errors import UsageError
+from structiot.meross.wire.device_list import Channel
 from structiot.meross.wire.envelope import Method, Payload
 from structiot.meross.wire.payloads import items_of, key_of
 from structiot.meross.wire.system import Abilities, SystemAll
@@ -22,7 +23,6 @@ from structiot.model import Command, Entity, Reading, State
 
 __all__ = [
     "About",
-    "Channel",
     "Feature",
     "Happened",
     "Poll",
@@ -31,21 +31,6 @@ __all__ = [
     "entity_key",
     "joined",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """A part of a device as the cloud lists it.
-
-    Attributes:
-        number: 0 is the whole of the device.
-        name: What its user calls it.
-        kind: Such as `"Switch"` or `"USB"`.
-    """
-
-    number: int
-    name: str | None = None
-    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +125,14 @@ class Feature(ABC):
         name: What keys and entities are called by.
         fixed: The entities of a feature that always has the same.
         abilities: Namespaces, of which a device must have one to have the feature.
+        is_metered: Whether it gives readings.
         namespaces: Namespaces whose payloads it reads, and whose requests it makes; those
             of `abilities` if it names none.
     """
 
     name: ClassVar[str]
     fixed: ClassVar[tuple[Entity, ...]] = ()
+    is_metered: ClassVar[bool] = False
     abilities: ClassVar[tuple[str, ...]]
     namespaces: ClassVar[frozenset[str]]
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from structiot.meross.features.channels import ChannelFeature
-from structiot.meross.features.feature import About, Poll, Request
-from structiot.meross.features.fields import Amount, Choice, Field, Pace
+from structiot.meross.features.feature import About, Poll
+from structiot.meross.features.fields import Amount, Choice, Field
+from structiot.meross.features.requests import polled
 from structiot.meross.features.samples import (
     DISTANCE,
     HUMIDITY,
@@ -23,7 +24,6 @@ from structiot.meross.features.samples import (
     SampledFeature,
     samples_of,
 )
-from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.payloads import Item, items_of
 
 __all__ = ["LATEST_X", "PresenceSettings", "RoomSensors"]
@@ -74,11 +74,11 @@ class RoomSensors(SampledFeature):
         asked: list[Poll] = []
         if LATEST_X in abilities:
             names = ["presence", "light"] if self._senses_presence else ["temp", "humi"]
-            asked.append(_poll(LATEST_X, "latest", {"channel": 0, "data": names}))
+            asked.append(polled(LATEST_X, [{"channel": 0, "data": names}]))
         if _LATEST in abilities:
-            asked.append(_poll(_LATEST, "latest", {"channel": 0}))
+            asked.append(polled(_LATEST, [{"channel": 0}]))
         elif _HISTORY in abilities:
-            asked.append(_poll(_HISTORY, "history", {"channel": 0}, "slow"))
+            asked.append(polled(_HISTORY, [{"channel": 0}], pace="slow"))
         return asked
 
     def accepts(self, item: Item, channel: int) -> bool:  # noqa: ARG002
@@ -91,11 +91,6 @@ class RoomSensors(SampledFeature):
             values = items_of(item, "value")
             item = {"data": {"temp": list(values), "humi": list(values)}}
         return samples_of(item)
-
-
-def _poll(namespace: str, key: str, item: Item, pace: Pace = "live") -> Poll:
-    request = Request(method=Method.GET, namespace=namespace, payload={key: [item]})
-    return Poll(request=request, pace=pace)
 
 
 _WORK_MODE: Final = Choice(

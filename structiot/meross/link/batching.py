@@ -29,7 +29,7 @@ from structiot.meross.wire.batch import MULTIPLE, batch_payload, batch_replies
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.system import ABILITY, ALL
 
-__all__ = ["Answer", "BatchMemory", "ask_many", "is_relative"]
+__all__ = ["Answer", "BatchMemory", "ask_many"]
 
 Answer: TypeAlias = Envelope | StructiotError
 """What came of one of many requests."""
@@ -49,11 +49,6 @@ _MOST_IN_BATCH: Final = 16
 _MOST_FAILURES: Final = 2
 # With these the next request would not fare better.
 _HOPELESS: Final = (ReplyTimeout, ConnectFailed, CallDropped, AuthRefused)
-
-
-def is_relative(request: Request) -> bool:
-    """Tell whether it must not be done twice, such as to move by so much."""
-    return bool(getattr(request, "is_relative", False))
 
 
 class BatchMemory:
@@ -77,7 +72,7 @@ class BatchMemory:
 
         What is missing in an answer is asked again, whether it was done or not.
         """
-        return request.namespace not in _ALONE and not is_relative(request)
+        return request.namespace not in _ALONE and not request.is_relative
 
     def size_of_next(self, requests: Sequence[Request]) -> int:
         """Tell how many of these make the next batch; 1 is none."""

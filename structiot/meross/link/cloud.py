@@ -332,22 +332,9 @@ async def open_cloud(
 ) -> AsyncGenerator[MerossCloud]:
     """Open an account in the cloud; signs in only where the store has no token.
 
-    Leaving the block does not log out: the token is kept for the next time.
-
-    Args:
-        email: The account; by default that of the kept token.
-        password: Its password; without one a token has to be kept, and is not healed.
-        mfa: Gives a one-time code, if the account wants one; asked once a sign-in, and
-            waited for for five minutes.
-        store: Keeps the token; by default it is lost with the block.
-        state: Remembers what became of earlier attempts to sign in; by default that is
-            lost with the block as well.
-        retry_refused: Try what was refused before again, as a person has asked for it.
-        url: Where to sign in; another region is found from any.
-        country: The account's country, for the sign-in.
-        reply_s: Longest wait for each reply.
-        ssl_context: For https; verifies by default.
-        environment: Network, clock, chance.
+    Leaving the block does not log out: the token is kept for the next time. It takes what
+    `open_meross` does; without `store` the token, without `state` what became of attempts
+    to sign in, is lost with the block. A reply is waited for for `reply_s`.
 
     Raises:
         ConfigError: No way to sign in, the store holds another account's token or cannot

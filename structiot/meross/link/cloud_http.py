@@ -129,14 +129,7 @@ class CloudHttp:
         token: Secret,
         account: str,
     ) -> tuple[str, ApiReply]:
-        """Ask, and once more where the cloud says that the account is elsewhere.
-
-        Args:
-            base_url: The server.
-            path: What is asked.
-            params: Its parameters.
-            token: Who asks.
-            account: The e-mail, for errors.
+        """Ask as `post` does, and once more where the cloud sends us elsewhere.
 
         Returns:
             The server that has answered, and its answer, which is a success.

@@ -25,7 +25,7 @@ from structiot.errors import (
 from structiot.meross.budget import Budget
 from structiot.meross.errors import CallDropped
 from structiot.meross.features.feature import Request
-from structiot.meross.link.batching import Answer, ask_many, is_relative
+from structiot.meross.link.batching import Answer, ask_many
 from structiot.meross.link.brokers import Brokers
 from structiot.meross.link.exchange import at_the_right_time
 from structiot.meross.link.lan import LanLink
@@ -258,7 +258,7 @@ class Router:
                 request.method,
                 request.namespace,
                 request.payload,
-                is_repeatable=not is_relative(request),
+                is_repeatable=not request.is_relative,
                 is_command=is_command,
                 policy=policy,
                 timeout_s=timeout_s,

@@ -7,6 +7,7 @@ its answer off where its memory ends, wherever that is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from structiot._kit.json_text import parse_object
@@ -14,7 +15,7 @@ from structiot.errors import ProtocolViolation
 from structiot.meross.wire.envelope import ANSWERS, Envelope, Method, read_members
 from structiot.meross.wire.payloads import items_of
 
-__all__ = ["MULTIPLE", "batch_payload", "batch_replies", "mend_batch"]
+__all__ = ["MULTIPLE", "batch_payload", "batch_replies", "mend_batch", "messages_of"]
 
 MULTIPLE: Final = "Appliance.Control.Multiple"
 _ITEM: Final = b',{"header":'
@@ -38,6 +39,16 @@ def batch_payload(requests: Sequence[Envelope]) -> dict[str, object]:
     }
 
 
+def messages_of(batch: Envelope) -> list[Envelope]:
+    """Give what is inside a batch, as far as it can be understood."""
+    found: list[Envelope] = []
+    for item in items_of(batch.payload, "multiple"):
+        # The last one may be cut off, or be one that only its device understands.
+        with suppress(ProtocolViolation):
+            found.append(read_members(item, "batch"))
+    return found
+
+
 def batch_replies(
     reply: Envelope, requests: Sequence[Envelope]
 ) -> tuple[Envelope | None, ...]:
@@ -46,13 +57,7 @@ def batch_replies(
     They are told apart by their ids; where firmware does not repeat those, by their
     place, if namespace and method fit.
     """
-    found: list[Envelope] = []
-    for item in items_of(reply.payload, "multiple"):
-        try:
-            found.append(read_members(item, "batch"))
-        except ProtocolViolation:
-            # The last one that was cut off, or one that only its device understands.
-            continue
+    found = messages_of(reply)
     by_id = {one.message_id: one for one in found}
     return tuple(
         by_id.get(request.message_id) or _at(found, place, request, by_id)

@@ -30,9 +30,9 @@ from structiot._kit.json_text import (
     violation,
 )
 from structiot.errors import ProtocolViolation
-from structiot.meross.wire.batch import MULTIPLE
+from structiot.meross.wire.batch import MULTIPLE, messages_of
 from structiot.meross.wire.envelope import Envelope, read_members
-from structiot.meross.wire.payloads import Item, items_of, object_of
+from structiot.meross.wire.payloads import Item, object_of
 from structiot.meross.wire.system import Abilities, read_abilities
 
 __all__ = [
@@ -198,13 +198,7 @@ def unfold(envelope: Envelope) -> Iterator[Envelope]:
     if envelope.namespace != MULTIPLE:
         yield envelope
         return
-    for item in items_of(envelope.payload, "multiple"):
-        try:
-            inner = read_members(item, "batch")
-        except ProtocolViolation:
-            continue
-        if inner.namespace != MULTIPLE:
-            yield inner
+    yield from (one for one in messages_of(envelope) if one.namespace != MULTIPLE)
 
 
 def exchanges(records: Iterable[Record]) -> Iterator[Exchange]:

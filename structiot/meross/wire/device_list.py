@@ -17,11 +17,13 @@ from structiot.meross.wire.mqtt import broker_of
 from structiot.meross.wire.payloads import Item
 
 __all__ = [
-    "CloudChannel",
+    "Channel",
     "CloudDevice",
     "CloudSubdevice",
     "FirmwareVersion",
     "OnlineStatus",
+    "item_of",
+    "item_of_subdevice",
     "read_devices",
     "read_firmware_versions",
     "read_subdevices",
@@ -63,16 +65,16 @@ class OnlineStatus(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloudChannel:
-    """One channel of a device.
+class Channel:
+    """A part of a device as the cloud lists it.
 
     Attributes:
-        index: Its number; 0 is the device itself, or its only channel.
-        name: The user's name for it.
+        number: 0 is the whole of the device.
+        name: What its user calls it.
         kind: Such as `"Switch"` or `"USB"`.
     """
 
-    index: int
+    number: int
     name: str | None = None
     kind: str | None = None
 
@@ -86,7 +88,7 @@ class CloudDevice:
         name: The user's name for it.
         model: Such as `"mss310"`, lower case.
         sub_type: Such as `"eu"`.
-        channels: All of them, by index.
+        channels: All of them, by number.
         status: Whether it is connected to the cloud.
         firmware: Version of the firmware.
         hardware: Version of the hardware.
@@ -99,7 +101,7 @@ class CloudDevice:
     name: str | None = None
     model: str | None = None
     sub_type: str | None = None
-    channels: tuple[CloudChannel, ...] = ()
+    channels: tuple[Channel, ...] = ()
     status: OnlineStatus = OnlineStatus.UNKNOWN
     firmware: str | None = None
     hardware: str | None = None
@@ -161,6 +163,34 @@ def read_devices(
     return _once((read(item) for item in items), lambda device: device.uuid)
 
 
+def item_of(device: CloudDevice) -> dict[str, object]:
+    """Give the item that lists a device so, as far as it is remembered.
+
+    Whether it was connected is no news later.
+    """
+    host, port = device.broker
+    return {
+        "uuid": device.uuid,
+        "devName": device.name,
+        "deviceType": device.model,
+        "subType": device.sub_type,
+        "channels": [
+            {"devName": one.name, "type": one.kind} for one in device.channels
+        ],
+        "fmwareVersion": device.firmware,
+        "domain": f"{host}:{port}",
+    }
+
+
+def item_of_subdevice(subdevice: CloudSubdevice) -> dict[str, object]:
+    """Give the item that lists a subdevice so."""
+    return {
+        "subDeviceId": subdevice.subdevice_id,
+        "subDeviceType": subdevice.model,
+        "subDeviceName": subdevice.name,
+    }
+
+
 def read_subdevices(items: Iterable[Item]) -> tuple[CloudSubdevice, ...]:
     """Read the list of a hub's subdevices; those without an id are left out."""
 
@@ -220,16 +250,16 @@ def _time(value: object) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _channels(value: object) -> tuple[CloudChannel, ...]:
+def _channels(value: object) -> tuple[Channel, ...]:
     rows: Sequence[object] = value[:_MAX_CHANNELS] if isinstance(value, list) else ()
     # One that says nothing of itself, as the first, counts all the same.
     return tuple(
-        CloudChannel(
-            index=index, name=_text(row.get("devName")), kind=_text(row.get("type"))
+        Channel(
+            number=number, name=_text(row.get("devName")), kind=_text(row.get("type"))
         )
         if isinstance(row, dict)
-        else CloudChannel(index=index)
-        for index, row in enumerate(rows)
+        else Channel(number=number)
+        for number, row in enumerate(rows)
     )
 
 

@@ -50,6 +50,19 @@ def test_devices_and_what_hangs_on_hubs_are_listed(house, sign_in, call):
     assert all(one["name"] in shown for one in subdevices)
 
 
+def test_a_file_of_others_beside_the_token_is_left_as_it_is(
+    house, sign_in, call, tmp_path
+):
+    plug, beside = house.add(name="Lamp"), tmp_path / "house.devices"
+    beside.write_text("milk, eggs\n")
+    store = ["--store", str(tmp_path / "house.json")]
+    sign_in(*store)
+    house.portal.call(plug.unplug)
+    (row,) = json.loads(call("devices", "--json", *store))
+    assert row["name"] == "Lamp"
+    assert beside.read_text() == "milk, eggs\n"
+
+
 def test_who_is_offline_is_listed_and_not_asked(house, sign_in, call):
     plug = house.add(name="Lamp")
     sign_in()

@@ -54,9 +54,9 @@ class Home:
     def switch(self, *, is_on: bool) -> None:
         """Switch the lamp by the app."""
         payload = {"togglex": {"channel": 0, "onoff": int(is_on)}}
-        self.portal.call(self._order, payload)
+        self.portal.call(self.order, payload)
 
-    async def _order(self, payload: Mapping[str, object]) -> None:
+    async def order(self, payload: Mapping[str, object]) -> None:
         await self.app.ask(TOGGLE, Method.SET, UUID, payload=payload)
 
 
@@ -99,7 +99,7 @@ def switching(home: Home) -> Iterator[None]:
         while True:
             number += 1
             payload = {"togglex": {"channel": 0, "onoff": number % 2}}
-            await home._order(payload)
+            await home.order(payload)
             await anyio.sleep(0.2)
 
     task = home.portal.start_task_soon(switch)

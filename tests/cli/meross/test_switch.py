@@ -136,7 +136,9 @@ def test_a_key_is_needed_and_that_of_the_token_is_taken(house, sign_in, call):
     assert house.messages == 0
 
 
-@pytest.mark.parametrize("place", ["", "a/b", "127.0.0.1:http", "me@127.0.0.1"])
+@pytest.mark.parametrize(
+    "place", ["", "a/b", "127.0.0.1:http", "me@127.0.0.1", "127.0.0.1:0", "[::1]:0"]
+)
 def test_a_place_that_is_none_is_a_wrong_use(call, place: str):
     said = call("on", "--lan", place, "--key", "k", status=2)
     assert "--lan takes HOST or HOST:PORT" in said

@@ -169,7 +169,9 @@ async def test_a_page_that_is_refused_is_told_in_the_log(
     assert "'https://evil.example' may not open a websocket here" in caplog.text
 
 
-@pytest.mark.parametrize("origin", ["house.example", "https://a/b", "https://a:x", ""])
+@pytest.mark.parametrize(
+    "origin", ["house.example", "https://a/b", "https://a:x", "https://a:0", ""]
+)
 async def test_an_allowed_origin_that_is_none_is_a_config_error(origin: str):
     with pytest.raises(ConfigError, match="is no origin"):
         async with broker_place(listen=LISTEN, allowed_origins=[origin]):

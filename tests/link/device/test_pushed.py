@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from structiot.devices import BaseDevice
-from structiot.errors import ConnectFailed, UsageError
+from structiot.errors import ConnectFailed, UnsupportedDevice, UsageError
 from structiot.model import (
     Availability,
     Device,
@@ -284,3 +285,47 @@ async def test_a_device_without_commands_says_so():
     async with Doorbell(surroundings()) as bell:
         with pytest.raises(UsageError, match="button of Bell is only read"):
             await bell.command("button", None)
+
+
+async def test_who_wants_readings_of_what_has_no_meter_is_told_so_at_once():
+    async with Doorbell(surroundings()) as doorbell:
+        for listening in (doorbell.readings, doorbell.changes):
+            with pytest.raises(UnsupportedDevice, match="has no meter"):
+                async with listening():
+                    pytest.fail("there is none")
+
+
+async def test_what_turns_out_to_have_no_meter_ends_the_wait_for_readings():
+    class Unknown(Doorbell):
+        is_known = False
+
+        @property
+        def _is_metered(self) -> bool:
+            return not self.is_known
+
+        def tell_name(self, name: str) -> None:
+            self.is_known = True
+            self._describe(replace(self.info, name=name), self.entities)
+
+    async with (
+        Unknown(surroundings()) as unknown,
+        unknown.readings() as readings,
+        unknown.changes() as changes,
+    ):
+        unknown.tell_name("Front door")
+        with pytest.raises(UnsupportedDevice, match="Front door has no meter"):
+            await anext(readings)
+        with pytest.raises(UnsupportedDevice, match="Front door has no meter"):
+            await anext(changes)
+
+
+async def test_states_are_as_they_were_when_they_were_asked_for():
+    async with PushingPlug(Appliance(), surroundings()) as plug:
+        before = plug.states
+        for key in before:
+            # Going through them, one is told others.
+            plug.take_message(not before["relay"])
+            assert before[key] == plug.states[key] or key == "relay"
+        assert (before["relay"], plug.states["relay"]) == (True, False)
+        with pytest.raises(TypeError):
+            plug.states["relay"] = True  # type: ignore[index]

@@ -142,6 +142,10 @@ class Doorbell(BaseDevice[DeviceInfo]):
             environment=environment,
         )
 
+    @property
+    def _is_metered(self) -> bool:
+        return False
+
     def connected(self) -> None:
         self._tell_availability(is_available=True)
 

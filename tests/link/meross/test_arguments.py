@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
 import pytest
 
 from structiot.errors import ConfigError, UsageError
+from structiot.maxsmart import discover_maxsmart, maxsmart_device
 from structiot.meross import Meross, MerossDevice, open_meross, open_meross_lan
 from structiot.model import LightState
 from tests.link.meross.test_account import house, known
@@ -47,6 +50,23 @@ async def test_a_broker_is_a_host_and_a_port(broker: Any):
     with pytest.raises(UsageError, match="a host and a port"):
         async with open_meross(broker=broker):
             pass
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536])
+async def test_a_port_that_nobody_can_be_reached_at_is_refused(port: int):
+    openings: list[AbstractAsyncContextManager[object]] = [
+        open_meross(broker=("127.0.0.1", port)),
+        open_meross(lan_ports={"127.0.0.1": port}),
+        open_meross_lan("127.0.0.1", port, key=""),
+        maxsmart_device("127.0.0.1", http_port=port),
+        maxsmart_device("127.0.0.1", udp_port=port),
+    ]
+    for opening in openings:
+        with pytest.raises(UsageError, match=f"from 1 to 65535, not {port}"):
+            async with opening:
+                pass
+    with pytest.raises(UsageError, match=f"from 1 to 65535, not {port}"):
+        await discover_maxsmart(udp_port=port)
 
 
 async def test_half_a_character_is_refused_without_showing_it():
@@ -102,6 +122,8 @@ USES: dict[str, Use] = {
     "payload": lambda _, device: device.request(ALL, "SET", NOT_ONE),
     "in the payload": lambda _, device: device.request(ALL, "SET", {"a": NOT_ONE}),
     "endless": lambda _, device: device.request(ALL, "SET", endless),
+    "no number": lambda _, device: device.request(ALL, "SET", {"a": math.nan}),
+    "no end": lambda _, device: device.request(ALL, "SET", {"a": [-math.inf]}),
     "key": lambda _, device: device.command([], command=True),  # type: ignore[arg-type]
     "command": lambda _, device: device.command("switch", NOT_ONE),
     "light": lambda _, device: device.command("light", LightState(is_on=NOT_ONE)),

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import stat
 import tempfile
+import time
 from contextlib import AsyncExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structiot import Environment
+from structiot.errors import ConfigError
 from structiot.meross.account_state import open_account_state
 from structiot.meross.budget import Budget
 from structiot.meross.errors import CallDropped
@@ -63,12 +65,21 @@ async def test_what_a_killed_program_has_sent_counts(tmp_path):
             assert again.of("lamp").used == 0
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"version": 2}', b"[1]", b"\0" * 5000])
+@pytest.mark.parametrize("damage", ["cut", "garbage", "a few words", "nothing left"])
 @virtual
 async def test_a_damaged_file_leaves_little_also_after_another_restart(
-    tmp_path, content, caplog
+    tmp_path, damage, caplog
 ):
     file = tmp_path / "budget"
+    async with opened(file) as budget:
+        await command(budget)
+    whole = file.read_bytes()
+    content = {
+        "cut": whole[:4_096],
+        "garbage": whole[:100] + b"\xa5" * (len(whole) - 100),
+        "a few words": whole[:9],
+        "nothing left": b"\0" * 5_000,
+    }[damage]
     file.write_bytes(content)
     async with opened(file) as budget:
         assert budget.of("plug").left == 15
@@ -83,22 +94,40 @@ async def test_a_damaged_file_leaves_little_also_after_another_restart(
         assert budget.of("another").left == 180
 
 
+OTHERS = ["text", "JSON", "database", "marked", "marked and damaged", "ours and more"]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
 @virtual
-async def test_the_database_of_another_program_is_left_alone(tmp_path, caplog):
+async def test_a_file_of_others_is_refused_and_left_as_it_is(tmp_path, kind, caplog):
     file = tmp_path / "history"
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("CREATE TABLE history (at REAL)")
+    if kind in {"text", "JSON"}:
+        file.write_text({"text": "milk, eggs\n" * 999, "JSON": '{"version": 2}'}[kind])
+    elif kind == "ours and more":
+        async with opened(file):
+            pass
+    if kind not in {"text", "JSON"}:
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("CREATE TABLE history (at REAL)")
+            if "marked" in kind:
+                other.execute("PRAGMA application_id=77")
+    if "damaged" in kind:
+        file.write_bytes(file.read_bytes()[:100] + b"\xa5" * 9_000)
+    file.chmod(0o644)
     before = file.read_bytes()
-    async with opened(file) as budget:
-        await command(budget, wait_s=60)
-        assert budget.of("plug").left == 14
+    with pytest.raises(ConfigError, match="left alone") as caught:
+        async with opened(file):
+            pytest.fail("it is somebody else's")
+    assert str(file) in str(caught.value)
     assert file.read_bytes() == before
-    assert "none of ours" in caplog.text
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert [one.name for one in tmp_path.iterdir()] == ["history"]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "link to a pipe"])
 @virtual
-async def test_what_is_no_file_is_left_alone(tmp_path, kind, caplog):
+async def test_what_is_no_file_is_refused_and_left_alone(tmp_path, kind):
     """Read, a pipe ends never; a device, such as /dev/null, was closed to others."""
     file = place = tmp_path / "state"
     if "link" in kind:
@@ -113,12 +142,77 @@ async def test_what_is_no_file_is_left_alone(tmp_path, kind, caplog):
             os.mkfifo(place)
         place.chmod(0o666)
         before = place.stat()
-        async with opened(file) as budget:
-            await command(budget, wait_s=60)
+        with pytest.raises(ConfigError, match="it is no file"):
+            async with opened(file):
+                pytest.fail("it is no file")
         after = place.stat()
     assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
+
+
+class Holder:
+    """Another program that has the file for itself, which every other waits for."""
+
+    def __init__(self, file: Path, *, is_exclusive: bool) -> None:
+        self._other = sqlite3.connect(file, isolation_level=None)
+        if is_exclusive:
+            self._other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._other.execute("BEGIN IMMEDIATE")
+        self._other.execute("INSERT INTO sent (device, at_s) VALUES ('none', 0)")
+
+    def let_go(self) -> None:
+        # What is not committed is given up.
+        self._other.close()
+
+
+@pytest.mark.parametrize("is_exclusive", [False, True])
+async def test_messages_do_not_wait_for_who_holds_the_file_and_none_is_lost(
+    tmp_path, caplog, is_exclusive
+):
+    file = tmp_path / "budget"
+    async with open_account_state(file) as state:
+        await state.note("plug")
+    holder = Holder(file, is_exclusive=is_exclusive)
+    try:
+        begun = time.monotonic()
+        async with open_account_state(file) as state:
+            opened_s = time.monotonic() - begun
+            earlier = await state.sent_earlier()
+            begun = time.monotonic()
+            for number in range(50):
+                await state.note(f"plug {number}")
+                await state.keep(f"device/{number % 3}", {"number": number})
+            spent_s = time.monotonic() - begun
+            holder.let_go()
+    finally:
+        holder.let_go()
+    assert opened_s < 3
+    assert spent_s < 1
+    # Where nobody lets it be read, it is not known what was sent.
+    assert [one.device for one in earlier] == ["" if is_exclusive else "plug"]
+    (said,) = caplog.messages
+    assert "locked" in said
+    async with open_account_state(file) as state:
+        sent = {one.device for one in await state.sent_earlier()}
+        assert sent >= {"plug", *(f"plug {number}" for number in range(50))}
+        kept = await state.kept("device/")
+        assert kept == {str(n % 3): {"number": n} for n in (47, 48, 49)}
+
+
+async def test_what_waits_is_written_while_the_program_runs(tmp_path, caplog):
+    file = tmp_path / "budget"
+    async with open_account_state(file) as state, open_account_state(file) as other:
+        await other.note("lamp")
+        number, earlier = await state.note("plug")
+        assert (number, [one.device for one in earlier]) == (2, ["lamp"])
+        holder = Holder(file, is_exclusive=False)
+        assert await state.note("plug") == (0, [])
+        holder.let_go()
+        await anyio.sleep(5)
+        assert [one.device for one in await other.sent_earlier()] == ["plug", "plug"]
+        # It is as before, then.
+        number, _ = await state.note("plug")
+        assert number == 4
     assert len(caplog.messages) == 1
-    assert "it is no file" in caplog.messages[0]
 
 
 @virtual

@@ -57,7 +57,7 @@ async def test_the_lists():
         assert first.bound_at_utc == datetime(2023, 7, 22, 4, 26, 40, tzinfo=UTC)
         assert first.broker == ("mqtt-eu-4.meross.com", 2001)
         assert (first.firmware, first.hardware) == ("6.3.22", "6.0.0")
-        assert [(one.index, one.name, one.kind) for one in first.channels] == [
+        assert [(one.number, one.name, one.kind) for one in first.channels] == [
             (0, None, None), (1, "Charger", "USB"), (2, None, None),
         ]  # fmt: skip
         assert second.broker == ("mqtt.eu", 443)

@@ -168,13 +168,14 @@ async def test_one_that_cannot_be_closed_to_them_is_refused(file, monkeypatch):
     "content", [*BAD.values(), b"\xff\xfe", b"\0" * 200], ids=[*BAD, "bytes", "zeros"]
 )
 async def test_a_damaged_file_is_named_and_left_as_it_is(file, content):
-    planted(file, content)
+    planted(file, content, 0o644)
     before = file.read_bytes()
     with pytest.raises(ConfigError, match="left as it is") as caught:
         await FileStore(file).load()
     assert str(file) in str(caught.value)
     assert "planted" not in str(caught.value)
     assert file.read_bytes() == before
+    assert mode_of(file) == 0o644
 
 
 async def test_what_is_no_file(tmp_path):

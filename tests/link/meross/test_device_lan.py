@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from structiot import Environment
+from structiot.errors import UnsupportedDevice
 from structiot.meross.opening import open_meross_lan
 from structiot.model import Availability, StateChange
 from structiot.sim.meross import MEROSS_MODELS, sim_meross_device
@@ -53,6 +54,29 @@ async def test_each_model_is_opened_and_its_states_are_known(model: str):
         assert set(device.states)
         for sub in device.subdevices.values():
             assert sub.states, sub
+
+
+@pytest.mark.parametrize("model", sorted(MEROSS_MODELS))
+async def test_readings_come_or_are_refused_at_once(model: str):
+    """Nobody waits for ever for a meter that is not there."""
+    surroundings = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, model=model, key=KEY, environment=surroundings),
+        open_meross_lan(HOST, key=KEY, environment=surroundings) as device,
+    ):
+        if any(entity.key.startswith("power") for entity in device.entities):
+            with anyio.fail_after(30):
+                async with device.readings() as readings:
+                    assert (await anext(readings)).device == device.info.id
+        else:
+            for listening in (device.readings, device.changes):
+                with pytest.raises(UnsupportedDevice, match="has no meter"):
+                    async with listening():
+                        pytest.fail("there is none")
+        for sub in device.subdevices.values():
+            with pytest.raises(UnsupportedDevice, match="has no meter"):
+                async with sub.readings():
+                    pytest.fail("there is none")
 
 
 async def test_a_device_that_is_away_is_told_and_comes_back():

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from structiot._device.commands import check_command
-from structiot.meross.features.feature import About, Channel, Feature
+from structiot.meross.features.feature import About, Feature
+from structiot.meross.wire.device_list import Channel
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.system import SystemAll
 from structiot.model import Command

@@ -11,7 +11,7 @@ import anyio
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import printable
+from structiot._kit.text import error_text, printable
 from structiot.devices import BaseDevice
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.drivers.meross.section import MerossSection
@@ -76,6 +76,10 @@ class AccountDevice(BaseDevice[DeviceInfo]):
         super().__init__(info, _ENTITIES, environment=environment)
         self._connection = connection
 
+    @property
+    def _is_metered(self) -> bool:
+        return False
+
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
         async with service_group() as tasks:
@@ -103,9 +107,11 @@ class AccountDevice(BaseDevice[DeviceInfo]):
         meross = connection.connection
         left = [meross.budget.of(uuid).left for uuid in meross.devices]
         known = [one for one in left if one is not None]
+        error = meross.list_error
+        trouble = printable(error_text(error), most=_LONGEST) if error else None
         return {
-            "account": "open",
-            "trouble": None,
+            "account": "unreachable" if error else "open",
+            "trouble": trouble,
             "devices": len(left),
             "messages_left": min(known, default=None),
         }

@@ -51,6 +51,8 @@ class BaseClient(ABC):
         self._unacknowledged = unacknowledged
         self._ended: ConnectionEnd | None = None
         self._channel = anyio.Lock()
+        # Of the request that is under way, which no other connection can answer.
+        self._requesting: anyio.CancelScope | None = None
         # One each: an answer to a request, an info, a sign of life.
         self._answers: ReplyTable[str, object] = ReplyTable(info.uuid)
         self._boxes: FanOut[Mailbox[bytes]] | None = None
@@ -101,7 +103,8 @@ class BaseClient(ABC):
 
         Raises:
             UsageError: It is too long, or the device would obey it as a command.
-            ConnectionEnd: The connection has ended; what was on its way may have arrived.
+            ConnectionEnd: The connection has ended, or in our own dialect the manager has;
+                what was on its way may have arrived.
             FateUnknown: Of a device at another node: whether it has arrived is not known.
             LinkLost: Of a device at another node: there is no way to it at present.
         """
@@ -134,7 +137,7 @@ class BaseClient(ABC):
         """Send a message and wait for what the device sends next; one at a time.
 
         What it sends next is told to nobody else here. There is no deadline but the
-        caller's.
+        caller's and the end of the connection, behind which nothing is sent again.
 
         Raises:
             StructiotError: As `send`.
@@ -142,7 +145,11 @@ class BaseClient(ABC):
         async with self._channel:
             await self._check_open()
             with self._answers.expect("answer") as answer:
-                await self.send(data)
+                try:
+                    with anyio.CancelScope() as self._requesting:
+                        await self.send(data)
+                finally:
+                    self._requesting = None
                 found = await answer.wait()
         assert isinstance(found, bytes)  # noqa: S101 - what `took` has put there
         return found
@@ -213,6 +220,8 @@ class BaseClient(ABC):
                 f"the connection to {self.uuid} has ended: {reason}", reason=reason
             )
             self._answers.fail_all(error)
+            if self._requesting is not None:
+                self._requesting.cancel()
             if self._boxes is not None:
                 self._boxes.close()
             if self._inbox is not None:

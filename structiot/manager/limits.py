@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass
 
+from structiot._kit.arguments import check_argument
+from structiot.errors import ConfigError, StructiotError
 from structiot.manager.wire.dialects import Dialect
 
-__all__ = ["Listener", "ManagerLimits"]
+__all__ = ["Listener", "ManagerLimits", "check_seconds"]
+
+
+def check_seconds(
+    name: str, value: float, error: type[StructiotError] = ConfigError
+) -> None:
+    """Look whether an argument is a time.
+
+    Args:
+        name: The argument's.
+        value: Its value.
+        error: What to raise for a number that cannot be.
+
+    Raises:
+        UsageError: It is no number.
+    """
+    check_argument(name, value, float)
+    if not 0 < value < math.inf:
+        raise error(f"{name} is a number of seconds, more than 0, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

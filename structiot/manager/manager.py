@@ -38,6 +38,7 @@ from structiot.manager.events import (
 )
 from structiot.manager.handling import Handler, Handling
 from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.limits import check_seconds
 from structiot.manager.payloads import payload_of
 from structiot.manager.sharing import Sharing
 from structiot.manager.unacknowledged import Exchanges
@@ -148,8 +149,7 @@ class Manager:
 
     @heartbeat_s.setter
     def heartbeat_s(self, heartbeat_s: float) -> None:
-        if not heartbeat_s > 0:
-            raise UsageError(f"heartbeat_s is more than 0, not {heartbeat_s!r}")
+        check_seconds("heartbeat_s", heartbeat_s, UsageError)
         self._heartbeats.rate_s = heartbeat_s
 
     def get_client_data(self) -> list[dict[str, object]]:
@@ -354,6 +354,8 @@ class Manager:
         for client in list(self._fleet.values()):
             client.end_now("the manager ends")
             self.went(client, client.end_reason)
+        # Of those that have gone before, too: they will not come again to this manager.
+        self.exchanges.fail_all(ConnectionEnd("the manager has ended"))
         self._listeners.close()
 
     def _check_type(self, wanted: str | None) -> None:

@@ -18,7 +18,7 @@ from structiot.errors import ConfigError, UsageError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient
 from structiot.manager.heartbeats import Heartbeats
-from structiot.manager.limits import Listener, ManagerLimits
+from structiot.manager.limits import Listener, ManagerLimits, check_seconds
 from structiot.manager.manager import Manager
 from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.serving import ManagerEndpoint, SecretOf, Serving
@@ -67,7 +67,8 @@ async def open_manager(
         dialect: What is spoken there: `"D0"` to `"D4"` or `"structiot"`, see the reference.
         listeners: Further places to listen at.
         secrets: The secret of each device by UUID. With it, the listeners of our own
-            dialect take only devices that prove that they know theirs.
+            dialect take only devices that prove that they know theirs, and those of other
+            dialects, which can prove nothing, none of these UUIDs.
         heartbeat_s: How often each device is asked whether it is there.
         reply_s: How long it may take to say who it is, TLS included, and to answer.
         backlog: How many connections may wait to be accepted, if the system lets so many.
@@ -148,8 +149,8 @@ def _say_goodbye(manager: Manager, server: ClientServer) -> None:
 
 
 def _check_numbers(heartbeat_s: float, reply_s: float, backlog: int) -> None:
-    if not heartbeat_s > 0 or not reply_s > 0:
-        raise ConfigError("heartbeat_s and reply_s are more than 0")
+    check_seconds("heartbeat_s", heartbeat_s)
+    check_seconds("reply_s", reply_s)
     if backlog < 1:
         raise ConfigError(f"backlog is 1 or more, not {backlog}")
 
@@ -190,6 +191,8 @@ def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
 
 def _secrets(secrets: Mapping[str, DeviceSecret]) -> SecretOf:
     known = {canonical_uuid(uuid): bytes_of(secret) for uuid, secret in secrets.items()}
+    if len(known) < len(secrets):
+        raise ConfigError("two secrets are of one UUID, written in two ways")
     return known.get
 
 

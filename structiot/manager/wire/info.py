@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.json_text import compact, parse_object, violation
 from structiot.errors import UsageError
 
@@ -48,12 +49,14 @@ class Info:
         Raises:
             UsageError: Longer than servers read, or a type that cannot be.
         """
+        check_argument("type", self.type, str)
+        check_argument("data", self.data, Mapping)
         if fault_of_type(self.type):
             raise UsageError(f"the type {self.type!r} {fault_of_type(self.type)}")
         text = f"{canonical_uuid(self.uuid)}##{self.type}##"
         try:
             encoded = (text + compact(self.data, is_ascii=False)).encode()
-        except (TypeError, ValueError) as exc:
+        except (TypeError, ValueError, RecursionError) as exc:
             raise UsageError(f"the data cannot be written as JSON: {exc}") from None
         if len(encoded) > MAX_INFO_BYTES:
             raise UsageError(f"{len(encoded)} bytes of info, {MAX_INFO_BYTES} at most")
@@ -66,6 +69,7 @@ def canonical_uuid(text: str) -> str:
     Raises:
         UsageError: It is none.
     """
+    check_argument("uuid", text, str)
     lower = text.lower()
     if len(lower) not in _WHOLE or not _UUID.fullmatch(lower):
         raise UsageError(f"{text[:40]!r} is no UUID of 36 characters")

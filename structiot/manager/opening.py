@@ -85,10 +85,12 @@ async def open_manager(
 
     Raises:
         ConnectFailed: An address cannot be bound.
-        ConfigError: No such dialect, no UUID, times or a backlog that cannot be, or a
-            client that is none of `open_backplane`.
+        ConfigError: No such dialect, times, a backlog or secrets that cannot be, a client
+            that is none of `open_backplane`; while the block runs, that another node has
+            the name of this one and was there before.
         LinkLost: The client of the backplane has given up.
-        UsageError: An argument of another class.
+        UsageError: An argument of another class, or a client of `open_backplane` that
+            serves another manager.
     """
     check_argument("host", host, str)
     check_argument("port", port, int, None)

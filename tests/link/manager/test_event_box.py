@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import anyio
 import pytest
 
@@ -14,6 +16,7 @@ from structiot.manager import (
     open_manager,
 )
 from structiot.testing import MemoryNetwork
+from tests._support.processor_time import watched_loop
 from tests.link.manager.devices import OTHER, UUID, dialled_in, info, known_device
 
 pytestmark = pytest.mark.virtual_time
@@ -85,3 +88,27 @@ async def test_who_is_refused_again_and_again_costs_no_device_anything(environme
             MessageReceived,
         ]
         assert {type(event) for event in found[2:]} == {ClientRefused}
+
+
+async def test_who_comes_and_goes_costs_no_time_where_nobody_reads(environment):
+    """There is a little to lose in much that may not be lost."""
+    async with (
+        open_manager(dialect="D4", environment=environment) as manager,
+        manager.events(max_items=2000) as events,
+    ):
+        for number in range(1001):
+            told = info(str(uuid.UUID(int=number)))
+            framed = len(told).to_bytes(2) + told
+            async with known_device(environment, framed, b"\0\1\1"):
+                pass
+        framed = len(info()).to_bytes(2) + info()
+        async with known_device(environment, framed, b"\0\1\1") as device:
+            async with watched_loop() as watch:
+                await device.send(b"\0\1x" * 5000)
+                await anyio.sleep(1)
+            assert watch.longest_s < 0.05, watch.longest_of
+            assert manager.clients
+        await anyio.sleep(1)
+        assert len(events) <= 2000
+        found = [events.receive_nowait() for _ in range(len(events))]
+        assert isinstance(found[-1], ClientDisconnected)

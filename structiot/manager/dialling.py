@@ -131,6 +131,8 @@ class DiallingIn(Reconnecting):
         try:
             async with self._writing:
                 await anyio.lowlevel.checkpoint_if_cancelled()
+                if stream is not self._stream:
+                    raise ConnectionEnd("the connection has ended meanwhile")
                 with anyio.move_on_after(_STALL_S):
                     try:
                         await stream.send(frame)
@@ -140,6 +142,9 @@ class DiallingIn(Reconnecting):
                             self.drop(stalled)
                         raise
                     return
+        except anyio.ClosedResourceError:
+            # By us: its number is nobody's any more, and says nothing.
+            raise ConnectionEnd("the connection has ended meanwhile") from None
         except LOST as exc:
             raise ConnectionEnd(reason_of(exc) or "the manager has hung up") from exc
         raise stalled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from structiot._kit.arguments import check_argument
 from structiot.errors import ConfigError, StructiotError
@@ -70,3 +70,21 @@ class ManagerLimits:
     waiting_bytes: int = 4_194_304
     stall_s: float = 10.0
     replacements: int = 5
+
+    def check(self) -> None:
+        """Look whether they can be.
+
+        Raises:
+            UsageError: One is of another class.
+            ConfigError: One is too small.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "stall_s":
+                check_seconds("stall_s", value)
+                continue
+            kinds = (int, None) if field.name == "per_address" else (int,)
+            check_argument(field.name, value, *kinds)
+            least = 0 if field.name == "replacements" else 1
+            if value is not None and value < least:
+                raise ConfigError(f"{field.name} is {least} or more, not {value}")

@@ -18,6 +18,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
@@ -133,7 +134,11 @@ class Manager:
         Nobody knows how many there are: it is over when at least one is there, all that
         are have listed their devices, and none has come for `quiet_s`. A deadline is the
         caller's.
+
+        Raises:
+            UsageError: That is no time.
         """
+        check_seconds("quiet_s", quiet_s, UsageError)
         while True:
             before = self.nodes
             await anyio.sleep(quiet_s)
@@ -177,6 +182,7 @@ class Manager:
             UsageError: No such type is taken.
         """
         self._check_type(type)
+        check_argument("max_items", max_items, int)
         box = EventBox(type, max(max_items, len(self._fleet)))
         for client in self._fleet.values():
             box.tell(

@@ -99,6 +99,8 @@ async def open_manager(
     check_argument("backlog", backlog, int)
     check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
+    check_items("listeners", listeners, Listener)
+    limits.check()
     _check_types(types)
     _check_numbers(heartbeat_s, reply_s, backlog)
     if port is not None:
@@ -176,7 +178,11 @@ def _endpoints(
 
 
 def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
-    check_argument("listener", listener, Listener)
+    check_argument("host of a listener", listener.host, str)
+    check_argument("port of a listener", listener.port, int)
+    check_argument(
+        "ssl_context of a listener", listener.ssl_context, ssl.SSLContext, None
+    )
     try:
         dialect = Dialect(listener.dialect)
     except ValueError:
@@ -192,7 +198,16 @@ def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
 
 
 def _secrets(secrets: Mapping[str, DeviceSecret]) -> SecretOf:
-    known = {canonical_uuid(uuid): bytes_of(secret) for uuid, secret in secrets.items()}
+    known: dict[str, bytes] = {}
+    for uuid, secret in secrets.items():
+        check_argument("each of the UUIDs of secrets", uuid, str)
+        try:
+            canonical = canonical_uuid(uuid)
+        except UsageError:
+            # Not shown: it may be the secret, where the two were exchanged.
+            message = "secrets stand behind UUIDs of 36 characters, and one does not"
+            raise UsageError(message) from None
+        known[canonical] = bytes_of(secret)
     if len(known) < len(secrets):
         raise ConfigError("two secrets are of one UUID, written in two ways")
     return known.get

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.errors import ConfigError, UsageError
 from structiot.manager.wire.envelopes import Gone, decode, encode, node_name
@@ -90,10 +91,13 @@ async def open_backplane(
 
     Raises:
         ConfigError: A name that cannot be, or settings that cannot work.
+        UsageError: A name that is no text.
         ConnectFailed: The broker could not be reached.
         AuthRefused: The broker does not accept the credentials.
         LinkLost: The connection was lost for good while the block ran.
     """
+    check_argument("node", node, str, None)
+    check_argument("name", name, str)
     is_lasting = node is not None
     node = f"guest-{secrets.token_hex(4)}" if node is None else node
     for one in (node, name):

@@ -9,7 +9,13 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import ConfigError, UsageError
-from structiot.manager import open_manager, open_manager_client
+from structiot.manager import (
+    Listener,
+    ManagerLimits,
+    open_backplane,
+    open_manager,
+    open_manager_client,
+)
 from structiot.testing import MemoryNetwork
 from tests.link.manager.devices import OTHER, UUID, known_device
 
@@ -17,6 +23,13 @@ pytestmark = pytest.mark.virtual_time
 
 
 OWN: Any = {"dialect": "structiot"}
+WRONG: Any = [5]
+
+
+def limited(**limits: Any) -> dict[str, Any]:
+    return {"limits": ManagerLimits(**limits)}
+
+
 TWICE = {UUID: "x", UUID.upper(): "y"}
 DEEP: Any = {}
 for _ in range(100_000):
@@ -45,7 +58,21 @@ def environment() -> Environment:
         ({**OWN, "secrets": {UUID: ""}}, ConfigError, "a secret is empty"),
         ({**OWN, "secrets": {UUID: 5}}, UsageError, "a secret is str, bytes or Secret"),
         ({**OWN, "secrets": {UUID: "\ud800"}}, ConfigError, "half a character"),
-        ({**OWN, "secrets": {5: "x"}}, UsageError, "uuid is str"),
+        ({**OWN, "secrets": {5: "x"}}, UsageError, "UUIDs of secrets is str"),
+        ({"listeners": 5}, UsageError, "listeners is a list"),
+        ({"listeners": ["x"]}, UsageError, "each of listeners is Listener"),
+        (
+            {"listeners": [Listener(port=WRONG)]},
+            UsageError,
+            "port of a listener is int",
+        ),
+        ({"listeners": [Listener(WRONG)]}, UsageError, "host of a listener is str"),
+        (limited(connections=0), ConfigError, "connections is 1 or more"),
+        (limited(unidentified=-1), ConfigError, "unidentified is 1 or more"),
+        (limited(per_address=0), ConfigError, "per_address is 1 or more"),
+        (limited(waiting_bytes="x"), UsageError, "waiting_bytes is int"),
+        (limited(stall_s=0), ConfigError, "stall_s is a number of seconds"),
+        (limited(replacements=-1), ConfigError, "replacements is 0 or more"),
         ({**OWN, "secrets": TWICE}, ConfigError, "two secrets are of one UUID"),
     ],
 )
@@ -102,12 +129,38 @@ async def test_what_is_no_text_is_refused_and_costs_no_connection(
             await manager.send(wrong, "x")
         with pytest.raises(UsageError, match="reason is str"):
             await client.end(wrong)
+        with pytest.raises(UsageError, match="quiet_s is a number of seconds"):
+            await manager.fleet_told(-1)
+        with pytest.raises(UsageError, match="max_items is int"):
+            async with manager.events(max_items=text):
+                pass
         with pytest.raises(UsageError, match="data is Mapping"):
             ours.describe(wrong)
         with pytest.raises(UsageError, match="heartbeat_s is float"):
             manager.heartbeat_s = text
         assert client.is_connected
         assert ours.is_connected
+
+
+async def test_an_error_shows_no_secret(environment: Environment):
+    exchanged = {"open sesame": UUID}
+    with pytest.raises(UsageError, match="secrets stand behind UUIDs") as caught:
+        async with open_manager(
+            dialect="structiot", secrets=exchanged, environment=environment
+        ):
+            pass
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", [{"node": 5}, {"node": b"x"}, {"name": 5}])
+async def test_a_node_that_cannot_be(
+    environment: Environment, arguments: dict[str, Any]
+):
+    with pytest.raises(UsageError, match="is str"):
+        async with open_backplane(
+            "mqtt://127.0.0.1", environment=environment, **arguments
+        ):
+            pass
 
 
 @pytest.mark.parametrize("data", [5, None, {"a": 1}, ["x"]])

@@ -13,8 +13,15 @@ from anyio.abc import ByteStream
 
 from structiot import Environment
 from structiot.errors import AuthRefused, ConfigError, StructiotError, UsageError
-from structiot.manager import ConnectionEnd, Info, ManagedDevice, open_manager
+from structiot.manager import (
+    ConnectionEnd,
+    Info,
+    ManagedDevice,
+    MessageReceived,
+    open_manager,
+)
 from structiot.manager.wire.native import NativeDevice, NativeServer
+from structiot.sim import fault_proxy
 from structiot.testing import MemoryNetwork
 from tests.link.manager.devices import UUID
 from tests.link.manager.nodes import device_at, until
@@ -226,6 +233,32 @@ async def test_more_messages_than_may_be_under_way_all_go(environment):
             await until(lambda: done == {"device": 200, "manager": 200})
         tg.cancel_scope.cancel()
     assert done == {"device": 200, "manager": 200}
+
+
+@pytest.mark.parametrize("dialect", ["D4", "structiot"])
+async def test_a_send_that_is_given_up_halfway_spoils_nothing_behind_it(
+    environment, dialect
+):
+    async with (
+        open_manager(dialect=dialect, environment=environment) as manager,
+        manager.events() as events,
+        fault_proxy("127.0.0.1", 8595, environment=environment) as proxy,
+        device_at(environment, proxy.address[1], dialect=dialect) as device,
+    ):
+        with anyio.fail_after(60):
+            await device.wait_connected()
+            await until(lambda: manager.clients)
+            proxy.stall()
+            for _ in range(20):
+                with anyio.move_on_after(0.1), suppress(ConnectionEnd):
+                    await device.send(b"x" * 60_000)
+            proxy.flow()
+            await device.wait_connected()
+            await device.send("after")
+        await anyio.sleep(1)
+        found = [events.receive_nowait() for _ in range(len(events))]
+        told = {one.data for one in found if isinstance(one, MessageReceived)}
+        assert told - {b"x" * 60_000} == {b"after"}
 
 
 async def ends_with(

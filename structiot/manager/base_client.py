@@ -18,7 +18,7 @@ from structiot._kit.flow.replies import ReplyTable
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.unacknowledged import Unacknowledged
 from structiot.manager.wire.dialects import Dialect
-from structiot.manager.wire.info import Info
+from structiot.manager.wire.info import Info, held_bytes
 
 __all__ = ["BaseClient"]
 
@@ -33,6 +33,7 @@ class BaseClient(ABC):
         address: From where it has dialled in: host and port.
         dialect: What it speaks.
         connected_at_utc: Since when it is known.
+        info_bytes: What `data` held in memory when it connected.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class BaseClient(ABC):
         self.connected_at_utc: datetime = connected_at_utc
         self._unacknowledged = unacknowledged
         self._ended: ConnectionEnd | None = None
+        # At first: what is held by who is told that it is gone.
+        self.info_bytes: int = held_bytes(info.data)
         self._channel = anyio.Lock()
         # Of the request that is under way, which no other connection can answer.
         self._requesting: anyio.CancelScope | None = None

@@ -6,7 +6,12 @@ from collections import Counter
 from typing import Final
 
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.manager.events import ClientRefused, ManagerEvent, MessageReceived
+from structiot.manager.events import (
+    ClientDisconnected,
+    ClientRefused,
+    ManagerEvent,
+    MessageReceived,
+)
 
 __all__ = ["EventBox"]
 
@@ -14,6 +19,8 @@ __all__ = ["EventBox"]
 _MOST_BYTES: Final = 16_777_216
 # What an event counts as, beside its data.
 _EVENT_BYTES: Final = 512
+# So much of what a device has said of itself is not counted when it is gone.
+_INFO_BYTES: Final = 2048
 _SHARE_TO_LOSE: Final = 8
 
 
@@ -107,4 +114,9 @@ def _who(event: ManagerEvent) -> str | None:
 
 
 def _bytes_of(event: ManagerEvent) -> int:
-    return len(event.data) if isinstance(event, MessageReceived) else 0
+    if isinstance(event, MessageReceived):
+        return len(event.data)
+    if isinstance(event, ClientDisconnected):
+        # Nothing else holds a device that is gone.
+        return max(0, event.client.info_bytes - _INFO_BYTES)
+    return 0

@@ -89,6 +89,7 @@ async def test_a_manager_that_cannot_be(
     [
         ({"data": [1]}, UsageError, "data is Mapping or None"),
         ({"data": DEEP}, UsageError, "cannot be written as JSON"),
+        ({"data": {"a": [[]] * 300}}, UsageError, "302 brackets, 256 at most"),
         ({"host": 5}, UsageError, "host is str"),
         ({"port": "8595"}, UsageError, "port is int"),
         ({"uuid": 5}, UsageError, "uuid is str"),

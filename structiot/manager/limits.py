@@ -10,7 +10,7 @@ from structiot._kit.arguments import check_argument
 from structiot.errors import ConfigError, StructiotError
 from structiot.manager.wire.dialects import Dialect
 
-__all__ = ["Listener", "ManagerLimits", "check_seconds"]
+__all__ = ["Listener", "ManagerLimits", "check_limits", "check_seconds"]
 
 
 def check_seconds(
@@ -71,20 +71,22 @@ class ManagerLimits:
     stall_s: float = 10.0
     replacements: int = 5
 
-    def check(self) -> None:
-        """Look whether they can be.
 
-        Raises:
-            UsageError: One is of another class.
-            ConfigError: One is too small.
-        """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "stall_s":
-                check_seconds("stall_s", value)
-                continue
-            kinds = (int, None) if field.name == "per_address" else (int,)
-            check_argument(field.name, value, *kinds)
-            least = 0 if field.name == "replacements" else 1
-            if value is not None and value < least:
-                raise ConfigError(f"{field.name} is {least} or more, not {value}")
+def check_limits(limits: ManagerLimits) -> None:
+    """Look whether limits can be.
+
+    Raises:
+        UsageError: They, or one of them, are of another class.
+        ConfigError: One is too small.
+    """
+    check_argument("limits", limits, ManagerLimits)
+    for field in fields(limits):
+        name, value = field.name, getattr(limits, field.name)
+        if name == "stall_s":
+            check_seconds(name, value)
+            continue
+        kinds = (int, None) if name == "per_address" else (int,)
+        check_argument(name, value, *kinds)
+        least = 0 if name == "replacements" else 1
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {least} or more, not {value}")

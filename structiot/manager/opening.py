@@ -18,7 +18,12 @@ from structiot.errors import ConfigError, UsageError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient
 from structiot.manager.heartbeats import Heartbeats
-from structiot.manager.limits import Listener, ManagerLimits, check_seconds
+from structiot.manager.limits import (
+    Listener,
+    ManagerLimits,
+    check_limits,
+    check_seconds,
+)
 from structiot.manager.manager import Manager
 from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.serving import ManagerEndpoint, SecretOf, Serving
@@ -96,11 +101,9 @@ async def open_manager(
     check_argument("port", port, int, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
     check_argument("secrets", secrets, Mapping, None)
-    check_argument("backlog", backlog, int)
-    check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
     check_items("listeners", listeners, Listener)
-    limits.check()
+    check_limits(limits)
     _check_types(types)
     _check_numbers(heartbeat_s, reply_s, backlog)
     if port is not None:
@@ -155,6 +158,7 @@ def _say_goodbye(manager: Manager, server: ClientServer) -> None:
 def _check_numbers(heartbeat_s: float, reply_s: float, backlog: int) -> None:
     check_seconds("heartbeat_s", heartbeat_s)
     check_seconds("reply_s", reply_s)
+    check_argument("backlog", backlog, int)
     if backlog < 1:
         raise ConfigError(f"backlog is 1 or more, not {backlog}")
 

@@ -24,7 +24,7 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.counted_warnings import CountedWarnings
 from structiot._kit.text import printable
-from structiot.errors import ConfigError, LinkLost
+from structiot.errors import LinkLost
 from structiot.manager.backplane.forwarding import Forwarding
 from structiot.manager.backplane.opening import in_use, node_of
 from structiot.manager.backplane.other_nodes import OtherNodes
@@ -57,8 +57,6 @@ from structiot.mqtt import (
     Disconnected,
     Messages,
     MqttClient,
-    MqttGoodbye,
-    ReasonCode,
 )
 
 __all__ = ["BackplaneNode"]
@@ -130,42 +128,35 @@ class BackplaneNode:
             LinkLost: The client has given up.
             UsageError: The client serves another manager.
         """
-        with in_use(self._client):
-            try:
-                await self._run(task_status)
-            except MqttGoodbye as exc:
-                if exc.code != ReasonCode.SESSION_TAKEN_OVER:
-                    raise
-                raise ConfigError(self._rivals.said_by_the_broker) from exc
-
-    async def _run(self, task_status: TaskStatus[None]) -> None:
         client, address = self._client, self._address
         inbox = address.inbox_of(self._id)
-        try:
-            async with (
-                client.subscription(address.everything, 1, "noop") as told,
-                client.subscription(inbox, 1, "noop") as orders,
-                client.events() as events,
-                service_group() as tg,
-            ):
-                self._warnings = CountedWarnings(_log, tg)
-                tg.start_soon(self._publisher.run, name="structiot.manager publisher")
-                tg.start_soon(self._watch, events, name="structiot.manager broker")
-                tg.start_soon(self._list_when_asked, name="structiot.manager list")
-                tg.start_soon(self._answer_asking, name="structiot.manager here")
-                tg.start_soon(self._beat, name="structiot.manager nodes")
-                tg.start_soon(self._hear, told, name="structiot.manager fleet")
-                task_status.started()
-                await self._obey(orders, tg)
-        finally:
-            self._warnings = None
-            with (
-                contextlib.suppress(LinkLost),
-                anyio.move_on_after(_GOODBYE_S, shield=True),
-            ):
-                self._tell(Gone(self._id, _ENDED))
-                self._publisher.close()
-                await self._publisher.run()
+        with in_use(client), self._rivals.named():
+            try:
+                async with (
+                    client.subscription(address.everything, 1, "noop") as told,
+                    client.subscription(inbox, 1, "noop") as orders,
+                    client.events() as events,
+                    service_group() as tg,
+                ):
+                    self._warnings = CountedWarnings(_log, tg)
+                    publish = self._publisher.run
+                    tg.start_soon(publish, name="structiot.manager publisher")
+                    tg.start_soon(self._watch, events, name="structiot.manager broker")
+                    tg.start_soon(self._list_when_asked, name="structiot.manager list")
+                    tg.start_soon(self._answer_asking, name="structiot.manager here")
+                    tg.start_soon(self._beat, name="structiot.manager nodes")
+                    tg.start_soon(self._hear, told, name="structiot.manager fleet")
+                    task_status.started()
+                    await self._obey(orders, tg)
+            finally:
+                self._warnings = None
+                with (
+                    contextlib.suppress(LinkLost),
+                    anyio.move_on_after(_GOODBYE_S, shield=True),
+                ):
+                    self._tell(Gone(self._id, _ENDED))
+                    self._publisher.close()
+                    await self._publisher.run()
 
     # ------------------------------------------------------------ what we tell
 

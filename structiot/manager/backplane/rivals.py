@@ -9,10 +9,13 @@ node tells when its process began.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 from structiot.errors import ConfigError
 from structiot.manager.wire.envelopes import node_name
+from structiot.mqtt import MqttGoodbye, ReasonCode
 
 __all__ = ["Rivals"]
 
@@ -60,10 +63,22 @@ class Rivals:
             raise ConfigError(f"{text}: give this one another name")
         return f"{text} until that one ends"
 
-    @property
-    def said_by_the_broker(self) -> str:
-        """What it means that another client has taken our session, as 5.0 can say."""
-        return f"{self._said}, and the broker has given it the session of this one"
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """Say what it means that another client has taken our session, as 5.0 tells.
+
+        Raises:
+            ConfigError: One has.
+        """
+        try:
+            yield
+        except MqttGoodbye as exc:
+            if exc.code != ReasonCode.SESSION_TAKEN_OVER:
+                raise
+            message = (
+                f"{self._said}, and the broker has given it the session of this one"
+            )
+            raise ConfigError(message) from exc
 
     @property
     def _said(self) -> str:

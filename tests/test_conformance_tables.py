@@ -34,7 +34,7 @@ PAGES = {
     ],
     "manager_conformance.md": [
         *(f"F{number}" for number in range(1, 23)),
-        *(f"H{number}" for number in range(1, 15)),
+        *(f"H{number}" for number in range(1, 18)),
     ],
     "meross_abilities.md": [f"A{number}" for number in range(1, 141)],
 }

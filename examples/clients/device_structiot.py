@@ -91,6 +91,7 @@ class Connection:
         self.ours = os.urandom(16)
         self.theirs = b""
         self.told = b""
+        self.is_taken = False
 
     def read(self, count):
         """Read so many bytes."""
@@ -128,7 +129,9 @@ class Connection:
             self.take(head[:1], payload)
 
     def take(self, kind, payload):
-        """Take one frame."""
+        """Take one frame; before the welcome the server has proven nothing."""
+        if not self.is_taken and kind in b"GPODA":
+            raise Goodbye("the server gives orders before it has taken us")
         if kind == b"H":
             self.theirs = payload[2:18]
             if payload[1] & WANTS_PROOF and not self.lamp.secret:
@@ -145,7 +148,7 @@ class Connection:
         elif kind == b"A":
             left = [one for one in self.lamp.unacknowledged if one[0] != payload]
             self.lamp.unacknowledged = left
-        elif kind == b"E":
+        elif kind in (b"E", b"R"):
             raise Goodbye(payload.decode())
 
     def welcome(self, payload):
@@ -154,6 +157,7 @@ class Connection:
             payload[2:], self.proof(b"structiot server")
         ):
             raise Goodbye("the server does not know our secret")
+        self.is_taken = True
         self.sock.settimeout(2 * int.from_bytes(payload[:2], "big") + 15)
         print("connected")
         for message_id, message in self.lamp.unacknowledged:

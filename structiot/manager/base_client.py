@@ -18,7 +18,7 @@ from structiot._kit.flow.replies import ReplyTable
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.unacknowledged import Unacknowledged
 from structiot.manager.wire.dialects import Dialect
-from structiot.manager.wire.info import Info
+from structiot.manager.wire.info import Info, held_bytes
 
 __all__ = ["BaseClient"]
 
@@ -33,6 +33,7 @@ class BaseClient(ABC):
         address: From where it has dialled in: host and port.
         dialect: What it speaks.
         connected_at_utc: Since when it is known.
+        info_bytes: What `data` held in memory when it connected.
     """
 
     def __init__(
@@ -50,7 +51,11 @@ class BaseClient(ABC):
         self.connected_at_utc: datetime = connected_at_utc
         self._unacknowledged = unacknowledged
         self._ended: ConnectionEnd | None = None
+        # At first: what is held by who is told that it is gone.
+        self.info_bytes: int = held_bytes(info.data)
         self._channel = anyio.Lock()
+        # Of the request that is under way, which no other connection can answer.
+        self._requesting: anyio.CancelScope | None = None
         # One each: an answer to a request, an info, a sign of life.
         self._answers: ReplyTable[str, object] = ReplyTable(info.uuid)
         self._boxes: FanOut[Mailbox[bytes]] | None = None
@@ -101,7 +106,8 @@ class BaseClient(ABC):
 
         Raises:
             UsageError: It is too long, or the device would obey it as a command.
-            ConnectionEnd: The connection has ended; what was on its way may have arrived.
+            ConnectionEnd: The connection has ended, or in our own dialect the manager has;
+                what was on its way may have arrived.
             FateUnknown: Of a device at another node: whether it has arrived is not known.
             LinkLost: Of a device at another node: there is no way to it at present.
         """
@@ -134,7 +140,7 @@ class BaseClient(ABC):
         """Send a message and wait for what the device sends next; one at a time.
 
         What it sends next is told to nobody else here. There is no deadline but the
-        caller's.
+        caller's and the end of the connection, behind which nothing is sent again.
 
         Raises:
             StructiotError: As `send`.
@@ -142,7 +148,11 @@ class BaseClient(ABC):
         async with self._channel:
             await self._check_open()
             with self._answers.expect("answer") as answer:
-                await self.send(data)
+                try:
+                    with anyio.CancelScope() as self._requesting:
+                        await self.send(data)
+                finally:
+                    self._requesting = None
                 found = await answer.wait()
         assert isinstance(found, bytes)  # noqa: S101 - what `took` has put there
         return found
@@ -213,6 +223,8 @@ class BaseClient(ABC):
                 f"the connection to {self.uuid} has ended: {reason}", reason=reason
             )
             self._answers.fail_all(error)
+            if self._requesting is not None:
+                self._requesting.cancel()
             if self._boxes is not None:
                 self._boxes.close()
             if self._inbox is not None:

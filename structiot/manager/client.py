@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.net.client_stream import ClientStream
 from structiot.errors import ReplyTimeout
 from structiot.manager.base_client import BaseClient
@@ -67,7 +68,8 @@ class ManagerClient(BaseClient):
         """Ask anew who it is; `data` is what it says then.
 
         Raises:
-            InvalidInfo: It says that it is another device, or nothing that makes sense.
+            InvalidInfo: It says that it is another device, of another type, or nothing
+                that makes sense; its connection is ended.
             ReplyTimeout: It says nothing in time.
             ConnectionEnd: The connection has ended.
         """
@@ -90,7 +92,12 @@ class ManagerClient(BaseClient):
         return anyio.current_time() - begun
 
     async def end(self, reason: str = "the manager has ended it") -> None:
-        """Say goodbye and close the connection, in bounded time."""
+        """Say goodbye and close the connection, in bounded time.
+
+        Raises:
+            UsageError: The reason is no text.
+        """
+        check_argument("reason", reason, str)
         self.end_now(reason)
         await anyio.lowlevel.checkpoint()
 
@@ -152,10 +159,11 @@ class ManagerClient(BaseClient):
         """Take an info that was asked for anew.
 
         Raises:
-            InvalidInfo: It is another device's.
+            InvalidInfo: It is another device's, or one's of another type.
         """
-        if info.uuid != self.uuid:
-            error = InvalidInfo(f"{self.uuid} says now that it is {info.uuid}")
+        if info.uuid != self.uuid or info.type != self.type:
+            other = info.uuid if info.uuid != self.uuid else f"of type {info.type!r}"
+            error = InvalidInfo(f"{self.uuid} says now that it is {other}")
             self.fail_info(error)
             raise error
         self.data = info

@@ -14,6 +14,7 @@ from structiot._kit.redact import Secret
 from structiot.errors import ConfigError, UsageError
 from structiot.manager.dialling import DiallingIn
 from structiot.manager.errors import ConnectionEnd
+from structiot.manager.limits import check_seconds
 from structiot.manager.payloads import payload_of
 from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.unacknowledged import new_message_id
@@ -134,7 +135,8 @@ async def open_manager_client(
         data: What else it says of itself.
         dialect: What is spoken; by default what the manager begins with, D1 where that
             may be D2.
-        secret: What it shares with the manager; used by our own dialect alone.
+        secret: What it shares with the manager. With it only our own dialect is spoken,
+            and nothing is believed of a manager that has not proven that it knows it, too.
         ssl_context: Whom to trust; None is no TLS.
         heartbeat_s: How often the manager asks, where it does not say so itself; after
             twice that and 15 s of silence the connection is given up.
@@ -145,19 +147,28 @@ async def open_manager_client(
         The device, not connected yet: see `wait_connected`.
 
     Raises:
-        ConfigError: No such dialect.
-        UsageError: No UUID, a type or data that cannot be.
-        AuthRefused: The manager's TLS refuses us, for good.
+        ConfigError: No such dialect, one that has no secrets, an empty secret, or a time
+            that cannot be.
+        UsageError: No UUID, a type or data that cannot be, an argument of another class.
+        AuthRefused: The manager, or its TLS, refuses the device for good: it wants a
+            secret and none or another was given, or does not take the type; or it has not
+            proven that it knows the secret itself. It ends the block at any time; in D0 to
+            D4 a manager cannot say so, and the device asks again, ever more rarely.
         CertificateRefused: The manager's certificate is not one that we accept.
     """
+    check_argument("host", host, str)
+    check_argument("port", port, int)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
     check_argument("secret", secret, str, bytes, Secret, None)
     check_argument("data", data, Mapping, None)
+    check_seconds("heartbeat_s", heartbeat_s)
     try:
         spoken = None if dialect is None else Dialect(dialect)
     except ValueError:
         message = f"no dialect {dialect!r}; there are {', '.join(Dialect)}"
         raise ConfigError(message) from None
+    if secret is not None and spoken not in {None, Dialect.STRUCTIOT}:
+        raise ConfigError(f"a secret is of our own dialect; {spoken} knows of none")
     info = Info(uuid=canonical_uuid(uuid), type=type, data=data or {})
     info.encode()
     dialling = DiallingIn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import secrets
 import ssl
 from typing import Final
@@ -19,7 +20,13 @@ from structiot._kit.flow.reconnecting import Reconnecting
 from structiot._kit.net.network import LOST, reason_of
 from structiot._kit.net.tls import start_tls
 from structiot._kit.text import error_text
-from structiot.errors import AuthRefused, ConnectFailed, LinkLost, StructiotError
+from structiot.errors import (
+    AuthRefused,
+    ConnectFailed,
+    LinkLost,
+    PeerError,
+    StructiotError,
+)
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.unacknowledged import SeenMessages, Unacknowledged
 from structiot.manager.wire.detection import ENOUGH_BYTES, check_spoken, detect
@@ -45,6 +52,8 @@ _EVENTS_A_TURN: Final = 256
 _QUIET_S: Final = 0.1
 _MOMENT_S: Final = 0.25
 _CONNECT_S: Final = 15.0
+# From a connection until the manager knows who we are.
+_TAKEN_S: Final = 30.0
 # A server that has said goodbye may have another device of this UUID.
 _AFTER_GOODBYE_S: Final = 30.0
 _STALL_S: Final = 15.0
@@ -97,6 +106,8 @@ class DiallingIn(Reconnecting):
         self._is_taken = False
         self._writing = anyio.Lock()
         self._goodbyes = 0
+        self._told = ""
+        self._introduction = anyio.CancelScope()
 
     def __repr__(self) -> str:
         return f"<{self.info.uuid} at {self._host}:{self._port}>"
@@ -116,16 +127,27 @@ class DiallingIn(Reconnecting):
         stream = self._stream
         if stream is None:
             raise ConnectionEnd("there is no connection")
+        stalled = ConnectionEnd(f"the manager has taken nothing for {_STALL_S:g} s")
         try:
             async with self._writing:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                if stream is not self._stream:
+                    raise ConnectionEnd("the connection has ended meanwhile")
                 with anyio.move_on_after(_STALL_S):
-                    await stream.send(frame)
+                    try:
+                        await stream.send(frame)
+                    except anyio.get_cancelled_exc_class():
+                        # Half a frame may be there: nothing can be said behind it.
+                        if self._stream is stream:
+                            self.drop(stalled)
+                        raise
                     return
+        except anyio.ClosedResourceError:
+            # By us: its number is nobody's any more, and says nothing.
+            raise ConnectionEnd("the connection has ended meanwhile") from None
         except LOST as exc:
             raise ConnectionEnd(reason_of(exc) or "the manager has hung up") from exc
-        error = ConnectionEnd(f"the manager has taken nothing for {_STALL_S:g} s")
-        self.drop(error)
-        raise error
+        raise stalled
 
     async def write_if_connected(self, frame: bytes) -> None:
         """Write something that is written again after each new connection anyhow."""
@@ -138,17 +160,31 @@ class DiallingIn(Reconnecting):
         """Connect, say who we are, and listen."""
         async with await self._connect() as stream:
             self._stream = stream
+            deadline = anyio.current_time() + _TAKEN_S
             try:
-                await self._listen(stream, *await self._begin(stream))
+                with anyio.CancelScope(deadline=deadline) as self._introduction:
+                    await self._listen(stream, *await self._begin(stream))
             finally:
                 self._stream = self.side = None
                 self._is_taken = False
+        raise LinkLost(f"the manager has not taken the device within {_TAKEN_S:g} s")
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
         """Say it in the log, unless the block ends with it; who waits to send waits on."""
-        if retry_in_s is not None:
-            text = "%r: %s; tried again in %.3g s"
-            _log.info(text, self, error_text(error), retry_in_s)
+        if retry_in_s is None:
+            return
+        reason = error_text(error)
+        # What the manager says or does wrong is no chance: a warning, for each once.
+        is_news = isinstance(error, PeerError | _Goodbye) and reason != self._told
+        if is_news:
+            self._told = reason
+        level = logging.WARNING if is_news else logging.INFO
+        _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
+
+    def end(self, error: StructiotError) -> None:
+        """There will be no connection any more; whoever waits for one gets this error."""
+        super().end(error)
+        self.unacknowledged.fail_all(error)
 
     def delay_after(self, error: StructiotError) -> float | None:
         """Wait longer if the manager has said goodbye: another device may be us."""
@@ -181,6 +217,12 @@ class DiallingIn(Reconnecting):
                 if patience.cancelled_caught:
                     break
             dialect = detect(first)
+        if self._secret is not None and dialect is not Dialect.STRUCTIOT:
+            message = (
+                f"the manager speaks {dialect}, in which it cannot prove that it "
+                "knows the secret"
+            )
+            raise AuthRefused(message)
         self.dialect = dialect
         nonce = secrets.token_bytes(NONCE_BYTES)
         return device_side(dialect, nonce, secret=self._secret), first
@@ -222,8 +264,7 @@ class DiallingIn(Reconnecting):
                 if not isinstance(side, NativeDevice):
                     self._taken()
             case Welcomed(heartbeat_s):
-                for message_id, payload in self.unacknowledged.messages:
-                    await self.write(side.write(payload, message_id))
+                await self._resend(side)
                 self._taken()
                 return 2.0 * heartbeat_s + 15
             case AliveAsked():
@@ -243,7 +284,18 @@ class DiallingIn(Reconnecting):
         if message_id and isinstance(side, NativeDevice):
             await self.write(side.acknowledge(message_id))
 
+    async def _resend(self, side: DeviceSide) -> None:
+        """Write what is not acknowledged, and what comes to that meanwhile."""
+        written: set[int] = set()
+        while rest := [
+            one for one in self.unacknowledged.messages if one[0] not in written
+        ]:
+            for message_id, payload in rest:
+                await self.write(side.write(payload, message_id))
+                written.add(message_id)
+
     def _taken(self) -> None:
         if not self._is_taken:
             self._is_taken = True
+            self._introduction.deadline = math.inf
             self.connected()

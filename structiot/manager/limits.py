@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from structiot._kit.arguments import check_argument
+from structiot.errors import ConfigError, StructiotError
 from structiot.manager.wire.dialects import Dialect
 
-__all__ = ["Listener", "ManagerLimits"]
+__all__ = ["Listener", "ManagerLimits", "check_limits", "check_seconds"]
+
+
+def check_seconds(
+    name: str, value: float, error: type[StructiotError] = ConfigError
+) -> None:
+    """Look whether an argument is a time.
+
+    Args:
+        name: The argument's.
+        value: Its value.
+        error: What to raise for a number that cannot be.
+
+    Raises:
+        UsageError: It is no number.
+    """
+    check_argument(name, value, float)
+    if not 0 < value < math.inf:
+        raise error(f"{name} is a number of seconds, more than 0, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +70,23 @@ class ManagerLimits:
     waiting_bytes: int = 4_194_304
     stall_s: float = 10.0
     replacements: int = 5
+
+
+def check_limits(limits: ManagerLimits) -> None:
+    """Look whether limits can be.
+
+    Raises:
+        UsageError: They, or one of them, are of another class.
+        ConfigError: One is too small.
+    """
+    check_argument("limits", limits, ManagerLimits)
+    for field in fields(limits):
+        name, value = field.name, getattr(limits, field.name)
+        if name == "stall_s":
+            check_seconds(name, value)
+            continue
+        kinds = (int, None) if name == "per_address" else (int,)
+        check_argument(name, value, *kinds)
+        least = 0 if name == "replacements" else 1
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {least} or more, not {value}")

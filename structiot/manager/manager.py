@@ -19,6 +19,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
@@ -40,6 +41,7 @@ from structiot.manager.events import (
 )
 from structiot.manager.handling import Handler, Handling
 from structiot.manager.heartbeats import Heartbeats
+from structiot.manager.limits import check_seconds
 from structiot.manager.payloads import payload_of
 from structiot.manager.sharing import Sharing
 from structiot.manager.unacknowledged import Exchanges
@@ -138,7 +140,11 @@ class Manager:
         Nobody knows how many there are: it is over when at least one is there, all that
         are have listed their devices, and none has come for `quiet_s`. A deadline is the
         caller's.
+
+        Raises:
+            UsageError: That is no time.
         """
+        check_seconds("quiet_s", quiet_s, UsageError)
         while True:
             before = self.nodes
             await anyio.sleep(quiet_s)
@@ -154,8 +160,7 @@ class Manager:
 
     @heartbeat_s.setter
     def heartbeat_s(self, heartbeat_s: float) -> None:
-        if not heartbeat_s > 0:
-            raise UsageError(f"heartbeat_s is more than 0, not {heartbeat_s!r}")
+        check_seconds("heartbeat_s", heartbeat_s, UsageError)
         self._heartbeats.rate_s = heartbeat_s
 
     def get_client_data(self) -> list[dict[str, object]]:
@@ -183,6 +188,7 @@ class Manager:
             UsageError: No such type is taken.
         """
         self._check_type(type)
+        check_argument("max_items", max_items, int)
         box = EventBox(type, max(max_items, len(self._fleet)))
         now_utc = self._environment.now_utc()
         for client in sorted(self._fleet.values(), key=_connected_at_utc):
@@ -361,6 +367,8 @@ class Manager:
         for client in list(self._fleet.values()):
             client.end_now("the manager ends")
             self.went(client, client.end_reason)
+        # Of those that have gone before, too: they will not come again to this manager.
+        self.exchanges.fail_all(ConnectionEnd("the manager has ended"))
         self._listeners.close()
 
     def _check_type(self, wanted: str | None) -> None:

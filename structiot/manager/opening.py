@@ -18,7 +18,12 @@ from structiot.errors import ConfigError, UsageError
 from structiot.manager.backplane.node import BackplaneNode
 from structiot.manager.client import ManagerClient
 from structiot.manager.heartbeats import Heartbeats
-from structiot.manager.limits import Listener, ManagerLimits
+from structiot.manager.limits import (
+    Listener,
+    ManagerLimits,
+    check_limits,
+    check_seconds,
+)
 from structiot.manager.manager import Manager
 from structiot.manager.secrets import DeviceSecret, bytes_of
 from structiot.manager.serving import ManagerEndpoint, SecretOf, Serving
@@ -67,7 +72,8 @@ async def open_manager(
         dialect: What is spoken there: `"D0"` to `"D4"` or `"structiot"`, see the reference.
         listeners: Further places to listen at.
         secrets: The secret of each device by UUID. With it, the listeners of our own
-            dialect take only devices that prove that they know theirs.
+            dialect take only devices that prove that they know theirs, and those of other
+            dialects, which can prove nothing, none of these UUIDs.
         heartbeat_s: How often each device is asked whether it is there.
         reply_s: How long it may take to say who it is, TLS included, and to answer.
         backlog: How many connections may wait to be accepted, if the system lets so many.
@@ -84,18 +90,20 @@ async def open_manager(
 
     Raises:
         ConnectFailed: An address cannot be bound.
-        ConfigError: No such dialect, no UUID, times or a backlog that cannot be, or a
-            client that is none of `open_backplane`.
+        ConfigError: No such dialect, times, a backlog or secrets that cannot be, a client
+            that is none of `open_backplane`; while the block runs, that another node has
+            the name of this one and was there before.
         LinkLost: The client of the backplane has given up.
-        UsageError: An argument of another class.
+        UsageError: An argument of another class, or a client of `open_backplane` that
+            serves another manager.
     """
     check_argument("host", host, str)
     check_argument("port", port, int, None)
     check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
     check_argument("secrets", secrets, Mapping, None)
-    check_argument("backlog", backlog, int)
-    check_argument("limits", limits, ManagerLimits)
     check_argument("backplane", backplane, MqttClient, None)
+    check_items("listeners", listeners, Listener)
+    check_limits(limits)
     _check_types(types)
     _check_numbers(heartbeat_s, reply_s, backlog)
     if port is not None:
@@ -148,8 +156,9 @@ def _say_goodbye(manager: Manager, server: ClientServer) -> None:
 
 
 def _check_numbers(heartbeat_s: float, reply_s: float, backlog: int) -> None:
-    if not heartbeat_s > 0 or not reply_s > 0:
-        raise ConfigError("heartbeat_s and reply_s are more than 0")
+    check_seconds("heartbeat_s", heartbeat_s)
+    check_seconds("reply_s", reply_s)
+    check_argument("backlog", backlog, int)
     if backlog < 1:
         raise ConfigError(f"backlog is 1 or more, not {backlog}")
 
@@ -173,7 +182,11 @@ def _endpoints(
 
 
 def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
-    check_argument("listener", listener, Listener)
+    check_argument("host of a listener", listener.host, str)
+    check_argument("port of a listener", listener.port, int)
+    check_argument(
+        "ssl_context of a listener", listener.ssl_context, ssl.SSLContext, None
+    )
     try:
         dialect = Dialect(listener.dialect)
     except ValueError:
@@ -189,7 +202,18 @@ def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
 
 
 def _secrets(secrets: Mapping[str, DeviceSecret]) -> SecretOf:
-    known = {canonical_uuid(uuid): bytes_of(secret) for uuid, secret in secrets.items()}
+    known: dict[str, bytes] = {}
+    for uuid, secret in secrets.items():
+        check_argument("each of the UUIDs of secrets", uuid, str)
+        try:
+            canonical = canonical_uuid(uuid)
+        except UsageError:
+            # Not shown: it may be the secret, where the two were exchanged.
+            message = "secrets stand behind UUIDs of 36 characters, and one does not"
+            raise UsageError(message) from None
+        known[canonical] = bytes_of(secret)
+    if len(known) < len(secrets):
+        raise ConfigError("two secrets are of one UUID, written in two ways")
     return known.get
 
 

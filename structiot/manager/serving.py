@@ -62,7 +62,15 @@ class ManagerEndpoint(Endpoint):
 
 
 class _Refused(PeerError):
-    """A device is not taken; the message says why."""
+    """A device is not taken; the message says why.
+
+    Attributes:
+        is_final: Whether it will not be either when it asks again.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = True) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 def _address_of(stream: ClientStream) -> Address:
@@ -110,15 +118,16 @@ class Serving:
         connection = _Connection(
             self, stream, side, endpoint.dialect, _address_of(stream)
         )
-        reason = ""
+        reason, is_final = "", False
         stream.out += side.ask_info()
         stream.flush()
         try:
             reason = await connection.read()
         except (_Refused, ProtocolViolation) as exc:
             reason = error_text(exc)
+            is_final = isinstance(exc, _Refused) and exc.is_final
         finally:
-            connection.over(reason)
+            connection.over(reason, is_final=is_final)
 
     def unheard(self, stream: ClientStream, reason: str) -> None:
         """Tell of one whose handshake has failed."""
@@ -213,9 +222,13 @@ class Serving:
         self._manager.went(client, reason)
 
     def _secret_for(self, side: ServerSide, info: Info) -> bytes | None:
-        if self._secret_of is None or not isinstance(side, NativeServer):
+        if self._secret_of is None:
             return None
         secret = self._secret_of(info.uuid)
+        if not isinstance(side, NativeServer):
+            if secret is not None:
+                raise _Refused("it has a secret, which this dialect cannot prove")
+            return None
         # Without a secret there is as much to do, so that nobody learns whom we know.
         is_proven = side.is_proven_by(secret or b"")
         if secret is None or not is_proven:
@@ -225,13 +238,23 @@ class Serving:
     def _count_replacement(self, uuid: str) -> None:
         """Have two devices with one UUID not replace each other for ever."""
         now = anyio.current_time()
-        times = self._replaced.setdefault(uuid, deque())
-        self._replaced.move_to_end(uuid)
+        times = self._replaced.pop(uuid, deque())
         while times and times[0] <= now - _A_MINUTE:
             times.popleft()
-        if len(times) >= self._limits.replacements:
-            raise _Refused("its UUID was taken over too often in the last minute")
-        times.append(now)
+        is_often = len(times) >= self._limits.replacements
+        if not is_often:
+            times.append(now)
+        if times:
+            self._replaced[uuid] = times
+        # The least recent stand first; what is older than a minute counts no more.
+        while (
+            self._replaced
+            and next(iter(self._replaced.values()))[-1] <= now - _A_MINUTE
+        ):
+            self._replaced.popitem(last=False)
+        if is_often:
+            message = "its UUID was taken over too often in the last minute"
+            raise _Refused(message, is_final=False)
         if len(self._replaced) > self._limits.connections:
             self._replaced.popitem(last=False)
 
@@ -288,7 +311,7 @@ class _Connection:
             return await receive(self._read_bytes)
         return None
 
-    def over(self, reason: str) -> None:
+    def over(self, reason: str, *, is_final: bool) -> None:
         """Say goodbye, and have it told; without a reason the manager wants it so."""
         client, stream = self._client, self.stream
         if client is not None and not client.is_connected:
@@ -296,7 +319,10 @@ class _Connection:
             return
         if not reason:
             reason = _TOO_LATE if client is None else "the manager ends"
-        stream.out += self.side.say_goodbye(reason)
+        if is_final and client is None and isinstance(self.side, NativeServer):
+            stream.out += self.side.say_refusal(reason)
+        else:
+            stream.out += self.side.say_goodbye(reason)
         if client is None:
             hint = hint_of(self._first, self.dialect)
             self._serving.refused(self.address, reason + hint)

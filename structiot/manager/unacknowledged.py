@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
+from copy import copy
 from random import Random
 from typing import Final
 from weakref import WeakValueDictionary
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.flow.replies import Reply, ReplyTable
 from structiot.errors import Overflowed, StructiotError
@@ -39,6 +41,7 @@ class Unacknowledged:
         self._payloads: dict[int, bytes] = {}
         self._replies: ReplyTable[int, None] = ReplyTable("acknowledgements")
         self._room = anyio.Event()
+        self._error: StructiotError | None = None
 
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._payloads
@@ -49,10 +52,18 @@ class Unacknowledged:
         return list(self._payloads.items())
 
     async def wait_for_room(self) -> None:
-        """Wait until there are fewer than may be under way."""
-        while len(self._payloads) >= MOST_UNACKNOWLEDGED:
-            self._room = anyio.Event()
+        """Wait until there are fewer than may be under way.
+
+        Raises:
+            StructiotError: What `fail_all` was given meanwhile.
+        """
+        while self._error is None and len(self._payloads) >= MOST_UNACKNOWLEDGED:
+            if self._room.is_set():
+                self._room = anyio.Event()
             await self._room.wait()
+        if self._error is not None:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            raise copy(self._error)
 
     def acknowledged(self, message_id: int) -> None:
         """A message has arrived."""
@@ -65,7 +76,9 @@ class Unacknowledged:
 
     def fail_all(self, error: StructiotError) -> None:
         """Nothing will be known to have arrived any more."""
+        self._error = error
         self._replies.fail_all(error)
+        self._room.set()
 
     def _forget(self, message_id: int) -> None:
         self._payloads.pop(message_id, None)
@@ -146,3 +159,8 @@ class Exchanges:
         if waiting is None:
             waiting = self._waiting[uuid] = Unacknowledged()
         return waiting
+
+    def fail_all(self, error: StructiotError) -> None:
+        """Nothing will be known to have arrived at any device any more."""
+        for waiting in list(self._waiting.values()):
+            waiting.fail_all(error)

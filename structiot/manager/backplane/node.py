@@ -22,11 +22,14 @@ from anyio.abc import TaskGroup, TaskStatus
 from structiot._kit.environment import Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.counted_warnings import CountedWarnings
+from structiot._kit.text import printable
 from structiot.errors import LinkLost
 from structiot.manager.backplane.forwarding import Forwarding
-from structiot.manager.backplane.opening import node_of
+from structiot.manager.backplane.opening import in_use, node_of
 from structiot.manager.backplane.other_nodes import OtherNodes
 from structiot.manager.backplane.publisher import Publisher
+from structiot.manager.backplane.rivals import Rivals
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
 from structiot.manager.manager import Manager
@@ -46,8 +49,15 @@ from structiot.manager.wire.envelopes import (
     Send,
     Went,
     decode,
+    node_name,
 )
-from structiot.mqtt import Connected, ConnectionEvent, Messages, MqttClient
+from structiot.mqtt import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    Messages,
+    MqttClient,
+)
 
 __all__ = ["BackplaneNode"]
 
@@ -55,6 +65,9 @@ _HERE_S: Final = 30.0
 _LIST_S: Final = 2.0
 _ASK_S: Final = 10.0
 _GOODBYE_S: Final = 1.0
+# However many ask, the answer that we are here is for all of so long.
+_AGAIN_S: Final = 0.1
+_ENDED: Final = "its node has ended"
 _NODES_SEEN: Final = 256
 _MESSAGES_SEEN: Final = 4096
 
@@ -80,7 +93,7 @@ class BackplaneNode:
         self._client = client
         self._address = node_of(client)
         self._id = self._address.node
-        self._publisher = Publisher(client)
+        self._publisher = Publisher(client, self._warn)
         self._forwarding = Forwarding(
             self._address,
             manager,
@@ -89,9 +102,15 @@ class BackplaneNode:
             member_of=self._member,
             environment=environment,
         )
-        self._others = OtherNodes(self._id, manager, self._forwarding, environment)
+        self._others = OtherNodes(
+            self._id, manager, self._forwarding, self._warn, environment
+        )
+        self._rivals = Rivals(self._id)
+        self._warnings: CountedWarnings | None = None
+        self._has_lost_broker = False
         # Of devices without ids of their own: the broker may deliver them twice.
         self._seen = SeenMessages(_NODES_SEEN, _MESSAGES_SEEN)
+        self._here_wanted = anyio.Event()
         self._list_wanted = anyio.Event()
         self._may_ask_at = 0.0
 
@@ -104,32 +123,40 @@ class BackplaneNode:
         """Be a node until cancelled; the others are told of the end.
 
         Raises:
+            ConfigError: Another node has our name, and was there before, or the broker
+                says that it has taken our session.
             LinkLost: The client has given up.
+            UsageError: The client serves another manager.
         """
         client, address = self._client, self._address
         inbox = address.inbox_of(self._id)
-        try:
-            async with (
-                client.subscription(address.everything, 1, "noop") as told,
-                client.subscription(inbox, 1, "noop") as orders,
-                client.events() as events,
-                service_group() as tg,
-            ):
-                tg.start_soon(self._publisher.run, name="structiot.manager publisher")
-                tg.start_soon(self._watch, events, name="structiot.manager broker")
-                tg.start_soon(self._list_when_asked, name="structiot.manager list")
-                tg.start_soon(self._beat, name="structiot.manager nodes")
-                tg.start_soon(self._hear, told, name="structiot.manager fleet")
-                task_status.started()
-                await self._obey(orders, tg)
-        finally:
-            with (
-                contextlib.suppress(LinkLost),
-                anyio.move_on_after(_GOODBYE_S, shield=True),
-            ):
-                self._tell(Gone(self._id, "its node has ended"))
-                self._publisher.close()
-                await self._publisher.run()
+        with in_use(client), self._rivals.named():
+            try:
+                async with (
+                    client.subscription(address.everything, 1, "noop") as told,
+                    client.subscription(inbox, 1, "noop") as orders,
+                    client.events() as events,
+                    service_group() as tg,
+                ):
+                    self._warnings = CountedWarnings(_log, tg)
+                    publish = self._publisher.run
+                    tg.start_soon(publish, name="structiot.manager publisher")
+                    tg.start_soon(self._watch, events, name="structiot.manager broker")
+                    tg.start_soon(self._list_when_asked, name="structiot.manager list")
+                    tg.start_soon(self._answer_asking, name="structiot.manager here")
+                    tg.start_soon(self._beat, name="structiot.manager nodes")
+                    tg.start_soon(self._hear, told, name="structiot.manager fleet")
+                    task_status.started()
+                    await self._obey(orders, tg)
+            finally:
+                self._warnings = None
+                with (
+                    contextlib.suppress(LinkLost),
+                    anyio.move_on_after(_GOODBYE_S, shield=True),
+                ):
+                    self._tell(Gone(self._id, _ENDED))
+                    self._publisher.close()
+                    await self._publisher.run()
 
     # ------------------------------------------------------------ what we tell
 
@@ -170,8 +197,20 @@ class BackplaneNode:
         message = Message(self._id, client.uuid, client.type, number, is_own, data)
         return self._publisher.put(self._address.messages, message, then)
 
-    def _tell(self, envelope: Envelope) -> None:
-        self._publisher.put(self._address.presence, envelope)
+    def _tell(self, envelope: Envelope) -> bool:
+        is_taken = self._publisher.put(self._address.presence, envelope)
+        if not is_taken:
+            # What is missing nobody would notice, if as much is missing on the other side.
+            self._list_wanted.set()
+        return is_taken
+
+    def _tell_here(self, *, asks: bool = False) -> None:
+        self._tell(Here(self._id, len(self._manager.clients), asks))
+
+    def _warn(self, text: str, kind: str) -> None:
+        """Say it at once, or count it with those of its kind in this minute."""
+        if self._warnings is not None:
+            self._warnings.say(f"{self!r}: {text}", kind)
 
     def _member(self, client: ManagerClient) -> Member:
         return Member(
@@ -194,69 +233,95 @@ class BackplaneNode:
                     if one.is_connected
                 ]
                 is_last = begin + PORTION >= len(clients)
-                self._tell(Listed(self._id, tuple(portion), not begin, is_last))
+                told = Listed(self._id, tuple(portion), not begin, is_last)
+                if not self._tell(told):
+                    # A list with a gap would say that these are gone: begun anew.
+                    break
                 await anyio.lowlevel.checkpoint()
             await anyio.sleep(_LIST_S)
+
+    async def _answer_asking(self) -> None:
+        """Say that we are here to whoever asks: the list may have to wait."""
+        while True:
+            await self._here_wanted.wait()
+            self._here_wanted = anyio.Event()
+            self._tell_here()
+            await anyio.sleep(_AGAIN_S)
 
     async def _beat(self) -> None:
         while True:
             await anyio.sleep(_HERE_S)
-            self._tell(Here(self._id, len(self._manager.clients)))
+            self._tell_here()
             if self._client.is_connected:
                 for node in self._others.silent():
-                    self._gone(node, "its node has fallen silent")
+                    await self._gone(node, "its node has fallen silent")
 
     async def _watch(self, events: Mailbox[ConnectionEvent]) -> None:
         """Ask all, and tell all, whenever there is a new connection to the broker."""
         async for event in events:
-            if isinstance(event, Connected):
-                self._others.connected()
-                self._may_ask_at = 0.0
-                self._ask()
-                self._list_wanted.set()
+            match event:
+                case Connected():
+                    if self._has_lost_broker:
+                        text = "the broker is there again, and with it the other nodes"
+                        self._warn(text, "times the broker was there again")
+                    self._has_lost_broker = False
+                    self._rivals.connected()
+                    self._others.connected()
+                    self._may_ask_at = 0.0
+                    self._ask()
+                    self._list_wanted.set()
+                case Disconnected(reason=reason) if not self._has_lost_broker:
+                    self._has_lost_broker = True
+                    text = f"no other node can be reached: {printable(reason)}"
+                    self._warn(text, "times the broker was lost")
 
     def _ask(self) -> None:
         now = anyio.current_time()
         if now >= self._may_ask_at:
             self._may_ask_at = now + _ASK_S
-            self._tell(Here(self._id, len(self._manager.clients), asks=True))
+            self._tell_here(asks=True)
 
     # ------------------------------------------------------------ what others tell
 
     async def _hear(self, told: Messages) -> None:
         async for published in told:
-            envelope = decode(published.payload)
+            # Nodes retain nothing: what is retained is somebody else's, or long past.
+            envelope = None if published.retain else decode(published.payload)
             if envelope is None:
-                _log.debug("%r: no envelope on %s", self, published.topic)
+                _log.debug("%r: no envelope on %s", self, printable(published.topic))
             elif envelope.node != self._id:
-                self._heard(envelope)
+                if why := self._rivals.heard(envelope.node):
+                    self._warn(why, "times the other one was heard")
+                await self._heard(envelope)
             elif isinstance(envelope, Gone):
                 # The will of a connection that is gone, while we are here.
                 self._list_wanted.set()
 
-    def _heard(self, envelope: Envelope) -> None:
+    async def _heard(self, envelope: Envelope) -> None:
         match envelope:
             case Here():
                 if self._others.here(envelope):
                     self._ask()
                 if envelope.asks:
-                    # The list may have to wait; whoever asks knows that one comes.
-                    self._tell(Here(self._id, len(self._manager.clients)))
+                    self._here_wanted.set()
                     self._list_wanted.set()
             case Listed():
-                self._others.listed(envelope)
+                await self._others.listed(envelope)
             case Came():
                 self._others.came(envelope)
             case Went():
                 self._others.went(envelope)
             case Gone(node, reason):
-                self._gone(node, reason)
+                await self._gone(node, reason)
             case Message():
                 self._take(envelope)
 
-    def _gone(self, node: str, reason: str) -> None:
-        self._others.gone(node, reason)
+    async def _gone(self, node: str, reason: str) -> None:
+        count = await self._others.gone(node, reason)
         self._forwarding.gone(node, reason)
+        if count and reason != _ENDED:
+            text = f"{count} devices of {node_name(node)} are gone: {reason}"
+            self._warn(text, "times devices were gone with their node")
 
     def _take(self, message: Message) -> None:
         if message.is_own:
@@ -269,7 +334,7 @@ class BackplaneNode:
     async def _obey(self, orders: Messages, tg: TaskGroup) -> None:
         """Do what other nodes want of this one, and take what they tell it alone."""
         async for published in orders:
-            match decode(published.payload):
+            match None if published.retain else decode(published.payload):
                 case Send(to=self._id) as order:
                     self._forwarding.send(order, tg)
                 case Ask(to=self._id) as order:

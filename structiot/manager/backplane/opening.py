@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakSet
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, UsageError
 from structiot.manager.wire.envelopes import Gone, decode, encode, node_name
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 
-__all__ = ["NodeAddress", "node_of", "open_backplane"]
+__all__ = ["NodeAddress", "in_use", "node_of", "open_backplane"]
 
 _NAME: Final = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _PRESENCE: Final = "/all/presence"
 # What is published while a node is away waits so long, where the broker asks how long.
 _SESSION_S: Final = 600
+# By whom managers are served at present.
+_in_use: Final[WeakSet[MqttClient]] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class NodeAddress:
 
     Attributes:
         root: What the topics of all nodes begin with.
-        node: Its id: its name, and what is new in each process.
+        node: Its id: its name, when its process began, and what is new in each.
     """
 
     root: str
@@ -74,8 +78,8 @@ async def open_backplane(
     Args:
         uri: Where the broker is, or a callable that is asked before every attempt; else
             `config["uri"]`.
-        node: The node's name, the same after a restart and no other node's: 1 to 64
-            letters, digits, `_` and `-`. None is a node without devices of its own, which
+        node: The node's name, the same after a restart and no other node's (of two one
+            ends, see `open_manager`): 1 to 64 letters, digits, `_` and `-`. None is a node without devices of its own, which
             nobody waits for when it has ended: its name is made up, and its session ends
             with the block.
         name: The name of the whole, of the same kind.
@@ -87,10 +91,13 @@ async def open_backplane(
 
     Raises:
         ConfigError: A name that cannot be, or settings that cannot work.
+        UsageError: A name that is no text.
         ConnectFailed: The broker could not be reached.
         AuthRefused: The broker does not accept the credentials.
         LinkLost: The connection was lost for good while the block ran.
     """
+    check_argument("node", node, str, None)
+    check_argument("name", name, str)
     is_lasting = node is not None
     node = f"guest-{secrets.token_hex(4)}" if node is None else node
     for one in (node, name):
@@ -100,7 +107,9 @@ async def open_backplane(
     settings = MqttConfig.of(config)
     if settings.will is not None:
         raise ConfigError("the will of a backplane's client is that of the node")
-    address = NodeAddress(f"structiot/manager/{name}", f"{node}.{secrets.token_hex(8)}")
+    began_ms = int(environment.now_utc().timestamp() * 1000)
+    new = f"{began_ms & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(2)}"
+    address = NodeAddress(f"structiot/manager/{name}", f"{node}.{new}")
     reason = "its node has lost its connection to the broker"
     will = Will(
         topic=address.presence, payload=encode(Gone(address.node, reason)), qos=1
@@ -120,6 +129,23 @@ async def open_backplane(
         environment=environment,
     ) as client:
         yield client
+
+
+@contextmanager
+def in_use(client: MqttClient) -> Generator[None]:
+    """Have a client serve one manager and no other for the length of the block.
+
+    Raises:
+        UsageError: It serves one already.
+    """
+    if client in _in_use:
+        message = "this client of open_backplane serves another manager, which is open"
+        raise UsageError(message)
+    _in_use.add(client)
+    try:
+        yield
+    finally:
+        _in_use.discard(client)
 
 
 def node_of(client: MqttClient) -> NodeAddress:

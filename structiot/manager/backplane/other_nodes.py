@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from structiot._kit.environment import Environment
 from structiot.manager.backplane.forwarding import Forwarding
+from structiot.manager.backplane.publisher import Warn
 from structiot.manager.backplane.remote_client import RemoteClient
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
 from structiot.manager.manager import Manager
 from structiot.manager.wire.dialects import Dialect
-from structiot.manager.wire.envelopes import Came, Here, Listed, Member, Message, Went
+from structiot.manager.wire.envelopes import (
+    Came,
+    Here,
+    Listed,
+    Member,
+    Message,
+    Went,
+    node_name,
+)
 from structiot.manager.wire.info import Info
 
 __all__ = ["OtherNodes"]
 
 _MOST_NODES: Final = 256
+# Of all together.
 _MOST_DEVICES: Final = 100_000
-# A turn that is further ahead is no turn.
-_A_DAY_MS: Final = 86_400_000
+# After so many devices of a node that is gone others have a turn.
+_AT_ONCE: Final = 128
 _SILENT_S: Final = 100.0
 
 
@@ -50,6 +62,7 @@ class OtherNodes:
         own_id: Which node this is.
         manager: Whose fleet it is.
         forwarding: The way to devices of other nodes.
+        warn: Is told what is too much, and of which kind that is.
         environment: The clock.
     """
 
@@ -58,11 +71,13 @@ class OtherNodes:
         own_id: str,
         manager: Manager,
         forwarding: Forwarding,
+        warn: Warn,
         environment: Environment,
     ) -> None:
         self._own_id = own_id
         self._manager = manager
         self._forwarding = forwarding
+        self._warn = warn
         self._environment = environment
         self._nodes: dict[str, _OtherNode] = {}
         self._turns: dict[ManagerClient, int] = {}
@@ -109,7 +124,7 @@ class OtherNodes:
         if (node := self._node(told.node)) is not None:
             self._take(told.node, node, told.devices)
 
-    def listed(self, told: Listed) -> None:
+    async def listed(self, told: Listed) -> None:
         """Take a portion of a node's list; what is on none of them is gone."""
         node = self._node(told.node)
         if node is None:
@@ -118,9 +133,10 @@ class OtherNodes:
             node.listed = set()
         self._take(told.node, node, told.devices)
         if told.is_last and node.listed is not None:
-            for uuid in node.turns.keys() - node.listed:
-                self._drop(told.node, node, uuid, "its node does not have it any more")
+            missing = node.turns.keys() - node.listed
             node.listed, node.has_listed = None, True
+            reason = "its node does not have it any more"
+            await self._drop_all(told.node, node, missing, reason)
 
     def went(self, told: Went) -> None:
         """Take it that a device has left a node."""
@@ -128,14 +144,14 @@ class OtherNodes:
         if node is not None and node.turns.get(told.uuid) == told.turn:
             self._drop(told.node, node, told.uuid, told.reason)
 
-    def gone(self, node_id: str, reason: str) -> bool:
-        """Take it that a node is gone, with all that it had; tell whether it was there."""
+    async def gone(self, node_id: str, reason: str) -> int:
+        """Take it that a node is gone, with all that it had; give how many that were."""
         node = self._nodes.pop(node_id, None)
         if node is None:
-            return False
-        for uuid in list(node.turns):
-            self._drop(node_id, node, uuid, reason)
-        return True
+            return 0
+        devices = list(node.turns)
+        await self._drop_all(node_id, node, devices, reason)
+        return len(devices)
 
     def connected(self) -> None:
         """Nobody could be heard until now."""
@@ -169,6 +185,10 @@ class OtherNodes:
         node = self._nodes.get(node_id)
         if node is None:
             if len(self._nodes) >= _MOST_NODES:
+                text = (
+                    f"{_MOST_NODES} nodes are there: {node_name(node_id)} is not heard"
+                )
+                self._warn(text, "nodes too many were not heard")
                 return None
             node = self._nodes[node_id] = _OtherNode(now)
         node.heard_at = now
@@ -177,12 +197,17 @@ class OtherNodes:
     def _take(
         self, node_id: str, node: _OtherNode, members: tuple[Member, ...]
     ) -> None:
-        latest = self._now_ms() + _A_DAY_MS
+        free = _MOST_DEVICES - sum(len(one.turns) for one in self._nodes.values())
         for member in members:
             uuid = member.info.uuid
-            is_full = len(node.turns) >= _MOST_DEVICES and uuid not in node.turns
-            if member.turn > latest or is_full:
-                continue
+            if uuid not in node.turns:
+                if free <= 0:
+                    text = (
+                        f"other nodes have {_MOST_DEVICES} devices: {uuid} is not seen"
+                    )
+                    self._warn(text, "devices too many were not seen")
+                    continue
+                free -= 1
             node.turns[uuid] = member.turn
             if node.listed is not None:
                 node.listed.add(uuid)
@@ -201,7 +226,8 @@ class OtherNodes:
         if claim < standing:
             return
         if former is not None and claim == standing:
-            former.data = member.info
+            if member.info.type == former.type:
+                former.data = member.info
             if is_listed:
                 # It lists after a connection to the broker was lost, and what with it.
                 former.resend()
@@ -213,8 +239,20 @@ class OtherNodes:
         manager.came(client, former)
         client.resend()
 
+    async def _drop_all(
+        self, node_id: str, node: _OtherNode, uuids: Collection[str], reason: str
+    ) -> None:
+        for number, uuid in enumerate(uuids, 1):
+            self._drop(node_id, node, uuid, reason)
+            if number % _AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+
     def _drop(self, node_id: str, node: _OtherNode, uuid: str, reason: str) -> None:
-        turn = node.turns.pop(uuid)
+        turn = node.turns.pop(uuid, None)
+        newer = self._nodes.get(node_id)
+        if newer is not None and newer is not node and uuid in newer.turns:
+            # It has come again meanwhile.
+            return
         found = self._manager.fleet.get(uuid)
         if isinstance(found, RemoteClient) and (found.node, found.turn) == (
             node_id,

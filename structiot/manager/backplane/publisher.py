@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
@@ -13,26 +12,30 @@ from structiot.errors import PeerError
 from structiot.manager.wire.envelopes import Envelope, encode
 from structiot.mqtt import MqttClient, Receipt
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "Warn"]
 
 _MOST_WAITING: Final = 4096
 _MOST_WAITING_BYTES: Final = 16_777_216
 # More than the client takes and the broker has not acknowledged.
 _MOST_TAKEN: Final = 65_536
 
-_log: Final = logging.getLogger("structiot.manager.backplane")
-
-_Then = Callable[[], None]
+Warn: TypeAlias = Callable[[str, str], None]
+_Then: TypeAlias = Callable[[], None]
 
 
 class Publisher:
     """Takes envelopes without waiting, and publishes them one after the other.
 
     Of more than may wait the newest are lost, and whoever has put them is told.
+
+    Args:
+        client: To the broker.
+        warn: Is told what the broker does not take, and of which kind that is.
     """
 
-    def __init__(self, client: MqttClient) -> None:
+    def __init__(self, client: MqttClient, warn: Warn) -> None:
         self._client = client
+        self._warn = warn
         self._box: Mailbox[tuple[str, bytes, _Then | None]] = Mailbox(
             _MOST_WAITING,
             policy="drop_newest",
@@ -71,6 +74,7 @@ class Publisher:
             try:
                 await receipt.wait()
             except PeerError as exc:
-                _log.error("the broker takes no messages of ours: %s", error_text(exc))
+                text = f"the broker takes no messages of ours: {error_text(exc)}"
+                self._warn(text, "messages were refused by the broker")
             else:
                 then()

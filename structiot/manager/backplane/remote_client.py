@@ -10,6 +10,7 @@ from functools import partial
 
 import anyio
 
+from structiot._kit.arguments import check_argument
 from structiot.errors import Overflowed
 from structiot.manager.backplane.forwarding import Forwarding
 from structiot.manager.base_client import BaseClient
@@ -74,8 +75,10 @@ class RemoteClient(BaseClient):
         """Have its node say goodbye and close the connection.
 
         Raises:
+            UsageError: The reason is no text.
             StructiotError: As `refresh_info`.
         """
+        check_argument("reason", reason, str)
         await self._ask(Errand.END, reason)
 
     async def _ask(self, what: Errand, reason: str = "") -> None:

@@ -51,9 +51,18 @@ class Words:
     marker: bytes = b""
 
     @property
-    def commands(self) -> frozenset[bytes]:
-        """What a device would obey if it were sent as a message."""
-        return frozenset({self.ask_info, self.ask_alive, self.end})
+    def commands(self) -> Mapping[bytes, str]:
+        """What a device would obey if it were sent as a message, and what that means."""
+        return {
+            self.ask_info: "the question who it is",
+            self.ask_alive: "the question whether it is there",
+            self.end: "the goodbye",
+        }
+
+    def command_in(self, written: bytes) -> str:
+        """Say for which command a device would take a message; nothing for none."""
+        meaning = self.commands.get(written)
+        return f"{written.hex(' ')} for a command: {meaning}" if meaning else ""
 
 
 _MARKER_2: Final = b"\xff"

@@ -16,7 +16,12 @@ from typing import Any, Final, TypeAlias
 from structiot._kit.json_text import clean_text, compact, parse_object
 from structiot.errors import ProtocolViolation, UsageError
 from structiot.manager.wire.dialects import Dialect
-from structiot.manager.wire.info import Info, canonical_uuid, read_info
+from structiot.manager.wire.info import (
+    MAX_INFO_BYTES,
+    Info,
+    canonical_uuid,
+    read_info,
+)
 
 __all__ = [
     "PORTION",
@@ -41,8 +46,13 @@ __all__ = [
 PORTION: Final = 32
 """How many devices one envelope tells of."""
 
-_MAX_HEAD_BYTES: Final = 2_097_152
+# A portion of the longest infos; with as many bytes of JSON nobody is held up for long.
+_MAX_HEAD_BYTES: Final = 1_048_576
+# An info as long as there is, with escapes beyond ASCII and numbers written out.
+_MAX_INFO_CHARS: Final = 4 * MAX_INFO_BYTES
 _MAX_NUMBER: Final = 2**53
+# The year 9000: no clock is trusted, but it has to be a time.
+_MAX_TURN: Final = 221_845_392_000_000
 _MAX_REASON_CHARS: Final = 200
 _NODE: Final = re.compile(r"([0-9A-Za-z_-]{1,64})\.[0-9a-f]{16}", re.ASCII)
 _ID: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -255,10 +265,22 @@ def _node(value: object) -> str:
     return _text(value)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _number(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
+    if type(value) is not int or not 0 <= value < _MAX_NUMBER:
         raise ValueError
     return value
+
+
+def _turn(value: object) -> int:
+    if _number(value) > _MAX_TURN:
+        raise ValueError
+    return _number(value)
 
 
 def _id(value: object) -> int:
@@ -290,13 +312,16 @@ def _member(told: Mapping[str, object]) -> Member:
     if not isinstance(address, list) or len(address) != 2:
         raise TypeError
     host, port = address
-    if port not in range(65_536):
+    if type(port) is not int or port not in range(65_536):
+        raise ValueError
+    info = _text(told["info"])
+    if len(info) > _MAX_INFO_CHARS:
         raise ValueError
     return Member(
-        info=read_info(_text(told["info"]).encode()),
+        info=read_info(info.encode()),
         dialect=Dialect(_text(told["dialect"])),
         address=(clean_text(_text(host)[:64]), port),
-        turn=_number(told["turn"]),
+        turn=_turn(told["turn"]),
     )
 
 
@@ -306,10 +331,10 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "uuid": lambda value: canonical_uuid(_text(value)),
     "type": _type,
     "message_id": _id,
-    "is_own": bool,
-    "is_first": bool,
-    "is_last": bool,
-    "asks": bool,
+    "is_own": _flag,
+    "is_first": _flag,
+    "is_last": _flag,
+    "asks": _flag,
     "count": _number,
     "turn": _number,
     "devices": _devices,

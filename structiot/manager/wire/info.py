@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.json_text import compact, parse_object, violation
 from structiot.errors import UsageError
 
-__all__ = ["MAX_INFO_BYTES", "Info", "InfoReader", "canonical_uuid", "read_info"]
+__all__ = [
+    "MAX_INFO_BYTES",
+    "Info",
+    "InfoReader",
+    "canonical_uuid",
+    "held_bytes",
+    "read_info",
+]
 
 MAX_INFO_BYTES: Final = 8192
 MAX_TYPE_CHARS: Final = 64
+# Empty ones cost two bytes to say and sixty to hold.
+MAX_CONTAINERS: Final = 256
 _SEPARATOR: Final = b"##"
 _UUID: Final = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.ASCII
@@ -48,15 +59,19 @@ class Info:
         Raises:
             UsageError: Longer than servers read, or a type that cannot be.
         """
+        check_argument("type", self.type, str)
+        check_argument("data", self.data, Mapping)
         if fault_of_type(self.type):
             raise UsageError(f"the type {self.type!r} {fault_of_type(self.type)}")
         text = f"{canonical_uuid(self.uuid)}##{self.type}##"
         try:
             encoded = (text + compact(self.data, is_ascii=False)).encode()
-        except (TypeError, ValueError) as exc:
+        except (TypeError, ValueError, RecursionError) as exc:
             raise UsageError(f"the data cannot be written as JSON: {exc}") from None
         if len(encoded) > MAX_INFO_BYTES:
             raise UsageError(f"{len(encoded)} bytes of info, {MAX_INFO_BYTES} at most")
+        if fault := _fault_of_data(encoded.split(_SEPARATOR, 2)[2]):
+            raise UsageError(f"the data have {fault}")
         return encoded
 
 
@@ -66,6 +81,7 @@ def canonical_uuid(text: str) -> str:
     Raises:
         UsageError: It is none.
     """
+    check_argument("uuid", text, str)
     lower = text.lower()
     if len(lower) not in _WHOLE or not _UUID.fullmatch(lower):
         raise UsageError(f"{text[:40]!r} is no UUID of 36 characters")
@@ -97,7 +113,32 @@ def read_info(data: bytes) -> Info:
         rest.decode("utf-8")
     except UnicodeDecodeError:
         raise violation("the data of the info are no UTF-8", data[:128]) from None
-    return Info(uuid=found, type=name, data=parse_object(rest, "the info's data"))
+    told = parse_object(rest, "the info's data")
+    if fault := _fault_of_data(rest):
+        raise violation(f"the data of the info have {fault}", data[:128])
+    return Info(uuid=found, type=name, data=told)
+
+
+def _fault_of_data(data: bytes) -> str:
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > MAX_CONTAINERS:
+        return f"{brackets} brackets, {MAX_CONTAINERS} at most"
+    return ""
+
+
+def held_bytes(data: Mapping[str, object]) -> int:
+    """Give what the data of an info hold in memory: up to ten times what was sent."""
+    held = 0
+    parts: list[object] = [data]
+    while parts:
+        part = parts.pop()
+        held += sys.getsizeof(part)
+        if isinstance(part, dict):
+            parts += part.keys()
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return held
 
 
 class InfoReader:

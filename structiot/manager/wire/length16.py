@@ -50,8 +50,8 @@ class _Frames:
             UsageError: It is longer than a frame, or the other side would take it for a
                 command.
         """
-        if data in LENGTH_16.commands:
-            raise UsageError(f"the other side would take {data!r} for a command")
+        if command := LENGTH_16.command_in(data):
+            raise UsageError(f"the other side would take {command}")
         return _frame(data)
 
     def _payloads(self, data: bytes) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ Each frame is a kind of one byte, a length of two (big-endian), and so many byte
 | `D` data | both | id of 8 bytes, not 0; the message |
 | `A` acknowledgement | both | the id |
 | `E` end | both | a reason, as text |
+| `R` refusal | server | as `E`, but of one whom it will never take: why, as text |
 
 A proof is HMAC-SHA256 with the device's secret of: `structiot device` or `structiot server`,
 the server's nonce, the device's nonce, and the info from its UUID on without the nonce, the
@@ -22,6 +23,14 @@ and what the device says of itself cannot be changed on the way.
 Who sends data keeps them until they are acknowledged, and sends them again with the same id
 after it has connected anew, at most 32 at once. Who gets data remembers the last 64 ids, and
 acknowledges again what it has had already.
+
+Each side takes nothing but what is due, and a goodbye at any time:
+
+    server   H sent --I--> known: P O D A, and an I for each G
+    device   --H--> asked, I sent --W--> taken: P O D A G
+                                 --R--> refused for good
+
+So whatever comes to a device that has a secret comes from a server that has proven it.
 """
 
 from __future__ import annotations
@@ -29,12 +38,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from structiot._kit.json_text import violation
 from structiot._kit.text import printable
-from structiot.errors import UsageError
+from structiot.errors import AuthRefused, UsageError
 from structiot.manager.wire.events import (
     Acknowledged,
     AliveAsked,
@@ -59,6 +68,20 @@ _ID_BYTES: Final = 8
 _MAX_REASON_BYTES: Final = 200
 _WANTS_PROOF: Final = 1
 _UUID_AND_NONCE: Final = 1 + 16 + NONCE_BYTES
+_KINDS: Final = {
+    b"H": "a hello",
+    b"I": "an info",
+    b"W": "a welcome",
+    b"G": "a question who it is",
+    b"P": "a question whether it is there",
+    b"O": "an answer that it is there",
+    b"D": "a message",
+    b"A": "an acknowledgement",
+    b"E": "a goodbye",
+    b"R": "a refusal",
+}
+
+_Parsers: TypeAlias = dict[bytes, Callable[[bytes], Event]]
 
 
 class _Native:
@@ -69,10 +92,13 @@ class _Native:
     def __init__(self) -> None:
         self._waiting = bytearray()
         self._most_bytes = 65_535
-        self._parsers: dict[bytes, Callable[[bytes], Event]] = {
+        self._goodbye: _Parsers = {b"E": lambda text: Left(_text_of(text))}
+        # What is due now, and what is when both know each other.
+        self._parsers: _Parsers = self._goodbye
+        self._later: _Parsers = {
+            **self._goodbye,
             b"P": lambda _: AliveAsked(),
             b"O": lambda _: IsAlive(),
-            b"E": lambda text: Left(printable(text.decode("utf-8", "replace"))),
             b"D": self._data,
             b"A": lambda payload: Acknowledged(_id_of(payload, b"A")),
         }
@@ -123,7 +149,7 @@ class _Native:
 
     def say_goodbye(self, reason: str = "") -> bytes:
         """End it."""
-        return _frame(b"E", reason.encode()[:_MAX_REASON_BYTES])
+        return _frame(b"E", _bytes_of(reason))
 
     def _frames(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         waiting = self._waiting
@@ -132,14 +158,23 @@ class _Native:
         while len(waiting) - at >= _HEAD:
             kind = bytes(waiting[at : at + 1])
             size = int.from_bytes(waiting[at + 1 : at + _HEAD])
-            if kind not in self._parsers or size > self._most_bytes:
-                message = f"a frame {kind!r} of {size} bytes, which is none now"
-                raise violation(message, bytes(waiting[at : at + 128]))
+            if fault := self._fault_of(kind, size):
+                raise violation(fault, bytes(waiting[at : at + 128]))
             if len(waiting) - at - _HEAD < size:
                 break
             at += _HEAD + size
             yield kind, bytes(waiting[at - size : at])
         del waiting[:at]
+
+    def _fault_of(self, kind: bytes, size: int) -> str:
+        name = _KINDS.get(kind)
+        if name is None:
+            return f"a frame begins with the byte {kind.hex()}, which is of no kind"
+        if kind not in self._parsers:
+            return f"{name} came, which is not due"
+        if size > self._most_bytes:
+            return f"{name} of {size} bytes came, {self._most_bytes} at most"
+        return ""
 
     def _event(self, kind: bytes, payload: bytes) -> Event:
         return self._parsers[kind](payload)
@@ -161,14 +196,14 @@ class NativeServer(_Native):
         self._nonce = nonce
         self._wants_proof = wants_proof
         self._is_known = False
+        self._asked = 0
         self._device_nonce = self._told = self._proof = b""
         self._most_bytes = MAX_INFO_BYTES + 128
-        # Before its info, a device says nothing else.
-        self._later = self._parsers
-        self._parsers = {b"I": self._info, b"E": self._later[b"E"]}
 
     def ask_info(self) -> bytes:
         """Ask who the device is, for the first time or again."""
+        self._asked += 1
+        self._parsers = {**self._parsers, b"I": self._info}
         if self._is_known:
             return _frame(b"G")
         flags = _WANTS_PROOF if self._wants_proof else 0
@@ -184,13 +219,20 @@ class NativeServer(_Native):
         proof = b"" if secret is None else self._proof_of(b"server", secret)
         return _frame(b"W", min(heartbeat_s, 65_535).to_bytes(2) + proof)
 
+    def say_refusal(self, reason: str) -> bytes:
+        """Tell a device that it will not be taken, however often it asks."""
+        return _frame(b"R", _bytes_of(reason))
+
     def _proof_of(self, who: bytes, secret: bytes) -> bytes:
         return _proof(who, secret, self._nonce, self._device_nonce, self._told)
 
     def _info(self, payload: bytes) -> InfoTold:
         info, self._device_nonce, self._proof, self._told = _read_info(payload)
         self._is_known, self._most_bytes = True, 65_535
-        self._parsers = {**self._later, b"I": self._info}
+        self._asked -= 1
+        self._parsers = (
+            {**self._later, b"I": self._info} if self._asked else self._later
+        )
         return InfoTold(info)
 
 
@@ -207,9 +249,9 @@ class NativeDevice(_Native):
         self._nonce, self._server_nonce = nonce, b""
         self._secret = secret
         self._told = b""
-        self._parsers.update(
-            {b"H": self._hello, b"W": self._welcome, b"G": lambda _: InfoAsked()}
-        )
+        self._is_taken = False
+        self._later[b"G"] = lambda _: InfoAsked()
+        self._parsers = {**self._goodbye, b"H": self._hello}
 
     def tell_info(self, info: Info) -> bytes:
         """Say who it is.
@@ -225,6 +267,9 @@ class NativeDevice(_Native):
                 b"device", self._secret, self._server_nonce, self._nonce, told
             )
         self._told = told
+        if not self._is_taken:
+            due: _Parsers = {b"W": self._welcome, b"R": self._refusal}
+            self._parsers = {**self._goodbye, **due}
         payload = bytes((VERSION,)) + told[:16] + self._nonce + bytes((len(proof),))
         return _frame(b"I", payload + proof + told[16:])
 
@@ -232,18 +277,28 @@ class NativeDevice(_Native):
         if len(payload) < 2 + NONCE_BYTES or payload[0] < VERSION:
             raise violation("a hello of another kind", payload)
         if payload[1] & _WANTS_PROOF and self._secret is None:
-            raise UsageError("the server wants a proof, and there is no secret")
+            message = "the manager wants a proof of a secret, and none was given"
+            raise AuthRefused(message)
         self._server_nonce = payload[2 : 2 + NONCE_BYTES]
+        # Until we have said who we are.
+        self._parsers = self._goodbye
         return InfoAsked()
+
+    def _refusal(self, text: bytes) -> Event:
+        raise AuthRefused(f"the manager refuses the device: {_text_of(text)}")
 
     def _welcome(self, payload: bytes) -> Welcomed:
         proof = payload[2:]
+        if len(payload) not in {2, 2 + _PROOF_BYTES}:
+            raise violation("a welcome of another kind", payload[:128])
         if self._secret is not None:
             right = _proof(
                 b"server", self._secret, self._server_nonce, self._nonce, self._told
             )
             if not hmac.compare_digest(right, proof):
-                raise violation("the server does not know the secret", payload)
+                message = "the manager has not proven that it knows the secret"
+                raise AuthRefused(message)
+        self._is_taken, self._parsers = True, self._later
         return Welcomed(int.from_bytes(payload[:2]))
 
 
@@ -251,10 +306,20 @@ def _frame(kind: bytes, payload: bytes = b"") -> bytes:
     return kind + len(payload).to_bytes(2) + payload
 
 
+def _bytes_of(reason: str) -> bytes:
+    """Write a reason; no character of it is cut in two."""
+    cut = reason.encode("utf-8", "replace")[:_MAX_REASON_BYTES]
+    return cut.decode("utf-8", "ignore").encode()
+
+
+def _text_of(reason: bytes) -> str:
+    return printable(reason.decode("utf-8", "replace"))
+
+
 def _id_of(payload: bytes, kind: bytes) -> int:
     number = int.from_bytes(payload)
     if len(payload) != _ID_BYTES or not number:
-        raise violation(f"a frame {kind!r} without the id of a message", payload)
+        raise violation(f"{_KINDS[kind]} without the id of a message came", payload)
     return number
 
 

@@ -89,8 +89,8 @@ class UnframedServer:
             UsageError: A device would obey it as a command.
         """
         written = data + self._words.marker
-        if written in self._words.commands:
-            raise UsageError(f"a device would take {data!r} for a command")
+        if command := self._words.command_in(written):
+            raise UsageError(f"a device would take {command}")
         return written
 
     # ------------------------------------------------------------ what is read
@@ -200,7 +200,8 @@ class UnframedDevice:
             UsageError: A server would take it for the answer to a heartbeat.
         """
         if data == self._words.is_alive:
-            raise UsageError(f"a server would take {data!r} for a heartbeat's answer")
+            message = f"a server would take the bytes {data.hex(' ')} for a heartbeat's answer"
+            raise UsageError(message)
         return data
 
     def feed(self, data: bytes) -> list[Event]:

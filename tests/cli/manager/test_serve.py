@@ -130,11 +130,13 @@ async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path:
         authority.issue_cert("device.example").configure_cert(context)
         arguments: dict[str, Any] = {"uuid": UUID, "type": "lamp"}
         arguments["ssl_context"] = context
-        async with open_manager_client(
-            "127.0.0.1", served.port, secret="another word", **arguments
-        ):
-            refused = await served.told("refused")
-            assert "has not proven that it knows its secret" in refused["reason"]
+        with pytest.raises(AuthRefused, match="has not proven"):
+            async with open_manager_client(
+                "127.0.0.1", served.port, secret="another word", **arguments
+            ) as device:
+                await device.wait_connected()
+        refused = await served.told("refused")
+        assert "has not proven that it knows its secret" in refused["reason"]
         async with open_manager_client(
             "127.0.0.1", served.port, secret="a word", **arguments
         ) as device:

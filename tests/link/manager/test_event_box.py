@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+
 import anyio
 import pytest
 
@@ -13,7 +16,9 @@ from structiot.manager import (
     MessageReceived,
     open_manager,
 )
+from structiot.manager.wire.info import held_bytes
 from structiot.testing import MemoryNetwork
+from tests._support.processor_time import watched_loop
 from tests.link.manager.devices import OTHER, UUID, dialled_in, info, known_device
 
 pytestmark = pytest.mark.virtual_time
@@ -85,3 +90,47 @@ async def test_who_is_refused_again_and_again_costs_no_device_anything(environme
             MessageReceived,
         ]
         assert {type(event) for event in found[2:]} == {ClientRefused}
+
+
+async def test_who_comes_and_goes_costs_no_time_where_nobody_reads(environment):
+    """There is a little to lose in much that may not be lost."""
+    async with (
+        open_manager(dialect="D4", environment=environment) as manager,
+        manager.events(max_items=2000) as events,
+    ):
+        for number in range(1001):
+            told = info(str(uuid.UUID(int=number)))
+            framed = len(told).to_bytes(2) + told
+            async with known_device(environment, framed, b"\0\1\1"):
+                pass
+        framed = len(info()).to_bytes(2) + info()
+        async with known_device(environment, framed, b"\0\1\1") as device:
+            async with watched_loop() as watch:
+                await device.send(b"\0\1x" * 5000)
+                await anyio.sleep(1)
+            assert watch.longest_s < 0.05, watch.longest_of
+            assert manager.clients
+        await anyio.sleep(1)
+        assert len(events) <= 2000
+        found = [events.receive_nowait() for _ in range(len(events))]
+        assert isinstance(found[-1], ClientDisconnected)
+
+
+async def test_what_those_who_are_gone_have_said_is_bounded_by_its_bytes(environment):
+    """A key of three characters takes eight bytes to send, and eighty to hold."""
+    data = json.dumps({f"{number:03x}": 1 for number in range(800)})
+    async with (
+        open_manager(environment=environment) as manager,
+        manager.events() as events,
+    ):
+        for number in range(300):
+            told = info(str(uuid.UUID(int=number)), data=data)
+            async with known_device(environment, told):
+                assert manager.clients
+        await anyio.sleep(1)
+        assert events.dropped > 0
+        found = [events.receive_nowait() for _ in range(len(events))]
+        gone = [one for one in found if isinstance(one, ClientDisconnected)]
+        assert found[-1] is gone[-1]
+        assert sum(held_bytes(one.client.data.data) for one in gone) < 20_000_000
+        assert len(gone) > 100

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import ConfigError, UsageError
+from structiot.errors import AuthRefused, ConfigError, UsageError
 from structiot.manager.device_client import ManagedDevice, open_manager_client
 from structiot.manager.errors import ConnectionEnd
 from structiot.manager.events import (
@@ -124,20 +124,22 @@ async def test_secrets_are_proven_on_both_sides(environment):
             await connected(device)
             assert list(manager.clients) == [UUID]
         for uuid, secret in ((UUID, "guessed"), (OTHER, "open sesame")):
-            async with device_of(environment, uuid=uuid, secret=secret) as device:
-                refused = await next_of(events, ClientRefused)
-                assert "has not proven" in refused.reason
-                assert not device.is_connected
+            with pytest.raises(AuthRefused, match="it has not proven"):
+                async with device_of(environment, uuid=uuid, secret=secret) as device:
+                    await connected(device)
+            refused = await next_of(events, ClientRefused)
+            assert "has not proven" in refused.reason
 
 
 async def test_a_server_without_the_secret_gets_nothing(environment):
     async with (
         open_manager(dialect="structiot", environment=environment) as manager,
         manager.events() as events,
-        device_of(environment, secret="open sesame") as device,
     ):
+        with pytest.raises(AuthRefused, match="has not proven that it knows"):
+            async with device_of(environment, secret="open sesame") as device:
+                await connected(device)
         await next_of(events, ClientDisconnected)
-        assert not device.is_connected
 
 
 async def test_what_was_not_acknowledged_is_sent_again_and_taken_once(environment):

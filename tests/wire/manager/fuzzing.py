@@ -3,8 +3,7 @@
 The first byte of an input says who receives and what, the second into how many pieces the
 rest is cut and what is asked between two of them. Asserted for every input:
 
-* nothing is raised but `ProtocolViolation`, and `UsageError` by a device that is asked for
-  a secret that it does not have;
+* nothing is raised but `ProtocolViolation`, and `AuthRefused` by a device that is refused;
 * no more is held back than an info or a frame, and nothing that has not arrived;
 * with frames or markers, the events are the same for the whole and for the pieces; without,
   no byte is lost or invented: what is no word of the dialect is data.
@@ -14,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from structiot.errors import ProtocolViolation, UsageError
+from structiot.errors import AuthRefused, ProtocolViolation
 from structiot.manager.wire.dialects import LENGTH_16, WORDS, Dialect
 from structiot.manager.wire.events import AliveAsked, Data, Event, InfoAsked, Left
-from structiot.manager.wire.info import MAX_INFO_BYTES
+from structiot.manager.wire.info import MAX_INFO_BYTES, Info
 from structiot.manager.wire.native import NativeServer
 from structiot.manager.wire.sides import (
     DeviceSide,
@@ -59,7 +58,7 @@ def seeds() -> Iterator[bytes]:
             }.get(dialect, words.marker + b"hello" + words.is_alive),
             False: {
                 "D4": b"\0\1\1\0\1\2\0\3cmd\0\1\3",
-                "structiot": b"H\0\x12\1\0" + bytes(16) + b"W\0\2\0\x3cG\0\0P\0\0E\0\0",
+                "structiot": b"W\0\2\0\x3cG\0\0P\0\0D\0\x0a\0\0\0\0\0\0\1\2onE\0\0",
             }.get(
                 dialect,
                 words.ask_info + words.ask_alive + b"cmd" + words.marker + words.end,
@@ -83,9 +82,9 @@ def check(data: bytes) -> None:
         cut = feed(asked(dialect), pieces)
         feed(asked(dialect), pieces, asks)
     else:
-        whole = feed(device_side(dialect, bytes(16)), [stream])
-        cut = feed(device_side(dialect, bytes(16)), pieces)
-        feed(device_side(dialect, bytes(16)), pieces, asks)
+        whole = feed(introduced(dialect), [stream])
+        cut = feed(introduced(dialect), pieces)
+        feed(introduced(dialect), pieces, asks)
     has_ends = dialect.is_framed or (dialect in MARKED and not is_server)
     if whole is None or cut is None:
         assert whole == cut or not has_ends
@@ -112,6 +111,15 @@ def asked(dialect: Dialect) -> ServerSide:
     return side
 
 
+def introduced(dialect: Dialect) -> DeviceSide:
+    """Give a device that, where the dialect has an order, has said who it is."""
+    side = device_side(dialect, bytes(16))
+    if dialect is Dialect.STRUCTIOT:
+        side.feed(b"H\0\x12\1\0" + bytes(16))
+        side.tell_info(Info(uuid=UUID, type="lamp"))
+    return side
+
+
 def feed(
     side: ServerSide | DeviceSide, pieces: list[bytes], asks: int = 0
 ) -> tuple[list[Event], int] | None:
@@ -124,7 +132,7 @@ def feed(
             events += side.feed(piece)
             if asks & 1 and number % 3 == 0:
                 events += side.let_go()
-        except (ProtocolViolation, UsageError):
+        except (ProtocolViolation, AuthRefused):
             return None
         is_unknown = isinstance(side, NativeServer) and not events
         most = MAX_INFO_BYTES + 131 if is_unknown else MOST_HELD

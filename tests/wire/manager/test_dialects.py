@@ -220,6 +220,7 @@ def test_commands_are_found_where_several_come_at_once(dialect: Dialect):
         f"{UUID.replace('-', '')}##light##{{}}",
         f'{UUID}##light##{{"a": "}}##{{\\"", "b": [{{}}]}}',
         f"{UUID}##light##\n{{}}",
+        f'{UUID}##light##{{"a": [' + "{}," * 254 + "1]}",
     ],
 )
 def test_infos_that_are_right(told: str):
@@ -238,6 +239,7 @@ def test_infos_that_are_right(told: str):
         (f"{UUID}##light##null", "no object"),
         (f"{UUID}##light##" + "[" * 5000, "no object"),
         (f"{UUID}##light##" + '{"a":' * 1300 + "1" + "}" * 1300, "nested too deeply"),
+        (f'{UUID}##light##{{"a": [' + "{}," * 255 + "1]}", "257 brackets, 256 at"),
         (f"{UUID}####{{}}", "0 characters"),
         (f"{UUID}##{'t' * 65}##{{}}", "65 characters"),
         (f"{UUID}##li\nght##{{}}", "no type may have"),

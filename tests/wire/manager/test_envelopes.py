@@ -102,11 +102,37 @@ def test_a_device_that_makes_no_sense_costs_the_others_nothing():
         [],
         {**MEMBER, "info": "x"},
         {**MEMBER, "turn": -1},
+        {**MEMBER, "turn": 2**52},
+        {**MEMBER, "turn": True},
+        {**MEMBER, "address": ["10.0.0.7", 1.0]},
+        {**MEMBER, "address": ["10.0.0.7", 65_536]},
+        {**MEMBER, "info": str(MEMBER["info"]) + " " * 32_768},
+        {**MEMBER, "info": f"{UUID}##lamp##{{}}\ud800"},
     ]
     head = {"kind": "came", "node": NODE, "devices": [*strange, MEMBER]}
     found = decode(json.dumps(head).encode() + b"\n")
     assert isinstance(found, Came)
     assert [member.info.uuid for member in found.devices] == [UUID]
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["\\", '"', "\U0001f600", "\u20ac", "\u00e4", "x"],
+)
+def test_the_longest_infos_fit_by_the_portion(data: str):
+    """Whatever they are made of, and numbers that become longer when they are written."""
+    room = 8192 - len(f"{UUID}##lamp##") - 16
+    each = len(json.dumps(data, ensure_ascii=False).encode()) - 2
+    text = {"a": data * (room // each)}
+    numbers = {"a": [1e15] * (room // 5)}
+    for told in (text, numbers):
+        info = Info(uuid=UUID, type="lamp", data=told)
+        member = Member(
+            info=info, dialect=Dialect.D0, address=("10.0.0.7", 4000), turn=7
+        )
+        found = decode(encode(Came(NODE, (member,) * 32)))
+        assert isinstance(found, Came)
+        assert len(found.devices) == 32
 
 
 def test_no_more_devices_are_read_than_an_envelope_has():
@@ -129,7 +155,12 @@ def test_no_more_devices_are_read_than_an_envelope_has():
         b'{"kind":"gone","node":7,"reason":""}\n',
         b'{"kind":["gone"],"node":"a.0123456789abcdef","reason":""}\n',
         b'{"kind":"other","node":"a.0123456789abcdef","reason":""}\n',
-        b'{"kind":"here","node":"a.0123456789abcdef","count":1e999,"asks":1}\n',
+        b'{"kind":"here","node":"a.0123456789abcdef","count":1e999,"asks":false}\n',
+        b'{"kind":"here","node":"a.0123456789abcdef","count":true,"asks":false}\n',
+        b'{"kind":"here","node":"a.0123456789abcdef","count":1,"asks":"no"}\n',
+        b'{"kind":"here","node":"a.0123456789abcdef","count":1,"asks":false'
+        + b" " * 1_100_000
+        + b"}\n",
     ],
 )
 def test_what_is_no_envelope_is_none(payload):

@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from structiot.errors import ProtocolViolation, UsageError
+from structiot.errors import AuthRefused, ProtocolViolation, UsageError
 from structiot.manager.wire.events import (
     Acknowledged,
     AliveAsked,
@@ -34,6 +34,8 @@ SERVER_PROOF = hmac.new(
     SECRET, b"structiot server" + SERVER_NONCE + DEVICE_NONCE + TOLD, hashlib.sha256
 ).digest()
 HELLO = b"H\x00\x12\x01\x00" + SERVER_NONCE
+WELCOME = b"W\x00\x02\x00\x3c"
+MESSAGE = b"D\x00\x0a\0\0\0\0\0\0\0\x07on"
 INFO_FRAME = (
     b"I\x00\x2e\x01" + UUID_BYTES + DEVICE_NONCE + b"\x00" + b"\x04lamp" + b'{"a":1}'
 )
@@ -44,6 +46,14 @@ def known() -> NativeServer:
     server.ask_info()
     assert server.feed(INFO_FRAME) == [InfoTold(INFO)]
     return server
+
+
+def taken() -> NativeDevice:
+    device = NativeDevice(DEVICE_NONCE)
+    device.feed(HELLO)
+    device.tell_info(INFO)
+    assert device.feed(WELCOME) == [Welcomed(60)]
+    return device
 
 
 def test_a_device_is_taken_without_a_secret():
@@ -93,9 +103,9 @@ def test_a_server_that_does_not_know_the_secret_is_found_out():
     device = NativeDevice(DEVICE_NONCE, secret=SECRET)
     device.feed(HELLO)
     device.tell_info(INFO)
-    with pytest.raises(ProtocolViolation, match="does not know the secret"):
+    with pytest.raises(AuthRefused, match="has not proven that it knows the secret"):
         device.feed(b"W\x00\x02\x00\x3c")
-    with pytest.raises(UsageError, match="there is no secret"):
+    with pytest.raises(AuthRefused, match="wants a proof"):
         NativeDevice(DEVICE_NONCE).feed(b"H\x00\x12\x01\x01" + SERVER_NONCE)
 
 
@@ -104,8 +114,7 @@ def test_a_device_without_a_secret_has_proven_nothing():
 
 
 def test_messages_are_acknowledged_by_their_ids():
-    server, device = known(), NativeDevice(DEVICE_NONCE)
-    device.feed(HELLO)
+    server, device = known(), taken()
     written = server.write(b"on", 258)
     assert written == b"D\x00\x0a\0\0\0\0\0\0\x01\x02on"
     assert device.feed(written) == [Data(b"on", 258)]
@@ -115,8 +124,7 @@ def test_messages_are_acknowledged_by_their_ids():
 
 
 def test_the_old_commands_keep_their_meaning():
-    server, device = known(), NativeDevice(DEVICE_NONCE)
-    device.feed(HELLO)
+    server, device = known(), taken()
     assert server.ask_info() == b"G\0\0"
     assert device.feed(b"G\0\0") == [InfoAsked()]
     changed = Info(uuid=UUID, type="lamp", data={"a": 2})
@@ -189,6 +197,100 @@ def test_the_part_of_an_info_that_is_at_fault_is_named():
 def test_what_is_no_frame_of_a_known_device(sent: bytes):
     with pytest.raises(ProtocolViolation):
         known().feed(sent)
+
+
+# What may come to a device before its manager has proven anything, and may not.
+BEFORE = {
+    "a message": MESSAGE,
+    "an acknowledgement": b"A\x00\x08\0\0\0\0\0\0\0\x07",
+    "a question who it is": b"G\0\0",
+    "a question whether it is there": b"P\0\0",
+    "an answer that it is there": b"O\0\0",
+}
+
+
+@pytest.mark.parametrize("name", [*BEFORE, "a welcome", "a refusal"])
+def test_nothing_comes_before_the_hello(name: str):
+    sent = {**BEFORE, "a welcome": WELCOME, "a refusal": b"R\0\0"}[name]
+    with pytest.raises(ProtocolViolation, match=f"{name} came, which is not due"):
+        NativeDevice(DEVICE_NONCE).feed(sent)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+@pytest.mark.parametrize("name", [*BEFORE, "a hello"])
+def test_nothing_comes_between_the_info_and_the_welcome(
+    name: str, secret: bytes | None
+):
+    device = NativeDevice(DEVICE_NONCE, secret=secret)
+    device.feed(HELLO)
+    device.tell_info(INFO)
+    with pytest.raises(ProtocolViolation, match=f"{name} came, which is not due"):
+        device.feed({**BEFORE, "a hello": HELLO}[name])
+
+
+@pytest.mark.parametrize("sent", [HELLO, WELCOME, b"R\0\0", INFO_FRAME])
+def test_what_is_no_frame_for_a_device_that_is_taken(sent: bytes):
+    with pytest.raises(ProtocolViolation, match="not due"):
+        taken().feed(sent)
+
+
+def test_a_welcome_does_not_come_with_the_hello():
+    with pytest.raises(ProtocolViolation, match="a welcome came, which is not due"):
+        NativeDevice(DEVICE_NONCE).feed(HELLO + WELCOME)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0", b"\0\0\0", bytes(33), bytes(35)])
+def test_what_is_no_welcome(payload: bytes):
+    device = NativeDevice(DEVICE_NONCE)
+    device.feed(HELLO)
+    device.tell_info(INFO)
+    with pytest.raises(ProtocolViolation, match="a welcome of another kind"):
+        device.feed(b"W" + len(payload).to_bytes(2) + payload)
+
+
+def test_an_info_comes_as_often_as_it_is_asked_for():
+    server = known()
+    server.ask_info()
+    server.ask_info()
+    assert server.feed(INFO_FRAME * 2) == [InfoTold(INFO)] * 2
+    with pytest.raises(ProtocolViolation, match="an info came, which is not due"):
+        server.feed(INFO_FRAME)
+
+
+def test_a_refusal_is_for_good():
+    device = NativeDevice(DEVICE_NONCE)
+    device.feed(HELLO)
+    device.tell_info(INFO)
+    refusal = NativeServer(SERVER_NONCE).say_refusal("its type is not taken here")
+    with pytest.raises(AuthRefused, match="refuses the device: its type is not taken"):
+        device.feed(refusal)
+
+
+def test_faults_are_said_in_plain_words():
+    said = {
+        INFO_FRAME: "an info came, which is not due",
+        b"x\x01\x02": "a frame begins with the byte 78, which is of no kind",
+        b"D\0\3abc": "a message without the id of a message came",
+    }
+    for sent, words in said.items():
+        with pytest.raises(ProtocolViolation, match=f"^{words}$"):
+            known().feed(sent)
+    server = NativeServer(SERVER_NONCE)
+    server.ask_info()
+    with pytest.raises(
+        ProtocolViolation, match=r"^an info of 9079 bytes came, 8320 at"
+    ):
+        server.feed(b"I" + (9079).to_bytes(2))
+
+
+@pytest.mark.parametrize("reason", ["\u00e4" * 150, "x" + "\u20ac" * 90, "\ud800"])
+def test_a_reason_is_cut_between_characters(reason: str):
+    written = known().say_goodbye(reason)
+    (left,) = taken().feed(written)
+    assert isinstance(left, Left)
+    assert left.reason
+    assert "\ufffd" not in left.reason
+    assert len(written) <= 3 + 200
 
 
 def test_a_message_fits_into_a_frame():

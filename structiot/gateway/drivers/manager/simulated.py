@@ -82,7 +82,11 @@ async def simulated_fleet(
             "host": _HOST,
             "port": ports[False],
             "listeners": [{"host": _HOST, "port": ports[True], "dialect": "structiot"}],
-            "secrets": dict.fromkeys(uuids, _SECRET),
+            "secrets": {
+                uuid: _SECRET
+                for (kind, _), uuid in zip(shown, uuids, strict=True)
+                if kind == "sensor"
+            },
             "types": {"lamp": _LAMP, "sensor": _SENSOR},
             "other_types": True,
         }

@@ -3,7 +3,6 @@
 The shell gives it bytes and gets packets that the broker has to decide on: CONNECT
 first and once, then PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and AUTH. Pings and
 the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attached.
-`out` is to be written; `kept`, all but PINGRESP, once a store has what it depends on.
 
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
@@ -66,7 +65,7 @@ class ServerProtocol:
 
     Attributes:
         out: Bytes to write.
-        kept: Bytes to write once what they depend on is safe.
+        kept: Bytes to write once a store has what they depend on: all but PINGRESP.
         state: Where the connection is.
         version: 4 or 5, known from the CONNECT.
         connect: The CONNECT; None before it came.
@@ -154,8 +153,7 @@ class ServerProtocol:
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
         decoder = self.decoder
-        was_unfinished = decoder.unfinished
-        packets = decoder.feed(data)
+        was_unfinished, packets = decoder.unfinished, decoder.feed(data)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -180,10 +178,13 @@ class ServerProtocol:
     def _sort(self) -> Iterator[Packet]:
         for packet in self._later:
             if type(packet) is Message:
-                if self._is_for_broker(packet):
-                    yield packet
-            elif self._take(packet):
+                is_for_broker = self._is_for_broker(packet)
+            else:
+                is_for_broker = self._take(packet)
+            if is_for_broker:
                 yield packet
+            elif self.violation is None:
+                continue
             if self.violation is not None or self.state is not OPEN:
                 self._later = iter(())
                 return
@@ -283,12 +284,11 @@ class ServerProtocol:
         return False
 
     def _release(self, packet_id: int) -> None:
-        if packet_id in (received := self._received):
-            received.discard(packet_id)
+        if is_known := packet_id in self._received:
+            self._received.discard(packet_id)
             self._opened -= self._opened > 0  # it may be of an earlier connection
-            self.kept += pubcomp_bytes(packet_id)
-        else:
-            self.kept += pubcomp_bytes(packet_id, is_known=self.version < 5)
+        is_known = is_known or self.version < 5
+        self.kept += pubcomp_bytes(packet_id, is_known=is_known)
 
     @property
     def _method(self) -> str | None:

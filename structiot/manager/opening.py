@@ -167,6 +167,8 @@ def _check_types(types: Collection[str] | None) -> None:
     if types is None:
         return
     check_items("types", types, str)
+    if not types:
+        raise UsageError("no type is taken: name some, or give None for all")
     for one in types:
         if fault := fault_of_type(one):
             raise UsageError(f"the type {one!r:.80} {fault}")

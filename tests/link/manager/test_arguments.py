@@ -46,6 +46,7 @@ def environment() -> Environment:
     [
         ({"types": "lamp"}, UsageError, "types is a list"),
         ({"types": [5]}, UsageError, "types"),
+        ({"types": []}, UsageError, "no type is taken"),
         ({"types": [""]}, UsageError, "has 0 characters"),
         ({"types": ["a##b"]}, UsageError, "has what no type may have"),
         ({"host": 5}, UsageError, "host is str"),

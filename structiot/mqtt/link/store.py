@@ -97,8 +97,11 @@ class SqliteStore:
 
     def _make(self) -> None:
         try:
-            # Made here, for SQLite would let others read it.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            # Closing a file that is there would give back the locks that another client
+            # of this process has on it.
+            if not self.path.exists():
+                # Made here, for SQLite would let others read it.
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except (OSError, ValueError) as exc:
             shown = printable(str(self.path))
             text = f"cannot open the store {shown}: {path_fault(exc)}"

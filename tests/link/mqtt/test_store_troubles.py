@@ -175,6 +175,25 @@ async def test_two_clients_of_one_program_may_share_a_store_under_two_ids(
             await two.publish("t", b"x", qos=1)
 
 
+READ_IT = """
+import contextlib, sqlite3, sys
+with contextlib.closing(sqlite3.connect(sys.argv[1])) as file:
+    file.execute("SELECT * FROM flows").fetchall()
+"""
+
+
+async def test_somebody_who_reads_a_store_of_two_clients_takes_nothing_away(
+    broker, store: Path
+):
+    """SQLite's locks are the process's: whoever closes the file by hand gives them back."""
+    async with stored(broker, store) as one:
+        await one.publish("t", b"x", qos=1)
+        async with stored(broker, store, client_id="other"):
+            await anyio.run_process([sys.executable, "-c", READ_IT, str(store)])
+            with anyio.fail_after(WAIT_S):
+                await one.publish("t", b"y", qos=1)
+
+
 @pytest.mark.parametrize("what", ["deleted", "replaced", "deleted with its journal"])
 async def test_a_store_that_was_deleted_under_us_is_an_error(
     broker, store: Path, what: str

@@ -78,7 +78,7 @@ async def test_without_the_internet_what_is_in_the_local_network_works(
             await anyio.sleep(1)
             # As their user calls them, which the cloud alone knows.
             assert {one.info.name for one in hub.subdevices.values()} == called
-            await anyio.sleep(12 * HOUR_S)
+            await anyio.sleep(3 * HOUR_S)
             await plug.turn_off()
             assert plug.is_available
     lists = [one for one in caplog.messages if "list of devices" in one]
@@ -94,7 +94,7 @@ async def test_the_list_is_made_true_soon_after_the_internet_is_back(tmp_path: P
         home.cloud.rename(home.sims[0].uuid, "Kettle")
         home.cloud.register(uuid="f" * 32, name="New", device_type="mss310")
         async with home.account() as meross, meross.events() as events:
-            await anyio.sleep(12 * HOUR_S)
+            await anyio.sleep(2 * HOUR_S)
             await go_online(home)
             seen: list[AccountEvent] = []
             with anyio.fail_after(300):

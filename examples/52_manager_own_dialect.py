@@ -4,7 +4,7 @@ Run:
     python examples/52_manager_own_dialect.py
 
 Prints:
-    somebody was refused: it has not proven that it knows its secret
+    the manager refuses the device: it has not proven that it knows its secret
     the lamp is there: {'room': 'hall'}
     the lamp was told: on
     the server was told: I am on
@@ -17,8 +17,8 @@ from functools import partial
 
 import anyio
 
-from structiot import open_manager, open_manager_client
-from structiot.manager import ClientConnected, ClientRefused
+from structiot import AuthRefused, open_manager, open_manager_client
+from structiot.manager import ClientConnected
 
 UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
 SECRETS = {UUID: "what only the two of us know"}
@@ -35,24 +35,24 @@ async def be_a_lamp(port: int, secret: str) -> None:
 
 
 async def main() -> None:
-    """Whoever knows the UUID is not yet the lamp."""
+    """Whoever knows the UUID is not yet the lamp, and is refused for good."""
     async with (
         open_manager(port=0, dialect="structiot", secrets=SECRETS) as manager,
         manager.events() as events,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(be_a_lamp, manager.port, "a guess")
+        try:
+            await be_a_lamp(manager.port, "a guess")
+        except AuthRefused as exc:
+            print(exc)
+        tasks.start_soon(be_a_lamp, manager.port, SECRETS[UUID])
         async for event in events:
-            if isinstance(event, ClientRefused):
-                print("somebody was refused:", event.reason)
-                tasks.start_soon(be_a_lamp, manager.port, SECRETS[UUID])
-            elif isinstance(event, ClientConnected):
-                print("the lamp is there:", event.client.data.data)
-                answer = await event.client.request("on")
-                print("the server was told:", answer.decode())
-                info = await event.client.refresh_info()
-                print("the lamp says of itself:", info.data)
+            if isinstance(event, ClientConnected):
                 break
+        lamp = manager.clients[UUID]
+        print("the lamp is there:", lamp.data.data)
+        print("the server was told:", (await lamp.request("on")).decode())
+        print("the lamp says of itself:", (await lamp.refresh_info()).data)
         tasks.cancel_scope.cancel()
 
 

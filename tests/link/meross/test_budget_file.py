@@ -6,7 +6,6 @@ import os
 import socket
 import sqlite3
 import stat
-import tempfile
 import time
 from contextlib import AsyncExitStack, closing, suppress
 from datetime import timedelta
@@ -27,6 +26,7 @@ from structiot.meross.errors import CallDropped
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.testing import cancel_sweep
 from structiot.testing.clock import virtual_backend, virtual_clock
+from tests._support.quick_files import quick_folder
 from tests.link.meross.budgets import (
     ENVIRONMENT,
     HOUR_S,
@@ -198,6 +198,7 @@ async def test_messages_do_not_wait_for_who_holds_the_file_and_none_is_lost(
         assert kept == {str(n % 3): {"number": n} for n in (47, 48, 49)}
 
 
+@virtual
 async def test_what_waits_is_written_while_the_program_runs(tmp_path, caplog):
     file = tmp_path / "budget"
     async with open_account_state(file) as state, open_account_state(file) as other:
@@ -310,6 +311,7 @@ class Programs:
                     self.sent[device].append(await spend(budget, device, 20.0))
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backend):
     """Every window of an hour, and of a minute, whatever was done in between."""
@@ -317,8 +319,8 @@ def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backe
     @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(1, 20), STEPS), max_size=30))
     def check(steps: list[tuple[int, tuple[Any, Any, Any]]]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            programs = Programs(Path(folder) / "budget")
+        with quick_folder() as folder:
+            programs = Programs(folder / "budget")
             with virtual_backend(backend) as (name, options):
                 anyio.run(programs.run, steps, backend=name, backend_options=options)
         for times in programs.sent.values():
@@ -329,11 +331,11 @@ def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backe
 
 
 @virtual
-async def test_two_programs_at_once_send_no_more_than_one(tmp_path):
+async def test_two_programs_at_once_send_no_more_than_one(quick_path):
     sent: list[float] = []
 
     async def greedy() -> None:
-        async with opened(tmp_path / "budget") as budget:
+        async with opened(quick_path / "budget") as budget:
             while True:
                 try:
                     sent.append(await command(budget, wait_s=10.0))
@@ -350,10 +352,11 @@ async def test_two_programs_at_once_send_no_more_than_one(tmp_path):
 
 
 @virtual
-async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(tmp_path):
+@pytest.mark.timeout(60)
+async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(quick_path):
     sent: list[float] = []
     for _ in range(24):
-        async with opened(tmp_path / "budget") as budget:
+        async with opened(quick_path / "budget") as budget:
             with anyio.move_on_after(HOUR_S):
                 while True:
                     try:

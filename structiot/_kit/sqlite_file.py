@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
 from structiot._kit.text import printable
@@ -16,6 +17,8 @@ __all__ = ["open_in_memory", "open_sqlite_file", "set_aside"]
 # How long another program may be writing while we open it.
 _BUSY_S = 1.0
 _FIRST_WORDS = b"SQLite format 3\0"
+# A page at least.
+_LEAST_BYTES = 512
 _ID_AT = 68
 _ID_BYTES = 4
 
@@ -42,8 +45,9 @@ def open_sqlite_file(path: Path, schema: str, *, program_id: int) -> sqlite3.Con
     """
     is_marked = _is_marked(path, program_id)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Made here, for SQLite would let others read it.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if not path.exists():
+        # Made here, for SQLite would let others read it.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     try:
         connection = _prepared(str(path), schema, 0 if is_marked else program_id)
     except sqlite3.OperationalError:
@@ -66,19 +70,40 @@ def _is_marked(path: Path, program_id: int) -> bool | None:
     if not path.is_file():
         # A pipe would be read without end.
         raise _not_ours(path, "it is no file")
-    with path.open("rb") as file:
-        head = file.read(_ID_AT + _ID_BYTES)
-    if not head:
+    size = path.stat().st_size
+    if not size:
         return None
-    # As a power cut may leave it.
-    if not head.strip(b"\0") or _FIRST_WORDS.startswith(head):
-        raise sqlite3.DatabaseError("it is no database")
-    if not head.startswith(_FIRST_WORDS):
-        raise _not_ours(path, "it is no database")
-    found = int.from_bytes(head[_ID_AT:])
+    # SQLite takes a short file for an empty one.
+    found = _mark_of(path) if size >= _LEAST_BYTES else None
+    if found is None:
+        with path.open("rb") as file:
+            head = file.read(_ID_AT + _ID_BYTES)
+        # As a power cut may leave it.
+        if not head.strip(b"\0") or _FIRST_WORDS.startswith(head):
+            raise sqlite3.DatabaseError("it is no database")
+        if not head.startswith(_FIRST_WORDS):
+            raise _not_ours(path, "it is no database")
+        found = int.from_bytes(head[_ID_AT:])
     if found not in {0, program_id}:
         raise _not_ours(path, "it is the database of another program")
     return found == program_id
+
+
+def _mark_of(path: Path) -> int | None:
+    """Read the mark by SQLite alone; None if it cannot read the file.
+
+    Whoever closes a file gives back all locks that the process has on it, those of
+    another connection too.
+    """
+    name = f"file:{quote(str(path))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(name, uri=True, timeout=_BUSY_S)) as connection:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        return None
+    return int(found)
 
 
 def _not_ours(path: Path, why: str) -> ConfigError:

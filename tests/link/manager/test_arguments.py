@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from structiot import Environment
 from structiot.errors import ConfigError, UsageError
 from structiot.manager import (
     Listener,
+    ManagedDevice,
+    Manager,
     ManagerLimits,
     open_backplane,
     open_manager,
@@ -93,6 +97,8 @@ async def test_a_manager_that_cannot_be(
         ({"data": {"a": [[]] * 300}}, UsageError, "302 brackets, 256 at most"),
         ({"host": 5}, UsageError, "host is str"),
         ({"port": "8595"}, UsageError, "port is int"),
+        ({"port": 0}, UsageError, "port is from 1 to 65535"),
+        ({"port": 70_000}, UsageError, "port is from 1 to 65535"),
         ({"uuid": 5}, UsageError, "uuid is str"),
         ({"type": 5}, UsageError, "type is str"),
         ({"secret": ""}, ConfigError, "a secret is empty"),
@@ -110,11 +116,11 @@ async def test_a_device_that_cannot_be(
             pass
 
 
-async def test_what_is_no_text_is_refused_and_costs_no_connection(
+@asynccontextmanager
+async def both_sides(
     environment: Environment,
-):
-    wrong: Any = 5
-    text: Any = "5"
+) -> AsyncGenerator[tuple[Manager, ManagedDevice]]:
+    """A manager, a device that it knows, and one of ours."""
     async with (
         open_manager(environment=environment) as manager,
         known_device(environment),
@@ -123,6 +129,15 @@ async def test_what_is_no_text_is_refused_and_costs_no_connection(
         ) as ours,
     ):
         await ours.wait_connected()
+        yield manager, ours
+
+
+async def test_what_is_no_text_is_refused_and_costs_no_connection(
+    environment: Environment,
+):
+    wrong: Any = 5
+    text: Any = "5"
+    async with both_sides(environment) as (manager, ours):
         client = manager.clients[UUID]
         for send in (client.send, client.request, manager.send_all, ours.send):
             with pytest.raises(UsageError, match="half a character"):
@@ -169,14 +184,7 @@ async def test_a_node_that_cannot_be(
 async def test_what_is_neither_text_nor_bytes_is_not_sent(
     environment: Environment, data: Any
 ):
-    async with (
-        open_manager(environment=environment) as manager,
-        known_device(environment),
-        open_manager_client(
-            "127.0.0.1", uuid=OTHER, type="light", environment=environment
-        ) as ours,
-    ):
-        await ours.wait_connected()
+    async with both_sides(environment) as (manager, ours):
         client = manager.clients[UUID]
         for send in (client.send, client.request, manager.send_all, ours.send):
             with pytest.raises(UsageError, match="data is str, bytes"):

@@ -243,6 +243,8 @@ def hostile(session: nox.Session) -> None:
     environment = {"MALLOC_MMAP_THRESHOLD_": "131072"}
     arguments = ("-q", "tests/hostile", f"--ignore={SOAK}", *session.posargs)
     pytest(session, *arguments, env=environment)
+    if not session.posargs:
+        pytest(session, "-q", "-m", "watched_loop", "--judge-time")
 
 
 @nox.session

@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from structiot.testing.leaks import (
     settled_leftovers,
     wait_for_none_since,
 )
+from tests._support import processor_time
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
 from tests._support.network_guard import GUARD
 
@@ -42,11 +44,15 @@ pytest_plugins = ["pytester", "tests._support.workers"]
 
 Backend = tuple[str, dict[str, Any]]
 StartMosquitto = Callable[..., Mosquitto]
+WatchedLoop = Callable[[float], AbstractAsyncContextManager[None]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--uvloop", action="store_true", help="run the e2e tests on uvloop, too"
+    )
+    parser.addoption(
+        "--judge-time", action="store_true", help="fail where the loop is held too long"
     )
 
 
@@ -65,6 +71,13 @@ def pytest_pycollect_makeitem(
     own = [mark.name for mark in getattr(obj, "pytestmark", ())]
     if "virtual_time" in own or collector.get_closest_marker("virtual_time"):
         pytest.mark.usefixtures("virtual_time")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "watched_loop" in getattr(item, "fixturenames", ()):
+            item.add_marker("watched_loop")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -119,6 +132,26 @@ def no_collector() -> Iterator[None]:
     yield
     gc.enable()
     gc.unfreeze()
+
+
+@pytest.fixture
+def watched_loop(request: pytest.FixtureRequest) -> WatchedLoop:
+    """Watch the loop for the length of a block: `async with watched_loop(0.05):`.
+
+    How long it was held is judged by `nox -s hostile` alone, which has the machine for
+    itself: a host that gives its processor to others for 0.2 s lets that count as time
+    of whoever ran.
+    """
+    is_judged = request.config.getoption("--judge-time")
+
+    @asynccontextmanager
+    async def watch(longest_s: float) -> AsyncIterator[None]:
+        async with processor_time.watched_loop() as watch:
+            yield
+        if is_judged:
+            assert watch.longest_s < longest_s, watch.longest_of
+
+    return watch
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,10 @@ pytestmark = pytest.mark.virtual_time
 
 
 async def test_an_hour_of_sleep_takes_no_time_and_is_exact():
-    started = time.monotonic()
+    # Slept in real time, it would not end before the timeout of every test.
     assert anyio.current_time() == 0.0
     await anyio.sleep(3600)
     assert anyio.current_time() == 3600
-    assert time.monotonic() - started < 1
 
 
 async def test_the_clock_stands_still_while_code_runs():

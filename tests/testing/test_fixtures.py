@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -210,9 +209,8 @@ async def check_proxy(
 async def test_a_day_passes_in_no_time_and_the_date_goes_with_it(
     virtual_time, environment
 ):
-    started = time.monotonic()
+    # Slept in real time, it would not end before the timeout of every test.
     await anyio.sleep(86_400)
-    assert time.monotonic() - started < 1
     assert virtual_time() == datetime(2026, 1, 2, tzinfo=UTC)
     assert environment.now_utc() == virtual_time()
 

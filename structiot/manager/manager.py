@@ -7,6 +7,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Generator,
     Mapping,
     Sequence,
 )
@@ -362,14 +363,18 @@ class Manager:
         """Something has come from a device, so it is there."""
         self._heartbeats.heard(client)
 
-    def close(self) -> None:
-        """Say goodbye to all, and end all iterators."""
-        for client in list(self._fleet.values()):
-            client.end_now("the manager ends")
-            self.went(client, client.end_reason)
-        # Of those that have gone before, too: they will not come again to this manager.
-        self.exchanges.fail_all(ConnectionEnd("the manager has ended"))
-        self._listeners.close()
+    def goodbyes(self) -> Generator[None]:
+        """Say goodbye to one device at each step, and in the end close all iterators."""
+        try:
+            while self._fleet:
+                client = next(iter(self._fleet.values()))
+                client.end_now("the manager ends")
+                self.went(client, client.end_reason)
+                yield
+        finally:
+            # Of those that went before, too: they will not come again to this manager.
+            self.exchanges.fail_all(ConnectionEnd("the manager has ended"))
+            self._listeners.close()
 
     def _check_type(self, wanted: str | None) -> None:
         if wanted is not None and self.types is not None and wanted not in self.types:

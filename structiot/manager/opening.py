@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -137,7 +137,7 @@ async def open_manager(
             waiting_bytes=limits.waiting_bytes,
             stall_s=limits.stall_s,
         ),
-        say_goodbye=lambda: _say_goodbye(manager, server),
+        goodbyes=lambda: _goodbyes(manager, server),
         on_unheard=serving.unheard,
         log=_log,
     ) as server:
@@ -149,10 +149,12 @@ async def open_manager(
             yield manager
 
 
-def _say_goodbye(manager: Manager, server: ClientServer) -> None:
-    manager.close()
+def _goodbyes(manager: Manager, server: ClientServer) -> Generator[None]:
+    # First those that could become devices while others have a turn.
     for stream in list(server.unidentified):
         stream.end()
+        yield
+    yield from manager.goodbyes()
 
 
 def _check_numbers(heartbeat_s: float, reply_s: float, backlog: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,12 +44,16 @@ class Hall:
         return near
 
 
+def nobody() -> Generator[None]:
+    yield from ()
+
+
 @asynccontextmanager
 async def hall(
     handler: Handler,
     *endpoints: Endpoint,
     network: Network | None = None,
-    say_goodbye: Callable[[], None] = lambda: None,
+    goodbyes: Callable[[], Generator[None]] = nobody,
     **limits: Any,
 ) -> AsyncGenerator[Hall]:
     network = network or MemoryNetwork()
@@ -58,7 +62,7 @@ async def hall(
         endpoints or [HERE],
         handler,
         limits=ServingLimits(**{"clients": 100, **limits}),
-        say_goodbye=say_goodbye,
+        goodbyes=goodbyes,
         log=logging.getLogger("test.dial_in"),
     ) as server:
         yield Hall(network, server, (endpoints or [HERE])[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 
 import anyio
 import pytest
@@ -163,12 +164,13 @@ async def test_leaving_the_block_says_goodbye_to_all_and_waits_for_nobody_long()
         clients.append(client)
         await anyio.sleep_forever()
 
-    def say_goodbye() -> None:
+    def goodbyes() -> Generator[None]:
         for client in clients:
             client.out += b"goodbye"
             client.end()
+            yield
 
-    async with hall(handler, say_goodbye=say_goodbye) as place:
+    async with hall(handler, goodbyes=goodbyes) as place:
         streams = [await place.dial() for _ in range(10)]
         await anyio.wait_all_tasks_blocked()
         left_at = anyio.current_time()

@@ -15,12 +15,20 @@ from __future__ import annotations
 import logging
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
@@ -37,6 +45,8 @@ __all__ = ["ClientServer", "ClientStream", "Endpoint", "ServingLimits", "serve_c
 
 # How long all clients together have for their last words when the server ends.
 GOODBYE_S = 1.5
+# Then others have a turn.
+_GOODBYES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +195,13 @@ class ClientServer:
             self.log.info("client %s yields to a newcomer", oldest.host)
             oldest.abort()
 
-    async def shut_down(self, say_goodbye: Callable[[], None]) -> None:
+    async def shut_down(self, goodbyes: Generator[None]) -> None:
         """Have all clients told, and wait a little for them to hear; shielded."""
         self._is_open = False
-        with anyio.move_on_after(GOODBYE_S, shield=True):
-            say_goodbye()
+        with closing(goodbyes), anyio.move_on_after(GOODBYE_S, shield=True):
+            for number, _ in enumerate(goodbyes, 1):
+                if number % _GOODBYES_AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
             while self.clients:
                 self._is_empty = anyio.Event()
                 await self._is_empty.wait()
@@ -202,7 +214,7 @@ async def serve_clients(
     handler: Callable[[ClientStream], Awaitable[None]],
     *,
     limits: ServingLimits,
-    say_goodbye: Callable[[], None],
+    goodbyes: Callable[[], Generator[None]],
     log: logging.Logger,
     on_unheard: Callable[[ClientStream, str], object] = lambda *_: None,
 ) -> AsyncGenerator[ClientServer]:
@@ -215,7 +227,8 @@ async def serve_clients(
             `identified`. What it raises costs this client; it is cancelled when the
             client is ended, and what is in `out` then is still written.
         limits: What clients may have.
-        say_goodbye: Is called at the end of the block, to `end` each client.
+        goodbyes: Is called at the end of the block; each step of it ends a client, as
+            `end` does. Others have turns between the steps.
         log: Where trouble with clients is told.
         on_unheard: Is told of who could say nothing, for its handshake failed, and why.
 
@@ -242,4 +255,4 @@ async def serve_clients(
             yield server
         finally:
             # It shields itself and is bounded.
-            await server.shut_down(say_goodbye)  # noqa: ASYNC102
+            await server.shut_down(goodbyes())  # noqa: ASYNC102

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version as version_of
@@ -140,12 +140,16 @@ class BrokerServer:
         self._context.flush()
         return True
 
-    def say_goodbye(self) -> None:
-        """Tell the clients that the broker ends."""
+    def goodbyes(self) -> Generator[None]:
+        """Tell one client at each step that the broker ends."""
         core, now = self.core, anyio.current_time()
-        core.shut_down(now)
-        core.work_off(now, most=LAST_PORTION)
-        self._context.flush()
+        try:
+            for _ in core.shut_down(now):
+                self._context.flush()
+                yield
+        finally:
+            core.work_off(now, most=LAST_PORTION)
+            self._context.flush()
 
     # -- time ----------------------------------------------------------------------
 
@@ -287,7 +291,7 @@ async def open_broker(
                 [_endpoint(uri, core.limits, ssl_context, origins) for uri in uris],
                 lambda stream: ClientConnection(stream, context).run(),
                 limits=_serving(core.limits),
-                say_goodbye=server.say_goodbye,
+                goodbyes=server.goodbyes,
                 log=_log,
             )
         )

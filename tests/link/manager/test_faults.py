@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import time
+import uuid
 
 import anyio
 import pytest
@@ -275,6 +276,23 @@ async def test_19_leaving_ends_everything_in_bounded_time(environment):
         begun = anyio.current_time()
         await stack.pop_all().aclose()
         assert anyio.current_time() - begun < 3
+
+
+@in_virtual_time
+async def test_leaving_a_manager_of_many_holds_nobody_up(environment, watched_loop):
+    devices = []
+    async with contextlib.AsyncExitStack() as stack:
+        async with watched_loop(0.05):
+            async with open_manager(dialect="D4", environment=environment) as manager:
+                for number in range(3000):
+                    told = info(str(uuid.UUID(int=number)))
+                    framed = len(told).to_bytes(2) + told
+                    dialled = known_device(environment, framed, b"\0\1\1")
+                    devices.append(await stack.enter_async_context(dialled))
+                assert len(manager.clients) == 3000
+            assert not manager.clients
+        for device in devices:
+            await device.read_to_the_end()
 
 
 async def test_20_all_of_a_large_message_is_sent():

@@ -75,7 +75,7 @@ async def test_leaving_says_goodbye(environment):
         async with manager.events() as events:
             async with known_device(environment) as device:
                 await the_client(manager)
-                manager.close()
+                list(manager.goodbyes())
                 assert await device.read_to_the_end() == b"end\n"
             assert [type(event) async for event in events] == [
                 ClientConnected,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -107,11 +108,13 @@ class Ending(Subscribing):
                     self.work.done += RETAINED_MESSAGE
                     self.expire_retained(due)
 
-    def shut_down(self, now: float) -> None:
-        """Say goodbye to everybody; sessions stay as they are."""
-        for session in list(self.sessions.values()):
-            if session.client is not None:
-                self.cut(session.client, ReasonCode.SERVER_SHUTTING_DOWN, now)
+    def shut_down(self, now: float) -> Generator[None]:
+        """Say goodbye to one client at each step; sessions stay as they are."""
+        # Somebody may have connected meanwhile.
+        while clients := [s.client for s in self.sessions.values() if s.client]:
+            for client in clients:
+                self.cut(client, ReasonCode.SERVER_SHUTTING_DOWN, now)
+                yield
 
     def look_at(self, session: Session) -> None:
         """Do what is due for one session and say when it is to be looked at again."""

@@ -290,7 +290,8 @@ class _Connection:
             if self._client is None and data is not None:
                 self._first = (self._first + data)[:_HINT_BYTES]
             events = self.side.let_go() if data is None else self.side.feed(data)
-            if self._client is not None:
+            # Bytes alone do not count: a frame could be dribbled for days.
+            if self._client is not None and events:
                 self._serving.heard(self._client)
             for event in events:
                 self._events += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import anyio
@@ -196,6 +197,21 @@ async def test_a_silent_device_is_ended_after_two_heartbeats_worth(environment):
         assert isinstance(gone, ClientDisconnected)
         assert gone.reason == "it did not answer a heartbeat"
         assert manager.heartbeat_s == 60
+
+
+async def test_who_dribbles_one_frame_without_end_is_ended(environment):
+    told = info()
+    hello = len(told).to_bytes(2) + told
+    async with (
+        open_manager(dialect="D4", environment=environment) as manager,
+        known_device(environment, hello, b"\0\1\1") as device,
+    ):
+        await device.send(b"\xff\xff")
+        for _ in range(60):
+            with contextlib.suppress(anyio.BrokenResourceError):
+                await device.send(b"x")
+            await anyio.sleep(5)
+        assert not manager.clients
 
 
 async def test_heartbeats_never_mix_with_messages(environment):

@@ -294,6 +294,16 @@ async def test_a_node_whose_session_is_taken_says_whose_it_was(environment):
                 await anyio.sleep(600)
 
 
+async def test_so_it_says_if_the_client_hears_of_it_first(environment):
+    def node():
+        return open_backplane(BROKER, node="one", environment=environment)
+
+    async with open_broker(BROKER, environment=environment):
+        with pytest.raises(ConfigError, match="a node named 'one', too"):
+            async with node(), node():
+                await anyio.sleep(600)
+
+
 def has_lost_broker(node: Node) -> bool:
     return not node.client.is_connected
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 
 from structiot.errors import UsageError
 
-__all__ = ["check_argument", "check_items", "check_port_argument"]
+__all__ = ["check_argument", "check_context", "check_items", "check_port_argument"]
 
 _HIGHEST_PORT = 65_535
 
@@ -51,6 +52,28 @@ def check_items(name: str, values: object, *kinds: type, write: str = "") -> Non
         raise UsageError(f"{name} is a list, not {_shown(values)}{hint}")
     for value in values:
         check_argument(f"each of {name}", value, *kinds, write=write)
+
+
+def check_context(name: str, value: object, *, is_server: bool) -> None:
+    """Look whether an argument is a context by which this side can speak TLS, or None.
+
+    Args:
+        name: The argument's.
+        value: Its value.
+        is_server: Which side we are.
+
+    Raises:
+        UsageError: It is none, or of the other side: every handshake would fail.
+    """
+    check_argument(name, value, ssl.SSLContext, None)
+    wrong = ssl.PROTOCOL_TLS_CLIENT if is_server else ssl.PROTOCOL_TLS_SERVER
+    if isinstance(value, ssl.SSLContext) and value.protocol == wrong:
+        is_of, other = ("server", "client") if is_server else ("client", "server")
+        made = "ssl.Purpose.CLIENT_AUTH" if is_server else ""
+        hint = f"make it by ssl.create_default_context({made})"
+        raise UsageError(
+            f"{name} is for the TLS of a {is_of}, not of a {other}; {hint}"
+        )
 
 
 def check_port_argument(name: str, value: object) -> None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from structiot._kit.arguments import check_argument, check_port_argument
+from structiot._kit.arguments import check_argument, check_context, check_port_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
@@ -158,7 +158,7 @@ async def open_manager_client(
     """
     check_argument("host", host, str)
     check_port_argument("port", port)
-    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_context("ssl_context", ssl_context, is_server=False)
     check_argument("secret", secret, str, bytes, Secret, None)
     check_argument("data", data, Mapping, None)
     check_seconds("heartbeat_s", heartbeat_s)

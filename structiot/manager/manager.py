@@ -186,9 +186,9 @@ class Manager:
                 and counted (`.dropped`).
 
         Raises:
-            UsageError: No such type is taken.
+            UsageError: No such type is taken, and there are no other nodes to take it.
         """
-        self._check_type(type)
+        self._check_type(type, of_fleet=True)
         check_argument("max_items", max_items, int)
         box = EventBox(type, max(max_items, len(self._fleet)))
         now_utc = self._environment.now_utc()
@@ -242,7 +242,12 @@ class Manager:
         return await self._send([found], data)
 
     async def send_type(self, type: str, data: bytes | str) -> SendReport:  # noqa: A002
-        """Send a message to all devices of a type that are connected."""
+        """Send a message to all devices of a type that are connected.
+
+        Raises:
+            UsageError: No such type is taken.
+        """
+        self._check_type(type, of_fleet=True)
         return await self._send(
             [client for client in self._fleet.values() if client.type == type], data
         )
@@ -376,10 +381,13 @@ class Manager:
             self.exchanges.fail_all(ConnectionEnd("the manager has ended"))
             self._listeners.close()
 
-    def _check_type(self, wanted: str | None) -> None:
-        if wanted is not None and self.types is not None and wanted not in self.types:
-            known = ", ".join(sorted(self.types))
-            raise UsageError(f"no type {wanted!r} is taken, only {known}")
+    def _check_type(self, wanted: str | None, *, of_fleet: bool = False) -> None:
+        check_argument("type", wanted, str, None)
+        # What other nodes take is not known here.
+        types = None if of_fleet and self.sharing is not None else self.types
+        if wanted is not None and types is not None and wanted not in types:
+            known = ", ".join(sorted(types))
+            raise UsageError(f"no type {wanted!r:.80} is taken, only {known}")
 
     def _tell(self, event: ManagerEvent, of_type: str | None) -> None:
         for listener in self._listeners:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequ
 from contextlib import asynccontextmanager
 from typing import Final
 
-from structiot._kit.arguments import check_argument, check_items
+from structiot._kit.arguments import check_argument, check_context, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.serving import ClientServer, ServingLimits, serve_clients
@@ -99,7 +99,7 @@ async def open_manager(
     """
     check_argument("host", host, str)
     check_argument("port", port, int, None)
-    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_context("ssl_context", ssl_context, is_server=True)
     check_argument("secrets", secrets, Mapping, None)
     check_argument("backplane", backplane, MqttClient, None)
     check_items("listeners", listeners, Listener)
@@ -188,9 +188,7 @@ def _endpoints(
 def _endpoint(listener: Listener, backlog: int) -> ManagerEndpoint:
     check_argument("host of a listener", listener.host, str)
     check_argument("port of a listener", listener.port, int)
-    check_argument(
-        "ssl_context of a listener", listener.ssl_context, ssl.SSLContext, None
-    )
+    check_context("ssl_context of a listener", listener.ssl_context, is_server=True)
     try:
         dialect = Dialect(listener.dialect)
     except ValueError:

@@ -50,7 +50,6 @@ _MOMENT_S: Final = 0.25
 _A_MINUTE: Final = 60.0
 # By so many it is plain what somebody speaks.
 _HINT_BYTES: Final = 16
-_TOO_LATE: Final = "it did not say who it is in time"
 _HUNG_UP: Final = "the device has hung up"
 
 
@@ -319,7 +318,8 @@ class _Connection:
             self._serving.went(client, client.end_reason)
             return
         if not reason:
-            reason = _TOO_LATE if client is None else "the manager ends"
+            late = f"it did not say who it is in time, asked in {self.dialect}"
+            reason = late if client is None else "the manager ends"
         if is_final and client is None and isinstance(self.side, NativeServer):
             stream.out += self.side.say_refusal(reason)
         else:

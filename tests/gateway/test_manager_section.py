@@ -71,6 +71,13 @@ def test_slips_in_the_section_are_said(section, said):
         load_config({"manager": section})
 
 
+def test_a_dialect_is_named_in_any_case():
+    secrets = {"host": "0.0.0.0", "dialect": "STRUCTIOT", "secrets": {UUID: "x"}}
+    section = {**secrets, "listeners": [{"port": 8596, "dialect": "d4"}]}
+    read = load_config({"manager": section}).manager
+    assert [one.dialect for one in read.all_listeners()] == ["structiot", "D4"]
+
+
 @pytest.mark.parametrize(
     "section",
     [

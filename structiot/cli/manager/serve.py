@@ -53,7 +53,7 @@ _path: Final = click.Path(path_type=Path)
 @port_option("--port", 8595, "TCP port; 0 takes a free one.")
 @click.option(
     "--dialect",
-    type=click.Choice([one.value for one in Dialect]),
+    type=click.Choice([one.value for one in Dialect], case_sensitive=False),
     default=Dialect.D0.value,
     help="What the devices speak.",
 )

@@ -69,7 +69,7 @@ def _complete_type(
 @port_option("--port", 8595, "Its TCP port.", least=1)
 @click.option(
     "--dialect",
-    type=click.Choice([one.value for one in Dialect]),
+    type=click.Choice([one.value for one in Dialect], case_sensitive=False),
     default=Dialect.D0.value,
     help="What they speak.",
 )

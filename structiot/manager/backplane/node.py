@@ -29,7 +29,7 @@ from structiot.manager.backplane.forwarding import Forwarding
 from structiot.manager.backplane.opening import in_use, node_of
 from structiot.manager.backplane.other_nodes import OtherNodes
 from structiot.manager.backplane.publisher import Publisher
-from structiot.manager.backplane.rivals import Rivals
+from structiot.manager.backplane.rivals import Rivals, own_session
 from structiot.manager.base_client import BaseClient
 from structiot.manager.client import ManagerClient
 from structiot.manager.manager import Manager
@@ -130,7 +130,7 @@ class BackplaneNode:
         """
         client, address = self._client, self._address
         inbox = address.inbox_of(self._id)
-        with in_use(client), self._rivals.named():
+        with in_use(client), own_session(self._id):
             try:
                 async with (
                     client.subscription(address.everything, 1, "noop") as told,

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot.errors import ConfigError, UsageError
+from structiot.manager.backplane.rivals import own_session
 from structiot.manager.wire.envelopes import Gone, decode, encode, node_name
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 
@@ -90,7 +91,8 @@ async def open_backplane(
         The client; it serves one manager at a time.
 
     Raises:
-        ConfigError: A name that cannot be, or settings that cannot work.
+        ConfigError: A name that cannot be, or settings that cannot work; while the block
+            runs, that another node has the name and the broker has given it the session.
         UsageError: A name that is no text.
         ConnectFailed: The broker could not be reached.
         AuthRefused: The broker does not accept the credentials.
@@ -118,17 +120,19 @@ async def open_backplane(
     expiry_s = _SESSION_S if expiry_s is None else expiry_s
     # 23 letters and digits, which every broker takes.
     digest = hashlib.sha256(f"{name}/{node}".encode()).hexdigest()
-    async with open_mqttclient(
-        uri,
-        f"mgr{digest[:20]}",
-        settings.with_changes(
-            will=will,
-            cleansession=not is_lasting,
-            session_expiry_s=expiry_s if is_lasting else 0,
-        ),
-        environment=environment,
-    ) as client:
-        yield client
+    # Whichever of the two blocks hears of it first.
+    with own_session(address.node):
+        async with open_mqttclient(
+            uri,
+            f"mgr{digest[:20]}",
+            settings.with_changes(
+                will=will,
+                cleansession=not is_lasting,
+                session_expiry_s=expiry_s if is_lasting else 0,
+            ),
+            environment=environment,
+        ) as client:
+            yield client
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from structiot.errors import ConfigError
 from structiot.manager.wire.envelopes import node_name
 from structiot.mqtt import MqttGoodbye, ReasonCode
 
-__all__ = ["Rivals"]
+__all__ = ["Rivals", "own_session"]
 
 # Twice might be one message that the broker has delivered twice.
 _PROOF: Final = 3
@@ -58,28 +58,32 @@ class Rivals:
             self._times, self._heard_on = self._times + 1, self._connections
         if self._times < _PROOF:
             return ""
-        text = f"{self._said}, and they throw each other out of the broker"
+        text = f"{_said(self._own_id)}, and they throw each other out of the broker"
         if self._own_id > node:
             raise ConfigError(f"{text}: give this one another name")
         return f"{text} until that one ends"
 
-    @contextmanager
-    def named(self) -> Generator[None]:
-        """Say what it means that another client has taken our session, as 5.0 tells.
 
-        Raises:
-            ConfigError: One has.
-        """
-        try:
-            yield
-        except MqttGoodbye as exc:
-            if exc.code != ReasonCode.SESSION_TAKEN_OVER:
-                raise
-            message = (
-                f"{self._said}, and the broker has given it the session of this one"
-            )
-            raise ConfigError(message) from exc
+@contextmanager
+def own_session(own_id: str) -> Generator[None]:
+    """Say what it means that another client has taken our session, as 5.0 tells.
 
-    @property
-    def _said(self) -> str:
-        return f"another process is a node named {self._name!r}, too"
+    Args:
+        own_id: Which node we are.
+
+    Raises:
+        ConfigError: One has.
+    """
+    try:
+        yield
+    except MqttGoodbye as exc:
+        if exc.code != ReasonCode.SESSION_TAKEN_OVER:
+            raise
+        message = (
+            f"{_said(own_id)}, and the broker has given it the session of this one"
+        )
+        raise ConfigError(message) from exc
+
+
+def _said(own_id: str) -> str:
+    return f"another process is a node named {node_name(own_id)!r}, too"

@@ -12,7 +12,7 @@ __all__ = ["LENGTH_16", "WORDS", "Dialect", "Words"]
 
 
 class Dialect(StrEnum):
-    """What a listener, or a device, speaks.
+    """What a listener, or a device, speaks; its name counts in any case.
 
     The names of the old ones are those of the reference: D0 is as the documentation of
     iot-manager has it, D1 is its release 0.0.5, D2 0.0.8 and 0.0.10, D3 0.0.12, and D4
@@ -25,6 +25,11 @@ class Dialect(StrEnum):
     D3 = "D3"
     D4 = "D4"
     STRUCTIOT = "structiot"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Dialect | None:
+        name = value.casefold() if isinstance(value, str) else None
+        return next((one for one in cls if one.value.casefold() == name), None)
 
     @property
     def is_framed(self) -> bool:

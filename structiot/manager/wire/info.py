@@ -220,5 +220,5 @@ def fault_of_type(name: str) -> str:
         return f"has {len(name)} characters, not 1 to {MAX_TYPE_CHARS}"
     # One at its end and the separator behind it would be taken for another.
     if "##" in name or name.endswith("#") or not name.isprintable():
-        return "has what no type may have"
+        return "has what no type may have: ##, # at its end, or what cannot be printed"
     return ""

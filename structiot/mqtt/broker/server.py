@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream
 
-from structiot._kit.arguments import check_argument, check_items
+from structiot._kit.arguments import check_argument, check_context, check_items
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import is_loopback
@@ -374,7 +374,7 @@ def _addresses(
     listen: Sequence[str], *, is_open_to_all: bool, context: ssl.SSLContext | None
 ) -> list[BrokerUri]:
     check_items("listen", listen, str, write="'mqtt://127.0.0.1:1883'")
-    check_argument("ssl_context", context, ssl.SSLContext, None)
+    check_context("ssl_context", context, is_server=True)
     uris = [
         parse_uri(text, may_be_any_port=True)
         for text in listen or ("mqtt://127.0.0.1:1883",)

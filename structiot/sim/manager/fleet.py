@@ -11,7 +11,12 @@ from uuid import UUID
 
 import anyio
 
-from structiot._kit.arguments import check_argument, check_items, check_port_argument
+from structiot._kit.arguments import (
+    check_argument,
+    check_context,
+    check_items,
+    check_port_argument,
+)
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.rare_lines import RareLines
@@ -74,18 +79,21 @@ async def sim_devices(
     check_port_argument("port", port)
     check_argument("dialect", dialect, str)
     check_argument("secret", secret, str, bytes, None)
-    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
+    check_context("ssl_context", ssl_context, is_server=False)
     if uuids is not None:
         check_items("uuids", uuids, str)
     check_argument("environment", environment, Environment)
     if count < 1 or (uuids is not None and len(uuids) != count):
         raise UsageError(f"count is how many devices and UUIDs there are, not {count}")
-    if dialect not in set(Dialect):
-        raise UsageError(f"no dialect {dialect!r}; there are {', '.join(Dialect)}")
+    try:
+        spoken = Dialect(dialect)
+    except ValueError:
+        message = f"no dialect {dialect!r}; there are {', '.join(Dialect)}"
+        raise UsageError(message) from None
     if fault := fault_of_type(type):
         raise UsageError(f"the type {type!r:.80} {fault}")
-    if secret is not None and dialect != Dialect.STRUCTIOT:
-        raise UsageError(f"secret goes with dialect='structiot', not with {dialect}")
+    if secret is not None and spoken is not Dialect.STRUCTIOT:
+        raise UsageError(f"secret goes with dialect='structiot', not with {spoken}")
     key = secret.encode() if isinstance(secret, str) else secret
     names = uuids or [str(UUID(int=number + 1)) for number in range(count)]
     names = [canonical_uuid(one) for one in names]
@@ -95,7 +103,7 @@ async def sim_devices(
             DialInSim(
                 uuid,
                 type,
-                Dialect(dialect),
+                spoken,
                 address=(host, port),
                 secret=key,
                 ssl_context=ssl_context,

@@ -125,7 +125,7 @@ async def test_certificates_and_secrets_of_devices(serving, authority, tmp_path:
     }
     files = [f"--{option}={tmp_path / name}.pem" for option, name in names.items()]
     secrets = f"--secrets={tmp_path / 'secrets.toml'}"
-    async with serving("-v", "--dialect=structiot", secrets, *files) as served:
+    async with serving("-v", "--dialect=Structiot", secrets, *files) as served:
         context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
         authority.issue_cert("device.example").configure_cert(context)
         arguments: dict[str, Any] = {"uuid": UUID, "type": "lamp"}
@@ -268,7 +268,7 @@ async def test_why_a_fleet_is_not_connected_is_said(anyio_backend_name):
         open_manager(["door"], port=0, dialect="structiot") as manager,
         running(
             *structiot("manager", "simulate", f"--port={manager.port}", "--json"),
-            *("--dialect=structiot", "--count=3", f"--backend={anyio_backend_name}"),
+            *("--dialect=STRUCTIOT", "--count=3", f"--backend={anyio_backend_name}"),
         ) as program,
     ):
         line = await program.until(lambda: program.errors and program.errors[0])

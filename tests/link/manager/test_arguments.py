@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,11 +16,13 @@ from structiot.manager import (
     Listener,
     ManagedDevice,
     Manager,
+    ManagerClient,
     ManagerLimits,
     open_backplane,
     open_manager,
     open_manager_client,
 )
+from structiot.sim import sim_devices
 from structiot.testing import MemoryNetwork
 from tests.link.manager.devices import OTHER, UUID, known_device
 
@@ -35,6 +38,8 @@ def limited(**limits: Any) -> dict[str, Any]:
 
 
 TWICE = {UUID: "x", UUID.upper(): "y"}
+OF_CLIENT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+OF_SERVER = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 DEEP: Any = {}
 for _ in range(100_000):
     DEEP = {"a": DEEP}
@@ -54,6 +59,10 @@ def environment() -> Environment:
         ({"types": [""]}, UsageError, "has 0 characters"),
         ({"types": ["a##b"]}, UsageError, "has what no type may have"),
         ({"host": 5}, UsageError, "host is str"),
+        ({"dialect": "D9"}, ConfigError, "no dialect 'D9'; there are D0"),
+        ({"dialect": [4]}, ConfigError, r"no dialect \[4\]"),
+        ({"ssl_context": OF_CLIENT}, UsageError, "TLS of a server, not of a client"),
+        ({"listeners": [Listener(ssl_context=OF_CLIENT)]}, UsageError, "of a listener"),
         ({"port": "8595"}, UsageError, "port is int or None"),
         ({"secrets": [UUID]}, UsageError, "secrets"),
         ({"secrets": {UUID: "x"}}, ConfigError, "none speaks our own dialect"),
@@ -99,6 +108,7 @@ async def test_a_manager_that_cannot_be(
         ({"port": "8595"}, UsageError, "port is int"),
         ({"port": 0}, UsageError, "port is from 1 to 65535"),
         ({"port": 70_000}, UsageError, "port is from 1 to 65535"),
+        ({"ssl_context": OF_SERVER}, UsageError, "TLS of a client, not of a server"),
         ({"uuid": 5}, UsageError, "uuid is str"),
         ({"type": 5}, UsageError, "type is str"),
         ({"secret": ""}, ConfigError, "a secret is empty"),
@@ -114,6 +124,33 @@ async def test_a_device_that_cannot_be(
     with pytest.raises(error, match=said):
         async with open_manager_client(environment=environment, **given):
             pass
+
+
+@pytest.mark.parametrize("dialect", ["d4", "Structiot"])
+async def test_a_dialect_is_named_in_any_case(environment: Environment, dialect: str):
+    given: Any = {"environment": environment, "dialect": dialect}
+    async with (
+        open_manager(**given) as manager,
+        open_manager_client("127.0.0.1", uuid=UUID, type="lamp", **given) as ours,
+        sim_devices(uuids=[OTHER], **given),
+        manager.events() as events,
+    ):
+        await ours.wait_connected()
+        while len(manager.clients) < 2:
+            await anext(events)
+
+
+async def nothing(client: ManagerClient) -> None:
+    """Do nothing with a device."""
+
+
+async def test_a_type_that_is_not_taken_is_sent_nothing(environment: Environment):
+    types: Any = ["lamp"]
+    async with open_manager(types, environment=environment) as manager:
+        with pytest.raises(UsageError, match="no type 'lmap' is taken, only lamp"):
+            await manager.send_type("lmap", "on")
+        with pytest.raises(UsageError, match="type is str or None, not list"):
+            await manager.serve(nothing, types)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from structiot.manager import (
     ClientDisconnected,
     Info,
     InvalidInfo,
+    ManagerClient,
     open_backplane,
     open_manager,
 )
@@ -292,6 +293,33 @@ async def test_a_node_whose_session_is_taken_says_whose_it_was(environment):
                 ),
             ):
                 await anyio.sleep(600)
+
+
+async def test_so_it_says_if_the_client_hears_of_it_first(environment):
+    def node():
+        return open_backplane(BROKER, node="one", environment=environment)
+
+    async with open_broker(BROKER, environment=environment):
+        with pytest.raises(ConfigError, match="a node named 'one', too"):
+            async with node(), node():
+                await anyio.sleep(600)
+
+
+async def nothing(client: ManagerClient) -> None:
+    """Do nothing with a device."""
+
+
+async def test_other_nodes_may_take_types_that_this_one_does_not(environment):
+    async with (
+        open_broker(BROKER, environment=environment),
+        open_backplane(BROKER, environment=environment) as client,
+        open_manager(["lamp"], backplane=client, environment=environment) as manager,
+        manager.events("light"),
+    ):
+        report = await manager.send_type("light", "on")
+        assert (report.delivered, report.failed) == ((), {})
+        with pytest.raises(UsageError, match="no type 'light' is taken"):
+            await manager.serve(nothing, "light")
 
 
 def has_lost_broker(node: Node) -> bool:

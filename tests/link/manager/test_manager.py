@@ -110,7 +110,7 @@ async def test_who_is_not_taken_is_told_so_and_closed(environment, told, why):
         assert await device.read_to_the_end() == b"end\n"
         refused = await anext(events)
         assert isinstance(refused, ClientRefused)
-        assert (why or "did not say who it is") in refused.reason
+        assert (why or "say who it is in time, asked in D0") in refused.reason
         assert refused.address[0] == "127.0.0.1"
         assert anyio.current_time() - begun == pytest.approx(
             15 if why in {None, "did not say who it is"} else 0, abs=0.1

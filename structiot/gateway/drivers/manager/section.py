@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from structiot._kit.net.network import is_loopback
 from structiot._kit.net.tls import server_context
@@ -36,11 +37,21 @@ from structiot.gateway.drivers.manager.entities import (
 )
 from structiot.manager import Listener
 from structiot.manager.secrets_file import secrets_in
+from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import canonical_uuid, fault_of_type
 
 __all__ = ["ManagerListenerSection", "ManagerSection", "ManagerTypeSection"]
 
-_Dialect: TypeAlias = Literal["D0", "D1", "D2", "D3", "D4", "structiot"]
+
+def _in_its_case(given: object) -> object:
+    with suppress(ValueError):
+        return Dialect(str(given)).value
+    return given
+
+
+_Dialect: TypeAlias = Annotated[
+    Literal["D0", "D1", "D2", "D3", "D4", "structiot"], BeforeValidator(_in_its_case)
+]
 _File: TypeAlias = Annotated[str | None, NamedFile(readable)]
 _USUAL_PORT = 8595
 
@@ -218,10 +229,10 @@ class ManagerSection(ManagerListenerSection, SystemSection):
             if isinstance(one, Mapping):
                 for finding in _of_listener(one, places, has_secrets=has_secrets):
                     yield finding.below(*path)
-                dialects.add(one.get("dialect", "D0"))
+                dialects.add(_in_its_case(one.get("dialect", "D0")))
         for key in ("secrets", "secrets_file"):
             if key in table and "structiot" not in dialects:
-                message = f'{key} are of no listener: none has dialect = "structiot"'
+                message = f'{key} is for no listener: none has dialect = "structiot"'
                 yield Finding(path=(key,), message=message, is_about_key=True)
         yield from _names(table)
 
@@ -236,7 +247,7 @@ def _of_listener(
         message = f"{printable(str(host))}:{port} is listened at already"
         yield Finding(path=(key,) if key in table else (), message=message)
     places.add(place)
-    is_proven = has_secrets and table.get("dialect") == "structiot"
+    is_proven = has_secrets and _in_its_case(table.get("dialect")) == "structiot"
     is_known = is_proven or "client_ca_file" in table or table.get("anyone")
     if isinstance(host, str) and not is_loopback(host) and not is_known:
         message = (

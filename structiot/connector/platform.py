@@ -103,7 +103,7 @@ class Session(Protocol):
         ...
 
     async def event(
-        self, device_id: str, service: str, data: str, metadata: str | None
+        self, device_id: str, service: str, data: str | None, metadata: str | None
     ) -> PlatformResponse:
         """Hand over a reading.
 
@@ -116,7 +116,7 @@ class Session(Protocol):
         ...
 
     async def respond(
-        self, incoming: Incoming, data: str, metadata: str | None
+        self, incoming: Incoming, data: str | None, metadata: str | None
     ) -> None:
         """Answer a command, also one of an earlier session."""
         ...

@@ -204,8 +204,8 @@ class Bridge:
     async def _describe(self, offer: Offer) -> None:
         device, held = offer.device(), self._kept.get(offer.id)
         is_new = held is None
-        is_wanted = offer.served.is_available if is_new else held.hash != device.hash
-        if not is_wanted:
+        is_same = held is not None and held.hash == device.hash
+        if is_same or (is_new and not offer.served.is_available):
             return
         connector, kept = self._connector, self._kept
         if connector is None:

@@ -1,0 +1,273 @@
+"""Devices of a gateway at a platform: which, as what, and who they are there."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import pytest
+
+from structiot.gateway import InvalidConfig, load_config, open_gateway
+from structiot.model import DeviceInfo, EntitiesChanged, Switch
+from structiot.sim import sim_sepl_platform
+from tests.gateway.bridge_house import (
+    AT,
+    TYPE,
+    away,
+    bridged,
+    bringing,
+    section_of,
+    serving,
+    there,
+    toy,
+    until,
+)
+from tests.gateway.memory_house import URI, House
+from tests.gateway.scripted_driver import of_gateway
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_device_is_offered_by_its_identity():
+    async with bridged(toy()) as house:
+        device = house.platform.device("toy:P1")
+        assert (device.type, device.name) == (TYPE, "Plug P1")
+        assert house.online == ["toy:P1"]
+        # What was there at the beginning is offered at once.
+        assert house.handlers().count("commit") == 1
+        assert house.status == ("running", "")
+
+
+async def test_an_identity_has_nothing_that_topics_cannot_have():
+    async with bridged(toy("a/b#+%c")) as house:
+        assert house.online == ["toy:a%2Fb%23%2B%25c"]
+
+
+async def test_the_first_rule_that_fits_says_what_a_device_is():
+    devices = [
+        {"type": "iot#one", "id": "P1", "tags": {"room": "hall"}},
+        {"type": "iot#two", "name": "Plug P[23]", "model": "T?"},
+        {"type": "iot#three", "system": "toy", "name": "* P3"},
+    ]
+    async with bridged(*map(toy, ("P1", "P2", "P3", "P4")), devices=devices) as house:
+        kinds = {one.uri: one.type for one in house.platform.devices}
+        assert kinds == {"toy:P1": "iot#one", "toy:P2": "iot#two", "toy:P3": "iot#two"}
+        assert house.platform.device("toy:P1").tags == ["room:hall"]
+
+
+async def test_who_has_not_said_who_it_is_is_not_offered():
+    device = toy("10.0.0.7", is_provisional=True)
+    async with bridged(device) as house:
+        assert house.platform.devices == ()
+
+
+async def test_a_device_that_comes_later_is_added():
+    device = toy()
+    device.tell(away())
+    device.first = [away()]
+    async with bridged(device) as house:
+        assert house.platform.devices == ()
+        device.tell(there())
+        await anyio.sleep(2)
+        assert house.online == ["toy:P1"]
+        assert house.events("relay") == ["false"]
+
+
+async def test_another_name_is_no_other_device():
+    device = toy()
+    async with bridged(device) as house:
+        device.info = DeviceInfo(id="P1", system="toy", name="Kettle")
+        device.tell(EntitiesChanged(at_utc=AT))
+        await anyio.sleep(2)
+        assert [(one.uri, one.name) for one in house.platform.devices] == [
+            ("toy:P1", "Kettle")
+        ]
+        assert house.handlers().count("clear") == 1
+
+
+async def test_a_device_that_is_away_goes_offline_after_a_minute_and_comes_back():
+    device = toy()
+    async with bridged(device) as house:
+        device.tell(away())
+        await anyio.sleep(30)
+        assert house.online == ["toy:P1"]
+        await anyio.sleep(90)
+        assert house.online == []
+        assert [one.uri for one in house.platform.devices] == ["toy:P1"]
+        device.tell(there())
+        await anyio.sleep(2)
+        assert house.online == ["toy:P1"]
+        assert len(house.platform.devices) == 1
+
+
+async def test_a_restart_with_other_names_sends_nothing_and_makes_no_second_device(
+    tmp_path,
+):
+    house, state_file = House(), tmp_path / "state.json"
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        first = bringing(toy(), name="Desk")
+        async with serving(house, platform, first, state_file=state_file):
+            assert [one.name for one in platform.devices] == ["Desk"]
+        platform.messages.clear()
+        again = bringing(toy(), name="Desk")
+        async with serving(house, platform, again, state_file=state_file) as found:
+            assert {"clear", "put", "commit"} & {*found.handlers()} == set()
+            assert found.online == ["toy:P1"]
+        renamed = bringing(toy(), name="Hall")
+        async with serving(house, platform, renamed, state_file=state_file):
+            assert [one.name for one in platform.devices] == ["Hall"]
+        assert len(platform.gateways) == 1
+
+
+async def test_who_was_there_before_a_restart_and_does_not_come_goes_offline(tmp_path):
+    house, state_file = House(), tmp_path / "state.json"
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        both = bringing(toy("P1"), toy("P2"))
+        async with serving(house, platform, both, state_file=state_file) as found:
+            assert found.online == ["toy:P1", "toy:P2"]
+        one = bringing(toy("P1"))
+        async with serving(house, platform, one, state_file=state_file) as found:
+            assert found.online == ["toy:P1", "toy:P2"]
+            await anyio.sleep(120)
+            assert found.online == ["toy:P1"]
+
+
+async def test_a_state_file_of_anybody_costs_nothing(tmp_path):
+    state_file = tmp_path / "state.json"
+    state_file.write_text(
+        '{"version": 1, "sections": {"connector": {"gids": 5, "devices":'
+        ' {"a": 1, "b": ["", "", {}], "c": ["t", "n", {"x": ":"}], "d": ["t", "n"]}}}}'
+    )
+    async with bridged(toy(), state_file=state_file) as house:
+        assert house.online == ["toy:P1"]
+
+
+# ---------------------------------------------------------------- settings
+
+
+async def test_another_section_is_taken_up_without_a_restart():
+    async with bridged(toy("P1"), toy("P2")) as house:
+        gateway, mqtt = house.gateway, {"uri": URI}
+        devices = [{"type": TYPE, "id": "P2"}]
+        section = section_of(house.platform, devices=devices)
+        both = {"mqtt": mqtt, "toy": {}, "connector": section}
+        opened = {name: one.availability for name, one in gateway.devices.items()}
+        await gateway.reload(load_config(both))
+        await anyio.sleep(8)
+        assert house.online == ["toy:P2"]
+        # The devices themselves were not touched.
+        assert {k: one.availability for k, one in gateway.devices.items()} == opened
+        await gateway.reload(load_config({"mqtt": mqtt, "toy": {}}))
+        await anyio.sleep(3)
+        assert (house.online, house.platform.connections) == ([], 0)
+        assert "connector" not in gateway.drivers
+
+
+async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
+    conf, house = tmp_path / "connector.conf", House()
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        lines = [f"{key} = {value}" for key, value in platform.config.items()]
+        conf.write_text("\n".join(["[CONNECTOR]", *lines, ""]))
+        config = load_config(
+            {
+                "mqtt": {"uri": URI},
+                "connector": {"conf": str(conf), "devices": [{"type": TYPE}]},
+            }
+        )
+        async with open_gateway(config, environment=house.environment):
+            await until(lambda: platform.gateways)
+            await anyio.sleep(1)
+        (gid,) = platform.gateways
+        assert f"gid = {gid}" in conf.read_text()
+
+
+def said(section: dict[str, object]) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        load_config({"connector": section})
+    return [problem.message for problem in caught.value.problems]
+
+
+PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "word"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "[connector] host, port, user, password: to be filled in"),
+        ({**PLATFORM, "conf": "x"}, "host belongs into the file that conf names"),
+        ({**PLATFORM, "platform": "senergy"}, "api_url, token_url, client_id: to be"),
+        ({**PLATFORM, "api_url": "x"}, "api_url begins with https:// or http://"),
+        ({**PLATFORM, "devices": [{}]}, "type is missing in [[connector.devices]]"),
+        ({**PLATFORM, "devices": [{"type": "t", "tags": {"a:b": "c"}}]}, "tags"),
+        ({**PLATFORM, "devices": [{"type": "t", "tags": {"a": "b;c"}}]}, "tags"),
+        ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
+    ],
+)
+def test_what_cannot_work_is_said(section, message):
+    assert any(message in one for one in said(section))
+    assert not any("word" in one and "password" not in one for one in said(section))
+
+
+# ---------------------------------------------------------------- trouble
+
+
+async def test_a_platform_that_is_away_disturbs_nobody(caplog):
+    caplog.set_level(logging.INFO, "structiot.gateway")
+    device = toy()
+    async with bridged(device) as house:
+        await house.platform.unplug()
+        for number in range(600):
+            device.tell_state("power", float(number))
+            await anyio.sleep(1)
+        assert house.status[0] == "failing"
+        assert house.gateway.devices["toy_p1"].states["power"] == 599.0
+        assert len([one for one in of_gateway(caplog) if "platform" in one]) <= 3
+        before = len(house.events("power"))
+        await house.platform.plug_in()
+        await until(lambda: house.status == ("running", ""))
+        await anyio.sleep(5)
+        # What has been meanwhile is nothing new: the present is told.
+        assert house.events("power")[before:] == ["599.0"]
+        assert house.online == ["toy:P1"]
+
+
+async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
+    async with bridged(toy(), password="wrong") as house:
+        await anyio.sleep(600)
+        state, reason = house.status
+        assert state == "parked"
+        assert "refus" in reason
+        assert house.gateway.devices["toy_p1"].is_available
+        connections = len(house.platform.log)
+        await anyio.sleep(36000)
+        assert len(house.platform.log) == connections
+        right = section_of(house.platform)
+        await house.gateway.reload(
+            load_config({"mqtt": {"uri": URI}, "toy": {}, "connector": right})
+        )
+        await anyio.sleep(8)
+        assert house.online == ["toy:P1"]
+
+
+async def test_a_device_that_the_platform_refuses_is_said_once(caplog):
+    sim = {"device_types": {TYPE: ["relay"]}}
+    devices = [{"type": "iot#none", "id": "P1"}, {"type": TYPE}]
+    entities = [Switch(key="relay")]
+    async with bridged(
+        toy("P1", entities), toy("P2", entities), sim=sim, devices=devices
+    ) as house:
+        assert house.online == ["toy:P2"]
+        await anyio.sleep(36000)
+        told = [one for one in caplog.messages if "toy:P1" in one]
+        assert len(told) == 1
+        # Nobody listens to a device that there is not: nothing is told of it.
+        assert {one.device_uri for one in house.platform.events} == {"toy:P2"}

@@ -12,6 +12,7 @@ import anyio
 
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.drivers.connector import ConnectorDriver
 from structiot.model import (
     Availability,
     Button,
@@ -21,6 +22,7 @@ from structiot.model import (
     Light,
     Occurrence,
     Sensor,
+    StateChange,
     Switch,
     Text,
 )
@@ -47,7 +49,7 @@ def toy(
 ) -> ScriptedDevice:
     info = DeviceInfo(id=id_, system="toy", name=f"Plug {id_}", model="T1", **more)
     device = ScriptedDevice(info, entities)
-    device.tell_state("relay", False)
+    device.first.append(StateChange(key="relay", state=False, at_utc=AT))
     return device
 
 
@@ -132,7 +134,7 @@ async def serving(
     """Serve what a driver brings, and offer it; a broker is there already."""
     section = section_of(platform, **more)
     config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
-    with with_driver("toy", driver):
+    with with_driver("toy", driver), with_driver("connector", ConnectorDriver):
         async with open_gateway(
             load_config(config), state_file=state_file, environment=house.environment
         ) as gateway:

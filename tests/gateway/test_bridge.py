@@ -64,7 +64,7 @@ async def test_who_has_not_said_who_it_is_is_not_offered():
 async def test_a_device_that_comes_later_is_added():
     device = toy()
     device.tell(away())
-    device.first = [away()]
+    device.first[0] = away()
     async with bridged(device) as house:
         assert house.platform.devices == ()
         device.tell(there())
@@ -207,8 +207,16 @@ PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "wor
         ({**PLATFORM, "platform": "senergy"}, "api_url, token_url, client_id: to be"),
         ({**PLATFORM, "api_url": "x"}, "api_url begins with https:// or http://"),
         ({**PLATFORM, "devices": [{}]}, "type is missing in [[connector.devices]]"),
-        ({**PLATFORM, "devices": [{"type": "t", "tags": {"a:b": "c"}}]}, "tags"),
-        ({**PLATFORM, "devices": [{"type": "t", "tags": {"a": "b;c"}}]}, "tags"),
+        (
+            {**PLATFORM, "devices": [{"type": "t", "tags": {"a:b": "c"}}]},
+            "tags: tag_id has :",
+        ),
+        (
+            {**PLATFORM, "devices": [{"type": "t", "tags": {"a": "b;c"}}]},
+            "tags: tag has : or",
+        ),
+        ({**PLATFORM, "devices": [{"type": ""}]}, "type must be"),
+        ({**PLATFORM, "port": "8093"}, "port must be a whole number, not a str"),
         ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
     ],
 )
@@ -225,6 +233,7 @@ async def test_a_platform_that_is_away_disturbs_nobody(caplog):
     device = toy()
     async with bridged(device) as house:
         await house.platform.unplug()
+        await until(lambda: house.status[0] == "failing")
         for number in range(600):
             device.tell_state("power", float(number))
             await anyio.sleep(1)
@@ -245,7 +254,7 @@ async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
         await anyio.sleep(600)
         state, reason = house.status
         assert state == "parked"
-        assert "refus" in reason
+        assert "told user and password" in reason
         assert house.gateway.devices["toy_p1"].is_available
         connections = len(house.platform.log)
         await anyio.sleep(36000)
@@ -271,3 +280,16 @@ async def test_a_device_that_the_platform_refuses_is_said_once(caplog):
         assert len(told) == 1
         # Nobody listens to a device that there is not: nothing is told of it.
         assert {one.device_uri for one in house.platform.events} == {"toy:P2"}
+
+
+async def test_a_device_that_the_platform_takes_later_tells_its_state_then():
+    device = toy()
+    device.first[0] = away()
+    async with bridged(device) as house:
+        house.platform.faults.refuse_next(on="put")
+        device.tell(there())
+        await anyio.sleep(5)
+        assert (house.online, house.events("relay")) == ([], [])
+        await anyio.sleep(120)
+        assert house.online == ["toy:P1"]
+        assert house.events("relay") == ["false"]

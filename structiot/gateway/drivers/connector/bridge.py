@@ -102,6 +102,8 @@ class Bridge:
         self._by_place: dict[str, Offer] = {}
         # Since when what is offered cannot be reached.
         self._away: dict[str, float] = {}
+        # What the platform refuses, and was to tell something.
+        self._untold: set[str] = set()
         self._to_look_at: dict[str, None] = {}
         self._changed = anyio.Event()
         self._queue = ConflatingQueue[tuple[str, str], _Told](
@@ -131,7 +133,8 @@ class Bridge:
             serve = partial(connector.serve, self._answer, limit=_COMMANDS_AT_ONCE)
             tasks.start_soon(serve, name="structiot.bridge.commands")
             tasks.start_soon(self._send, connector, name="structiot.bridge.events")
-            tasks.start_soon(self._keep_looking, name="structiot.bridge.devices")
+            name = "structiot.bridge.devices"
+            tasks.start_soon(self._keep_looking, connector, name=name)
             name = "structiot.bridge.states"
             tasks.start_soon(self._show_states, connector, name=name)
             async for event in events:
@@ -153,7 +156,7 @@ class Bridge:
 
     # ------------------------------------------------------------ devices
 
-    async def _keep_looking(self) -> None:
+    async def _keep_looking(self, connector: Connector) -> None:
         all_at = anyio.current_time() + _LOOK_EVERY_S
         while True:
             with anyio.CancelScope(deadline=all_at):
@@ -168,6 +171,10 @@ class Bridge:
             # Nothing tells of who is given up.
             await self._look({**self._gateway.devices, **self._by_place})
             await self._withdraw_who_is_away()
+            for device_id in self._untold - connector.refused.keys():
+                self._untold.remove(device_id)
+                if (offer := self._offers.get(device_id)) is not None:
+                    self._tell_all(offer)
             all_at = anyio.current_time() + _LOOK_EVERY_S
 
     async def _look(self, places: Iterable[str]) -> None:
@@ -194,25 +201,25 @@ class Bridge:
         self._offers[offer.id] = offer
         if served.is_available:
             self._away.pop(offer.id, None)
-        await self._describe(offer)
+        is_new = await self._describe(offer)
         self._by_place[place] = offer
-        known = frozenset() if before is None else before.services
-        for key in offer.services - known:
-            if key in served.states:
-                self._tell(offer, key, served.states[key])
+        if is_new or before is None or offer.services - before.services:
+            self._tell_all(offer)
 
-    async def _describe(self, offer: Offer) -> None:
+    async def _describe(self, offer: Offer) -> bool:
+        """Have the platform know of a device as it is; whether it is added."""
         device, held = offer.device(), self._kept.get(offer.id)
         is_new = held is None
         is_same = held is not None and held.hash == device.hash
         if is_same or (is_new and not offer.served.is_available):
-            return
+            return False
         connector, kept = self._connector, self._kept
         if connector is None:
             (kept.add if is_new else kept.update)(device)
         else:
             # What comes of it the connector says and sees to.
             await (connector.add if is_new else connector.update)(device)
+        return is_new
 
     async def _withdraw_who_is_away(self) -> None:
         now = anyio.current_time()
@@ -246,6 +253,10 @@ class Bridge:
                 self._to_look_at[event.device] = None
                 self._changed.set()
 
+    def _tell_all(self, offer: Offer) -> None:
+        for key, state in offer.served.states.items():
+            self._tell(offer, key, state)
+
     def _tell(self, offer: Offer, key: str, state: State | None) -> None:
         if key in offer.services:
             self._queue.put((offer.id, key), _Told(offer, key, state))
@@ -258,7 +269,9 @@ class Bridge:
             for _ in range(len(self._queue)):
                 told = await anext(self._queue)
                 latest[told.key] = told
-            offered = self._kept.devices().keys() - connector.refused.keys()
+            refused = connector.refused.keys()
+            self._untold |= {one.offer.id for one in latest.values()} & refused
+            offered = self._kept.devices().keys() - refused
             todo = (told for told in latest.values() if told.offer.id in offered)
             async with service_group(is_awaited=True) as tasks:
                 for _ in range(_EVENTS_AT_ONCE):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from structiot._kit.redact import Secret
-from structiot.connector import ConnectorConfig
-from structiot.errors import ConfigError
+from structiot.connector import ConnectorConfig, Device
+from structiot.errors import ConfigError, UsageError
 from structiot.gateway.config.fields import (
     Finding,
     Hidden,
@@ -30,6 +30,16 @@ _OF_PLATFORM: Final = (
     "platform", "host", "port", "user", "password", "encryption", "gid", "api_url",
     "token_url", "client_id", "hub_name",
 )  # fmt: skip
+
+
+def _check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    device = Device("any", "any", "any")
+    try:
+        for tag_id, tag in tags.items():
+            device.add_tag(tag_id, tag)
+    except UsageError as exc:
+        raise ValueError(str(exc)) from None
+    return tags
 
 
 class ConnectorDeviceSection(Section):
@@ -54,13 +64,7 @@ class ConnectorDeviceSection(Section):
     name: str | None = None
     model: str | None = None
     entities: Annotated[tuple[str, ...], Field(strict=False)] = ("*",)
-    tags: (
-        Mapping[
-            Annotated[str, Field(pattern=r"^[^:;]+$", max_length=100)],
-            Annotated[str, Field(pattern=r"^[^:;]*$", max_length=300)],
-        ]
-        | None
-    ) = None
+    tags: Annotated[Mapping[str, str], AfterValidator(_check_tags)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -159,6 +163,11 @@ class ConnectorSection(SystemSection):
             return
         if "password_file" in table:
             given["password"] = Secret("it")
+        kinds: dict[str, Any] = {"port": int, "encryption": bool}
+        kinds["password"] = (str, Secret)
+        if not all(isinstance(v, kinds.get(k, str)) for k, v in given.items()):
+            # That is said already.
+            return
         try:
             ConnectorConfig.of(given)
         except ConfigError as exc:

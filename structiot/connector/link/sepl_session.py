@@ -21,7 +21,6 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from structiot._kit.flow.replies import ReplyTable
-from structiot._kit.json_text import compact
 from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text, printable
 from structiot._kit.websocket import WebSocket
@@ -342,10 +341,7 @@ class SeplSession:
 
 
 def _words(answer: Frame) -> str:
-    payload = answer.payload
-    return printable(
-        payload if isinstance(payload, str) else compact(payload, is_ascii=False)
-    )
+    return printable(str(answer.payload or ""))
 
 
 async def _hash_of(devices: Sequence[Device]) -> str:

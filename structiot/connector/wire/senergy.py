@@ -9,46 +9,40 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
-from urllib.parse import quote
+from typing import Final
 
 from structiot._kit.json_text import compact, number_of, parse_object, text_of
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable
-from structiot.errors import ProtocolViolation
+from structiot.connector.wire.parts import DATA, METADATA, Parts, part_text
+from structiot.errors import ProtocolViolation, UsageError
 
 __all__ = [
     "CLIENT_ERROR_TOPIC",
     "ORIGIN",
     "Hub",
-    "Parts",
     "SenergyCommand",
     "SenergyDevice",
     "Tokens",
-    "command_error_topic",
-    "command_filter",
     "decode_command",
     "decode_device",
     "decode_hub",
     "decode_tokens",
-    "device_error_topic",
     "device_hash",
     "encode_device",
     "encode_event",
+    "encode_hub",
+    "encode_new_hub",
     "encode_response",
-    "event_topic",
     "hub_hash",
     "id_fault",
-    "path_of",
     "read_topic",
-    "response_topic",
     "service_roots",
     "subject_of",
+    "topic_of",
 ]
-
-Parts: TypeAlias = Mapping[str, str | None]
 
 ORIGIN: Final = "structiot"
 """Whose attributes are ours: those of other origins stay as they are."""
@@ -60,6 +54,7 @@ _MANAGER: Final = "/device-manager"
 _REPOSITORY: Final = "/device-repository"
 _MAX_ID_BYTES: Final = 1_000
 _TOPIC_LEVELS: Final = 4
+_MAX_PARTS: Final = 64
 
 
 # ---------------------------------------------------------------- topics
@@ -78,37 +73,22 @@ def id_fault(text: str) -> str | None:
     return f"is longer than {_MAX_ID_BYTES} bytes" if size > _MAX_ID_BYTES else None
 
 
-def command_filter(owner: str, device: str) -> str:
-    """Give what is subscribed to for the commands of a device, which is online by that."""
-    return f"command/{owner}/{device}/+"
+def topic_of(kind: str, owner: str, *levels: str) -> str:
+    """Give a topic: of which kind, whose, then the device and its service.
+
+    `command` is subscribed to (with `+` for the service, and by that a device is online);
+    `event` and `response` are published; `error/device` ends with the device, and
+    `error/command` with the id of the command.
+    """
+    return "/".join((kind, owner, *levels))
 
 
-def response_topic(owner: str, device: str, service: str) -> str:
-    """Give where the result of a command goes."""
-    return f"response/{owner}/{device}/{service}"
-
-
-def event_topic(owner: str, device: str, service: str) -> str:
-    """Give where a reading goes."""
-    return f"event/{owner}/{device}/{service}"
-
-
-def device_error_topic(owner: str, device: str) -> str:
-    """Give where it is told that something is wrong with a device."""
-    return f"error/device/{owner}/{device}"
-
-
-def command_error_topic(owner: str, correlation_id: str) -> str:
-    """Give where it is told that a command has failed."""
-    return f"error/command/{owner}/{correlation_id}"
-
-
-def read_topic(kind: str, topic: str) -> tuple[str, str, str] | None:
-    """Give owner, device and service of a topic of a kind, such as `command`."""
+def read_topic(kind: str, topic: str) -> tuple[str, str] | None:
+    """Give device and service of a topic of this kind; None if it is none."""
     levels = topic.split("/")
     if len(levels) != _TOPIC_LEVELS or levels[0] != kind:
         return None
-    return levels[1], levels[2], levels[3]
+    return levels[2], levels[3]
 
 
 # ---------------------------------------------------------------- payloads
@@ -141,37 +121,41 @@ def decode_command(data: bytes, what: str) -> SenergyCommand:
     correlation_id = value.get("correlation_id")
     if not isinstance(correlation_id, str) or id_fault(correlation_id):
         raise ProtocolViolation(f"{what}: no correlation_id", data=data)
-    payload = value.get("payload")
-    if payload is None:
-        payload = {}
-    if not isinstance(payload, Mapping) or not all(map(_is_part, payload.values())):
-        message = f"{what}: the payload is no object of texts"
-        raise ProtocolViolation(message, data=data)
+    payload = value.get("payload") or {}
+    if not isinstance(payload, Mapping) or len(payload) > _MAX_PARTS:
+        raise ProtocolViolation(f"{what}: the payload is no object of parts", data=data)
+    try:
+        parts = {name: part_text(part) for name, part in payload.items()}
+    except UsageError as exc:
+        raise ProtocolViolation(f"{what}: {exc}", data=data) from None
     return SenergyCommand(
         correlation_id=correlation_id,
-        parts=payload,
+        parts=parts,
         sent_at_s=number_of(value.get("timestamp")),
         completion_strategy=text_of(value.get("completion_strategy")) or "",
     )
 
 
-def encode_event(data: str, metadata: str | None) -> bytes:
+def encode_event(data: str | None, metadata: str | None) -> bytes:
     """Write the payload of a reading."""
-    return compact(_parts(data, metadata), is_ascii=False).encode("utf-8", "replace")
+    return _json_bytes(_parts(data, metadata))
 
 
-def encode_response(correlation_id: str, data: str, metadata: str | None) -> bytes:
+def encode_response(
+    correlation_id: str, data: str | None, metadata: str | None
+) -> bytes:
     """Write the payload of the answer to a command."""
-    value = {"correlation_id": correlation_id, "payload": _parts(data, metadata)}
+    parts = _parts(data, metadata)
+    return _json_bytes({"correlation_id": correlation_id, "payload": parts})
+
+
+def _parts(data: str | None, metadata: str | None) -> dict[str, str]:
+    parts = {METADATA: metadata, DATA: data}
+    return {name: text for name, text in parts.items() if text is not None}
+
+
+def _json_bytes(value: object) -> bytes:
     return compact(value, is_ascii=False).encode("utf-8", "replace")
-
-
-def _parts(data: str, metadata: str | None) -> dict[str, str]:
-    return {"data": data} if metadata is None else {"metadata": metadata, "data": data}
-
-
-def _is_part(value: object) -> bool:
-    return value is None or isinstance(value, str)
 
 
 # ---------------------------------------------------------------- tokens
@@ -246,7 +230,7 @@ class Hub:
         hash: What was stored last; opaque to the platform.
         device_ids: The local ids of its devices.
         owner: Whose it is.
-        is_ours: Whether it has our mark.
+        attributes: As they came; whoever changes the hub gives them back.
     """
 
     id: str
@@ -254,7 +238,12 @@ class Hub:
     hash: str
     device_ids: frozenset[str] = frozenset()
     owner: str = ""
-    is_ours: bool = False
+    attributes: Sequence[Mapping[str, object]] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it has our mark."""
+        return any(one.get("origin") == ORIGIN for one in self.attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,19 +263,41 @@ class SenergyDevice:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+def encode_new_hub(name: str) -> dict[str, object]:
+    """Give the JSON object with which a hub is made; our mark is on it."""
+    mark = {"key": "structiot/connector", "value": name, "origin": ORIGIN}
+    return {
+        "id": None,
+        "name": name,
+        "hash": None,
+        "device_local_ids": [],
+        "attributes": [mark],
+    }
+
+
+def encode_hub(hub: Hub) -> dict[str, object]:
+    """Give the JSON object with which a hub is changed: what is left out would be lost."""
+    return {
+        "id": hub.id,
+        "name": hub.name,
+        "hash": hub.hash,
+        "device_local_ids": sorted(hub.device_ids),
+        "attributes": list(hub.attributes),
+    }
+
+
 def device_hash(device_id: str, name: str) -> str:
     """Give the hash of a device as the platform's own client makes it."""
-    return hashlib.sha1(f"{device_id}{name}".encode("utf-8", "replace")).hexdigest()  # noqa: S324 - no secret
+    return _sha1(f"{device_id}{name}")
 
 
-def hub_hash(devices: Iterable[tuple[str, str]]) -> str:
-    """Give the hash of a hub as the platform's own client makes it.
+def hub_hash(names: Mapping[str, str]) -> str:
+    """Give the hash of a hub as the platform's own client makes it, of names by id."""
+    return _sha1("".join(sorted(device_hash(*device) for device in names.items())))
 
-    Args:
-        devices: Id and name of each.
-    """
-    joined = "".join(sorted(device_hash(*device) for device in devices))
-    return hashlib.sha1(joined.encode()).hexdigest()  # noqa: S324 - no secret
+
+def _sha1(text: str) -> str:
+    return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()  # noqa: S324 - no secret
 
 
 def encode_device(device: SenergyDevice) -> dict[str, object]:
@@ -338,15 +349,8 @@ def decode_hub(value: object, what: str) -> Hub:
         hash=_text(value.get("hash")),
         device_ids=frozenset(map(_text, ids if isinstance(ids, list) else ())),
         owner=_text(value.get("owner_id")),
-        is_ours=any(
-            one.get("origin") == ORIGIN for one in _objects(value.get("attributes"))
-        ),
+        attributes=_objects(value.get("attributes")),
     )
-
-
-def path_of(*levels: str) -> str:
-    """Give a path of an address; an id may have anything in it."""
-    return "".join(f"/{quote(level, safe='')}" for level in levels)
 
 
 def service_roots(api_url: str) -> tuple[str, str, str | None]:
@@ -366,6 +370,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _objects(value: object) -> list[Mapping[str, object]]:
+def _objects(value: object) -> Sequence[Mapping[str, object]]:
     found = value if isinstance(value, list) else []
     return [one for one in found if isinstance(one, Mapping)]

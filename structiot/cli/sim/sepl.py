@@ -21,8 +21,8 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli._common.typed_lines import can_come
-from structiot.cli.sim.sepl_console import Console, show_record
 from structiot.cli.sim.listing import SimulatorCommand, complete_fault
+from structiot.cli.sim.sepl_console import Console, show_record
 from structiot.sim import SeplPlatformSim, show_fault, sim_sepl_platform
 
 __all__ = ["sepl"]

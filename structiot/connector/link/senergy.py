@@ -27,7 +27,13 @@ from structiot.connector.link.senergy_api import SenergyApi, open_senergy_api
 from structiot.connector.link.senergy_session import SenergySession
 from structiot.connector.platform import Incoming
 from structiot.connector.wire.senergy import Hub
-from structiot.errors import AuthRefused, ConfigError, ConnectFailed, RateLimited
+from structiot.errors import (
+    AuthRefused,
+    ConfigError,
+    ConnectFailed,
+    LinkLost,
+    RateLimited,
+)
 from structiot.mqtt import (
     MqttClient,
     MqttConfig,
@@ -85,16 +91,7 @@ class SenergyPlatform:
         """
         config, environment = self._config, self._environment
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(
-                open_senergy_api(
-                    api_url=config.api_url,
-                    token_url=config.token_url,
-                    user=config.user,
-                    password=config.password,
-                    client_id=config.client_id,
-                    environment=environment,
-                )
-            )
+            api = await stack.enter_async_context(open_senergy_api(config, environment))
             await api.token()
             on_authenticating()
             hub = await self._hub(api)
@@ -103,7 +100,11 @@ class SenergyPlatform:
             stack.callback(session.close)
             tg = await stack.enter_async_context(service_group())
             tg.start_soon(session.run)
-            yield session
+            try:
+                yield session
+            except LinkLost:
+                session.check()
+                raise
 
     async def _hub(self, api: SenergyApi) -> Hub:
         """Find the hub; make one if there is none (any more)."""

@@ -26,6 +26,7 @@ from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of, parse_object, text_of
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable, without_named_secrets
+from structiot.connector.config import ConnectorConfig
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.wire.senergy import (
     ORIGIN,
@@ -58,6 +59,7 @@ _REST_S: Final = 30.0
 # A thousand ids in one address are more than some servers take.
 _IDS_A_CALL: Final = 50
 _MANY_HUBS: Final = "1000"
+_DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _AWAY: Final = frozenset({502, 503, 504})
 _GRANTS_REFUSED: Final = frozenset(
     {"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"}
@@ -74,22 +76,15 @@ class SenergyApi:
     """
 
     def __init__(
-        self,
-        tokens: HttpClient,
-        token_path: str,
-        api: HttpClient,
-        api_url: str,
-        login: Mapping[str, str],
-        password: Secret,
+        self, config: ConnectorConfig, tokens: HttpClient, api: HttpClient
     ) -> None:
         self.owner: str = ""
+        self._config = config
         self._token_http = tokens
-        self._token_path = token_path
+        self._token_path = urlsplit(config.token_url).path or "/"
         self._http = api
-        _, self._manager, self._repository = service_roots(api_url)
+        _, self._manager, self._repository = service_roots(config.api_url)
         self._devices = f"{self._manager}/local-devices"
-        self._login = login
-        self._password = password
         self._tokens: Tokens | None = None
         self._got_at = 0.0
         self._renewing = anyio.Lock()
@@ -114,39 +109,43 @@ class SenergyApi:
                 early_s = min(_EARLY_S, tokens.expires_in_s / 2)
                 if age_s < tokens.expires_in_s - early_s:
                     return tokens.access
-            fresh = None
-            lives_s = tokens.refresh_expires_in_s if tokens is not None else 0.0
-            is_renewable = tokens is not None and (not lives_s or age_s < lives_s)
-            if tokens is not None and tokens.refresh is not None and is_renewable:
-                form = {
-                    "grant_type": "refresh_token",
-                    "refresh_token": tokens.refresh.reveal(),
-                }
-                try:
-                    fresh = await self._grant(form)
-                except AuthRefused as exc:
-                    _log.debug("tokens are not renewed: %s", exc)
-            if fresh is None:
-                form = {"grant_type": "password", **self._login}
-                form["password"] = self._password.reveal()
-                fresh = await self._grant(form)
+            fresh = await self._renewed(tokens, age_s) or await self._login()
             self._tokens, self._got_at = fresh, anyio.current_time()
             self.owner = subject_of(fresh.access, "the platform's token")
             return fresh.access
 
-    async def _grant(self, form: Mapping[str, str]) -> Tokens:
-        form = {**form, "client_id": self._login["client_id"]}
+    async def _renewed(self, tokens: Tokens | None, age_s: float) -> Tokens | None:
+        """Renew tokens; None if that is not possible any more."""
+        if tokens is None or tokens.refresh is None:
+            return None
+        if 0 < tokens.refresh_expires_in_s <= age_s:
+            return None
+        try:
+            return await self._grant(
+                grant_type="refresh_token", refresh_token=tokens.refresh.reveal()
+            )
+        except AuthRefused as exc:
+            _log.debug("tokens are not renewed: %s", exc)
+            return None
+
+    async def _login(self) -> Tokens:
+        return await self._grant(
+            grant_type="password",
+            username=self._config.user,
+            password=self._config.password.reveal(),
+        )
+
+    async def _grant(self, **form: str) -> Tokens:
+        form["client_id"] = self._config.client_id
         reply = await self._token_http.request("POST", self._token_path, form=form)
         what = f"POST {self._token_path}"
         if reply.status == HTTPStatus.OK:
             return decode_tokens(reply.body, what)
         _check_away(what, reply)
         error, told = _oauth_error(reply)
-        denied = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        if error in _GRANTS_REFUSED or reply.status in denied:
+        if error in _GRANTS_REFUSED or reply.status in _DENIED:
             message = f"the platform refuses user, password or client_id: {told}"
-            user = self._login["username"]
-            raise AuthRefused(message, account=user, code=reply.status)
+            raise AuthRefused(message, account=self._config.user, code=reply.status)
         message = f"{what}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
@@ -298,7 +297,9 @@ def _check_away(what: str, reply: HttpReply) -> None:
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         after_s = number_of(reply.headers.get("retry-after"))
         message = f"{what}: asked too often"
-        raise RateLimited(message, retry_after_s=_REST_S if after_s is None else after_s)
+        raise RateLimited(
+            message, retry_after_s=_REST_S if after_s is None else after_s
+        )
     if reply.status in _AWAY:
         reason = f"HTTP status {reply.status}"
         raise LinkLost(f"{what}: the platform is away: {reason}", reason=reason)
@@ -328,27 +329,18 @@ def _words(reply: HttpReply) -> str:
 
 @asynccontextmanager
 async def open_senergy_api(
-    *,
-    api_url: str,
-    token_url: str,
-    user: str,
-    password: Secret,
-    client_id: str,
-    environment: Environment,
+    config: ConnectorConfig, environment: Environment
 ) -> AsyncGenerator[SenergyApi]:
     """Open clients for the HTTP side; nothing is asked yet.
 
     Raises:
         ConfigError: An address that is none.
     """
-    place, network = urlsplit(token_url), environment.network
-    base = f"{place.scheme}://{place.netloc}"
+    tokens_at, network = urlsplit(config.token_url), environment.network
+    tokens_base = f"{tokens_at.scheme}://{tokens_at.netloc}"
+    api_base = service_roots(config.api_url)[0]
     async with (
-        open_http(base, reply_s=_TOKEN_S, network=network) as tokens,
-        open_http(
-            service_roots(api_url)[0], reply_s=_CHANGE_S, network=network
-        ) as api,
+        open_http(tokens_base, reply_s=_TOKEN_S, network=network) as tokens,
+        open_http(api_base, reply_s=_CHANGE_S, network=network) as api,
     ):
-        login = {"username": user, "client_id": client_id}
-        path = place.path or "/"
-        yield SenergyApi(tokens, path, api, api_url, login, password)
+        yield SenergyApi(config, tokens, api)

@@ -8,6 +8,7 @@ in no topic. Whoever subscribes to the commands of a device has it online.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -42,7 +43,6 @@ from structiot.errors import (
     ProtocolViolation,
     ReplyTimeout,
     StructiotError,
-    TransportError,
 )
 from structiot.mqtt import Message, MqttClient
 
@@ -119,12 +119,16 @@ class SenergySession:
     async def wait_lost(self) -> None:
         """Wait for the end, and raise why."""
         await self._ended.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what has ended it, if it has ended."""
         if self._error is not None:
             raise copy(self._error)
 
     @contextmanager
-    def _watched(self, what: str, within_s: float | None = None) -> Generator[None]:
-        """Let the session end by anything but a refusal."""
+    def _watched(self, what: str, within_s: float = math.inf) -> Generator[None]:
+        """Let the session end by anything but a refusal; HTTP has its own deadlines."""
         try:
             if self._error is not None:
                 raise LinkLost(f"{what}: the connection has ended: {self._error}")
@@ -231,9 +235,7 @@ class SenergySession:
     async def _bind(self, names: Mapping[str, str]) -> None:
         """Have the hub hold these devices; a hub that cannot ends the session."""
         async with self._binding:
-            hub = replace(
-                self._hub, hash=hub_hash(names), device_ids=frozenset(names)
-            )
+            hub = replace(self._hub, hash=hub_hash(names), device_ids=frozenset(names))
             if hub != self._hub:
                 try:
                     await self._api.change_hub(hub)
@@ -305,9 +307,7 @@ class SenergySession:
         self, incoming: Incoming, data: str | None, metadata: str | None
     ) -> None:
         """Answer a command."""
-        topic = topic_of(
-            "response", self._owner, incoming.device_id, incoming.service
-        )
+        topic = topic_of("response", self._owner, incoming.device_id, incoming.service)
         payload = encode_response(incoming.raw["correlation_id"], data, metadata)
         await self._publish(topic, payload, "a response")
 

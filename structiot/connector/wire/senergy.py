@@ -195,7 +195,9 @@ def decode_tokens(data: bytes, what: str) -> Tokens:
         access=Secret(access),
         expires_in_s=max(number_of(value.get("expires_in")) or 60.0, 0.0),
         refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
-        refresh_expires_in_s=max(number_of(value.get("refresh_expires_in")) or 0.0, 0.0),
+        refresh_expires_in_s=max(
+            number_of(value.get("refresh_expires_in")) or 0.0, 0.0
+        ),
     )
 
 

@@ -1,19 +1,19 @@
-"""`sim_senergy`: a SENERGY platform for the length of a block."""
+"""The simulated SENERGY platform, as `sim_senergy` gives it."""
 
 from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import anyio
 
-from structiot._kit.arguments import check_argument
-from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.environment import Environment
+from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.replies import ReplyTable
 from structiot._kit.http.server import HttpServer
 from structiot._kit.json_text import compact, parse_object
@@ -23,14 +23,15 @@ from structiot.errors import (
     ReplyTimeout,
     UsageError,
 )
-from structiot.sim.connector.senergy_api import (
-    TOKEN_PATH,
-    SenergyApi,
-    SenergyCall,
-    words_of,
-)
+from structiot.sim.connector.senergy_api import TOKEN_PATH, SenergyApi, words_of
 from structiot.sim.connector.senergy_broker import SenergyBrokerSim
 from structiot.sim.connector.senergy_faults import NAMED_SENERGY_FAULTS, SenergyFaults
+from structiot.sim.connector.senergy_records import (
+    SenergyCall,
+    SenergyMessage,
+    SenergyRecord,
+    SenergyRecords,
+)
 from structiot.sim.connector.senergy_state import (
     SenergyRules,
     SenergySimDevice,
@@ -42,24 +43,9 @@ from structiot.sim.shared.fault_names import FaultNames
 from structiot.sim.shared.host import SimHost, Sockets
 from structiot.sim.shared.http_faults import faulty
 
-__all__ = ["SenergyEvent", "SenergySim", "sim_senergy"]
+__all__ = ["SenergySim"]
 
 _CORRELATION_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenergyEvent:
-    """A reading that has come.
-
-    Attributes:
-        device: The local id.
-        service: The service's local id.
-        parts: What it says, by the names of the protocol's parts.
-    """
-
-    device: str
-    service: str
-    parts: Mapping[str, object]
 
 
 class SenergySim(SimHost[SenergyFaults]):
@@ -73,10 +59,7 @@ class SenergySim(SimHost[SenergyFaults]):
         broker: The MQTT side.
         user: Who was let in at first.
         rules: What it forbids; may be changed while it runs.
-        events: The latest readings.
-        errors: The latest errors that clients have told: the topic below `error`, and
-            the text.
-        ignored: The latest topics of messages that were ignored, and why.
+        records: The latest calls and messages.
     """
 
     named_faults: ClassVar[FaultNames] = NAMED_SENERGY_FAULTS
@@ -90,24 +73,21 @@ class SenergySim(SimHost[SenergyFaults]):
         http_port: int,
         mqtt_port: int,
         ssl_context: ssl.SSLContext | None,
-        kept: int,
+        records_kept: int,
         environment: Environment,
     ) -> None:
         super().__init__(host, SenergyFaults(), environment=environment)
         self.http_port: int = http_port
         self.user: SenergyUser = user
         self.rules: SenergyRules = state.rules
-        self.events: deque[SenergyEvent] = deque(maxlen=kept)
-        self.errors: deque[tuple[str, str]] = deque(maxlen=kept)
-        self.ignored: deque[tuple[str, str]] = deque(maxlen=kept)
+        self.records: SenergyRecords = SenergyRecords(records_kept)
         self._state = state
-        self._api = SenergyApi(state, calls_kept=kept)
+        self._api = SenergyApi(state, self._note_call)
         self._ssl_context = ssl_context
-        self._replies: ReplyTable[str, Mapping[str, object]] = ReplyTable("commands")
+        self._replies: ReplyTable[str, SenergyMessage] = ReplyTable("commands")
         self.broker: SenergyBrokerSim = SenergyBrokerSim(
             state,
             self._take,
-            self._note_ignored,
             host=host,
             port=mqtt_port,
             ssl_context=ssl_context,
@@ -139,11 +119,6 @@ class SenergySim(SimHost[SenergyFaults]):
             "client_id": self.rules.client_id or "client-connector-lib",
             "hub_name": "structiot",
         }
-
-    @property
-    def calls(self) -> deque[SenergyCall]:
-        """The latest calls of the HTTP side."""
-        return self._api.calls
 
     @property
     def refusal_status(self) -> int:
@@ -188,6 +163,39 @@ class SenergySim(SimHost[SenergyFaults]):
         """
         return self._state.add_user(name, password)
 
+    # ------------------------------------------------------------ what came
+
+    @property
+    def calls(self) -> deque[SenergyCall]:
+        """The latest calls of the HTTP side."""
+        return self.records.calls
+
+    @property
+    def events(self) -> deque[SenergyMessage]:
+        """The latest events of services that there are."""
+        return self.records.of_kind("event")
+
+    @property
+    def responses(self) -> deque[SenergyMessage]:
+        """The latest responses, those included that nobody waited for."""
+        return self.records.of_kind("response")
+
+    @property
+    def errors(self) -> deque[SenergyMessage]:
+        """The latest errors that clients have told."""
+        return self.records.of_kind("error")
+
+    @property
+    def ignored(self) -> deque[SenergyMessage]:
+        """The latest messages that were acknowledged and ignored."""
+        return self.records.of_kind("ignored")
+
+    def following(self) -> AbstractContextManager[Mailbox[SenergyRecord]]:
+        """Follow all that comes, as `with platform.following() as records`."""
+        return self.records.following()
+
+    # ------------------------------------------------------------ trouble
+
     def revoke_tokens(self) -> None:
         """Let no token be good any more, nor be renewed."""
         self._state.revoke_tokens()
@@ -206,26 +214,22 @@ class SenergySim(SimHost[SenergyFaults]):
         self,
         device: str,
         service: str,
-        data: str | None = None,
-        metadata: str | None = None,
+        parts: Mapping[str, str | None] | None = None,
         *,
-        parts: Mapping[str, str] | None = None,
         completion_strategy: Literal["pessimistic", "optimistic"] = "pessimistic",
         age_s: float = 0.0,
-    ) -> Mapping[str, object]:
+    ) -> SenergyMessage:
         """Send a command and wait for the response.
 
         Args:
             device: The local id of one of the user's devices.
             service: The service's local id.
-            data: The part of that name; left out if None.
-            metadata: That one.
-            parts: Other parts.
+            parts: What it says, such as `{"data": "1"}`.
             completion_strategy: What it says of waiting; this waits in any case.
             age_s: How long ago it says that it was sent.
 
         Returns:
-            The parts of the response.
+            The response.
 
         Raises:
             UsageError: Nobody hears commands of the device.
@@ -234,13 +238,11 @@ class SenergySim(SimHost[SenergyFaults]):
         """
         if device not in self.online:
             raise UsageError(f"nobody hears commands for {device!r}")
-        own = {"data": data, "metadata": metadata}
-        payload = {name: text for name, text in own.items() if text is not None}
         correlation_id = self._state.new_id()
         sent_at = self.environment.now_utc().timestamp() - age_s
         envelope = {
             "correlation_id": correlation_id,
-            "payload": {**payload, **(parts or {})},
+            "payload": dict(parts or {}),
             "timestamp": int(sent_at),
             "completion_strategy": completion_strategy,
         }
@@ -255,35 +257,64 @@ class SenergySim(SimHost[SenergyFaults]):
 
     # ------------------------------------------------------------ what comes
 
-    def _note_ignored(self, topic: str, reason: str) -> None:
-        self.ignored.append((topic, reason))
+    def _note_call(self, method: str, path: str, status: int) -> None:
+        at_utc = self.environment.now_utc()
+        self.records.add(
+            SenergyCall(method=method, path=path, status=status, at_utc=at_utc)
+        )
 
-    def _take(self, user: SenergyUser, levels: list[str], content: bytes) -> str | None:
+    def _take(
+        self, user: SenergyUser, topic: str, content: bytes, fault: str | None
+    ) -> str | None:
         """Take a message; give why it is ignored."""
-        if levels[0] == "error":
+        message = SenergyMessage(
+            kind="ignored",
+            user=user.name,
+            topic=topic,
+            at_utc=self.environment.now_utc(),
+            text=fault or "",
+        )
+        levels = topic.split("/")
+        if fault is None and levels[0] == "error":
             text = content.decode("utf-8", "replace")
-            self.errors.append(("/".join(levels[1:]), text))
+            message = replace(message, kind="error", text=text)
             if levels[1:2] == ["command"]:
-                message = f"the command has failed: {text}"
-                error = CommandRefused(message, peer_text=text)
+                error = CommandRefused(f"the client says: {text}", peer_text=text)
                 self._replies.fail(levels[-1], error)
-            return None
-        try:
-            value = parse_object(content, levels[0])
-        except ProtocolViolation as exc:
-            return str(exc)
-        if levels[0] == "event":
-            device, service = levels[-2:]
-            known = self._state.device(user.id, device)
-            if known is not None and self._state.has_service(known, service):
-                self.events.append(
-                    SenergyEvent(device=device, service=service, parts=value)
+        elif fault is None:
+            try:
+                value = parse_object(content, levels[0])
+            except ProtocolViolation as exc:
+                message = replace(message, text=str(exc))
+            else:
+                is_event = levels[0] == "event"
+                message = (self._event if is_event else self._response)(
+                    message, user, value
                 )
-            return None
-        parts = value.get("payload")
-        if isinstance(parts, Mapping):
-            self._replies.resolve(str(value.get("correlation_id")), parts)
-        return None
+        self.records.add(message)
+        return message.text if message.kind == "ignored" else None
+
+    def _event(
+        self, message: SenergyMessage, user: SenergyUser, value: Mapping[str, object]
+    ) -> SenergyMessage:
+        device = self._state.device(user.id, message.device)
+        is_known = device is not None and self._state.has_service(
+            device, message.service
+        )
+        return replace(message, kind="event" if is_known else "dropped", parts=value)
+
+    def _response(
+        self, message: SenergyMessage, _user: SenergyUser, value: Mapping[str, object]
+    ) -> SenergyMessage:
+        parts, key = value.get("payload"), str(value.get("correlation_id"))
+        response = replace(
+            message,
+            kind="response",
+            parts=parts if isinstance(parts, Mapping) else {},
+            is_awaited=key in self._replies,
+        )
+        self._replies.resolve(key, response)
+        return response
 
     # ------------------------------------------------------------ network
 
@@ -294,67 +325,3 @@ class SenergySim(SimHost[SenergyFaults]):
         )
         http = HttpServer(answer, ssl_context=self._ssl_context)
         self.http_port = await sockets.listen(self.http_port, http.serve)
-
-
-@asynccontextmanager
-async def sim_senergy(
-    user: str = "user",
-    password: str = "correct horse",  # noqa: S107 - nobody's
-    *,
-    host: str = "127.0.0.1",
-    http_port: int = 0,
-    mqtt_port: int = 0,
-    device_types: Mapping[str, Collection[str]] | None = None,
-    rules: SenergyRules | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    kept: int = 10_000,
-    environment: Environment = SYSTEM_ENVIRONMENT,
-) -> AsyncGenerator[SenergySim]:
-    """Simulate the SENERGY platform for the length of the block.
-
-    It has a token end point, the device manager's API and a broker that keeps the
-    platform's rules: clean sessions, topics with the owner, a limit for connections; what
-    it ignores is acknowledged.
-
-    Args:
-        user: The user's name.
-        password: The user's password.
-        host: Address of both sides.
-        http_port: Port of the HTTP side; 0 takes a free one.
-        mqtt_port: Port of the broker; 0 takes a free one.
-        device_types: The services of each device type that there is; None lets any be.
-        rules: What it forbids, and how it is set up; `device_types` goes before.
-        ssl_context: Certificate and key; without one nothing is encrypted.
-        kept: How many of the latest calls, readings and errors are kept.
-        environment: Where its sockets are, and which time it is; the system's by default.
-
-    Yields:
-        The platform; `platform.config` is what a connector needs to reach it.
-
-    Raises:
-        ConnectFailed: The address or a port cannot be bound.
-        UsageError: An argument of another class.
-    """
-    check_argument("http_port", http_port, int)
-    check_argument("mqtt_port", mqtt_port, int)
-    check_argument("device_types", device_types, Mapping, None)
-    check_argument("rules", rules, SenergyRules, None, write="SenergyRules(token_s=60)")
-    check_argument("ssl_context", ssl_context, ssl.SSLContext, None)
-    check_argument("kept", kept, int)
-    check_argument("environment", environment, Environment)
-    rules = rules or SenergyRules()
-    if device_types is not None:
-        rules.device_types = device_types
-    state = SenergyState(rules, environment.random)
-    platform = SenergySim(
-        state,
-        state.add_user(user, password),
-        host=host,
-        http_port=http_port,
-        mqtt_port=mqtt_port,
-        ssl_context=ssl_context,
-        kept=kept,
-        environment=environment,
-    )
-    async with platform.broker, platform:
-        yield platform

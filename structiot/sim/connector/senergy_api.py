@@ -6,14 +6,11 @@ the token end point answers as Keycloak's.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
-
-import anyio
 
 from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot.errors import ProtocolViolation
@@ -24,28 +21,11 @@ from structiot.sim.connector.senergy_state import (
     SenergyUser,
 )
 
-__all__ = ["TOKEN_PATH", "SenergyApi", "SenergyCall", "words_of"]
+__all__ = ["TOKEN_PATH", "SenergyApi", "words_of"]
 
 TOKEN_PATH: Final = "/auth/realms/master/protocol/openid-connect/token"  # noqa: S105 - a path
 _MANAGER: Final = "/device-manager"
 _USUAL_LIMIT: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenergyCall:
-    """One call of the HTTP side.
-
-    Attributes:
-        method: Such as `PUT`.
-        path: Percent-encoded, below `/device-manager`; whole elsewhere.
-        status: What it got.
-        at_s: When, on the loop's clock.
-    """
-
-    method: str
-    path: str
-    status: int
-    at_s: float
 
 
 class _Refused(Exception):
@@ -72,17 +52,18 @@ class SenergyApi:
 
     Args:
         state: What the platform knows.
-        calls_kept: How many calls are remembered.
+        note: Told of each call: method, path, and the status that it got.
 
     Attributes:
-        calls: The latest calls.
         refusal_status: What a call gets that a fault refuses.
     """
 
-    def __init__(self, state: SenergyState, *, calls_kept: int) -> None:
-        self.calls: deque[SenergyCall] = deque(maxlen=calls_kept)
+    def __init__(
+        self, state: SenergyState, note: Callable[[str, str, int], None]
+    ) -> None:
         self.refusal_status: int = HTTPStatus.INTERNAL_SERVER_ERROR
         self._state = state
+        self._told = note
 
     async def answer(  # noqa: ASYNC124 - other services wait for something
         self, request: HttpRequest
@@ -107,14 +88,11 @@ class SenergyApi:
 
     def _note(self, request: HttpRequest, reply: HttpReply) -> None:
         path = request.path.removeprefix(_MANAGER)
-        at_s = anyio.current_time()
-        self.calls.append(
-            SenergyCall(
-                method=request.method, path=path, status=reply.status, at_s=at_s
-            )
-        )
+        self._told(request.method, path, reply.status)
 
-    def _answer(self, request: HttpRequest) -> HttpReply:
+    def _answer(  # noqa: PLR0911 - one for each kind of path
+        self, request: HttpRequest
+    ) -> HttpReply:
         if request.path == TOKEN_PATH and request.method == "POST":
             return self._token(request.form())
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

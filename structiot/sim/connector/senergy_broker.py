@@ -16,7 +16,6 @@ from anyio.abc import TaskStatus
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.mailbox import Mailbox
-from structiot.connector.wire.senergy import CLIENT_ERROR_TOPIC
 from structiot.errors import AuthRefused
 from structiot.mqtt import BrokerServer, Message, open_broker
 from structiot.mqtt.broker import AuthExchange, BrokerLimits, Identity
@@ -35,8 +34,8 @@ _MAX_WAITING: Final = 100_000
 _MAX_COUNTED: Final = 1_000
 _OWN_TOPICS: Final = ("notifications", "export")
 
-Taken = Callable[[SenergyUser, list[str], bytes], str | None]
-"""Takes a message by its levels; gives why it is ignored."""
+Taken = Callable[[SenergyUser, str, bytes, str | None], str | None]
+"""Takes a message by its topic, with why it is ignored if it is; gives why it was."""
 
 
 class _Rules(Permissions):
@@ -85,7 +84,6 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
         self,
         state: SenergyState,
         take: Taken,
-        note_ignored: Callable[[str, str], None],
         *,
         host: str,
         port: int,
@@ -99,7 +97,6 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
         self.connections: int = 0
         self._state = state
         self._take = take
-        self._note_ignored = note_ignored
         self._ssl_context = ssl_context
         self._server: BrokerServer | None = None
         self._todo: Mailbox[Callable[[], None]] = Mailbox(
@@ -219,11 +216,9 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
         user = self._state.users.get(username or "")
         if fault is not None or user is None:
             return False
-        reason = self._ignored(client_id, user, levels) or self._take(
-            user, levels, content
-        )
+        fault_of_topic = self._ignored(client_id, user, levels)
+        reason = self._take(user, message.topic, content, fault_of_topic)
         if reason is not None:
-            self._note_ignored(message.topic, reason)
             self._todo.put(lambda: self.publish(f"ignored/{message.topic}", reason))
         return False
 
@@ -236,7 +231,7 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
         """Say why a message is ignored, as far as its topic tells; None if it is not."""
         wants_owner = self._state.rules.wants_owner_topics
         match levels:
-            case [only] if only == CLIENT_ERROR_TOPIC:
+            case ["error"]:
                 return None
             case ["error", "device" | "command", _] | ["event" | "response", _, _]:
                 if wants_owner:
@@ -251,7 +246,9 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
                     return "mismatch between client user and owner in topic"
             case _:
                 return "no matching topic handler found"
-        if levels[0] == "event" and not self._state.may_use(client_id, user, levels[-2]):
+        if levels[0] == "event" and not self._state.may_use(
+            client_id, user, levels[-2]
+        ):
             return "not found"
         return None
 

@@ -167,10 +167,8 @@ class SenergyState:
         """Make what a login is answered."""
         now, rules = anyio.current_time(), self.rules
         claims = {"sub": user.id, "preferred_username": user.name, "jti": self.new_id()}
-        access = ".".join(
-            [_base64(compact({"alg": "RS256", "typ": "JWT"}, is_ascii=True))]
-            + [_base64(compact(claims, is_ascii=True)), _base64("no signature")]
-        )
+        parts = ({"alg": "RS256", "typ": "JWT"}, claims, {"signature": "none"})
+        access = ".".join(_base64(compact(one, is_ascii=True)) for one in parts)
         refresh = self.new_id()
         for table, token, lives_s in (
             (self._access, access, rules.token_s),

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from structiot._kit.net.tls import client_context
 from structiot._kit.streams import StreamOpener
 from structiot._kit.websocket import WebSocket
 from structiot.sim import SeplPlatformSim
@@ -93,9 +94,7 @@ async def connected(
     platform: SeplPlatformSim, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[RawGateway]:
     """A connection that has not logged in."""
-    opener = StreamOpener(
-        platform.environment.network, **({} if tls is None else {"tls": tls})
-    )
+    opener = StreamOpener(platform.environment.network, tls=tls or client_context)
     websocket = await opener.open_websocket(
         platform.host, platform.port, is_tls=tls is not None
     )

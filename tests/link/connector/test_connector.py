@@ -58,9 +58,7 @@ async def test_it_keeps_at_it_while_the_platform_is_away():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         await platform.unplug()
         waiting = await until_state(connector, Waiting)
@@ -107,7 +105,11 @@ async def test_what_the_device_manager_holds_is_offered():
     async with gateway(devices=devices) as (platform, connector):
         assert handlers(platform) == ["handshake", "clear", "put", "put", "commit"]
         known = platform.device("lamp-1")
-        assert (known.name, known.type, known.tags) == ("Lamp 1", TYPE, ["room:kitchen"])
+        assert (known.name, known.type, known.tags) == (
+            "Lamp 1",
+            TYPE,
+            ["room:kitchen"],
+        )
         assert platform.device("lamp-2").is_online
         assert dict(connector.devices) == dict(devices.devices())
 
@@ -245,9 +247,7 @@ async def test_what_is_changed_while_it_synchronises_waits_and_is_made():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment, busy_s=20) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         await until_state(connector, Synchronising)
         assert await connector.add(lamp(2)) is True
@@ -284,9 +284,10 @@ async def test_a_device_that_the_platform_refuses_costs_the_others_nothing(
 ):
     odd = [Device(f"odd-{number}", "iot#odd", "Odd") for number in range(20)]
     types = {TYPE: ["state"]}
-    async with gateway(
-        devices=pool([*odd, lamp(1)]), sim={"device_types": types}
-    ) as (platform, connector):
+    async with gateway(devices=pool([*odd, lamp(1)]), sim={"device_types": types}) as (
+        platform,
+        connector,
+    ):
         assert platform.device("lamp-1").is_online
         assert sorted(connector.refused) == sorted(one.id for one in odd)
         # So many refusals in a row would have had the platform hang up.

@@ -79,7 +79,7 @@ async def test_what_cannot_be_sent_is_refused_at_once():
 
 async def test_an_event_that_the_platform_refuses():
     async with gateway(sim={"device_types": {TYPE: ["state"]}}) as (
-        platform,
+        _platform,
         connector,
     ):
         with pytest.raises(PlatformRefused) as refused:
@@ -94,7 +94,7 @@ async def test_an_event_that_the_platform_refuses():
 
 async def test_many_that_are_refused_cost_the_connection_and_no_event():
     async with gateway(sim={"device_types": {TYPE: ["state"]}}) as (
-        platform,
+        _platform,
         connector,
     ):
         for _ in range(20):
@@ -124,9 +124,7 @@ async def test_events_before_the_first_connection_are_kept():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         assert await connector.event("lamp-1", "state", "early") is None
         await connector.wait_ready()
@@ -172,7 +170,7 @@ async def test_kept_events_are_bounded_by_their_bytes():
         assert connector.events_dropped == 24
         await platform.plug_in()
         await until(lambda: not connector.events_waiting)
-        assert [one.service_uri for one in platform.events][0] == "24"
+        assert next(one.service_uri for one in platform.events) == "24"
 
 
 async def test_without_an_outbox_none_is_kept():
@@ -271,9 +269,7 @@ async def test_events_of_many_devices_are_under_way_at_once():
         async with anyio.create_task_group() as tg:
             for number in range(1, 21):
                 for data in range(2):
-                    tg.start_soon(
-                        connector.event, f"lamp-{number}", "state", str(data)
-                    )
+                    tg.start_soon(connector.event, f"lamp-{number}", "state", str(data))
         assert anyio.current_time() - began < 8
         for number in range(1, 21):
             mine = [e for e in platform.events if e.device_uri == f"lamp-{number}"]

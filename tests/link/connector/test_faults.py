@@ -356,7 +356,7 @@ async def test_answers_that_overtake_one_another_find_who_asked():
 @pytest.mark.parametrize(
     "fault",
     [
-        "freeze*20", "freeze*90", "reboot*5", "drop", "busy*25", "forget_hash",
+        "freeze=20", "freeze=90", "reboot=5", "drop", "busy=25", "forget_hash",
         "forget_gateways", "garble*3", "cut*2", "trickle*2",
     ],
 )  # fmt: skip

@@ -41,12 +41,18 @@ WELCOME = (
 )
 ASKED = [
     '{"status":0,"handler":"clear","token":"TOKEN","content_type":"","payload":null}',
-    '{"status":0,"handler":"put","token":"TOKEN","content_type":"","payload":{"uri":'
-    '"dev1","name":"Lamp","iot_type":"iot#type-1","tags":["room:kitchen","floor:1"]}}',
-    '{"status":0,"handler":"put","token":"TOKEN","content_type":"","payload":{"uri":'
-    '"dev2","name":"Fan","iot_type":"iot#type-1","tags":[]}}',
-    '{"status":0,"handler":"commit","token":"TOKEN","content_type":"","payload":'
-    '"a479f92cc26342e465129189bed015ea564ebeb9"}',
+    (
+        '{"status":0,"handler":"put","token":"TOKEN","content_type":"","payload":{"uri":'
+        '"dev1","name":"Lamp","iot_type":"iot#type-1","tags":["room:kitchen","floor:1"]}}'
+    ),
+    (
+        '{"status":0,"handler":"put","token":"TOKEN","content_type":"","payload":{"uri":'
+        '"dev2","name":"Fan","iot_type":"iot#type-1","tags":[]}}'
+    ),
+    (
+        '{"status":0,"handler":"commit","token":"TOKEN","content_type":"","payload":'
+        '"a479f92cc26342e465129189bed015ea564ebeb9"}'
+    ),
 ]
 EVENT = (
     '{"status":0,"handler":"event","token":"TOKEN","content_type":"","payload":'
@@ -180,7 +186,9 @@ async def test_synchronisation_that_is_broken_off_is_done_anew(step: str, kind: 
             assert {one.uri for one in platform.devices if one.is_online} == set(
                 connector.devices
             )
-            (gateway_of_it,) = [one for one in platform.gateways.values() if one.devices]
+            (gateway_of_it,) = [
+                one for one in platform.gateways.values() if one.devices
+            ]
             assert len(gateway_of_it.hash) == 40
             before = len(platform.messages)
             await platform.drop()
@@ -222,9 +230,7 @@ async def test_one_that_is_too_busy_fails_what_it_is_asked_and_is_asked_again():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment, busy_s=31) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         waiting = await until_state(connector, Waiting)
         assert "the platform is busy" in str(waiting.reason)
@@ -236,9 +242,7 @@ async def test_a_connection_that_is_lost_while_it_synchronises():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment, busy_s=20) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         results: list[bool] = []
 

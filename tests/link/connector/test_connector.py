@@ -183,7 +183,7 @@ async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
     assert [one.payload["gid"] for one in platform.messages if one.connection == 2][
         :1
     ] == [gid]
-    assert conf_file.stat().st_mode & 0o777 == 0o600
+    assert (await anyio.Path(conf_file).stat()).st_mode & 0o777 == 0o600
 
 
 async def test_a_file_that_cannot_keep_it_is_said_and_ends_nothing(
@@ -194,11 +194,11 @@ async def test_a_file_that_cannot_keep_it_is_said_and_ends_nothing(
         sim_sepl_platform(port=8093, environment=environment) as platform,
         open_connector(conf_file, lamps(1), environment=environment) as connector,
     ):
-        conf_file.unlink()
+        await anyio.Path(conf_file).unlink()
         await connector.wait_ready()
         assert platform.device("lamp-1").is_online
     assert "the gateway id is not kept" in caplog.text
-    assert not conf_file.exists()
+    assert not await anyio.Path(conf_file).exists()
 
 
 async def test_devices_that_are_added_changed_and_removed():

@@ -71,7 +71,7 @@ async def test_what_cannot_be_sent_is_refused_at_once():
             await connector.event(7, "state", "1")  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="service is str"):
             await connector.event("lamp-1", 7, "1")  # type: ignore[arg-type]
-        with pytest.raises(PlatformRefused, match="not sent: .* 1048576 at most"):
+        with pytest.raises(PlatformRefused, match=r"not sent: .* 1048576 at most"):
             await connector.event("lamp-1", "state", "x" * 1_100_000)
         assert handlers(platform)[4:] == []
         assert connector.events_waiting == 0

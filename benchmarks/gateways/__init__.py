@@ -1,3 +1,3 @@
-"""What benchmarks/manager.py runs in processes of their own."""
+"""What benchmarks/connector.py runs in processes of their own."""
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Platform:
         )
         key = {name.lower(): fields[name] for name in fields}[b"sec-websocket-key"]
         # What the standard wants, of a text that is no secret.
-        accept = base64.b64encode(hashlib.sha1(key + GUID).digest())  # noqa: S324
+        accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
         writer.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
@@ -145,7 +145,7 @@ class Platform:
                 {"status": 0, "handler": "command", "token": "", "payload": payload}
             )
         give_up_at = time.monotonic() + GIVE_UP_S
-        while self.sent_at and time.monotonic() < give_up_at:
+        while self.sent_at and time.monotonic() < give_up_at:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         late_s = sorted(self.late_s)
         return {

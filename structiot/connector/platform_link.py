@@ -310,18 +310,13 @@ class PlatformLink(Reconnecting):
 
     async def _answer(self, incoming: Incoming, answer: Change) -> bool:
         deadline = anyio.current_time() + _ANSWER_S
-        tried: Session | None = None
+        reason = f"no connection in {_ANSWER_S:g} s"
+        session: Session | None = None
         try:
-            while True:
-                with anyio.CancelScope(deadline=deadline) as patience:
-                    await self.until(lambda: self._open not in {None, tried})
-                if patience.cancelled_caught or self._open is None:
-                    reason = f"no connection in {_ANSWER_S:g} s"
-                    break
-                tried = self._open
+            while session := await self._next_session(session, deadline):
                 # Who has an answer twice knows by its task that it is one.
                 with suppress(TransportError):
-                    await answer(tried)
+                    await answer(session)
                     return True
         except StructiotError as exc:
             reason = error_text(exc)
@@ -332,6 +327,14 @@ class PlatformLink(Reconnecting):
             reason,
         )
         return False
+
+    async def _next_session(
+        self, before: Session | None, deadline: float
+    ) -> Session | None:
+        """Wait for a session that is open, and another one than before."""
+        with anyio.CancelScope(deadline=deadline):
+            await self.until(lambda: self._open not in {None, before})
+        return None if self._open is before else self._open
 
     async def _send_events(self, session: Session) -> None:
         outbox = self.outbox

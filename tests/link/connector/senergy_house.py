@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from structiot import Environment
 from structiot.connector import Connector, Device, DevicePool, open_connector
 from structiot.sim import SenergySim, sim_senergy
 from structiot.testing import MemoryNetwork
+from tests.link.connector.gateways import until
 
 HOST = "10.0.0.9"
 SYNC_S = 300
@@ -79,13 +80,6 @@ def changes_of(platform: SenergySim) -> list[str]:
     ]
     platform.calls.clear()
     return found
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds, which takes a while."""
-    with anyio.fail_after(SYNC_S):
-        while not holds():
-            await anyio.sleep(0.1)  # noqa: ASYNC110 - nobody tells
 
 
 async def until_ready_again(connector: Connector) -> None:

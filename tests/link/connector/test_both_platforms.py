@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
@@ -11,7 +10,7 @@ import pytest
 from structiot import Environment
 from structiot.connector import Command, Device, DevicePool, open_connector
 from structiot.sim import sim_senergy, sim_sepl_platform
-from tests.link.connector.senergy_house import until
+from tests.link.connector.gateways import until
 
 
 def program_devices() -> DevicePool:
@@ -23,7 +22,7 @@ def program_devices() -> DevicePool:
 
 
 async def run_program(
-    config: dict[str, Any], platform: str, environment: Environment, heard: list[str]
+    config: dict[str, Any], platform: Any, environment: Environment, heard: list[str]
 ) -> None:
     """Offer a lamp: tell what it does, and have it do what is asked."""
 
@@ -40,18 +39,17 @@ async def run_program(
     ) as connector:
         assert await connector.add(Device("fan-1", "fan", "Fan"))
         response = await connector.event("lamp-1", "state", {"on": True})
+        assert response is not None
         assert response.status == 200
         await connector.serve(handle)
 
 
-SIMULATORS = {"sepl": sim_sepl_platform, "senergy": sim_senergy}
+SIMULATORS: dict[str, Any] = {"sepl": sim_sepl_platform, "senergy": sim_senergy}
 
 
 async def check(platform_name: str, environment: Environment) -> None:
-    simulated: AbstractAsyncContextManager[Any] = SIMULATORS[platform_name](
-        environment=environment
-    )
     heard: list[str] = []
+    simulated = SIMULATORS[platform_name](environment=environment)
     async with simulated as platform, anyio.create_task_group() as tg:
         config = {key: one for key, one in platform.config.items() if key != "platform"}
         tg.start_soon(run_program, config, platform_name, environment, heard)

@@ -11,13 +11,13 @@ from structiot.errors import AuthRefused, ConfigError, ConnectFailed, RateLimite
 from structiot.sim import SenergyRules, show_fault
 from structiot.sim.shared import HTTP_FRAMES, JSON_LIES
 from structiot.testing import MemoryNetwork, cancel_sweep
+from tests.link.connector.gateways import until
 from tests.link.connector.senergy_house import (
     changes_of,
     connector_of,
     lamp,
     pool,
     senergy,
-    until,
     until_ready_again,
 )
 from tests.sim.connector.raw_senergy import logged_in

@@ -39,7 +39,7 @@ class RawSenergy:
             grant_type="password", username=user, password=password
         )
         assert reply.status == 200
-        answer: Any = reply.json()
+        answer = json_of(reply)
         self.token = answer["access_token"]
         return answer
 
@@ -95,6 +95,10 @@ async def mqtt_of(
         platform.broker.uri, client_id, settings, environment=platform.environment
     ) as client:
         yield client
+
+
+def json_of(reply: HttpReply) -> Any:
+    return reply.json()
 
 
 def command_of(payload: bytes) -> dict[str, Any]:

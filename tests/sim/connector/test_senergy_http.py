@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
 from structiot.errors import ReplyTimeout, UsageError
 from structiot.sim import SenergyRules, show_fault, sim_senergy
-from tests.sim.connector.raw_senergy import FAN, LAMP, logged_in
+from tests.sim.connector.raw_senergy import FAN, LAMP, json_of, logged_in
 
 pytestmark = pytest.mark.virtual_time
 
@@ -24,11 +26,11 @@ async def test_a_token_is_good_for_as_long_as_it_says_and_can_be_renewed(senergy
         assert (await raw.call("GET", "local-devices"))[0] == 401
         refresh = {"grant_type": "refresh_token"}
         reply = await raw.ask_token(refresh_token=first["refresh_token"], **refresh)
-        raw.token = reply.json()["access_token"]
+        raw.token = json_of(reply)["access_token"]
         assert (await raw.call("GET", "local-devices"))[0] == 200
         await anyio.sleep(1800)
         late = await raw.ask_token(refresh_token=first["refresh_token"], **refresh)
-        assert (late.status, late.json()["error"]) == (400, "invalid_grant")
+        assert (late.status, json_of(late)["error"]) == (400, "invalid_grant")
         assert (senergy_sim.logins, senergy_sim.renewals) == (2, 1)
 
 
@@ -46,7 +48,7 @@ async def test_what_is_wrong_in_a_login_is_said_as_keycloak_says_it(environment)
         ):
             asked = {"grant_type": "password", "client_id": "known", **form}
             reply = await raw.ask_token(**asked)
-            assert (reply.status, reply.json()["error"]) == (status, error)
+            assert (reply.status, json_of(reply)["error"]) == (status, error)
 
 
 async def test_tokens_can_be_revoked(senergy_sim):
@@ -204,7 +206,13 @@ async def test_calls_meet_the_faults_that_are_meant_for_them(senergy_sim):
 
 
 async def test_arguments_of_another_class_are_refused(environment):
-    for wrong in ({"users": {}}, {"records_kept": 0}, {"rules": {}}, {"mqtt_port": ""}):
+    wrongs: list[dict[str, Any]] = [
+        {"users": {}},
+        {"records_kept": 0},
+        {"rules": {}},
+        {"mqtt_port": ""},
+    ]
+    for wrong in wrongs:
         with pytest.raises(UsageError):
             async with sim_senergy(environment=environment, **wrong):
                 pass

@@ -34,6 +34,8 @@ from structiot.errors import ProtocolViolation
 LAMP_HASH = "0c03760de95fed4d61500077be496586edb7feb6"
 FAN_HASH = "9b560ee2668b66c5a58dcd583952d12570726605"
 BOTH_HASH = "65761e24934f1b6053f7c76492e3ae03cbdf6b88"
+FLOOR = {"key": "floor", "value": "1", "origin": "structiot"}
+ROOM = {"key": "room", "value": "kitchen", "origin": "structiot"}
 NONE_HASH = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 
 
@@ -190,12 +192,12 @@ def test_tags_are_attributes_of_our_origin_and_others_are_not_seen():
         "name": "Lamp",
         "device_type_id": "t",
         "attributes": [
-            {"key": "floor", "value": "1", "origin": "structiot"},
-            {"key": "room", "value": "kitchen", "origin": "structiot"},
+            FLOOR,
+            ROOM,
         ],
     }
     foreign = {"key": "nickname", "value": "x", "origin": "web-ui"}
-    seen = {**value, "id": "urn:1", "attributes": [*value["attributes"], foreign, 5]}
+    seen = {**value, "id": "urn:1", "attributes": [FLOOR, ROOM, foreign, 5]}
     assert decode_device(seen, "a device") == device
 
 

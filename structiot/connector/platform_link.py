@@ -141,8 +141,8 @@ class PlatformLink(Reconnecting):
         self.states.tell(Synchronising())
         # Who changes something from now on waits, and finds it taken in or does it then.
         async with self._changing:
-            await self.read_devices()
             self.unsettled.clear()
+            await self.read_devices()
             refused = await session.synchronise(list(self.devices.values()))
             for device_id, refusal in refused.items():
                 self._refused(device_id, refusal)
@@ -204,7 +204,7 @@ class PlatformLink(Reconnecting):
                     if delete:
                         with suppress(PlatformRefused):
                             await session.disconnect(device_id)
-                    await session.commit(list(self.devices.values()))
+                    await self._commit(session)
                 raise
 
         is_taken = await self._change(device_id, change)
@@ -224,7 +224,7 @@ class PlatformLink(Reconnecting):
                 if session is None:
                     return False
                 await change(session)
-                await session.commit(await self.read_devices())
+                await self._commit(session, device_id)
                 self.unsettled.pop(device_id, None)
                 return True
         except PlatformRefused as exc:
@@ -235,6 +235,13 @@ class PlatformLink(Reconnecting):
         finally:
             self._to_settle.set()
         return False
+
+    async def _commit(self, session: Session, settled: str = "") -> None:
+        # Without what is not there: the next connection is to find it missing.
+        await self.read_devices()
+        missing = self.unsettled.keys() - {settled}
+        devices = [one for one in self.devices.values() if one.id not in missing]
+        await session.commit(devices)
 
     def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
         self.unsettled[device_id] = refusal
@@ -276,8 +283,9 @@ class PlatformLink(Reconnecting):
                     self._refused(device_id, exc)
             else:
                 self.unsettled.pop(device_id, None)
-        with suppress(PlatformRefused):
-            await session.commit(list(self.devices.values()))
+        if unsettled.keys() - self.unsettled:
+            with suppress(PlatformRefused):
+                await self._commit(session)
 
     async def _settle(self, session: Session, device_id: str) -> None:
         device = self.devices.get(device_id)

@@ -9,7 +9,7 @@ import pytest
 
 from structiot.connector import Command, PlatformRefused
 from structiot.errors import CommandRefused, ReplyTimeout
-from structiot.sim import SenergySim
+from structiot.sim import SenergySim, fault_proxy
 from tests.link.connector.gateways import until
 from tests.link.connector.senergy_house import connector_of, senergy
 from tests.sim.connector.raw_senergy import mqtt_of
@@ -180,12 +180,24 @@ async def test_events_while_the_platform_is_away_come_later_in_order():
 
 
 async def test_a_broker_that_does_not_acknowledge_ends_the_session():
-    async with senergy() as platform, connector_of(platform) as connector:
-        platform.faults.hang_up_next(on="event")
-        with anyio.move_on_after(60):
-            await connector.event("dev1", "power", 1)
-        await until(lambda: platform.events)
-        assert connector.events_repeated <= 1
+    async with senergy() as platform:
+        environment, port = platform.environment, platform.broker.port
+        proxied = fault_proxy(platform.host, port, environment=environment)
+        async with (
+            proxied as proxy,
+            connector_of(
+                platform, host=proxy.address[0], port=proxy.address[1]
+            ) as connector,
+        ):
+            proxy.stall()
+            before = anyio.current_time()
+            assert await connector.event("dev1", "power", 1) is None
+            # The goodbye to who does not answer is short.
+            assert 10 <= anyio.current_time() - before <= 12
+            proxy.cut()
+            proxy.flow()
+            await until(lambda: platform.events)
+            assert connector.events_repeated == 1
 
 
 async def test_what_others_publish_reaches_nobody():

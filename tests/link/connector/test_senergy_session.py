@@ -47,6 +47,15 @@ async def test_a_refused_login_is_final_at_once():
         assert len(platform.calls) == 1
 
 
+async def test_a_refusal_without_a_word_is_taken_for_one_when_it_comes_again():
+    async with senergy() as platform:
+        for _ in range(3):
+            platform.faults.frame_next("status_403", on="token")
+        took_s, error = await logins_of_a_refused_connector(platform)
+        assert 1 < took_s < 60
+        assert error.code is None
+
+
 async def test_a_client_id_that_is_unknown_is_a_refused_login():
     async with senergy(rules=SenergyRules(client_id="known")) as platform:
         _, error = await logins_of_a_refused_connector(platform, client_id="other")
@@ -66,15 +75,19 @@ async def test_a_password_that_is_changed_while_it_runs_ends_it():
 
 async def test_tokens_are_renewed_before_they_end_and_again_by_a_login():
     async with senergy() as platform, connector_of(platform) as connector:
+        assert await connector.add(third := lamp("dev3"))
         for number in range(40):
             await anyio.sleep(60)
-            assert await connector.add(lamp("dev3", f"Name {number}"))
-        assert all(one.status == 200 for one in platform.calls)
-        assert platform.logins == 2  # One of them after half an hour.
+            third.name = f"Name {number}"
+            assert await connector.update(third)
+        assert platform.logins == 1
         assert 7 <= platform.renewals <= 9
         await anyio.sleep(7200)
-        assert await connector.add(lamp("dev3", "Late"))
-        assert platform.logins == 3
+        third.name = "Late"
+        assert await connector.update(third)
+        assert platform.logins == 2
+        # Never is a call made with a token that has ended.
+        assert all(one.status == 200 for one in platform.calls)
 
 
 async def test_revoked_tokens_cost_one_more_login_and_nothing_else():
@@ -235,7 +248,7 @@ LIES = [*JSON_LIES, *HTTP_FRAMES]
 async def test_whatever_is_wrong_with_an_answer_it_is_ready_once_it_is_right(lie, on):
     async with senergy() as platform:
         faults = platform.faults
-        for _ in range(3):
+        for _ in range(2):
             (faults.lie_next if lie in JSON_LIES else faults.frame_next)(lie, on=on)
         async with connector_of(platform) as connector:
             assert await connector.add(lamp("dev3"))
@@ -255,3 +268,14 @@ async def test_a_connector_leaves_nothing_wherever_it_is_cancelled():
                 await connector.disconnect("dev2")
 
         assert await cancel_sweep(flow) > 20
+
+
+@pytest.mark.timeout(120)
+async def test_a_session_leaves_nothing_wherever_its_tasks_are_cancelled():
+    async with senergy() as platform:
+
+        async def flow():
+            async with connector_of(platform, pool(lamp())) as connector:
+                await connector.event("dev1", "power", {"w": 1})
+
+        assert await cancel_sweep(flow, steps_of="all") > 100

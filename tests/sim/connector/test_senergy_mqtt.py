@@ -260,9 +260,11 @@ async def test_messages_meet_the_faults_that_are_meant_for_them(senergy_sim):
 async def test_a_restart_ends_connections_and_keeps_what_is_known(senergy_sim):
     async with logged_in(senergy_sim) as raw:
         await raw.make(LAMP)
-    with pytest.raises(LinkLost):
-        async with mqtt_of(senergy_sim):
-            await show_fault(senergy_sim, "restart=5")
+    async with anyio.create_task_group() as tg:
+        with pytest.raises(LinkLost):
+            async with mqtt_of(senergy_sim):
+                tg.start_soon(show_fault, senergy_sim, "restart=5")
+                await anyio.sleep_forever()
     assert list(senergy_sim.devices) == ["dev1"]
     async with mqtt_of(senergy_sim):
         assert senergy_sim.broker.clients == ["raw"]

@@ -1,13 +1,13 @@
 """Your own devices, offered to a SEPL or SENERGY platform.
 
-    devices = DevicePool()
-    devices.add(Device("lamp-1", "iot#lamp", "Lamp"))
-    async with (
-        open_connector("connector.conf", devices=devices) as connector,
-        connector.commands() as commands,
-    ):
-        async for command in commands:
-            await command.respond({"status": 0})
+devices = DevicePool()
+devices.add(Device("lamp-1", "iot#lamp", "Lamp"))
+async with (
+    open_connector("connector.conf", devices=devices) as connector,
+    connector.commands() as commands,
+):
+    async for command in commands:
+        await command.respond({"status": 0})
 """
 
 from __future__ import annotations

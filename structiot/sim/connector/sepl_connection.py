@@ -37,7 +37,7 @@ READ_LIMIT_S: Final = 40.0
 PING_S: Final = 20.0
 MOST_BUSY_S: Final = 30.0
 MOST_ERRORS: Final = 5
-_MOST_BYTES: Final = 4 * 1024 * 1024
+_MOST_BYTES: Final = 1024 * 1024
 _SLOW: Final = frozenset({"clear", "commit"})
 _ANYBODY: Final = Origins(["*"])
 _UNAVAILABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -189,10 +189,11 @@ class SeplConnection:
         words = {handler, f"{handler}{self._counts[handler]}", *_uris(payload)}
         fault = self._faults.take(words)
         kind = None if fault is None else fault.kind
-        if kind is FaultKind.DROP:
+        if kind in {FaultKind.DROP, FaultKind.HANG_UP}:
+            self._platform.records.tell(record)
+            if kind is FaultKind.HANG_UP:
+                await writer.hang_up()
             return
-        if kind is FaultKind.HANG_UP:
-            await writer.hang_up()
         if kind is FaultKind.REFUSE:
             status, said = self._faults.refusal_status, self._faults.refusal_text
         else:

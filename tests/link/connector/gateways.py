@@ -81,7 +81,5 @@ async def until_state(connector: Connector, kind: type[ConnectorState]) -> Any:
 def handlers(platform: SeplPlatformSim, connection: int | None = None) -> list[str]:
     """What was asked, in its order."""
     return [
-        one.handler
-        for one in platform.messages
-        if connection in {None, one.connection}
+        one.handler for one in platform.messages if connection in {None, one.connection}
     ]

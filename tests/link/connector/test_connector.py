@@ -58,9 +58,7 @@ async def test_it_keeps_at_it_while_the_platform_is_away():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         await platform.unplug()
         waiting = await until_state(connector, Waiting)
@@ -107,7 +105,11 @@ async def test_what_the_device_manager_holds_is_offered():
     async with gateway(devices=devices) as (platform, connector):
         assert handlers(platform) == ["handshake", "clear", "put", "put", "commit"]
         known = platform.device("lamp-1")
-        assert (known.name, known.type, known.tags) == ("Lamp 1", TYPE, ["room:kitchen"])
+        assert (known.name, known.type, known.tags) == (
+            "Lamp 1",
+            TYPE,
+            ["room:kitchen"],
+        )
         assert platform.device("lamp-2").is_online
         assert dict(connector.devices) == dict(devices.devices())
 
@@ -168,6 +170,10 @@ def conf_file(tmp_path: Path) -> Path:
     return path
 
 
+async def read(path: Path) -> ConnectorConfig:
+    return await anyio.to_thread.run_sync(ConnectorConfig.of, path)
+
+
 async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
     environment = new_environment()
     async with sim_sepl_platform(port=8093, environment=environment) as platform:
@@ -177,11 +183,11 @@ async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
             ):
                 assert platform.device("lamp-1").is_online
             (gid,) = platform.gateways
-            assert ConnectorConfig.of(conf_file).gid == gid
+            assert (await read(conf_file)).gid == gid
     assert [one.payload["gid"] for one in platform.messages if one.connection == 2][
         :1
     ] == [gid]
-    assert conf_file.stat().st_mode & 0o777 == 0o600
+    assert (await anyio.Path(conf_file).stat()).st_mode & 0o777 == 0o600
 
 
 async def test_a_file_that_cannot_keep_it_is_said_and_ends_nothing(
@@ -192,11 +198,11 @@ async def test_a_file_that_cannot_keep_it_is_said_and_ends_nothing(
         sim_sepl_platform(port=8093, environment=environment) as platform,
         open_connector(conf_file, lamps(1), environment=environment) as connector,
     ):
-        conf_file.unlink()
+        await anyio.Path(conf_file).unlink()
         await connector.wait_ready()
         assert platform.device("lamp-1").is_online
     assert "the gateway id is not kept" in caplog.text
-    assert not conf_file.exists()
+    assert not await anyio.Path(conf_file).exists()
 
 
 async def test_devices_that_are_added_changed_and_removed():
@@ -245,9 +251,7 @@ async def test_what_is_changed_while_it_synchronises_waits_and_is_made():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment, busy_s=20) as platform,
-        open_connector(
-            platform.config, lamps(1), environment=environment
-        ) as connector,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
         await until_state(connector, Synchronising)
         assert await connector.add(lamp(2)) is True
@@ -284,9 +288,10 @@ async def test_a_device_that_the_platform_refuses_costs_the_others_nothing(
 ):
     odd = [Device(f"odd-{number}", "iot#odd", "Odd") for number in range(20)]
     types = {TYPE: ["state"]}
-    async with gateway(
-        devices=pool([*odd, lamp(1)]), sim={"device_types": types}
-    ) as (platform, connector):
+    async with gateway(devices=pool([*odd, lamp(1)]), sim={"device_types": types}) as (
+        platform,
+        connector,
+    ):
         assert platform.device("lamp-1").is_online
         assert sorted(connector.refused) == sorted(one.id for one in odd)
         # So many refusals in a row would have had the platform hang up.
@@ -454,10 +459,12 @@ async def test_what_it_raises_while_nobody_asks_ends_the_block():
 
 
 async def test_leaving_says_goodbye():
-    async with gateway(1) as (platform, connector):
-        pass
-    assert [entry.what for entry in platform.log] == [
-        "connected",
-        "closed by the client",
-    ]
-    assert not connector.is_ready
+    environment = new_environment()
+    async with sim_sepl_platform(environment=environment) as platform:
+        async with open_connector(
+            platform.config, lamps(1), wait_ready=True, environment=environment
+        ) as connector:
+            pass
+        assert not connector.is_ready
+        await until(lambda: not platform.connections)
+        assert platform.log[-1].what == "closed by the client"

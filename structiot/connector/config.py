@@ -135,7 +135,9 @@ class ConnectorConfig:
 
     @classmethod
     def of(
-        cls, config: ConnectorConfig | Mapping[str, Any] | str | PathLike[str]
+        cls,
+        config: ConnectorConfig | Mapping[str, Any] | str | PathLike[str],
+        platform: PlatformChoice | None = None,
     ) -> ConnectorConfig:
         """Read a configuration; blocks for a file.
 
@@ -144,12 +146,13 @@ class ConnectorConfig:
                 `[connector]`), a mapping with the attributes' names, or one that is
                 made already. A `connector.conf` that is missing is made, to be filled
                 in.
+            platform: Which platform it is whatever the configuration says.
 
         Raises:
             ConfigError: It is none, or cannot be; no message shows a password.
         """
         if isinstance(config, ConnectorConfig):
-            return config
+            return config if platform is None else replace(config, platform=platform)
         if isinstance(config, str | PathLike):
             path = Path(config)
             told: Any = {**read_config_file(path), "path": path}
@@ -166,6 +169,8 @@ class ConnectorConfig:
             # What is left blank is as by default.
             given = {name: value for name, value in logger.items() if value != ""}
             told = {**told, "logger": LogConfig(**given)}
+        if platform is not None:
+            told = {**told, "platform": platform}
         return cls(**told)
 
     def with_gid(self, gid: str) -> ConnectorConfig:

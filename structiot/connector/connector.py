@@ -24,6 +24,7 @@ from structiot.errors import LinkLost, UsageError
 
 __all__ = ["Connector"]
 
+
 class Connector:
     """An open connector; made by `open_connector`, and safe to use from several tasks.
 

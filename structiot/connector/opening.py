@@ -109,7 +109,9 @@ def _platform(config: ConnectorConfig, environment: Environment) -> Platform:
         try:
             await anyio.to_thread.run_sync(config.with_gid, gid)
         except ConfigError as exc:
-            text = "the gateway id is not kept, so that the next start makes another: %s"
+            text = (
+                "the gateway id is not kept, so that the next start makes another: %s"
+            )
             _log.warning(text, error_text(exc))
 
     if config.platform == "senergy":

@@ -141,8 +141,8 @@ class PlatformLink(Reconnecting):
         self.states.tell(Synchronising())
         # Who changes something from now on waits, and finds it taken in or does it then.
         async with self._changing:
-            await self.read_devices()
             self.unsettled.clear()
+            await self.read_devices()
             refused = await session.synchronise(list(self.devices.values()))
             for device_id, refusal in refused.items():
                 self._refused(device_id, refusal)
@@ -204,7 +204,7 @@ class PlatformLink(Reconnecting):
                     if delete:
                         with suppress(PlatformRefused):
                             await session.disconnect(device_id)
-                    await session.commit(list(self.devices.values()))
+                    await self._commit(session)
                 raise
 
         is_taken = await self._change(device_id, change)
@@ -224,7 +224,7 @@ class PlatformLink(Reconnecting):
                 if session is None:
                     return False
                 await change(session)
-                await session.commit(await self.read_devices())
+                await self._commit(session, device_id)
                 self.unsettled.pop(device_id, None)
                 return True
         except PlatformRefused as exc:
@@ -235,6 +235,13 @@ class PlatformLink(Reconnecting):
         finally:
             self._to_settle.set()
         return False
+
+    async def _commit(self, session: Session, settled: str = "") -> None:
+        # Without what is not there: the next connection is to find it missing.
+        await self.read_devices()
+        missing = self.unsettled.keys() - {settled}
+        devices = [one for one in self.devices.values() if one.id not in missing]
+        await session.commit(devices)
 
     def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
         self.unsettled[device_id] = refusal
@@ -276,8 +283,9 @@ class PlatformLink(Reconnecting):
                     self._refused(device_id, exc)
             else:
                 self.unsettled.pop(device_id, None)
-        with suppress(PlatformRefused):
-            await session.commit(list(self.devices.values()))
+        if unsettled.keys() - self.unsettled:
+            with suppress(PlatformRefused):
+                await self._commit(session)
 
     async def _settle(self, session: Session, device_id: str) -> None:
         device = self.devices.get(device_id)
@@ -310,18 +318,13 @@ class PlatformLink(Reconnecting):
 
     async def _answer(self, incoming: Incoming, answer: Change) -> bool:
         deadline = anyio.current_time() + _ANSWER_S
-        tried: Session | None = None
+        reason = f"no connection in {_ANSWER_S:g} s"
+        session: Session | None = None
         try:
-            while True:
-                with anyio.CancelScope(deadline=deadline) as patience:
-                    await self.until(lambda: self._open not in {None, tried})
-                if patience.cancelled_caught or self._open is None:
-                    reason = f"no connection in {_ANSWER_S:g} s"
-                    break
-                tried = self._open
+            while session := await self._next_session(session, deadline):
                 # Who has an answer twice knows by its task that it is one.
                 with suppress(TransportError):
-                    await answer(tried)
+                    await answer(session)
                     return True
         except StructiotError as exc:
             reason = error_text(exc)
@@ -332,6 +335,14 @@ class PlatformLink(Reconnecting):
             reason,
         )
         return False
+
+    async def _next_session(
+        self, before: Session | None, deadline: float
+    ) -> Session | None:
+        """Wait for a session that is open, and another one than before."""
+        with anyio.CancelScope(deadline=deadline):
+            await self.until(lambda: self._open not in {None, before})
+        return None if self._open is before else self._open
 
     async def _send_events(self, session: Session) -> None:
         outbox = self.outbox

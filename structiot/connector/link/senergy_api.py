@@ -98,7 +98,8 @@ class SenergyApi:
             unlike: One that has turned out not to be good.
 
         Raises:
-            AuthRefused: User, password or client id are wrong; with a `code`.
+            AuthRefused: User, password or client id are wrong; with a `code` if it was the
+                token end point itself that has said so.
             RateLimited: Asked too often.
             LinkLost: The server is away, as any `TransportError`.
             ProtocolViolation: What it answers is no token.
@@ -145,7 +146,9 @@ class SenergyApi:
         error, told = _oauth_error(reply)
         if error in _GRANTS_REFUSED or reply.status in _DENIED:
             message = f"the platform refuses user, password or client_id: {told}"
-            raise AuthRefused(message, account=self._config.user, code=reply.status)
+            # Without words it may be somebody in between.
+            code, user = reply.status if error else None, self._config.user
+            raise AuthRefused(message, account=user, code=code)
         message = f"{what}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
@@ -216,8 +219,8 @@ class SenergyApi:
         """Make a hub, or find the one whose making was not answered.
 
         The device manager itself can list no hubs, but the device repository can, where
-        the address tells where that is. There a hub of this name with our mark and without
-        any device is one that was made and never used, and is taken.
+        the address tells where that is. There a hub of this name with our mark that has
+        never been connected, and has no device, is one that was made and not heard of.
         """
         if (lost := await self._lost_hub(name)) is not None:
             return lost
@@ -228,7 +231,9 @@ class SenergyApi:
     async def _lost_hub(self, name: str) -> Hub | None:
         if self._repository is None:
             return None
-        path, query = f"{self._repository}/hubs", {"search": name, "limit": _MANY_HUBS}
+        path = f"{self._repository}/hubs"
+        # No state is that of a hub that has never been connected.
+        query = {"search": name, "limit": _MANY_HUBS, "connection-state": ""}
         try:
             listed = _listed(await self._call("GET", path, query=query))
         except PlatformRefused as exc:

@@ -24,6 +24,7 @@ from structiot.errors import AuthRefused, ConnectFailed, LinkLost
 __all__ = ["SeplPlatform"]
 
 _CONNECT_S: Final = 15.0
+_GOODBYE_S: Final = 2.0
 
 _log: Final = logging.getLogger("structiot.connector")
 
@@ -78,7 +79,8 @@ class SeplPlatform:
                 yield session
         finally:
             session.end(LinkLost("the connection was closed by the connector"))
-            await websocket.aclose(reason="closed by client")
+            with anyio.move_on_after(_GOODBYE_S, shield=True):
+                await websocket.aclose(reason="closed by client")
 
     async def _connect(self) -> WebSocket:
         host, port = self._config.host, self._config.port

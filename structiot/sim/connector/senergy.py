@@ -163,6 +163,16 @@ class SenergySim(SimHost[SenergyFaults]):
         """
         return self._state.add_user(name, password)
 
+    def change_password(self, name: str, password: str) -> None:
+        """Give a user another password; tokens that are out stay good.
+
+        Raises:
+            UsageError: There is no such user.
+        """
+        if name not in self._state.users:
+            raise UsageError(f"there is no user {name!r:.100}")
+        self._state.users[name] = replace(self._state.users[name], password=password)
+
     # ------------------------------------------------------------ what came
 
     @property

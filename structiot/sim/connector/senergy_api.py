@@ -194,7 +194,9 @@ class SenergyApi:
         devices = self._state.devices
         found = [devices.get((hub.owner_id, one)) for one in hub.device_local_ids]
         ids = [one.id for one in found if one is not None]
-        return {**_json(hub), "device_ids": ids}
+        value = {**_json(hub), "device_ids": ids}
+        del value["connection_state"]
+        return value
 
     def _hub_of(self, user: SenergyUser, hub_id: str) -> SenergySimHub:
         hub = self._state.hub(user.id, hub_id)
@@ -215,6 +217,8 @@ class SenergyApi:
             if (hub := self._state.hub(user.id, hub_id)) is not None
             and search in hub.name.lower()
             and query.get("owner", user.id) == user.id
+            and query.get("connection-state", hub.connection_state)
+            == hub.connection_state
         ]
         found.sort(key=lambda hub: hub.name)
         return HttpReply.of_json([self._hub_json(hub) for hub in found[:limit]])

@@ -202,10 +202,18 @@ class SenergyBrokerSim(SimHost[SenergyFaults]):
     # ------------------------------------------------------------ what the broker tells
 
     def joined(self, client_id: str, username: str | None) -> None:
-        """A client is connected; its devices are not online by that."""
+        """A client is connected, and the hub that it is; its devices are not online yet."""
+        self._set_state(client_id, username, "online")
 
     def left(self, client_id: str, username: str | None) -> None:
-        """A client is gone, and its devices are offline: `heard_by` looks."""
+        """A client is gone, its hub and its devices are offline."""
+        self._set_state(client_id, username, "offline")
+
+    def _set_state(self, client_id: str, username: str | None, state: str) -> None:
+        user = self._state.users.get(username or "")
+        hub = None if user is None else self._state.hub(user.id, client_id)
+        if hub is not None:
+            hub.connection_state = state
 
     def lets_pass(self, client_id: str, username: str | None, message: Message) -> bool:
         """Take a message; the broker itself passes none on."""

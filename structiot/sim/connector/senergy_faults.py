@@ -3,8 +3,9 @@
 Words of a call: `http`, the method, and `token`, `hubs` or `devices`. Words of what MQTT
 carries: `mqtt`, and `connect` with the client's id, `subscribe` with the levels of the
 filter, or the levels of a topic: `event`, `response`, `error`, `command`, the device.
-REFUSE is for calls, connections and subscriptions; what is published is lost or hung up
-on, and commands that go out can be lost, come twice or be garbled.
+REFUSE is for calls, connections and subscriptions; what is published is acknowledged and
+lost, with HANG_UP the connection with it; commands that go out can be lost, come twice or
+be garbled.
 """
 
 from __future__ import annotations

@@ -78,6 +78,7 @@ class SenergySimHub:
         hash: What a client has stored.
         device_local_ids: Its devices.
         attributes: Objects with `key`, `value` and `origin`.
+        connection_state: `online`, `offline`, or empty as long as it was never connected.
         visible_at_s: From when on it is found, on the loop's clock.
     """
 
@@ -87,6 +88,7 @@ class SenergySimHub:
     hash: str | None = None
     device_local_ids: list[str] = field(default_factory=list)
     attributes: list[dict[str, str]] = field(default_factory=list)
+    connection_state: str = ""
     visible_at_s: float = 0.0
 
 

@@ -331,7 +331,7 @@ class SenergySession:
             self._known.add(device_id)
         topic = topic_of("event", self._owner, device_id, service)
         await self._publish(topic, encode_event(data, metadata), "an event")
-        return PlatformResponse(HTTPStatus.OK, "", None)
+        return PlatformResponse(int(HTTPStatus.OK), "", None)
 
     async def _publish(self, topic: str, payload: bytes, what: str) -> None:
         if len(payload) > _MAX_PAYLOAD_BYTES:

@@ -7,9 +7,11 @@ import logging
 import anyio
 import pytest
 
+from structiot.errors import CommandRefused
 from structiot.gateway import InvalidConfig, load_config, open_gateway
+from structiot.gateway.drivers import with_driver
 from structiot.model import DeviceInfo, EntitiesChanged, Switch
-from structiot.sim import sim_sepl_platform
+from structiot.sim import sim_senergy, sim_sepl_platform
 from tests.gateway.bridge_house import (
     AT,
     TYPE,
@@ -23,7 +25,7 @@ from tests.gateway.bridge_house import (
     until,
 )
 from tests.gateway.memory_house import URI, House
-from tests.gateway.scripted_driver import of_gateway
+from tests.gateway.scripted_driver import of_gateway, scripted, source_of
 
 pytestmark = pytest.mark.virtual_time
 
@@ -83,6 +85,32 @@ async def test_another_name_is_no_other_device():
             ("toy:P1", "Kettle")
         ]
         assert house.handlers().count("clear") == 1
+
+
+async def test_a_device_that_is_renamed_in_the_configuration_is_no_other_one():
+    device, drivers = toy(), []
+
+    async def run(driver):
+        drivers.append(driver)
+        driver.registry.add(source_of(device, name="Desk", settings=1))
+        driver.registry.started()
+        await anyio.sleep_forever()
+
+    house = House()
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+        serving(house, platform, scripted(run)) as found,
+    ):
+        drivers[0].registry.add(source_of(device, name="Hall", settings=1))
+        for _ in range(60):
+            await anyio.sleep(2)
+            assert await found.command("relay") == ("false", "")
+        device.tell_state("relay", True)
+        await anyio.sleep(2)
+        assert found.events("relay")[-1] == "true"
+        assert [(one.uri, one.name) for one in platform.devices] == [("toy:P1", "Hall")]
+        assert found.handlers().count("clear") == 1
 
 
 async def test_a_device_that_is_away_goes_offline_after_a_minute_and_comes_back():
@@ -190,6 +218,17 @@ async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
         assert f"gid = {gid}" in conf.read_text()
 
 
+async def test_a_file_that_is_missing_is_made_and_parks_it(tmp_path):
+    conf, house = tmp_path / "connector.conf", House()
+    section = {"conf": str(conf), "devices": [{"type": TYPE}]}
+    async with house.broker(), house.gateway(connector=section) as gateway:
+        await anyio.sleep(5)
+        told = gateway.drivers["connector"]
+        assert told.state == "parked"
+        assert "was not there and has been made: fill in host" in told.reason
+        assert "[CONNECTOR]" in conf.read_text()
+
+
 def said(section: dict[str, object]) -> list[str]:
     with pytest.raises(InvalidConfig) as caught:
         load_config({"connector": section})
@@ -239,7 +278,7 @@ async def test_a_platform_that_is_away_disturbs_nobody(caplog):
             await anyio.sleep(1)
         assert house.status[0] == "failing"
         assert house.gateway.devices["toy_p1"].states["power"] == 599.0
-        assert len([one for one in of_gateway(caplog) if "platform" in one]) <= 3
+        assert len([one for one in of_gateway(caplog) if "platform" in one]) == 1
         before = len(house.events("power"))
         await house.platform.plug_in()
         await until(lambda: house.status == ("running", ""))
@@ -293,3 +332,44 @@ async def test_a_device_that_the_platform_takes_later_tells_its_state_then():
         await anyio.sleep(120)
         assert house.online == ["toy:P1"]
         assert house.events("relay") == ["false"]
+
+
+async def test_a_platform_that_says_nothing_any_more_holds_up_no_end():
+    device = toy()
+    async with bridged(device) as house, anyio.create_task_group() as tasks:
+        tasks.start_soon(house.platform.freeze, 1000.0)
+        for number in range(5):
+            await anyio.sleep(1)
+            device.tell_state("power", number)
+        await house.gateway.reload(load_config({"mqtt": {"uri": URI}, "toy": {}}))
+        assert "the driver of connector" in house.gateway.running()
+        await until(
+            lambda: "the driver of connector" not in house.gateway.running(), within_s=5
+        )
+        tasks.cancel_scope.cancel()
+
+
+async def test_it_is_the_same_on_senergy():
+    house, device = House(), toy()
+    async with house.broker(), sim_senergy(environment=house.environment) as platform:
+        section = {**platform.config, "devices": [{"type": TYPE}]}
+        config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+        with with_driver("toy", bringing(device)):
+            async with open_gateway(config, environment=house.environment) as gateway:
+                await until(lambda: platform.online == {"toy:P1"})
+                (hub,) = platform.hubs
+                assert gateway.state.section("connector")["gids"].popitem()[1] == hub
+                device.tell_state("relay", True)
+                await anyio.sleep(3)
+                told = [(one.device, one.service, one.parts) for one in platform.events]
+                assert told[-1][:2] == ("toy:P1", "relay")
+                assert told[-1][2]["data"] == "true"
+                answer = await platform.send_command(
+                    "toy:P1", "relay", {"data": "false"}
+                )
+                assert answer.parts["data"] == '{"status":0}'
+                with pytest.raises(CommandRefused, match="takes ON or OFF"):
+                    await platform.send_command("toy:P1", "relay", {"data": "maybe"})
+                device.tell(away())
+                await anyio.sleep(120)
+                assert (platform.online, list(platform.devices)) == (set(), ["toy:P1"])

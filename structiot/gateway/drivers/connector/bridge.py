@@ -22,7 +22,7 @@ from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text, printable
 from structiot.connector import Command, Connector, PlatformRefused, Ready, Waiting
-from structiot.errors import LinkLost, StructiotError, UsageError
+from structiot.errors import LinkLost, PeerError, StructiotError, UsageError
 from structiot.gateway.drivers.connector.kept import KeptDevices
 from structiot.gateway.drivers.connector.offers import Offer, offer_of
 from structiot.gateway.drivers.connector.section import ConnectorSection
@@ -141,17 +141,18 @@ class Bridge:
                 self._take(event)
 
     async def _show_states(self, connector: Connector) -> None:
-        told = ""
+        is_said = False
         async with connector.states() as states:
             async for state in states:
                 if isinstance(state, Waiting):
                     reason = error_text(state.reason)
-                    if reason != told:
+                    # What the platform itself has said, the connector says.
+                    if not (is_said or isinstance(state.reason, PeerError)):
                         _log.warning("the platform is away: %s", reason)
-                        told = reason
+                        is_said = True
                     self._registry.failing(reason)
                 elif isinstance(state, Ready):
-                    told = ""
+                    is_said = False
                     self._registry.failing("")
 
     # ------------------------------------------------------------ devices
@@ -186,7 +187,9 @@ class Bridge:
             served, before = devices.get(place), self._by_place.pop(place, None)
             offer = None if served is None else offer_of(served, self._section)
             if before is not None and (offer is None or offer.id != before.id):
-                self._offers.pop(before.id, None)
+                # It may have another place by now.
+                if self._offers.get(before.id) is before:
+                    del self._offers[before.id]
                 before = None
             if offer is not None:
                 await self._offer(place, offer, before)

@@ -348,7 +348,7 @@ async def test_a_handler_that_fails_costs_its_command_alone(
 async def test_serving_is_refused_what_cannot_serve():
     async with gateway() as (platform, connector), anyio.create_task_group() as tg:
         with pytest.raises(UsageError, match="limit is 1 or more"):
-            await connector.serve(connector.event, limit=0)
+            await connector.serve(Command.__aenter__, limit=0)
         with pytest.raises(UsageError, match="handler is an async function"):
             await connector.serve("handler")  # type: ignore[arg-type]
         Asking(platform, tg).ask()

@@ -45,13 +45,12 @@ async def test_the_block_is_entered_at_once_and_states_tell_when_it_is_up():
             platform.config, lamps(1), environment=environment
         ) as connector:
             assert anyio.current_time() == before
-            assert connector.state == Connecting()
             assert not connector.is_ready
             async with connector.states() as states:
-                seen = [type(await anext(states)) for _ in range(4)]
-            assert seen == [Connecting, Authenticating, Synchronising, Ready]
-            assert connector.is_ready
-            assert connector.state == Ready()
+                seen = [await anext(states) for _ in range(4)]
+            assert seen == [Connecting(), Authenticating(), Synchronising(), Ready()]
+            assert connector.state == seen[-1]
+            await connector.wait_ready()
 
 
 async def test_it_keeps_at_it_while_the_platform_is_away():
@@ -175,7 +174,7 @@ async def read(path: Path) -> ConnectorConfig:
 
 
 async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
-    environment = new_environment()
+    environment, gid = new_environment(), ""
     async with sim_sepl_platform(port=8093, environment=environment) as platform:
         for _ in range(2):
             async with open_connector(

@@ -79,7 +79,7 @@ async def test_what_cannot_be_sent_is_refused_at_once():
 
 async def test_an_event_that_the_platform_refuses():
     async with gateway(sim={"device_types": {TYPE: ["state"]}}) as (
-        platform,
+        _,
         connector,
     ):
         with pytest.raises(PlatformRefused) as refused:

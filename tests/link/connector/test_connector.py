@@ -196,7 +196,11 @@ async def test_a_file_that_cannot_keep_it_is_said_and_ends_nothing(
         sim_sepl_platform(port=8093, environment=environment) as platform,
         open_connector(conf_file, lamps(1), environment=environment) as connector,
     ):
+        await platform.unplug()
+        await until_state(connector, Waiting)
         await anyio.Path(conf_file).unlink()
+        platform.forget_gateways()
+        await platform.plug_in()
         await connector.wait_ready()
         assert platform.device("lamp-1").is_online
     assert "the gateway id is not kept" in caplog.text

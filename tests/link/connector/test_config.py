@@ -89,6 +89,8 @@ def test_senergy_has_keys_and_defaults_of_its_own():
         ({"platform": []}, "platform is sepl or senergy"),
         ({"pasword": "x"}, "no setting 'pasword'; did you mean 'password'"),
         ({7: "x"}, "no setting '7'"),
+        ({"path": 7}, "path is that of a file"),
+        ({"logger": 7}, "logger is a mapping"),
         ({"logger": {"levle": "x"}}, "logger: there is no setting 'levle'"),
         ({"logger": {"level": "loud"}}, "level is one of debug, info"),
         ({"logger": {"rotating_log": "often"}}, "rotating_log is yes or no"),

@@ -45,7 +45,7 @@ password = "hunter2"
 level = "error"
 """
 KILL = """
-import os, signal, sys
+import os, posix, signal, sys
 from structiot.connector import ConnectorConfig
 
 path, old = sys.argv[1], open(sys.argv[1]).read()
@@ -59,7 +59,7 @@ while is_going_on:
         config, left = ConnectorConfig.of(path), number
         def count(frame, event, arg):
             global left
-            left -= event == "c_call"
+            left -= event == "c_call" and getattr(arg, '__self__', None) is posix
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
         sys.setprofile(count)
@@ -243,7 +243,7 @@ def test_who_is_killed_at_any_step_leaves_the_old_file_or_the_new_one(conf: Path
         timeout=15,
     )
     found = done.stdout.split()
-    assert len(found) > 30
+    assert len(found) > 6
     assert [*dict.fromkeys(found)] == ["iot#old", "iot#new"]
 
 

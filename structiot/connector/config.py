@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.redact import Secret, redact
 from structiot._kit.text import did_you_mean, printable
 from structiot.connector.config_file import read_config_file, write_gid
@@ -146,16 +147,15 @@ class ConnectorConfig:
                 in.
 
         Raises:
-            ConfigError: It is none, or cannot be; no message shows a password.
+            ConfigError: It cannot be; no message shows a password.
+            UsageError: It is nothing of that.
         """
         if isinstance(config, ConnectorConfig):
             return config
         if isinstance(config, Mapping):
             return cls._of_mapping(config)
-        if not isinstance(config, str | PathLike):
-            kind = type(config).__name__
-            text = f"config is a path, a mapping or a ConnectorConfig, not a {kind}"
-            raise ConfigError(text)
+        kinds = (str, PathLike, Mapping, ConnectorConfig)
+        check_argument("config", config, *kinds)
         path = Path(config)
         told = read_config_file(path)
         try:

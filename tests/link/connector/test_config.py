@@ -9,7 +9,7 @@ import pytest
 
 from structiot._kit.redact import Secret
 from structiot.connector import ConnectorConfig, LogConfig
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, UsageError
 
 SEPL = {"host": "sepl.example", "port": 8093, "user": "me", "password": "hunter2"}
 SENERGY = {
@@ -25,7 +25,9 @@ SENERGY = {
 
 def test_a_mapping_and_arguments_say_the_same():
     config = ConnectorConfig.of(SEPL)
-    assert config == ConnectorConfig(**{**SEPL, "password": Secret("hunter2")})
+    assert config == ConnectorConfig(
+        host="sepl.example", port=8093, user="me", password=Secret("hunter2")
+    )
     assert ConnectorConfig.of(config) is config
     assert (config.host, config.port, config.user) == ("sepl.example", 8093, "me")
     assert config.password.reveal() == "hunter2"
@@ -87,11 +89,11 @@ def test_senergy_has_keys_and_defaults_of_its_own():
         ({"encryption": []}, "encryption is yes or no"),
         ({"platform": "mqtt"}, "platform is sepl or senergy"),
         ({"platform": []}, "platform is sepl or senergy"),
-        ({"pasword": "x"}, "no setting 'pasword'; did you mean 'password'"),
+        ({"passwrd": "x"}, "no setting 'passwrd'; did you mean 'password'"),
         ({7: "x"}, "no setting '7'"),
         ({"path": 7}, "path is that of a file"),
         ({"logger": 7}, "logger is a mapping"),
-        ({"logger": {"levle": "x"}}, "logger: there is no setting 'levle'"),
+        ({"logger": {"lvel": "x"}}, "logger: there is no setting 'lvel'"),
         ({"logger": {"level": "loud"}}, "level is one of debug, info"),
         ({"logger": {"rotating_log": "often"}}, "rotating_log is yes or no"),
         ({"logger": {"rotating_log_backup_count": "x"}}, "a number of files"),
@@ -115,7 +117,7 @@ def test_all_that_is_wrong_is_named_at_once():
 
 @pytest.mark.parametrize("config", [None, 7, ["host"], b"connector.conf"])
 def test_what_is_no_configuration_is_refused(config: Any):
-    with pytest.raises(ConfigError, match="config is a path, a mapping"):
+    with pytest.raises(UsageError, match="config is str, PathLike, Mapping or Conn"):
         ConnectorConfig.of(config)
 
 

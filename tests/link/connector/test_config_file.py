@@ -151,7 +151,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(
         ("[CONNECTOR]\nhunter2\n", "line 2 is no setting"),
         ("[CONNECTOR]\nhost=hunter2\nhost=b\n", "line 3 is there twice"),
         ("[CONNECTOR]\n[CONNECTOR]\n", "line 2 is there twice"),
-        ("[CONECTOR]\n", "no section .CONECTOR.; did you mean 'CONNECTOR'"),
+        ("[CONNECTR]\n", "no section .CONNECTR.; did you mean 'CONNECTOR'"),
         ("[CONNECTOR]\n[other]\n", "no section .other."),
         ("[CONNECTOR]\nhots = a\n", "no setting 'hots'; did you mean 'host'"),
         ("[CONNECTOR]\npassword = hunter2\n", "host, port, user: to be filled in"),

@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from structiot._kit.arguments import check_argument
 from structiot._kit.redact import Secret, redact
 from structiot._kit.text import did_you_mean, printable
 from structiot.connector.config_file import read_config_file, write_gid
@@ -136,7 +135,9 @@ class ConnectorConfig:
 
     @classmethod
     def of(
-        cls, config: ConnectorConfig | Mapping[str, Any] | str | PathLike[str]
+        cls,
+        config: ConnectorConfig | Mapping[str, Any] | str | PathLike[str],
+        platform: PlatformChoice | None = None,
     ) -> ConnectorConfig:
         """Read a configuration; blocks for a file.
 
@@ -145,23 +146,27 @@ class ConnectorConfig:
                 `[connector]`), a mapping with the attributes' names, or one that is
                 made already. A `connector.conf` that is missing is made, to be filled
                 in.
+            platform: Which platform it is whatever the configuration says.
 
         Raises:
-            ConfigError: It cannot be; no message shows a password.
-            UsageError: It is nothing of that.
+            ConfigError: It is none, or cannot be; no message shows a password.
         """
         if isinstance(config, ConnectorConfig):
-            return config
-        if isinstance(config, Mapping):
-            return cls._of_mapping(config)
-        kinds = (str, PathLike, Mapping, ConnectorConfig)
-        check_argument("config", config, *kinds)
-        path = Path(config)
-        told = read_config_file(path)
+            return config if platform is None else replace(config, platform=platform)
+        given: object = config
+        if not isinstance(given, str | PathLike | Mapping):
+            kind = type(given).__name__
+            text = f"config is a path, a mapping or a ConnectorConfig, not a {kind}"
+            raise ConfigError(text)
+        path = None if isinstance(config, Mapping) else Path(config)
+        told: Any = config if path is None else {**read_config_file(path), "path": path}
+        if platform is not None:
+            told = {**told, "platform": platform}
         try:
-            return cls._of_mapping({**told, "path": path})
+            return cls._of_mapping(told)
         except ConfigError as exc:
-            raise ConfigError(f"{printable(str(path))}: {exc}") from None
+            where = f"{printable(str(path))}: " if path else ""
+            raise ConfigError(f"{where}{exc}") from None
 
     @classmethod
     def _of_mapping(cls, told: Mapping[str, Any]) -> ConnectorConfig:

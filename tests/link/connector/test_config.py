@@ -9,7 +9,7 @@ import pytest
 
 from structiot._kit.redact import Secret
 from structiot.connector import ConnectorConfig, LogConfig
-from structiot.errors import ConfigError, UsageError
+from structiot.errors import ConfigError
 
 SEPL = {"host": "sepl.example", "port": 8093, "user": "me", "password": "hunter2"}
 SENERGY = {
@@ -117,7 +117,7 @@ def test_all_that_is_wrong_is_named_at_once():
 
 @pytest.mark.parametrize("config", [None, 7, ["host"], b"connector.conf"])
 def test_what_is_no_configuration_is_refused(config: Any):
-    with pytest.raises(UsageError, match="config is str, PathLike, Mapping or Conn"):
+    with pytest.raises(ConfigError, match="config is a path, a mapping"):
         ConnectorConfig.of(config)
 
 

@@ -221,7 +221,7 @@ async def server(tls: ssl.SSLContext | None) -> AsyncIterator[int]:
 
     async with REAL_NETWORK.listen_tcp(HOST, 0) as listener:
         async with anyio.create_task_group() as tg:
-            tg.start_soon(listener.serve, serve_one)
+            tg.start_soon(listener.serve, serve_one)  # noqa: ASYNC113 - it is bound
             yield listener.address[1]
             tg.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""Frames of SEPL's websocket, as both sides write and read them.
+"""Frames of SEPL's websocket, as the client begins and both sides go on.
 
 Facts: reference 2 and 3 (read in the platform's source, and run). A frame is a text of
 one JSON object:
@@ -25,20 +25,22 @@ from structiot.errors import ProtocolViolation, UsageError
 __all__ = [
     "HELLO_TOKEN",
     "MAX_FRAME_BYTES",
+    "MAX_WRITTEN_BYTES",
     "OK",
     "Frame",
     "Handler",
     "Hello",
     "Welcome",
     "read_frame",
-    "read_hello",
     "read_welcome",
     "write_frame",
     "write_hello",
 ]
 
-MAX_FRAME_BYTES: Final = 1_048_576
-"""The longest frame that is read or written; the protocol itself names no limit."""
+MAX_FRAME_BYTES: Final = 262_144
+"""The longest frame that is read; of numbers a longer one would hold the loop for long."""
+MAX_WRITTEN_BYTES: Final = 1_048_576
+"""The longest one that is written; the protocol itself names no limits."""
 # The same with both clients that are known.
 HELLO_TOKEN: Final = "credentials"  # noqa: S105 - no secret
 OK: Final = 200
@@ -113,7 +115,7 @@ def write_frame(frame: Frame) -> str:
     """Write a frame.
 
     Raises:
-        UsageError: Its payload is no JSON, or longer than `MAX_FRAME_BYTES` allow.
+        UsageError: Its payload is no JSON, or longer than `MAX_WRITTEN_BYTES` allow.
     """
     # In the order in which the original client writes them.
     return _written(
@@ -137,7 +139,11 @@ def read_frame(text: str | bytes) -> Frame:
         ProtocolViolation: It is none. The platform itself sends such (`ERROR: unable to
             create response`), and goes on.
     """
-    told, data = _told(text, "a frame")
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if len(data) > MAX_FRAME_BYTES:
+        size = len(data)
+        raise violation(f"a frame of {size} bytes, {MAX_FRAME_BYTES} at most", data)
+    told = parse_object(data, "a frame")
     handler, token = told.get("handler"), told.get("token") or ""
     status = told.get("status") or 0
     kind = told.get("content_type") or ""
@@ -171,22 +177,6 @@ def write_hello(hello: Hello) -> str:
     return _written(told, "hello")
 
 
-def read_hello(text: str | bytes) -> Hello:
-    """Read the first frame of a client.
-
-    Raises:
-        ProtocolViolation: It is none.
-    """
-    told, data = _told(text, "a hello")
-    found = {}
-    for name in ("user", "pw", "gid", "token"):
-        value = told.get(name) or ""
-        if not isinstance(value, str):
-            raise violation(f"a hello whose {name} is no text", data)
-        found[name] = value
-    return Hello(found["user"], Secret(found["pw"]), found["gid"], token=found["token"])
-
-
 def read_welcome(frame: Frame) -> Welcome:
     """Read how the platform answers a hello.
 
@@ -208,19 +198,12 @@ def read_welcome(frame: Frame) -> Welcome:
     return Welcome(str(gid), committed)
 
 
-def _told(text: str | bytes, what: str) -> tuple[dict[str, object], bytes]:
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if len(data) > MAX_FRAME_BYTES:
-        raise violation(f"{what} of {len(data)} bytes, {MAX_FRAME_BYTES} at most", data)
-    return parse_object(data, what), data
-
-
 def _written(value: object, what: str) -> str:
     try:
         text = compact(value, is_ascii=True)
     except (TypeError, ValueError, RecursionError) as exc:
         raise UsageError(f"{what}: it cannot be written as JSON: {exc}") from None
-    if len(text) > MAX_FRAME_BYTES:
-        message = f"{what}: {len(text)} bytes, {MAX_FRAME_BYTES} at most"
+    if len(text) > MAX_WRITTEN_BYTES:
+        message = f"{what}: {len(text)} bytes, {MAX_WRITTEN_BYTES} at most"
         raise UsageError(message)
     return text

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from structiot._kit.redact import Secret
 from structiot.connector.wire.envelope import (
     MAX_FRAME_BYTES,
-    MAX_WRITTEN_BYTES,
     Frame,
     Handler,
     Hello,
@@ -125,6 +124,8 @@ def test_a_handler_that_nobody_knows_is_told_and_fit_to_be_shown():
         '{"handler": "response", "payload": ' + "[" * 60 + "]" * 60 + "}",
         '{"handler": "response", "payload": "' + "a" * MAX_FRAME_BYTES + '"}',
         '{"handler": "response", "payload": "\xff',
+        '{"handler": "response", "payload": [' + "1," * 70_000 + "1]}",
+        '{"handler": "response", "payload": ' + "1" * 1001 + "}",
     ],
 )
 def test_what_is_no_frame_is_refused(text: str):
@@ -157,7 +158,7 @@ def test_an_answer_of_another_handler_is_no_welcome():
 
 
 @pytest.mark.parametrize(
-    "payload", [float("nan"), b"bytes", {1, 2}, "a" * MAX_WRITTEN_BYTES]
+    "payload", [float("nan"), b"bytes", {1, 2}, "a" * MAX_FRAME_BYTES]
 )
 def test_a_payload_that_cannot_be_written_is_refused(payload: object):
     with pytest.raises(UsageError):

@@ -70,7 +70,7 @@ class Measurement:
         is_pinned = len(usable) > 1 and not args.no_pin
         cpus = usable[:2] if is_pinned else [-1, -1]
         self.platform = Server(
-            [sys.executable, str(RUNNERS / "platform.py"), str(cpus[1])]
+            [sys.executable, str(RUNNERS / "sepl_platform.py"), str(cpus[1])]
         )
         given = [loop, str(cpus[0]), str(self.platform.port), str(args.devices)]
         self.connector = Server(

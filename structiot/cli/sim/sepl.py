@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +9,6 @@ import anyio.to_thread
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.tls import server_context
 from structiot.cli._common.options import (
     common_options,
     configure_logging,
@@ -21,8 +19,9 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli._common.typed_lines import can_come
-from structiot.cli.sim.sepl_console import Console, show_record
 from structiot.cli.sim.listing import SimulatorCommand, complete_fault
+from structiot.cli.sim.platform_console import Console, device_types_of, tls_context
+from structiot.cli.sim.sepl_console import show_record, words_of
 from structiot.sim import SeplPlatformSim, show_fault, sim_sepl_platform
 
 __all__ = ["sepl"]
@@ -93,12 +92,12 @@ async def sepl(
     """
     configure_logging(ctx)
     faults = [SeplPlatformSim.named_faults.parse(text) for text in fault_texts]
-    device_types = _types(types)
+    device_types = device_types_of(types)
     context = None
     if certfile is None:
         refuse_given(ctx, ("keyfile",), "goes with --certfile")
     else:
-        context = await anyio.to_thread.run_sync(_context, certfile, keyfile)
+        context = await anyio.to_thread.run_sync(tls_context, certfile, keyfile)
     users = {given.pop("user"): given.pop("password")}
 
     async def serve() -> None:
@@ -113,32 +112,11 @@ async def sepl(
                     tasks.start_soon(show_fault, platform, fault)
                 _show_place(platform, wants_json=wants_json)
                 if can_come():
-                    tasks.start_soon(Console(platform, tasks).run)
+                    tasks.start_soon(Console(platform, tasks, words_of(platform)).run)
                 async for record in records:
                     show_record(record, wants_json=wants_json)
 
     await run_until_stopped(serve)
-
-
-def _context(certfile: Path, keyfile: Path | None) -> Any:  # noqa: ANN401 - a context
-    return server_context(certfile=certfile, keyfile=keyfile)
-
-
-def _types(texts: Sequence[str]) -> dict[str, list[str]] | None:
-    """Read the device types.
-
-    Raises:
-        click.UsageError: One is not written so.
-    """
-    if not texts:
-        return None
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        name, equals, services = text.partition("=")
-        if not name or not equals:
-            raise click.UsageError(f"--type is TYPE=SERVICE,SERVICE, not {text!r:.100}")
-        found[name] = [one.strip() for one in services.split(",") if one.strip()]
-    return found
 
 
 def _show_place(platform: SeplPlatformSim, *, wants_json: bool) -> None:

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING
 from structiot._kit.lazy import lazy_exports
 
 if TYPE_CHECKING or not lazy_exports(globals()):
+    from structiot.sim.connector.senergy import SenergySim
+    from structiot.sim.connector.senergy_broker import SenergyBrokerSim
+    from structiot.sim.connector.senergy_faults import SenergyFaults
+    from structiot.sim.connector.senergy_opening import sim_senergy
+    from structiot.sim.connector.senergy_records import SenergyCall, SenergyMessage
+    from structiot.sim.connector.senergy_state import (
+        SenergyRules,
+        SenergySimDevice,
+        SenergySimHub,
+        SenergyUser,
+    )
     from structiot.sim.connector.sepl import SeplPlatformSim
     from structiot.sim.connector.sepl_faults import (
         NAMED_SEPL_FAULTS,
@@ -32,6 +43,15 @@ __all__ = [
     "NAMED_SEPL_FAULTS",
     "SEPL_FRAMES",
     "SEPL_LIES",
+    "SenergyBrokerSim",
+    "SenergyCall",
+    "SenergyFaults",
+    "SenergyMessage",
+    "SenergyRules",
+    "SenergySim",
+    "SenergySimDevice",
+    "SenergySimHub",
+    "SenergyUser",
     "SeplDevice",
     "SeplEvent",
     "SeplFaults",
@@ -41,5 +61,6 @@ __all__ = [
     "SeplPlatformSim",
     "SeplRecord",
     "SeplResponse",
+    "sim_senergy",
     "sim_sepl_platform",
 ]

@@ -180,8 +180,8 @@ class SeplPlatformSim(SimHost[SeplFaults]):
     def following(self) -> AbstractContextManager[Mailbox[SeplRecord]]:
         """Follow all that comes, as `with platform.following() as records`.
 
-        Messages are told when they are answered, after the event or the response that
-        they brought. Who is slow loses the oldest.
+        Messages are told when they are answered, or lost by a fault, after the event or
+        the response that they brought. Who is slow loses the oldest.
         """
         return self.records.following()
 

@@ -35,7 +35,7 @@ async def sim_sepl_platform(
 
     It speaks the websocket protocol of 2018, is as strict and as silent as the original,
     and keeps devices and gateways for as long as the block runs, whatever becomes of
-    connections.
+    connections. A message of more than 1 MiB closes its connection.
 
     Args:
         users: Passwords by user; one of them at least.

@@ -95,7 +95,7 @@ class SeplConnection:
         async with service_group() as tasks:
             writer = SeplWriter(self.wire, websocket, self._faults, tasks)
             self.writer = writer
-            tasks.start_soon(self._ping, websocket)
+            tasks.start_soon(self._ping, websocket, writer)
             return await self._converse(websocket, writer)
 
     async def _refuse_upgrade(self, fault: Fault) -> str:
@@ -109,18 +109,22 @@ class SeplConnection:
                 await self.wire.send(framed(fault, b"", bytes))
         return "refused a websocket"
 
-    async def _ping(self, websocket: WebSocket) -> None:
+    async def _ping(self, websocket: WebSocket, writer: SeplWriter) -> None:
         """Ping until the client does so itself."""
         while True:
             await anyio.sleep(PING_S)
             if websocket.pings:
                 return
             if not self._faults.is_silent:
-                await websocket.ping()
+                await writer.ping()
 
     async def _converse(self, websocket: WebSocket, writer: SeplWriter) -> str:
+        begun_at = anyio.current_time()
         while self.session is None:
-            text = await self._next(websocket)
+            # Pongs are no reason to wait longer for it.
+            text = None
+            with anyio.CancelScope(deadline=begun_at + READ_LIMIT_S):
+                text = await self._next(websocket)
             if text is None or not await self._log_in(writer, text):
                 await writer.close()
                 return "does not say who it is" if text is None else "refused"

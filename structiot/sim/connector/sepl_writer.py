@@ -45,6 +45,8 @@ class SeplWriter:
         self._websocket = websocket
         self._faults = faults
         self._tasks = tasks
+        # In the middle of a frame there would be no close.
+        self._turn = anyio.Lock()
 
     async def say(self, fault: Fault | None, message: Mapping[str, Any]) -> None:
         """Send a message as this fault will have it.
@@ -95,7 +97,8 @@ class SeplWriter:
         """
         with anyio.move_on_after(_WRITE_LIMIT_S) as patience:
             if isinstance(data, str):
-                await self._websocket.send(data)
+                async with self._turn:
+                    await self._websocket.send(data)
                 return
             try:
                 await self._wire.send(data)
@@ -105,9 +108,19 @@ class SeplWriter:
             await self._wire.break_off()
             raise LinkLost(f"a client has taken nothing for {_WRITE_LIMIT_S:g} s")
 
+    async def ping(self) -> None:
+        """Send a ping.
+
+        Raises:
+            LinkLost: The client is gone.
+        """
+        async with self._turn:
+            await self._websocket.ping()
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket in good order, and the connection with it."""
-        await self._websocket.aclose(code, reason)
+        async with self._turn:
+            await self._websocket.aclose(code, reason)
 
     async def hang_up(self) -> NoReturn:
         """Break the connection off.

@@ -265,7 +265,7 @@ async def test_binary_frames_are_passed_over(platform):
 
 async def test_it_pings_every_20_s_until_the_client_does(platform):
     async with gateway(platform) as raw, anyio.create_task_group() as tg:
-        tg.start_soon(raw.websocket.receive)
+        tg.start_soon(raw.closed)
         await anyio.sleep(119)
         assert raw.websocket.pings == 5
         await raw.websocket.ping()
@@ -346,7 +346,9 @@ async def test_an_argument_that_cannot_be_is_refused(arguments):
             pass
 
 
-async def test_what_its_user_writes_into_a_configuration(platform: SeplPlatformSim):
+async def test_what_its_user_writes_into_a_configuration(  # noqa: ASYNC124 - as is its fixture
+    platform: SeplPlatformSim,
+):
     assert platform.config == {
         "host": platform.host,
         "port": platform.port,

@@ -9,6 +9,7 @@ from ssl import SSLContext
 from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
+import anyio.lowlevel
 import asyncclick as click
 from anyio.abc import TaskGroup
 
@@ -98,6 +99,9 @@ class Console:
             case ["fault", text]:
                 self._platform.named_faults.parse(text)
                 self._tasks.start_soon(show_fault, self._platform, text)
+                # What begins at once has begun when the next line is obeyed.
+                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
             case [device, service]:
                 self._tasks.start_soon(self._command, device, service, None)
             case [device, service, data, *rest] if len(rest) <= 1:

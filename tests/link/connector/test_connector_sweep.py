@@ -10,7 +10,8 @@ from structiot.sim import sim_sepl_platform
 from structiot.testing import cancel_sweep
 from tests.link.connector.gateways import lamp, lamps, new_environment, until_state
 
-pytestmark = pytest.mark.virtual_time
+# Hundreds of rounds, each of them a program.
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
 
 
 async def test_opening_changing_telling_and_leaving():
@@ -67,4 +68,4 @@ async def test_a_platform_that_is_away():
             await connector.add(lamp(2))
             await until_state(connector, Waiting)
 
-    assert await cancel_sweep(flow, steps_of="all") > 10
+    assert await cancel_sweep(flow, steps_of="all") > 5

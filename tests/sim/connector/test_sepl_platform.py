@@ -346,7 +346,9 @@ async def test_an_argument_that_cannot_be_is_refused(arguments):
             pass
 
 
-async def test_what_its_user_writes_into_a_configuration(platform: SeplPlatformSim):
+async def test_what_its_user_writes_into_a_configuration(  # noqa: ASYNC124 - as is its fixture
+    platform: SeplPlatformSim,
+):
     assert platform.config == {
         "host": platform.host,
         "port": platform.port,

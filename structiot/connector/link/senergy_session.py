@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -55,6 +54,9 @@ _COMMAND_AGE_S: Final = 30.0
 _AT_ONCE: Final = 4
 _FILTERS_AT_ONCE: Final = 200
 _MAX_PAYLOAD_BYTES: Final = 1_000_000
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
 _REFUSED: Final = 0x80
 _A_TURN: Final = 500
 _SERVICE: Final = "a service"
@@ -214,7 +216,7 @@ class SenergySession:
         if device_id not in self._heard:
             await anyio.lowlevel.checkpoint()
             text = "commands for this device are not subscribed to"
-            raise PlatformRefused(HTTPStatus.NOT_FOUND, text)
+            raise PlatformRefused(_NOT_FOUND, text)
         await self._hear_no_more(device_id)
 
     async def delete(self, device_id: str) -> None:
@@ -241,7 +243,7 @@ class SenergySession:
                     await self._api.change_hub(hub)
                 except PlatformRefused as exc:
                     # It is gone, or one of its devices is: all is to be compared again.
-                    if exc.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+                    if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
                         raise
                     raise LinkLost(f"the hub cannot be changed: {exc}") from exc
             self._hub, self._bound = hub, dict(names)
@@ -327,17 +329,17 @@ class SenergySession:
             with self._watched("a look for a device"):
                 if not await self._api.find_devices([device_id]):
                     text = "not sent: the platform has no such device"
-                    raise PlatformRefused(HTTPStatus.NOT_FOUND, text)
+                    raise PlatformRefused(_NOT_FOUND, text)
             self._known.add(device_id)
         topic = topic_of("event", self._owner, device_id, service)
         await self._publish(topic, encode_event(data, metadata), "an event")
-        return PlatformResponse(HTTPStatus.OK, "", None)
+        return PlatformResponse(_OK, "", None)
 
     async def _publish(self, topic: str, payload: bytes, what: str) -> None:
         if len(payload) > _MAX_PAYLOAD_BYTES:
             await anyio.lowlevel.checkpoint()
             text = f"not sent: {what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
-            raise PlatformRefused(HTTPStatus.BAD_REQUEST, text)
+            raise PlatformRefused(_BAD_REQUEST, text)
         with self._watched(what, _REPLY_S):
             await self._client.publish(topic, payload, qos=1)
 
@@ -353,4 +355,4 @@ def _check_ids(device_id: str, service: str = _SERVICE) -> None:
     for what, text in (("device", device_id), ("service", service)):
         if fault := id_fault(text):
             told = f"the id {printable(text)!r} of a {what} {fault}"
-            raise PlatformRefused(HTTPStatus.BAD_REQUEST, f"not sent: {told}")
+            raise PlatformRefused(_BAD_REQUEST, f"not sent: {told}")

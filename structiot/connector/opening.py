@@ -83,9 +83,9 @@ async def open_connector(
     manager = ManagedDevices(devices)
     read = await anyio.to_thread.run_sync(ConnectorConfig.of, config, platform)
     outbox = Outbox(outbox_items)
-    link = PlatformLink(
-        _platform(read, environment), manager, outbox, environment.random
-    )
+    # It imports what it needs, for which the loop need not wait.
+    there = await anyio.to_thread.run_sync(_platform, read, environment)
+    link = PlatformLink(there, manager, outbox, environment.random)
     await link.read_devices()
     connector = Connector(link, manager)
     async with service_group() as tg:

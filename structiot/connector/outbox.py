@@ -129,11 +129,11 @@ class Outbox:
         event.settled.set()
         self._wake()
 
-    def put_back(self, event: Outgoing) -> None:
+    def put_back(self, event: Outgoing, *, was_sent: bool = True) -> None:
         """The connection was lost while an event was under way: it is the next again."""
-        event.is_sending, event.was_sent = False, True
+        event.is_sending = False
+        event.was_sent |= was_sent
         self._turns.appendleft(event.device_id)
-        self._wake()
 
     async def drained(self) -> None:
         """Wait until nothing is left."""

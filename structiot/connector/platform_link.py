@@ -23,7 +23,7 @@ from structiot.connector.command import Command
 from structiot.connector.device import Device
 from structiot.connector.device_manager import ManagedDevices
 from structiot.connector.errors import PlatformRefused
-from structiot.connector.outbox import Outbox
+from structiot.connector.outbox import Outbox, Outgoing
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
     Authenticating,
@@ -98,6 +98,7 @@ class PlatformLink(Reconnecting):
         self._open: Session | None = None
         self._ready: Session | None = None
         self._changing = anyio.Lock()
+        self._under_way: list[str] = []
         self._to_settle = anyio.Event()
         self._refusals = 0
         self._told = ""
@@ -217,7 +218,8 @@ class PlatformLink(Reconnecting):
         if self._open is None:
             await anyio.lowlevel.checkpoint()
             return False
-        self.unsettled[device_id] = None
+        self._under_way.append(device_id)
+        is_known = False
         try:
             async with self._changing:
                 session = self._ready
@@ -226,20 +228,25 @@ class PlatformLink(Reconnecting):
                 await change(session)
                 await self._commit(session, device_id)
                 self.unsettled.pop(device_id, None)
+                is_known = True
                 return True
         except PlatformRefused as exc:
             self._refused(device_id, exc)
+            is_known = True
         except TransportError as exc:
             reason = error_text(exc)
             _log.info("%r: a change of a device is to be repeated: %s", self, reason)
         finally:
+            self._under_way.remove(device_id)
+            if not is_known:
+                self.unsettled[device_id] = None
             self._to_settle.set()
         return False
 
     async def _commit(self, session: Session, settled: str = "") -> None:
         # Without what is not there: the next connection is to find it missing.
         await self.read_devices()
-        missing = self.unsettled.keys() - {settled}
+        missing = {*self.unsettled, *self._under_way} - {settled}
         devices = [one for one in self.devices.values() if one.id not in missing]
         await session.commit(devices)
 
@@ -348,23 +355,31 @@ class PlatformLink(Reconnecting):
         outbox = self.outbox
         while True:
             event = await outbox.take()
+            if self._ready is not session:
+                outbox.put_back(event, was_sent=False)
+                return
             try:
-                event.response = await session.event(
-                    event.device_id, event.service, event.data, event.metadata
-                )
-            except PlatformRefused as exc:
-                event.refusal = exc
-                if not event.is_awaited:
-                    self._warnings.say(
-                        "an event of %s that was kept is refused: %s",
-                        printable(event.device_id),
-                        error_text(exc),
-                    )
+                await self._send_event(session, event)
             except TransportError:
                 # The session tells it to who waits for its end.
+                self._ready = None
                 outbox.put_back(event)
                 return
             except BaseException:
                 outbox.put_back(event)
                 raise
             outbox.settle(event)
+
+    async def _send_event(self, session: Session, event: Outgoing) -> None:
+        try:
+            event.response = await session.event(
+                event.device_id, event.service, event.data, event.metadata
+            )
+        except PlatformRefused as exc:
+            event.refusal = exc
+            if not event.is_awaited:
+                self._warnings.say(
+                    "an event of %s that was kept is refused: %s",
+                    printable(event.device_id),
+                    error_text(exc),
+                )

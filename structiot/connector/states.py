@@ -87,7 +87,7 @@ class States:
 
     def tell(self, state: ConnectorState) -> None:
         """Go over to another state; after the last one nothing is told."""
-        if isinstance(self.present, Ended):
+        if isinstance(self.present, Ended) or state == self.present:
             return
         self.present = state
         for box in self._listeners:

@@ -82,7 +82,8 @@ async def test_it_is_synchronised_after_it_was_killed_before_or_after_a_step(
             "dev-1",
             "dev-2",
         }
-        gid = ConnectorConfig.of(folder / "connector.conf").gid
+        path = folder / "connector.conf"
+        gid = (await anyio.to_thread.run_sync(ConnectorConfig.of, path)).gid
         assert len(platform.gateways[gid].hash) == 40
     before = len(platform.messages)
     async with running(folder) as process:

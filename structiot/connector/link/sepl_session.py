@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from random import Random
 from typing import Final
@@ -101,7 +102,7 @@ class SeplSession:
         self._to_watch = anyio.Event()
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
-        self._committed: str | None = None
+        self._committed = ""
         self._offered: set[str] = set()
         self._refusals = 0
         self._warnings = RareLines(_log, anyio.current_time)
@@ -152,7 +153,7 @@ class SeplSession:
 
     def forget_committed(self) -> None:
         """What was committed is another gateway's: synchronise whatever it is."""
-        self._committed = None
+        self._committed = ""
 
     async def synchronise(
         self, devices: Sequence[Device]
@@ -162,12 +163,10 @@ class SeplSession:
             self._offered = {device.id for device in devices}
             return {}
         await self._request(Handler.CLEAR, None, _CHANGE_S)
+        self._committed = ""
         taken: list[Device] = []
         refused: dict[str, PlatformRefused] = {}
         for device in devices:
-            if self._refusals >= _REFUSALS_IN_A_ROW:
-                # One more and the platform might hang up; a success ends the row.
-                await self.commit(taken)
             try:
                 await self.put(device)
             except PlatformRefused as exc:
@@ -195,7 +194,9 @@ class SeplSession:
 
     async def commit(self, devices: Sequence[Device]) -> None:
         """Leave the hash of the devices with the platform."""
-        await self._request(Handler.COMMIT, await _hash_of(devices), _CHANGE_S)
+        committed = await _hash_of(devices)
+        await self._request(Handler.COMMIT, committed, _CHANGE_S)
+        self._committed = committed
 
     async def event(
         self, device_id: str, service: str, data: str | None, metadata: str | None
@@ -223,6 +224,10 @@ class SeplSession:
     async def _request(
         self, handler: Handler, payload: object, limit_s: float
     ) -> Frame:
+        if self._refusals >= _REFUSALS_IN_A_ROW and handler is not Handler.COMMIT:
+            # With one more the platform might hang up; a success ends the row.
+            with suppress(PlatformRefused):
+                await self._request(Handler.COMMIT, self._committed, _CHANGE_S)
         token = str(UUID(int=self._random.getrandbits(128), version=4))
         try:
             text = write_frame(Frame(handler, token, payload))

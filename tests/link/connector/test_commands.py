@@ -164,6 +164,7 @@ async def test_more_than_256_are_left_unanswered_counted_and_logged(
         asking = Asking(platform, tg)
         for number in range(300):
             asking.ask(service=str(number))
+            await anyio.sleep(0.001)
         await anyio.sleep(10)
         assert connector.commands_dropped == 300 - 256
         assert caplog.text.count("policy drop_newest") == 1
@@ -310,7 +311,8 @@ async def test_commands_are_served_side_by_side_and_those_of_a_device_in_turn():
             await until(lambda: len(asking.answers) == 12)
             serving.cancel_scope.cancel()
         assert most == 2
-        assert anyio.current_time() - began == pytest.approx(6, abs=0.5)
+        # Twelve seconds' work; at the end one device may be left alone.
+        assert anyio.current_time() - began < 9
         for one in ("lamp-1", "lamp-2", "lamp-3"):
             assert [s for d, s in order if d == one] == ["0", "1", "2", "3"]
 
@@ -408,7 +410,8 @@ async def test_commands_for_a_device_of_an_earlier_gateway_name_no_device():
             platform.config, lamps(1), wait_ready=True, environment=environment
         ):
             (gid,) = platform.gateways
-        platform.faults.delay_next(5, on="clear")
+        await until(lambda: not platform.connections)
+        platform.busy_s = 5
         async with (
             open_connector(
                 {**platform.config, "gid": gid},

@@ -170,6 +170,10 @@ def conf_file(tmp_path: Path) -> Path:
     return path
 
 
+async def read(path: Path) -> ConnectorConfig:
+    return await anyio.to_thread.run_sync(ConnectorConfig.of, path)
+
+
 async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
     environment = new_environment()
     async with sim_sepl_platform(port=8093, environment=environment) as platform:
@@ -179,7 +183,7 @@ async def test_the_gateway_id_is_kept_in_the_file(conf_file: Path):
             ):
                 assert platform.device("lamp-1").is_online
             (gid,) = platform.gateways
-            assert ConnectorConfig.of(conf_file).gid == gid
+            assert (await read(conf_file)).gid == gid
     assert [one.payload["gid"] for one in platform.messages if one.connection == 2][
         :1
     ] == [gid]
@@ -455,10 +459,12 @@ async def test_what_it_raises_while_nobody_asks_ends_the_block():
 
 
 async def test_leaving_says_goodbye():
-    async with gateway(1) as (platform, connector):
-        pass
-    assert [entry.what for entry in platform.log] == [
-        "connected",
-        "closed by the client",
-    ]
-    assert not connector.is_ready
+    environment = new_environment()
+    async with sim_sepl_platform(environment=environment) as platform:
+        async with open_connector(
+            platform.config, lamps(1), wait_ready=True, environment=environment
+        ) as connector:
+            pass
+        assert not connector.is_ready
+        await until(lambda: not platform.connections)
+        assert platform.log[-1].what == "closed by the client"

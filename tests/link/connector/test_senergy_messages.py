@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
@@ -90,7 +91,7 @@ async def test_commands_that_are_too_old_are_refused_in_words(age_s, is_taken):
         if is_taken:
             assert answer.data == "yes"
         else:
-            assert "35 s old" in answer.peer_text
+            assert re.search("3[56] s old", answer.peer_text)
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"[]", b'{"payload": {}}', b"\xff"])
@@ -197,7 +198,7 @@ async def test_a_broker_that_does_not_acknowledge_ends_the_session():
             proxy.cut()
             proxy.flow()
             await until(lambda: platform.events)
-            assert connector.events_repeated == 1
+            assert connector.events_repeated
 
 
 async def test_what_others_publish_reaches_nobody():

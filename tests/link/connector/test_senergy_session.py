@@ -75,7 +75,8 @@ async def test_a_password_that_is_changed_while_it_runs_ends_it():
 
 async def test_tokens_are_renewed_before_they_end_and_again_by_a_login():
     async with senergy() as platform, connector_of(platform) as connector:
-        assert await connector.add(third := lamp("dev3"))
+        third = lamp("dev3")
+        assert await connector.add(third)
         for number in range(40):
             await anyio.sleep(60)
             third.name = f"Name {number}"

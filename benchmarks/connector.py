@@ -34,7 +34,7 @@ LIBRARY = Library(
     loops=("asyncio", "trio"),
 )
 COLUMNS = (
-    "loop", "devices", "synchronised in", "memory a device", "again in", "at once",
+    "loop", "devices", "synchronised in", "memory a device", "at once",
     "commands a second", "p50", "p99", "most", "CPU",
 )  # fmt: skip
 AT_ONCE = (1, 8, 64)
@@ -70,7 +70,7 @@ class Measurement:
         is_pinned = len(usable) > 1 and not args.no_pin
         cpus = usable[:2] if is_pinned else [-1, -1]
         self.platform = Server(
-            [sys.executable, str(RUNNERS / "platform.py"), str(cpus[1])]
+            [sys.executable, str(RUNNERS / "sepl_platform.py"), str(cpus[1])]
         )
         given = [loop, str(cpus[0]), str(self.platform.port), str(args.devices)]
         self.connector = Server(
@@ -107,9 +107,6 @@ class Measurement:
         first = self.order(do="synchronised")
         time.sleep(SETTLE_S)
         grown_kb = self.connector.memory_kb("VmRSS") - before_kb
-        self.order(do="drop")
-        again = self.order(do="synchronised")
-        time.sleep(SETTLE_S)
         rounds = []
         for at_once in AT_ONCE:
             before_s, begun = self.connector.cpu_s(), time.monotonic()
@@ -120,7 +117,6 @@ class Measurement:
             "devices": first["devices"],
             "synchronised_s": first["seconds"],
             "memory_kb": grown_kb / self.args.devices,
-            "again_s": again["seconds"],
             "commands": rounds,
             "peak_mb": self.connector.memory_kb("VmHWM") / 1024,
         }
@@ -132,7 +128,6 @@ def lines_of(loop: str, result: Result) -> list[list[str]]:
         f"{result['devices']:,}",
         f"{1000 * result['synchronised_s']:,.0f} ms",
         f"{result['memory_kb']:.2f} kB",
-        f"{1000 * result['again_s']:,.1f} ms",
     ]
     lines = []
     for found in result["commands"]:

@@ -16,7 +16,7 @@ from structiot.errors import UsageError
 
 __all__ = ["Answering", "Command"]
 
-# What a program that is cancelled spends on saying that it has not done it.
+# What is spent on saying that nothing was done, also by who is cancelled.
 _GOODBYE_S: Final = 2.0
 
 
@@ -138,9 +138,9 @@ class Command:
         if self._is_answered:
             return
         if exc is None:
-            await self.fail("no answer was given")
-            return
-        is_error = isinstance(exc, Exception)
-        text = error_text(exc) if is_error else "it was cancelled"
+            text = "no answer was given"
+        else:
+            is_error = isinstance(exc, Exception)
+            text = error_text(exc) if is_error else "it was cancelled"
         with anyio.move_on_after(_GOODBYE_S, shield=True):
             await self.fail(text)

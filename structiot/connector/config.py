@@ -119,12 +119,12 @@ class ConnectorConfig:
         given["encryption"] = encryption
         given["port"] = _number(given["port"] or usual)
         given["password"] = Secret(password) if isinstance(password, str) else password
-        given["path"] = Path(given["path"]) if given["path"] else None
+        if given["path"] and isinstance(given["path"], str):
+            given["path"] = Path(given["path"])
         for name in ("encryption", "port", "password", "path"):
             object.__setattr__(self, name, given[name])
         if faults := [*_text_faults(given), *_faults(given)]:
-            where = f"{printable(str(self.path))}: " if self.path else ""
-            raise ConfigError(f"{where}{'; '.join(faults)}")
+            raise ConfigError("; ".join(faults))
 
     def __repr__(self) -> str:
         """Show what is set, without the password."""
@@ -153,15 +153,23 @@ class ConnectorConfig:
         """
         if isinstance(config, ConnectorConfig):
             return config if platform is None else replace(config, platform=platform)
-        if isinstance(config, str | PathLike):
-            path = Path(config)
-            told: Any = {**read_config_file(path), "path": path}
-        else:
-            told = config
-        if not isinstance(told, Mapping):
-            kind = type(told).__name__
+        given: object = config
+        if not isinstance(given, str | PathLike | Mapping):
+            kind = type(given).__name__
             text = f"config is a path, a mapping or a ConnectorConfig, not a {kind}"
             raise ConfigError(text)
+        path = None if isinstance(config, Mapping) else Path(config)
+        told: Any = config if path is None else {**read_config_file(path), "path": path}
+        if platform is not None:
+            told = {**told, "platform": platform}
+        try:
+            return cls._of_mapping(told)
+        except ConfigError as exc:
+            where = f"{printable(str(path))}: " if path else ""
+            raise ConfigError(f"{where}{exc}") from None
+
+    @classmethod
+    def _of_mapping(cls, told: Mapping[str, Any]) -> ConnectorConfig:
         _check_names("", told, cls)
         logger = told.get("logger")
         if isinstance(logger, Mapping):
@@ -169,8 +177,6 @@ class ConnectorConfig:
             # What is left blank is as by default.
             given = {name: value for name, value in logger.items() if value != ""}
             told = {**told, "logger": LogConfig(**given)}
-        if platform is not None:
-            told = {**told, "platform": platform}
         return cls(**told)
 
     def with_gid(self, gid: str) -> ConnectorConfig:
@@ -217,6 +223,10 @@ def _faults(given: Mapping[str, Any]) -> Iterator[str]:
         yield "encryption is yes or no"
     if given["port"] is None or given["port"] > _HIGHEST_PORT:
         yield f"port is a number from 1 to {_HIGHEST_PORT}"
+    if not isinstance(given["path"], Path | None):
+        yield "path is that of a file"
+    if not isinstance(given["logger"], LogConfig | None):
+        yield "logger is a mapping"
     needed = _NEEDED["senergy" if given["platform"] == "senergy" else "sepl"]
     missing = [name for name in needed if given[name] in _EMPTY]
     if missing:

@@ -198,15 +198,18 @@ class PlatformLink(Reconnecting):
         await self.read_devices()
 
         async def change(session: Session) -> None:
+            refusal: PlatformRefused | None = None
             try:
                 await (session.delete if delete else session.disconnect)(device_id)
-            except PlatformRefused:
+            except PlatformRefused as exc:
+                refusal = exc
+            if refusal is not None:
+                if was_held and delete:
+                    with suppress(PlatformRefused):
+                        await session.disconnect(device_id)
                 if was_held:
-                    if delete:
-                        with suppress(PlatformRefused):
-                            await session.disconnect(device_id)
                     await self._commit(session)
-                raise
+                raise refusal
 
         is_taken = await self._change(device_id, change)
         if device_id not in self.devices:
@@ -327,20 +330,19 @@ class PlatformLink(Reconnecting):
         deadline = anyio.current_time() + _ANSWER_S
         reason = f"no connection in {_ANSWER_S:g} s"
         session: Session | None = None
+        self.unanswered += 1
         try:
             while session := await self._next_session(session, deadline):
                 # Who has an answer twice knows by its task that it is one.
                 with suppress(TransportError):
                     await answer(session)
+                    self.unanswered -= 1
                     return True
         except StructiotError as exc:
             reason = error_text(exc)
-        self.unanswered += 1
-        self._warnings.say(
-            "a command for %s has not had its answer: %s",
-            printable(incoming.device_id),
-            reason,
-        )
+        named = printable(incoming.device_id)
+        text = "a command for %s has not had its answer: %s"
+        self._warnings.say(text, named, reason)
         return False
 
     async def _next_session(

@@ -113,4 +113,6 @@ class SeplPlatform:
         if welcome.gid != self._gid:
             session.forget_committed()
             self._gid = welcome.gid
-            await self._save_gid(welcome.gid)
+            # Else a gateway would be left over; bounded by who writes a file.
+            with anyio.CancelScope(shield=True):
+                await self._save_gid(welcome.gid)

@@ -21,7 +21,6 @@ __all__ = [
     "METADATA",
     "CommandPayload",
     "Parts",
-    "command_payload",
     "event_payload",
     "part_text",
     "put_payload",
@@ -116,28 +115,6 @@ def event_payload(
         "device_uri": device_id,
         "service_uri": service,
         "value": write_parts({METADATA: metadata, DATA: data}),
-    }
-
-
-def command_payload(
-    device_id: str,
-    service: str,
-    parts: Parts | None,
-    task: Mapping[str, object],
-) -> dict[str, object]:
-    """Write a command, as the platform does.
-
-    Args:
-        device_id: Whom it is for.
-        service: What of it.
-        parts: Its protocol parts; None for a service that takes nothing.
-        task: What else the platform wants back.
-    """
-    return {
-        "device_url": device_id,
-        "service_url": service,
-        _PARTS: None if parts is None else write_parts(parts),
-        **task,
     }
 
 

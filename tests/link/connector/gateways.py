@@ -11,6 +11,7 @@ import anyio
 
 from structiot import Environment
 from structiot.connector import (
+    Command,
     Connector,
     ConnectorState,
     Device,
@@ -83,3 +84,24 @@ def handlers(platform: SeplPlatformSim, connection: int | None = None) -> list[s
     return [
         one.handler for one in platform.messages if connection in {None, one.connection}
     ]
+
+
+class Asking:
+    """Sends commands, and holds what was answered."""
+
+    def __init__(self, platform: SeplPlatformSim, tasks: Any) -> None:
+        self.answers: list[tuple[str, str | None, str | None]] = []
+        self._platform = platform
+        self._tasks = tasks
+
+    def ask(self, device: str = "lamp-1", service: str = "on", **parts: Any) -> None:
+        self._tasks.start_soon(self._ask, device, service, parts)
+
+    async def _ask(self, device: str, service: str, parts: dict[str, Any]) -> None:
+        told = await self._platform.send_command(device, service, parts or None)
+        self.answers.append((service, told.data, told.metadata))
+
+
+async def taken(connector: Connector) -> Command:
+    async with connector.commands() as commands:
+        return await anext(commands)

@@ -25,7 +25,9 @@ SENERGY = {
 
 def test_a_mapping_and_arguments_say_the_same():
     config = ConnectorConfig.of(SEPL)
-    assert config == ConnectorConfig(**{**SEPL, "password": Secret("hunter2")})
+    assert config == ConnectorConfig(
+        host="sepl.example", port=8093, user="me", password=Secret("hunter2")
+    )
     assert ConnectorConfig.of(config) is config
     assert (config.host, config.port, config.user) == ("sepl.example", 8093, "me")
     assert config.password.reveal() == "hunter2"
@@ -87,9 +89,11 @@ def test_senergy_has_keys_and_defaults_of_its_own():
         ({"encryption": []}, "encryption is yes or no"),
         ({"platform": "mqtt"}, "platform is sepl or senergy"),
         ({"platform": []}, "platform is sepl or senergy"),
-        ({"pasword": "x"}, "no setting 'pasword'; did you mean 'password'"),
+        ({"passwrd": "x"}, "no setting 'passwrd'; did you mean 'password'"),
         ({7: "x"}, "no setting '7'"),
-        ({"logger": {"levle": "x"}}, "logger: there is no setting 'levle'"),
+        ({"path": 7}, "path is that of a file"),
+        ({"logger": 7}, "logger is a mapping"),
+        ({"logger": {"lvel": "x"}}, "logger: there is no setting 'lvel'"),
         ({"logger": {"level": "loud"}}, "level is one of debug, info"),
         ({"logger": {"rotating_log": "often"}}, "rotating_log is yes or no"),
         ({"logger": {"rotating_log_backup_count": "x"}}, "a number of files"),

@@ -45,7 +45,7 @@ password = "hunter2"
 level = "error"
 """
 KILL = """
-import os, signal, sys
+import os, posix, signal, sys
 from structiot.connector import ConnectorConfig
 
 path, old = sys.argv[1], open(sys.argv[1]).read()
@@ -59,7 +59,7 @@ while is_going_on:
         config, left = ConnectorConfig.of(path), number
         def count(frame, event, arg):
             global left
-            left -= event == "c_call"
+            left -= event == "c_call" and getattr(arg, '__self__', None) is posix
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
         sys.setprofile(count)
@@ -151,7 +151,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(
         ("[CONNECTOR]\nhunter2\n", "line 2 is no setting"),
         ("[CONNECTOR]\nhost=hunter2\nhost=b\n", "line 3 is there twice"),
         ("[CONNECTOR]\n[CONNECTOR]\n", "line 2 is there twice"),
-        ("[CONECTOR]\n", "no section .CONECTOR.; did you mean 'CONNECTOR'"),
+        ("[CONNECTR]\n", "no section .CONNECTR.; did you mean 'CONNECTOR'"),
         ("[CONNECTOR]\n[other]\n", "no section .other."),
         ("[CONNECTOR]\nhots = a\n", "no setting 'hots'; did you mean 'host'"),
         ("[CONNECTOR]\npassword = hunter2\n", "host, port, user: to be filled in"),
@@ -243,7 +243,7 @@ def test_who_is_killed_at_any_step_leaves_the_old_file_or_the_new_one(conf: Path
         timeout=15,
     )
     found = done.stdout.split()
-    assert len(found) > 30
+    assert len(found) > 6
     assert [*dict.fromkeys(found)] == ["iot#old", "iot#new"]
 
 

@@ -67,4 +67,4 @@ async def test_a_platform_that_is_away():
             await connector.add(lamp(2))
             await until_state(connector, Waiting)
 
-    assert await cancel_sweep(flow, steps_of="all") > 10
+    assert await cancel_sweep(flow, steps_of="all") > 5

@@ -75,7 +75,9 @@ def test_a_file_that_cannot_be_used_is_left_as_it_was(
     assert str(path) in str(caught.value)
     assert path.read_bytes() == before
     assert path.stat().st_mode == mode
-    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    # Who only reads somebody else's leaves a journal behind, which is empty.
+    endings = {one.name.removeprefix(path.name) for one in path.parent.iterdir()}
+    assert endings <= {"", "-wal", "-shm"}
 
 
 def test_a_damaged_file_of_the_original_client_is_left_as_it_was(path: Path):
@@ -147,8 +149,11 @@ def test_a_file_that_is_being_written_for_long_is_told_and_usable_later(path: Pa
 
 
 def test_a_file_that_becomes_damaged_is_told(path: Path):
-    with DeviceStore(path) as store:
+    with DeviceStore(path) as store, closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA quick_check")
         overwrite(4096, b"\xff" * (path.stat().st_size - 4096))(path)
+        # So that all is read anew.
+        other.execute("PRAGMA user_version=1")
         with pytest.raises(ConfigError, match="it is damaged"):
             store.devices()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -12,7 +11,7 @@ import pytest
 
 from structiot._kit.environment import Environment
 from structiot._kit.http.messages import HttpReply, HttpRequest
-from structiot._kit.http.server import HttpServer, RawReply
+from structiot._kit.http.server import RawReply
 from structiot._kit.net.memory import MemoryNetwork
 from structiot._kit.redact import Secret
 from structiot.connector import http
@@ -24,10 +23,10 @@ from structiot.errors import (
     ReplyTimeout,
     UsageError,
 )
+from tests.kit.web_server import URL, serving
 
 pytestmark = pytest.mark.virtual_time
 
-URL = "http://device.example:8080"
 Answer = HttpReply | RawReply | None
 
 
@@ -48,18 +47,8 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     network = MemoryNetwork()
     made = Site(Environment(network=network))
-    async with serving(made, network):
+    async with serving(network, made.handle):
         yield made
-
-
-@asynccontextmanager
-async def serving(site: Site, network: MemoryNetwork) -> AsyncIterator[None]:
-    server = HttpServer(site.handle)
-    async with network.listen_tcp("device.example", 8080) as listener:
-        async with anyio.create_task_group() as tg:
-            tg.start_soon(listener.serve, server.serve)
-            yield
-            tg.cancel_scope.cancel()
 
 
 async def test_get_adds_its_query_and_gives_status_header_and_body(site: Site):

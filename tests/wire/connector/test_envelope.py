@@ -16,7 +16,6 @@ from structiot.connector.wire.envelope import (
     Hello,
     Welcome,
     read_frame,
-    read_hello,
     read_welcome,
     write_frame,
     write_hello,
@@ -84,10 +83,9 @@ def test_recorded_frames_are_written_and_read(text: str, frame: Frame):
     assert read_frame(text) == read_frame(text.encode()) == frame
 
 
-def test_the_hello_is_written_and_read():
+def test_the_hello_is_written():
     hello = Hello("testuser", Secret("secret"))
     assert write_hello(hello) == HELLO
-    assert read_hello(HELLO) == hello
     assert "secret" not in repr(hello)
 
 
@@ -126,6 +124,8 @@ def test_a_handler_that_nobody_knows_is_told_and_fit_to_be_shown():
         '{"handler": "response", "payload": ' + "[" * 60 + "]" * 60 + "}",
         '{"handler": "response", "payload": "' + "a" * MAX_FRAME_BYTES + '"}',
         '{"handler": "response", "payload": "\xff',
+        '{"handler": "response", "payload": [' + "1," * 70_000 + "1]}",
+        '{"handler": "response", "payload": ' + "1" * 1001 + "}",
     ],
 )
 def test_what_is_no_frame_is_refused(text: str):
@@ -157,15 +157,6 @@ def test_an_answer_of_another_handler_is_no_welcome():
         read_welcome(Frame("command", payload={"gid": "a", "hash": ""}))
 
 
-@pytest.mark.parametrize("name", ["user", "pw", "gid", "token"])
-def test_a_hello_of_other_than_texts_is_refused_without_its_secret(name: str):
-    told = {**json.loads(HELLO), name: 7}
-    with pytest.raises(ProtocolViolation) as caught:
-        read_hello(json.dumps(told))
-    assert name in str(caught.value)
-    assert b"secret" not in caught.value.data
-
-
 @pytest.mark.parametrize(
     "payload", [float("nan"), b"bytes", {1, 2}, "a" * MAX_FRAME_BYTES]
 )
@@ -183,19 +174,17 @@ def test_half_a_character_goes_there_and_back():
 
 @given(st.text(max_size=200) | JSON.map(json.dumps))
 def test_whatever_comes_is_read_or_refused(text: str):
-    for read in (read_frame, read_hello):
-        try:
-            found = read(text)
-        except ProtocolViolation:
-            continue
-        if isinstance(found, Frame):
-            assert found.handler.isprintable()
-            assert found.content_type.isprintable()
-            try:
-                welcome = read_welcome(found)
-            except ProtocolViolation:
-                continue
-            assert welcome.gid.isprintable()
+    try:
+        found = read_frame(text)
+    except ProtocolViolation:
+        return
+    assert found.handler.isprintable()
+    assert found.content_type.isprintable()
+    try:
+        welcome = read_welcome(found)
+    except ProtocolViolation:
+        return
+    assert welcome.gid.isprintable()
 
 
 @given(st.text(min_size=1, max_size=9), JSON, st.integers(0, 999))

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from structiot.connector.wire.hashes import device_hash, devices_hash
 from structiot.connector.wire.parts import (
-    command_payload,
     event_payload,
     part_text,
     put_payload,
@@ -79,13 +78,8 @@ def test_a_response_is_the_command_with_other_parts():
     assert read_command(COMMAND).parts["data"] == '{"on": true}'
 
 
-def test_a_command_is_written_as_the_platform_does():
-    task = {k: COMMAND[k] for k in list(COMMAND)[3:]}
-    parts = {"metadata": "", "data": '{"on": true}'}
-    assert command_payload("dev1", "on", parts, task) == COMMAND
-    nothing = command_payload("dev1", "on", None, task)
-    assert nothing["protocol_parts"] is None
-    assert read_command(nothing).parts == {}
+def test_a_service_that_takes_nothing_has_no_parts():
+    assert read_command({**COMMAND, "protocol_parts": None}).parts == {}
 
 
 def test_parts_are_told_by_their_names_in_any_order():

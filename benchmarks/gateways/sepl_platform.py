@@ -104,9 +104,6 @@ class Platform:
             case None:
                 self.hello_at = time.monotonic()
                 self.answer(asked["token"], {"gid": "iot#1", "hash": self.committed})
-                if self.committed:
-                    self.committed_at = time.monotonic()
-                    self.is_synchronised.set()
                 return
             case "clear":
                 self.devices.clear()
@@ -124,7 +121,6 @@ class Platform:
 
     async def synchronised(self) -> dict[str, float]:
         await asyncio.wait_for(self.is_synchronised.wait(), GIVE_UP_S)
-        self.is_synchronised.clear()
         seconds = self.committed_at - self.hello_at
         return {"seconds": seconds, "devices": len(self.devices)}
 
@@ -166,10 +162,6 @@ async def main() -> None:
         match order.pop("do"):
             case "synchronised":
                 found = await platform.synchronised()
-            case "drop":
-                if platform.writer is not None:
-                    platform.writer.transport.abort()
-                found = {}
             case _:
                 found = await platform.commands(**order)
         print(json.dumps(found), flush=True)

@@ -18,6 +18,7 @@ from tests.gateway.bridge_house import (
     away,
     bridged,
     bringing,
+    pressed,
     section_of,
     serving,
     there,
@@ -276,6 +277,8 @@ async def test_a_platform_that_is_away_disturbs_nobody(caplog):
         for number in range(600):
             device.tell_state("power", float(number))
             await anyio.sleep(1)
+        device.tell(pressed())
+        await anyio.sleep(1)
         assert house.status[0] == "failing"
         assert house.gateway.devices["toy_p1"].states["power"] == 599.0
         assert len([one for one in of_gateway(caplog) if "platform" in one]) == 1
@@ -285,6 +288,7 @@ async def test_a_platform_that_is_away_disturbs_nobody(caplog):
         await anyio.sleep(5)
         # What has been meanwhile is nothing new: the present is told.
         assert house.events("power")[before:] == ["599.0"]
+        assert house.events("knob") == []
         assert house.online == ["toy:P1"]
 
 

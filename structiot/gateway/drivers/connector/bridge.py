@@ -250,8 +250,14 @@ class Bridge:
                     self._tell(offer, key, state)
             case Occurrence(key=key) as occurrence:
                 offer = self._by_place.get(event.device)
-                if offer is not None and key in offer.services:
+                if offer is None or key not in offer.services:
+                    return
+                if self._connector is not None and self._connector.is_ready:
                     self._queue.append(_Told(offer, key, occurrence))
+                else:
+                    # Who hears of it later would take it for the present.
+                    place = printable(event.device)
+                    _log.info("%s of %s is not told: no platform", key, place)
             case _:
                 self._to_look_at[event.device] = None
                 self._changed.set()

@@ -265,6 +265,7 @@ class DriverRunner:
 
     def add(self, source: Source) -> ManagedDevice:
         """Take a device into care, or another source for one that is."""
+        self._let_go_of_released()
         self._added.add(source.key)
         device = self._devices.get(source.key)
         if device is not None and device.source.name != source.name:
@@ -278,7 +279,6 @@ class DriverRunner:
                 device.try_again()
             device.is_outdated = False
             return device
-        self._let_go_of_released()
         device = self._directory.take(source, self.status.system)
         self._devices[source.key] = device
         self._device_tasks.start_soon(

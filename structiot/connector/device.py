@@ -57,7 +57,7 @@ class Device:
 
     @property
     def tags(self) -> list[str]:
-        """Its tags, each as `tag_id:tag`, in the order in which they were added."""
+        """Its tags, id and text with a colon between them, as they were added."""
         return [f"{tag_id}:{tag}" for tag_id, tag in self._tags.items()]
 
     @property

@@ -167,6 +167,15 @@ async def test_an_illegal_frame_ends_the_websocket_and_the_peer_is_told(
 # -- the end -------------------------------------------------------------------------
 
 
+async def test_a_goodbye_is_read_though_the_ping_before_it_cannot_be_answered():
+    async with websocket() as (ws, peer):
+        await peer.send(frame(PING), frame(CLOSE, close_payload(1012, "restart")))
+        await peer.stream.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await ws.receive()
+        assert (ws.close_code, ws.close_reason) == (1012, "restart")
+
+
 async def test_the_peers_goodbye_is_answered_and_remembered():
     async with websocket() as (ws, peer):
         goodbye = close_payload(1001, "going away")

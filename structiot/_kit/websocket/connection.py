@@ -198,7 +198,9 @@ class WebSocket:
                 return event
             if isinstance(event, Ping):
                 self.pings += 1
-                await self._write(event.response())
+                # Who is gone may have said goodbye before: that is still to be read.
+                with suppress(LinkLost):
+                    await self._write(event.response())
             elif isinstance(event, CloseConnection):
                 await self._take_close(event)
             elif event is None:

@@ -49,6 +49,10 @@ class SeplWire(ByteStream):
         self._held = b""
         self.is_broken_off: bool = False
 
+    async def thawed(self) -> None:
+        """Wait as long as it is frozen."""
+        await self._frost.wait()
+
     async def break_off(self) -> None:
         """Close it without a word."""
         self.is_broken_off = True
@@ -56,17 +60,17 @@ class SeplWire(ByteStream):
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Receive something, when it is not frozen."""
-        await self._frost.wait()
+        await self.thawed()
         if not self._held:
             self._held = await self._stream.receive(max_bytes)
-            await self._frost.wait()
+            await self.thawed()
         data, self._held = self._held, b""
         return data
 
     async def send(self, item: bytes) -> None:
         """Send all of it, when it is not frozen."""
         async with self._sending:
-            await self._frost.wait()
+            await self.thawed()
             await self._stream.send(item)
 
     async def send_eof(self) -> None:

@@ -95,6 +95,8 @@ class SeplWriter:
         Raises:
             LinkLost: The client is gone, or takes nothing.
         """
+        # Who stands still runs out of no patience.
+        await self._wire.thawed()
         with anyio.move_on_after(_WRITE_LIMIT_S) as patience:
             if isinstance(data, str):
                 async with self._turn:

@@ -17,6 +17,7 @@ from structiot.sim import (
     SeplResponse,
     sim_sepl_platform,
 )
+from structiot.testing import cancel_sweep
 from tests.sim.connector.raw_gateway import LAMP, RawGateway, connected, gateway
 
 pytestmark = pytest.mark.virtual_time
@@ -256,3 +257,17 @@ async def test_it_speaks_tls(environment):
                 pass
         async with connected(platform, tls=trusting) as raw:
             await raw.log_in()
+
+
+async def test_nothing_is_left_when_it_is_cancelled_anywhere(environment):
+    async def flow() -> None:
+        async with (
+            sim_sepl_platform(environment=environment) as platform,
+            gateway(platform, has_lamp=True) as raw,
+        ):
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(respond, raw, "done")
+                await platform.send_command("dev1", "on", PARTS)
+            await platform.reboot(1)
+
+    assert await cancel_sweep(flow) > 10

@@ -11,8 +11,7 @@ from structiot._kit.arguments import check_argument
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.connector.command import Command
-from structiot.connector.device import Device, check_device, device_id_of
-from structiot.connector.device_manager import ManagedDevices
+from structiot.connector.device import Device, device_id_of
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.outbox import Outgoing
 from structiot.connector.platform import PlatformResponse
@@ -32,9 +31,8 @@ class Connector:
     `state` and `states()` tells the difference.
     """
 
-    def __init__(self, link: PlatformLink, manager: ManagedDevices) -> None:
+    def __init__(self, link: PlatformLink) -> None:
         self._link = link
-        self._manager = manager
 
     def __repr__(self) -> str:
         return f"<Connector, {type(self.state).__name__}: {self._link!r}>"
@@ -72,12 +70,12 @@ class Connector:
     @property
     def devices(self) -> Mapping[str, Device]:
         """The devices by id, as the device manager had them when it was asked last."""
-        return self._link.devices
+        return self._link.offered.devices
 
     @property
     def refused(self) -> Mapping[str, PlatformRefused]:
         """Devices that the platform refuses, by id, and why; they are offered again."""
-        unsettled = self._link.unsettled.items()
+        unsettled = self._link.offered.unsettled.items()
         return {device_id: why for device_id, why in unsettled if why is not None}
 
     @property
@@ -124,8 +122,7 @@ class Connector:
             UsageError: That is no device.
             Exception: What the device manager raises; the platform is told nothing.
         """
-        await self._manager.add(check_device(device))
-        return await self._link.offer(device)
+        return await self._link.offered.add(device)
 
     async def update(self, device: Device) -> bool:
         """Tell the device manager and the platform what has changed of a device.
@@ -143,8 +140,7 @@ class Connector:
             UsageError: That is no device.
             Exception: What the device manager raises; the platform is told nothing.
         """
-        await self._manager.update(check_device(device))
-        return await self._link.offer(device)
+        return await self._link.offered.update(device)
 
     async def disconnect(self, device: Device | str) -> bool:
         """Have the device manager forget a device, which stays on the platform, offline.
@@ -161,7 +157,7 @@ class Connector:
             UsageError: That is neither.
             Exception: What the device manager raises; the platform is told nothing.
         """
-        return await self._withdraw(device, delete=False)
+        return await self._link.offered.withdraw(device, delete=False)
 
     async def delete(self, device: Device | str) -> bool:
         """Have the device manager and the platform forget a device.
@@ -180,13 +176,7 @@ class Connector:
             UsageError: That is neither.
             Exception: What the device manager raises; the platform is told nothing.
         """
-        return await self._withdraw(device, delete=True)
-
-    async def _withdraw(self, device: Device | str, *, delete: bool) -> bool:
-        device_id = device_id_of(device)
-        was_held = device_id in self._link.devices
-        await self._manager.remove(device_id)
-        return await self._link.withdraw(device_id, delete=delete, was_held=was_held)
+        return await self._link.offered.withdraw(device, delete=True)
 
     # -- events ------------------------------------------------------------------------
 

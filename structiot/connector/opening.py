@@ -18,6 +18,7 @@ from structiot._kit.text import counted, error_text
 from structiot.connector.config import ConnectorConfig, PlatformChoice
 from structiot.connector.connector import Connector
 from structiot.connector.device_manager import DeviceManager, ManagedDevices
+from structiot.connector.offered import OfferedDevices
 from structiot.connector.outbox import Outbox
 from structiot.connector.platform import Platform
 from structiot.connector.platform_link import PlatformLink
@@ -80,14 +81,14 @@ async def open_connector(
     check_argument("platform", platform, str, None)
     if outbox_items < 0:
         raise UsageError(f"outbox_items is 0 or more, not {outbox_items}")
-    manager = ManagedDevices(devices)
+    offered = OfferedDevices(ManagedDevices(devices), environment.random)
     read = await anyio.to_thread.run_sync(ConnectorConfig.of, config, platform)
     outbox = Outbox(outbox_items)
     # It imports what it needs, for which the loop need not wait.
     there = await anyio.to_thread.run_sync(_platform, read, environment)
-    link = PlatformLink(there, manager, outbox, environment.random)
-    await link.read_devices()
-    connector = Connector(link, manager)
+    link = PlatformLink(there, offered, outbox, environment.random)
+    await offered.read()
+    connector = Connector(link)
     async with service_group() as tg:
         tg.start_soon(link.run, name="structiot.connector link")
         try:

@@ -1,28 +1,24 @@
-"""Keeps a connection to the platform, and the platform where the devices are."""
+"""Keeps a connection to the platform, and what outlives each single one."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
-from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.reconnecting import Reconnecting
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import counted, error_text, printable
 from structiot.connector.command import Command
-from structiot.connector.device import Device
-from structiot.connector.device_manager import ManagedDevices
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.offered import OfferedDevices
 from structiot.connector.outbox import Outbox, Outgoing
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
@@ -47,8 +43,6 @@ _EVENTS_AT_ONCE: Final = 8
 _ANSWER_S: Final = 10.0
 # A silent refusal may be a platform that is just going down: not three times.
 _MOST_REFUSALS: Final = 3
-# When a device is offered again that the platform has refused.
-_AGAIN: Final = Backoff(first_s=15.0, cap_s=600.0)
 
 _log: Final = logging.getLogger("structiot.connector")
 
@@ -58,23 +52,22 @@ class PlatformLink(Reconnecting):
 
     Args:
         platform: Makes connections.
-        manager: Whose devices are offered.
+        offered: The devices.
         outbox: Events to be sent.
         random: For waiting times.
 
     Attributes:
         states: What it is doing.
         commands: What the platform has asked, for whoever takes it.
-        devices: The devices as the manager had them last.
-        unsettled: Of which devices the platform may think otherwise than we do; with why,
-            where it refuses one.
+        offered: As given.
+        outbox: As given.
         unanswered: How many answers to commands have not reached the platform.
     """
 
     def __init__(
         self,
         platform: Platform,
-        manager: ManagedDevices,
+        offered: OfferedDevices,
         outbox: Outbox,
         random: Random,
     ) -> None:
@@ -87,19 +80,13 @@ class PlatformLink(Reconnecting):
             max_bytes=_COMMANDS_BYTES,
             size_of=lambda command: command.size_bytes,
         )
-        self.devices: Mapping[str, Device] = MappingProxyType({})
-        self.unsettled: dict[str, PlatformRefused | None] = {}
         self.unanswered: int = 0
+        self.offered: OfferedDevices = offered
         self.outbox: Outbox = outbox
         self._platform = platform
-        self._manager = manager
-        self._random = random
         # While it is authenticated; and while it is synchronised, too.
         self._open: Session | None = None
         self._ready: Session | None = None
-        self._changing = anyio.Lock()
-        self._under_way: list[str] = []
-        self._to_settle = anyio.Event()
         self._refusals = 0
         self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
@@ -124,36 +111,28 @@ class PlatformLink(Reconnecting):
                 self._refusals = 0
                 self._open = session
                 self._wake()
-                await self._synchronise(session)
+                self.states.tell(Synchronising())
+                await self.offered.synchronise(session)
                 self._serve_ready(session)
                 async with service_group() as tg:
                     for _ in range(_EVENTS_AT_ONCE):
                         tg.start_soon(self._send_events, session)
-                    tg.start_soon(self._keep_settled, session)
+                    tg.start_soon(self.offered.keep_settled, session)
                     await session.wait_lost()
         except AuthRefused:
             self._refusals += 1
             raise
         finally:
             self._open = self._ready = None
+            self.offered.disconnected()
             self.outbox.release()
-
-    async def _synchronise(self, session: Session) -> None:
-        self.states.tell(Synchronising())
-        # Who changes something from now on waits, and finds it taken in or does it then.
-        async with self._changing:
-            self.unsettled.clear()
-            await self.read_devices()
-            refused = await session.synchronise(list(self.devices.values()))
-            for device_id, refusal in refused.items():
-                self._refused(device_id, refusal)
 
     def _serve_ready(self, session: Session) -> None:
         self._told = ""
         self._ready = session
         self.connected()
         self.states.tell(Ready())
-        _log.info("%r: %s offered", self, counted(len(self.devices), "device"))
+        _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
 
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help; what was said without a word may pass."""
@@ -179,137 +158,10 @@ class PlatformLink(Reconnecting):
         self.commands.close()
         self.states.tell(Ended(error))
 
-    # -- devices ---------------------------------------------------------------------
-
-    async def read_devices(self) -> list[Device]:
-        """Ask the device manager what there is."""
-        devices = await self._manager.devices()
-        self.devices = MappingProxyType({device.id: device for device in devices})
-        return devices
-
-    async def offer(self, device: Device) -> bool:
-        """Have the platform know of a device; tell whether it does."""
-        await self.read_devices()
-        held = self.devices.get(device.id, device)
-        return await self._change(device.id, lambda session: session.put(held))
-
-    async def withdraw(self, device_id: str, *, delete: bool, was_held: bool) -> bool:
-        """Have the platform know no longer of a device; tell whether it did so."""
-        await self.read_devices()
-
-        async def change(session: Session) -> None:
-            refusal: PlatformRefused | None = None
-            try:
-                await (session.delete if delete else session.disconnect)(device_id)
-            except PlatformRefused as exc:
-                refusal = exc
-            if refusal is not None:
-                if was_held and delete:
-                    with suppress(PlatformRefused):
-                        await session.disconnect(device_id)
-                if was_held:
-                    await self._commit(session)
-                raise refusal
-
-        is_taken = await self._change(device_id, change)
-        if device_id not in self.devices:
-            self.unsettled.pop(device_id, None)
-        return is_taken
-
-    async def _change(self, device_id: str, change: Change) -> bool:
-        """Make a change and commit it; what is not known to have been taken is settled."""
-        if self._open is None:
-            await anyio.lowlevel.checkpoint()
-            return False
-        self._under_way.append(device_id)
-        is_known = False
-        try:
-            async with self._changing:
-                session = self._ready
-                if session is None:
-                    return False
-                await change(session)
-                await self._commit(session, device_id)
-                self.unsettled.pop(device_id, None)
-                is_known = True
-                return True
-        except PlatformRefused as exc:
-            self._refused(device_id, exc)
-            is_known = True
-        except TransportError as exc:
-            reason = error_text(exc)
-            _log.info("%r: a change of a device is to be repeated: %s", self, reason)
-        finally:
-            self._under_way.remove(device_id)
-            if not is_known:
-                self.unsettled[device_id] = None
-            self._to_settle.set()
-        return False
-
-    async def _commit(self, session: Session, settled: str = "") -> None:
-        # Without what is not there: the next connection is to find it missing.
-        await self.read_devices()
-        missing = {*self.unsettled, *self._under_way} - {settled}
-        devices = [one for one in self.devices.values() if one.id not in missing]
-        await session.commit(devices)
-
-    def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
-        self.unsettled[device_id] = refusal
-        named, why = printable(device_id), error_text(refusal)
-        self._warnings.say("%r: device %s: %s", self, named, why, about=named)
-
-    async def _keep_settled(self, session: Session) -> None:
-        # The session tells it to who waits for its end.
-        with suppress(TransportError):
-            await self._settle_all(session)
-
-    async def _settle_all(self, session: Session) -> None:
-        """Ask again for what was refused, now and then, and what was broken off at once."""
-        schedule, again_at = _AGAIN.start(self._random), math.inf
-        while True:
-            now = anyio.current_time()
-            if None in self.unsettled.values() or now >= again_at:
-                async with self._changing:
-                    await self._settle_each(session)
-                again_at = math.inf
-            elif self.unsettled and again_at == math.inf:
-                again_at = now + (schedule.next_delay_s() or 0.0)
-            else:
-                with anyio.CancelScope(deadline=again_at):
-                    await self._to_settle.wait()
-                self._to_settle = anyio.Event()
-
-    async def _settle_each(self, session: Session) -> None:
-        unsettled = dict(self.unsettled)
-        if not unsettled:
-            return
-        await self.read_devices()
-        for device_id, before in unsettled.items():
-            try:
-                await self._settle(session, device_id)
-            except PlatformRefused as exc:
-                self.unsettled[device_id] = exc
-                if before is None or before.text != exc.text:
-                    self._refused(device_id, exc)
-            else:
-                self.unsettled.pop(device_id, None)
-        if unsettled.keys() - self.unsettled:
-            with suppress(PlatformRefused):
-                await self._commit(session)
-
-    async def _settle(self, session: Session, device_id: str) -> None:
-        device = self.devices.get(device_id)
-        if device is not None:
-            await session.put(device)
-            return
-        # It is not to be offered: one that is not there is as good.
-        with suppress(PlatformRefused):
-            await session.disconnect(device_id)
-
     # -- commands and events ---------------------------------------------------------
 
     def _on_command(self, incoming: Incoming) -> None:
-        device = self.devices.get(incoming.device_id)
+        device = self.offered.devices.get(incoming.device_id)
         self.commands.put(Command(incoming, device, self))
 
     async def respond(

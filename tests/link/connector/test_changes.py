@@ -240,3 +240,35 @@ async def test_a_session_as_the_original_client_was_tried_by():
         assert first.remove_tag("unknown") is False
         assert first.change_tag("unknown", "value") is False
         assert len(platform.log) == 1
+
+
+async def test_a_change_that_is_cancelled_in_the_device_manager_is_told_all_the_same():
+    class Slow(DevicePool):
+        async def add(self, device: Device) -> None:  # type: ignore[override]
+            super().add(device)
+            await anyio.sleep(1)
+
+    async with gateway(devices=Slow()) as (platform, connector):
+        with anyio.move_on_after(0.5) as scope:
+            await connector.add(lamp(1))
+        assert scope.cancelled_caught
+        await until(lambda: platform.devices)
+        assert platform.device("lamp-1").is_online
+
+
+async def test_a_change_may_wait_for_a_busy_platform_and_others_for_it():
+    async with gateway(1) as (platform, connector):
+        platform.busy_s = 20
+        results: dict[str, bool] = {}
+
+        async def call(name: str) -> None:
+            results[name] = await getattr(connector, name)(lamp(2))
+
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tg:
+            for name in ("add", "update", "disconnect"):
+                tg.start_soon(call, name)
+                await anyio.sleep(1)
+        assert results == {"add": True, "update": True, "disconnect": True}
+        assert anyio.current_time() - began >= 60
+        assert len(platform.log) == 1

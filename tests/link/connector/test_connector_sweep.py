@@ -10,7 +10,8 @@ from structiot.sim import sim_sepl_platform
 from structiot.testing import cancel_sweep
 from tests.link.connector.gateways import lamp, lamps, new_environment, until_state
 
-pytestmark = pytest.mark.virtual_time
+# Hundreds of rounds, each of them a program.
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
 
 
 async def test_opening_changing_telling_and_leaving():

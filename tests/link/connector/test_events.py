@@ -279,6 +279,7 @@ async def test_events_of_many_devices_are_under_way_at_once():
             assert len(mine) == 2
 
 
+@pytest.mark.timeout(120)
 async def test_ten_thousand_events_while_the_platform_is_restarted_fifty_times():
     """Each at least once, those of a device in order, repetitions counted."""
     devices, each, restarts = 10, 1000, 50

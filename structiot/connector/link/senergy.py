@@ -26,7 +26,7 @@ from structiot.connector.errors import PlatformRefused
 from structiot.connector.link.senergy_api import SenergyApi, open_senergy_api
 from structiot.connector.link.senergy_session import SenergySession
 from structiot.connector.platform import Incoming
-from structiot.connector.wire.senergy import Hub
+from structiot.connector.wire.senergy import JsonObject
 from structiot.errors import (
     AuthRefused,
     ConfigError,
@@ -95,7 +95,7 @@ class SenergyPlatform:
             await api.token()
             on_authenticating()
             hub = await self._hub(api)
-            client = await self._connected(stack, hub.id)
+            client = await self._connected(stack, hub["id"])
             session = SenergySession(api, client, hub, on_command, environment)
             stack.callback(session.close)
             tg = await stack.enter_async_context(service_group())
@@ -106,7 +106,7 @@ class SenergyPlatform:
                 session.check()
                 raise
 
-    async def _hub(self, api: SenergyApi) -> Hub:
+    async def _hub(self, api: SenergyApi) -> JsonObject:
         """Find the hub; make one if there is none (any more)."""
         if self._hub_id:
             try:
@@ -123,8 +123,8 @@ class SenergyPlatform:
         hub = await api.make_hub(self._config.hub_name)
         with anyio.CancelScope(shield=True):
             # Bounded by who writes a file; else a hub would be left over.
-            await self._save_gid(hub.id)
-        self._hub_id = hub.id
+            await self._save_gid(hub["id"])
+        self._hub_id = hub["id"]
         return hub
 
     async def _connected(self, stack: AsyncExitStack, hub_id: str) -> MqttClient:

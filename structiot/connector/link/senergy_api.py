@@ -12,7 +12,7 @@ link. Facts: reference 14 and 15.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -23,31 +23,24 @@ import anyio
 from structiot._kit.environment import Environment
 from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.http.messages import HttpReply
-from structiot._kit.json_text import number_of, parse_object, text_of
+from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable, without_named_secrets
 from structiot.connector.config import ConnectorConfig
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.wire.senergy import (
     ORIGIN,
-    Hub,
-    SenergyDevice,
+    JsonObject,
     Tokens,
     decode_device,
     decode_hub,
     decode_tokens,
-    encode_device,
-    encode_hub,
-    encode_new_hub,
+    is_unused_hub,
+    new_hub,
     service_roots,
     subject_of,
 )
-from structiot.errors import (
-    AuthRefused,
-    LinkLost,
-    ProtocolViolation,
-    RateLimited,
-)
+from structiot.errors import AuthRefused, LinkLost, ProtocolViolation, RateLimited
 
 __all__ = ["SenergyApi", "open_senergy_api"]
 
@@ -58,10 +51,13 @@ _EARLY_S: Final = 30.0
 _REST_S: Final = 30.0
 # A thousand ids in one address are more than some servers take.
 _IDS_A_CALL: Final = 50
-_MANY_HUBS: Final = "1000"
+# No state is that of a hub that has never been connected.
+_NEVER_CONNECTED: Final = {"connection-state": "", "limit": "1000"}
+_MOST_LISTED: Final = 1_000
+_OURS_ALONE: Final = {"update-only-same-origin-attributes": ORIGIN}
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _AWAY: Final = frozenset({502, 503, 504})
-_GRANTS_REFUSED: Final = frozenset(
+_REFUSALS: Final = frozenset(
     {"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"}
 )
 
@@ -70,6 +66,8 @@ _log: Final = logging.getLogger("structiot.connector")
 
 class SenergyApi:
     """Calls of the HTTP side; safe to use from several tasks; see `open_senergy_api`.
+
+    Each raises `PlatformRefused`, what `token` raises, and the errors of HTTP.
 
     Attributes:
         owner: Whose token it is, once there is one; what topics call the owner.
@@ -81,10 +79,9 @@ class SenergyApi:
         self.owner: str = ""
         self._config = config
         self._token_http = tokens
-        self._token_path = urlsplit(config.token_url).path or "/"
         self._http = api
-        _, self._manager, self._repository = service_roots(config.api_url)
-        self._devices = f"{self._manager}/local-devices"
+        _, manager, self._repository = service_roots(config.api_url)
+        self._hubs, self._devices = f"{manager}/hubs", f"{manager}/local-devices"
         self._tokens: Tokens | None = None
         self._got_at = 0.0
         self._renewing = anyio.Lock()
@@ -110,9 +107,13 @@ class SenergyApi:
                 early_s = min(_EARLY_S, tokens.expires_in_s / 2)
                 if age_s < tokens.expires_in_s - early_s:
                     return tokens.access
-            fresh = await self._renewed(tokens, age_s) or await self._login()
+            fresh = await self._renewed(tokens, age_s) or await self._grant(
+                grant_type="password",
+                username=self._config.user,
+                password=self._config.password.reveal(),
+            )
             self._tokens, self._got_at = fresh, anyio.current_time()
-            self.owner = subject_of(fresh.access, "the platform's token")
+            self.owner = subject_of(fresh.access)
             return fresh.access
 
     async def _renewed(self, tokens: Tokens | None, age_s: float) -> Tokens | None:
@@ -129,207 +130,149 @@ class SenergyApi:
             _log.debug("tokens are not renewed: %s", exc)
             return None
 
-    async def _login(self) -> Tokens:
-        return await self._grant(
-            grant_type="password",
-            username=self._config.user,
-            password=self._config.password.reveal(),
-        )
-
     async def _grant(self, **form: str) -> Tokens:
-        form["client_id"] = self._config.client_id
-        reply = await self._token_http.request("POST", self._token_path, form=form)
-        what = f"POST {self._token_path}"
+        form["client_id"], user = self._config.client_id, self._config.user
+        path = urlsplit(self._config.token_url).path or "/"
+        reply = await self._token_http.request("POST", path, form=form)
         if reply.status == HTTPStatus.OK:
-            return decode_tokens(reply.body, what)
-        _check_away(what, reply)
-        error, told = _oauth_error(reply)
-        if error in _GRANTS_REFUSED or reply.status in _DENIED:
-            message = f"the platform refuses user, password or client_id: {told}"
+            return decode_tokens(reply.body)
+        _check_away(f"POST {path}", reply)
+        try:
+            is_told = parse_object(reply.body, "").get("error") in _REFUSALS
+        except ProtocolViolation:
+            is_told = False
+        if is_told or reply.status in _DENIED:
+            message = (
+                f"the platform refuses user, password or client_id: {_words(reply)}"
+            )
             # Without words it may be somebody in between.
-            code, user = reply.status if error else None, self._config.user
+            code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"{what}: HTTP status {reply.status}: {told}"
+        message = f"POST {path}: HTTP status {reply.status}: {_words(reply)}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
 
     async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        json: object = None,
+        self, method: str, path: str, json: object = None, **query: str
     ) -> HttpReply:
-        """Make a call that succeeds.
-
-        Raises:
-            PlatformRefused: The platform says no.
-            StructiotError: As `token`, and those of HTTP.
-        """
+        """Make a call that succeeds."""
+        if method != "GET":
+            # Otherwise what was made is not found for a while.
+            query["wait"] = "true"
         token = await self.token()
-        reply = await self._send(method, path, query, json, token)
+        reply = await self._send(method, path, json, query, token)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             # It was revoked, or clocks differ.
             token = await self.token(unlike=token)
-            reply = await self._send(method, path, query, json, token)
+            reply = await self._send(method, path, json, query, token)
         if reply.status == HTTPStatus.OK:
             return reply
         _check_away(f"{method} {path}", reply)
         raise PlatformRefused(reply.status, _words(reply))
 
     async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        json: object,
-        token: Secret,
+        self, method: str, path: str, json: object, query: dict[str, str], token: Secret
     ) -> HttpReply:
         headers = {"Authorization": f"Bearer {token.reveal()}"}
         return await self._http.request(
             method, path, query=query, json=json, headers=headers
         )
 
-    async def _change(
-        self, method: str, path: str, json: object = None, **query: str
-    ) -> HttpReply:
-        # Without waiting, what was made is not found for a while.
-        return await self._call(
-            method, path, query={"wait": "true", **query}, json=json
-        )
+    async def _list(self, path: str, **query: str) -> list[object]:
+        listed = (await self._call("GET", path, **query)).json()
+        if not isinstance(listed, list):
+            raise ProtocolViolation(f"GET {path}: no list")
+        return listed[:_MOST_LISTED]
 
     # -- hubs ------------------------------------------------------------------------
 
-    async def find_hub(self, hub_id: str) -> Hub | None:
+    async def find_hub(self, hub_id: str) -> JsonObject | None:
         """Give a hub; None if there is none of this id."""
         try:
-            reply = await self._call("GET", self._hub_path(hub_id))
+            reply = await self._call("GET", _below(self._hubs, hub_id))
+            return decode_hub(reply.json())
         except PlatformRefused as exc:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
-        else:
-            return decode_hub(reply.json(), "a hub")
         # A server without the API says the same of everything: that is no news of the hub.
-        await self._call("GET", self._devices, query={"limit": "1"})
+        await self._list(self._devices, limit="1")
         return None
 
-    async def make_hub(self, name: str) -> Hub:
+    async def make_hub(self, name: str) -> JsonObject:
         """Make a hub, or find the one whose making was not answered.
 
         The device manager itself can list no hubs, but the device repository can, where
         the address tells where that is. There a hub of this name with our mark that has
         never been connected, and has no device, is one that was made and not heard of.
         """
-        if (lost := await self._lost_hub(name)) is not None:
-            return lost
-        path = f"{self._manager}/hubs"
-        reply = await self._change("POST", path, encode_new_hub(name))
-        return decode_hub(reply.json(), "a new hub")
+        listed: list[object] = []
+        if self._repository is not None:
+            path = f"{self._repository}/hubs"
+            try:
+                listed = await self._list(path, search=name, **_NEVER_CONNECTED)
+            except PlatformRefused as exc:
+                _log.info("the platform does not list hubs: %s", exc)
+        for hub in map(decode_hub, listed):
+            if is_unused_hub(hub, name, self.owner):
+                return hub
+        reply = await self._call("POST", self._hubs, new_hub(name))
+        return decode_hub(reply.json())
 
-    async def _lost_hub(self, name: str) -> Hub | None:
-        if self._repository is None:
-            return None
-        path = f"{self._repository}/hubs"
-        # No state is that of a hub that has never been connected.
-        query = {"search": name, "limit": _MANY_HUBS, "connection-state": ""}
-        try:
-            listed = _listed(await self._call("GET", path, query=query))
-        except PlatformRefused as exc:
-            _log.info("the platform does not list hubs: %s", exc)
-            return None
-        hubs = (decode_hub(one, "a hub") for one in listed)
-        unused = (
-            hub
-            for hub in hubs
-            if (hub.name, hub.owner) == (name, self.owner)
-            and hub.is_ours
-            and not hub.device_ids
-        )
-        return next(unused, None)
-
-    async def change_hub(self, hub: Hub) -> None:
+    async def change_hub(self, hub: JsonObject) -> None:
         """Have a hub be like this."""
-        await self._change("PUT", self._hub_path(hub.id), encode_hub(hub))
-
-    def _hub_path(self, hub_id: str) -> str:
-        return f"{self._manager}/hubs/{quote(hub_id, safe='')}"
+        await self._call("PUT", _below(self._hubs, hub["id"]), hub)
 
     # -- devices ---------------------------------------------------------------------
 
-    async def find_devices(self, ids: Iterable[str]) -> dict[str, SenergyDevice]:
+    async def find_devices(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """Give those devices that there are, by local id."""
-        # A comma ends an id, so that one with a comma is asked for alone.
-        alone = [one for one in ids if "," in one]
-        rest = [one for one in ids if "," not in one]
         found: list[object] = []
+        # A comma ends an id, so that one with a comma is asked for alone.
+        rest = [one for one in ids if "," not in one]
         for at in range(0, len(rest), _IDS_A_CALL):
-            query = {"ids": ",".join(rest[at : at + _IDS_A_CALL])}
-            reply = await self._call("GET", self._devices, query=query)
-            found += _listed(reply)
-        for one in alone:
+            group = ",".join(rest[at : at + _IDS_A_CALL])
+            found += await self._list(self._devices, ids=group)
+        for one in (one for one in ids if "," in one):
             try:
-                found.append((await self._call("GET", self._device(one))).json())
+                reply = await self._call("GET", _below(self._devices, one))
+                found.append(reply.json())
             except PlatformRefused as exc:
                 if exc.status != HTTPStatus.NOT_FOUND:
                     raise
-        devices = [decode_device(one, "a device") for one in found]
-        return {device.local_id: device for device in devices}
+        return {device["local_id"]: device for device in map(decode_device, found)}
 
-    async def put_device(
-        self, device: SenergyDevice, known: SenergyDevice | None
-    ) -> None:
+    async def put_device(self, device: JsonObject, known: JsonObject | None) -> None:
         """Make or change a device; nothing is sent where it is like that already."""
         if known is None:
-            await self._change("POST", self._devices, encode_device(device))
+            await self._call("POST", self._devices, device)
         elif known != device:
-            path, json = self._device(device.local_id), encode_device(device)
-            # What others have written there stays.
-            query = {"update-only-same-origin-attributes": ORIGIN}
-            await self._change("PUT", path, json, **query)
+            path = _below(self._devices, device["local_id"])
+            await self._call("PUT", path, device, **_OURS_ALONE)
 
     async def delete_device(self, local_id: str) -> None:
         """Remove a device."""
-        await self._change("DELETE", self._device(local_id))
+        await self._call("DELETE", _below(self._devices, local_id))
 
-    def _device(self, local_id: str) -> str:
-        return f"{self._devices}/{quote(local_id, safe='')}"
+
+def _below(path: str, name: str) -> str:
+    return f"{path}/{quote(name, safe='')}"
 
 
 def _check_away(what: str, reply: HttpReply) -> None:
     """Raise what a status means that is no answer of the platform's."""
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         after_s = number_of(reply.headers.get("retry-after"))
-        message = f"{what}: asked too often"
-        raise RateLimited(
-            message, retry_after_s=_REST_S if after_s is None else after_s
-        )
+        rest_s = _REST_S if after_s is None else after_s
+        raise RateLimited(f"{what}: asked too often", retry_after_s=rest_s)
     if reply.status in _AWAY:
         reason = f"HTTP status {reply.status}"
         raise LinkLost(f"{what}: the platform is away: {reason}", reason=reason)
 
 
-def _listed(reply: HttpReply) -> list[object]:
-    listed = reply.json()
-    if not isinstance(listed, list):
-        raise ProtocolViolation("no list where there is one", data=reply.body)
-    return listed
-
-
-def _oauth_error(reply: HttpReply) -> tuple[str, str]:
-    try:
-        value = parse_object(reply.body, "a refusal")
-    except ProtocolViolation:
-        return "", _words(reply)
-    error = text_of(value.get("error")) or ""
-    told = text_of(value.get("error_description")) or error
-    return error, printable(without_named_secrets(told)) or "it does not say why"
-
-
 def _words(reply: HttpReply) -> str:
     text = reply.body[:1_000].decode("utf-8", "replace").strip()
-    return printable(without_named_secrets(text))
+    return printable(without_named_secrets(text)) or "it does not say why"
 
 
 @asynccontextmanager
@@ -341,11 +284,12 @@ async def open_senergy_api(
     Raises:
         ConfigError: An address that is none.
     """
-    tokens_at, network = urlsplit(config.token_url), environment.network
-    tokens_base = f"{tokens_at.scheme}://{tokens_at.netloc}"
-    api_base = service_roots(config.api_url)[0]
+    place, network = urlsplit(config.token_url), environment.network
+    root = service_roots(config.api_url)[0]
     async with (
-        open_http(tokens_base, reply_s=_TOKEN_S, network=network) as tokens,
-        open_http(api_base, reply_s=_CHANGE_S, network=network) as api,
+        open_http(
+            f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
+        ) as tokens,
+        open_http(root, reply_s=_CHANGE_S, network=network) as api,
     ):
         yield SenergyApi(config, tokens, api)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -28,14 +26,13 @@ from structiot.connector.errors import PlatformRefused
 from structiot.connector.link.senergy_api import SenergyApi
 from structiot.connector.platform import Incoming, PlatformResponse
 from structiot.connector.wire.senergy import (
-    Hub,
-    SenergyDevice,
+    JsonObject,
     decode_command,
+    encode_device,
     encode_event,
     encode_response,
     hub_hash,
     id_fault,
-    read_topic,
     topic_of,
 )
 from structiot.errors import (
@@ -55,9 +52,11 @@ _COMMAND_AGE_S: Final = 30.0
 _AT_ONCE: Final = 4
 _FILTERS_AT_ONCE: Final = 200
 _MAX_PAYLOAD_BYTES: Final = 1_000_000
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
 _REFUSED: Final = 0x80
 _A_TURN: Final = 500
-_SERVICE: Final = "a service"
 
 _log: Final = logging.getLogger("structiot.connector")
 
@@ -77,7 +76,7 @@ class SenergySession:
         self,
         api: SenergyApi,
         client: MqttClient,
-        hub: Hub,
+        hub: JsonObject,
         on_command: Callable[[Incoming], None],
         environment: Environment,
     ) -> None:
@@ -154,57 +153,44 @@ class SenergySession:
     ) -> Mapping[str, PlatformRefused]:
         """Compare device by device, make and change what differs, and hear commands."""
         refused: dict[str, PlatformRefused] = {}
-        wanted: dict[str, SenergyDevice] = {}
+        wanted: dict[str, JsonObject] = {}
         for number, device in enumerate(devices, 1):
             if number % _A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             try:
-                _check_ids(device.id)
+                wanted[device.id] = _described(device)
             except PlatformRefused as exc:
                 refused[device.id] = exc.with_traceback(None)
-            else:
-                wanted[device.id] = _described(device)
         with self._watched("a comparison of devices"):
             known = await self._api.find_devices(wanted)
-            self._known |= known.keys()
-            await self._offer_all(wanted.values(), known, refused)
-            names = {one.local_id: one.name for one in wanted.values()}
+            waiting = iter(wanted.items())
+
+            async def offer() -> None:
+                for device_id, described in waiting:
+                    try:
+                        await self._offer(described, known.get(device_id))
+                    except PlatformRefused as exc:
+                        refused[device_id] = exc.with_traceback(None)
+
+            async with service_group(is_awaited=True) as tg:
+                for _ in range(_AT_ONCE):
+                    tg.start_soon(offer)
             await self._bind(
-                {key: name for key, name in names.items() if key not in refused}
+                {one: wanted[one]["name"] for one in wanted if one not in refused}
             )
         refused.update(await self._hear([*self._bound]))
         return refused
 
-    async def _offer_all(
-        self,
-        devices: Iterable[SenergyDevice],
-        known: Mapping[str, SenergyDevice],
-        refused: dict[str, PlatformRefused],
-    ) -> None:
-        waiting = iter(devices)
-
-        async def offer() -> None:
-            for device in waiting:
-                try:
-                    await self._offer(device, known.get(device.local_id))
-                except PlatformRefused as exc:
-                    refused[device.local_id] = exc.with_traceback(None)
-
-        async with service_group(is_awaited=True) as tg:
-            for _ in range(_AT_ONCE):
-                tg.start_soon(offer)
-
-    async def _offer(self, device: SenergyDevice, known: SenergyDevice | None) -> None:
-        await self._api.put_device(device, known)
-        self._known.add(device.local_id)
+    async def _offer(self, described: JsonObject, known: JsonObject | None) -> None:
+        await self._api.put_device(described, known)
+        self._known.add(described["local_id"])
 
     async def put(self, device: Device) -> None:
         """Make or change a device, take it into the hub, and hear its commands."""
-        _check_ids(device.id)
-        wanted = _described(device)
+        described = _described(device)
         with self._watched("a change of a device"):
             known = await self._api.find_devices([device.id])
-            await self._offer(wanted, known.get(device.id))
+            await self._offer(described, known.get(device.id))
             await self._bind({**self._bound, device.id: device.name})
         for refusal in (await self._hear([device.id])).values():
             raise refusal
@@ -214,12 +200,12 @@ class SenergySession:
         if device_id not in self._heard:
             await anyio.lowlevel.checkpoint()
             text = "commands for this device are not subscribed to"
-            raise PlatformRefused(HTTPStatus.NOT_FOUND, text)
+            raise PlatformRefused(_NOT_FOUND, text)
         await self._hear_no_more(device_id)
 
     async def delete(self, device_id: str) -> None:
         """Remove a device from the platform."""
-        _check_ids(device_id)
+        _check_id("device", device_id)
         if device_id in self._heard:
             await self._hear_no_more(device_id)
         with self._watched("the removal of a device"):
@@ -235,14 +221,15 @@ class SenergySession:
     async def _bind(self, names: Mapping[str, str]) -> None:
         """Have the hub hold these devices; a hub that cannot ends the session."""
         async with self._binding:
-            hub = replace(self._hub, hash=hub_hash(names), device_ids=frozenset(names))
+            told = {"hash": hub_hash(names), "device_local_ids": sorted(names)}
+            hub = {**self._hub, **told}
             if hub != self._hub:
                 try:
                     await self._api.change_hub(hub)
                 except PlatformRefused as exc:
-                    # It is gone, or one of its devices is: all is to be compared again.
-                    if exc.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+                    if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
                         raise
+                    # It is gone, or one of its devices is: all is to be compared again.
                     raise LinkLost(f"the hub cannot be changed: {exc}") from exc
             self._hub, self._bound = hub, dict(names)
 
@@ -272,25 +259,18 @@ class SenergySession:
             self._heard.discard(device_id)
 
     async def _take(self, message: Message) -> None:
-        found = read_topic("command", message.topic)
-        if found is None or message.retain:
-            self._warnings.say("what is no command: %s", printable(message.topic))
-            return
-        device_id, service = found
+        # The filters are such that there are four.
+        _, _, device_id, service = message.topic.split("/")
         try:
-            command = decode_command(message.payload, "a command")
+            command = decode_command(message.payload)
         except ProtocolViolation as exc:
-            self._warnings.say("a command for %s is dropped: %s", device_id, exc)
-            topic = topic_of("error/device", self._owner, device_id)
-            await self._client.publish(topic, str(exc), qos=0)
+            await self._reject(device_id, str(exc), "error/device", device_id)
             return
         now_s = self._environment.now_utc().timestamp()
-        if command.sent_at_s is not None and now_s - command.sent_at_s > _COMMAND_AGE_S:
-            age_s = now_s - command.sent_at_s
+        age_s = now_s - (now_s if command.sent_at_s is None else command.sent_at_s)
+        if age_s > _COMMAND_AGE_S:
             text = f"the command is {age_s:.0f} s old, or a clock is wrong"
-            self._warnings.say("for %s: %s", printable(device_id), text)
-            topic = topic_of("error/command", self._owner, command.correlation_id)
-            await self._client.publish(topic, text, qos=0)
+            await self._reject(device_id, text, "error/command", command.correlation_id)
             return
         self._on_command(
             Incoming(
@@ -302,6 +282,10 @@ class SenergySession:
                 received_at=anyio.current_time(),
             )
         )
+
+    async def _reject(self, device_id: str, text: str, kind: str, what: str) -> None:
+        self._warnings.say("for %s: %s", printable(device_id), text, about=device_id)
+        await self._client.publish(topic_of(kind, self._owner, what), text, qos=0)
 
     async def respond(
         self, incoming: Incoming, data: str | None, metadata: str | None
@@ -322,35 +306,34 @@ class SenergySession:
         self, device_id: str, service: str, data: str | None, metadata: str | None
     ) -> PlatformResponse:
         """Hand over a reading of a device that the platform has."""
-        _check_ids(device_id, service)
+        _check_id("device", device_id)
+        _check_id("service", service)
         if device_id not in self._known:
             with self._watched("a look for a device"):
                 if not await self._api.find_devices([device_id]):
                     text = "not sent: the platform has no such device"
-                    raise PlatformRefused(HTTPStatus.NOT_FOUND, text)
+                    raise PlatformRefused(_NOT_FOUND, text)
             self._known.add(device_id)
         topic = topic_of("event", self._owner, device_id, service)
         await self._publish(topic, encode_event(data, metadata), "an event")
-        return PlatformResponse(HTTPStatus.OK, "", None)
+        return PlatformResponse(_OK, "", None)
 
     async def _publish(self, topic: str, payload: bytes, what: str) -> None:
         if len(payload) > _MAX_PAYLOAD_BYTES:
             await anyio.lowlevel.checkpoint()
             text = f"not sent: {what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
-            raise PlatformRefused(HTTPStatus.BAD_REQUEST, text)
+            raise PlatformRefused(_BAD_REQUEST, text)
         with self._watched(what, _REPLY_S):
             await self._client.publish(topic, payload, qos=1)
 
 
-def _described(device: Device) -> SenergyDevice:
+def _described(device: Device) -> JsonObject:
+    _check_id("device", device.id)
     tags = dict(tag.split(":", 1) for tag in device.tags)
-    return SenergyDevice(
-        local_id=device.id, type=device.type, name=device.name, tags=tags
-    )
+    return encode_device(device.id, device.type, device.name, tags)
 
 
-def _check_ids(device_id: str, service: str = _SERVICE) -> None:
-    for what, text in (("device", device_id), ("service", service)):
-        if fault := id_fault(text):
-            told = f"the id {printable(text)!r} of a {what} {fault}"
-            raise PlatformRefused(HTTPStatus.BAD_REQUEST, f"not sent: {told}")
+def _check_id(what: str, text: str) -> None:
+    if fault := id_fault(text):
+        told = f"not sent: the id {printable(text)!r} of a {what} {fault}"
+        raise PlatformRefused(_BAD_REQUEST, told)

@@ -1,7 +1,8 @@
-"""SENERGY, the platform of MQTT and HTTP: topics, payloads, tokens, what HTTP tells.
+"""SENERGY, the platform of MQTT and HTTP: topics, payloads, tokens, hubs, devices.
 
 Facts: reference sections 13 to 16, read in the platform's own sources and not tried
-against a running one. A topic names the owner since 2024: `command/{owner}/{device}/+`.
+against a running one. A hub and a device are JSON objects both ways; what is read is
+brought into the shape in which we write it, so that the two can be compared.
 """
 
 from __future__ import annotations
@@ -10,54 +11,49 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
-from structiot._kit.json_text import compact, number_of, parse_object, text_of
+from structiot._kit.json_text import compact, number_of, parse_object
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable
 from structiot.connector.wire.parts import DATA, METADATA, Parts, part_text
 from structiot.errors import ProtocolViolation, UsageError
 
 __all__ = [
-    "CLIENT_ERROR_TOPIC",
     "ORIGIN",
-    "Hub",
+    "JsonObject",
     "SenergyCommand",
-    "SenergyDevice",
     "Tokens",
     "decode_command",
     "decode_device",
     "decode_hub",
     "decode_tokens",
-    "device_hash",
     "encode_device",
     "encode_event",
-    "encode_hub",
-    "encode_new_hub",
     "encode_response",
     "hub_hash",
     "id_fault",
-    "read_topic",
+    "is_unused_hub",
+    "new_hub",
     "service_roots",
     "subject_of",
     "topic_of",
 ]
 
+JsonObject: TypeAlias = dict[str, Any]
+
 ORIGIN: Final = "structiot"
 """Whose attributes are ours: those of other origins stay as they are."""
-
-CLIENT_ERROR_TOPIC: Final = "error"
-"""For what concerns no device and no command."""
 
 _MANAGER: Final = "/device-manager"
 _REPOSITORY: Final = "/device-repository"
 _MAX_ID_BYTES: Final = 1_000
-_TOPIC_LEVELS: Final = 4
 _MAX_PARTS: Final = 64
+_USUAL_TOKEN_S: Final = 60.0
 
 
-# ---------------------------------------------------------------- topics
+# ---------------------------------------------------------------- topics and payloads
 
 
 def id_fault(text: str) -> str | None:
@@ -67,10 +63,10 @@ def id_fault(text: str) -> str | None:
     if found := next((c for c in "/+#\0" if c in text), None):
         return f"has {printable(found)!r} in it, which stands for something in a topic"
     try:
-        size = len(text.encode())
+        is_long = len(text.encode()) > _MAX_ID_BYTES
     except UnicodeEncodeError:
-        return "is no text that can be sent"
-    return f"is longer than {_MAX_ID_BYTES} bytes" if size > _MAX_ID_BYTES else None
+        return "has half a character"
+    return f"is longer than {_MAX_ID_BYTES} bytes" if is_long else None
 
 
 def topic_of(kind: str, owner: str, *levels: str) -> str:
@@ -83,17 +79,6 @@ def topic_of(kind: str, owner: str, *levels: str) -> str:
     return "/".join((kind, owner, *levels))
 
 
-def read_topic(kind: str, topic: str) -> tuple[str, str] | None:
-    """Give device and service of a topic of this kind; None if it is none."""
-    levels = topic.split("/")
-    if len(levels) != _TOPIC_LEVELS or levels[0] != kind:
-        return None
-    return levels[2], levels[3]
-
-
-# ---------------------------------------------------------------- payloads
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenergyCommand:
     """What a command says, beside the device and the service of its topic.
@@ -102,37 +87,32 @@ class SenergyCommand:
         correlation_id: What the answer has to name.
         parts: What is asked, by the names of the protocol's parts.
         sent_at_s: When it was sent, in seconds since 1970; None if it does not say.
-        completion_strategy: `pessimistic` waits for the response, `optimistic` does not.
     """
 
     correlation_id: str
     parts: Parts
     sent_at_s: float | None
-    completion_strategy: str
 
 
-def decode_command(data: bytes, what: str) -> SenergyCommand:
+def decode_command(data: bytes) -> SenergyCommand:
     """Read the payload of a command.
 
     Raises:
         ProtocolViolation: It is none, or its id can be in no topic.
     """
-    value = parse_object(data, what)
-    correlation_id = value.get("correlation_id")
+    value = parse_object(data, "a command")
+    correlation_id, payload = value.get("correlation_id"), value.get("payload") or {}
     if not isinstance(correlation_id, str) or id_fault(correlation_id):
-        raise ProtocolViolation(f"{what}: no correlation_id", data=data)
-    payload = value.get("payload") or {}
+        raise ProtocolViolation("a command without a correlation_id", data=data)
     if not isinstance(payload, Mapping) or len(payload) > _MAX_PARTS:
-        raise ProtocolViolation(f"{what}: the payload is no object of parts", data=data)
+        raise ProtocolViolation("a command whose payload is no parts", data=data)
     try:
         parts = {name: part_text(part) for name, part in payload.items()}
     except UsageError as exc:
-        raise ProtocolViolation(f"{what}: {exc}", data=data) from None
+        raise ProtocolViolation(f"a command: {exc}", data=data) from None
+    sent_at_s = number_of(value.get("timestamp"))
     return SenergyCommand(
-        correlation_id=correlation_id,
-        parts=parts,
-        sent_at_s=number_of(value.get("timestamp")),
-        completion_strategy=text_of(value.get("completion_strategy")) or "",
+        correlation_id=correlation_id, parts=parts, sent_at_s=sent_at_s
     )
 
 
@@ -178,22 +158,22 @@ class Tokens:
     refresh_expires_in_s: float
 
 
-def decode_tokens(data: bytes, what: str) -> Tokens:
+def decode_tokens(data: bytes) -> Tokens:
     """Read the answer to a login.
 
     Raises:
         ProtocolViolation: There is no token in it; the error shows nothing of it.
     """
     try:
-        value = parse_object(data, what)
+        value = parse_object(data, "tokens")
     except ProtocolViolation as exc:
         raise ProtocolViolation(str(exc)) from None
     access, refresh = value.get("access_token"), value.get("refresh_token")
     if not isinstance(access, str) or not access.isascii() or not access.isprintable():
-        raise ProtocolViolation(f"{what}: no access_token")
+        raise ProtocolViolation("tokens without an access_token")
     return Tokens(
         access=Secret(access),
-        expires_in_s=max(number_of(value.get("expires_in")) or 60.0, 0.0),
+        expires_in_s=max(number_of(value.get("expires_in")) or _USUAL_TOKEN_S, 0.0),
         refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
         refresh_expires_in_s=max(
             number_of(value.get("refresh_expires_in")) or 0.0, 0.0
@@ -201,158 +181,99 @@ def decode_tokens(data: bytes, what: str) -> Tokens:
     )
 
 
-def subject_of(token: Secret, what: str) -> str:
+def subject_of(token: Secret) -> str:
     """Give whose token it is: the owner in topics. The signature is not looked at.
 
     Raises:
         ProtocolViolation: It is no JSON web token, or names nobody.
     """
-    claims = token.reveal().split(".")
+    _, _, claims = token.reveal().partition(".")
+    claims = claims.partition(".")[0]
     try:
-        text = claims[1] if len(claims) == 3 else ""
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        subject = parse_object(data, what).get("sub")
+        data = base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))
+        subject = parse_object(data, "a token").get("sub")
     except (binascii.Error, ProtocolViolation):
         subject = None
     if not isinstance(subject, str) or id_fault(subject):
-        raise ProtocolViolation(f"{what}: the token does not say whose it is")
+        raise ProtocolViolation("the token does not say whose it is")
     return subject
 
 
 # ---------------------------------------------------------------- hubs and devices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hub:
-    """What groups the devices of a connector.
-
-    Attributes:
-        id: The platform's; the client id of MQTT as well.
-        name: What people call it.
-        hash: What was stored last; opaque to the platform.
-        device_ids: The local ids of its devices.
-        owner: Whose it is.
-        attributes: As they came; whoever changes the hub gives them back.
-    """
-
-    id: str
-    name: str
-    hash: str
-    device_ids: frozenset[str] = frozenset()
-    owner: str = ""
-    attributes: Sequence[Mapping[str, object]] = ()
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it has our mark."""
-        return any(one.get("origin") == ORIGIN for one in self.attributes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenergyDevice:
-    """A device as it stands at the platform.
-
-    Attributes:
-        local_id: What we call it.
-        type: Its device type.
-        name: What people call it.
-        tags: Its attributes of our origin.
-    """
-
-    local_id: str
-    type: str
-    name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-def encode_new_hub(name: str) -> dict[str, object]:
-    """Give the JSON object with which a hub is made; our mark is on it."""
-    mark = {"key": "structiot/connector", "value": name, "origin": ORIGIN}
-    return {
-        "id": None,
-        "name": name,
-        "hash": None,
-        "device_local_ids": [],
-        "attributes": [mark],
-    }
-
-
-def encode_hub(hub: Hub) -> dict[str, object]:
-    """Give the JSON object with which a hub is changed: what is left out would be lost."""
-    return {
-        "id": hub.id,
-        "name": hub.name,
-        "hash": hub.hash,
-        "device_local_ids": sorted(hub.device_ids),
-        "attributes": list(hub.attributes),
-    }
-
-
-def device_hash(device_id: str, name: str) -> str:
-    """Give the hash of a device as the platform's own client makes it."""
-    return _sha1(f"{device_id}{name}")
-
-
 def hub_hash(names: Mapping[str, str]) -> str:
     """Give the hash of a hub as the platform's own client makes it, of names by id."""
-    return _sha1("".join(sorted(device_hash(*device) for device in names.items())))
+    return _sha1("".join(sorted(_sha1(f"{id_}{names[id_]}") for id_ in names)))
 
 
 def _sha1(text: str) -> str:
     return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()  # noqa: S324 - no secret
 
 
-def encode_device(device: SenergyDevice) -> dict[str, object]:
-    """Give the JSON object of a device, without the platform's id."""
+def encode_device(
+    local_id: str, type_id: str, name: str, tags: Mapping[str, str]
+) -> JsonObject:
+    """Give a device as we write it, without the platform's id; tags are attributes."""
     return {
-        "local_id": device.local_id,
-        "name": device.name,
-        "device_type_id": device.type,
+        "local_id": local_id,
+        "name": name,
+        "device_type_id": type_id,
         "attributes": [
             {"key": key, "value": value, "origin": ORIGIN}
-            for key, value in sorted(device.tags.items())
+            for key, value in sorted(tags.items())
         ],
     }
 
 
-def decode_device(value: object, what: str) -> SenergyDevice:
-    """Read the JSON object of a device.
+def decode_device(value: object) -> JsonObject:
+    """Read a device as `encode_device` would write it: attributes of others are left out.
 
     Raises:
         ProtocolViolation: It is none.
     """
     if not isinstance(value, Mapping) or not isinstance(value.get("local_id"), str):
-        raise ProtocolViolation(f"{what}: no device")
-    return SenergyDevice(
-        local_id=value["local_id"],
-        type=_text(value.get("device_type_id")),
-        name=_text(value.get("name")),
-        tags={
-            _text(one.get("key")): _text(one.get("value"))
-            for one in _objects(value.get("attributes"))
-            if one.get("origin") == ORIGIN
-        },
+        raise ProtocolViolation("no device where there is one")
+    ours = [one for one in _attributes(value) if one.get("origin") == ORIGIN]
+    return encode_device(
+        value["local_id"],
+        _text(value.get("device_type_id")),
+        _text(value.get("name")),
+        {_text(one.get("key")): _text(one.get("value")) for one in ours},
     )
 
 
-def decode_hub(value: object, what: str) -> Hub:
-    """Read the JSON object of a hub.
+def new_hub(name: str) -> JsonObject:
+    """Give a hub to be made; it has our mark."""
+    mark = {"key": "structiot/connector", "value": name, "origin": ORIGIN}
+    return {"name": name, "hash": "", "device_local_ids": [], "attributes": [mark]}
+
+
+def decode_hub(value: object) -> JsonObject:
+    """Read a hub as it is changed: what is left out of a change would be lost.
 
     Raises:
         ProtocolViolation: It is none.
     """
     hub_id = value.get("id") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or not isinstance(hub_id, str) or not hub_id:
-        raise ProtocolViolation(f"{what}: no hub")
+        raise ProtocolViolation("no hub where there is one")
     ids = value.get("device_local_ids")
-    return Hub(
-        id=hub_id,
-        name=_text(value.get("name")),
-        hash=_text(value.get("hash")),
-        device_ids=frozenset(map(_text, ids if isinstance(ids, list) else ())),
-        owner=_text(value.get("owner_id")),
-        attributes=_objects(value.get("attributes")),
-    )
+    return {
+        "id": hub_id,
+        "name": _text(value.get("name")),
+        "hash": _text(value.get("hash")),
+        "device_local_ids": sorted(map(_text, ids if isinstance(ids, list) else ())),
+        "owner_id": _text(value.get("owner_id")),
+        "attributes": list(_attributes(value)),
+    }
+
+
+def is_unused_hub(hub: JsonObject, name: str, owner: str) -> bool:
+    """Tell whether a hub is one that we have made and that has no device yet."""
+    is_ours = any(one.get("origin") == ORIGIN for one in hub["attributes"])
+    is_named = (hub["name"], hub["owner_id"]) == (name, owner)
+    return is_ours and is_named and not hub["device_local_ids"]
 
 
 def service_roots(api_url: str) -> tuple[str, str, str | None]:
@@ -372,6 +293,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _objects(value: object) -> Sequence[Mapping[str, object]]:
-    found = value if isinstance(value, list) else []
-    return [one for one in found if isinstance(one, Mapping)]
+def _attributes(value: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found = value.get("attributes")
+    listed = found if isinstance(found, list) else []
+    return [one for one in listed if isinstance(one, Mapping)]

@@ -53,6 +53,7 @@ _REST_S: Final = 30.0
 _IDS_A_CALL: Final = 50
 # No state is that of a hub that has never been connected.
 _NEVER_CONNECTED: Final = {"connection-state": "", "limit": "1000"}
+_MOST_LISTED: Final = 1_000
 _OURS_ALONE: Final = {"update-only-same-origin-attributes": ORIGIN}
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _AWAY: Final = frozenset({502, 503, 504})
@@ -182,7 +183,7 @@ class SenergyApi:
         listed = (await self._call("GET", path, **query)).json()
         if not isinstance(listed, list):
             raise ProtocolViolation(f"GET {path}: no list")
-        return listed
+        return listed[:_MOST_LISTED]
 
     # -- hubs ------------------------------------------------------------------------
 

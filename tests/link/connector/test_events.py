@@ -190,6 +190,20 @@ async def test_without_an_outbox_none_is_kept():
         assert data_of(platform) == ["1", "4"]
 
 
+async def test_without_an_outbox_one_that_nobody_waits_for_is_lost_with_its_connection():
+    async with gateway(outbox_items=0) as (platform, connector):
+        platform.faults.drop_next(on="event")
+        with anyio.move_on_after(1):
+            await connector.event("lamp-1", "state", "1")
+        assert connector.events_waiting == 1
+        await platform.drop()
+        await until_state(connector, Waiting)
+        assert connector.events_waiting == 0
+        await connector.wait_ready()
+        assert await connector.event("lamp-1", "state", "2")
+        assert data_of(platform) == ["2"]
+
+
 async def test_an_event_whose_answer_is_lost_is_repeated_and_counted():
     async with gateway() as (platform, connector):
         platform.faults.cut_next(on="event")

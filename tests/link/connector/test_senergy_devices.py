@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from structiot.connector import Device, DevicePool
-from structiot.sim import SenergyRules, show_fault
+from structiot.sim import SenergyRules
 from tests.link.connector.senergy_house import (
     changes_of,
     config_file,
@@ -194,6 +194,25 @@ async def test_a_hub_that_is_used_is_nobody_elses():
         assert platform.online == {"dev1", "dev2"}
 
 
+async def test_a_hub_without_devices_is_nobody_elses_either():
+    async with (
+        senergy() as platform,
+        connector_of(platform, DevicePool()),
+        connector_of(platform, DevicePool()),
+    ):
+        assert len(platform.hubs) == len(platform.broker.clients) == 2
+
+
+async def test_what_is_made_is_waited_for():
+    async with (
+        senergy(rules=SenergyRules(visible_after_s=60)) as platform,
+        connector_of(platform) as connector,
+    ):
+        assert platform.online == {"dev1", "dev2"}
+        assert await connector.add(lamp("dev3"))
+        assert platform.broker.connections == 1
+
+
 async def test_a_hub_that_is_gone_is_made_again(tmp_path):
     async with senergy() as platform:
         path = config_file(tmp_path, platform)
@@ -213,14 +232,11 @@ async def test_an_address_without_the_api_is_no_news_of_the_hub(tmp_path):
         path = config_file(tmp_path, platform)
         async with connector_of(platform, config=path):
             pass
-        await show_fault(platform, "http_status=404")
-        async with connector_of(platform, config=path, is_ready=False) as connector:
-            await anyio.sleep(100)
-            assert not connector.is_ready
-            platform.faults.clear()
-            with anyio.fail_after(300):
-                await connector.wait_ready()
-        assert len(platform.hubs) == 1
+        platform.refusal_status = 404
+        for on in ("hubs", "devices"):
+            platform.faults.refuse_next(on=on)
+        async with connector_of(platform, config=path):
+            assert len(platform.hubs) == 1
 
 
 # ---------------------------------------------------------------- what others do

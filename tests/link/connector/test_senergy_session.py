@@ -6,12 +6,12 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.connector import DevicePool, open_connector
+from structiot.connector import DevicePool, Waiting, open_connector
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed, RateLimited
 from structiot.sim import SenergyRules, show_fault
 from structiot.sim.shared import HTTP_FRAMES, JSON_LIES
 from structiot.testing import MemoryNetwork, cancel_sweep
-from tests.link.connector.gateways import until
+from tests.link.connector.gateways import until, until_state
 from tests.link.connector.senergy_house import (
     changes_of,
     connector_of,
@@ -89,6 +89,16 @@ async def test_tokens_are_renewed_before_they_end_and_again_by_a_login():
         assert platform.logins == 2
         # Never is a call made with a token that has ended.
         assert all(one.status == 200 for one in platform.calls)
+
+
+async def test_a_token_that_is_about_to_end_is_not_used_any_more():
+    async with senergy() as platform, connector_of(platform) as connector:
+        await anyio.sleep(265)
+        assert await connector.add(lamp("dev3"))
+        assert platform.renewals == 0
+        await anyio.sleep(10)
+        assert await connector.add(lamp("dev4"))
+        assert platform.renewals == 1
 
 
 async def test_revoked_tokens_cost_one_more_login_and_nothing_else():
@@ -227,6 +237,21 @@ async def test_too_many_calls_are_no_reason_to_make_more():
             platform.faults.clear()
             with anyio.fail_after(300):
                 await connector.wait_ready()
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+async def test_a_platform_that_has_enough_of_devices_is_left_alone_as_well(is_ready):
+    async with senergy() as platform:
+        platform.refusal_status = 429
+        platform.faults.refuse_next(on="devices", times=0 if is_ready else 1)
+        async with connector_of(platform, is_ready=is_ready) as connector:
+            if is_ready:
+                platform.faults.refuse_next(on="devices")
+                assert not await connector.add(lamp("dev3"))
+            waiting = await until_state(connector, Waiting)
+            assert isinstance(waiting.reason, RateLimited)
+            assert waiting.retry_at - anyio.current_time() > 25
+            await until(lambda: platform.online >= {"dev1", "dev2"})
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

@@ -141,10 +141,9 @@ class SenergyApi:
             is_told = parse_object(reply.body, "").get("error") in _REFUSALS
         except ProtocolViolation:
             is_told = False
+        told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = (
-                f"the platform refuses user, password or client_id: {_words(reply)}"
-            )
+            message = f"the platform refuses user, password or client_id: {told}"
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)

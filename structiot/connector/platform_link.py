@@ -87,6 +87,7 @@ class PlatformLink(Reconnecting):
         # While it is authenticated; and while it is synchronised, too.
         self._open: Session | None = None
         self._ready: Session | None = None
+        self._is_starting = True
         self._refusals = 0
         self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
@@ -98,6 +99,11 @@ class PlatformLink(Reconnecting):
     def is_ready(self) -> bool:
         """Whether events are taken and changes passed on at once."""
         return self._ready is not None
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the first attempt to connect is under way, or has not even begun."""
+        return self._is_starting
 
     # -- one connection ------------------------------------------------------------
 
@@ -124,12 +130,13 @@ class PlatformLink(Reconnecting):
             raise
         finally:
             self._open = self._ready = None
+            self._is_starting = False
             self.offered.disconnected()
             self.outbox.release()
 
     def _serve_ready(self, session: Session) -> None:
         self._told = ""
-        self._ready = session
+        self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
         _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
@@ -154,6 +161,8 @@ class PlatformLink(Reconnecting):
     def end(self, error: StructiotError) -> None:
         """There will be no connection any more; whoever waits for one gets this error."""
         super().end(error)
+        self._is_starting = False
+        self.offered.disconnected()
         self.outbox.release()
         self.commands.close()
         self.states.tell(Ended(error))

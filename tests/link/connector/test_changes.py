@@ -129,6 +129,35 @@ async def test_a_device_that_the_platform_refuses_costs_the_others_nothing(
         assert handlers(platform, 2).count("put") == 21
 
 
+async def test_what_is_committed_is_without_what_was_refused():
+    async with gateway(1, sim={"device_types": {TYPE: ["state"]}}) as (
+        platform,
+        connector,
+    ):
+        assert await connector.add(Device("odd", "iot#odd", "Odd")) is False
+        assert await connector.add(lamp(2)) is True
+        await platform.drop()
+        await until_state(connector, Waiting)
+        await connector.wait_ready()
+        # So it is found missing, and asked for again.
+        assert handlers(platform, 2).count("put") == 3
+        assert list(connector.refused) == ["odd"]
+
+
+async def test_a_device_that_was_refused_is_so_no_more_when_the_next_connection_has_it():
+    environment = new_environment()
+    async with sim_sepl_platform(environment=environment) as platform:
+        platform.faults.refuse_next(on="put2")
+        async with open_connector(
+            platform.config, lamps(3), wait_ready=True, environment=environment
+        ) as connector:
+            assert list(connector.refused) == ["lamp-2"]
+            await platform.drop()
+            await until_state(connector, Waiting)
+            await connector.wait_ready()
+            assert connector.refused == {}
+
+
 async def test_a_device_that_is_refused_once_is_soon_there():
     environment = new_environment()
     async with sim_sepl_platform(environment=environment) as platform:
@@ -272,3 +301,13 @@ async def test_a_change_may_wait_for_a_busy_platform_and_others_for_it():
         assert results == {"add": True, "update": True, "disconnect": True}
         assert anyio.current_time() - began >= 60
         assert len(platform.log) == 1
+
+
+async def test_a_change_before_the_first_connection_waits_for_it():
+    environment = new_environment()
+    async with (
+        sim_sepl_platform(environment=environment) as platform,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
+    ):
+        assert await connector.add(lamp(2)) is True
+        assert platform.device("lamp-2").is_online

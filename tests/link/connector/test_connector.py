@@ -150,6 +150,15 @@ async def test_another_gateway_has_all_of_them_sent_again():
         assert list(platform.gateways) == [second]
 
 
+async def test_another_gateway_of_the_same_hash_has_all_of_them_sent_again_as_well():
+    async with gateway(1) as (platform, connector):
+        platform.faults.lie_next("gid_other", on="handshake")
+        await platform.drop()
+        await until_state(connector, Waiting)
+        await connector.wait_ready()
+        assert handlers(platform, 2) == ["handshake", "clear", "put", "commit"]
+
+
 async def test_a_gateway_without_devices_is_synchronised_as_well():
     async with gateway(0) as (platform, connector):
         assert handlers(platform) == ["handshake", "clear", "commit"]

@@ -27,8 +27,8 @@ __all__ = ["Connector"]
 class Connector:
     """An open connector; made by `open_connector`, and safe to use from several tasks.
 
-    While there is no connection devices may be changed, events are kept, and nothing but
-    `state` and `states()` tells the difference.
+    While there is no connection devices may be changed, and events are kept. What is asked
+    while the very first attempt to connect is under way waits for what becomes of it.
     """
 
     def __init__(self, link: PlatformLink) -> None:
@@ -216,7 +216,7 @@ class Connector:
             service,
             part_text(data),
             part_text(metadata, "metadata"),
-            is_awaited=link.is_ready,
+            is_awaited=link.is_ready or link.is_starting,
         )
         await anyio.lowlevel.checkpoint_if_cancelled()
         link.check()

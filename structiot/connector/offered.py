@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.rare_lines import RareLines
@@ -53,6 +52,8 @@ class OfferedDevices:
         self.unsettled: dict[str, PlatformRefused | None] = {}
         self._manager = manager
         self._random = random
+        # Set once the first attempt to connect has led to something, or to nothing.
+        self._attempted = anyio.Event()
         self._is_connected = False
         self._session: Session | None = None
         # One change at a time; whose it is, and of whom others wait for theirs.
@@ -71,6 +72,7 @@ class OfferedDevices:
     async def synchronise(self, session: Session) -> None:
         """Bring the platform to where we are; whoever changes something meanwhile waits."""
         self._is_connected = True
+        self._attempted.set()
         async with self._changing:
             self.unsettled.clear()
             await self.read()
@@ -82,6 +84,7 @@ class OfferedDevices:
     def disconnected(self) -> None:
         """The connection is lost: the next one synchronises."""
         self._is_connected, self._session = False, None
+        self._attempted.set()
 
     async def keep_settled(self, session: Session) -> None:
         """Ask for what is unsettled, until the session ends or this is cancelled."""
@@ -146,8 +149,8 @@ class OfferedDevices:
         try:
             await make()
             await self.read()
+            await self._attempted.wait()
             if not self._is_connected:
-                await anyio.lowlevel.checkpoint()
                 return False
             async with self._changing:
                 if (session := self._session) is None:

@@ -32,9 +32,9 @@ from structiot.connector.states import (
 )
 from structiot.errors import AuthRefused, PeerError, StructiotError, TransportError
 
-__all__ = ["Change", "PlatformLink"]
+__all__ = ["PlatformLink"]
 
-Change: TypeAlias = Callable[[Session], Awaitable[None]]
+_Answer: TypeAlias = Callable[[Session], Awaitable[None]]
 
 _COMMANDS: Final = 256
 _COMMANDS_BYTES: Final = 16_777_216
@@ -87,6 +87,7 @@ class PlatformLink(Reconnecting):
         # While it is authenticated; and while it is synchronised, too.
         self._open: Session | None = None
         self._ready: Session | None = None
+        self._is_starting = True
         self._refusals = 0
         self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
@@ -99,6 +100,11 @@ class PlatformLink(Reconnecting):
         """Whether events are taken and changes passed on at once."""
         return self._ready is not None
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether the first attempt to connect is under way, or has not even begun."""
+        return self._is_starting
+
     # -- one connection ------------------------------------------------------------
 
     async def run_connection(self) -> None:
@@ -108,31 +114,39 @@ class PlatformLink(Reconnecting):
             async with self._platform.session(
                 self._on_command, lambda: self.states.tell(Authenticating())
             ) as session:
-                self._refusals = 0
-                self._open = session
-                self._wake()
-                self.states.tell(Synchronising())
-                await self.offered.synchronise(session)
-                self._serve_ready(session)
-                async with service_group() as tg:
-                    for _ in range(_EVENTS_AT_ONCE):
-                        tg.start_soon(self._send_events, session)
-                    tg.start_soon(self.offered.keep_settled, session)
-                    await session.wait_lost()
+                try:
+                    await self._serve(session)
+                finally:
+                    # Who waits need not wait for the goodbye as well.
+                    self._disconnected()
         except AuthRefused:
             self._refusals += 1
             raise
         finally:
-            self._open = self._ready = None
-            self.offered.disconnected()
-            self.outbox.release()
+            self._disconnected()
 
-    def _serve_ready(self, session: Session) -> None:
+    async def _serve(self, session: Session) -> None:
+        self._refusals = 0
+        self._open = session
+        self._wake()
+        self.states.tell(Synchronising())
+        await self.offered.synchronise(session)
         self._told = ""
-        self._ready = session
+        self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
         _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
+        async with service_group() as tg:
+            for _ in range(_EVENTS_AT_ONCE):
+                tg.start_soon(self._send_events, session)
+            tg.start_soon(self.offered.keep_settled, session)
+            await session.wait_lost()
+
+    def _disconnected(self) -> None:
+        self._open = self._ready = None
+        self._is_starting = False
+        self.offered.disconnected()
+        self.outbox.release()
 
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help; what was said without a word may pass."""
@@ -154,7 +168,7 @@ class PlatformLink(Reconnecting):
     def end(self, error: StructiotError) -> None:
         """There will be no connection any more; whoever waits for one gets this error."""
         super().end(error)
-        self.outbox.release()
+        self._disconnected()
         self.commands.close()
         self.states.tell(Ended(error))
 
@@ -178,7 +192,7 @@ class PlatformLink(Reconnecting):
             incoming, lambda session: session.fail(incoming, text)
         )
 
-    async def _answer(self, incoming: Incoming, answer: Change) -> bool:
+    async def _answer(self, incoming: Incoming, answer: _Answer) -> bool:
         deadline = anyio.current_time() + _ANSWER_S
         reason = f"no connection in {_ANSWER_S:g} s"
         session: Session | None = None

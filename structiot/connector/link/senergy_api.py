@@ -24,7 +24,7 @@ from structiot._kit.environment import Environment
 from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of, parse_object
-from structiot._kit.redact import Secret
+from structiot._kit.redact import HIDDEN, Secret
 from structiot._kit.text import printable, without_named_secrets
 from structiot.connector.config import ConnectorConfig
 from structiot.connector.errors import PlatformRefused
@@ -141,14 +141,13 @@ class SenergyApi:
             is_told = parse_object(reply.body, "").get("error") in _REFUSALS
         except ProtocolViolation:
             is_told = False
+        told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = (
-                f"the platform refuses user, password or client_id: {_words(reply)}"
-            )
+            message = f"the platform refuses user, password or client_id: {told}"
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"POST {path}: HTTP status {reply.status}: {_words(reply)}"
+        message = f"POST {path}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
@@ -169,7 +168,7 @@ class SenergyApi:
         if reply.status == HTTPStatus.OK:
             return reply
         _check_away(f"{method} {path}", reply)
-        raise PlatformRefused(reply.status, _words(reply))
+        raise PlatformRefused(reply.status, _words(reply, token))
 
     async def _send(
         self, method: str, path: str, json: object, query: dict[str, str], token: Secret
@@ -270,8 +269,10 @@ def _check_away(what: str, reply: HttpReply) -> None:
         raise LinkLost(f"{what}: the platform is away: {reason}", reason=reason)
 
 
-def _words(reply: HttpReply) -> str:
+def _words(reply: HttpReply, secret: Secret) -> str:
+    """Give what a refusal says, which may repeat what was sent."""
     text = reply.body[:1_000].decode("utf-8", "replace").strip()
+    text = text.replace(secret.reveal(), HIDDEN)
     return printable(without_named_secrets(text)) or "it does not say why"
 
 

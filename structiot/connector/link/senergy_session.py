@@ -103,6 +103,8 @@ class SenergySession:
             await self._client.subscribe([])
             while (message := await self._client.deliver_message()) is not None:
                 await self._take(message)
+                # Each may be long, and there may be many at once.
+                await anyio.lowlevel.checkpoint()
         except StructiotError as exc:
             self._end(exc.with_traceback(None))
 
@@ -259,7 +261,7 @@ class SenergySession:
             self._heard.discard(device_id)
 
     async def _take(self, message: Message) -> None:
-        # The filters are such that there are four.
+        # The filters let no topic pass that has other levels.
         _, _, device_id, service = message.topic.split("/")
         try:
             command = decode_command(message.payload)

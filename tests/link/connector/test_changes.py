@@ -301,3 +301,13 @@ async def test_a_change_may_wait_for_a_busy_platform_and_others_for_it():
         assert results == {"add": True, "update": True, "disconnect": True}
         assert anyio.current_time() - began >= 60
         assert len(platform.log) == 1
+
+
+async def test_a_change_before_the_first_connection_waits_for_it():
+    environment = new_environment()
+    async with (
+        sim_sepl_platform(environment=environment) as platform,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
+    ):
+        assert await connector.add(lamp(2)) is True
+        assert platform.device("lamp-2").is_online

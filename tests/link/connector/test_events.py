@@ -121,16 +121,31 @@ async def test_events_are_kept_while_there_is_no_connection():
         assert connector.events_dropped == connector.events_repeated == 0
 
 
-async def test_events_before_the_first_connection_are_kept():
+async def test_events_before_the_first_connection_wait_for_it():
     environment = new_environment()
     async with (
         sim_sepl_platform(environment=environment) as platform,
         open_connector(platform.config, lamps(1), environment=environment) as connector,
     ):
+        # Which is under way, and waited for.
+        assert await connector.event("lamp-1", "state", "early") is not None
+        assert data_of(platform) == ["early"]
+
+
+async def test_events_are_kept_if_the_first_attempt_comes_to_nothing():
+    environment = new_environment()
+    async with (
+        sim_sepl_platform(environment=environment) as platform,
+        open_connector(platform.config, lamps(1), environment=environment) as connector,
+    ):
+        await platform.unplug()
         assert await connector.event("lamp-1", "state", "early") is None
+        assert await connector.add(lamp(2)) is False
+        await platform.plug_in()
         await connector.wait_ready()
         assert await connector.event("lamp-1", "state", "later") is not None
         assert data_of(platform) == ["early", "later"]
+        assert platform.device("lamp-2").is_online
 
 
 async def test_of_more_than_so_many_the_oldest_are_dropped_counted_and_logged(

@@ -71,6 +71,7 @@ async def test_a_command_without_parts_has_none():
 
 async def test_a_command_that_fails_is_told_on_its_error_topic():
     async def handler(_: Command) -> None:
+        await anyio.lowlevel.checkpoint()
         raise RuntimeError("too hot")
 
     async with senergy() as platform, connector_of(platform) as connector:

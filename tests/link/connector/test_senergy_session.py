@@ -8,8 +8,14 @@ import pytest
 from structiot import Environment
 from structiot.connector import DevicePool, Waiting, open_connector
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed, RateLimited
-from structiot.sim import SenergyRules, show_fault
-from structiot.sim.shared import HTTP_FRAMES, JSON_LIES
+from structiot.sim import (
+    HTTP_FRAMES,
+    JSON_LIES,
+    Fault,
+    FaultKind,
+    SenergyRules,
+    show_fault,
+)
 from structiot.testing import MemoryNetwork, cancel_sweep
 from tests.link.connector.gateways import until, until_state
 from tests.link.connector.senergy_house import (
@@ -54,6 +60,17 @@ async def test_a_refusal_without_a_word_is_taken_for_one_when_it_comes_again():
         took_s, error = await logins_of_a_refused_connector(platform)
         assert 1 < took_s < 60
         assert error.code is None
+
+
+async def test_a_refusal_that_repeats_the_password_does_not_show_it():
+    body = b'{"error":"invalid_grant","you_said":"secret"}'
+    answer = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with senergy() as platform:
+        fault = Fault(kind=FaultKind.FRAME, on="token", change=lambda _: answer)
+        platform.faults.add(fault)
+        _, error = await logins_of_a_refused_connector(platform)
+        assert "you_said" in str(error)
+        assert "***" in str(error)
 
 
 async def test_a_client_id_that_is_unknown_is_a_refused_login():

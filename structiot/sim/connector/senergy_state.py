@@ -181,10 +181,13 @@ class SenergyState:
                 del table[next(iter(table))]
         return {
             "access_token": access,
-            "expires_in": rules.token_s,
+            "expires_in": int(rules.token_s),
             "refresh_token": refresh,
-            "refresh_expires_in": rules.refresh_s,
+            "refresh_expires_in": int(rules.refresh_s),
             "token_type": "Bearer",
+            # Keycloak's own, without which client-connector-lib takes none of it.
+            "not-before-policy": 0,
+            "session_state": self.new_id(),
         }
 
     def user_of(self, token: str, *, is_refresh: bool = False) -> SenergyUser | None:

@@ -300,6 +300,13 @@ def devices(session: nox.Session) -> None:
     session.run("python", "benchmarks/manager.py", *session.posargs)
 
 
+@nox.session
+def gateways(session: nox.Session) -> None:
+    """Measure what a connector with a thousand devices costs."""
+    install(session)
+    session.run("python", "benchmarks/connector.py", *session.posargs)
+
+
 @nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest dependencies that the project says it accepts."""

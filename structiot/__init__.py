@@ -33,6 +33,7 @@ from structiot.errors import (
 
 if TYPE_CHECKING or not lazy_exports(globals()):
     from structiot._kit.environment import Environment
+    from structiot.connector import open_connector
     from structiot.gateway import load_config, open_gateway
     from structiot.manager import open_manager, open_manager_client
     from structiot.maxsmart import discover_maxsmart, maxsmart_device
@@ -53,6 +54,8 @@ __all__ = [
     # Device manager
     "open_manager",
     "open_manager_client",
+    # Platform connector
+    "open_connector",
     # Gateway
     "load_config",
     "open_gateway",

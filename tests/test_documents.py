@@ -37,6 +37,7 @@ from structiot.sim import (
     sim_maxsmart_fleet,
     sim_meross_cloud,
     sim_meross_device,
+    sim_sepl_platform,
 )
 from structiot.testing import MemoryNetwork
 from tests._support.documents import PAGES, Block, blocks, docstring_examples
@@ -51,6 +52,14 @@ FIRST_PROGRAM = next(one for one in PROGRAMS if one.path.name == "README.md")
 ENOUGH_S = 60
 MEROSS_CLOUD = ("iotx-eu.meross.com", "iotx-us.meross.com")
 SECRETS = {"1862cfe1-5dab-4d8e-a946-50d6728f830f": "what only the two of us know"}
+CONNECTOR_CONF = """\
+[CONNECTOR]
+host = sepl.example
+port = 8093
+encryption = no
+user = ann
+password = a word
+"""
 MEROSS_DEVICES = {
     "Kitchen": "mss310",
     "Heater": "mss305",
@@ -107,6 +116,8 @@ async def house(
             await stack.enter_async_context(meross_house(authority))
         if block is not None and "open_manager(" in block.text:
             await stack.enter_async_context(devices_that_dial_in())
+        elif block is not None and "open_connector(" in block.text:
+            await stack.enter_async_context(platform())
         elif block is not None and "open_manager_client(" in block.text:
             server = open_manager(
                 ["lamp"], "manager.example", dialect="structiot", secrets=SECRETS
@@ -125,6 +136,27 @@ async def devices_that_dial_in() -> AsyncIterator[None]:
             fleet = sim_devices(len(uuids), type=kind, uuids=uuids)
             await stack.enter_async_context(fleet)
         yield
+
+
+@asynccontextmanager
+async def platform() -> AsyncIterator[None]:
+    """Put a platform there, and a file that leads to it; it commands a lamp."""
+    await anyio.Path("connector.conf").write_text(CONNECTOR_CONF)
+
+    async def command() -> None:
+        with sepl.following() as records:
+            async for _ in records:
+                if any(one.uri == "lamp-1" and one.is_online for one in sepl.devices):
+                    break
+        await sepl.send_command("lamp-1", "on", {"data": "1"})
+
+    async with (
+        sim_sepl_platform({"ann": "a word"}, host="sepl.example", port=8093) as sepl,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(command)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

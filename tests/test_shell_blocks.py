@@ -24,7 +24,10 @@ from tests._support.documents import PAGES, Block, blocks
 from tests._support.sources import ROOT, relative
 
 # What pages speak of as if it lay in the reader's folder.
-FILES = ("structiot.toml", "users.txt", "broker.pem", "broker.key")
+FILES = (
+    *("structiot.toml", "users.txt", "broker.pem", "broker.key"),
+    "devices.sqlite",
+)
 
 
 def commands_of(block: Block) -> Iterator[list[str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +25,9 @@ _ID_AT = 68
 _ID_BYTES = 4
 
 
-def open_sqlite_file(path: Path, schema: str, *, program_id: int) -> sqlite3.Connection:
+def open_sqlite_file(
+    path: Path, schema: str, *, program_id: int, version: int = 0
+) -> sqlite3.Connection:
     """Open a file, which is made with its folder; for one thread at a time.
 
     What is somebody else's is not touched: neither changed nor closed to others.
@@ -32,15 +36,16 @@ def open_sqlite_file(path: Path, schema: str, *, program_id: int) -> sqlite3.Con
         path: The file.
         schema: The statements that make what it holds where that is not there yet.
         program_id: What marks it as ours, SQLite's `application_id`.
+        version: Of the schema, SQLite's `user_version`.
 
     Returns:
         A connection without transactions of its own making.
 
     Raises:
-        ConfigError: There is something that is none of ours.
+        ConfigError: There is something that is none of ours, or of a later version.
         sqlite3.OperationalError: It cannot be opened now.
         sqlite3.DatabaseError: It is ours, and damaged.
-        OSError: It cannot be made.
+        OSError: It cannot be made, or nobody may write to it.
         ValueError: No file has such a name.
     """
     is_marked = _is_marked(path, program_id)
@@ -49,7 +54,9 @@ def open_sqlite_file(path: Path, schema: str, *, program_id: int) -> sqlite3.Con
         # Made here, for SQLite would let others read it.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     try:
-        connection = _prepared(str(path), schema, 0 if is_marked else program_id)
+        connection = _prepared(
+            str(path), schema, 0 if is_marked else program_id, version
+        )
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:
@@ -70,7 +77,11 @@ def _is_marked(path: Path, program_id: int) -> bool | None:
     if not path.is_file():
         # A pipe would be read without end.
         raise _not_ours(path, "it is no file")
-    size = path.stat().st_size
+    status = path.stat()
+    if not status.st_mode & stat.S_IWUSR:
+        # It would be opened all the same, and not be read-only any more.
+        raise OSError(errno.EACCES, "it is read-only", str(path))
+    size = status.st_size
     if not size:
         return None
     # SQLite takes a short file for an empty one.
@@ -113,7 +124,7 @@ def _not_ours(path: Path, why: str) -> ConfigError:
 
 def open_in_memory(schema: str) -> sqlite3.Connection:
     """Open the same without a file."""
-    return _prepared(":memory:", schema, 0)
+    return _prepared(":memory:", schema, 0, 0)
 
 
 def set_aside(path: Path) -> None:
@@ -124,16 +135,19 @@ def set_aside(path: Path) -> None:
                 Path(f"{path}{ending}").replace(f"{path}.damaged{ending}")
 
 
-def _prepared(name: str, schema: str, mark: int) -> sqlite3.Connection:
+def _prepared(name: str, schema: str, mark: int, version: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name, check_same_thread=False, timeout=_BUSY_S, isolation_level=None
     )
     try:
         connection.text_factory = text_or_bytes
-        _check(connection, name, schema)
+        found = _check(connection, name, schema, version)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(schema)
+        if found < version:
+            connection.execute(f"PRAGMA user_version={version}")
+        # The last, so that whoever is killed before it begins anew.
         if mark:
             connection.execute(f"PRAGMA application_id={mark}")
     except BaseException:
@@ -142,6 +156,15 @@ def _prepared(name: str, schema: str, mark: int) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, name: str, schema: str) -> None:
+def _check(connection: sqlite3.Connection, name: str, schema: str, version: int) -> int:
+    """Look at a file before anything is written; give its version."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > version:
+        why = f"it is of version {found}, and only {version} is known here"
+        raise _not_ours(Path(name), why)
     if fault := schema_fault(connection, schema, may_lack=True):
         raise _not_ours(Path(name), fault)
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    return int(found)

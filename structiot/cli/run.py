@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -13,7 +14,11 @@ import asyncclick as click
 
 from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
-from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.options import (
+    Decorator,
+    common_options,
+    configure_logging,
+)
 from structiot.cli._common.signals import run_until_stopped
 from structiot.errors import ConfigError
 from structiot.gateway import (
@@ -24,15 +29,16 @@ from structiot.gateway import (
     open_gateway,
 )
 
-__all__ = ["run"]
+__all__ = ["config_option", "run", "served"]
 
 _LONGEST = 2000
+
+Load: TypeAlias = Callable[[str], GatewayConfig]
 
 _log = logging.getLogger(__name__)
 
 
-@click.command(short_help="Run the gateway.")
-@click.option(
+config_option: Decorator = click.option(
     "-c",
     "--config",
     "path",
@@ -40,6 +46,10 @@ _log = logging.getLogger(__name__)
     default="structiot.toml",
     help="Configuration file.",
 )
+
+
+@click.command(short_help="Run the gateway.")
+@config_option
 @click.option("--check", is_flag=True, help="Check the configuration and end.")
 @common_options
 @click.pass_context
@@ -50,13 +60,25 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
-    config = await anyio.to_thread.run_sync(load_config, path)
     if check:
+        await anyio.to_thread.run_sync(load_config, path)
         click.echo(f"{path} is fine")
         return
-    state_file = await anyio.to_thread.run_sync(_state_file_of, path)
-    served = _Served(path, config, state_file)
-    await run_until_stopped(served.run, served.reload)
+    gateway = await anyio.to_thread.run_sync(served, path)
+    await run_until_stopped(gateway.run, gateway.reload)
+
+
+def served(path: str, load: Load = load_config) -> ServedGateway:
+    """Read a configuration, and make the gateway that goes by it; blocks.
+
+    Args:
+        path: Its file.
+        load: Reads it, now and each time that it is read again.
+
+    Raises:
+        ConfigError: It cannot be read, or something is wrong in it.
+    """
+    return ServedGateway(path, load(path), _state_file_of(path), load)
 
 
 def _state_file_of(path: str) -> Path | None:
@@ -66,12 +88,13 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
-class _Served:
+class ServedGateway:
     """A gateway, and the file that it goes by."""
 
     def __init__(
-        self, path: str, config: GatewayConfig, state_file: Path | None
+        self, path: str, config: GatewayConfig, state_file: Path | None, load: Load
     ) -> None:
+        self._load = load
         self._path = path
         self._config = config
         self._state_file = state_file
@@ -103,7 +126,7 @@ class _Served:
             self._refuse([f"internal error: {fault_text(exc)}"])
 
     def _read_again(self) -> GatewayConfig:
-        config = load_config(self._path)
+        config = self._load(self._path)
         if self._config.model_fields_set and not config.model_fields_set:
             # It would take every device off the broker.
             text = "it is empty, as an editor leaves a file on a full disk"

@@ -99,8 +99,10 @@ class CommandRequest:
         device: The device's level in topics, as it was then.
         entity: Key of the entity.
         command: What it shall do.
-        topic: Where it was published.
+        topic: Where it was published; empty if it did not come from the broker.
         payload: What was published, as it may be shown.
+        ended: Told how it ended in place of everybody else: with None, or with why it
+            failed.
     """
 
     device: str
@@ -108,6 +110,7 @@ class CommandRequest:
     command: Command
     topic: str
     payload: str
+    ended: Callable[[str | None], None] | None = None
 
 
 class CommandWorker:

@@ -374,6 +374,23 @@ class GatewayDevice(IdentifiedDevice):
         """Take a command from the broker; what cannot be done is told at once."""
         self._commands.request(entity, topic=topic, payload=payload)
 
+    async def carry_out(self, entity: str, payload: bytes) -> None:
+        """Carry out a command as if it were published on the entity's set topic.
+
+        It waits for its turn among those from the broker. Cancelled, it may have its
+        effect all the same.
+
+        Args:
+            entity: Key of the entity.
+            payload: What would be published.
+
+        Raises:
+            UsageError: There is no such entity, or it takes no such command.
+            LinkLost: The device is not available.
+            CommandRefused: It was not carried out; the message says why.
+        """
+        await self._commands.carry_out(entity, payload)
+
 
 def _is_provisional(device: Device) -> bool:
     return device.info.is_provisional

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
+
 from structiot._kit.text import error_text
-from structiot.errors import LinkLost, StructiotError, UsageError
+from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
 from structiot.gateway.commanding import (
     CommandRequest,
     CommandWorker,
@@ -73,6 +75,39 @@ class DeviceCommands:
         else:
             self._ended(request, error_text(error))
 
+    async def carry_out(self, entity: str, payload: bytes) -> None:
+        """Carry out a command that did not come from the broker, in its turn.
+
+        Raises:
+            UsageError: There is no such entity, or it takes no such command.
+            LinkLost: The device is not available.
+            CommandRefused: It was not carried out; the message says why.
+        """
+        try:
+            command = parse_command(self._commanded(entity), payload)
+        # As above.
+        except Exception as exc:  # noqa: BLE001
+            raise as_ours(exc) from None
+        has_ended, errors = anyio.Event(), list[str]()
+
+        def ended(error: str | None) -> None:
+            errors.extend(filter(None, [error]))
+            has_ended.set()
+
+        self._worker.submit(
+            CommandRequest(
+                device=self._topics.slug or "",
+                entity=entity,
+                command=command,
+                topic="",
+                payload=shown(payload, entity, self._topics.entities),
+                ended=ended,
+            )
+        )
+        await has_ended.wait()
+        if errors:
+            raise CommandRefused(errors[0])
+
     async def work(self, device: Device) -> None:
         """Carry out what was requested until cancelled."""
         await self._worker.work(device)
@@ -97,6 +132,9 @@ class DeviceCommands:
         return entity
 
     def _ended(self, request: CommandRequest, error: str | None) -> None:
+        if request.ended is not None:
+            request.ended(error)
+            return
         if error is None:
             self._context.emit(
                 CommandDone(

@@ -28,7 +28,12 @@ from structiot.errors import InternalError, ReplyTimeout, UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
-from structiot.gateway.drivers.driver import Driver, ManagedDevice, Source
+from structiot.gateway.drivers.driver import (
+    Driver,
+    GatewayView,
+    ManagedDevice,
+    Source,
+)
 from structiot.gateway.drivers.shared_connection import SharedConnection
 from structiot.gateway.events import DriverState, DriverUpdate
 from structiot.gateway.isolation import failure_of
@@ -59,6 +64,7 @@ class DriverRunner:
 
     Attributes:
         status: What it does, as shown on MQTT.
+        gateway: All that is in the gateway's care.
     """
 
     def __init__(
@@ -69,9 +75,11 @@ class DriverRunner:
         directory: DeviceDirectory,
         tasks: TaskGroup,
         *,
+        gateway: GatewayView,
         on_started: Callable[[], None],
         after: DriverRunner | None = None,
     ) -> None:
+        self.gateway = gateway
         self._before = after
         self._over = anyio.Event()
         self._is_running = False
@@ -257,6 +265,7 @@ class DriverRunner:
 
     def add(self, source: Source) -> ManagedDevice:
         """Take a device into care, or another source for one that is."""
+        self._let_go_of_released()
         self._added.add(source.key)
         device = self._devices.get(source.key)
         if device is not None and device.source.name != source.name:
@@ -270,7 +279,6 @@ class DriverRunner:
                 device.try_again()
             device.is_outdated = False
             return device
-        self._let_go_of_released()
         device = self._directory.take(source, self.status.system)
         self._devices[source.key] = device
         self._device_tasks.start_soon(
@@ -328,6 +336,13 @@ class DriverRunner:
         return shared
 
     # ------------------------------------------------------------ what it shows
+
+    def failing(self, reason: str) -> None:
+        """Show that the driver does not do what it is there for, or again if it does."""
+        if reason:
+            self._show("failing", printable(reason))
+        else:
+            self._show_running()
 
     def _connection_changed(self, _connection: SharedConnection[Any]) -> None:
         if self._started_at is not None:

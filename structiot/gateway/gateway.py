@@ -267,6 +267,7 @@ class Gateway:
             self._context,
             self._directory,
             self._tasks,
+            gateway=self,
             on_started=self.announcer.settle_soon,
             after=self._ended.pop(system, None),
         )

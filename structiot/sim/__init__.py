@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from structiot._kit.lazy import lazy_exports
 
 if TYPE_CHECKING or not lazy_exports(globals()):
+    from structiot.sim.connector import *  # noqa: F403
     from structiot.sim.fault_texts import *  # noqa: F403
     from structiot.sim.manager import *  # noqa: F403
     from structiot.sim.maxsmart import *  # noqa: F403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from structiot.errors import UsageError
+from structiot.sim.connector.sepl_faults import NAMED_SEPL_FAULTS
 from structiot.sim.maxsmart.named_faults import NAMED_FAULTS
 from structiot.sim.meross.cloud_faults import NAMED_CLOUD_FAULTS
 from structiot.sim.meross.named_faults import NAMED_FAULTS as MEROSS_FAULTS
@@ -17,7 +18,7 @@ def parse_fault(text: str) -> NamedFault:
     Raises:
         UsageError: No simulator has such a fault, or it is not written like this.
     """
-    tables = [NAMED_FAULTS, MEROSS_FAULTS]
+    tables = [NAMED_FAULTS, MEROSS_FAULTS, NAMED_SEPL_FAULTS]
     if text.startswith(NAMED_CLOUD_FAULTS.prefix):
         tables = [NAMED_CLOUD_FAULTS]
     refused: list[UsageError] = []

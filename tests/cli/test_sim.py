@@ -21,6 +21,7 @@ from structiot.sim import (
     NAMED_FAULTS,
     MerossCloudSim,
     MerossSim,
+    SeplPlatformSim,
 )
 from tests.e2e.processes import running, structiot
 
@@ -53,6 +54,7 @@ def test_families_and_faults_are_listed(capsys):
 
     assert faults_of("maxsmart") == NAMED_FAULTS
     assert faults_of("manager") == DIAL_IN_FAULTS
+    assert faults_of("sepl") == SeplPlatformSim.named_faults
     of_cloud = MerossCloudSim.named_faults.items()
     assert faults_of("meross") == {
         **MerossSim.named_faults,

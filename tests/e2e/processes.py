@@ -71,6 +71,11 @@ class Running:
         """Look only at what is written from now on."""
         self.lines.clear()
 
+    async def type(self, line: str) -> None:
+        """Give it a line, where it was started with a pipe."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send(f"{line}\n".encode())
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -81,12 +86,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*command: str) -> AsyncIterator[Running]:
+async def running(
+    *command: str, stdin: int = subprocess.DEVNULL
+) -> AsyncIterator[Running]:
     """Run a program for the length of the block; it is killed at the end."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
-    process = await anyio.open_process(
-        command, stdin=subprocess.DEVNULL, env=environment
-    )
+    process = await anyio.open_process(command, stdin=stdin, env=environment)
     try:
         async with service_group() as tg:
             program = Running(process)

@@ -13,6 +13,10 @@ from pydantic_core import PydanticUndefined
 from structiot.gateway import GatewayConfig, load_config
 from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
 from structiot.gateway.drivers import installed_drivers
+from structiot.gateway.drivers.connector import (
+    ConnectorDeviceSection,
+    ConnectorSection,
+)
 from structiot.gateway.drivers.manager import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
@@ -54,6 +58,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[manager.types.NAME.buttons]]": ManagerButtonSection,
     "[[manager.types.NAME.texts]]": ManagerTextSection,
     "[[manager.types.NAME.events]]": ManagerEventSection,
+    "[connector]": ConnectorSection,
+    "[[connector.devices]]": ConnectorDeviceSection,
 }
 _OF_ALL_ENTITIES = set(ManagerEntitySection.model_fields)
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| ?(.*?) ?\|$", re.MULTILINE)

@@ -47,6 +47,8 @@ class Managed:
 
 
 class Registry:
+    gateway: Any = None
+
     def __init__(self) -> None:
         self.managed: list[Managed] = []
         self.has_started = False
@@ -57,6 +59,9 @@ class Registry:
 
     def started(self, *, keeps_found: bool = False) -> None:
         self.has_started = True
+
+    def failing(self, reason: str) -> None:
+        raise AssertionError(f"strips are tried again one by one: {reason}")
 
     def share(self, label: str, open_it: Any) -> Any:
         raise AssertionError(f"strips hang on nothing, not even {label}: {open_it}")

@@ -36,6 +36,20 @@ from tests.gateway.support import AT, ScriptedDevice
 pytestmark = pytest.mark.virtual_time
 
 
+async def test_none_of_very_many_devices_is_lost_at_the_start():
+    plugs = [plug(f"P{number}") for number in range(100)]
+
+    async def many(driver: ScriptedDriver) -> None:
+        for one in plugs:
+            driver.registry.add(source_of(one))
+        await stay(driver)
+
+    async with serving(scripted(many)) as gateway:
+        await anyio.sleep(10)
+        assert len(gateway.devices) == len(plugs)
+        assert all(one.is_open for one in plugs)
+
+
 # ---------------------------------------------------------------- dialling in
 
 

@@ -23,6 +23,7 @@ from structiot.errors import (
     RateLimited,
     ReplyTimeout,
     StructiotError,
+    UsageError,
 )
 from structiot.testing import cancel_sweep
 
@@ -269,6 +270,23 @@ async def test_a_cancelled_owner_has_the_connection_until_it_ends_the_link():
     assert not link.is_connected
     with pytest.raises(LinkLost, match="closed"):
         link.check()
+
+
+async def test_who_has_ended_it_is_not_told_so_where_the_connection_fails_just_then():
+    class Stubborn(ScriptedLink):
+        async def run_connection(self) -> None:
+            self.connected()
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                raise LinkLost("hung up") from None
+
+    link = Stubborn()
+    async with service_group() as tg:
+        tg.start_soon(link.run)
+        await anyio.sleep(1)
+        link.end(UsageError("the block has ended"))
+    assert link.told == []
 
 
 async def test_what_has_ended_keeps_nothing_of_its_connection_alive():

@@ -1,4 +1,4 @@
-"""An SQLite file of ours that this process has open more than once."""
+"""An SQLite file of ours: open more than once, of some version, damaged or read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from structiot._kit.sqlite_file import open_sqlite_file
+from structiot.errors import ConfigError
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY);"
 READ = "import sqlite3, sys; [*sqlite3.connect(sys.argv[1]).execute('SELECT * FROM words')]"
@@ -34,3 +37,38 @@ def test_another_program_that_comes_and_goes_takes_nothing_away(tmp_path: Path):
         with closing(sqlite3.connect(file)) as other:
             found = {word for (word,) in other.execute("SELECT word FROM words")}
     assert found == {"one", "two"}
+
+
+def test_a_file_says_of_which_version_it_is(tmp_path: Path):
+    file = tmp_path / "words.sqlite"
+    for version in (0, 3, 3):
+        made = open_sqlite_file(file, SCHEMA, program_id=1, version=version)
+        with closing(made) as connection:
+            told = [*connection.execute("PRAGMA user_version")]
+        assert told == [(version,)]
+    with pytest.raises(ConfigError, match="of version 3, and only 2 is known"):
+        open_sqlite_file(file, SCHEMA, program_id=1, version=2)
+
+
+def test_what_is_damaged_behind_the_head_is_found_before_anything_is_written(
+    tmp_path: Path,
+):
+    file = tmp_path / "words.sqlite"
+    with opened(file) as connection:
+        words = [(f"{number:0100}",) for number in range(200)]
+        connection.executemany("INSERT INTO words VALUES (?)", words)
+    damaged = file.read_bytes()[:8192] + b"\xff" * 4096 + file.read_bytes()[12_288:]
+    file.write_bytes(damaged)
+    with pytest.raises(sqlite3.DatabaseError):
+        opened(file)
+    assert file.read_bytes() == damaged
+
+
+def test_a_read_only_file_stays_one(tmp_path: Path):
+    file = tmp_path / "words.sqlite"
+    with opened(file):
+        pass
+    file.chmod(0o444)
+    with pytest.raises(PermissionError, match="read-only"):
+        opened(file)
+    assert file.stat().st_mode & 0o777 == 0o444

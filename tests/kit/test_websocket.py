@@ -82,6 +82,24 @@ async def test_pongs_that_nobody_asked_for_are_passed_over():
         assert await ws.receive() == b"x"
 
 
+async def test_whether_the_peer_is_there_is_seen_by_what_it_sends():
+    async with websocket() as (ws, peer), anyio.create_task_group() as tg:
+        tg.start_soon(ws.receive)
+        asked_at = anyio.current_time()
+        await ws.ping(b"there?")
+        assert await peer.frame() == (PING, b"there?")
+        await anyio.sleep(7)
+        assert ws.heard_at <= asked_at
+        await peer.send(frame(PONG, b"there?"))
+        await anyio.wait_all_tasks_blocked()
+        assert ws.heard_at == asked_at + 7
+        assert ws.pings == 0
+        await peer.send(frame(PING), frame(PING))
+        assert [await peer.frame(), await peer.frame()] == [(PONG, b"")] * 2
+        assert ws.pings == 2
+        tg.cancel_scope.cancel()
+
+
 async def test_a_receiver_that_is_cancelled_loses_no_part_of_a_message():
     async with websocket() as (ws, peer):
         await peer.send(frame(BINARY, b"one ", fin=False))
@@ -147,6 +165,15 @@ async def test_an_illegal_frame_ends_the_websocket_and_the_peer_is_told(
 
 
 # -- the end -------------------------------------------------------------------------
+
+
+async def test_a_goodbye_is_read_though_the_ping_before_it_cannot_be_answered():
+    async with websocket() as (ws, peer):
+        await peer.send(frame(PING), frame(CLOSE, close_payload(1012, "restart")))
+        await peer.stream.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await ws.receive()
+        assert (ws.close_code, ws.close_reason) == (1012, "restart")
 
 
 async def test_the_peers_goodbye_is_answered_and_remembered():

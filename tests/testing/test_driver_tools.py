@@ -10,7 +10,7 @@ import pytest
 
 from structiot import Environment
 from structiot.errors import ConnectFailed
-from structiot.gateway import InvalidConfig
+from structiot.gateway import BrokerLost, InvalidConfig
 from structiot.gateway.drivers import DeviceRegistry, Source
 from structiot.testing import (
     FakeManagedDevice,
@@ -138,3 +138,26 @@ async def test_settings_of_the_gateway_can_be_given(environment):
         ) as bench,
     ):
         assert await bench.until("home/plug_1/relay/state") == "OFF"
+
+
+async def test_a_driver_that_offers_devices_sees_those_of_the_test(environment):
+    class Offering(ToyDriver):
+        async def run(self, registry: DeviceRegistry) -> None:
+            async with registry.gateway.events() as events:
+                registry.started()
+                async for event in events:
+                    assert isinstance(event, BrokerLost)
+                    kept = registry.gateway.state.section("toy")
+                    kept["devices"] = list(registry.gateway.devices)
+                    registry.failing(event.reason)
+
+    async with running_driver(Offering(SECTION, environment)) as registry:
+        gateway = registry.gateway
+        async with ToyDriver.simulated(environment) as section:
+            bench_of = open_driver_bench(ToyDriver, section, environment=environment)
+            async with bench_of as bench:
+                await bench.until("structiot/plug_0/relay/state")
+                gateway.devices.update(bench.gateway.devices)
+        gateway.tell(BrokerLost(reason="nobody is there", retry_in_s=None))
+        await registry.until(lambda: registry.trouble == "nobody is there")
+        assert gateway.state.section("toy") == {"devices": ["plug_0", "plug_1"]}

@@ -27,9 +27,11 @@ from structiot.sim import (
     MaxSmartSim,
     MerossCloudSim,
     MerossSim,
+    SeplPlatformSim,
     sim_meross_device,
 )
 from structiot.testing import MemoryNetwork
+from tests.sim.connector.raw_gateway import gateway as sepl_gateway
 
 OpenFleet = Callable[..., AbstractAsyncContextManager[DialInFleet]]
 OpenProxy = Callable[..., AbstractAsyncContextManager[FaultProxy]]
@@ -138,6 +140,23 @@ async def test_a_fleet_in_real_time(device_fleet, environment):
 
 async def test_a_fleet_in_virtual_time(virtual_time, device_fleet, environment):
     await check_fleet(device_fleet, environment)
+
+
+async def check_platform(platform: SeplPlatformSim, environment: Environment) -> None:
+    async with sepl_gateway(platform, has_lamp=True) as raw:
+        assert (await raw.event("1"))[0] == 200
+    assert [one.data for one in platform.events] == ["1"]
+    assert platform.environment is environment
+
+
+async def test_a_sepl_platform_in_real_time(sepl_platform_sim, environment):
+    await check_platform(sepl_platform_sim, environment)
+
+
+async def test_a_sepl_platform_in_virtual_time(
+    virtual_time, sepl_platform_sim, environment
+):
+    await check_platform(sepl_platform_sim, environment)
 
 
 class Unprivileged(RealNetwork):

@@ -169,6 +169,9 @@ class Reconnecting(ABC):
                     self._is_urgent = False
                     self._reason = self.lived_s = None
                     error = await self._run_attempt()
+                    if self.error is not None:
+                        # The owner has ended it, and needs not be told.
+                        return
                     if self._farewell is None:
                         await self._wait_after(error)
                 # What is under way is not answered any more.

@@ -64,6 +64,9 @@ class WebSocket:
         headers: Header fields of the request (server) or the answer (client).
         close_code: The peer's close code, once it has closed.
         close_reason: The peer's words with it.
+        heard_at: When anything came last, as `anyio.current_time()` tells; whoever
+            receives keeps it up, pongs included.
+        pings: How many pings have come, and been answered.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class WebSocket:
         self.headers = headers
         self.close_code: int | None = None
         self.close_reason = ""
+        self.heard_at: float = anyio.current_time()
+        self.pings: int = 0
         self.max_message_bytes = max_message_bytes
         self._stream = stream
         self._connection = connection
@@ -109,6 +114,14 @@ class WebSocket:
             await self._write(TextMessage(data=message))
         else:
             await self._write(BytesMessage(data=message))
+
+    async def ping(self, payload: bytes = b"") -> None:
+        """Send a ping of at most 125 bytes; when its pong is here, `heard_at` tells.
+
+        Raises:
+            LinkLost: The connection is gone.
+        """
+        await self._write(Ping(payload=payload))
 
     async def _write(self, event: Event) -> None:
         async with self._sending:
@@ -184,7 +197,10 @@ class WebSocket:
             if isinstance(event, TextMessage | BytesMessage):
                 return event
             if isinstance(event, Ping):
-                await self._write(event.response())
+                self.pings += 1
+                # Who is gone may have said goodbye before: that is still to be read.
+                with suppress(LinkLost):
+                    await self._write(event.response())
             elif isinstance(event, CloseConnection):
                 await self._take_close(event)
             elif event is None:
@@ -197,6 +213,7 @@ class WebSocket:
             raise LinkLost("the websocket ended without a close") from exc
         except LOST as exc:
             raise LinkLost("the websocket's connection is lost") from exc
+        self.heard_at = anyio.current_time()
         # That was no pause for others if TLS had more of it.
         self._connection.receive_data(data)
         self._events = self._connection.events()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections import deque
 from typing import Final, Self
@@ -10,7 +11,7 @@ from typing import Final, Self
 import anyio
 import anyio.to_thread
 
-__all__ = ["TypedLines", "can_be_typed"]
+__all__ = ["TypedLines", "can_be_typed", "can_come"]
 
 _BLOCK: Final = 4_096
 # What is longer was pasted, and is cut into lines.
@@ -20,6 +21,13 @@ _LONGEST: Final = 65_536
 def can_be_typed() -> bool:
     """Tell whether there is a terminal to type at."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def can_come() -> bool:
+    """Tell whether lines can come: from a terminal, or from a program through a pipe."""
+    if sys.stdin is None or sys.stdin.closed:
+        return False
+    return can_be_typed() or stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
 
 
 class TypedLines:

@@ -25,7 +25,9 @@ from structiot.gateway.config.fields import (
 from structiot.gateway.drivers.driver import (
     DeviceRegistry,
     Driver,
+    GatewayView,
     ManagedDevice,
+    ServedDevice,
     SimulatesDevices,
     Source,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "DeviceRegistry",
     "Driver",
     "Finding",
+    "GatewayView",
     "Hidden",
     "Host",
     "Hosts",
@@ -45,6 +48,7 @@ __all__ = [
     "NamedFile",
     "Port",
     "Section",
+    "ServedDevice",
     "SharedConnection",
     "SimulatesDevices",
     "Source",

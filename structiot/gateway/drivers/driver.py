@@ -13,10 +13,10 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from structiot._kit.environment import Environment
 from structiot._kit.text import printable
@@ -24,9 +24,21 @@ from structiot.errors import UsageError
 from structiot.gateway.config.fields import SystemSection
 from structiot.gateway.config.values import check_name
 from structiot.gateway.drivers.shared_connection import SharedConnection
-from structiot.model import Device, DeviceInfo
+from structiot.model import Device, DeviceInfo, Entity, State
 
-__all__ = ["DeviceRegistry", "Driver", "ManagedDevice", "SimulatesDevices", "Source"]
+if TYPE_CHECKING:
+    from structiot.gateway.events import GatewayEvent
+    from structiot.gateway.state_file import StateFile
+
+__all__ = [
+    "DeviceRegistry",
+    "Driver",
+    "GatewayView",
+    "ManagedDevice",
+    "ServedDevice",
+    "SimulatesDevices",
+    "Source",
+]
 
 T = TypeVar("T")
 
@@ -105,8 +117,85 @@ class ManagedDevice(Protocol):
         ...
 
 
+class ServedDevice(Protocol):
+    """A device in the gateway's care, as everybody sees it.
+
+    Attributes:
+        system: Whose driver named it.
+    """
+
+    system: str
+
+    @property
+    def info(self) -> DeviceInfo | None:
+        """Who it is; None until it was opened once."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it; may change."""
+        ...
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be reached."""
+        ...
+
+    @property
+    def entities(self) -> Mapping[str, Entity]:
+        """What it has, by key."""
+        ...
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity that has told one that it can have, by key."""
+        ...
+
+    async def carry_out(self, entity: str, payload: bytes) -> None:
+        """Carry out a command as if it were published on the entity's set topic.
+
+        Raises:
+            UsageError: There is no such entity, or it takes no such command.
+            LinkLost: The device is not available.
+            CommandRefused: It was not carried out; the message says why.
+        """
+        ...
+
+
+class GatewayView(Protocol):
+    """All that is in the gateway's care, for a driver that offers it elsewhere.
+
+    Attributes:
+        state: What outlasts a restart; a driver has the section of its system's name.
+    """
+
+    state: StateFile
+
+    @property
+    def devices(self) -> Mapping[str, ServedDevice]:
+        """The devices that have a place in the topics, by that place."""
+        ...
+
+    def events(self) -> AbstractAsyncContextManager[AsyncIterator[GatewayEvent]]:
+        """Iterate over all that happens, what is known now first."""
+        ...
+
+
 class DeviceRegistry(Protocol):
     """The gateway, as a driver sees it."""
+
+    @property
+    def gateway(self) -> GatewayView:
+        """All that is in the gateway's care, of whichever driver."""
+        ...
+
+    def failing(self, reason: str) -> None:
+        """Show that the driver runs and yet does not do what it is there for.
+
+        It is for what the driver itself tries again. An empty reason says that all is
+        well again.
+        """
+        ...
 
     def add(self, source: Source) -> ManagedDevice:
         """Take a device into care until it is released or the gateway ends."""

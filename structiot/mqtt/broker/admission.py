@@ -144,6 +144,7 @@ class Admission:
             client_id=connect.client_id,
             username=connect.username,
             password=connect.password,
+            clean_start=connect.clean_start,
             peer=client.peer,
             is_repeated=client.session is not None,
             send=send,

@@ -54,6 +54,7 @@ class AuthExchange:
         client_id: The client's id; empty if the broker has to make one up.
         username: The user name of the CONNECT.
         password: The password of the CONNECT.
+        clean_start: Whether it asks for a new session, as 3.1.1 does by its clean session.
         peer: Address of the client.
         is_repeated: Whether the client is connected already.
     """
@@ -66,6 +67,7 @@ class AuthExchange:
         client_id: str,
         username: str | None,
         password: bytes | None,
+        clean_start: bool,
         peer: str,
         is_repeated: bool,
         send: Callable[[bytes | None], None],
@@ -75,6 +77,7 @@ class AuthExchange:
         self.client_id = client_id
         self.username = username
         self.password = password
+        self.clean_start = clean_start
         self.peer = peer
         self.is_repeated = is_repeated
         self._send = send

@@ -8,17 +8,22 @@ async with running_driver(TasmotaDriver(section, environment)) as registry:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any, TypeVar
 
 from anyio.abc import TaskGroup
 
+from structiot._kit.environment import SYSTEM_ENVIRONMENT
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.fan_out import FanOut
+from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot.gateway.drivers import Driver, SharedConnection, Source
+from structiot.gateway import GatewayEvent
+from structiot.gateway.drivers import Driver, ServedDevice, SharedConnection, Source
 from structiot.gateway.retrying import Retrying
+from structiot.gateway.state_file import StateFile
 from structiot.model import Device, DeviceInfo
 from structiot.testing.drivers.changes import Changes
 
@@ -74,6 +79,31 @@ class FakeManagedDevice:
                 self.is_available = False
 
 
+class FakeGateway:
+    """A `GatewayView` as a test wants it; made by `FakeRegistry`.
+
+    Attributes:
+        devices: What is in its care; a test may put something in.
+        state: What outlasts a restart, in memory.
+    """
+
+    def __init__(self) -> None:
+        self.devices: dict[str, ServedDevice] = {}
+        self.state: StateFile = StateFile(None, SYSTEM_ENVIRONMENT)
+        self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
+
+    @asynccontextmanager
+    async def events(self) -> AsyncGenerator[AsyncIterator[GatewayEvent]]:
+        """Iterate over what `tell` is told."""
+        with self._listeners.listening(Mailbox(name="events of a test")) as box:
+            yield box
+
+    def tell(self, event: GatewayEvent) -> None:
+        """Have it happen."""
+        for box in self._listeners:
+            box.put(event)
+
+
 class FakeRegistry:
     """A `DeviceRegistry` that keeps what it is told; made by `running_driver`.
 
@@ -82,9 +112,13 @@ class FakeRegistry:
         devices: What is in its care, by the key of the source; released ones are not.
         connections: What was shared; each is kept open until the block ends.
         has_started: The driver has told so.
+        gateway: A gateway that has nothing in its care, unless a test gives it something.
+        trouble: What the driver has told last by `failing`.
     """
 
     def __init__(self, tasks: TaskGroup) -> None:
+        self.gateway: FakeGateway = FakeGateway()
+        self.trouble: str = ""
         self.added: list[Source] = []
         self.connections: list[SharedConnection[Any]] = []
         self.has_started: bool = False
@@ -110,6 +144,11 @@ class FakeRegistry:
     def started(self, *, keeps_found: bool = False) -> None:  # noqa: ARG002
         """Note it."""
         self.has_started = True
+        self._changes.tell()
+
+    def failing(self, reason: str) -> None:
+        """Note it."""
+        self.trouble = reason
         self._changes.tell()
 
     def share(

@@ -1,0 +1,3 @@
+"""What benchmarks/connector.py runs in processes of their own."""
+
+from __future__ import annotations

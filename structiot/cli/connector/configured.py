@@ -1,0 +1,37 @@
+"""The gateway's configuration, for commands that care for its devices and no broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from structiot.cli._common.options import Decorator
+from structiot.cli.run import config_option
+from structiot.errors import ConfigError
+from structiot.gateway import GatewayConfig, load_config
+
+__all__ = ["config_of", "path_option"]
+
+_ANY_PORT: Final = ("mqtt://127.0.0.1:0",)
+
+path_option: Decorator = config_option
+
+
+def config_of(path: str | Path) -> GatewayConfig:
+    """Read a configuration that has `[connector]`.
+
+    Where it has no broker, the embedded one takes any port: nobody needs it.
+
+    Raises:
+        ConfigError: It cannot be read, something is wrong in it, or it has no such
+            section.
+    """
+    config = load_config(path)
+    section: Any = config.systems.get("connector")
+    if section is None or not section.devices:
+        missing = "[connector]" if section is None else "[[connector.devices]]"
+        raise ConfigError(f"{path} has no {missing}: no device is offered")
+    if config.mqtt.uri is None and "listen" not in config.broker.model_fields_set:
+        broker = config.broker.model_copy(update={"listen": _ANY_PORT})
+        return config.model_copy(update={"broker": broker})
+    return config

@@ -1,0 +1,31 @@
+"""`structiot connector run`: the devices of a gateway at a platform."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio.to_thread
+import asyncclick as click
+
+from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.signals import run_until_stopped
+from structiot.cli.connector.configured import config_of, path_option
+from structiot.cli.run import served
+
+__all__ = ["run"]
+
+
+@click.command(short_help="Offer the devices of a gateway to a platform.")
+@path_option
+@common_options
+@click.pass_context
+async def run(ctx: click.Context, path: str) -> None:
+    """Offer devices to the platform until Ctrl-C or SIGTERM.
+
+    The configuration is that of `structiot run`, which does the same with `[connector]` in
+    it. Without a broker in the file the devices are on none, and no port is needed. SIGHUP
+    has the file read again.
+    """
+    configure_logging(ctx, usual=logging.INFO)
+    gateway = await anyio.to_thread.run_sync(served, path, config_of)
+    await run_until_stopped(gateway.run, gateway.reload)

@@ -1,0 +1,249 @@
+"""How a connector is configured: by arguments, by a mapping, or by a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from structiot._kit.redact import Secret, redact
+from structiot._kit.text import did_you_mean, printable
+from structiot.connector.config_file import read_config_file, write_gid
+from structiot.errors import ConfigError
+
+__all__ = ["ConnectorConfig", "LogConfig", "LogLevel", "PlatformChoice"]
+
+PlatformChoice = Literal["sepl", "senergy"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+_FLAGS: Final = {"yes": True, "no": False}
+_SCHEMES: Final = ("https://", "http://")
+_EMPTY: Final = ("", 0, Secret(""))
+_MQTT_PORTS: Final[dict[bool | None, int]] = {True: 8883, False: 1883}
+_HIGHEST_PORT: Final = 65_535
+_TEXTS: Final = (
+    "host", "user", "gid", "api_url", "token_url", "client_id", "hub_name",
+)  # fmt: skip
+_NEEDED: Final = {
+    "sepl": ("host", "port", "user", "password"),
+    "senergy": ("host", "user", "password", "api_url", "token_url", "client_id"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What `[LOGGER]` says; `connector_logging` does it.
+
+    Attributes:
+        level: The least that is logged: `debug`, `info`, `warning`, `error`, `critical`.
+        rotating_log: Whether it goes to a file, with a new one each midnight.
+        rotating_log_backup_count: How many of the old ones are kept.
+
+    Raises:
+        ConfigError: Something cannot be; the message names all of it.
+    """
+
+    level: LogLevel = "info"
+    rotating_log: bool = False
+    rotating_log_backup_count: int = 14
+
+    def __post_init__(self) -> None:
+        faults = []
+        level = str(self.level).lower()
+        if level not in _LEVELS:
+            faults.append(f"level is one of {', '.join(_LEVELS)}")
+        is_rotating = _flag(self.rotating_log)
+        if is_rotating is None:
+            faults.append("rotating_log is yes or no")
+        count = _number(self.rotating_log_backup_count)
+        if count is None:
+            faults.append("rotating_log_backup_count is a number of files")
+        if faults:
+            raise ConfigError("; ".join(faults))
+        object.__setattr__(self, "level", level)
+        object.__setattr__(self, "rotating_log", is_rotating)
+        object.__setattr__(self, "rotating_log_backup_count", count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ConnectorConfig:
+    """Where the platform is, and who we are there.
+
+    Attributes:
+        host: Name or address of the platform: of its websocket (`sepl`) or its broker
+            (`senergy`).
+        port: Its TCP port; for `senergy` that of MQTT by default, 8883 or 1883.
+        user: Name of the user.
+        password: The user's password, also given as a text; never shown.
+        encryption: Whether TLS is spoken, also given as `yes` or `no`; by default with
+            `senergy` only.
+        gid: The gateway that we are there; empty until the platform has given one. With
+            `senergy` it is the hub.
+        platform: `sepl`, the websocket platform, or `senergy`, which took its place.
+        api_url: Where devices and hubs are managed (`senergy`).
+        token_url: Where tokens are given (`senergy`).
+        client_id: As what tokens are asked for (`senergy`).
+        hub_name: What a new hub is called (`senergy`).
+        logger: What is to be logged; None if nobody has said.
+        path: The file that it is from, and that keeps the gateway; None if none.
+
+    Raises:
+        ConfigError: Something cannot be; the message names all of it.
+    """
+
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: Secret = field(default_factory=lambda: Secret(""))
+    encryption: bool = cast("bool", None)
+    gid: str = ""
+    platform: PlatformChoice = "sepl"
+    api_url: str = ""
+    token_url: str = ""
+    client_id: str = ""
+    hub_name: str = "structiot"
+    logger: LogConfig | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        given: dict[str, Any] = {
+            one.name: getattr(self, one.name) for one in fields(self)
+        }
+        is_mqtt = given["platform"] == "senergy"
+        said, password = given["encryption"], given["password"]
+        encryption = _flag(is_mqtt if said in (None, "") else said)
+        usual = _MQTT_PORTS.get(encryption, 0) if is_mqtt else 0
+        given["encryption"] = encryption
+        given["port"] = _number(given["port"] or usual)
+        given["password"] = Secret(password) if isinstance(password, str) else password
+        if given["path"] and isinstance(given["path"], str):
+            given["path"] = Path(given["path"])
+        for name in ("encryption", "port", "password", "path"):
+            object.__setattr__(self, name, given[name])
+        if faults := [*_text_faults(given), *_faults(given)]:
+            raise ConfigError("; ".join(faults))
+
+    def __repr__(self) -> str:
+        """Show what is set, without the password."""
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        shown = cast("dict[str, object]", redact(given))
+        told = [f"{name}={value!r}" for name, value in shown.items() if value]
+        return f"ConnectorConfig({', '.join(told)})"
+
+    @classmethod
+    def of(
+        cls,
+        config: ConnectorConfig | Mapping[str, Any] | str | PathLike[str],
+        platform: PlatformChoice | None = None,
+    ) -> ConnectorConfig:
+        """Read a configuration; blocks for a file.
+
+        Args:
+            config: A path to a `connector.conf` (or to a TOML file with a table
+                `[connector]`), a mapping with the attributes' names, or one that is
+                made already. A `connector.conf` that is missing is made, to be filled
+                in.
+            platform: Which platform it is whatever the configuration says.
+
+        Raises:
+            ConfigError: It is none, or cannot be; no message shows a password.
+        """
+        if isinstance(config, ConnectorConfig):
+            return config if platform is None else replace(config, platform=platform)
+        given: object = config
+        if not isinstance(given, str | PathLike | Mapping):
+            kind = type(given).__name__
+            text = f"config is a path, a mapping or a ConnectorConfig, not a {kind}"
+            raise ConfigError(text)
+        path = None if isinstance(config, Mapping) else Path(config)
+        told: Any = config if path is None else {**read_config_file(path), "path": path}
+        if platform is not None:
+            told = {**told, "platform": platform}
+        try:
+            return cls._of_mapping(told)
+        except ConfigError as exc:
+            where = f"{printable(str(path))}: " if path else ""
+            raise ConfigError(f"{where}{exc}") from None
+
+    @classmethod
+    def _of_mapping(cls, told: Mapping[str, Any]) -> ConnectorConfig:
+        _check_names("", told, cls)
+        logger = told.get("logger")
+        if isinstance(logger, Mapping):
+            _check_names("logger: ", logger, LogConfig)
+            # What is left blank is as by default.
+            given = {name: value for name, value in logger.items() if value != ""}
+            told = {**told, "logger": LogConfig(**given)}
+        return cls(**told)
+
+    def with_gid(self, gid: str) -> ConnectorConfig:
+        """Copy it with another gateway, which its file keeps from now on; blocks.
+
+        All else in the file stays as it is, and who is killed leaves the old one or the
+        new one.
+
+        Raises:
+            ConfigError: No such gateway can be, or the file cannot be written; it is
+                left as it was.
+        """
+        changed = replace(self, gid=gid)
+        if self.path is not None:
+            write_gid(self.path, gid)
+        return changed
+
+
+def _check_names(where: str, given: Mapping[str, Any], kind: type) -> None:
+    known = [item.name for item in fields(kind)]
+    unknown = [printable(str(name), most=64) for name in given if name not in known]
+    if unknown:
+        told = [f"no setting {name!r}{did_you_mean(name, known)}" for name in unknown]
+        raise ConfigError(f"{where}there is {'; '.join(told)}")
+
+
+def _text_faults(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in _TEXTS:
+        value = given[name]
+        if not isinstance(value, str) or not value.isprintable():
+            yield f"{name} is a text of one line"
+        elif name == "host" and set("/@ ") & set(value):
+            yield "host is a name or an address, without ws:// or a path"
+        elif name.endswith("_url") and value and not value.startswith(_SCHEMES):
+            yield f"{name} begins with https:// or http://"
+    if not isinstance(given["password"], Secret):
+        yield "password is a text"
+
+
+def _faults(given: Mapping[str, Any]) -> Iterator[str]:
+    if given["platform"] not in ("sepl", "senergy"):
+        yield "platform is sepl or senergy"
+    if given["encryption"] is None:
+        yield "encryption is yes or no"
+    if given["port"] is None or given["port"] > _HIGHEST_PORT:
+        yield f"port is a number from 1 to {_HIGHEST_PORT}"
+    if not isinstance(given["path"], Path | None):
+        yield "path is that of a file"
+    if not isinstance(given["logger"], LogConfig | None):
+        yield "logger is a mapping"
+    needed = _NEEDED["senergy" if given["platform"] == "senergy" else "sepl"]
+    missing = [name for name in needed if given[name] in _EMPTY]
+    if missing:
+        yield f"{', '.join(missing)}: to be filled in"
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def _number(value: object) -> int | None:
+    """Read a number of at most nine digits, also in a text; None for anything else."""
+    if isinstance(value, str):
+        text = value.strip()
+        return (
+            int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+        )
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,191 @@
+"""The README's HTTP helper: one request to one address, tried again if asked to.
+
+    response = await http.get("http://127.0.0.1:8080/path", query={"id": 1})
+    if response.status == 200:
+        print(response.body)
+
+Redirects are not followed, cookies are not kept, certificates are verified.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypedDict, Unpack
+from urllib.parse import quote, urlsplit
+
+import anyio
+
+from structiot._kit.arguments import check_argument
+from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.redact import Secret
+from structiot.errors import (
+    CertificateRefused,
+    ConfigError,
+    TransportError,
+    UsageError,
+)
+
+__all__ = ["HttpOptions", "HttpResponse", "delete", "get", "head", "post", "put"]
+
+# Of the refusals those that may be none later, beside the server's own.
+_PASSING: Final = frozenset({408, 425, 429})
+_FIRST_OF_SERVER: Final = 500
+_SAFE: Final = "%/?:@!$&'()*+,;=-._~"
+
+
+class HttpOptions(TypedDict, total=False):
+    """What each request may be given, by name.
+
+    Attributes:
+        headers: Header fields.
+        auth: User and password, sent at once (Basic).
+        timeout: Longest wait for the whole reply of one attempt, in seconds; 3.
+        retries: How many further attempts are made while there is no connection or no
+            reply, or a status of 408, 425, 429, or 500 and more; 0. Of a POST, too: the
+            server may be told twice, as its answer may be lost.
+        retry_delay: Wait between two attempts, in seconds; 0.5.
+        environment: Network; the system's by default.
+    """
+
+    headers: Mapping[str, str] | None
+    auth: tuple[str, str | Secret] | None
+    timeout: float
+    retries: int
+    retry_delay: float
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What the server has answered, the last time if it was asked more than once.
+
+    Attributes:
+        status: HTTP status code, whatever it is.
+        header: Header fields, names in lower case.
+        body: The body, read as UTF-8.
+    """
+
+    status: int
+    header: Mapping[str, str]
+    body: str
+
+
+async def get(
+    url: str,
+    query: Mapping[str, object] | None = None,
+    **options: Unpack[HttpOptions],
+) -> HttpResponse:
+    """Request by GET.
+
+    Args:
+        url: With `http://` or `https://`; what may not stand in one is encoded.
+        query: What is added to the query.
+        **options: See `HttpOptions`.
+
+    Raises:
+        TransportError: The last attempt had no reply: `ConnectFailed`, `ReplyTimeout`,
+            `LinkLost`.
+        ProtocolViolation: What came is no HTTP, or longer than 1 MiB.
+        ConfigError: Not a URL of http or https.
+        UsageError: An argument that cannot be sent, or is of another class.
+    """
+    return await _request("GET", url, query, None, **options)
+
+
+async def head(
+    url: str,
+    query: Mapping[str, object] | None = None,
+    **options: Unpack[HttpOptions],
+) -> HttpResponse:
+    """Request by HEAD, as the README's `header` was meant; see `get`."""
+    return await _request("HEAD", url, query, None, **options)
+
+
+async def post(url: str, body: str, **options: Unpack[HttpOptions]) -> HttpResponse:
+    """Send a body by POST, in UTF-8; see `get`."""
+    check_argument("body", body, str)
+    return await _request("POST", url, None, body, **options)
+
+
+async def put(url: str, body: str, **options: Unpack[HttpOptions]) -> HttpResponse:
+    """Send a body by PUT, in UTF-8; see `get`."""
+    check_argument("body", body, str)
+    return await _request("PUT", url, None, body, **options)
+
+
+async def delete(url: str, **options: Unpack[HttpOptions]) -> HttpResponse:
+    """Request by DELETE; see `get`."""
+    return await _request("DELETE", url, None, None, **options)
+
+
+async def _request(
+    method: str,
+    url: str,
+    query: Mapping[str, object] | None,
+    body: str | None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    auth: tuple[str, str | Secret] | None = None,
+    timeout: float = 3,  # noqa: ASYNC109 - the README's, of each attempt
+    retries: int = 0,
+    retry_delay: float = 0.5,
+    environment: Environment = SYSTEM_ENVIRONMENT,
+) -> HttpResponse:
+    check_argument("query", query, Mapping, None)
+    check_argument("headers", headers, Mapping, None)
+    check_argument("retries", retries, int)
+    for name, seconds in (("timeout", timeout), ("retry_delay", retry_delay)):
+        check_argument(name, seconds, float)
+    base, target = _split(url)
+    fields = dict(headers or {})
+    if auth is not None:
+        fields["Authorization"] = _basic(auth)
+
+    async def ask(http: HttpClient) -> HttpResponse:
+        reply = await http.request(
+            method,
+            target,
+            query={name: str(value) for name, value in (query or {}).items()},
+            headers=fields,
+            body=None if body is None else body.encode(),
+        )
+        text = reply.body.decode("utf-8", "replace")
+        return HttpResponse(reply.status, reply.headers, text)
+
+    async with open_http(base, reply_s=timeout, network=environment.network) as http:
+        for _ in range(retries):
+            try:
+                response = await ask(http)
+            except TransportError as exc:
+                if isinstance(exc, CertificateRefused) and not exc.is_passing:
+                    raise
+            else:
+                status = response.status
+                if status < _FIRST_OF_SERVER and status not in _PASSING:
+                    return response
+            await anyio.sleep(retry_delay)
+        return await ask(http)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Give the server of a URL, and what of it is asked for, encoded."""
+    check_argument("url", url, str)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise ConfigError(f"not a URL: {exc}") from None
+    mark = "?" if parts.query else ""
+    # A % begins what is encoded already.
+    target = quote(f"{parts.path or '/'}{mark}{parts.query}", safe=_SAFE)
+    return f"{parts.scheme}://{parts.netloc}", target
+
+
+def _basic(auth: tuple[str, str | Secret]) -> str:
+    match auth:
+        case (str() as user, str() | Secret() as password):
+            text = password.reveal() if isinstance(password, Secret) else password
+            return f"Basic {base64.b64encode(f'{user}:{text}'.encode()).decode()}"
+    raise UsageError('auth is ("user", "password")')

@@ -1,0 +1,118 @@
+"""SEPL's platform: one websocket a connection, requests and answers tied by tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+
+from structiot._kit.environment import Environment
+from structiot._kit.flow.backoff import Backoff
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import place
+from structiot._kit.streams import StreamOpener
+from structiot._kit.websocket import WebSocket
+from structiot.connector.config import ConnectorConfig
+from structiot.connector.link.sepl_session import SeplSession
+from structiot.connector.platform import Incoming
+from structiot.connector.wire.envelope import MAX_FRAME_BYTES, Hello
+from structiot.errors import AuthRefused, ConnectFailed, LinkLost
+
+__all__ = ["SeplPlatform"]
+
+_CONNECT_S: Final = 15.0
+_GOODBYE_S: Final = 2.0
+
+_log: Final = logging.getLogger("structiot.connector")
+
+
+class SeplPlatform:
+    """A SEPL platform as it was configured.
+
+    Args:
+        config: Where it is, and who we are there.
+        environment: Network, clock and chance.
+        save_gid: Stores the id of the gateway, when the platform has made one.
+
+    Attributes:
+        name: For messages.
+        backoff: How long to wait between connections.
+    """
+
+    def __init__(
+        self,
+        config: ConnectorConfig,
+        environment: Environment,
+        save_gid: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.name: str = f"SEPL platform {place(config.host, config.port)}"
+        self.backoff: Backoff = Backoff(first_s=1.0, cap_s=300.0, stable_s=5.0)
+        self._config = config
+        self._streams = StreamOpener(environment.network)
+        self._save_gid = save_gid
+        self._random = environment.random
+        self._gid = config.gid
+        self._was_accepted = False
+
+    @asynccontextmanager
+    async def session(
+        self,
+        on_command: Callable[[Incoming], None],
+        on_authenticating: Callable[[], None],
+    ) -> AsyncGenerator[SeplSession]:
+        """Connect and authenticate; see `Platform.session`.
+
+        A platform that refuses the credentials hangs up without a word. So one that closes
+        the websocket before it has answered is taken to have refused them, and also one
+        whose connection merely ends, as long as it has never accepted them.
+        """
+        websocket = await self._connect()
+        on_authenticating()
+        session = SeplSession(websocket, on_command, self._random)
+        try:
+            async with service_group() as tg:
+                session.start(tg)
+                await self._authenticate(session, websocket)
+                yield session
+        finally:
+            session.end(LinkLost("the connection was closed by the connector"))
+            with anyio.move_on_after(_GOODBYE_S, shield=True):
+                await websocket.aclose(reason="closed by client")
+
+    async def _connect(self) -> WebSocket:
+        host, port = self._config.host, self._config.port
+        with anyio.move_on_after(_CONNECT_S):
+            return await self._streams.open_websocket(
+                host,
+                port,
+                is_tls=self._config.encryption,
+                max_message_bytes=MAX_FRAME_BYTES,
+            )
+        message = f"no websocket of {self.name} within {_CONNECT_S:g} s"
+        raise ConnectFailed(message, host=host, port=port)
+
+    async def _authenticate(self, session: SeplSession, websocket: WebSocket) -> None:
+        config = self._config
+        try:
+            welcome = await session.authenticate(
+                Hello(config.user, config.password, self._gid)
+            )
+        except LinkLost as exc:
+            is_refusal = websocket.close_code is not None or not self._was_accepted
+            if not is_refusal:
+                raise
+            raise AuthRefused(
+                f"the {self.name} hung up when it was told user and password, as it does "
+                "where they are wrong, without a word",
+                account=config.user,
+            ) from exc
+        self._was_accepted = True
+        if welcome.gid != self._gid:
+            session.forget_committed()
+            self._gid = welcome.gid
+            # Else a gateway would be left over; bounded by who writes a file.
+            with anyio.CancelScope(shield=True):
+                await self._save_gid(welcome.gid)

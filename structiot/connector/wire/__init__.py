@@ -1,0 +1,1 @@
+"""What the platforms say and hear, without input or output."""

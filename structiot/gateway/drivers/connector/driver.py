@@ -1,0 +1,53 @@
+"""The driver of `[connector]`: it brings no devices, and offers those of the others."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import anyio.from_thread
+import anyio.to_thread
+
+from structiot._kit.environment import Environment
+from structiot.connector import open_connector
+from structiot.gateway.config.fields import SystemSection
+from structiot.gateway.drivers.connector.bridge import Bridge
+from structiot.gateway.drivers.connector.kept import KeptDevices
+from structiot.gateway.drivers.connector.section import ConnectorSection
+from structiot.gateway.drivers.driver import DeviceRegistry
+
+__all__ = ["ConnectorDriver"]
+
+
+class ConnectorDriver:
+    """Offers the gateway's devices to the platform of `[connector]`."""
+
+    system: ClassVar[str] = "connector"
+    section: ClassVar[type[SystemSection]] = ConnectorSection
+    finds_more = False
+
+    def __init__(self, section: ConnectorSection, environment: Environment) -> None:
+        self._section = section
+        self._environment = environment
+
+    async def run(self, registry: DeviceRegistry) -> None:
+        """Offer them for as long as the gateway runs; the platform may be away.
+
+        Raises:
+            AuthRefused: The platform refuses the user.
+            ConfigError: The file with its settings cannot be used.
+        """
+        registry.started()
+        section = self._section
+        kept = KeptDevices(registry.gateway.state)
+
+        def keep_gid(gid: str) -> None:
+            anyio.from_thread.run_sync(kept.keep_gid, section.place, gid)
+
+        config = await anyio.to_thread.run_sync(
+            section.config, kept.gid(section.place), keep_gid
+        )
+        bridge = Bridge(registry, section, kept)
+        await bridge.begin()
+        opened = open_connector(config, devices=kept, environment=self._environment)
+        async with opened as connector:
+            await bridge.run(connector)

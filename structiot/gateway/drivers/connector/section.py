@@ -1,0 +1,174 @@
+"""`[connector]` in the configuration of a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from structiot._kit.redact import Secret
+from structiot.connector import ConnectorConfig, Device
+from structiot.errors import ConfigError, UsageError
+from structiot.gateway.config.fields import (
+    Finding,
+    Hidden,
+    Host,
+    NamedFile,
+    Port,
+    Section,
+    SystemSection,
+    beside_config,
+    seconds,
+    secret_in,
+)
+
+__all__ = ["ConnectorDeviceSection", "ConnectorSection"]
+
+_OF_PLATFORM: Final = (
+    "platform", "host", "port", "user", "password", "encryption", "gid", "api_url",
+    "token_url", "client_id", "hub_name",
+)  # fmt: skip
+
+
+def _check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    device = Device("any", "any", "any")
+    try:
+        for tag_id, tag in tags.items():
+            device.add_tag(tag_id, tag)
+    except UsageError as exc:
+        raise ValueError(str(exc)) from None
+    return tags
+
+
+class ConnectorDeviceSection(Section):
+    """`[[connector.devices]]`: devices that are offered, and as what.
+
+    In what says which devices, `*` stands for any characters and `?` for one; what is
+    left out is any.
+
+    Attributes:
+        type: Their device type, as the platform names it; it is made there before.
+        system: Only devices of this system.
+        id: Only the device with this identity.
+        name: Only devices that are called so.
+        model: Only devices of this model.
+        entities: Keys of the entities that are services.
+        tags: Tags of the devices at the platform.
+    """
+
+    type: Annotated[str, Field(min_length=1, max_length=300)]
+    system: str | None = None
+    id: str | None = None
+    name: str | None = None
+    model: str | None = None
+    entities: Annotated[tuple[str, ...], Field(strict=False)] = ("*",)
+    tags: Annotated[Mapping[str, str], AfterValidator(_check_tags)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _KeptConfig(ConnectorConfig):
+    """A configuration whose gateway id is kept by the gateway.
+
+    Attributes:
+        keep: Keeps it; called in a worker thread.
+    """
+
+    keep: Callable[[str], None]
+
+    def with_gid(self, gid: str) -> Self:
+        """Copy it with another gateway, which is kept."""
+        self.keep(gid)
+        return replace(self, gid=gid)
+
+
+class ConnectorSection(SystemSection):
+    """`[connector]`: the platform, and which devices are offered to it.
+
+    Attributes:
+        conf: A `connector.conf` with the keys from `platform` to `hub_name`, instead of
+            these; relative to the configuration file. One that is missing is made, to be
+            filled in.
+        platform: `"sepl"`, or `"senergy"`, which took its place.
+        host: Where the platform is.
+        port: Its TCP port; needed with `sepl`.
+        user: Whose devices they are.
+        password: The user's password.
+        password_file: File whose first line is the password, instead of `password`;
+            relative to the configuration file.
+        encryption: Whether TLS is spoken.
+        gid: Which gateway, or hub, this is there; by default one that the platform makes
+            at the first start.
+        api_url: Where devices and hubs are managed; `senergy` alone, like the next.
+        token_url: Where tokens are given.
+        client_id: As what tokens are asked for.
+        hub_name: What a new hub is called.
+        every_s: Shortest time between two events of one service.
+        devices: Which devices, each as the first that fits it says.
+    """
+
+    also_called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("file", "config", "conf_file"), "conf"),
+        "username": "user",
+        "offer": "devices",
+    }
+
+    conf: Annotated[str | None, NamedFile(beside_config)] = None
+    platform: Literal["sepl", "senergy"] = "sepl"
+    host: Host | None = None
+    port: Port | None = None
+    user: str | None = None
+    password: Hidden | None = None
+    password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
+    encryption: bool | None = None
+    gid: str | None = None
+    api_url: str | None = None
+    token_url: str | None = None
+    client_id: str | None = None
+    hub_name: str | None = None
+    every_s: Annotated[float, seconds(0.1, 3600)] = 1.0
+    devices: Annotated[tuple[ConnectorDeviceSection, ...], Field(strict=False)] = ()
+
+    @property
+    def place(self) -> str:
+        """Whose gateway at which platform it is, where the keys say it."""
+        return f"{self.platform} {self.user}@{self.host}:{self.port or ''}"
+
+    def config(self, gid: str, keep: Callable[[str], None]) -> ConnectorConfig:
+        """Give what the connector is opened with; it reads and writes the file.
+
+        Args:
+            gid: What the platform has made before.
+            keep: Keeps what it makes, where there is no file; called in a worker thread.
+
+        Raises:
+            ConfigError: The file cannot be used, or something is missing in it.
+        """
+        if self.conf is not None:
+            return ConnectorConfig.of(self.conf)
+        given = self.model_dump(include=set(_OF_PLATFORM), exclude_none=True)
+        return _KeptConfig(**{"gid": gid, **given}, keep=keep)
+
+    @classmethod
+    def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:
+        """See that it is said where the platform is, and once."""
+        given: dict[str, Any] = {
+            key: table[key] for key in _OF_PLATFORM if key in table
+        }
+        if "conf" in table:
+            for key in given:
+                message = f"{key} belongs into the file that conf names"
+                yield Finding(path=(key,), message=message, is_about_key=True)
+            return
+        if "password_file" in table:
+            given["password"] = Secret("it")
+        kinds: dict[str, Any] = {"port": int, "encryption": bool}
+        kinds["password"] = (str, Secret)
+        if not all(isinstance(v, kinds.get(k, str)) for k, v in given.items()):
+            # That is said already.
+            return
+        try:
+            ConnectorConfig.of(given)
+        except ConfigError as exc:
+            yield Finding(path=(), message=f"[connector] {exc}", is_about_key=True)

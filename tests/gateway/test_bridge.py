@@ -1,0 +1,379 @@
+"""Devices of a gateway at a platform: which, as what, and who they are there."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import pytest
+
+from structiot.errors import CommandRefused
+from structiot.gateway import InvalidConfig, load_config, open_gateway
+from structiot.gateway.drivers import with_driver
+from structiot.model import DeviceInfo, EntitiesChanged, Switch
+from structiot.sim import sim_senergy, sim_sepl_platform
+from tests.gateway.bridge_house import (
+    AT,
+    TYPE,
+    away,
+    bridged,
+    bringing,
+    pressed,
+    section_of,
+    serving,
+    there,
+    toy,
+    until,
+)
+from tests.gateway.memory_house import URI, House
+from tests.gateway.scripted_driver import of_gateway, scripted, source_of
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_device_is_offered_by_its_identity():
+    async with bridged(toy()) as house:
+        device = house.platform.device("toy:P1")
+        assert (device.type, device.name) == (TYPE, "Plug P1")
+        assert house.online == ["toy:P1"]
+        # What was there at the beginning is offered at once.
+        assert house.handlers().count("commit") == 1
+        assert house.status == ("running", "")
+
+
+async def test_an_identity_has_nothing_that_topics_cannot_have():
+    async with bridged(toy("a/b#+%c")) as house:
+        assert house.online == ["toy:a%2Fb%23%2B%25c"]
+
+
+async def test_the_first_rule_that_fits_says_what_a_device_is():
+    devices = [
+        {"type": "iot#one", "id": "P1", "tags": {"room": "hall"}},
+        {"type": "iot#two", "name": "Plug P[23]", "model": "T?"},
+        {"type": "iot#three", "system": "toy", "name": "* P3"},
+    ]
+    async with bridged(*map(toy, ("P1", "P2", "P3", "P4")), devices=devices) as house:
+        kinds = {one.uri: one.type for one in house.platform.devices}
+        assert kinds == {"toy:P1": "iot#one", "toy:P2": "iot#two", "toy:P3": "iot#two"}
+        assert house.platform.device("toy:P1").tags == ["room:hall"]
+
+
+async def test_who_has_not_said_who_it_is_is_not_offered():
+    device = toy("10.0.0.7", is_provisional=True)
+    async with bridged(device) as house:
+        assert house.platform.devices == ()
+
+
+async def test_a_device_that_comes_later_is_added():
+    device = toy()
+    device.tell(away())
+    device.first[0] = away()
+    async with bridged(device) as house:
+        assert house.platform.devices == ()
+        device.tell(there())
+        await anyio.sleep(2)
+        assert house.online == ["toy:P1"]
+        assert house.events("relay") == ["false"]
+
+
+async def test_another_name_is_no_other_device():
+    device = toy()
+    async with bridged(device) as house:
+        device.info = DeviceInfo(id="P1", system="toy", name="Kettle")
+        device.tell(EntitiesChanged(at_utc=AT))
+        await anyio.sleep(2)
+        assert [(one.uri, one.name) for one in house.platform.devices] == [
+            ("toy:P1", "Kettle")
+        ]
+        assert house.handlers().count("clear") == 1
+
+
+async def test_a_device_that_is_renamed_in_the_configuration_is_no_other_one():
+    device, drivers = toy(), []
+
+    async def run(driver):
+        drivers.append(driver)
+        driver.registry.add(source_of(device, name="Desk", settings=1))
+        driver.registry.started()
+        await anyio.sleep_forever()
+
+    house = House()
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+        serving(house, platform, scripted(run)) as found,
+    ):
+        drivers[0].registry.add(source_of(device, name="Hall", settings=1))
+        for _ in range(60):
+            await anyio.sleep(2)
+            assert await found.command("relay") == ("false", "")
+        device.tell_state("relay", True)
+        await anyio.sleep(2)
+        assert found.events("relay")[-1] == "true"
+        assert [(one.uri, one.name) for one in platform.devices] == [("toy:P1", "Hall")]
+        assert found.handlers().count("clear") == 1
+
+
+async def test_a_device_that_is_away_goes_offline_after_a_minute_and_comes_back():
+    device = toy()
+    async with bridged(device) as house:
+        device.tell(away())
+        await anyio.sleep(30)
+        assert house.online == ["toy:P1"]
+        await anyio.sleep(90)
+        assert house.online == []
+        assert [one.uri for one in house.platform.devices] == ["toy:P1"]
+        device.tell(there())
+        await anyio.sleep(2)
+        assert house.online == ["toy:P1"]
+        assert len(house.platform.devices) == 1
+
+
+async def test_a_restart_with_other_names_sends_nothing_and_makes_no_second_device(
+    tmp_path,
+):
+    house, state_file = House(), tmp_path / "state.json"
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        first = bringing(toy(), name="Desk")
+        async with serving(house, platform, first, state_file=state_file):
+            assert [one.name for one in platform.devices] == ["Desk"]
+        platform.messages.clear()
+        again = bringing(toy(), name="Desk")
+        async with serving(house, platform, again, state_file=state_file) as found:
+            assert {"clear", "put", "commit"} & {*found.handlers()} == set()
+            assert found.online == ["toy:P1"]
+        renamed = bringing(toy(), name="Hall")
+        async with serving(house, platform, renamed, state_file=state_file):
+            assert [one.name for one in platform.devices] == ["Hall"]
+        assert len(platform.gateways) == 1
+
+
+async def test_who_was_there_before_a_restart_and_does_not_come_goes_offline(tmp_path):
+    house, state_file = House(), tmp_path / "state.json"
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        both = bringing(toy("P1"), toy("P2"))
+        async with serving(house, platform, both, state_file=state_file) as found:
+            assert found.online == ["toy:P1", "toy:P2"]
+        one = bringing(toy("P1"))
+        async with serving(house, platform, one, state_file=state_file) as found:
+            assert found.online == ["toy:P1", "toy:P2"]
+            await anyio.sleep(120)
+            assert found.online == ["toy:P1"]
+
+
+async def test_a_state_file_of_anybody_costs_nothing(tmp_path):
+    state_file = tmp_path / "state.json"
+    state_file.write_text(
+        '{"version": 1, "sections": {"connector": {"gids": 5, "devices":'
+        ' {"a": 1, "b": ["", "", {}], "c": ["t", "n", {"x": ":"}], "d": ["t", "n"]}}}}'
+    )
+    async with bridged(toy(), state_file=state_file) as house:
+        assert house.online == ["toy:P1"]
+
+
+# ---------------------------------------------------------------- settings
+
+
+async def test_another_section_is_taken_up_without_a_restart():
+    async with bridged(toy("P1"), toy("P2")) as house:
+        gateway, mqtt = house.gateway, {"uri": URI}
+        devices = [{"type": TYPE, "id": "P2"}]
+        section = section_of(house.platform, devices=devices)
+        both = {"mqtt": mqtt, "toy": {}, "connector": section}
+        opened = {name: one.availability for name, one in gateway.devices.items()}
+        await gateway.reload(load_config(both))
+        await anyio.sleep(8)
+        assert house.online == ["toy:P2"]
+        # The devices themselves were not touched.
+        assert {k: one.availability for k, one in gateway.devices.items()} == opened
+        await gateway.reload(load_config({"mqtt": mqtt, "toy": {}}))
+        await anyio.sleep(3)
+        assert (house.online, house.platform.connections) == ([], 0)
+        assert "connector" not in gateway.drivers
+
+
+async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
+    conf, house = tmp_path / "connector.conf", House()
+    async with (
+        house.broker(),
+        sim_sepl_platform(environment=house.environment) as platform,
+    ):
+        lines = [f"{key} = {value}" for key, value in platform.config.items()]
+        conf.write_text("\n".join(["[CONNECTOR]", *lines, ""]))
+        config = load_config(
+            {
+                "mqtt": {"uri": URI},
+                "connector": {"conf": str(conf), "devices": [{"type": TYPE}]},
+            }
+        )
+        async with open_gateway(config, environment=house.environment):
+            await until(lambda: platform.gateways)
+            await anyio.sleep(1)
+        (gid,) = platform.gateways
+        assert f"gid = {gid}" in conf.read_text()
+
+
+async def test_a_file_that_is_missing_is_made_and_parks_it(tmp_path):
+    conf, house = tmp_path / "connector.conf", House()
+    section = {"conf": str(conf), "devices": [{"type": TYPE}]}
+    async with house.broker(), house.gateway(connector=section) as gateway:
+        await anyio.sleep(5)
+        told = gateway.drivers["connector"]
+        assert told.state == "parked"
+        assert "was not there and has been made: fill in host" in told.reason
+        assert "[CONNECTOR]" in conf.read_text()
+
+
+def said(section: dict[str, object]) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        load_config({"connector": section})
+    return [problem.message for problem in caught.value.problems]
+
+
+PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "word"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "[connector] host, port, user, password: to be filled in"),
+        ({**PLATFORM, "conf": "x"}, "host belongs into the file that conf names"),
+        ({**PLATFORM, "platform": "senergy"}, "api_url, token_url, client_id: to be"),
+        ({**PLATFORM, "api_url": "x"}, "api_url begins with https:// or http://"),
+        ({**PLATFORM, "devices": [{}]}, "type is missing in [[connector.devices]]"),
+        (
+            {**PLATFORM, "devices": [{"type": "t", "tags": {"a:b": "c"}}]},
+            "tags: tag_id has :",
+        ),
+        (
+            {**PLATFORM, "devices": [{"type": "t", "tags": {"a": "b;c"}}]},
+            "tags: tag has : or",
+        ),
+        ({**PLATFORM, "devices": [{"type": ""}]}, "type must be"),
+        ({**PLATFORM, "port": "8093"}, "port must be a whole number, not a str"),
+        ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
+    ],
+)
+def test_what_cannot_work_is_said(section, message):
+    assert any(message in one for one in said(section))
+    assert not any("word" in one and "password" not in one for one in said(section))
+
+
+# ---------------------------------------------------------------- trouble
+
+
+async def test_a_platform_that_is_away_disturbs_nobody(caplog):
+    caplog.set_level(logging.INFO, "structiot.gateway")
+    device = toy()
+    async with bridged(device) as house:
+        await house.platform.unplug()
+        await until(lambda: house.status[0] == "failing")
+        for number in range(600):
+            device.tell_state("power", float(number))
+            await anyio.sleep(1)
+        device.tell(pressed())
+        await anyio.sleep(1)
+        assert house.status[0] == "failing"
+        assert house.gateway.devices["toy_p1"].states["power"] == 599.0
+        assert len([one for one in of_gateway(caplog) if "platform" in one]) == 1
+        before = len(house.events("power"))
+        await house.platform.plug_in()
+        await until(lambda: house.status == ("running", ""))
+        await anyio.sleep(5)
+        # What has been meanwhile is nothing new: the present is told.
+        assert house.events("power")[before:] == ["599.0"]
+        assert house.events("knob") == []
+        assert house.online == ["toy:P1"]
+
+
+async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
+    async with bridged(toy(), password="wrong") as house:
+        await anyio.sleep(600)
+        state, reason = house.status
+        assert state == "parked"
+        assert "told user and password" in reason
+        assert house.gateway.devices["toy_p1"].is_available
+        connections = len(house.platform.log)
+        await anyio.sleep(36000)
+        assert len(house.platform.log) == connections
+        right = section_of(house.platform)
+        await house.gateway.reload(
+            load_config({"mqtt": {"uri": URI}, "toy": {}, "connector": right})
+        )
+        await anyio.sleep(8)
+        assert house.online == ["toy:P1"]
+
+
+async def test_a_device_that_the_platform_refuses_is_said_once(caplog):
+    sim = {"device_types": {TYPE: ["relay"]}}
+    devices = [{"type": "iot#none", "id": "P1"}, {"type": TYPE}]
+    entities = [Switch(key="relay")]
+    async with bridged(
+        toy("P1", entities), toy("P2", entities), sim=sim, devices=devices
+    ) as house:
+        assert house.online == ["toy:P2"]
+        await anyio.sleep(36000)
+        told = [one for one in caplog.messages if "toy:P1" in one]
+        assert len(told) == 1
+        # Nobody listens to a device that there is not: nothing is told of it.
+        assert {one.device_uri for one in house.platform.events} == {"toy:P2"}
+
+
+async def test_a_device_that_the_platform_takes_later_tells_its_state_then():
+    device = toy()
+    device.first[0] = away()
+    async with bridged(device) as house:
+        house.platform.faults.refuse_next(on="put")
+        device.tell(there())
+        await anyio.sleep(5)
+        assert (house.online, house.events("relay")) == ([], [])
+        await anyio.sleep(120)
+        assert house.online == ["toy:P1"]
+        assert house.events("relay") == ["false"]
+
+
+async def test_a_platform_that_says_nothing_any_more_holds_up_no_end():
+    device = toy()
+    async with bridged(device) as house, anyio.create_task_group() as tasks:
+        tasks.start_soon(house.platform.freeze, 1000.0)
+        for number in range(5):
+            await anyio.sleep(1)
+            device.tell_state("power", number)
+        await house.gateway.reload(load_config({"mqtt": {"uri": URI}, "toy": {}}))
+        assert "the driver of connector" in house.gateway.running()
+        await until(
+            lambda: "the driver of connector" not in house.gateway.running(), within_s=5
+        )
+        tasks.cancel_scope.cancel()
+
+
+async def test_it_is_the_same_on_senergy():
+    house, device = House(), toy()
+    async with house.broker(), sim_senergy(environment=house.environment) as platform:
+        section = {**platform.config, "devices": [{"type": TYPE}]}
+        config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+        with with_driver("toy", bringing(device)):
+            async with open_gateway(config, environment=house.environment) as gateway:
+                await until(lambda: platform.online == {"toy:P1"})
+                (hub,) = platform.hubs
+                assert gateway.state.section("connector")["gids"].popitem()[1] == hub
+                device.tell_state("relay", True)
+                await anyio.sleep(3)
+                told = [(one.device, one.service, one.parts) for one in platform.events]
+                assert told[-1][:2] == ("toy:P1", "relay")
+                assert told[-1][2]["data"] == "true"
+                answer = await platform.send_command(
+                    "toy:P1", "relay", {"data": "false"}
+                )
+                assert answer.parts["data"] == '{"status":0}'
+                with pytest.raises(CommandRefused, match="takes ON or OFF"):
+                    await platform.send_command("toy:P1", "relay", {"data": "maybe"})
+                device.tell(away())
+                await anyio.sleep(120)
+                assert (platform.online, list(platform.devices)) == (set(), ["toy:P1"])

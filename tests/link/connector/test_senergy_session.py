@@ -301,6 +301,7 @@ async def test_whatever_is_wrong_with_an_answer_it_is_ready_once_it_is_right(lie
 # ---------------------------------------------------------------- cancellation
 
 
+@pytest.mark.timeout(120)
 async def test_a_connector_leaves_nothing_wherever_it_is_cancelled():
     async with senergy() as platform:
 

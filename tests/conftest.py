@@ -11,6 +11,7 @@ import gc
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import iscoroutinefunction
@@ -43,6 +44,8 @@ settings.load_profile("ci" if "CI" in os.environ else "local")
 pytest_plugins = ["pytester", "tests._support.workers"]
 
 Backend = tuple[str, dict[str, Any]]
+# Of a whole run, and of those before it that pytest keeps.
+ROOM_BYTES = 2_000_000_000
 StartMosquitto = Callable[..., Mosquitto]
 WatchedLoop = Callable[[float], AbstractAsyncContextManager[None]]
 
@@ -57,6 +60,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A commit waits for the disk, which four processes share: what takes a second by
+    # itself took twenty then.
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     # The plugin comes by its entry point; not so from sources that nobody installed.
     if not config.pluginmanager.has_plugin("structiot"):
         config.pluginmanager.register(plugin, "structiot")

@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import shlex
+import ssl
 import subprocess
 import sys
 import tomllib
@@ -49,6 +50,27 @@ COMMANDS = [
 ]
 
 
+CERTIFICATES = [
+    [words[0], *words[1:]]
+    for block in blocks("sh")
+    if block.text.startswith("openssl ")
+    for words in commands_of(block)
+    if words[0] in {"openssl", "echo"}
+]
+
+
+def test_certificates_are_made_as_the_page_says(tmp_path: Path):
+    lines = "\n".join(shlex.join(words).replace("'>'", ">") for words in CERTIFICATES)
+    subprocess.run(
+        ["bash", "-ec", lines], cwd=tmp_path, check=True, capture_output=True
+    )
+    server = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem")
+    )
+    server.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    assert server.get_ca_certs()
+
+
 @pytest.mark.parametrize(("program", "words"), COMMANDS)
 def test_a_command_of_the_pages_exists(
     program: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -71,6 +93,9 @@ def test_a_command_of_the_pages_exists(
             assert words == ["-m", "venv", ".venv"]
         case "python":
             check_script(words)
+        case "openssl" | "echo":
+            # With those before it: `test_certificates_are_made_as_the_page_says`.
+            assert [program, *words] in CERTIFICATES
         case script:
             assert script.startswith("./"), f"{script} is a command that nobody checks"
             assert os.access(ROOT / script, os.X_OK)

@@ -15,6 +15,8 @@ __all__ = ["SentMessages"]
 # What is taken to have been sent to each device where nobody knows. Meross's limit
 # leaves room for a few more, also if it was all that we allow.
 _ASSUMED: Final = 165
+# So far off may be what the clock of the day says of two moments.
+_ROUNDING_S: Final = 1e-5
 
 
 class SentMessages:
@@ -39,7 +41,7 @@ class SentMessages:
             if device == EVERYBODY:
                 self._unsure_at = max(self._unsure_at, now_s - age_s)
             else:
-                insort(self._times_of(device, now_s), now_s - age_s)
+                insort(self._times_of(device, now_s), now_s - age_s + _ROUNDING_S)
 
     def count(self, device: str, now_s: float) -> int:
         """Count the messages of the last hour."""

@@ -53,9 +53,9 @@ async def learn(home: House) -> None:
 
 
 async def test_without_the_internet_what_is_in_the_local_network_works(
-    quick_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    async with a_house(quick_path / "meross.json", MODELS) as home:
+    async with a_house(tmp_path / "meross.json", MODELS) as home:
         name_subdevices(home)
         async with home.account() as meross:
             await known(meross)
@@ -86,8 +86,8 @@ async def test_without_the_internet_what_is_in_the_local_network_works(
     assert "4 devices are as the cloud has listed them before" in caplog.text
 
 
-async def test_the_list_is_made_true_soon_after_the_internet_is_back(quick_path: Path):
-    async with a_house(quick_path / "meross.json", MODELS) as home:
+async def test_the_list_is_made_true_soon_after_the_internet_is_back(tmp_path: Path):
+    async with a_house(tmp_path / "meross.json", MODELS) as home:
         await learn(home)
         await go_offline(home)
         home.cloud.unbind(home.sims[3].uuid)
@@ -114,9 +114,9 @@ async def test_the_list_is_made_true_soon_after_the_internet_is_back(quick_path:
 
 @pytest.mark.parametrize("fault", ["silent", "busy"])
 async def test_a_cloud_that_answers_nothing_useful_is_not_waited_for(
-    quick_path: Path, fault: str
+    tmp_path: Path, fault: str
 ):
-    async with a_house(quick_path / "meross.json", MODELS[:1]) as home:
+    async with a_house(tmp_path / "meross.json", MODELS[:1]) as home:
         await learn(home)
         kind = FaultKind.DROP if fault == "silent" else FaultKind.REFUSE
         home.cloud.faults.always(Fault(kind=kind, on="http"))
@@ -135,24 +135,24 @@ async def test_a_cloud_that_answers_nothing_useful_is_not_waited_for(
             assert meross.list_error is None
 
 
-async def test_without_a_way_around_the_cloud_or_a_list_opening_fails(quick_path: Path):
-    async with a_house(quick_path / "meross.json", MODELS[:1]) as home:
+async def test_without_a_way_around_the_cloud_or_a_list_opening_fails(tmp_path: Path):
+    async with a_house(tmp_path / "meross.json", MODELS[:1]) as home:
         async with home.account() as meross:
             await known(meross)
         await go_offline(home)
         for arguments in (
             {"policy": "cloud_only"},
             {"store": MemoryStore()},
-            {"store": quick_path / "another.json"},
-            {"state_file": quick_path / "another.state"},
+            {"store": tmp_path / "another.json"},
+            {"state_file": tmp_path / "another.state"},
         ):
             with pytest.raises(ConnectFailed):
                 async with home.account(**arguments):
                     pytest.fail("nothing is known")
 
 
-async def test_who_is_refused_when_the_cloud_is_back_is_tried_once(quick_path: Path):
-    async with a_house(quick_path / "meross.json", MODELS[:1]) as home:
+async def test_who_is_refused_when_the_cloud_is_back_is_tried_once(tmp_path: Path):
+    async with a_house(tmp_path / "meross.json", MODELS[:1]) as home:
         await learn(home)
         home.cloud.revoke_tokens()
         await go_offline(home)

@@ -7,34 +7,31 @@ import socket
 import sqlite3
 import stat
 import time
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from structiot import Environment
 from structiot.errors import ConfigError
 from structiot.meross.account_state import open_account_state
-from structiot.meross.budget import Budget
 from structiot.meross.errors import CallDropped
-from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.testing import cancel_sweep
 from structiot.testing.clock import virtual_backend, virtual_clock
-from tests._support.quick_files import quick_folder
 from tests.link.meross.budgets import (
     ENVIRONMENT,
     HOUR_S,
-    Spend,
+    Programs,
     command,
     most_in,
     opened,
-    poll,
 )
 
 virtual = pytest.mark.virtual_time
@@ -227,7 +224,7 @@ async def test_a_clock_that_was_set_back_makes_nothing_forgotten(tmp_path):
         assert budget.of("plug").used == 5
         await anyio.sleep(HOUR_S - 1)
         assert budget.of("plug").used == 5
-        await anyio.sleep(1)
+        await anyio.sleep(1.001)
         assert budget.of("plug").used == 0
 
 
@@ -266,61 +263,27 @@ STEPS = st.one_of(
 )
 
 
-class Programs:
-    """Programs, one after the other or beside it, that share a file and talk a lot."""
-
-    def __init__(self, file: Path) -> None:
-        self.sent: dict[str, list[float]] = {"a": [], "b": []}
-        self._file = file
-        # Of those that were killed, or run beside the others.
-        self._left = AsyncExitStack()
-        self._opened = AsyncExitStack()
-        self._budgets: list[Budget] = []
-
-    async def begin(self) -> None:
-        limiter = RateLimitChecker(
-            device_messages_per_hour=8, device_messages_per_minute=5
-        )
-        budget = await self._opened.enter_async_context(
-            opened(self._file, limiter=limiter)
-        )
-        self._budgets.insert(0, budget)
-
-    async def run(self, steps: list[tuple[int, tuple[Any, Any, Any]]]) -> None:
-        async with self._left:
-            await self.begin()
-            for times, (what, which, is_command) in steps:
-                if what == "wait":
-                    await anyio.sleep(which)
-                elif what == "call":
-                    await self.call(which, command if is_command else poll, times)
-                else:
-                    if which:
-                        await self._opened.aclose()
-                        self._budgets.clear()
-                    else:
-                        self._left.push_async_exit(self._opened.pop_all())
-                    await self.begin()
-            await self._opened.aclose()
-
-    async def call(self, device: str, spend: Spend, times: int) -> None:
-        """Have the latest program talk, and the one before it, as if both ran."""
-        for budget in self._budgets[:2]:
-            with suppress(CallDropped):
-                for _ in range(times):
-                    self.sent[device].append(await spend(budget, device, 20.0))
-
-
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backend):
+def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(
+    backend, tmp_path
+):
     """Every window of an hour, and of a minute, whatever was done in between."""
 
     @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(1, 20), STEPS), max_size=30))
+    @example(
+        [  # The last but one is allowed 0.5 us too early by a clock of the day.
+            (4, ("call", "a", False)),
+            (1, ("wait", 1575.0, None)),
+            (1, ("wait", 1999.7421875, None)),
+            (1, ("restart", False, None)),
+            (5, ("call", "a", True)),
+        ]
+    )
     def check(steps: list[tuple[int, tuple[Any, Any, Any]]]) -> None:
-        with quick_folder() as folder:
-            programs = Programs(folder / "budget")
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            programs = Programs(Path(folder) / "budget")
             with virtual_backend(backend) as (name, options):
                 anyio.run(programs.run, steps, backend=name, backend_options=options)
         for times in programs.sent.values():
@@ -331,11 +294,11 @@ def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(backe
 
 
 @virtual
-async def test_two_programs_at_once_send_no_more_than_one(quick_path):
+async def test_two_programs_at_once_send_no_more_than_one(tmp_path):
     sent: list[float] = []
 
     async def greedy() -> None:
-        async with opened(quick_path / "budget") as budget:
+        async with opened(tmp_path / "budget") as budget:
             while True:
                 try:
                     sent.append(await command(budget, wait_s=10.0))
@@ -353,10 +316,10 @@ async def test_two_programs_at_once_send_no_more_than_one(quick_path):
 
 @virtual
 @pytest.mark.timeout(60)
-async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(quick_path):
+async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(tmp_path):
     sent: list[float] = []
     for _ in range(24):
-        async with opened(quick_path / "budget") as budget:
+        async with opened(tmp_path / "budget") as budget:
             with anyio.move_on_after(HOUR_S):
                 while True:
                     try:

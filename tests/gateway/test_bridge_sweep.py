@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
 from structiot.testing import cancel_sweep
@@ -18,14 +17,12 @@ async def flow() -> None:
         await until(lambda: house.online == ["toy:P1"])
         device.tell_state("relay", True)
         await house.command("relay", "false")
-        device.info = toy("P2").info
-        await anyio.sleep(2)
 
 
 async def test_it_may_be_cancelled_at_any_step():
     assert await cancel_sweep(flow, finish_within_s=10.0) > 5
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_it_may_be_cancelled_in_the_middle_of_its_tasks():
     assert await cancel_sweep(flow, steps_of="all", finish_within_s=10.0) > 50

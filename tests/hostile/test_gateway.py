@@ -56,7 +56,9 @@ def entities(count: int, name: str = "k") -> dict[str, object]:
 
 def _topics_that_are_too_long() -> Iterator[Message]:
     for number in range(200):
-        yield Message(f"structiot/{number}{'A' * 65_510}//set", b"ON")
+        # With the error topic below it there are more than 65,535 bytes.
+        name = f"{number}".rjust(65_520, "A")
+        yield Message(f"structiot/{name}//set", b"ON")
 
 
 def _commands_for_nobody() -> Iterator[Message]:

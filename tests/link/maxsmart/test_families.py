@@ -23,7 +23,7 @@ from structiot.maxsmart import (
     StripStatistics,
     maxsmart_device,
 )
-from structiot.sim import FAMILIES
+from structiot.sim import FAMILIES, sim_maxsmart
 from structiot.testing import MemoryNetwork
 from tests._support.golden import golden_json
 from tests.link.maxsmart.golden_strip import golden_strip
@@ -200,3 +200,14 @@ async def test_what_is_known_of_a_family_agrees_with_what_it_does(family):
         for capability, command in shown.items():
             works = sample["outcomes"][command]["outcome"] == "works"
             assert strip.supports(capability) in {works, None}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_strip_is_said_to_be_by_who_has_made_it(family):
+    environment = Environment(network=MemoryNetwork())
+    made_by = "Max Hauri" if family.startswith("mh_") else "Revogi"
+    async with (
+        sim_maxsmart(HOST, family=family, environment=environment),
+        maxsmart_device(HOST, environment=environment) as strip,
+    ):
+        assert strip.info.manufacturer == made_by

@@ -56,7 +56,7 @@ async def test_a_platform_that_stays_away_is_one_warning(
     caplog: pytest.LogCaptureFixture,
 ):
     async with gateway() as (platform, connector):
-        platform.drop()
+        await platform.drop()
         await until_state(connector, Waiting)
         await connector.wait_ready()
         assert not caplog.records

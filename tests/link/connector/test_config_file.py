@@ -122,7 +122,9 @@ def test_a_file_that_is_missing_is_made_to_be_filled_in(tmp_path: Path):
 def test_a_file_that_can_neither_be_read_nor_made_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match="none can be made"):
         ConnectorConfig.of(tmp_path / "missing" / "connector.conf")
-    with pytest.raises(ConfigError, match=f"^{tmp_path} cannot be read: it is no file$"):
+    with pytest.raises(
+        ConfigError, match=f"^{tmp_path} cannot be read: it is no file$"
+    ):
         ConnectorConfig.of(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
         ConnectorConfig.of("a\0b")

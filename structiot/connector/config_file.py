@@ -65,6 +65,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
         if _is_toml(path):
             raise _fault(path, "there is none") from None
         raise _made(path) from None
+    except ConfigError:
+        # It is a ValueError, and has the path already.
+        raise
     except (OSError, ValueError) as exc:
         raise _fault(path, path_fault(exc)) from None
     return _told_in(path, data)
@@ -157,7 +160,8 @@ def _told_in(path: Path, data: bytes) -> dict[str, Any]:
             shown = printable(name, most=64)
             raise _fault(path, f"there is no section [{shown}]{hint}")
     if "CONNECTOR" not in found:
-        raise _fault(path, "it has no [connector]")
+        name = "[connector]" if is_toml else "[CONNECTOR]"
+        raise _fault(path, f"it has no {name}")
     logger = {"logger": found["LOGGER"]} if "LOGGER" in found else {}
     return {**found["CONNECTOR"], **logger}
 
@@ -169,9 +173,12 @@ def _sections(path: Path, text: str) -> dict[str, Mapping[str, Any]]:
     except configparser.Error as exc:
         # Its own words show the line, which may be that of the password.
         lines = getattr(exc, "errors", None) or [[getattr(exc, "lineno", None)]]
-        what = (
-            "is there twice" if "Duplicate" in type(exc).__name__ else "is no setting"
-        )
+        if isinstance(exc, configparser.MissingSectionHeaderError):
+            what = "is above the first section, [CONNECTOR]"
+        elif "Duplicate" in type(exc).__name__:
+            what = "is there twice"
+        else:
+            what = "is no setting"
         raise _fault(path, f"line {lines[0][0]} {what}") from None
     return {name: dict(parser[name]) for name in parser.sections()}
 

@@ -177,6 +177,9 @@ def _split(url: str) -> tuple[str, str]:
         parts = urlsplit(url)
     except ValueError as exc:
         raise ConfigError(f"not a URL: {exc}") from None
+    if not parts.netloc:
+        # Not shown: what is no URL may have a password all the same.
+        raise ConfigError("a url begins with http:// or https://, and names a server")
     mark = "?" if parts.query else ""
     # A % begins what is encoded already.
     target = quote(f"{parts.path or '/'}{mark}{parts.query}", safe=_SAFE)

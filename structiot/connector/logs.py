@@ -9,6 +9,7 @@ from logging.handlers import TimedRotatingFileHandler
 from os import PathLike
 from pathlib import Path
 
+from structiot._kit.arguments import check_argument
 from structiot._kit.text import path_fault, printable
 from structiot.connector.config import LogConfig
 from structiot.errors import ConfigError
@@ -18,7 +19,7 @@ __all__ = ["connector_logging"]
 
 @contextmanager
 def connector_logging(
-    config: LogConfig, *, folder: str | PathLike[str] = "logs"
+    config: LogConfig | None, *, folder: str | PathLike[str] = "logs"
 ) -> Generator[logging.Handler]:
     """Log what a connector says for the length of the block, as `[LOGGER]` has it.
 
@@ -27,7 +28,8 @@ def connector_logging(
     logger `structiot.connector` is the program's, as any other.
 
     Args:
-        config: What is to be logged, and where.
+        config: What is to be logged, and where; None, as of a file without `[LOGGER]`, is
+            `LogConfig()`.
         folder: Where the file is; made if it is missing.
 
     Yields:
@@ -35,7 +37,10 @@ def connector_logging(
 
     Raises:
         ConfigError: The file cannot be written.
+        UsageError: No such configuration.
     """
+    check_argument("config", config, LogConfig, None)
+    config = config or LogConfig()
     handler = _handler(config, Path(folder) / "connector-client.log")
     handler.setFormatter(
         logging.Formatter("%(asctime)s - %(levelname)s: [%(name)s] %(message)s")

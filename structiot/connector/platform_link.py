@@ -159,8 +159,14 @@ class PlatformLink(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        is_news = isinstance(error, PeerError) and reason != self._told
-        self._told = reason
+        # A connection that is lost and at once there again is none; an attempt that
+        # fails is, and each thing that the platform itself says.
+        if isinstance(error, PeerError):
+            is_news = reason != self._told
+        else:
+            is_news = not self._told and self.lived_s is None
+        if is_news:
+            self._told = reason
         level = logging.WARNING if is_news else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))

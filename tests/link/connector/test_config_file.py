@@ -122,7 +122,9 @@ def test_a_file_that_is_missing_is_made_to_be_filled_in(tmp_path: Path):
 def test_a_file_that_can_neither_be_read_nor_made_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match="none can be made"):
         ConnectorConfig.of(tmp_path / "missing" / "connector.conf")
-    with pytest.raises(ConfigError, match="it is no file"):
+    with pytest.raises(
+        ConfigError, match=f"^{tmp_path} cannot be read: it is no file$"
+    ):
         ConnectorConfig.of(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
         ConnectorConfig.of("a\0b")
@@ -146,8 +148,8 @@ def test_a_file_that_others_can_read_is_closed_to_them(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", r"it has no \[connector\]"),
-        ("hunter2\n", "line 1 is no setting"),
+        ("", r"it has no \[CONNECTOR\]"),
+        ("hunter2\n", r"line 1 is above the first section, \[CONNECTOR\]"),
         ("[CONNECTOR]\nhunter2\n", "line 2 is no setting"),
         ("[CONNECTOR]\nhost=hunter2\nhost=b\n", "line 3 is there twice"),
         ("[CONNECTOR]\n[CONNECTOR]\n", "line 2 is there twice"),
@@ -204,7 +206,7 @@ def test_the_gateway_finds_its_place(conf: Path, text: str, after: str):
     ("text", "told"),
     [
         ("[CONNECTOR]\ngid = a\n b\n", "write gid = gw yourself"),
-        ("[CONNECTOR\n", "line 1 is no setting"),
+        ("[CONNECTOR\n", "line 1 is above the first section"),
         (None, "No such file"),
     ],
 )

@@ -52,6 +52,23 @@ async def test_the_block_is_entered_at_once_and_states_tell_when_it_is_up():
             await connector.wait_ready()
 
 
+async def test_a_platform_that_stays_away_is_one_warning(
+    caplog: pytest.LogCaptureFixture,
+):
+    async with gateway() as (platform, connector):
+        await platform.drop()
+        await until_state(connector, Waiting)
+        await connector.wait_ready()
+        assert not caplog.records
+        for times in (1, 2):
+            await platform.unplug()
+            await anyio.sleep(1000)
+            assert len(caplog.records) == times
+            await platform.plug_in()
+            await connector.wait_ready()
+    assert "cannot connect" in caplog.text
+
+
 async def test_it_keeps_at_it_while_the_platform_is_away():
     environment = new_environment()
     async with (

@@ -182,7 +182,7 @@ async def test_what_is_no_http_is_told_at_once(site: Site):
     "url", ["device.example", "ftp://device.example", "http://[", ""]
 )
 async def test_what_is_no_url_is_refused(url: str):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"URL|url"):
         await http.get(url)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from structiot.connector import DevicePool, LogConfig, connector_logging
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, UsageError
 
 LOGGER = logging.getLogger("structiot.connector")
 LINE = re.compile(
@@ -24,6 +24,17 @@ def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]):
         LOGGER.info("not this")
     DevicePool().remove("dev1")
     assert LINE.fullmatch(capsys.readouterr().err)
+
+
+def test_a_file_without_logger_is_as_one_with_the_defaults():
+    with connector_logging(None) as handler:
+        assert LOGGER.level == logging.INFO
+        assert type(handler) is logging.StreamHandler
+    with (
+        pytest.raises(UsageError, match="config is LogConfig or None, not str"),
+        connector_logging("info"),  # type: ignore[arg-type]
+    ):
+        pass
 
 
 def test_lines_go_to_a_file_that_is_put_aside_each_midnight(tmp_path: Path):

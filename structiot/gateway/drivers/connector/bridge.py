@@ -22,7 +22,7 @@ from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import error_text, printable
 from structiot.connector import Command, Connector, PlatformRefused, Ready, Waiting
-from structiot.errors import LinkLost, PeerError, StructiotError, UsageError
+from structiot.errors import LinkLost, StructiotError, UsageError
 from structiot.gateway.drivers.connector.kept import KeptDevices
 from structiot.gateway.drivers.connector.offers import Offer, offer_of
 from structiot.gateway.drivers.connector.section import ConnectorSection
@@ -141,18 +141,12 @@ class Bridge:
                 self._take(event)
 
     async def _show_states(self, connector: Connector) -> None:
-        is_said = False
         async with connector.states() as states:
             async for state in states:
+                # The log has it from the connector.
                 if isinstance(state, Waiting):
-                    reason = error_text(state.reason)
-                    # What the platform itself has said, the connector says.
-                    if not (is_said or isinstance(state.reason, PeerError)):
-                        _log.warning("the platform is away: %s", reason)
-                        is_said = True
-                    self._registry.failing(reason)
+                    self._registry.failing(error_text(state.reason))
                 elif isinstance(state, Ready):
-                    is_said = False
                     self._registry.failing("")
 
     # ------------------------------------------------------------ devices

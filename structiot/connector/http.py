@@ -137,10 +137,8 @@ async def _request(
     check_argument("query", query, Mapping, None)
     check_argument("headers", headers, Mapping, None)
     check_argument("retries", retries, int)
-    for name, seconds in (("timeout", timeout), ("retry_delay", retry_delay)):
-        check_argument(name, seconds, float)
-        if not seconds >= 0:
-            raise UsageError(f"{name} is 0 or more seconds, not {seconds}")
+    _check_seconds("timeout", timeout)
+    _check_seconds("retry_delay", retry_delay)
     sent = None if body is None else _encoded("the body", body)
     asked = {name: str(value) for name, value in (query or {}).items()}
     _encoded("query", "".join(asked.values()))
@@ -175,6 +173,13 @@ async def _request(
                     return response
             await anyio.sleep(retry_delay)
         return await ask(http)
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    check_argument(name, seconds, float)
+    # Nor is NaN.
+    if not seconds >= 0:
+        raise UsageError(f"{name} is 0 or more seconds, not {seconds}")
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -55,7 +55,7 @@ class Command:
         metadata: The part of that name, None without one.
         received_at: When it came, as `anyio.current_time()` tells: the platform waits no
             longer than a minute or so.
-        size_bytes: How long it was on the wire.
+        size_bytes: What it takes in memory, about.
     """
 
     def __init__(

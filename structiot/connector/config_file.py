@@ -197,7 +197,7 @@ def _with_gid(text: str, gid: str, *, is_toml: bool) -> str:
     """Give the lines of a file with another gateway in its section."""
     lines = text.splitlines(keepends=True)
     end = "\r\n" if "\r\n" in text else "\n"
-    entry = f"gid = {json.dumps(gid) if is_toml else gid}{end}"
+    entry = f"gid = {json.dumps(gid, ensure_ascii=False) if is_toml else gid}{end}"
     at = None
     is_ours = False
     for number, line in enumerate(lines):

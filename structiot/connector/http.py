@@ -137,10 +137,15 @@ async def _request(
     check_argument("query", query, Mapping, None)
     check_argument("headers", headers, Mapping, None)
     check_argument("retries", retries, int)
-    for name, seconds in (("timeout", timeout), ("retry_delay", retry_delay)):
-        check_argument(name, seconds, float)
+    _check_seconds("timeout", timeout)
+    _check_seconds("retry_delay", retry_delay)
+    sent = None if body is None else _encoded("the body", body)
+    asked = {name: str(value) for name, value in (query or {}).items()}
+    _encoded("query", "".join(asked.values()))
     base, target = _split(url)
     fields = dict(headers or {})
+    for value in fields.values():
+        check_argument("a header field", value, str)
     if auth is not None:
         fields["Authorization"] = _basic(auth)
 
@@ -148,9 +153,9 @@ async def _request(
         reply = await http.request(
             method,
             target,
-            query={name: str(value) for name, value in (query or {}).items()},
+            query=asked,
             headers=fields,
-            body=None if body is None else body.encode(),
+            body=sent,
         )
         text = reply.body.decode("utf-8", "replace")
         return HttpResponse(reply.status, reply.headers, text)
@@ -170,9 +175,17 @@ async def _request(
         return await ask(http)
 
 
+def _check_seconds(name: str, seconds: float) -> None:
+    check_argument(name, seconds, float)
+    # Nor is NaN.
+    if not seconds >= 0:
+        raise UsageError(f"{name} is 0 or more seconds, not {seconds}")
+
+
 def _split(url: str) -> tuple[str, str]:
     """Give the server of a URL, and what of it is asked for, encoded."""
     check_argument("url", url, str)
+    _encoded("url", url)
     try:
         parts = urlsplit(url)
     except ValueError as exc:
@@ -190,5 +203,14 @@ def _basic(auth: tuple[str, str | Secret]) -> str:
     match auth:
         case (str() as user, str() | Secret() as password):
             text = password.reveal() if isinstance(password, Secret) else password
-            return f"Basic {base64.b64encode(f'{user}:{text}'.encode()).decode()}"
+            told = _encoded("auth", f"{user}:{text}")
+            return f"Basic {base64.b64encode(told).decode()}"
     raise UsageError('auth is ("user", "password")')
+
+
+def _encoded(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Its own words would show the text, which may be secret.
+        raise UsageError(f"{what} has half a character") from None

@@ -31,7 +31,7 @@ class Incoming:
         parts: What is asked, by the names of the protocol's parts: `data`, `metadata`
             and whatever else the device type's protocol has; None where nothing was said.
         raw: What the platform wants back to know which command is answered; opaque.
-        size_bytes: How long it was on the wire.
+        size_bytes: What it takes in memory, about.
         received_at: `anyio.current_time()` when it came.
     """
 

@@ -233,3 +233,14 @@ async def test_entities_that_go_are_told_no_more():
         await anyio.sleep(3)
         _, why = await house.command("power")
         assert why == "error: Plug P1 has no service 'power'; services: reset"
+
+
+async def test_many_commands_for_nobody_are_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+):
+    async with bridged(toy()) as house:
+        caplog.set_level("INFO")
+        for number in range(20):
+            _, metadata = await house.command(f"no such {number}")
+            assert "has no service" in (metadata or "")
+    assert caplog.text.count("is answered by a failure") == 1

@@ -25,6 +25,7 @@ from structiot.connector.device import Device
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.link.senergy_api import SenergyApi
 from structiot.connector.platform import Incoming, PlatformResponse
+from structiot.connector.wire.parts import held_bytes
 from structiot.connector.wire.senergy import (
     JsonObject,
     decode_command,
@@ -268,6 +269,10 @@ class SenergySession:
         except ProtocolViolation as exc:
             await self._reject(device_id, str(exc), "error/device", device_id)
             return
+        if fault := id_fault(service):
+            text = f"a command for a service whose id {fault}"
+            await self._reject(device_id, text, "error/command", command.correlation_id)
+            return
         now_s = self._environment.now_utc().timestamp()
         age_s = now_s - (now_s if command.sent_at_s is None else command.sent_at_s)
         if age_s > _COMMAND_AGE_S:
@@ -280,7 +285,7 @@ class SenergySession:
                 service=service,
                 parts=command.parts,
                 raw={"correlation_id": command.correlation_id},
-                size_bytes=len(message.payload),
+                size_bytes=held_bytes(message.payload),
                 received_at=anyio.current_time(),
             )
         )

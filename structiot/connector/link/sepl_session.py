@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
 from random import Random
 from typing import Final
@@ -42,6 +41,7 @@ from structiot.connector.wire.envelope import (
 from structiot.connector.wire.hashes import devices_hash
 from structiot.connector.wire.parts import (
     event_payload,
+    held_bytes,
     put_payload,
     read_command,
     response_payload,
@@ -100,6 +100,7 @@ class SeplSession:
         self._frames: deque[str] = deque()
         self._to_write = anyio.Event()
         self._to_watch = anyio.Event()
+        self._answered = anyio.Event()
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
         self._committed = ""
@@ -121,6 +122,7 @@ class SeplSession:
                 lost.__cause__ = error
                 error = lost
             self._replies.fail_all(error)
+            self._answered.set()
             self._ended.set()
 
     async def wait_lost(self) -> None:
@@ -224,10 +226,8 @@ class SeplSession:
     async def _request(
         self, handler: Handler, payload: object, limit_s: float
     ) -> Frame:
-        if self._refusals >= _REFUSALS_IN_A_ROW and handler is not Handler.COMMIT:
-            # With one more the platform might hang up; a success ends the row.
-            with suppress(PlatformRefused):
-                await self._request(Handler.COMMIT, self._committed, _CHANGE_S)
+        if handler is not Handler.COMMIT:
+            await self._until_safe()
         token = str(UUID(int=self._random.getrandbits(128), version=4))
         try:
             text = write_frame(Frame(handler, token, payload))
@@ -235,10 +235,23 @@ class SeplSession:
             raise PlatformRefused(_BAD_REQUEST, f"not sent: {exc}") from None
         answer = await self._ask(token, text, limit_s, f"{handler}")
         if answer.status != OK:
-            self._refusals += 1
             raise PlatformRefused(answer.status, _words(answer))
-        self._refusals = 0
         return answer
+
+    async def _until_safe(self) -> None:
+        """Wait until the platform would not hang up if it refused all that is asked."""
+        while (
+            self._error is None
+            and self._refusals + len(self._asked) >= _REFUSALS_IN_A_ROW
+        ):
+            if self._asked:
+                await self._answered.wait()
+                continue
+            # A success ends the row.
+            try:
+                await self._request(Handler.COMMIT, self._committed, _CHANGE_S)
+            except PlatformRefused:
+                return
 
     async def _ask(self, token: str, text: str, limit_s: float, what: str) -> Frame:
         with self._replies.expect(token) as reply:
@@ -315,7 +328,7 @@ class SeplSession:
         try:
             frame = read_frame(message)
             if frame.handler == Handler.COMMAND:
-                self._take_command(frame, len(message))
+                self._take_command(frame, held_bytes(message.encode()))
                 return
         except ProtocolViolation as exc:
             self._warnings.say("passed over from the platform: %s", error_text(exc))
@@ -329,6 +342,9 @@ class SeplSession:
         else:
             self._turn_began_at = anyio.current_time()
             self._to_watch.set()
+            self._refusals = 0 if frame.status == OK else self._refusals + 1
+            self._answered.set()
+            self._answered = anyio.Event()
             # Whoever asked may have been cancelled meanwhile.
             self._replies.resolve(frame.token, frame)
 

@@ -9,11 +9,12 @@ as it came: by that, not by its token, the platform finds the task that waits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from structiot._kit.json_text import compact
+from structiot._kit.json_text import compact, violation
 from structiot.errors import ProtocolViolation, UsageError
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "METADATA",
     "CommandPayload",
     "Parts",
+    "check_cost",
     "event_payload",
+    "held_bytes",
     "part_text",
     "put_payload",
     "read_command",
@@ -34,6 +37,15 @@ METADATA: Final = "metadata"
 DATA: Final = "data"
 _PARTS: Final = "protocol_parts"
 _MAX_PARTS: Final = 64
+# It takes ten times as long to read them, and to write them in the answer, as a text.
+_MAX_COMMAS: Final = 32_768
+# Numbers with a fraction or an exponent are the slowest of all.
+_MAX_SLOW_NUMBERS: Final = 8_192
+_SLOW_NUMBER: Final = re.compile(rb"[\[,:\s]-?\d+[.eE]")
+_LONG_NUMBER: Final = re.compile(rb"[\[,:\s-]\d{1000}")
+# What a list, an object or a member takes in memory, about.
+_VALUE_BYTES: Final = 100
+_WIDEST_CHARACTER_BYTES: Final = 4
 
 Parts: TypeAlias = Mapping[str, str | None]
 
@@ -53,6 +65,25 @@ class CommandPayload:
     service: str
     parts: Parts
     payload: Mapping[str, object]
+
+
+def check_cost(data: bytes) -> None:
+    """Look whether JSON from a platform is read in a short time.
+
+    Raises:
+        ProtocolViolation: It is of very many values, or of very long numbers.
+    """
+    is_slow = data.count(b",") > _MAX_COMMAS or _LONG_NUMBER.search(data)
+    if is_slow or len(_SLOW_NUMBER.findall(data)) > _MAX_SLOW_NUMBERS:
+        raise violation("a message of very many values, or of very long numbers", data)
+
+
+def held_bytes(data: bytes) -> int:
+    """Give what a command takes in memory, about, which is more than on the wire."""
+    is_wide = not data.isascii() or b"\\u" in data
+    values = sum(map(data.count, (b"{", b"[", b",")))
+    width = _WIDEST_CHARACTER_BYTES if is_wide else 1
+    return len(data) * width + values * _VALUE_BYTES
 
 
 def part_text(value: object, what: str = "data") -> str | None:

@@ -12,12 +12,18 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from structiot._kit.json_text import compact, number_of, parse_object
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable
-from structiot.connector.wire.parts import DATA, METADATA, Parts, part_text
+from structiot.connector.wire.parts import (
+    DATA,
+    METADATA,
+    Parts,
+    check_cost,
+    part_text,
+)
 from structiot.errors import ProtocolViolation, UsageError
 
 __all__ = [
@@ -50,6 +56,7 @@ _MANAGER: Final = "/device-manager"
 _REPOSITORY: Final = "/device-repository"
 _MAX_ID_BYTES: Final = 1_000
 _MAX_PARTS: Final = 64
+_MAX_HUB_ID_CHARS: Final = 256
 _USUAL_TOKEN_S: Final = 60.0
 
 
@@ -100,6 +107,7 @@ def decode_command(data: bytes) -> SenergyCommand:
     Raises:
         ProtocolViolation: It is none, or its id can be in no topic.
     """
+    check_cost(data)
     value = parse_object(data, "a command")
     correlation_id, payload = value.get("correlation_id"), value.get("payload") or {}
     if not isinstance(correlation_id, str) or id_fault(correlation_id):
@@ -169,16 +177,21 @@ def decode_tokens(data: bytes) -> Tokens:
     except ProtocolViolation as exc:
         raise ProtocolViolation(str(exc)) from None
     access, refresh = value.get("access_token"), value.get("refresh_token")
-    if not isinstance(access, str) or not access.isascii() or not access.isprintable():
+    if not _is_token(access):
         raise ProtocolViolation("tokens without an access_token")
     return Tokens(
         access=Secret(access),
         expires_in_s=max(number_of(value.get("expires_in")) or _USUAL_TOKEN_S, 0.0),
-        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+        refresh=Secret(refresh) if _is_token(refresh) else None,
         refresh_expires_in_s=max(
             number_of(value.get("refresh_expires_in")) or 0.0, 0.0
         ),
     )
+
+
+def _is_token(value: object) -> TypeGuard[str]:
+    is_text = isinstance(value, str) and bool(value)
+    return is_text and value.isascii() and value.isprintable()
 
 
 def subject_of(token: Secret) -> str:
@@ -258,8 +271,15 @@ def decode_hub(value: object) -> JsonObject:
     hub_id = value.get("id") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or not isinstance(hub_id, str) or not hub_id:
         raise ProtocolViolation("no hub where there is one")
+    # It goes into a file of lines, and is the client id of MQTT.
+    if (
+        not hub_id.isprintable()
+        or hub_id != hub_id.strip()
+        or len(hub_id) > _MAX_HUB_ID_CHARS
+    ):
+        raise ProtocolViolation("a hub with a strange id")
     ids = value.get("device_local_ids")
-    return {
+    hub: JsonObject = {
         "id": hub_id,
         "name": _text(value.get("name")),
         "hash": _text(value.get("hash")),
@@ -267,6 +287,11 @@ def decode_hub(value: object) -> JsonObject:
         "owner_id": _text(value.get("owner_id")),
         "attributes": list(_attributes(value)),
     }
+    try:
+        compact(hub, is_ascii=True)
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolViolation(f"a hub that cannot be given back: {exc}") from None
+    return hub
 
 
 def is_unused_hub(hub: JsonObject, name: str, owner: str) -> bool:

@@ -294,3 +294,13 @@ def test_nothing_is_logged_or_made_by_an_import(tmp_path: Path):
     assert done.stderr == ""
     assert [*tmp_path.iterdir()] == []
     assert logging.getLogger("structiot.connector").handlers == []
+
+
+def test_a_gateway_id_of_any_characters_is_kept_in_toml(tmp_path: Path):
+    path = tmp_path / "connector.toml"
+    path.write_text(
+        '[connector]\nhost = "a"\nport = 1\nuser = "b"\npassword = "c"\n', "utf-8"
+    )
+    gid = 'iot#"\N{GRINNING FACE}\\'
+    ConnectorConfig.of(path).with_gid(gid)
+    assert ConnectorConfig.of(path).gid == gid

@@ -105,6 +105,27 @@ async def test_many_that_are_refused_cost_nothing_else():
         assert len(platform.log) == 1
 
 
+async def test_many_that_are_refused_at_once_cost_nothing_else():
+    async with gateway(16, sim={"device_types": {TYPE: ["state"]}}) as (
+        platform,
+        connector,
+    ):
+        refused = []
+
+        async def tell(number: int) -> None:
+            for _ in range(4):
+                with pytest.raises(PlatformRefused):
+                    await connector.event(lamp(number), "no such service", "1")
+                refused.append(number)
+
+        async with anyio.create_task_group() as tg:
+            for number in range(1, 17):
+                tg.start_soon(tell, number)
+        assert len(refused) == 64
+        assert await connector.event("lamp-1", "state", "1")
+        assert len(platform.log) == 1
+
+
 async def test_events_are_kept_while_there_is_no_connection():
     async with gateway(2) as (platform, connector):
         await platform.unplug()

@@ -210,3 +210,30 @@ async def test_an_argument_that_cannot_be_is_refused(options: dict[str, Any]):
 async def test_a_body_is_a_text(call: Callable[..., Any]):
     with pytest.raises(UsageError, match="body is str, not dict"):
         await call(URL, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        (f"{URL}/\ud800", {}),
+        (URL, {"query": {"a": "\ud800"}}),
+        (URL, {"auth": ("me", "secret\ud800")}),
+        (URL, {"headers": {"X-Mine": 3}}),
+        (URL, {"retry_delay": -1.0}),
+        (URL, {"retry_delay": float("nan"), "retries": 1}),
+        (URL, {"timeout": float("nan")}),
+    ],
+    ids=["url", "query", "auth", "header", "negative", "nan", "timeout"],
+)
+async def test_what_cannot_be_sent_is_said(
+    site: Site, url: str, options: dict[str, Any]
+):
+    with pytest.raises(UsageError) as refused:
+        await http.get(url, environment=site.environment, **options)
+    assert "secret" not in str(refused.value)
+    assert site.asked == []
+
+
+async def test_a_body_with_half_a_character_is_refused(site: Site):
+    with pytest.raises(UsageError, match="half a character"):
+        await http.post(URL, "\ud800", environment=site.environment)

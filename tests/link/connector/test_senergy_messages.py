@@ -69,6 +69,15 @@ async def test_a_command_without_parts_has_none():
         assert response.parts == {}
 
 
+async def test_a_command_for_a_service_too_long_to_be_answered_is_refused():
+    """Its topic may come, and that of its answer is too long to go."""
+    async with senergy() as platform, connector_of(platform) as connector:
+        with pytest.raises(CommandRefused, match="longer than 1000 bytes"):
+            await platform.send_command("dev1", "s" * 65_475)
+        assert connector.is_ready
+        assert await connector.event("dev1", "state", 1)
+
+
 async def test_a_command_that_fails_is_told_on_its_error_topic():
     async def handler(_: Command) -> None:
         await anyio.lowlevel.checkpoint()

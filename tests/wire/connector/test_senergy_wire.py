@@ -155,6 +155,11 @@ def test_what_has_no_token_is_refused_and_shown_nowhere(data):
     assert not caught.value.data
 
 
+def test_a_refresh_token_that_cannot_be_sent_is_none():
+    tokens = decode_tokens(b'{"access_token": "a", "refresh_token": "\\ud800"}')
+    assert tokens.refresh is None
+
+
 def test_the_subject_of_a_token_is_the_owner():
     assert subject_of(jwt({"sub": "user-1"})) == "user-1"
 
@@ -217,7 +222,21 @@ def test_an_unused_hub_of_ours_is_known_by_its_mark():
         assert not is_unused_hub({**made, **other}, "N", "me")
 
 
-@pytest.mark.parametrize("value", [None, [], {}, {"id": ""}, {"id": 5}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        {},
+        {"id": ""},
+        {"id": 5},
+        {"id": "a\nb"},
+        {"id": "\ud800"},
+        {"id": " a"},
+        {"id": "a" * 257},
+        {"id": "a", "attributes": [{"value": float("inf")}]},
+    ],
+)
 def test_what_is_no_hub_is_refused(value):
     with pytest.raises(ProtocolViolation):
         decode_hub(value)

@@ -20,6 +20,7 @@ import anyio.lowlevel
 
 from structiot._kit.flow.conflating import ConflatingQueue
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text, printable
 from structiot.connector import Command, Connector, PlatformRefused, Ready, Waiting
 from structiot.errors import LinkLost, StructiotError, UsageError
@@ -106,6 +107,7 @@ class Bridge:
         self._untold: set[str] = set()
         self._to_look_at: dict[str, None] = {}
         self._changed = anyio.Event()
+        self._failures = RareLines(_log, anyio.current_time, logging.INFO)
         self._queue = ConflatingQueue[tuple[str, str], _Told](
             name="events for the platform"
         )
@@ -305,7 +307,7 @@ class Bridge:
             answer = await self._carried_out(command)
         except StructiotError as exc:
             why = error_text(exc)
-            _log.info("%r is answered by a failure: %s", command, why)
+            self._failures.say("%r is answered by a failure: %s", command, why)
             await command.fail(why)
         else:
             await command.respond(answer)

@@ -16,7 +16,6 @@ import pytest
 from structiot.connector import Device, DevicePool, DeviceStore
 from structiot.connector.device_manager import ManagedDevices
 from structiot.errors import ConfigError, UsageError
-from tests._support.quick_files import quick_folder
 
 
 class Plain:
@@ -116,14 +115,8 @@ def of_class_methods() -> type:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    with quick_folder() as made:
-        yield made
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[DeviceStore]:
-    with DeviceStore(folder / "devices.sqlite") as made:
+def store(tmp_path: Path) -> Iterator[DeviceStore]:
+    with DeviceStore(tmp_path / "devices.sqlite") as made:
         yield made
 
 
@@ -139,8 +132,8 @@ NAMES = ["plain", "async", "static", "class", "pool", "store"]
 
 
 @pytest.fixture(params=MAKERS, ids=NAMES)
-def manager(request: pytest.FixtureRequest, folder: Path) -> Any:
-    return request.param(folder)
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return request.param(tmp_path)
 
 
 async def test_a_manager_of_any_kind_keeps_devices(manager: Any):
@@ -224,9 +217,9 @@ async def test_a_blocking_manager_is_called_in_a_thread_one_call_at_a_time():
 
 @pytest.mark.parametrize("maker", MAKERS[4:], ids=NAMES[4:])
 def test_what_cannot_be_done_is_left_and_logged(
-    folder: Path, maker: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, maker: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ):
-    manager = maker(folder)
+    manager = maker(tmp_path)
     caplog.set_level(logging.WARNING)
     manager.add(Device("dev1", "t", "first"))
     manager.add(Device("dev1", "t", "second"))
@@ -244,8 +237,8 @@ def test_what_cannot_be_done_is_left_and_logged(
 
 
 @pytest.mark.parametrize("maker", MAKERS[4:], ids=NAMES[4:])
-def test_what_is_no_device_is_not_kept(folder: Path, maker: Callable[[Path], Any]):
-    manager = maker(folder)
+def test_what_is_no_device_is_not_kept(tmp_path: Path, maker: Callable[[Path], Any]):
+    manager = maker(tmp_path)
     for call in (manager.add, manager.update):
         with pytest.raises(UsageError, match="device is Device"):
             call("dev1")
@@ -256,9 +249,9 @@ def test_what_is_no_device_is_not_kept(folder: Path, maker: Callable[[Path], Any
 
 @pytest.mark.parametrize("maker", MAKERS[4:], ids=NAMES[4:])
 async def test_many_threads_may_use_a_manager_at_once(
-    folder: Path, maker: Callable[[Path], Any]
+    tmp_path: Path, maker: Callable[[Path], Any]
 ):
-    manager = await anyio.to_thread.run_sync(maker, folder)
+    manager = await anyio.to_thread.run_sync(maker, tmp_path)
 
     def work(number: int) -> None:
         device = Device(f"dev{number}", "t", "n")

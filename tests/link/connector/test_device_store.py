@@ -15,7 +15,6 @@ import pytest
 from structiot.connector import Device, DeviceStore
 from structiot.errors import UsageError
 from tests._support.interpreter import PYTHON
-from tests._support.quick_files import quick_folder
 
 # As the original client makes it (reference 8.4).
 ORIGINAL = "CREATE TABLE devices (id TEXT PRIMARY KEY, type TEXT, name TEXT, tags TEXT)"
@@ -73,19 +72,13 @@ def original_file(path: Path, *rows: tuple[object, ...]) -> None:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    with quick_folder() as made:
+def store(tmp_path: Path) -> Iterator[DeviceStore]:
+    with DeviceStore(tmp_path / "devices.sqlite") as made:
         yield made
 
 
-@pytest.fixture
-def store(folder: Path) -> Iterator[DeviceStore]:
-    with DeviceStore(folder / "devices.sqlite") as made:
-        yield made
-
-
-def test_devices_are_there_again_when_the_file_is_opened_anew(folder: Path):
-    path = folder / "below" / "devices.sqlite"
+def test_devices_are_there_again_when_the_file_is_opened_anew(tmp_path: Path):
+    path = tmp_path / "below" / "devices.sqlite"
     lamp = Device("dev1", "iot#type-1", "Lämp")
     lamp.add_tag("room", "kitchen")
     lamp.add_tag("floor", "1")
@@ -135,18 +128,18 @@ def test_a_device_of_another_class_is_not_kept(store: DeviceStore):
     assert store.devices() == {}
 
 
-def test_a_closed_store_says_so(folder: Path):
-    store = DeviceStore(folder / "devices.sqlite")
+def test_a_closed_store_says_so(tmp_path: Path):
+    store = DeviceStore(tmp_path / "devices.sqlite")
     store.close()
     store.close()
     for call in (store.devices, lambda: store.add(Device("dev1", "t", "n"))):
         with pytest.raises(UsageError, match="is closed"):
             call()
-    assert repr(store) == f"DeviceStore('{folder}/devices.sqlite')"
+    assert repr(store) == f"DeviceStore('{tmp_path}/devices.sqlite')"
 
 
-def test_a_store_that_nobody_holds_is_closed(folder: Path):
-    path = folder / "devices.sqlite"
+def test_a_store_that_nobody_holds_is_closed(tmp_path: Path):
+    path = tmp_path / "devices.sqlite"
     DeviceStore(path).add(Device("dev1", "t", "n"))
     assert not Path(f"{path}-wal").exists()
 
@@ -164,9 +157,9 @@ def test_two_stores_may_have_the_same_file(store: DeviceStore):
 
 
 def test_a_file_of_the_original_client_is_taken_over(
-    folder: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    path = folder / "devices.sqlite"
+    path = tmp_path / "devices.sqlite"
     original_file(
         path,
         ("dev1", "iot#type-1", "Lamp", "room:kitchen;floor:1"),
@@ -187,9 +180,9 @@ def test_a_file_of_the_original_client_is_taken_over(
 
 
 def test_a_row_that_is_no_device_costs_itself_and_is_told_once(
-    folder: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    path = folder / "devices.sqlite"
+    path = tmp_path / "devices.sqlite"
     original_file(
         path,
         (None, "t", "n", ""),
@@ -213,9 +206,9 @@ def test_a_row_that_is_no_device_costs_itself_and_is_told_once(
 
 @pytest.mark.parametrize("is_original", [True, False], ids=["original", "new"])
 def test_who_is_killed_at_any_step_leaves_what_was_there_before_or_after(
-    folder: Path, *, is_original: bool
+    tmp_path: Path, *, is_original: bool
 ):
-    original = folder / "original.sqlite"
+    original = tmp_path / "original.sqlite"
     if is_original:
         rows = [("dev1", "t", "Lamp", ""), ("dev2", "t", "Fan", "")]
         original_file(original, *rows)
@@ -228,7 +221,7 @@ def test_who_is_killed_at_any_step_leaves_what_was_there_before_or_after(
     else:
         states = ["", "new=n"]
     done = subprocess.run(
-        [*PYTHON, "-c", KILL, str(folder), str(original)],
+        [*PYTHON, "-c", KILL, str(tmp_path), str(original)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

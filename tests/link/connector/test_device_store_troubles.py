@@ -17,18 +17,16 @@ import pytest
 
 from structiot.connector import Device, DeviceStore
 from structiot.errors import ConfigError
-from tests._support.quick_files import quick_folder
 
 
 @pytest.fixture
-def path() -> Iterator[Path]:
+def path(tmp_path: Path) -> Path:
     """Give the file of a store with two hundred devices."""
-    with quick_folder() as folder:
-        made = folder / "devices.sqlite"
-        with DeviceStore(made) as store:
-            for number in range(200):
-                store.add(Device(f"dev{number}", "iot#type-1", "n" * 100))
-        yield made
+    made = tmp_path / "devices.sqlite"
+    with DeviceStore(made) as store:
+        for number in range(200):
+            store.add(Device(f"dev{number}", "iot#type-1", "n" * 100))
+    return made
 
 
 def overwrite(at: int, data: bytes) -> Callable[[Path], None]:

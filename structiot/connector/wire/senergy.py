@@ -190,8 +190,9 @@ def decode_tokens(data: bytes) -> Tokens:
 
 
 def _is_token(value: object) -> TypeGuard[str]:
-    is_text = isinstance(value, str) and bool(value)
-    return is_text and value.isascii() and value.isprintable()
+    if not isinstance(value, str) or not value:
+        return False
+    return value.isascii() and value.isprintable()
 
 
 def subject_of(token: Secret) -> str:

@@ -26,7 +26,7 @@ from tests.gateway.bridge_house import (
     until,
 )
 from tests.gateway.memory_house import URI, House
-from tests.gateway.scripted_driver import of_gateway, scripted, source_of
+from tests.gateway.scripted_driver import scripted, source_of
 
 pytestmark = pytest.mark.virtual_time
 

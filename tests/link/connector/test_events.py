@@ -323,7 +323,8 @@ async def test_events_of_many_devices_are_under_way_at_once():
             for number in range(1, 21):
                 for data in range(2):
                     tg.start_soon(connector.event, f"lamp-{number}", "state", str(data))
-        assert anyio.current_time() - began < 8
+        # Four at a time: the platform hangs up where it refuses more than five in a row.
+        assert 10 <= anyio.current_time() - began < 11
         for number in range(1, 21):
             mine = [e for e in platform.events if e.device_uri == f"lamp-{number}"]
             assert len(mine) == 2

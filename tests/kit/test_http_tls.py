@@ -12,7 +12,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.http.client import open_http
 from structiot._kit.net.memory import MemoryNetwork
-from structiot.errors import ConnectFailed, LinkLost
+from structiot.errors import ConfigError, ConnectFailed, LinkLost
 from tests.kit.web_site import reply, site
 
 pytestmark = pytest.mark.virtual_time
@@ -155,3 +155,16 @@ async def test_a_lost_tls_connection_is_link_lost(
             with pytest.raises(LinkLost) as caught:
                 await http.get("/")
     assert caught.value.reason == "hung up in the middle of a reply"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+async def test_authorities_that_are_not_there_are_a_config_error(
+    monkeypatch, tmp_path, content
+):
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(ConfigError, match=r"authorities at \$SSL_CERT_FILE"):
+        async with open_http("https://cloud"):
+            pass

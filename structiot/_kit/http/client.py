@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +25,7 @@ from structiot._kit.http.body import ACCEPTED_ENCODING, BodyReader
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.http.transport import EXCHANGE, Exchange, Transport
 from structiot._kit.net.network import REAL_NETWORK, Network
+from structiot._kit.text import error_text
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
 
 __all__ = ["HttpClient", "open_http"]
@@ -184,14 +186,14 @@ async def open_http(
         network: Where connections go.
 
     Raises:
-        ConfigError: Not a URL of http or https.
+        ConfigError: Not a URL of http or https, or no certificates of authorities where
+            $SSL_CERT_FILE or $SSL_CERT_DIR say that they are.
         UsageError: Header fields that cannot be sent.
     """
     url, auth = _split(_base_url_of(base_url))
     fields = checked_fields("every request", headers)
     if ssl_context is None and url.scheme == "https":
-        # Reads the certificates of the authorities from a file.
-        ssl_context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
+        ssl_context = await anyio.to_thread.run_sync(_usual_context)
     async with httpx.AsyncClient(
         base_url=url,
         auth=auth,
@@ -207,6 +209,17 @@ async def open_http(
         follow_redirects=False,
     ) as client:
         yield HttpClient(client, url, reply_s=reply_s, max_body_bytes=max_body_bytes)
+
+
+def _usual_context() -> ssl.SSLContext:
+    """Trust the usual authorities; reads a file."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as exc:
+        named = [one for one in ("SSL_CERT_FILE", "SSL_CERT_DIR") if one in os.environ]
+        where = " or ".join(f"${one}" for one in named) or "the usual place"
+        message = f"no certificates of authorities at {where}: {error_text(exc)}"
+        raise ConfigError(message) from exc
 
 
 def _base_url_of(text: str) -> httpx.URL:

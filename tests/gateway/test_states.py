@@ -329,6 +329,21 @@ def test_a_figure_that_json_does_not_have_is_refused(entity: Entity, state: Stat
 
 @pytest.mark.parametrize(
     ("entity", "state"),
+    [
+        (SENSOR, 10**309),
+        (SENSOR, -(10**5000)),
+        (LAMP, LightState(brightness_percent=10**309)),
+        (CLIMATE, ClimateState(target_c=10**5000)),
+    ],
+    ids=["sensor", "sensor, unwritable", "light", "climate, unwritable"],
+)
+def test_an_integer_that_nobody_can_reckon_with_is_refused(entity, state):
+    with pytest.raises(UsageError, match=f"^{entity.key} "):
+        state_payload(entity, state)
+
+
+@pytest.mark.parametrize(
+    ("entity", "state"),
     [(SENSOR, "\ud800"), (SIGN, "\udfff"), (CLIMATE, ClimateState(mode="\ud800"))],
 )
 def test_half_a_surrogate_pair_never_reaches_the_broker(entity: Entity, state: State):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import singledispatch
 from typing import TypeVar
 
@@ -175,7 +176,12 @@ def _as(kind: type[T], entity: Entity, state: State | None) -> T:
 def _impossible(entity: Entity, state: object) -> UsageError:
     kind = type(entity).__name__.lower()
     article = "an" if kind[0] in "aeiou" else "a"
-    return UsageError(f"{entity.key} is {article} {kind} and cannot be {state!r}")
+    try:
+        shown = repr(state)
+    except ValueError:
+        # Python writes no integer of more than 4,300 digits.
+        shown = "so large a number"
+    return UsageError(f"{entity.key} is {article} {kind} and cannot be {shown}")
 
 
 def _json(entity: Entity, value: Mapping[str, object]) -> str:
@@ -207,9 +213,11 @@ def _text(entity: Entity, state: State | None, options: tuple[str, ...]) -> str:
 
 
 def _number_of(entity: Entity, value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and isinstance(value, int | float) and math.isfinite(value):
-        return value + 0  # minus zero becomes zero
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # Of an integer with more than 308 digits it is not even told.
+        with suppress(OverflowError):
+            if math.isfinite(value):
+                return value + 0  # minus zero becomes zero
     raise _impossible(entity, value)
 
 

@@ -199,17 +199,21 @@ async def test_by_default_a_thousand_are_kept():
         assert data_of(platform) == [str(number) for number in range(100, 1100)]
 
 
-async def test_kept_events_are_bounded_by_their_bytes():
+@pytest.mark.parametrize(
+    ("text", "kept"), [("x" * 1_000_000, 16), ("\N{SNOWMAN}" * 150_000, 55)]
+)
+async def test_kept_events_are_bounded_by_their_bytes(text: str, kept: int):
+    """A snowman takes two bytes of memory."""
     async with gateway() as (platform, connector):
         await platform.unplug()
         await until_state(connector, Waiting)
-        for number in range(40):
-            await connector.event("lamp-1", str(number), "x" * 1_000_000)
-        assert connector.events_waiting == 16
-        assert connector.events_dropped == 24
+        for number in range(60):
+            await connector.event("lamp-1", str(number), text)
+        assert connector.events_waiting == kept
+        assert connector.events_dropped == 60 - kept
         await platform.plug_in()
         await until(lambda: not connector.events_waiting)
-        assert next(one.service_uri for one in platform.events) == "24"
+        assert next(one.service_uri for one in platform.events) == str(60 - kept)
 
 
 async def test_without_an_outbox_none_is_kept():

@@ -63,7 +63,7 @@ class ReplyTable(Generic[K, V]):
 
     def __init__(self, name: str = "replies") -> None:
         self.name = name
-        self.unknown = 0
+        self.unknown: int = 0
         self._pending: dict[K, Reply[V]] = {}
         self._error: StructiotError | None = None
 

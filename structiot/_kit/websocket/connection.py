@@ -83,7 +83,7 @@ class WebSocket:
         self.path = path
         self.headers = headers
         self.close_code: int | None = None
-        self.close_reason = ""
+        self.close_reason: str = ""
         self.heard_at: float = anyio.current_time()
         self.pings: int = 0
         self.max_message_bytes = max_message_bytes

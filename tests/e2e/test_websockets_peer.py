@@ -144,6 +144,8 @@ async def test_our_client_and_its_server_exchange_messages(
         assert await websocket.receive() == "ponged"
         assert websocket.pings == 1
         before = websocket.heard_at
+        # uvloop's clock goes on by milliseconds.
+        await anyio.sleep(0.01)
         async with anyio.create_task_group() as tg:
             tg.start_soon(websocket.receive)
             await websocket.ping(b"there?")

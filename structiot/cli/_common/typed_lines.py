@@ -27,7 +27,9 @@ def can_come() -> bool:
     """Tell whether lines can come: from a terminal, or from a program through a pipe."""
     if sys.stdin is None or sys.stdin.closed:
         return False
-    return can_be_typed() or stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    # What starts us may have sockets for pipes, as uvloop has.
+    return can_be_typed() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 class TypedLines:

@@ -12,7 +12,8 @@ import time
 
 
 def say(**what):
-    print(json.dumps(what), flush=True)
+    # In one piece: several threads tell.
+    print(json.dumps(what) + "\n", end="", flush=True)
 
 
 def run_documented(port):

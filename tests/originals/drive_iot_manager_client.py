@@ -15,7 +15,8 @@ from iot_manager_client import IoTClient
 
 
 def say(**what):
-    print(json.dumps(what), flush=True)
+    # In one piece: several threads tell.
+    print(json.dumps(what) + "\n", end="", flush=True)
 
 
 class Client(IoTClient):

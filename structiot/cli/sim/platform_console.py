@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -17,11 +17,20 @@ from structiot._kit.net.tls import server_context
 from structiot._kit.text import error_text, printable
 from structiot.cli._common.output import say_at_terminal
 from structiot.cli._common.typed_lines import TypedLines
+from structiot.cli.sim.listing import complete_fault
 from structiot.errors import StructiotError
 from structiot.sim import FaultNames, Faults, show_fault
 
-__all__ = ["Console", "PlatformSim", "Words", "device_types_of", "tls_context"]
+__all__ = [
+    "Console",
+    "PlatformSim",
+    "Words",
+    "device_types_of",
+    "platform_options",
+    "tls_context",
+]
 
+F = TypeVar("F", bound=Callable[..., Any])
 Parts: TypeAlias = Mapping[str, str | None]
 Words: TypeAlias = Mapping[str, tuple[str, Callable[[], Awaitable[None] | None]]]
 """What can be typed alone: what it does, in words, and by what."""
@@ -123,6 +132,53 @@ class Console:
 
 def _say(text: str) -> None:
     click.echo(printable(text), err=True)
+
+
+def platform_options(password_variable: str, faults: str) -> Callable[[F], F]:
+    """Add the options of every simulated platform to a command.
+
+    Args:
+        password_variable: The environment's variable that has the password.
+        faults: Two that it can get wrong, with `` ` or ` `` between them.
+    """
+    path = click.Path(path_type=Path)
+    options = (
+        click.option("--user", default="testuser", help="Who may log in."),
+        click.option(
+            "--password",
+            default="secret",
+            envvar=password_variable,
+            help="With which password.",
+        ),
+        click.option(
+            "--type",
+            "types",
+            multiple=True,
+            metavar="TYPE=SERVICE,SERVICE",
+            help="A device type that there is, and its services; several may be given. By"
+            " default there is any, with any services.",
+        ),
+        click.option("--certfile", type=path, help="Certificate for TLS."),
+        click.option(
+            "--keyfile", type=path, help="Its key, if that is not in the same file."
+        ),
+        click.option(
+            "--fault",
+            "fault_texts",
+            shell_complete=complete_fault,
+            metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
+            multiple=True,
+            help=f"What it gets wrong, such as `{faults}`. `structiot sim faults` lists"
+            " them.",
+        ),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def tls_context(certfile: Path, keyfile: Path | None) -> SSLContext:

@@ -20,11 +20,12 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import members, show_json, show_table
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli._common.typed_lines import can_come
-from structiot.cli.sim.listing import SimulatorCommand, complete_fault
+from structiot.cli.sim.listing import SimulatorCommand
 from structiot.cli.sim.platform_console import (
     Console,
     Words,
     device_types_of,
+    platform_options,
     tls_context,
 )
 from structiot.sim import (
@@ -40,7 +41,6 @@ __all__ = ["senergy"]
 _HTTP_PORT: Final = 8094
 _MQTT_PORT: Final = 1884
 _LONGEST: Final = 2000
-_path: Final = click.Path(path_type=Path)
 
 
 @click.command(
@@ -51,32 +51,7 @@ _path: Final = click.Path(path_type=Path)
 @click.option("--host", default="127.0.0.1", help="Address to listen at.")
 @port_option("--http-port", _HTTP_PORT, "Port of tokens and API; 0 takes a free one.")
 @port_option("--mqtt-port", _MQTT_PORT, "Port of the broker; 0 takes a free one.")
-@click.option("--user", default="testuser", help="Who may log in.")
-@click.option(
-    "--password",
-    default="secret",
-    envvar="STRUCTIOT_SIM_SENERGY_PASSWORD",
-    help="With which password.",
-)
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE=SERVICE,SERVICE",
-    help="A device type that there is, and its services; several may be given. By default"
-    " there is any, with any services.",
-)
-@click.option("--certfile", type=_path, help="Certificate for TLS.")
-@click.option("--keyfile", type=_path, help="Its key, if that is not in the same file.")
-@click.option(
-    "--fault",
-    "fault_texts",
-    shell_complete=complete_fault,
-    metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
-    multiple=True,
-    help="What it gets wrong, such as `refuse@hubs*1` or `restart=10+60`. `structiot sim"
-    " faults` lists them.",
-)
+@platform_options("STRUCTIOT_SIM_SENERGY_PASSWORD", "refuse@hubs*1` or `restart=10+60")
 @json_option
 @common_options
 @click.pass_context

@@ -19,15 +19,19 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli._common.typed_lines import can_come
-from structiot.cli.sim.listing import SimulatorCommand, complete_fault
-from structiot.cli.sim.platform_console import Console, device_types_of, tls_context
+from structiot.cli.sim.listing import SimulatorCommand
+from structiot.cli.sim.platform_console import (
+    Console,
+    device_types_of,
+    platform_options,
+    tls_context,
+)
 from structiot.cli.sim.sepl_console import show_record, words_of
 from structiot.sim import SeplPlatformSim, show_fault, sim_sepl_platform
 
 __all__ = ["sepl"]
 
 _PORT: Final = 8093
-_path: Final = click.Path(path_type=Path)
 
 
 @click.command(
@@ -37,21 +41,6 @@ _path: Final = click.Path(path_type=Path)
 )
 @click.option("--host", default="127.0.0.1", help="Address to listen at.")
 @port_option("--port", _PORT, "TCP port; 0 takes a free one.")
-@click.option("--user", default="testuser", help="Who may log in.")
-@click.option(
-    "--password",
-    default="secret",
-    envvar="STRUCTIOT_SIM_SEPL_PASSWORD",
-    help="With which password.",
-)
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE=SERVICE,SERVICE",
-    help="A device type that there is, and its services; several may be given. By default"
-    " there is any, with any services.",
-)
 @click.option(
     "--busy",
     "busy_s",
@@ -60,17 +49,7 @@ _path: Final = click.Path(path_type=Path)
     metavar="SECONDS",
     help="How long it takes for each clear and commit.",
 )
-@click.option("--certfile", type=_path, help="Certificate for TLS.")
-@click.option("--keyfile", type=_path, help="Its key, if that is not in the same file.")
-@click.option(
-    "--fault",
-    "fault_texts",
-    shell_complete=complete_fault,
-    metavar="NAME[=VALUE][@WHAT][*TIMES][+SECONDS]",
-    multiple=True,
-    help="What it gets wrong, such as `refuse@put3*1` or `drop+60`. `structiot sim faults`"
-    " lists them.",
-)
+@platform_options("STRUCTIOT_SIM_SEPL_PASSWORD", "refuse@put3*1` or `drop+60")
 @json_option
 @common_options
 @click.pass_context

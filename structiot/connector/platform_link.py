@@ -135,7 +135,7 @@ class PlatformLink(Reconnecting):
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
-        _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
+        _log.info("%r: %s offered", self, counted(len(self.offered), "device"))
         async with service_group() as tg:
             for _ in range(_EVENTS_AT_ONCE):
                 tg.start_soon(self._send_events, session)
@@ -181,7 +181,7 @@ class PlatformLink(Reconnecting):
     # -- commands and events ---------------------------------------------------------
 
     def _on_command(self, incoming: Incoming) -> None:
-        device = self.offered.devices.get(incoming.device_id)
+        device = self.offered.get(incoming.device_id)
         self.commands.put(Command(incoming, device, self))
 
     async def respond(

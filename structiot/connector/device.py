@@ -127,10 +127,13 @@ def device_id_of(device: Device | str) -> str:
     """Give the id of a device, or the id itself.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or no device can have such an id.
     """
     check_argument("device", device, Device, str)
-    return device if isinstance(device, str) else check_device(device).id
+    if not isinstance(device, str):
+        return check_device(device).id
+    _check_text("id", device)
+    return device
 
 
 def _check_text(what: str, text: object) -> None:

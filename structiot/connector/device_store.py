@@ -130,10 +130,10 @@ class DeviceStore:
 
         Raises:
             ConfigError: The file cannot be read.
-            UsageError: The store is closed.
+            UsageError: No device can have such an id, or the store is closed.
         """
         check_argument("device_id", device_id, str)
-        return self._read("WHERE id = ?", device_id).get(device_id)
+        return self._read("WHERE id = ?", device_id_of(device_id)).get(device_id)
 
     def devices(self) -> dict[str, Device]:
         """Give all devices by id, in the order in which they were added.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -88,7 +89,8 @@ class PlatformLink(Reconnecting):
         self._open: Session | None = None
         self._ready: Session | None = None
         self._is_starting = True
-        self._refusals = 0
+        # In a row, before we were let in and after that.
+        self._refusals: Counter[bool] = Counter()
         self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
 
@@ -110,27 +112,30 @@ class PlatformLink(Reconnecting):
     async def run_connection(self) -> None:
         """Connect, synchronise, and serve until the connection ends."""
         self.states.tell(Connecting())
+        is_let_in = False
         try:
             async with self._platform.session(
                 self._on_command, lambda: self.states.tell(Authenticating())
             ) as session:
+                is_let_in = True
                 try:
                     await self._serve(session)
                 finally:
                     # Who waits need not wait for the goodbye as well.
                     self._disconnected()
         except AuthRefused:
-            self._refusals += 1
+            self._refusals[is_let_in] += 1
             raise
         finally:
             self._disconnected()
 
     async def _serve(self, session: Session) -> None:
-        self._refusals = 0
+        self._refusals[False] = 0
         self._open = session
         self._wake()
         self.states.tell(Synchronising())
         await self.offered.synchronise(session)
+        self._refusals[True] = 0
         self._told = ""
         self._ready, self._is_starting = session, False
         self.connected()
@@ -151,7 +156,7 @@ class PlatformLink(Reconnecting):
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help; what was said without a word may pass."""
         if isinstance(error, AuthRefused) and error.code is None:
-            return self._refusals >= _MOST_REFUSALS
+            return max(self._refusals.values()) >= _MOST_REFUSALS
         return super().is_final(error)
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:

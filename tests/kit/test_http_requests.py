@@ -354,6 +354,14 @@ async def test_provisional_replies_without_end_are_refused(network, watched_loop
                 await DeviceHttp(URL, network=network).get("/")
 
 
+async def test_nor_does_the_client_of_clouds_read_them_for_ever(network, watched_loop):
+    answer = b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000
+    async with site(answer, network=network), open_http(URL, network=network) as http:
+        async with watched_loop(0.05):
+            with pytest.raises(ProtocolViolation, match="before the reply itself"):
+                await http.get("/")
+
+
 @pytest.mark.parametrize("fields", [100, 101])
 async def test_as_many_fields_may_follow_a_body_in_chunks(network, fields):
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -46,6 +46,13 @@ async def test_an_identity_has_nothing_that_topics_cannot_have():
         assert house.online == ["toy:a%2Fb%23%2B%25c"]
 
 
+async def test_an_identity_with_half_a_character_is_offered_as_well():
+    """Whoever lets one in; the gateway has topics for it, too."""
+    async with bridged(toy("P\ud800"), toy()) as house:
+        assert house.online == ["toy:P%ED%A0%80", "toy:P1"]
+        assert house.status == ("running", "")
+
+
 async def test_the_first_rule_that_fits_says_what_a_device_is():
     devices = [
         {"type": "iot#one", "id": "P1", "tags": {"room": "hall"}},

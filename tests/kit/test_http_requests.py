@@ -252,7 +252,11 @@ def test_a_body_that_is_no_json_is_a_violation(body):
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" + b"[]," * 300_000 + b"1]", b"[" + b"{}," * 300_000 + b"1]", b"[" * 60 + b"]" * 60],
+    [
+        b"[" + b"[]," * 300_000 + b"1]",
+        b"[" + b"{}," * 300_000 + b"1]",
+        b"[" * 60 + b"]" * 60,
+    ],
     ids=["lists", "objects", "deep"],
 )
 @pytest.mark.parametrize("kind", [HttpReply, HttpRequest])

@@ -118,7 +118,9 @@ class SenergyPlatform:
         """Say once what may be behind sessions that end again and again."""
         self._brief = self._brief + 1 if lived_s < _BRIEF_S else 0
         if self._brief == _MOST_BRIEF:
-            text = "%s: lost soon %d times in a row; is another program the hub %s, too?"
+            text = (
+                "%s: lost soon %d times in a row; is another program the hub %s, too?"
+            )
             _log.warning(text, self.name, self._brief, printable(self._hub_id))
 
     async def _hub(self, api: SenergyApi) -> JsonObject:

@@ -295,7 +295,9 @@ def _check_away(what: str, reply: HttpReply) -> None:
     if reply.status in _ELSEWHERE:
         there = reply.headers.get("location", "").partition("?")[0]
         named = printable(without_credentials(there), most=100) or "nowhere"
-        message = f"{what}: the address is another one: HTTP status {reply.status}, {named}"
+        message = (
+            f"{what}: the address is another one: HTTP status {reply.status}, {named}"
+        )
         raise ProtocolViolation(message, code=reply.status)
     if reply.status in _AWAY:
         reason = f"HTTP status {reply.status}"

@@ -141,9 +141,7 @@ async def test_sepl_knows_no_clock():
             platform.config,
             lamps(2),
             wait_ready=True,
-            environment=Environment(
-                network=platform.environment.network, clock=clock
-            ),
+            environment=Environment(network=platform.environment.network, clock=clock),
         ) as connector:
             for jump in JUMPS:
                 clock.ahead = jump

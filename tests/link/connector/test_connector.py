@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from structiot import ConfigError, LinkLost, UsageError
+from structiot import LinkLost, UsageError
 from structiot.connector import (
     Authenticating,
     Connecting,

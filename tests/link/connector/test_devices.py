@@ -202,8 +202,12 @@ def test_a_hash_is_made_anew_when_anything_has_changed():
         lambda: copy(device).add_tag("room", "attic"),
     ):
         change()
-        assert device.hash == device.hash == device_hash(
-            "dev1", "t", device.name, dict(tag.split(":") for tag in device.tags)
+        assert (
+            device.hash
+            == device.hash
+            == device_hash(
+                "dev1", "t", device.name, dict(tag.split(":") for tag in device.tags)
+            )
         )
         seen.add(device.hash)
     assert len(seen) == 7

@@ -228,8 +228,10 @@ async def test_changes_while_it_comes_and_goes_are_all_there_in_the_end():
         with anyio.fail_after(2000):
             await connector.wait_ready()
             await until(
-                lambda: {one.uri for one in platform.devices if one.is_online}
-                == {f"lamp-{number}" for number in range(51, 101)}
+                lambda: (
+                    {one.uri for one in platform.devices if one.is_online}
+                    == {f"lamp-{number}" for number in range(51, 101)}
+                )
             )
         assert connector.devices.keys() == {f"lamp-{n}" for n in range(51, 101)}
 

@@ -75,7 +75,9 @@ async def two(
 
 
 @pytest.mark.parametrize("gid", [None, "shared"], ids=["two gateways", "one gateway"])
-async def test_both_offer_in_the_end_what_the_store_has(tmp_path: Path, gid: str | None):
+async def test_both_offer_in_the_end_what_the_store_has(
+    tmp_path: Path, gid: str | None
+):
     async with two(tmp_path / "devices.sqlite", gid=gid) as (platform, first, second):
         for number in range(1, 6):
             assert await first.add(lamp(number))

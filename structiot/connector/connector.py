@@ -69,7 +69,10 @@ class Connector:
 
     @property
     def devices(self) -> Mapping[str, Device]:
-        """The devices by id, as the device manager had them when it was asked last."""
+        """The devices by id, as the device manager had them when it was asked last.
+
+        It is asked for all when a connection is made, and for one that is changed.
+        """
         return self._link.offered.devices
 
     @property
@@ -120,7 +123,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.add(device)
 
@@ -138,7 +142,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.update(device)
 
@@ -155,7 +160,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=False)
 
@@ -174,7 +180,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=True)
 

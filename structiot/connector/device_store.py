@@ -40,7 +40,8 @@ class DeviceStore:
 
     All methods block, a few milliseconds each, and may be called from any thread; a
     connector calls them in one of its own. Each is one transaction: who is killed at any
-    moment leaves the file as it was before or after. Several programs may use it.
+    moment leaves the file as it was before or after. Several programs may use it; a
+    connector sees what others have changed when it connects the next time.
 
     What cannot be done (a device that is there already, or is not) is left and logged.
     The file is opened at once and closed by `close`, with the block of a `with`, or when

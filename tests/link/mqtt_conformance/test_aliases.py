@@ -54,7 +54,7 @@ async def test_a_topic_is_named_once_and_then_stands_as_its_alias(broker):
 
 async def test_our_aliases_can_be_turned_off(broker):
     allow(broker, 9)
-    config = {"protocol": "5.0", "outgoing_aliases": False}
+    config: dict[str, Any] = {"protocol": "5.0", "outgoing_aliases": False}
     async with open_client(broker, **config) as client:
         for qos in (0, 1, 2):
             await client.publish("long/one", b"", qos=qos)

@@ -152,7 +152,7 @@ async def _connections(
 
 @asynccontextmanager
 async def subscription(
-    topic: str | Sequence[str],
+    topic: str | Sequence[str] | Mapping[str, int],
     qos: int = 0,
     codec: CodecChoice = None,
     *,
@@ -162,8 +162,8 @@ async def subscription(
     """Open a client and a subscription in one.
 
     Args:
-        topic: Topic filter.
-        qos: Highest QoS wanted.
+        topic: Topic filter; several as a mapping that gives each its QoS.
+        qos: Highest QoS wanted; not with a mapping.
         codec: What makes `message.data` of `message.payload`.
         uri: Broker address.
         options: As of `open_mqttclient`.

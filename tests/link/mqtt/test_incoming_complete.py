@@ -84,6 +84,24 @@ async def test_a_program_may_wait_for_it_over_a_lost_connection(broker):
                     await connection.send(Pubrel(packet_id=9), Pubrel(packet_id=1))
 
 
+async def test_what_is_taken_later_is_not_waited_for(broker):
+    broker.ignore(Pubrec)
+    async with open_client(broker, goodbye_s=0) as client:
+        async with client.subscription("a", qos=2) as messages:
+            for number in (1, 2):
+                await broker.connection.send(Message("a", b"", qos=2, packet_id=number))
+            await take(messages, 1)
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as tg:
+                    tg.start_soon(client.incoming_complete)
+                    await anyio.wait_all_tasks_blocked()
+                    await take(messages, 1)
+                    await broker.connection.send(Pubrel(packet_id=1))
+            with anyio.move_on_after(60) as scope:
+                await client.incoming_complete()
+            assert scope.cancelled_caught
+
+
 async def test_a_session_that_is_lost_has_nothing_to_complete(broker):
     broker.ignore(Pubrec)
     async with open_client(broker, **lasting()) as client:

@@ -71,7 +71,7 @@ class Messages(KnownRetained):
         version: Callable[[], int] = lambda: 4,
     ) -> None:
         super().__init__()
-        self.topic = filters[0]
+        self.topic: str = filters[0]
         if len(filters) > 1:
             self.topic += f" and {len(filters) - 1} more"
         self.qos = qos

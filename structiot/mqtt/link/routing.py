@@ -314,12 +314,9 @@ class Router:
         for number in dict.fromkeys(ids):
             group = self._by_id.get(number, _NO_FILTERS)
             # However many filters an identifier stands for, a message costs the same.
-            near = group if len(group) <= 1 else self._tree.match(topic)
-            entries += [
-                entry
-                for entry in near
-                if entry in group and fits(entry.request.topic_filter, topic)
-            ]
+            for entry in group if len(group) <= 1 else self._tree.match(topic):
+                if entry in group and fits(entry.request.topic_filter, topic):
+                    entries.append(entry)  # noqa: PERF401 - it costs a call less
         found = (messages for entry in entries for messages in entry.subscribers)
         return tuple(dict.fromkeys(found))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.passwords import Passwords, hash_password
-from structiot.mqtt.broker.permissions import Permission, Permissions
+from structiot.mqtt.broker.permission_entries import Permission
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.broker.server import BrokerServer, open_broker
 
 __all__ = [

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from structiot._kit.arguments import check_argument, check_items
 from structiot._kit.text import path_fault, printable
@@ -179,7 +180,7 @@ def _acl_words(line: str) -> tuple[str, str]:
     return found[1], rest
 
 
-def _acl_filters(text: str) -> dict[str, list[str]]:
+def _acl_filters(text: str) -> dict[str, Any]:
     access, _, topic_filter = text.partition(" ")
     if not topic_filter:
         access, topic_filter = "readwrite", access

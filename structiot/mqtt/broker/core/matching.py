@@ -87,8 +87,7 @@ class Matching(Retaining):
             else:
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
-        if self.permissions.has_entries:
-            targets = yield from self._allowed(topic, targets)
+        targets = yield from self._allowed(topic, targets)
         if is_lasting:
             self._remember(topic, found, targets)
         return targets
@@ -97,6 +96,8 @@ class Matching(Retaining):
         self, topic: str, targets: list[Target]
     ) -> Generator[None, None, list[Target]]:
         """Leave out who may not receive a topic."""
+        if not self.permissions.has_entries:
+            return targets
         work, allowed = self.work, list[Target]()
         end = work.done + PORTION
         for target in targets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
+from structiot.mqtt.broker.mosquitto_import import Imported, import_mosquitto
 from structiot.mqtt.broker.passwords import Passwords, hash_password
 from structiot.mqtt.broker.permission_entries import Permission
 from structiot.mqtt.broker.permissions import Permissions
@@ -15,9 +16,11 @@ __all__ = [
     "BrokerLimits",
     "BrokerServer",
     "Identity",
+    "Imported",
     "Passwords",
     "Permission",
     "Permissions",
     "hash_password",
+    "import_mosquitto",
     "open_broker",
 ]

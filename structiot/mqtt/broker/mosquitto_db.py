@@ -30,6 +30,7 @@ __all__ = [
 
 _NAME = b"\x00\xb5\x00mosquitto db"
 _VERSION = 6
+_HEAD_BYTES = len(_NAME) + 8
 _NUMBER_BYTES = 8
 _CFG, _MESSAGE, _DELIVERY, _RETAIN, _SUBSCRIPTION, _CLIENT = range(1, 7)
 _KINDS = range(_CFG, _CLIENT + 1)
@@ -102,24 +103,22 @@ class SavedState:
 def parse_db(data: bytes) -> SavedState:
     """Read a whole file.
 
+    One that is cut off exactly between two chunks cannot be told from a whole one.
+
     Raises:
         ConfigError: It is none, of another version, cut off or damaged; it says where.
     """
     if not data.startswith(_NAME):
         raise ConfigError("it is no database of Mosquitto")
-    version = int.from_bytes(data[19:23])
+    version = int.from_bytes(data[_HEAD_BYTES - 4 : _HEAD_BYTES])
     if version != _VERSION:
         raise ConfigError(
             f"it is of version {version}, and {_VERSION}, of Mosquitto 2, is what can be "
             "read: let Mosquitto 2 start and end once with it"
         )
     state = SavedState()
-    has_begun = False
     for at, kind, content in _chunks(data):
         try:
-            if has_begun != (kind != _CFG):
-                raise ConfigError("it does not begin as a database does")
-            has_begun = True
             _take(state, kind, content)
         except struct.error:
             raise ConfigError(f"the chunk at byte {at} is too short") from None
@@ -127,13 +126,13 @@ def parse_db(data: bytes) -> SavedState:
             raise ConfigError(f"the chunk at byte {at} has no UTF-8") from None
         except ConfigError as exc:
             raise ConfigError(f"the chunk at byte {at}: {exc}") from None
-    if not has_begun:
-        raise ConfigError("it is cut off behind its head")
     return state
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    at = 23
+    at = _HEAD_BYTES
+    if len(data) <= at:
+        raise ConfigError("it is cut off in its head, or behind it")
     while at < len(data):
         if at + 8 > len(data):
             raise ConfigError(f"it is cut off at byte {len(data)}, in a chunk's head")
@@ -142,6 +141,8 @@ def _chunks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             raise ConfigError(
                 f"the chunk at byte {at} is of a kind {kind} that is none"
             )
+        if (kind == _CFG) != (at == _HEAD_BYTES):
+            raise ConfigError(f"the chunk at byte {at} has no place there")
         if at + 8 + size > len(data):
             raise ConfigError(f"it is cut off at byte {len(data)}, in a chunk")
         yield at, kind, data[at + 8 : at + 8 + size]

@@ -204,10 +204,11 @@ class _Maker:
                 message = replace(message, properties=properties_to(own))
             flags = one.qos << 1 | one.retain
             if one.state == QUEUED:
-                self._put(session, 0, WAITING, flags, one.message, message)
+                packet_id, stage = 0, WAITING
             else:
-                number = one.message
-                self._put(session, one.packet_id, PUBLISHED, flags, number, message)
+                packet_id, stage = one.packet_id, PUBLISHED
+            number = one.message
+            self._put(session, packet_id, stage, flags, number=number, message=message)
 
     def _give_out(self, one: SavedDelivery) -> None:
         """Do with a message of QoS 2 what Mosquitto would have done at its release."""
@@ -225,8 +226,8 @@ class _Maker:
                 granted[row.session] = max(row.qos, granted.get(row.session, 0))
         for session, qos in granted.items():
             if qos:
-                flags = min(qos, message.qos) << 1
-                self._put(session, 0, WAITING, flags, one.message, message)
+                flags, number = min(qos, message.qos) << 1, one.message
+                self._put(session, 0, WAITING, flags, number=number, message=message)
 
     def _put(
         self,
@@ -234,6 +235,7 @@ class _Maker:
         packet_id: int,
         stage: int,
         flags: int,
+        *,
         number: int | None = None,
         message: SavedMessage | None = None,
     ) -> None:

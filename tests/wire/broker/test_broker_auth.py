@@ -107,7 +107,7 @@ bob:$6$VHwDA8CH4xRd5Mal$Up8n5TRqL5ysZFi3cuEINMrYFgPCyphjFmeANA8GLkltOuK89sdl17Px
 SALT, LONG_KEY = "c2FsdA==", "A" * 86 + "=="
 
 
-def test_b42_a_password_file_of_mosquitto_is_read(tmp_path: Path):
+def test_l2_a_password_file_of_mosquitto_is_read(tmp_path: Path):
     path = tmp_path / "passwd"
     path.write_text(MOSQUITTO_LINES)
     passwords = Passwords.read(path)
@@ -136,7 +136,7 @@ def test_b42_a_password_file_of_mosquitto_is_read(tmp_path: Path):
         ("unhashed", "not name"),
     ],
 )
-def test_b42_a_wrong_line_of_mosquitto_is_named(tmp_path: Path, text: str, said: str):
+def test_l2_a_wrong_line_of_mosquitto_is_named(tmp_path: Path, text: str, said: str):
     path = tmp_path / "passwd"
     path.write_text(f"{MOSQUITTO_LINES}eve:{text}\n")
     with pytest.raises(ConfigError, match=f"passwd, line 3: .*{said}"):

@@ -1,4 +1,4 @@
-"""What is denied, received, and read from files: row B41 of the conformance table."""
+"""What is denied, received, and read from files: row L1 of the conformance table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def acl(tmp_path: Path, text: str) -> Permissions:
 # -- questions
 
 
-def test_b41_a_denial_goes_before_what_allows():
+def test_l1_a_denial_goes_before_what_allows():
     permissions = Permissions(
         [
             Permission(publish=["a/#"], subscribe=["a/#"]),
@@ -42,7 +42,7 @@ def test_b41_a_denial_goes_before_what_allows():
     assert permissions.may_receive(None, "c", "a/b")
 
 
-def test_b41_what_is_said_of_a_user_goes_before_what_is_said_of_everybody():
+def test_l1_what_is_said_of_a_user_goes_before_what_is_said_of_everybody():
     permissions = Permissions(
         [
             Permission(publish=["a/#"], deny_publish=["a/b"]),
@@ -56,7 +56,7 @@ def test_b41_what_is_said_of_a_user_goes_before_what_is_said_of_everybody():
     assert not permissions.may_publish("bob", "c", "a/c")
 
 
-def test_b41_receiving_may_be_told_apart_from_subscribing():
+def test_l1_receiving_may_be_told_apart_from_subscribing():
     permissions = Permissions(
         [
             Permission(subscribe=["#"], receive=["a/+"]),
@@ -71,7 +71,7 @@ def test_b41_receiving_may_be_told_apart_from_subscribing():
     assert not permissions.may_receive("ann", "c", "a/x")
 
 
-def test_b41_the_anonymous_may_have_entries_of_their_own():
+def test_l1_the_anonymous_may_have_entries_of_their_own():
     permissions = Permissions([Permission(anonymous=True, publish=["a"])])
     assert permissions.may_publish(None, "c", "a")
     assert not permissions.may_publish("ann", "c", "a")
@@ -80,7 +80,7 @@ def test_b41_the_anonymous_may_have_entries_of_their_own():
 
 
 @pytest.mark.parametrize("name", ["+", "a/b", "$x"])
-def test_b41_no_name_slips_through_a_denial(name: str):
+def test_l1_no_name_slips_through_a_denial(name: str):
     permissions = Permissions([Permission(publish=["#"], deny_publish=["own/%c/#"])])
     assert not permissions.may_publish(None, name, f"own/{name}/x")
     assert permissions.may_publish(None, name, "other")
@@ -90,7 +90,7 @@ def test_b41_no_name_slips_through_a_denial(name: str):
 
 
 @versions
-def test_b41_a_message_goes_to_those_who_may_receive_it(version: int):
+def test_l1_a_message_goes_to_those_who_may_receive_it(version: int):
     house = House(Permission(publish=["#"], subscribe=["#"], deny_receive=["s/%u"]))
     ann, bob = (
         house.client(name, version, username=name, password=b"") for name in "ab"
@@ -105,7 +105,7 @@ def test_b41_a_message_goes_to_those_who_may_receive_it(version: int):
 
 
 @versions
-def test_b41_of_what_is_retained_only_that_is_told_which_may_be_received(version: int):
+def test_l1_of_what_is_retained_only_that_is_told_which_may_be_received(version: int):
     house = House(Permission(publish=["#"], subscribe=["#"], deny_receive=["no/#"]))
     for topic in ("no/a", "yes/a"):
         house.publish(topic, topic.encode(), retain=True)
@@ -115,7 +115,7 @@ def test_b41_of_what_is_retained_only_that_is_told_which_may_be_received(version
 
 
 @versions
-def test_b41_a_shared_message_is_kept_back_too(version: int):
+def test_l1_a_shared_message_is_kept_back_too(version: int):
     house = House(Permission(subscribe=["#"], deny_receive=["no"]))
     client = house.client(version=version)
     assert client.subscribe("$share/g/#") == [0]
@@ -124,7 +124,7 @@ def test_b41_a_shared_message_is_kept_back_too(version: int):
     assert client.got_payloads() == [b"y"]
 
 
-def test_b41_many_subscribers_with_many_rules_are_served_in_portions():
+def test_l1_many_subscribers_with_many_rules_are_served_in_portions():
     entries = [
         Permission(user=f"u{number}", subscribe=["#"], deny_receive=["no"])
         for number in range(60)
@@ -152,7 +152,7 @@ def test_b41_many_subscribers_with_many_rules_are_served_in_portions():
 
 
 @versions
-def test_b41_who_is_connected_gains_and_loses_rights(version: int):
+def test_l1_who_is_connected_gains_and_loses_rights(version: int):
     house = House(Permission(publish=["#"], subscribe=["#"]))
     client = house.subscriber("#", version=version)
     house.publish("a", b"1")
@@ -166,7 +166,7 @@ def test_b41_who_is_connected_gains_and_loses_rights(version: int):
 
 
 @versions
-def test_b41_what_waits_and_may_not_be_received_any_more_is_given_up(version: int):
+def test_l1_what_waits_and_may_not_be_received_any_more_is_given_up(version: int):
     house = House(Permission(publish=["#"], subscribe=["#"]))
     away = house.subscriber("#", qos=1, version=version, **lasting(version))
     away.lose()
@@ -182,7 +182,7 @@ def test_b41_what_waits_and_may_not_be_received_any_more_is_given_up(version: in
     assert again.session.charged_queue_bytes == 0
 
 
-def test_b41_a_will_that_may_not_be_published_any_more_is_not():
+def test_l1_a_will_that_may_not_be_published_any_more_is_not():
     house = House()
     watch = house.subscriber("#", client_id="watch")
     client = house.client(will=Will(topic="will", payload=b"w"))
@@ -194,7 +194,7 @@ def test_b41_a_will_that_may_not_be_published_any_more_is_not():
 # -- files
 
 
-def test_b41_an_acl_file_of_mosquitto_is_read(tmp_path: Path):
+def test_l1_an_acl_file_of_mosquitto_is_read(tmp_path: Path):
     permissions = acl(
         tmp_path,
         "# a comment\n\ntopic read public/#\r\nuser  ann \n topic readwrite a/#\n"
@@ -213,7 +213,7 @@ def test_b41_an_acl_file_of_mosquitto_is_read(tmp_path: Path):
     assert not permissions.may_receive("bob", "c", "w")
 
 
-def test_b41_in_an_acl_file_a_filter_without_an_access_may_be_read_and_written(
+def test_l1_in_an_acl_file_a_filter_without_an_access_may_be_read_and_written(
     tmp_path: Path,
 ):
     permissions = acl(tmp_path, "user ann\ntopic a/+\ntopic read with a blank\n")
@@ -238,7 +238,7 @@ def test_b41_in_an_acl_file_a_filter_without_an_access_may_be_read_and_written(
         ("\x1b[2J", "begins with none of"),
     ],
 )
-def test_b41_a_line_that_is_not_understood_is_named(
+def test_l1_a_line_that_is_not_understood_is_named(
     tmp_path: Path, line: str, said: str
 ):
     with pytest.raises(ConfigError) as caught:
@@ -253,12 +253,12 @@ def test_b41_a_line_that_is_not_understood_is_named(
     "text",
     ["", "# nothing\n", "user = 1\n", "nonsense", "topic", "\0", 'topic = "a"\n'],
 )
-def test_b41_a_file_that_is_neither_is_refused(tmp_path: Path, text: str):
+def test_l1_a_file_that_is_neither_is_refused(tmp_path: Path, text: str):
     with pytest.raises(ConfigError, match="acl"):
         acl(tmp_path, text)
 
 
-def test_b41_the_keys_of_a_table_are_those_of_a_permission(tmp_path: Path):
+def test_l1_the_keys_of_a_table_are_those_of_a_permission(tmp_path: Path):
     path = tmp_path / "permissions.toml"
     path.write_text(
         '[[permission]]\nanonymous = true\nsubscribe = ["#"]\n'

@@ -17,10 +17,14 @@ from tests.link.broker.raw import broker_place, goodbye_of
 ANN, BOB, OTHER = (hash_password(word) for word in ("ann", "bob", "other"))
 
 
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
 @pytest.fixture
 def password_file(tmp_path: Path) -> Path:
     file = tmp_path / "passwords"
-    file.write_text(f"ann:{ANN}\nbob:{BOB}\n")
+    write(file, f"ann:{ANN}\nbob:{BOB}\n")
     return file
 
 
@@ -28,12 +32,12 @@ async def test_l3_who_is_gone_or_has_another_password_is_cut_off(password_file: 
     async with broker_place(passwords=password_file) as place:
         ann = await place.client("ann", 5, username="ann", password=b"ann")
         bob = await place.client("bob", 5, username="bob", password=b"bob")
-        password_file.write_text(f"ann:{ANN}\ncid:{OTHER}\n")
+        write(password_file, f"ann:{ANN}\ncid:{OTHER}\n")
         await place.server.reload()
         assert (await goodbye_of(bob)).reason == ReasonCode.NOT_AUTHORIZED
         assert await ann.is_alive()
         await place.client("cid", 5, username="cid", password=b"other")
-        password_file.write_text(f"ann:{OTHER}\n")
+        write(password_file, f"ann:{OTHER}\n")
         await place.server.reload()
         assert (await goodbye_of(ann)).reason == ReasonCode.NOT_AUTHORIZED
         connack = await (await place.raw(5)).connect(username="ann", password=b"ann")
@@ -44,7 +48,7 @@ async def test_l3_what_waits_for_a_session_and_is_forbidden_now_is_given_up(
     tmp_path: Path,
 ):
     acl = tmp_path / "acl"
-    acl.write_text("topic #\n")
+    write(acl, "topic #\n")
     async with broker_place(permissions=acl) as place:
         lasting = {"clean_start": False}
         away = await place.client("away", **lasting)
@@ -53,7 +57,7 @@ async def test_l3_what_waits_for_a_session_and_is_forbidden_now_is_given_up(
         await anyio.wait_all_tasks_blocked()
         for topic in ("a", "b"):
             place.server.publish(topic, topic, qos=1)
-        acl.write_text("topic read b\n")
+        write(acl, "topic read b\n")
         await place.server.reload()
         again = await place.client("away", **lasting)
         assert (await again.expect(Message)).topic == "b"
@@ -68,12 +72,12 @@ async def test_l3_a_file_with_a_mistake_changes_nothing(
     tmp_path: Path, password_file: Path, name: str, text: str
 ):
     acl = tmp_path / "acl"
-    acl.write_text("user ann\ntopic a\n")
+    write(acl, "user ann\ntopic a\n")
     async with broker_place(passwords=password_file, permissions=acl) as place:
         ann = await place.client("ann", 5, username="ann", password=b"ann")
-        acl.write_text("user ann\ntopic b\n")
-        password_file.write_text(f"bob:{BOB}\n")
-        (tmp_path / name).write_text(text)
+        write(acl, "user ann\ntopic b\n")
+        write(password_file, f"bob:{BOB}\n")
+        write(tmp_path / name, text)
         with pytest.raises(ConfigError, match=name):
             await place.server.reload()
         assert await ann.is_alive()
@@ -101,7 +105,7 @@ async def test_l3_who_came_by_an_authenticator_is_left_alone(password_file: Path
     async with broker_place(passwords=password_file, authenticators=methods) as place:
         properties = {"authentication_method": "TOKEN"}
         bob = await place.client("bob", 5, username="bob", properties=properties)
-        password_file.write_text(f"ann:{ANN}\n")
+        write(password_file, f"ann:{ANN}\n")
         await place.server.reload()
         assert await bob.is_alive()
 
@@ -124,7 +128,7 @@ async def test_l3_a_login_under_way_is_checked_again_by_the_new_passwords():
     passwords = SlowPasswords()
     async with broker_place(passwords=passwords) as place:
         client = await place.raw(5)
-        await client.send(Connect(client_id="c", username="ann", password=b"ann"))
+        await client.send(Connect(version=5, username="ann", password=b"ann"))
         await anyio.to_thread.run_sync(passwords.is_asked.wait, 10)
         passwords.replace(Passwords({"ann": OTHER}))
         passwords.may_end.set()

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -51,14 +52,14 @@ def mosquitto_in(folder: Path) -> Mosquitto:
 
 @asynccontextmanager
 async def speaking(
-    port: int, user: str | None, client_id: str, **options: object
+    port: int, user: str | None, client_id: str, version: int = 5, **options: Any
 ) -> AsyncGenerator[RawClient]:
-    """Connect a client of 5.0 that says and hears packets."""
+    """Connect a client that says and hears packets; it leaves as if it had died."""
     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        client = RawClient(stream, 5)
+        client = RawClient(stream, version)
         if user is not None:
             options |= {"username": user, "password": word_of(user)}
-        connack = await client.connect(client_id, **options)  # type: ignore[arg-type]
+        connack = await client.connect(client_id, **options)
         assert not connack.reason.is_failure, connack
         yield client
 

@@ -56,12 +56,11 @@ def broker(
     broker.stop()
 
 
-async def ended(client: RawClient) -> int:
-    """Wait for the end of a client; give the code that it was told."""
+async def ended(client: RawClient) -> list[int]:
+    """Wait for the end of a client; give the codes that it was told, if it was."""
     with anyio.fail_after(20):
         packets = await client.closed()
-    assert isinstance(packets[-1], Disconnect)
-    return int(packets[-1].reason)
+    return [int(one.reason) for one in packets if isinstance(one, Disconnect)]
 
 
 async def test_logins_and_rights_are_those_of_the_new_files(
@@ -87,7 +86,9 @@ async def test_logins_and_rights_are_those_of_the_new_files(
         (tmp_path / "acl").write_text(THEN)
         broker.send_signal(signal.SIGHUP)
         for client in (bob, dan):
-            assert await ended(client) == ReasonCode.NOT_AUTHORIZED
+            # Mosquitto tells nobody why.
+            told = [ReasonCode.NOT_AUTHORIZED] if isinstance(broker, OurBroker) else []
+            assert await ended(client) == told
         assert max(await publish(ann, "a/1", "a/2")) < 0x80
         assert await publish(ann, "b") == [ReasonCode.NOT_AUTHORIZED]
         assert (await cid.expect(Message)).topic == "a/2"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,19 +103,23 @@ def _write(target: Path, batch: Batch) -> None:
     fresh = target.with_name(f"{target.name}.new")
     parts = [fresh, *(Path(f"{fresh}-{end}") for end in ("wal", "shm"))]
     try:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        _remove(parts)
         store = BrokerStore(fresh)
         try:
             store.apply(batch)
         finally:
             store.close()
         fresh.replace(target)
-    except (OSError, sqlite3.Error) as exc:
+    except (OSError, ValueError, sqlite3.Error) as exc:
         raise ConfigError(f"cannot write {printable(str(target))}: {exc}") from exc
     finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            _remove(parts)
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 class _Maker:

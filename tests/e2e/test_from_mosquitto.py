@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -39,12 +40,13 @@ from tests.link.broker.raw import RawClient
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
 ACL = "user ann\ntopic #\ntopic deny secret/#\nuser bob\ntopic read home/#\n"
-OLD = {"client_id": "old", "version": 4, "clean_start": False}
-NEW = {
+OLD: dict[str, Any] = {"client_id": "old", "version": 4, "clean_start": False}
+NEW: dict[str, Any] = {
     "client_id": "new",
     "clean_start": False,
     "properties": {"session_expiry_s": 3600},
 }
+SENDER: dict[str, Any] = {**NEW, "client_id": "sender"}
 QUEUED = [f"home/{number}" for number in range(50)]
 
 
@@ -70,7 +72,7 @@ async def until_silent(client: RawClient) -> list[Message]:
         while not isinstance(packet := await client.next(), Pingresp):
             if isinstance(packet, Message):
                 found.append(packet)
-                kind = {1: Puback, 2: Pubrec}[packet.qos]
+                kind = Puback if packet.qos == 1 else Pubrec
                 await client.send(kind(packet_id=packet.packet_id))
             elif isinstance(packet, Pubrel):
                 await client.send(Pubcomp(packet_id=packet.packet_id))
@@ -115,8 +117,7 @@ async def fill(port: int) -> None:
     async with speaking(port, "ann", "queues") as ann:
         assert max(await publish(ann, *QUEUED)) < 0x80
     # A message of QoS 2 that is not released: Mosquitto has given it to nobody.
-    lasting = {"clean_start": False, "properties": {"session_expiry_s": 3600}}
-    async with speaking(port, "ann", "sender", **lasting) as sender:
+    async with speaking(port, "ann", **SENDER) as sender:
         await sender.send(Message("home/last", b"last", qos=2, packet_id=77))
         await sender.expect(Pubrec)
 
@@ -138,8 +139,7 @@ async def check(port: int) -> None:
         assert {
             one.properties and one.properties.subscription_ids for one in messages[:-1]
         } == {(7,)}
-    lasting = {"clean_start": False, "properties": {"session_expiry_s": 3600}}
-    async with speaking(port, "ann", "sender", **lasting) as sender:
+    async with speaking(port, "ann", **SENDER) as sender:
         await sender.send(Pubrel(packet_id=77))
         assert (await sender.expect(Pubcomp)).reason == ReasonCode.SUCCESS
     async with speaking(port, "ann", "looks") as ann:

@@ -259,7 +259,8 @@ class Ending(Subscribing):
 
     def drop_forbidden(self, session: Session) -> None:
         """Give up what waits for a session and may not be received any more."""
-        if session.outgoing.waiting and self.permissions.has_entries:
+        is_waiting = session.outgoing.waiting and not session.is_over
+        if is_waiting and self.permissions.has_entries:
             session.outgoing.keep_only(partial(self.may_receive, session))
             self.ledger.settle_deliveries(session)
 

@@ -10,7 +10,7 @@ import pytest
 
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import Identity, Passwords, Permission, hash_password
-from structiot.mqtt.wire.messages import Connack, Connect, Message
+from structiot.mqtt.wire.messages import Connack, Connect, Message, Puback
 from structiot.mqtt.wire.reasons import ReasonCode
 from tests.link.broker.raw import broker_place, goodbye_of
 
@@ -62,6 +62,21 @@ async def test_l3_what_waits_for_a_session_and_is_forbidden_now_is_given_up(
         again = await place.client("away", **lasting)
         assert (await again.expect(Message)).topic == "b"
         assert await again.is_alive()
+
+
+async def test_l3_so_is_what_waits_for_a_client_that_is_there(tmp_path: Path):
+    acl = tmp_path / "acl"
+    acl.write_text("topic #\n")
+    async with broker_place(permissions=acl) as place:
+        client = await place.client("c", 5, properties={"receive_maximum": 1})
+        await client.subscribe("#", qos=1)
+        for topic in ("first", "a", "b"):
+            place.server.publish(topic, topic, qos=1)
+        first = await client.expect(Message)
+        acl.write_text("topic read b\n")
+        await place.server.reload()
+        await client.send(Puback(packet_id=first.packet_id))
+        assert (await client.expect(Message)).topic == "b"
 
 
 @pytest.mark.parametrize(

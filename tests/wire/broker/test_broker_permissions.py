@@ -137,6 +137,7 @@ def test_l1_many_subscribers_with_many_rules_are_served_in_portions():
     ]
     for client in clients:
         client.subscribe("#")
+    assert house.core.distribute(Message("yes", b"")) is None
     for topic in ("no", "yes", "no", "yes"):
         house.core.publish(Message(topic, topic.encode()), house.now)
         house.settle()

@@ -39,7 +39,7 @@ class Matching(Retaining):
 
     def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
         super().__init__(limits)
-        self.permissions = permissions
+        self.permissions: Permissions = permissions
         self.work: Work = Work()
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}

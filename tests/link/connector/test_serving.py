@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from structiot import UsageError
@@ -83,6 +84,7 @@ async def test_a_handler_that_fails_a_hundred_times_is_told_once_a_minute(
     async with gateway() as (platform, connector), anyio.create_task_group() as tg:
 
         async def handle(command: Command) -> None:
+            await anyio.lowlevel.checkpoint()
             raise (KeyError if command.service == "key" else ZeroDivisionError)("no")
 
         tg.start_soon(connector.serve, handle)

@@ -10,7 +10,8 @@ import asyncclick as click
 
 from structiot._kit.text import error_text
 from structiot.cli._common.device_commands import DeviceTarget
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_table
 from structiot.cli.manager.complete import complete_uuid
 from structiot.cli.manager.fleet import Fleet, fleet_command
 from structiot.errors import StructiotError, UsageError

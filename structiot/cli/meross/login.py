@@ -12,7 +12,8 @@ import asyncclick as click
 from structiot._kit.redact import Secret
 from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.device_commands import DeviceCommands, DeviceTarget
-from structiot.cli._common.output import show_json, show_pairs
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_pairs
 from structiot.cli.meross.account import (
     PASSWORD,
     account_options,

@@ -19,8 +19,8 @@ from structiot.cli._common.options import (
     port_option,
     refuse_given,
 )
-from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.tables import show_rows
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect

@@ -10,8 +10,6 @@ session belongs to the user that has begun it.
 
 from __future__ import annotations
 
-import logging
-
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import NO_ROOM
 from structiot.mqtt.broker.core.joining import Joining
@@ -39,8 +37,6 @@ MAYBE_KEPT = RETAIN | QOS_2
 # for each so many bytes.
 FLUSHED_AT_ONCE = 500
 FLUSHED_BYTES = 8_192
-
-_log = logging.getLogger(__name__)
 
 
 class Broker(Joining):
@@ -109,7 +105,12 @@ class Broker(Joining):
             self._bound_client(client, session)
         if protocol.violation is not None and not client.is_behind:
             protocol.end_if_violated()
-            _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
+            self.notes.say(
+                "%s broke the protocol: %s",
+                client.peer,
+                protocol.violation,
+                about=client.peer,
+            )
             self.left(client, self.clock.now)
             client.end()
         elif client.is_slow or (session is not None and session.backlog is not None):

@@ -169,11 +169,14 @@ class Joining(Ending):
     ) -> None:
         """Turn a client away with a code that its version knows, and say so."""
         connect = client.protocol.connect
-        _log.info(
-            "client %.64r at %s refused: %s",
-            connect.client_id if connect is not None else "",
+        name = connect.client_id[:64] if connect is not None else ""
+        why = text or reason.text
+        self.notes.say(
+            "client %r at %s refused: %s",
+            name,
             client.peer,
-            text or reason.text,
+            why,
+            about=(name, client.peer, why),
         )
         properties = ConnackProperties(
             reason_string=text if client.protocol.version >= 5 else None

@@ -29,6 +29,7 @@ class Retaining:
         clock: The present.
         deadlines: When sessions and retained messages have to be looked at.
         warnings: Tells the log which limits were reached.
+        notes: Tells it who is turned away, and why.
         ledger: What all clients hold.
         journal: Notes what changes, when a store is in use.
         onlooker: Is told of clients and their messages, and may keep these back.
@@ -40,6 +41,7 @@ class Retaining:
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
         self.warnings: RareLines = RareLines(_log, lambda: self.clock.now)
+        self.notes: RareLines = RareLines(_log, lambda: self.clock.now, logging.INFO)
         self.ledger: Ledger = Ledger(limits.all_bytes)
         self.journal: BrokerJournal | None = None
         self.onlooker: Onlooker | None = None

@@ -14,6 +14,7 @@ from structiot.cli._common.options import (
     configure_logging,
 )
 from structiot.cli._common.signals import run_until_stopped
+from structiot.errors import ConfigError
 
 if TYPE_CHECKING:
     from structiot.cli._common.served_gateway import ServedGateway
@@ -45,6 +46,8 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     configure_logging(ctx, usual=logging.INFO)
     gateway = await anyio.to_thread.run_sync(_served, path)
     if check:
+        if gateway.is_empty:
+            raise ConfigError(f"{path} is empty: there is no setting in it")
         click.echo(f"{path} is fine")
         return
     await run_until_stopped(gateway.run, gateway.reload)

@@ -97,7 +97,7 @@ def faults_of(config: Settings) -> Iterator[str]:
     if config.auth is not None and config.protocol == "3.1.1":
         yield "auth needs MQTT 5.0, not protocol '3.1.1'"
     if config.keyfile is not None and config.certfile is None:
-        yield "keyfile goes with a certfile, whose key it is"
+        yield "keyfile= goes with certfile=, whose key it is"
     given: object = config.auth
     if given is not None and not isinstance(given, Authentication):
         yield f"auth has a method, begin, answer and finish; not {given!r}"

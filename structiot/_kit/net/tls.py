@@ -26,10 +26,10 @@ __all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
 _HINTS = {
     9: "is not valid yet: look at both clocks",
     10: "has expired: renew it, or look at the clock here",
-    18: "is self-signed: give it as cafile",
-    19: "comes from a chain that ends in a self-signed authority: give that as cafile",
-    20: "is signed by an unknown authority: give that as cafile",
-    21: "cannot be verified, the chain is incomplete: give the authority as cafile",
+    18: "is self-signed: give it as cafile=",
+    19: "comes from a chain that ends in a self-signed authority: give that as cafile=",
+    20: "is signed by an unknown authority: give that as cafile=",
+    21: "cannot be verified, the chain is incomplete: give the authority as cafile=",
     62: "is for another name: use the name it was made for",
     64: "is for another address: use the address it was made for",
 }
@@ -154,7 +154,7 @@ def load_certificate(
     except (OSError, ValueError) as exc:
         if not is_locked:
             files = f"{certfile} and {keyfile}" if keyfile else f"{certfile}"
-            why = exc if keyfile or _has_key(certfile) else "give its key as keyfile"
+            why = exc if keyfile or _has_key(certfile) else "give its key as keyfile="
             message = f"cannot use {files} for TLS as a certificate: {why}"
             raise ConfigError(message) from exc
         fault = "has a passphrase: give it as keyfile_password="

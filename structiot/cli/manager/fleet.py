@@ -55,8 +55,12 @@ backplane_options: OptionGroup = OptionGroup(
         help="Password for it; better in $STRUCTIOT_MQTT_PASSWORD.",
     ),
     click.option("--broker-cafile", type=_path, help="Authorities for its TLS."),
-    click.option("--broker-cert", type=_path, help="Own certificate for it."),
-    click.option("--broker-key", type=_path, help="Key of that certificate."),
+    click.option(
+        "--broker-cert", "broker_certfile", type=_path, help="Own certificate for it."
+    ),
+    click.option(
+        "--broker-key", "broker_keyfile", type=_path, help="Key of that certificate."
+    ),
 )
 
 
@@ -74,8 +78,8 @@ def backplane_of(
         "username": given["username"],
         "password": given["password"],
         "cafile": given["broker_cafile"],
-        "certfile": given["broker_cert"],
-        "keyfile": given["broker_key"],
+        "certfile": given["broker_certfile"],
+        "keyfile": given["broker_keyfile"],
     }
     return open_backplane(uri, node=node, name=given["name"], config=settings)
 

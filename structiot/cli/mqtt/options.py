@@ -88,10 +88,13 @@ _OPTIONS = OptionGroup(
     click.option("--will-retain", is_flag=True, help="Have the broker keep it."),
     click.option("--cafile", type=click.Path(), help="Accepted authorities (TLS)."),
     click.option("--capath", type=click.Path(), help="Folder of accepted authorities."),
-    click.option("--cert", type=click.Path(), help="Own certificate."),
-    click.option("--key", type=click.Path(), help="Key of the own certificate."),
+    click.option("--cert", "certfile", type=click.Path(), help="Own certificate."),
+    click.option(
+        "--key", "keyfile", type=click.Path(), help="Key of the own certificate."
+    ),
     click.option(
         "--key-password",
+        "keyfile_password",
         envvar="STRUCTIOT_MQTT_KEY_PASSWORD",
         help="Its passphrase; better in $STRUCTIOT_MQTT_KEY_PASSWORD.",
     ),

@@ -30,6 +30,7 @@ VERSIONS = {
     "mqttv311": "3.1.1",
 }
 _TLS_PORT = 8883
+_FILES = ("cafile", "capath", "certfile", "keyfile", "keyfile_password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def target_of(
 
 
 def _wants_tls(port: int | None, given: dict[str, Any]) -> bool:
-    names = ("cafile", "capath", "cert", "tls_use_os_certs", "tls_alpn")
+    names = ("cafile", "capath", "certfile", "tls_use_os_certs", "tls_alpn")
     return port == _TLS_PORT or any(given[name] for name in names)
 
 
@@ -168,7 +169,7 @@ def _config(
     is_lasting, expiry_s = given["is_lasting"], given["expiry_s"]
     if expiry_s == -1:
         expiry_s = 0xFFFF_FFFF
-    if given["key"] and not given["cert"]:
+    if given["keyfile"] and not given["certfile"]:
         raise click.UsageError("--key goes with a certificate: --cert FILE")
     settings = dict(properties["connect"])
     if expiry_s is not None:
@@ -187,11 +188,7 @@ def _config(
             "keep_alive": given["keepalive"],
             "cleansession": not is_lasting,
             "will": _will(given, properties["will"]),
-            "cafile": given["cafile"],
-            "capath": given["capath"],
-            "certfile": given["cert"],
-            "keyfile": given["key"],
-            "keyfile_password": given["key_password"],
+            **{name: given[name] for name in _FILES},
             "check_hostname": not given["insecure"],
             "alpn": (given["tls_alpn"],) if given["tls_alpn"] else (),
             "reconnect_retries": given["retries"],

@@ -18,10 +18,13 @@ from tests._support.terminal import terminal
 
 pytestmark = [
     pytest.mark.e2e,
+    # The programs start several times slower on a busy machine.
+    pytest.mark.timeout(120),
     pytest.mark.parametrize("backend", ["asyncio", "trio"]),
 ]
 
 INTERRUPTED = 130
+_PATIENCE_S = 50.0
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def started(*arguments: str) -> subprocess.Popen[bytes]:
 def interrupted(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGINT)
     # What is behind a pipe goes on: a program that ends only with its input is found.
-    status = process.wait(10)
+    status = process.wait(_PATIENCE_S)
     assert process.stderr is not None
     said = process.stderr.read().decode()
     process.communicate()
@@ -67,7 +70,7 @@ def test_waiting_for_standard_input(broker: BrokerProcess, command: str, backend
     assert process.stdin is not None
     process.stdin.write(b"begun")
     process.stdin.flush()
-    give_up_at = time.monotonic() + 15
+    give_up_at = time.monotonic() + _PATIENCE_S
     # It waits for more when it has taken this.
     while struct.unpack("i", fcntl.ioctl(process.stdin, termios.FIONREAD, b"0000"))[0]:
         assert process.poll() is None

@@ -59,7 +59,9 @@ _log = logging.getLogger(__name__)
 async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of options
     """Print the messages of topics until Ctrl-C, -C or -W."""
     printer = _Printer(given)
-    topics = given["topics"] or (topic_of(target, None),)
+    topics = given["topics"]
+    if target.topic or not topics:
+        topics = (topic_of(target, None), *topics)
     status = 0
 
     async def listen() -> None:

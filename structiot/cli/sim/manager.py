@@ -76,7 +76,8 @@ def _complete_type(
 @click.option(
     "--secret",
     envvar="STRUCTIOT_MANAGER_SECRET",
-    help="What all of them share with the manager; better in $STRUCTIOT_MANAGER_SECRET.",
+    show_envvar=True,
+    help="What all of them share with the manager; better in the variable.",
 )
 @click.option("--cafile", type=_path, help="Authorities of the manager: speak TLS.")
 @click.option("--certfile", type=_path, help="Certificate that they show; TLS as well.")

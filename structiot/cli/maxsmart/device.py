@@ -79,12 +79,13 @@ async def _address_of(wanted: str, udp_port: int) -> str:
         UsageError: There are several of this name.
         ConnectFailed: There is none, nor such a host.
     """
+    if set(wanted) & set(".:"):
+        return wanted
     try:
         await anyio.getaddrinfo(wanted, None)
     except (OSError, UnicodeError) as exc:
         why = f"no host is called {wanted!r}, and no device that answers"
-        # Names with dots are those of hosts.
-        found = [] if "." in wanted else await devices_that_answer(udp_port)
+        found = await devices_that_answer(udp_port)
         called = wanted.casefold()
         same = [
             one

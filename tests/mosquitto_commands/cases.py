@@ -45,7 +45,7 @@ class Case:
     place: str = "-h 127.0.0.1 -p {port}"
     stdin: str = ""
     kept: tuple[tuple[str, str], ...] = ()
-    kinds: tuple[str, ...] = ("connect", "publish", "subscribe", "unsubscribe")
+    kinds: tuple[str, ...] = ("connect", "publish", "subscribe")
 
 
 def for_all(
@@ -122,7 +122,6 @@ CASES: Final[list[Case]] = [
     *for_all(
         "-D",
         "-D connect user-property a b -D will user-property c d --will-topic w",
-        kinds=("connect", "publish", "subscribe"),
     ),  # type: ignore[arg-type]
     *for_all("-V", "-V mqttv311"),
     *for_all("--will-topic", "--will-topic w"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import select
 import socket
 import threading
 from collections.abc import Sequence
@@ -42,42 +43,57 @@ class Recorder:
         self._unix.bind(str(path))
         self._unix.listen()
         self.port: int = self._tcp.getsockname()[1]
+        self._marker = 0
+        self._is_closing = False
+        self._is_marked = threading.Event()
         self._threads: list[threading.Thread] = []
         self._sent = bytearray()
-        for listener in (self._tcp, self._unix):
-            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> None:
+        """Accept in the order in which they come, those of the Unix socket first."""
         while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            broker = socket.create_connection(self._broker)
-            for pair in ((client, broker), (broker, client)):
-                thread = threading.Thread(
-                    target=self._relay, args=(*pair, pair[0] is client), daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
+            ready, _, _ = select.select([self._unix, self._tcp], [], [])
+            client, address = ready[0].accept()
+            if ready[0] is self._tcp and address[1] == self._marker:
+                client.close()
+                if select.select([self._unix], [], [], 0)[0]:
+                    self._relay(self._unix.accept()[0])
+                self._is_marked.set()
+                if self._is_closing:
+                    return
+                continue
+            self._relay(client)
 
-    def _relay(
-        self, source: socket.socket, target: socket.socket, is_client: bool
-    ) -> None:
-        try:
-            while data := source.recv(65_536):
-                if is_client:
-                    self._sent += data
-                target.sendall(data)
-        except OSError:
-            pass
-        try:
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+    def _relay(self, client: socket.socket) -> None:
+        thread = threading.Thread(target=self._relay_all, args=(client,))
+        self._threads.append(thread)
+        thread.start()
+
+    def _relay_all(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._broker) as broker:
+            while True:
+                for source in select.select([client, broker], [], [])[0]:
+                    try:
+                        data = source.recv(65_536)
+                        (broker if source is client else client).sendall(data)
+                    except OSError:
+                        return
+                    if not data:
+                        return
+                    if source is client:
+                        self._sent += data
 
     def take(self) -> bytes:
         """Give what one program has sent, once it has ended."""
+        # Whoever came before the marker was accepted before it.
+        with socket.socket() as marker:
+            marker.bind(("127.0.0.1", 0))
+            self._marker = marker.getsockname()[1]
+            marker.connect(("127.0.0.1", self.port))
+            assert self._is_marked.wait(_PATIENCE_S)
+        self._is_marked.clear()
         for thread in self._threads:
             thread.join(_PATIENCE_S)
         self._threads.clear()
@@ -85,6 +101,10 @@ class Recorder:
         return sent
 
     def close(self) -> None:
+        """End it."""
+        self._is_closing = True
+        self.take()
+        self._accepting.join(_PATIENCE_S)
         self._tcp.close()
         self._unix.close()
 
@@ -123,14 +143,17 @@ def _connect(packet: Connect, words: Sequence[str]) -> dict[str, Any]:
         name = re.sub(r"\d+$", "<pid>", name)
     elif "-i" not in words:
         name = "<made up>"
-    will = packet.will
+    will, told = packet.will, _told(packet.properties)
+    if "-x" not in words:
+        # Ours survives a lost connection, and is ended by the goodbye.
+        told.pop("session_expiry_s", None)
     return {
         "client_id": name,
         "clean_start": packet.clean_start,
         "keep_alive_s": packet.keep_alive_s,
         "login": (packet.username, packet.password),
         "version": packet.version,
-        "properties": _told(packet.properties),
+        "properties": told,
         "will": will
         and (will.topic, will.payload, will.qos, will.retain, _told(will.properties)),
     }

@@ -22,6 +22,8 @@ from structiot.mqtt.wire.messages import (
 __all__ = ["Recorder", "seen"]
 
 _PATIENCE_S = 20.0
+# How a handshake of TLS begins.
+_TLS = b"\x16\x03"
 # What a client says of itself in 5.0, whatever it is told; not what a user asks for.
 _OWN = {
     "topic_alias",
@@ -48,7 +50,7 @@ class Recorder:
         self._is_marked = threading.Event()
         self._threads: list[threading.Thread] = []
         self._sent = bytearray()
-        self._accepting = threading.Thread(target=self._accept)
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
     def _accept(self) -> None:
@@ -116,6 +118,8 @@ def seen(data: bytes, *, words: Sequence[str]) -> list[tuple[str, Any]]:
         data: What a program has sent.
         words: What it was called with.
     """
+    if data.startswith(_TLS):
+        return []
     version = data[8] if len(data) > 8 and data[8] == 5 else 4
     decoder = Decoder(role="server", version=version)
     found: list[tuple[str, Any]] = []

@@ -225,7 +225,7 @@ def test_a_format_prints_what_the_page_says(
     assert done.how == told.how
     if letters in "IU":
         # The time goes on in between.
-        form = re.compile(rb"\d+(?=\.)" if letters == "U" else rb"\d\d:\d\d:\d\d")
+        form = re.compile(rb"\d+" if letters == "U" else rb"\d\d:\d\d:\d\d")
         shown = [re.sub(rb"\d", b"0", form.sub(b"", one.out)) for one in (done, told)]
         assert shown[0] == shown[1]
         return

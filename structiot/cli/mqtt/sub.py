@@ -116,7 +116,7 @@ async def _print_all(
         size, name = len(message.payload), message.topic
         _log.info("received %d bytes from %s (QoS %d)", size, name, message.qos)
         if printer.removes and message.retain:
-            await client.publish(message.topic, b"", retain=True)
+            await client.publish(message.topic, b"", qos=1, retain=True)
         if not printer.take(message):
             return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["BASES", "CASES", "FORMATS", "OURS", "Case"]
 
@@ -35,6 +35,7 @@ class Case:
         stdin: What is on standard input.
         kept: What the broker is given to keep before each of the two calls.
         kinds: Which packets are compared.
+        is_shared: Whether all three programs have the option, and mean the same.
     """
 
     program: str
@@ -46,10 +47,11 @@ class Case:
     stdin: str = ""
     kept: tuple[tuple[str, str], ...] = ()
     kinds: tuple[str, ...] = ("connect", "publish", "subscribe")
+    is_shared: bool = False
 
 
 def for_all(
-    option: str, words: str, verdict: str = SAME, why: str = "", **more: str
+    option: str, words: str, verdict: str = SAME, why: str = "", **more: Any
 ) -> list[Case]:
     """An option that all three programs have, behind what else is said."""
     return [
@@ -59,7 +61,8 @@ def for_all(
             verdict=verdict,
             words=f"{base} {words}",
             why=why,
-            **more,  # type: ignore[arg-type]
+            is_shared=True,
+            **more,
         )
         for program, base in BASES.items()
     ]
@@ -71,12 +74,12 @@ def of(
     words: str,
     verdict: str = SAME,
     why: str = "",
-    **more: object,
+    **more: Any,
 ) -> Case:
     """An option of one program; the words are the whole command line."""
     return Case(
         program=program, option=option, verdict=verdict, words=words, why=why, **more
-    )  # type: ignore[arg-type]
+    )
 
 
 _TLS = "-h localhost -p {tls}"
@@ -122,7 +125,7 @@ CASES: Final[list[Case]] = [
     *for_all(
         "-D",
         "-D connect user-property a b -D will user-property c d --will-topic w",
-    ),  # type: ignore[arg-type]
+    ),
     *for_all("-V", "-V mqttv311"),
     *for_all("--will-topic", "--will-topic w"),
     *for_all("--will-payload", "--will-topic w --will-payload gone"),

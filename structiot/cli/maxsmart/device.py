@@ -79,27 +79,29 @@ async def _address_of(wanted: str, udp_port: int) -> str:
         UsageError: There are several of this name.
         ConnectFailed: There is none, nor such a host.
     """
-    if set(wanted) & set(".:"):
+    if set(wanted) & set(".:") or await _is_host(wanted):
         return wanted
-    try:
-        await anyio.getaddrinfo(wanted, None)
-    except (OSError, UnicodeError) as exc:
+    called = wanted.casefold()
+    same = [
+        one
+        for one in await devices_that_answer(udp_port)
+        if called in {(one.name or "").casefold(), (one.serial or "").casefold()}
+    ]
+    if not same:
         why = f"no host is called {wanted!r}, and no device that answers"
-        found = await devices_that_answer(udp_port)
-        called = wanted.casefold()
-        same = [
-            one
-            for one in found
-            if called in {(one.name or "").casefold(), (one.serial or "").casefold()}
-        ]
-        if not same:
-            raise ConnectFailed(why, host=wanted) from exc
-        if len(same) > 1:
-            hosts = ", ".join(one.host for one in same)
-            message = f"several devices are called {wanted!r}: say which of {hosts}"
-            raise UsageError(message) from exc
-        return same[0].host
-    return wanted
+        raise ConnectFailed(why, host=wanted)
+    if len(same) > 1:
+        hosts = ", ".join(one.host for one in same)
+        raise UsageError(f"several devices are called {wanted!r}: say which of {hosts}")
+    return same[0].host
+
+
+async def _is_host(name: str) -> bool:
+    try:
+        await anyio.getaddrinfo(name, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 strip_command: DeviceCommands[MaxSmartStrip] = DeviceCommands(

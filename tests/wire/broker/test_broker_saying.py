@@ -66,8 +66,8 @@ def test_a_refused_subscription_and_a_refused_will_are_said(
 def test_a_client_that_comes_again_and_again_is_refused_with_a_line_a_minute(
     house: House, caplog: pytest.LogCaptureFixture, version: int
 ):
+    will = Will(topic="b")
     for name in ("attic", "attic", "cellar", "attic"):
-        will = Will(topic="b")
         ScriptedClient(house, version).connect(name, username="ann", will=will)
     refused = [line for line in said(caplog) if " refused: " in line]
     assert refused == [

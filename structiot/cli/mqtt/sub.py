@@ -109,6 +109,7 @@ async def _print_all(
             raise CommandRefused(f"the broker refuses {name!r}: {reason}", code=code)
     granted = (f"{name} (QoS {code})" for name, code in zip(topics, codes, strict=True))
     _log.info("subscribed to %s", ", ".join(granted))
+    erased: set[str] = set()
     while not given["only_subscribes"]:
         message = await client.deliver_message()
         if message is None:
@@ -116,7 +117,12 @@ async def _print_all(
         size, name = len(message.payload), message.topic
         _log.info("received %d bytes from %s (QoS %d)", size, name, message.qos)
         if printer.removes and message.retain:
+            erased.add(message.topic)
             await client.publish(message.topic, b"", qos=1, retain=True)
+        elif name in erased and not message.payload:
+            # What erased it, which came back.
+            erased.remove(name)
+            continue
         if not printer.take(message):
             return
 

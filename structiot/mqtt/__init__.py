@@ -18,6 +18,7 @@ from structiot.mqtt.errors import (
     MqttConnectFailed,
     MqttConnectRefused,
     MqttGoodbye,
+    MqttSessionLost,
     SubscribeRefused,
 )
 from structiot.mqtt.events import (
@@ -64,6 +65,7 @@ __all__ = [
     "MqttConnectFailed",
     "MqttConnectRefused",
     "MqttGoodbye",
+    "MqttSessionLost",
     "PublishProperties",
     "ReadingPaused",
     "ReadingResumed",

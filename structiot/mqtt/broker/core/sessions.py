@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -150,6 +151,16 @@ class Deliveries(Outgoing):
         self.waiting.clear()
         self.waiting.extend(kept)
         return next_at
+
+    def keep_only(self, may_be_sent: Callable[[str], bool]) -> None:
+        """Give up what waits and is of a topic of which nothing may be sent."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        for flow in waiting:
+            if may_be_sent(flow.topic):
+                self.waiting.append(flow)
+            else:
+                self._give_up(flow)
 
     def _give_up(self, flow: Flow) -> None:
         self._forget_payload(flow)

@@ -1,14 +1,12 @@
-"""Subscriptions: what may be subscribed, and where it is filed."""
+"""Subscriptions: what may be subscribed, or published, and where it is filed."""
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
 from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import subscription_bytes
-from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -23,15 +21,7 @@ __all__ = ["Subscribing"]
 
 
 class Subscribing(Telling):
-    """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`.
-
-    Attributes:
-        permissions: What users may publish and subscribe.
-    """
-
-    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
-        super().__init__(limits)
-        self.permissions = permissions
+    """Deals with SUBSCRIBE and UNSUBSCRIBE, and says who is refused; a base of `Broker`."""
 
     def subscribing(
         self, client: ConnectedClient, session: Session, packet: Subscribe
@@ -91,13 +81,30 @@ class Subscribing(Telling):
             about=(what, client_id[:64], first_level[:64], reason),
         )
 
+    def refusal_to_publish(
+        self, username: str | None, client_id: str, topic: str
+    ) -> ReasonCode | None:
+        """Tell why somebody may not publish to a topic; None if that is allowed."""
+        reason, permissions = None, self.permissions
+        if topic.startswith("$"):
+            reason = ReasonCode.NOT_AUTHORIZED
+        elif topic.count("/") >= self.limits.topic_levels:
+            reason = ReasonCode.TOPIC_NAME_INVALID
+        elif permissions.has_entries:
+            self.work.done += permissions.count(username)
+            if not permissions.may_publish(username, client_id, topic):
+                reason = ReasonCode.NOT_AUTHORIZED
+        if reason is not None:
+            self.say_refused("publish to", username, client_id, topic, reason)
+        return reason
+
     def _refusal(
         self, session: Session, request: SubscriptionRequest
     ) -> ReasonCode | None:
         name = request.topic_filter
         if name.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_FILTER_INVALID
-        self.work.done += self.permissions.rules
+        self.work.done += self.permissions.count(session.username)
         if not self.permissions.may_subscribe(
             session.username, session.client_id, name
         ):

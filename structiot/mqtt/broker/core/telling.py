@@ -84,6 +84,10 @@ class Telling(Delivering):
 
     def _tell_item(self, subscription: Subscription, item: Retained) -> None:
         now = self.clock.now
+        if self.permissions.has_entries and not self.may_receive(
+            subscription.session, item.topic
+        ):
+            return
         message = Message(item.topic, item.payload, properties=item.properties)
         if item.expires_at is not None:
             if item.expires_at <= now:

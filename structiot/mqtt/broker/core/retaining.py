@@ -26,6 +26,7 @@ class Retaining:
 
     Attributes:
         limits: What clients may have.
+        refused_flags: Bits of a PUBLISH that are not taken.
         clock: The present.
         deadlines: When sessions and retained messages have to be looked at.
         warnings: Tells the log which limits were reached.
@@ -37,6 +38,7 @@ class Retaining:
 
     def __init__(self, limits: BrokerLimits) -> None:
         self.limits = limits
+        self.refused_flags: int = limits.refused_flags
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
         self.warnings: RareLines = RareLines(_log, lambda: self.clock.now)
@@ -68,6 +70,8 @@ class Retaining:
         """Keep a message, or at least not the one before it, which is out of date."""
         topic = message.topic
         is_own = topic.startswith("$")
+        if not self.limits.retain_available:
+            return
         is_kept = message.payload and (is_own or self.can_retain(message, account))
         self.deadlines.forget(topic)
         self.retained.remove(topic)

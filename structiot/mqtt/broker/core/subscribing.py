@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
@@ -17,7 +19,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.topics import is_shared, parse_shared
+from structiot.mqtt.wire.topics import control_fault, is_shared, parse_shared
 
 __all__ = ["Subscribing"]
 
@@ -54,11 +56,16 @@ class Subscribing(Telling):
     def _subscribe(
         self, session: Session, request: SubscriptionRequest, packet: Subscribe
     ) -> ReasonCode:
-        reason, name = self._refusal(session, request), request.topic_filter
+        name = request.topic_filter
+        why = self.character_fault(name)
+        reason = ReasonCode.TOPIC_FILTER_INVALID if why else None
+        reason = reason or self._refusal(session, request)
         if reason is not None:
             user, client_id = session.username, session.client_id
-            self.say_refused("subscribe", user, client_id, name, reason)
+            self.say_refused("subscribe", user, client_id, name, reason, why)
             return reason
+        if request.qos > self.limits.maximum_qos:
+            request = replace(request, qos=self.limits.maximum_qos)
         is_new = name not in session.subscriptions
         subscription = Subscription(
             session, request, packet.properties.subscription_id, self.retained.number
@@ -67,7 +74,7 @@ class Subscribing(Telling):
         wants_retained = request.retain_handling == 0 or (
             request.retain_handling == 1 and is_new
         )
-        if wants_retained and not is_shared(name):
+        if wants_retained and self.limits.retain_available and not is_shared(name):
             self.tell_retained(subscription)
         return ReasonCode(request.qos)
 
@@ -78,6 +85,7 @@ class Subscribing(Telling):
         client_id: str,
         topic: str,
         reason: ReasonCode,
+        why: str | None = None,
     ) -> None:
         """Tell the log that a client may not do something with a topic."""
         first_level = topic.partition("/")[0]
@@ -87,9 +95,13 @@ class Subscribing(Telling):
             username,
             what,
             topic,
-            reason.text,
+            reason.text if why is None else f"{reason.text}, it {why}",
             about=(what, client_id[:64], first_level[:64], reason),
         )
+
+    def character_fault(self, topic: str) -> str | None:
+        """Say which character of a name or filter this broker does not take."""
+        return None if self.limits.allows_control_characters else control_fault(topic)
 
     def _refusal(
         self, session: Session, request: SubscriptionRequest

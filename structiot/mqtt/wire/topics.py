@@ -38,7 +38,9 @@ SHARED_PREFIX = "$share/"
 # Control characters, and the noncharacters of each plane.
 _OFTEN_REFUSED = re.compile(
     "[\x01-\x1f\x7f-\x9f\ufdd0-\ufdef"
-    + "".join(f"{chr(last - 1)}{chr(last)}" for last in range(0xFFFF, 0x11_0000, 0x1_0000))
+    + "".join(
+        f"{chr(last - 1)}{chr(last)}" for last in range(0xFFFF, 0x11_0000, 0x1_0000)
+    )
     + "]"
 )
 

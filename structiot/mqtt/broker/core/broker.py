@@ -245,9 +245,11 @@ class Broker(Joining):
 
     def _refuse_payload(self, session: Session, message: Message) -> ReasonCode:
         reason, size = ReasonCode.QUOTA_EXCEEDED, len(message.payload)
-        why = f"has {size} bytes, the limit payload_bytes is {self.limits.payload_bytes}"
+        why = (
+            f"has {size} bytes, the limit payload_bytes is {self.limits.payload_bytes}"
+        )
         name, user = session.client_id, session.username
-        self.say_refused("publish to", user, name, message.topic, reason, why)
+        self.say_refused("publish to", user, name, message.topic, reason, why=why)
         return reason
 
     def _publishing(
@@ -283,7 +285,9 @@ class Broker(Joining):
             return False
         # Who cannot be told has the message delivered at least, and nothing retained.
         must_keep = message.flags & RETAIN and message.payload and is_told
-        return not must_keep or self.can_retain(message, session.account)
+        return not must_keep or self.can_retain(
+            message, session.account, session.publisher
+        )
 
     def _take_disconnect(
         self, client: ConnectedClient, session: Session, packet: Disconnect

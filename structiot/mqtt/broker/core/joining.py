@@ -78,7 +78,12 @@ class Joining(Ending):
         self, client_id: str, username: str | None, network: str = ""
     ) -> Session:
         """Begin a session without a connection, of a client at an address."""
-        outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
+        limits = self.limits
+        outgoing = Deliveries(
+            self.clock,
+            out_bytes=limits.write_bytes // 4,
+            inflight_bytes=limits.inflight_bytes,
+        )
         account = self.ledger.account(network)
         session = self.sessions[client_id] = Session(client_id, outgoing, account)
         self.ledger.open(session, account)
@@ -107,11 +112,10 @@ class Joining(Ending):
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
         if (will := connect.will) is None:
             return None
-        if self.refused_flags and (reason := self.refusal_of_flags(will)) is not None:
-            return reason
-        if len(will.payload) > self.limits.payload_bytes:
-            return ReasonCode.PACKET_TOO_LARGE
-        return self.refusal_to_publish(username, client_id, will.topic)
+        reason = self.refusal_of_flags(will)
+        if reason is None and len(will.payload) > self.limits.payload_bytes:
+            reason = ReasonCode.PACKET_TOO_LARGE
+        return reason or self.refusal_to_publish(username, client_id, will.topic)
 
     def refusal_of_flags(self, message: Message | Will) -> ReasonCode | None:
         """Tell why a message is not taken for its QoS, or for being to be retained."""
@@ -205,16 +209,17 @@ class Joining(Ending):
         reason, why, permissions = None, None, self.permissions
         if topic.startswith("$"):
             reason = ReasonCode.NOT_AUTHORIZED
-        elif topic.count("/") >= self.limits.topic_levels:
-            reason = ReasonCode.TOPIC_NAME_INVALID
-        elif (why := self.character_fault(topic)) is not None:
+        elif (
+            topic.count("/") >= self.limits.topic_levels
+            or (why := self.character_fault(topic)) is not None
+        ):
             reason = ReasonCode.TOPIC_NAME_INVALID
         elif permissions.has_entries:
             self.work.done += permissions.rules
             if not permissions.may_publish(username, client_id, topic):
                 reason = ReasonCode.NOT_AUTHORIZED
         if reason is not None:
-            self.say_refused("publish to", username, client_id, topic, reason, why)
+            self.say_refused("publish to", username, client_id, topic, reason, why=why)
         return reason
 
 

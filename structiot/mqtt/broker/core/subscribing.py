@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
 from structiot.mqtt.broker.core.work import AT_ONCE, FILTER, Job
 from structiot.mqtt.broker.memory_accounting import subscription_bytes
-from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import (
     Suback,
     Subscribe,
@@ -25,15 +23,7 @@ __all__ = ["Subscribing"]
 
 
 class Subscribing(Telling):
-    """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`.
-
-    Attributes:
-        permissions: What users may publish and subscribe.
-    """
-
-    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
-        super().__init__(limits)
-        self.permissions = permissions
+    """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`."""
 
     def subscribing(
         self, client: ConnectedClient, session: Session, packet: Subscribe
@@ -62,7 +52,7 @@ class Subscribing(Telling):
         reason = reason or self._refusal(session, request)
         if reason is not None:
             user, client_id = session.username, session.client_id
-            self.say_refused("subscribe", user, client_id, name, reason, why)
+            self.say_refused("subscribe", user, client_id, name, reason, why=why)
             return reason
         if request.qos > self.limits.maximum_qos:
             request = replace(request, qos=self.limits.maximum_qos)
@@ -85,6 +75,7 @@ class Subscribing(Telling):
         client_id: str,
         topic: str,
         reason: ReasonCode,
+        *,
         why: str | None = None,
     ) -> None:
         """Tell the log that a client may not do something with a topic."""

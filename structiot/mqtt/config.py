@@ -76,6 +76,8 @@ class MqttConfig:
             is not clean.
         topic_alias_maximum: Topic aliases that the broker may use (5.0).
         user_properties: Names and values for the broker (5.0): pairs, or a mapping.
+        allows_control_characters: Whether own topics may hold control characters, which
+            the standard advises against and at which many a broker hangs up.
         codec: Default codec.
         codec_params: Parameters by codec name.
         will: What the broker publishes when we vanish: `topic`, `message`, `qos`,
@@ -134,6 +136,7 @@ class MqttConfig:
     session_expiry_s: int | None = None
     topic_alias_maximum: int = 64
     user_properties: Sequence[tuple[str, str]] | Mapping[str, str] = ()
+    allows_control_characters: bool = False
     codec: CodecChoice = "noop"
     codec_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     will: Will | None = None

@@ -112,7 +112,7 @@ class BrokerServer:
             UsageError: A topic, payload, QoS or `retain` that cannot be published.
         """
         name = name_of(topic)
-        fault = name_fault(name)
+        fault = name_fault(name) or self.core.character_fault(name)
         if fault is not None:
             raise UsageError(f"topic name {name[:64]!r} {fault}")
         check_argument("retain", retain, bool)

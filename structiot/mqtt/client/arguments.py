@@ -7,12 +7,13 @@ from typing import Any
 
 from structiot.errors import UsageError
 from structiot.mqtt.wire.properties import PublishProperties, properties_of
-from structiot.mqtt.wire.topics import filter_fault
+from structiot.mqtt.wire.topics import control_fault, filter_fault
 
 __all__ = [
     "checked_filter",
     "checked_properties",
     "checked_qos",
+    "control_character_fault",
     "listed",
     "name_of",
     "pairs_of",
@@ -36,14 +37,27 @@ def name_of(topic: str | Sequence[str]) -> str:
     raise UsageError(f"a topic is a text, or its levels as texts, not {topic!r:.100}")
 
 
-def checked_filter(topic: str | Sequence[str]) -> str:
-    """Give a topic filter as text.
+def control_character_fault(topic: str) -> str | None:
+    """Say which character of a topic a broker may hang up at, and what lets it pass."""
+    fault = control_fault(topic)
+    if fault is None:
+        return None
+    return (
+        f"{fault}, at which brokers such as Mosquitto hang up "
+        "(allows_control_characters=True sends it)"
+    )
+
+
+def checked_filter(topic: str | Sequence[str], *, is_lenient: bool) -> str:
+    """Give a topic filter as text; who is lenient lets control characters pass.
 
     Raises:
         UsageError: It is none.
     """
     name = name_of(topic)
     fault = filter_fault(name)
+    if fault is None and not is_lenient:
+        fault = control_character_fault(name)
     if fault is not None:
         raise UsageError(f"topic filter {name[:64]!r} {fault}")
     return name

@@ -137,7 +137,8 @@ class MqttClient(Publishing):
             SubscribeRefused: The broker said no.
             LinkLost: The client has given up.
         """
-        name, qos = checked_filter(topic), checked_qos(qos)
+        is_lenient = self._config.allows_control_characters
+        name, qos = checked_filter(topic, is_lenient=is_lenient), checked_qos(qos)
         limit = self._config.subscription_items if max_items is None else max_items
         link = self._link
         link.check()

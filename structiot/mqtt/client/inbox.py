@@ -66,8 +66,9 @@ class Inbox:
             LinkLost: The client has given up.
         """
         self._link.check()
+        is_lenient = self._config.allows_control_characters
         wanted = [
-            (checked_filter(name), checked_qos(qos))
+            (checked_filter(name, is_lenient=is_lenient), checked_qos(qos))
             for name, qos in pairs_of(topics, "filters and their QoS")
         ]
         entries: list[Filter] = []

@@ -11,6 +11,7 @@ from structiot.errors import LinkLost, UsageError
 from structiot.mqtt.client.arguments import (
     checked_properties,
     checked_qos,
+    control_character_fault,
     name_of,
     pairs_of,
 )
@@ -238,6 +239,8 @@ class Publishing:
 
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)
+        if fault is None and not self._config.allows_control_characters:
+            fault = control_character_fault(topic)
         if fault is not None:
             raise UsageError(f"topic name {topic[:64]!r} {fault}")
         if len(self._checked) >= MAX_CHECKED_TOPICS:

@@ -21,7 +21,7 @@ from tests._support.examples import ROOT
 # The page, and the numbers of its points.
 PAGES = {
     "mqtt_conformance.md": [f"C{number}" for number in range(1, 109)],
-    "broker_conformance.md": [f"B{number}" for number in range(1, 31)],
+    "broker_conformance.md": [f"B{number}" for number in range(1, 38)],
     "maxsmart_coverage.md": [
         *(f"M{number}" for number in range(1, 24)),
         *(f"D{number}" for number in range(1, 29)),

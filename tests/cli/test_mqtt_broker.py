@@ -66,6 +66,15 @@ def test_every_limit_can_be_set(start: StartBroker):
     assert pub(limited, "-ta/b/c", "-mx", "-q1") == 1
 
 
+def test_rules_of_the_protocol_have_options(start: StartBroker, capfd):
+    broker = start("--maximum-qos=1", "--no-retain", "--max-payload-bytes=10")
+    assert pub(broker, "-ta", "-mx", "-q1") == 0
+    for refused in (["-q2"], ["-r"], ["-q1", "-m", "eleven bytes"]):
+        assert pub(broker, "-ta", *refused, *([] if "-m" in refused else ["-mx"])) == 1
+        said = capfd.readouterr().err
+        assert any(word in said for word in ("QoS 1", "retain", "quota")), said
+
+
 def test_it_may_open_a_file_for_each_client(start: StartBroker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))

@@ -87,6 +87,10 @@ async def test_a_likely_mistake_is_told_what_to_write(given: dict[str, Any], sai
         (lambda: BrokerLimits(queued="5"), "queued is int"),  # type: ignore[arg-type]
         (lambda: BrokerLimits(queued=True), "queued is int"),
         (lambda: BrokerLimits(stall_s=float("nan")), "above 0"),
+        (lambda: BrokerLimits(maximum_qos=3), "maximum_qos ends at 2"),
+        (lambda: BrokerLimits(maximum_qos=-1), "maximum_qos is above 0"),
+        (lambda: BrokerLimits(client_id_prefix="a" * 65), "64 printable characters"),
+        (lambda: BrokerLimits(client_id_prefix="a\n"), "64 printable characters"),
         (lambda: Identity(username=5), "str or None"),  # type: ignore[arg-type]
         (lambda: hash_password(5), "str or bytes"),  # type: ignore[arg-type]
     ],

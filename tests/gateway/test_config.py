@@ -228,6 +228,16 @@ def test_what_is_there_twice_or_has_no_end_is_named_and_placed(tmp_path, text, f
     assert str(problem) == f"{file}:{expected}"
 
 
+@pytest.mark.parametrize("key", ["password", "password_file"])
+def test_a_password_may_stand_apart_from_a_user_in_the_address(tmp_path: Path, key: str):
+    secret = tmp_path / "secret"
+    secret.write_text("word\n")
+    value = "word" if key == "password" else str(secret)
+    file = tmp_path / "structiot.toml"
+    file.write_text(f"[mqtt]\nuri = 'mqtt://ann@broker'\n{key} = '{value}'\n")
+    assert load_config(file).mqtt.uri == "mqtt://ann@broker"
+
+
 def test_a_file_that_is_no_utf8_is_reported_with_the_place(tmp_path: Path):
     file = tmp_path / "structiot.toml"
     file.write_bytes("[mqtt]\nusername = 'Jürgen'".encode("latin-1"))

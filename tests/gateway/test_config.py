@@ -229,7 +229,9 @@ def test_what_is_there_twice_or_has_no_end_is_named_and_placed(tmp_path, text, f
 
 
 @pytest.mark.parametrize("key", ["password", "password_file"])
-def test_a_password_may_stand_apart_from_a_user_in_the_address(tmp_path: Path, key: str):
+def test_a_password_may_stand_apart_from_a_user_in_the_address(
+    tmp_path: Path, key: str
+):
     secret = tmp_path / "secret"
     secret.write_text("word\n")
     value = "word" if key == "password" else str(secret)

@@ -12,14 +12,15 @@ import anyio
 import anyio.abc
 import pytest
 
-from structiot._kit.net import by_name
 from structiot._kit.net.by_name import connect_by_name
 from structiot._kit.net.network import REAL_NETWORK
+from structiot._kit.net.sockets import connect
 from structiot.errors import ConnectFailed
 
 # Of these, one listens; a connection to the others is refused at once.
 HOSTS = ["127.0.0.3", "127.0.0.4", "127.0.0.5"]
 NAME = "house.example"
+CONNECT = "structiot._kit.net.by_name.connect"
 
 
 @contextmanager
@@ -37,12 +38,13 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
 
     async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
         assert host == NAME
+        await anyio.lowlevel.checkpoint()
         return [
             (family, socket.SOCK_STREAM, 6, "", (address, port))
             for family, address in found
         ]
 
-    monkeypatch.setattr(by_name.anyio, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
     return found
 
 
@@ -66,14 +68,13 @@ async def test_the_address_that_answers_is_taken(addresses, position: int):
 
 async def test_one_that_does_not_answer_is_not_waited_for(addresses, monkeypatch):
     addresses += [(socket.AF_INET, host) for host in HOSTS[:2]]
-    connect = by_name.connect
 
     async def slow(address: Any, family: Any) -> Any:
         if address[0] == HOSTS[0]:
             await anyio.sleep_forever()
         return await connect(address, family)
 
-    monkeypatch.setattr(by_name, "connect", slow)
+    monkeypatch.setattr(CONNECT, slow)
     with listening(HOSTS[1]) as port, anyio.fail_after(5):
         async with await connect_by_name(NAME, port) as stream:
             remote = stream.extra(anyio.abc.SocketAttribute.remote_address)
@@ -90,7 +91,7 @@ async def test_the_families_alternate(addresses, monkeypatch):
         await anyio.lowlevel.checkpoint()
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(by_name, "connect", refused)
+    monkeypatch.setattr(CONNECT, refused)
     with pytest.raises(ConnectFailed, match=r"house\.example:5: connection refused$"):
         await REAL_NETWORK.connect_tcp(NAME, 5)
     assert tried == ["6a", "4a", "6b", "4b"]
@@ -102,7 +103,7 @@ async def test_who_is_cancelled_leaves_nothing(addresses, monkeypatch):
     async def never(address: Any, family: Any) -> Any:
         await anyio.sleep_forever()
 
-    monkeypatch.setattr(by_name, "connect", never)
+    monkeypatch.setattr(CONNECT, never)
     before = open_files()
     with anyio.move_on_after(0.05) as scope:
         await connect_by_name(NAME, 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from structiot.errors import ConfigError, UsageError
@@ -39,7 +41,8 @@ async def test_nothing_of_it_is_sent(broker, topic: str, protocol: str):
 
 @topics
 async def test_who_allows_them_sends_them(broker, topic: str):
-    options = {"allows_control_characters": True, "will": {"topic": topic}}
+    options: dict[str, Any] = {"will": {"topic": topic}}
+    options["allows_control_characters"] = True
     async with open_client(broker, **options) as client:
         async with client.subscription(topic):
             await client.publish(topic, b"x", qos=1)

@@ -282,7 +282,7 @@ def test_b30_a_kill_while_it_is_handed_on_loses_nothing(
     core.end_session(core.sessions["first"])
     if comes_back:
         core.new_session("first", None).expiry_s = 60
-        core.journal and core.journal.session(core.sessions["first"])
+        house.journal.session(core.sessions["first"])
     if settles:
         house.settle()
     house.commit()

@@ -164,3 +164,16 @@ async def test_what_cannot_be_published_leaves_nothing_behind(
         ):
             broker.publish("end", b"")
             assert (await anext(messages)).topic == "end"
+
+
+@pytest.mark.parametrize("prefix", ["auto", "guest-", ""])
+async def test_b34_an_id_that_is_made_up_begins_as_wanted(prefix: str):
+    async with broker_place(client_id_prefix=prefix) as place:
+        names = set()
+        for _ in range(3):
+            client = await place.raw(5)
+            name = (await client.connect("")).properties.assigned_client_id
+            assert name is not None
+            assert name.startswith(prefix)
+            names.add(name)
+        assert len(names) == 3

@@ -398,16 +398,3 @@ async def test_a_broker_cancelled_anywhere_leaves_nothing():
                 await client.next()
 
     await cancel_sweep(flow)
-
-
-@pytest.mark.parametrize("prefix", ["auto", "guest-", ""])
-async def test_b34_an_id_that_is_made_up_begins_as_wanted(prefix: str):
-    async with broker_place(client_id_prefix=prefix) as place:
-        names = set()
-        for _ in range(3):
-            client = await place.raw(5)
-            name = (await client.connect("")).properties.assigned_client_id
-            assert name is not None
-            assert name.startswith(prefix)
-            names.add(name)
-        assert len(names) == 3

@@ -21,6 +21,7 @@ from structiot.mqtt.broker import (
     open_broker,
 )
 from structiot.testing import MemoryNetwork
+from tests.link.broker.raw import broker_place
 
 OPENERS: dict[str, Callable[..., Any]] = {
     name: function

@@ -138,7 +138,7 @@ class Deliveries(Outgoing):
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""
         flow = self.waiting.popleft()
-        self.waiting_bytes -= flow.size
+        self.waiting_bytes: int = self.waiting_bytes - flow.size
         self._give_up(flow)
 
     def drop_expired(self) -> float | None:

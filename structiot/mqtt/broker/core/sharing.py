@@ -65,7 +65,7 @@ class Sharing(Subscribing):
         group = self.shared.get(flow.share or "")
         members = () if group is None else group.choose()
         if not members:
-            self.dropped += 1
+            self.dropped: int = self.dropped + 1
         if properties is not None and properties.subscription_ids:
             properties = properties.changed(subscription_ids=())
         size = delivery_bytes(flow.topic, flow.payload, properties)

@@ -121,6 +121,16 @@ def test_a_password_file_and_permissions_hold(
     assert "refuses 'a'" in capfd.readouterr().err
 
 
+def test_a_password_file_of_mosquitto_can_be_edited(tmp_path: Path, monkeypatch):
+    file = tmp_path / "passwd"
+    theirs = f"bob:$6$VHwDA8CH4xRd5Mal${'A' * 86}=="
+    file.write_text(f"ann:$7$101$jHXXfvaiZu963DxB${'A' * 86}==\n{theirs}\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("her word\n"))
+    assert run_program(["mqtt", "passwd", "--stdin", str(file), "ann"]) == 0
+    assert theirs in file.read_text()
+    assert Passwords.read(file).check("ann", b"her word")
+
+
 def test_a_store_keeps_retained_messages(start: StartBroker, tmp_path: Path, capfd):
     broker = start(f"--store={tmp_path / 'broker.sqlite'}")
     assert pub(broker, "-ta", "-mkept", "-r", "-q1") == 0

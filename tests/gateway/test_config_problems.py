@@ -351,7 +351,10 @@ TABLE = [
                 "2:1: password_file asks the gateway itself for a name: give username "
                 "and password in [mqtt]"
             ),
-            "2:17: password_file cannot be used: good, line 1: not name:$scrypt$...",
+            (
+                "2:17: password_file cannot be used: good, line 1: not "
+                "name:$scrypt$..., nor $7$... or $6$... of mosquitto_passwd"
+            ),
         ],
     ),
     (

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from structiot.mqtt.broker import Permission
 from structiot.mqtt.broker.core.work import AT_ONCE, DELIVERY
 from structiot.mqtt.wire.messages import (
     DUP,
@@ -219,6 +220,21 @@ def test_b17_what_came_by_a_plain_subscription_goes_nowhere():
     rest = heir.got_payloads()
     assert len(rest) == 1
     assert sorted(before + rest) == [b"0", b"0", b"1", b"1"]
+
+
+def test_b17_it_goes_to_those_who_may_receive_it():
+    house = House(
+        Permission(publish=["#"], subscribe=["#"]),
+        Permission(user="deaf", deny_receive=["a/x"]),
+    )
+    first = member(house, "first", username="ann")
+    left_by(house, numbers(4))
+    first.lose()
+    deaf = member(house, "deaf", username="deaf")
+    heir = member(house, "heir", username="ann")
+    house.client("first", 5, clean_start=True, username="ann")
+    assert deaf.got() == []
+    assert heir.got_payloads() == numbers(4)
 
 
 def test_b17_what_a_member_has_refused_is_over():

@@ -13,6 +13,7 @@ from structiot.mqtt.broker.core.sessions import Delivery, Session
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
 from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted, whole
 from structiot.mqtt.broker.memory_accounting import delivery_bytes
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -25,6 +26,8 @@ STEP_BYTES = 1_048_576
 # A larger message is work by its size as well, a unit for so many bytes.
 LARGE_BYTES = 16_384
 BYTES_A_UNIT = 512
+# More filters of permissions to compare with are no small matter.
+MANY_RULES = 5_000
 # Instead of a number of subscribers: there are some, and none could be given it.
 NO_ROOM = -1
 
@@ -41,8 +44,8 @@ class Delivering(Matching):
         refused: Those of QoS 1 and 2 among them that the ledger had no room for.
     """
 
-    def __init__(self, limits: BrokerLimits) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
+        super().__init__(limits, permissions)
         self.dirty: list[ConnectedClient] = []
         self.slow_consumers: SlowConsumers = SlowConsumers()
         self.received = 0
@@ -68,13 +71,16 @@ class Delivering(Matching):
             return None
         if len(message.payload) > LARGE_BYTES and len(found) > 1:
             return None
+        known = self._targets.get(topic)
+        is_known = known is not None and known[0] is found
+        if not is_known and len(found) * self.permissions.most_rules > MANY_RULES:
+            return None
         expires_at = None
         if message.properties is not None or message.flags & RETAIN:
             expires_at = self._enter(message, origin)
         if not found:
             return 0
-        known = self._targets.get(topic)
-        if known is not None and known[0] is found:
+        if known is not None and is_known:
             targets = known[1]
         else:
             targets = whole(self._merge(topic, found, origin, sys.maxsize))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from functools import partial
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -256,6 +257,13 @@ class Ending(Sharing):
             )
             self.cut(oldest, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
 
+    def drop_forbidden(self, session: Session) -> None:
+        """Give up what waits for a session and may not be received any more."""
+        is_waiting = session.outgoing.waiting and not session.is_over
+        if is_waiting and self.permissions.has_entries:
+            session.outgoing.keep_only(partial(self.may_receive, session))
+            self.ledger.settle_deliveries(session)
+
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published.
 
@@ -283,6 +291,9 @@ class Ending(Sharing):
         is_alive = self.sessions.get(session.client_id) is session
         if self.journal is not None and is_alive:
             self.journal.session(session)
+        name, client_id = session.username, session.client_id
+        if self.refusal_to_publish(name, client_id, will.topic) is not None:
+            return
         message = Message(will.topic, will.payload, qos=will.qos, retain=will.retain)
         message.properties = _published(will.properties)
         self.received += 1

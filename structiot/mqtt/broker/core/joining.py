@@ -139,6 +139,7 @@ class Joining(Ending):
         session.expires_at = session.will_at = None
         session.take_will(connect.will)
         session.client = client
+        self.drop_forbidden(session)
         session.place_in_groups()
         # What the client has said once is not kept for as long as it stays.
         client.protocol.connect = _remembered(connect)
@@ -201,26 +202,6 @@ class Joining(Ending):
         client.protocol.refuse(Connack(reason=reason, properties=properties))
         self.wake(client)
         client.end()
-
-    def refusal_to_publish(
-        self, username: str | None, client_id: str, topic: str
-    ) -> ReasonCode | None:
-        """Tell why somebody may not publish to a topic; None if that is allowed."""
-        reason, why, permissions = None, None, self.permissions
-        if topic.startswith("$"):
-            reason = ReasonCode.NOT_AUTHORIZED
-        elif (
-            topic.count("/") >= self.limits.topic_levels
-            or (why := self.character_fault(topic)) is not None
-        ):
-            reason = ReasonCode.TOPIC_NAME_INVALID
-        elif permissions.has_entries:
-            self.work.done += permissions.rules
-            if not permissions.may_publish(username, client_id, topic):
-                reason = ReasonCode.NOT_AUTHORIZED
-        if reason is not None:
-            self.say_refused("publish to", username, client_id, topic, reason, why=why)
-        return reason
 
 
 def _remembered(connect: Connect) -> Connect:

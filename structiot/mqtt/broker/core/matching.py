@@ -8,7 +8,8 @@ from collections.abc import Generator
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.retaining import Retaining
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.core.work import WIDE, Work
+from structiot.mqtt.broker.core.work import PORTION, WIDE, Work
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.topics import TopicTree, is_shared
 
 __all__ = ["Found", "Matching", "Target", "target_of"]
@@ -34,10 +35,12 @@ class Matching(Retaining):
         work: What is done, and what is left to do.
         tree: Subscriptions and shared groups by filter.
         shared: Shared groups by their whole filter.
+        permissions: What users may publish, subscribe and receive; see `go_by`.
     """
 
-    def __init__(self, limits: BrokerLimits) -> None:
+    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
         super().__init__(limits)
+        self.permissions: Permissions = permissions
         self.work: Work = Work()
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}
@@ -85,9 +88,37 @@ class Matching(Retaining):
             else:
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
+        targets = yield from self._allowed(topic, targets)
         if is_lasting:
             self._remember(topic, found, targets)
         return targets
+
+    def _allowed(
+        self, topic: str, targets: list[Target]
+    ) -> Generator[None, None, list[Target]]:
+        """Leave out who may not receive a topic."""
+        if not self.permissions.has_entries:
+            return targets
+        work, allowed = self.work, list[Target]()
+        end = work.done + PORTION
+        for target in targets:
+            if self.may_receive(target[0], topic):
+                allowed.append(target)
+            if work.done >= end:
+                end = work.done + PORTION
+                yield
+        return allowed
+
+    def may_receive(self, session: Session, topic: str) -> bool:
+        """Tell whether a session may be given a message of a topic."""
+        permissions, user = self.permissions, session.username
+        self.work.done += permissions.count(user)
+        return permissions.may_receive(user, session.client_id, topic)
+
+    def go_by(self, permissions: Permissions) -> None:
+        """Have other permissions from the next packet on, and the next message."""
+        self.permissions = permissions
+        self.forget_targets()
 
     def _remember(self, topic: str, found: Found, targets: list[Target]) -> None:
         size = self._size(found, targets)

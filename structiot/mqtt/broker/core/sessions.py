@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_EVER_S",
+    "MOST_ASKED",
     "Deliveries",
     "Delivery",
     "Session",
@@ -170,6 +172,17 @@ class Deliveries(Outgoing):
             for flow in self.flows()
             if isinstance(flow, Delivery) and flow.share and not flow.flags & QOS_2
         ]
+
+    def keep_only(self, may_be_sent: Callable[[str], bool]) -> None:
+        """Give up what waits and is of a topic of which nothing may be sent."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        for flow in waiting:
+            if may_be_sent(flow.topic):
+                self.waiting.append(flow)
+            else:
+                self.waiting_bytes -= flow.size
+                self._give_up(flow)
 
     def _give_up(self, flow: Flow) -> None:
         self._forget_payload(flow)

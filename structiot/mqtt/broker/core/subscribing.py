@@ -1,4 +1,4 @@
-"""Subscriptions: what may be subscribed, and where it is filed."""
+"""Subscriptions: what may be subscribed, or published, and where it is filed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Subscribing"]
 
 
 class Subscribing(Telling):
-    """Deals with SUBSCRIBE and UNSUBSCRIBE; a base of `Broker`."""
+    """Deals with SUBSCRIBE and UNSUBSCRIBE, and says who is refused; a base of `Broker`."""
 
     def subscribing(
         self, client: ConnectedClient, session: Session, packet: Subscribe
@@ -94,13 +94,33 @@ class Subscribing(Telling):
         """Say which character of a name or filter this broker does not take."""
         return None if self.limits.allows_control_characters else control_fault(topic)
 
+    def refusal_to_publish(
+        self, username: str | None, client_id: str, topic: str
+    ) -> ReasonCode | None:
+        """Tell why somebody may not publish to a topic; None if that is allowed."""
+        reason, why, permissions = None, None, self.permissions
+        if topic.startswith("$"):
+            reason = ReasonCode.NOT_AUTHORIZED
+        elif (
+            topic.count("/") >= self.limits.topic_levels
+            or (why := self.character_fault(topic)) is not None
+        ):
+            reason = ReasonCode.TOPIC_NAME_INVALID
+        elif permissions.has_entries:
+            self.work.done += permissions.count(username)
+            if not permissions.may_publish(username, client_id, topic):
+                reason = ReasonCode.NOT_AUTHORIZED
+        if reason is not None:
+            self.say_refused("publish to", username, client_id, topic, reason, why=why)
+        return reason
+
     def _refusal(
         self, session: Session, request: SubscriptionRequest
     ) -> ReasonCode | None:
         name = request.topic_filter
         if name.count("/") >= self.limits.topic_levels:
             return ReasonCode.TOPIC_FILTER_INVALID
-        self.work.done += self.permissions.rules
+        self.work.done += self.permissions.count(session.username)
         if not self.permissions.may_subscribe(
             session.username, session.client_id, name
         ):

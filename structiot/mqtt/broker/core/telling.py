@@ -7,28 +7,18 @@ after that comes as any message does, and is not told a second time.
 
 from __future__ import annotations
 
-from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import Delivering
 from structiot.mqtt.broker.core.retained import Backlog, Retained
 from structiot.mqtt.broker.core.sessions import Session, Subscription, with_expiry
 from structiot.mqtt.broker.core.work import AT_ONCE, RETAINED_MESSAGE, Job
-from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.messages import RETAIN, Message
 
 __all__ = ["Telling"]
 
 
 class Telling(Delivering):
-    """Writes what has waited for room in a connection's buffer; a base of `Broker`.
-
-    Attributes:
-        permissions: What users may publish and subscribe.
-    """
-
-    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
-        super().__init__(limits)
-        self.permissions = permissions
+    """Writes what has waited for room in a connection's buffer; a base of `Broker`."""
 
     def drained(self, client: ConnectedClient) -> None:
         """A connection has taken everything: give it what has waited for that."""
@@ -101,13 +91,16 @@ class Telling(Delivering):
             or not permissions.has_entries
         ):
             return False
-        self.work.done += permissions.rules
         name, user = publisher
+        self.work.done += permissions.count(user)
         return not permissions.may_publish(user, name, item.topic)
 
     def _tell_item(self, subscription: Subscription, item: Retained) -> None:
         now = self.clock.now
-        if self._is_forbidden_by_now(item):
+        if self._is_forbidden_by_now(item) or (
+            self.permissions.has_entries
+            and not self.may_receive(subscription.session, item.topic)
+        ):
             return
         message = Message(item.topic, item.payload, properties=item.properties)
         if item.expires_at is not None:

@@ -24,8 +24,9 @@ async def test_nothing_of_it_is_sent(broker, topic: str, protocol: str):
         r"holds U\+[0-9A-F]+, a \w+ ?\w+, at which brokers such as Mosquitto hang up"
     )
     async with open_client(broker, protocol=protocol) as client:
-        with pytest.raises(UsageError, match=match):
-            await client.publish(topic, b"x", qos=1)
+        for qos in (0, 1, 2):
+            with pytest.raises(UsageError, match=match):
+                await client.publish(topic, b"x", qos=qos)
         with pytest.raises(UsageError, match=match):
             await client.publish_soon(topic, b"x", qos=1)
         with pytest.raises(UsageError, match=match):
@@ -46,7 +47,8 @@ async def test_who_allows_them_sends_them(broker, topic: str):
     async with open_client(broker, **options) as client:
         async with client.subscription(topic):
             await client.publish(topic, b"x", qos=1)
-    assert [one.topic for one in broker.connection.of(Message)] == [topic]
+            await client.publish(topic, b"x", qos=0)
+    assert [one.topic for one in broker.connection.of(Message)] == [topic] * 2
     assert filters(broker.connection) == [[(topic, 0)]]
 
 

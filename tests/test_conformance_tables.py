@@ -22,7 +22,7 @@ from tests._support.examples import ROOT
 PAGES = {
     "mqtt_conformance.md": [f"C{number}" for number in range(1, 118)],
     "broker_conformance.md": [
-        *(f"B{number}" for number in range(1, 31)),
+        *(f"B{number}" for number in range(1, 38)),
         *(f"L{number}" for number in range(1, 5)),
     ],
     "maxsmart_coverage.md": [

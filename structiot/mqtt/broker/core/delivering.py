@@ -120,7 +120,8 @@ class Delivering(Matching):
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
             account = None if origin is None else origin.account
-            self.retain(message, expires_at, account)
+            publisher = None if origin is None else origin.publisher
+            self.retain(message, expires_at, account, publisher)
         return expires_at
 
     def _hand_out(
@@ -136,10 +137,10 @@ class Delivering(Matching):
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         size = delivery_bytes(message.topic, message.payload, message.properties)
-        for session, granted, shows_retain, ids in targets:
+        for session, granted, shows_retain, ids, share in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
-            self._send(session, message, flags, ids, expires_at, size)
+            self._send(session, message, flags, ids, expires_at, size, share)
 
     def _hand_out_plain(
         self,
@@ -151,11 +152,11 @@ class Delivering(Matching):
         size, dirty = len(message.payload), self.dirty
         most = self._slow_bytes - size
         count = 0
-        for session, _, _, ids in targets:
+        for session, _, _, ids, share in targets:
             client = session.client
             if client is None or ids:
                 held_bytes = delivery_bytes(message.topic, message.payload, None)
-                self._send(session, message, 0, ids, None, held_bytes)
+                self._send(session, message, 0, ids, None, held_bytes, share)
                 continue
             protocol = client.protocol
             if protocol.write_publish is not encode_publish_into:
@@ -184,6 +185,7 @@ class Delivering(Matching):
         ids: tuple[int, ...],
         expires_at: float | None,
         size: int,
+        share: str | None = None,
     ) -> None:
         client = session.client
         properties = message.properties
@@ -198,6 +200,7 @@ class Delivering(Matching):
                 properties,
                 expires_at,
                 size,
+                share,
             )
             self._queue(session, flow)
         elif client is None:

@@ -38,7 +38,7 @@ def port(files: Path) -> Iterator[int]:
     ("command", "status", "said"),
     [
         ("mqtt pub {where} --tls-use-os-certs", 1, "give that as --cafile"),
-        ("mqtt pub {where} --cafile other.pem", 1, "give that as --cafile"),
+        ("mqtt pub {where} --cafile other.pem", 1, "none of those in --cafile"),
         ("manager clients --uri {uri}", 1, "give that as --broker-cafile"),
     ],
 )

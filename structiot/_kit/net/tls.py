@@ -96,7 +96,7 @@ def client_context(
         # OpenSSL would say nothing, and trust nobody.
         raise ConfigError(f"cannot use {capath} for TLS: it is no folder")
     given = {"cafile": cafile, "capath": capath, "cadata": cadata}
-    named = [name for name, value in given.items() if value is not None]
+    named = [f"{name}=" for name, value in given.items() if value is not None]
     try:
         context = ssl.create_default_context(
             cafile=cafile, capath=capath, cadata=cadata

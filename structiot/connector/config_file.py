@@ -33,6 +33,8 @@ _BLANK: Final = """\
 [CONNECTOR]
 # Whether the platform speaks TLS: yes or no.
 encryption = no
+# With encryption: a file of authorities to be trusted in place of the system's.
+cafile =
 host =
 port =
 user =

@@ -9,6 +9,7 @@ compares all again. Facts: reference 13 to 16.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
@@ -58,6 +59,7 @@ class SenergyPlatform:
         config: Where it is, and who we are there.
         environment: Network, clock and chance.
         save_gid: Stores the id of the hub, when one was made.
+        tls: Whom to trust, by HTTP and by MQTT; the system's authorities if None.
 
     Attributes:
         name: For messages.
@@ -70,6 +72,7 @@ class SenergyPlatform:
         config: ConnectorConfig,
         environment: Environment,
         save_gid: Callable[[str], Awaitable[None]],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.name: str = f"SENERGY platform {place(config.host, config.port)}"
         self.backoff: Backoff = Backoff(first_s=5.0, factor=1.85, cap_s=120.0)
@@ -77,6 +80,7 @@ class SenergyPlatform:
         self._environment = environment
         self._save_gid = save_gid
         self._hub_id = config.gid
+        self._tls = tls
 
     @asynccontextmanager
     async def session(
@@ -91,7 +95,9 @@ class SenergyPlatform:
         """
         config, environment = self._config, self._environment
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(open_senergy_api(config, environment))
+            api = await stack.enter_async_context(
+                open_senergy_api(config, environment, self._tls)
+            )
             await api.token()
             on_authenticating()
             hub = await self._hub(api)
@@ -137,6 +143,7 @@ class SenergyPlatform:
             auto_reconnect=False,
             offline_qos0="raise",
             max_packet_bytes=_MAX_PACKET_BYTES,
+            ssl_context=self._tls,
         )
         scheme = "mqtts" if config.encryption else "mqtt"
         opening = open_mqttclient(

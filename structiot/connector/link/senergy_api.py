@@ -12,8 +12,10 @@ link. Facts: reference 14 and 15.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -278,19 +280,17 @@ def _words(reply: HttpReply, secret: Secret) -> str:
 
 @asynccontextmanager
 async def open_senergy_api(
-    config: ConnectorConfig, environment: Environment
+    config: ConnectorConfig, environment: Environment, tls: ssl.SSLContext | None
 ) -> AsyncGenerator[SenergyApi]:
     """Open clients for the HTTP side; nothing is asked yet.
 
     Raises:
         ConfigError: An address that is none.
     """
-    place, network = urlsplit(config.token_url), environment.network
-    root = service_roots(config.api_url)[0]
+    place = urlsplit(config.token_url)
+    opened = partial(open_http, network=environment.network, ssl_context=tls)
     async with (
-        open_http(
-            f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
-        ) as tokens,
-        open_http(root, reply_s=_CHANGE_S, network=network) as api,
+        opened(f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S) as tokens,
+        opened(service_roots(config.api_url)[0], reply_s=_CHANGE_S) as api,
     ):
         yield SenergyApi(config, tokens, api)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,6 +14,7 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import place
+from structiot._kit.net.tls import client_context
 from structiot._kit.streams import StreamOpener
 from structiot._kit.websocket import WebSocket
 from structiot.connector.config import ConnectorConfig
@@ -36,6 +38,7 @@ class SeplPlatform:
         config: Where it is, and who we are there.
         environment: Network, clock and chance.
         save_gid: Stores the id of the gateway, when the platform has made one.
+        tls: Whom to trust; the system's authorities if None.
 
     Attributes:
         name: For messages.
@@ -47,11 +50,12 @@ class SeplPlatform:
         config: ConnectorConfig,
         environment: Environment,
         save_gid: Callable[[str], Awaitable[None]],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.name: str = f"SEPL platform {place(config.host, config.port)}"
         self.backoff: Backoff = Backoff(first_s=1.0, cap_s=300.0, stable_s=5.0)
         self._config = config
-        self._streams = StreamOpener(environment.network)
+        self._streams = StreamOpener(environment.network, tls=tls or client_context)
         self._save_gid = save_gid
         self._random = environment.random
         self._gid = config.gid

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import anyio
 import pytest
 import trustme
 
-from structiot import Environment
+from structiot import CertificateRefused, Environment
 from structiot.connector import Command, Device, DevicePool, open_connector
 from structiot.sim import sim_senergy, sim_sepl_platform
 from tests.link.connector.gateways import until
@@ -25,7 +27,7 @@ def program_devices() -> DevicePool:
 
 
 async def run_program(
-    config: dict[str, Any], platform: Any, environment: Environment, heard: list[str]
+    config: Any, platform: Any, environment: Environment, heard: list[str], **given: Any
 ) -> None:
     """Offer a lamp: tell what it does, and have it do what is asked."""
 
@@ -39,6 +41,7 @@ async def run_program(
         platform=platform,
         wait_ready=True,
         environment=environment,
+        **given,
     ) as connector:
         assert await connector.add(Device("fan-1", "fan", "Fan"))
         response = await connector.event("lamp-1", "state", {"on": True})
@@ -50,12 +53,26 @@ async def run_program(
 SIMULATORS: dict[str, Any] = {"sepl": sim_sepl_platform, "senergy": sim_senergy}
 
 
-async def check(platform_name: str, environment: Environment, **options: Any) -> None:
+async def check(
+    platform_name: str,
+    environment: Environment,
+    *,
+    trusted: Callable[[dict[str, Any]], dict[str, Any]] = lambda told: {"config": told},
+    **options: Any,
+) -> None:
     heard: list[str] = []
     simulated = SIMULATORS[platform_name](environment=environment, **options)
     async with simulated as platform, anyio.create_task_group() as tg:
         config = {key: one for key, one in platform.config.items() if key != "platform"}
-        tg.start_soon(run_program, config, platform_name, environment, heard)
+        given = trusted(config)
+        run = partial(
+            run_program,
+            platform=platform_name,
+            environment=environment,
+            heard=heard,
+            **given,
+        )
+        tg.start_soon(run)
         await until(lambda: platform.events)
         with anyio.fail_after(10):
             (event,) = platform.events
@@ -78,20 +95,70 @@ async def test_one_program_runs_on_both_platforms_on_real_sockets(platform):
     await check(platform, Environment())
 
 
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
 @pytest.fixture
-def server_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A certificate of an authority that is among the system's for the test."""
-    authority = trustme.CA()
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     return context
 
 
+@pytest.fixture
+def cafile(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
 @pytest.mark.parametrize("platform", SIMULATORS)
-async def test_one_program_runs_on_both_platforms_over_tls(platform, server_context):
+async def test_one_program_runs_on_both_platforms_over_tls(
+    platform, server_context, cafile, monkeypatch
+):
+    """The authority is among the system's for the test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(cafile))
     await check(platform, Environment(), ssl_context=server_context)
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_an_authority_of_one_s_own_is_named_by_the_file(
+    platform, server_context, cafile
+):
+    """Relative to the file that names it, wherever the program runs."""
+
+    def trusted(told: dict[str, Any]) -> dict[str, Any]:
+        path = cafile.with_name("connector.conf")
+        told = {**told, "encryption": "yes"}
+        lines = [f"{name} = {value}" for name, value in told.items()]
+        path.write_text("\n".join(["[CONNECTOR]", *lines, f"cafile = {cafile.name}"]))
+        return {"config": path}
+
+    await check(platform, Environment(), trusted=trusted, ssl_context=server_context)
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_a_context_of_one_s_own_is_an_argument(
+    platform, server_context, authority
+):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    await check(
+        platform,
+        Environment(),
+        trusted=lambda told: {"config": told, "ssl_context": context},
+        ssl_context=server_context,
+    )
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_an_authority_that_nobody_has_named_is_refused(platform, server_context):
+    simulated = SIMULATORS[platform](ssl_context=server_context)
+    async with simulated as sim:
+        with pytest.raises(CertificateRefused, match="unknown authority"):
+            await run_program(sim.config, platform, Environment(), [])
 
 
 @pytest.mark.virtual_time

@@ -70,6 +70,14 @@ def test_senergy_has_keys_and_defaults_of_its_own():
     assert ConnectorConfig.of({**SENERGY, "port": 1}).port == 1
 
 
+def test_authorities_go_with_tls_also_by_http_alone():
+    config = ConnectorConfig.of({**SEPL, "encryption": "yes", "cafile": "ca.pem"})
+    assert config.cafile == Path("ca.pem")
+    assert ConnectorConfig.of({**SEPL, "cafile": ""}).cafile is None
+    plain = {**SENERGY, "cafile": "ca.pem", "encryption": "no"}
+    assert ConnectorConfig.of(plain).has_tls
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -92,6 +100,8 @@ def test_senergy_has_keys_and_defaults_of_its_own():
         ({"passwrd": "x"}, "no setting 'passwrd'; did you mean 'password'"),
         ({7: "x"}, "no setting '7'"),
         ({"path": 7}, "path is that of a file"),
+        ({"cafile": 7}, "cafile is that of a file"),
+        ({"cafile": "ca.pem"}, "cafile goes with encryption = yes"),
         ({"logger": 7}, "logger is a mapping"),
         ({"logger": {"lvel": "x"}}, "logger: there is no setting 'lvel'"),
         ({"logger": {"level": "loud"}}, "level is one of debug, info"),

@@ -102,7 +102,7 @@ def test_a_file_that_is_missing_is_made_to_be_filled_in(tmp_path: Path):
         ConnectorConfig.of(path)
     assert mode_of(path) == 0o600
     made = path.read_text()
-    for name in ("encryption", "host", "port", "user", "password", "gid"):
+    for name in ("encryption", "cafile", "host", "port", "user", "password", "gid"):
         assert f"\n{name} =" in made
     # Not made again, and still to be filled in.
     with pytest.raises(

@@ -20,6 +20,7 @@ from structiot.gateway.config.fields import (
     Section,
     SystemSection,
     beside_config,
+    readable,
     seconds,
     secret_in,
 )
@@ -27,8 +28,8 @@ from structiot.gateway.config.fields import (
 __all__ = ["ConnectorDeviceSection", "ConnectorSection"]
 
 _OF_PLATFORM: Final = (
-    "platform", "host", "port", "user", "password", "encryption", "gid", "api_url",
-    "token_url", "client_id", "hub_name",
+    "platform", "host", "port", "user", "password", "encryption", "cafile", "gid",
+    "api_url", "token_url", "client_id", "hub_name",
 )  # fmt: skip
 
 
@@ -98,6 +99,8 @@ class ConnectorSection(SystemSection):
         password_file: File whose first line is the password, instead of `password`;
             relative to the configuration file.
         encryption: Whether TLS is spoken.
+        cafile: File of the authorities that are trusted in place of the system's;
+            relative to the configuration file.
         gid: Which gateway, or hub, this is there; by default one that the platform makes
             at the first start.
         api_url: Where devices and hubs are managed; `senergy` alone, like the next.
@@ -111,6 +114,7 @@ class ConnectorSection(SystemSection):
     also_called: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("file", "config", "conf_file"), "conf"),
         "username": "user",
+        "ca_file": "cafile",
         "offer": "devices",
     }
 
@@ -122,6 +126,7 @@ class ConnectorSection(SystemSection):
     password: Hidden | None = None
     password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
     encryption: bool | None = None
+    cafile: Annotated[str | None, NamedFile(readable)] = None
     gid: str | None = None
     api_url: str | None = None
     token_url: str | None = None

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from structiot._kit.redact import Secret, redact
 from structiot._kit.text import did_you_mean, printable
-from structiot.connector.config_file import read_config_file, write_gid
+from structiot.connector.config_file import read_config_file, section_names, write_gid
 from structiot.errors import ConfigError
 
 __all__ = ["ConnectorConfig", "LogConfig", "LogLevel", "PlatformChoice"]
@@ -24,6 +24,8 @@ _SCHEMES: Final = ("https://", "http://")
 _EMPTY: Final = ("", 0, Secret(""))
 _MQTT_PORTS: Final[dict[bool | None, int]] = {True: 8883, False: 1883}
 _HIGHEST_PORT: Final = 65_535
+_ConfigT = TypeVar("_ConfigT", "ConnectorConfig", "LogConfig")
+
 _PATHS: Final = ("cafile", "path")
 _TEXTS: Final = (
     "host", "user", "gid", "api_url", "token_url", "client_id", "hub_name",
@@ -177,22 +179,17 @@ class ConnectorConfig:
         told: Any = config if path is None else _told_at(path)
         if platform is not None:
             told = {**told, "platform": platform}
-        try:
-            return cls._of_mapping(told)
-        except ConfigError as exc:
-            where = f"{printable(str(path))}: " if path else ""
-            raise ConfigError(f"{where}{exc}") from None
-
-    @classmethod
-    def _of_mapping(cls, told: Mapping[str, Any]) -> ConnectorConfig:
-        _check_names("", told, cls)
-        logger = told.get("logger")
-        if isinstance(logger, Mapping):
-            _check_names("logger: ", logger, LogConfig)
+        where, of_logger = ("", "logger") if path is None else section_names(path)
+        faults: list[str] = []
+        if isinstance(logger := told.get("logger"), Mapping):
             # What is left blank is as by default.
             given = {name: value for name, value in logger.items() if value != ""}
-            told = {**told, "logger": LogConfig(**given)}
-        return cls(**told)
+            told = {**told, "logger": _made(LogConfig, given, of_logger, faults)}
+        made = _made(cls, told, where, faults)
+        if made is None or faults:
+            shown = f"{printable(str(path))}: " if path else ""
+            raise ConfigError(f"{shown}{'; '.join(faults)}")
+        return made
 
     def with_gid(self, gid: str) -> ConnectorConfig:
         """Copy it with another gateway, which its file keeps from now on; blocks.
@@ -217,12 +214,21 @@ def _told_at(path: Path) -> dict[str, Any]:
     return told
 
 
-def _check_names(where: str, given: Mapping[str, Any], kind: type) -> None:
+def _made(
+    kind: type[_ConfigT], told: Mapping[str, Any], where: str, faults: list[str]
+) -> _ConfigT | None:
+    """Make settings of what was told; all that is wrong goes to `faults`."""
     known = [item.name for item in fields(kind)]
-    unknown = [printable(str(name), most=64) for name in given if name not in known]
-    if unknown:
-        told = [f"no setting {name!r}{did_you_mean(name, known)}" for name in unknown]
-        raise ConfigError(f"{where}there is {'; '.join(told)}")
+    for name in told:
+        if name not in known:
+            shown, place = printable(str(name), most=64), where and f" in {where}"
+            hint = did_you_mean(shown, known)
+            faults.append(f"unknown key {shown!r}{place}{hint}")
+    try:
+        return kind(**{name: told[name] for name in known if name in told})
+    except ConfigError as exc:
+        faults.append(f"{exc}")
+        return None
 
 
 def _text_faults(given: Mapping[str, Any]) -> Iterator[str]:

@@ -26,7 +26,7 @@ THEIRS = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     [
         ({"config": 7}, ConfigError, "config is a path, a mapping or a Connector"),
         ({"config": {}}, ConfigError, "to be filled in"),
-        ({"config": {**CONFIG, "hots": "x"}}, ConfigError, "no setting 'hots'"),
+        ({"config": {**CONFIG, "hots": "x"}}, ConfigError, "unknown key 'hots'"),
         ({"config": {**CONFIG, "port": "x"}}, ConfigError, "port is a number"),
         ({"config": {**CONFIG, "encryption": "7"}}, ConfigError, "yes or no"),
         ({"config": "/nonexistent/connector.conf"}, ConfigError, "cannot be read"),

@@ -30,7 +30,7 @@ from structiot.connector.states import (
     Synchronising,
     Waiting,
 )
-from structiot.errors import AuthRefused, PeerError, StructiotError, TransportError
+from structiot.errors import AuthRefused, StructiotError, TransportError
 
 __all__ = ["PlatformLink"]
 
@@ -89,7 +89,6 @@ class PlatformLink(Reconnecting):
         self._ready: Session | None = None
         self._is_starting = True
         self._refusals = 0
-        self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
 
     def __repr__(self) -> str:
@@ -131,7 +130,6 @@ class PlatformLink(Reconnecting):
         self._wake()
         self.states.tell(Synchronising())
         await self.offered.synchronise(session)
-        self._told = ""
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
@@ -159,15 +157,7 @@ class PlatformLink(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        # A connection that is lost and at once there again is none; an attempt that
-        # fails is, and each thing that the platform itself says.
-        if isinstance(error, PeerError):
-            is_news = reason != self._told
-        else:
-            is_news = not self._told and self.lived_s is None
-        if is_news:
-            self._told = reason
-        level = logging.WARNING if is_news else logging.INFO
+        level = logging.WARNING if self.is_news(error) else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio.lowlevel
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_handler
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.connector.command import Command
@@ -260,8 +260,7 @@ class Connector:
             UsageError: No async function, or no such limit.
         """
         check_argument("limit", limit, int)
-        if not callable(handler):
-            raise UsageError(f"handler is an async function, not {handler!r:.80}")
+        check_handler("handler", handler)
         if limit < 1:
             raise UsageError(f"limit is 1 or more, not {limit}")
         async with service_group(is_awaited=True) as tasks:

@@ -19,7 +19,7 @@ from structiot._kit.text import counted, error_text, printable
 from structiot.connector.command import Command
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.offered import OfferedDevices
-from structiot.connector.outbox import Outbox, Outgoing
+from structiot.connector.outbox import Outbox, Outgoing, event_name
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
     Authenticating,
@@ -104,6 +104,11 @@ class PlatformLink(Reconnecting):
         """Whether the first attempt to connect is under way, or has not even begun."""
         return self._is_starting
 
+    @property
+    def gid(self) -> str:
+        """The gateway that we are at the platform."""
+        return self._platform.gid
+
     # -- one connection ------------------------------------------------------------
 
     async def run_connection(self) -> None:
@@ -167,6 +172,28 @@ class PlatformLink(Reconnecting):
         self._disconnected()
         self.commands.close()
         self.states.tell(Ended(error))
+
+    async def check_event(self, device_id: str, service: str) -> None:
+        """Look whether an event may be kept, while it cannot be sent.
+
+        Raises:
+            PlatformRefused: The platform would refuse it, as far as that can be told.
+        """
+        if self.is_ready:
+            return
+        offered = self.offered
+        if device_id not in offered.devices:
+            # It may have been given to the device manager alone.
+            await offered.read()
+        try:
+            self._platform.check_event(
+                device_id,
+                service,
+                is_held=device_id in offered.devices,
+                was_held=device_id in offered.known,
+            )
+        except PlatformRefused as exc:
+            raise exc.named(event_name(device_id, service)) from None
 
     # -- commands and events ---------------------------------------------------------
 
@@ -240,10 +267,7 @@ class PlatformLink(Reconnecting):
                 event.device_id, event.service, event.data, event.metadata
             )
         except PlatformRefused as exc:
-            event.refusal = exc
+            event.refusal = refusal = exc.named(event.name)
             if not event.is_awaited:
-                self._warnings.say(
-                    "an event of %s that was kept is refused: %s",
-                    printable(event.device_id),
-                    error_text(exc),
-                )
+                text = "an event that was kept is refused: %s"
+                self._warnings.say(text, error_text(refusal))

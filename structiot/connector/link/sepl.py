@@ -18,7 +18,7 @@ from structiot._kit.net.tls import client_context
 from structiot._kit.streams import StreamOpener
 from structiot._kit.websocket import WebSocket
 from structiot.connector.config import ConnectorConfig
-from structiot.connector.link.sepl_session import SeplSession
+from structiot.connector.link.sepl_session import SeplSession, not_offered
 from structiot.connector.platform import Incoming
 from structiot.connector.wire.envelope import MAX_FRAME_BYTES, Hello
 from structiot.errors import AuthRefused, ConnectFailed, LinkLost
@@ -42,6 +42,7 @@ class SeplPlatform:
 
     Attributes:
         name: For messages.
+        gid: The gateway that we are there; empty until there is one.
         backoff: How long to wait between connections.
     """
 
@@ -58,8 +59,20 @@ class SeplPlatform:
         self._streams = StreamOpener(environment.network, tls=tls or client_context)
         self._save_gid = save_gid
         self._random = environment.random
-        self._gid = config.gid
+        self.gid: str = config.gid
         self._was_accepted = False
+
+    def check_event(
+        self,
+        device_id: str,  # noqa: ARG002 - see there
+        service: str,  # noqa: ARG002
+        *,
+        is_held: bool,
+        was_held: bool,  # noqa: ARG002
+    ) -> None:
+        """Refuse an event of a device that will not be offered; see `Platform`."""
+        if not is_held:
+            raise not_offered()
 
     @asynccontextmanager
     async def session(
@@ -102,7 +115,7 @@ class SeplPlatform:
         config = self._config
         try:
             welcome = await session.authenticate(
-                Hello(config.user, config.password, self._gid)
+                Hello(config.user, config.password, self.gid)
             )
         except LinkLost as exc:
             is_refusal = websocket.close_code is not None or not self._was_accepted
@@ -114,9 +127,9 @@ class SeplPlatform:
                 account=config.user,
             ) from exc
         self._was_accepted = True
-        if welcome.gid != self._gid:
+        if welcome.gid != self.gid:
             session.forget_committed()
-            self._gid = welcome.gid
+            self.gid = welcome.gid
             # Else a gateway would be left over; bounded by who writes a file.
             with anyio.CancelScope(shield=True):
                 await self._save_gid(welcome.gid)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,15 @@ import anyio
 import pytest
 import trustme
 
-from structiot import CertificateRefused, Environment
-from structiot.connector import Command, Device, DevicePool, open_connector
+from structiot import CertificateRefused, Environment, UsageError
+from structiot.connector import (
+    Command,
+    Connector,
+    Device,
+    DevicePool,
+    PlatformRefused,
+    open_connector,
+)
 from structiot.sim import sim_senergy, sim_sepl_platform
 from tests.link.connector.gateways import until
 
@@ -159,6 +167,103 @@ async def test_an_authority_that_nobody_has_named_is_refused(platform, server_co
     async with simulated as sim:
         with pytest.raises(CertificateRefused, match="unknown authority"):
             await run_program(sim.config, platform, Environment(), [])
+
+
+@asynccontextmanager
+async def connected(
+    name: str, environment: Environment
+) -> AsyncIterator[tuple[Any, Connector, DevicePool]]:
+    devices = program_devices()
+    async with (
+        SIMULATORS[name](environment=environment) as platform,
+        open_connector(
+            platform.config, devices, wait_ready=True, environment=environment
+        ) as connector,
+    ):
+        # What it is reached by once it is connected.
+        yield getattr(platform, "broker", platform), connector, devices
+
+
+async def refusal(connector: Connector, device: str, service: str = "state") -> str:
+    with pytest.raises(PlatformRefused) as caught:
+        await connector.event(device, service, 1)
+    assert not caught.value.was_sent
+    return f"{caught.value.status} {caught.value}"
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_an_event_of_no_device_is_the_same_error_without_a_connection(
+    platform, environment
+):
+    async with connected(platform, environment) as (host, connector, devices):
+        at_first = await refusal(connector, "lamp-2")
+        assert "event state of device lamp-2: not sent: the " in at_first
+        await host.unplug()
+        await until(lambda: not connector.is_ready)
+        assert await refusal(connector, "lamp-2") == at_first
+        assert connector.events_waiting == 0
+        assert await connector.event("lamp-1", "state", 1) is None
+        # The device manager has it, and the next connection will offer it.
+        devices.add(Device("lamp-2", "lamp", "Another"))
+        assert await connector.event("lamp-2", "state", 1) is None
+        await host.plug_in()
+        await until(lambda: not connector.events_waiting)
+        await connector.event("lamp-2", "state", 2)
+
+
+@pytest.mark.virtual_time
+async def test_a_device_that_was_disconnected_may_tell_only_where_that_is_known(
+    environment,
+):
+    for platform in SIMULATORS:
+        async with connected(platform, environment) as (host, connector, _):
+            assert await connector.disconnect("lamp-1")
+            await host.unplug()
+            await until(lambda: not connector.is_ready)
+            if platform == "sepl":
+                assert "does not offer" in await refusal(connector, "lamp-1")
+                continue
+            assert await connector.event("lamp-1", "state", 1) is None
+            assert "has '/' in it" in await refusal(connector, "lamp-1", "a/b")
+            await connector.delete("lamp-1")
+            assert "no such device" in await refusal(connector, "lamp-1")
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_an_event_without_a_device_or_a_service_is_refused_at_once(
+    platform, environment
+):
+    async with connected(platform, environment) as (host, connector, _):
+        for device, service in (("lamp-1", ""), ("", "state"), ("", "")):
+            with pytest.raises(UsageError, match="has a device and a service"):
+                await connector.event(device, service, 1)
+        await host.unplug()
+        await until(lambda: not connector.is_ready)
+        with pytest.raises(UsageError, match="has a device and a service"):
+            await connector.event("lamp-1", "", 1)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("platform", SIMULATORS)
+async def test_a_tag_may_be_empty(platform, environment):
+    """Both platforms can carry it, so it is not refused."""
+    lamp = Device("lamp-1", "lamp", "Lamp")
+    assert lamp.add_tag("", "")
+    assert lamp.add_tag("room", "")
+    devices = DevicePool()
+    devices.add(lamp)
+    async with (
+        SIMULATORS[platform](environment=environment) as sim,
+        open_connector(sim.config, devices, wait_ready=True, environment=environment),
+    ):
+        pass
+    (known,) = sim.devices if platform == "sepl" else sim.devices.values()
+    if platform == "sepl":
+        assert known.tags == [":", "room:"]
+    else:
+        assert [one["key"] for one in known.attributes] == ["", "room"]
 
 
 @pytest.mark.virtual_time

@@ -226,7 +226,7 @@ def test_an_authority_stands_beside_the_configuration(tmp_path):
         '[connector]\nhost = "sepl.example"\nport = 8093\nuser = "me"\n'
         'password = "word"\nencryption = true\ncafile = "ca.pem"\n'
     )
-    config = load_config(path).connector.config("", print)
+    config = load_config(path).connector.config("")
     assert (config.cafile, config.has_tls) == (tmp_path / "ca.pem", True)
 
 

@@ -180,6 +180,8 @@ async def connected(
             platform.config, devices, wait_ready=True, environment=environment
         ) as connector,
     ):
+        ids = platform.gateways if name == "sepl" else platform.hubs
+        assert [*ids] == [connector.gid]
         # What it is reached by once it is connected.
         yield getattr(platform, "broker", platform), connector, devices
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -68,22 +67,6 @@ class ConnectorDeviceSection(Section):
     tags: Annotated[Mapping[str, str], AfterValidator(_check_tags)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _KeptConfig(ConnectorConfig):
-    """A configuration whose gateway id is kept by the gateway.
-
-    Attributes:
-        keep: Keeps it; called in a worker thread.
-    """
-
-    keep: Callable[[str], None]
-
-    def with_gid(self, gid: str) -> Self:
-        """Copy it with another gateway, which is kept."""
-        self.keep(gid)
-        return replace(self, gid=gid)
-
-
 class ConnectorSection(SystemSection):
     """`[connector]`: the platform, and which devices are offered to it.
 
@@ -140,12 +123,11 @@ class ConnectorSection(SystemSection):
         """Whose gateway at which platform it is, where the keys say it."""
         return f"{self.platform} {self.user}@{self.host}:{self.port or ''}"
 
-    def config(self, gid: str, keep: Callable[[str], None]) -> ConnectorConfig:
-        """Give what the connector is opened with; it reads and writes the file.
+    def config(self, gid: str) -> ConnectorConfig:
+        """Give what the connector is opened with; reads the file.
 
         Args:
-            gid: What the platform has made before.
-            keep: Keeps what it makes, where there is no file; called in a worker thread.
+            gid: What the platform has made before, where the keys do not say it.
 
         Raises:
             ConfigError: The file cannot be used, or something is missing in it.
@@ -153,7 +135,7 @@ class ConnectorSection(SystemSection):
         if self.conf is not None:
             return ConnectorConfig.of(self.conf)
         given = self.model_dump(include=set(_OF_PLATFORM), exclude_none=True)
-        return _KeptConfig(**{"gid": gid, **given}, keep=keep)
+        return ConnectorConfig(**{"gid": gid, **given})
 
     @classmethod
     def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:

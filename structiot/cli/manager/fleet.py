@@ -39,8 +39,8 @@ def uri_option(*, required: bool) -> Decorator:
         "--uri",
         required=required,
         envvar=URI_VARIABLE,
-        help="Broker that joins the managers, such as mqtt://broker.example;"
-        f" by default ${URI_VARIABLE}.",
+        show_envvar=True,
+        help="Broker that joins the managers, such as mqtt://broker.example.",
     )
 
 

@@ -20,6 +20,7 @@ from structiot.connector import (
     Device,
     DevicePool,
     PlatformRefused,
+    http,
     open_connector,
 )
 from structiot.sim import sim_senergy, sim_sepl_platform
@@ -159,6 +160,19 @@ async def test_a_context_of_one_s_own_is_an_argument(
         trusted=lambda told: {"config": told, "ssl_context": context},
         ssl_context=server_context,
     )
+
+
+async def test_the_http_helper_trusts_whom_it_is_told_to(server_context, authority):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with sim_senergy(ssl_context=server_context) as platform:
+        url = str(platform.config["api_url"])
+        response = await http.get(f"{url}/hubs/x", ssl_context=context)
+        assert response.status == 401
+        with pytest.raises(CertificateRefused, match="by cafile or an ssl_context"):
+            await http.get(url)
+        with pytest.raises(UsageError, match="is for the TLS of a client"):
+            await http.get(url, ssl_context=server_context)
 
 
 @pytest.mark.parametrize("platform", SIMULATORS)

@@ -230,7 +230,7 @@ def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None
         message = f"TLS with {where} failed: {reason}"
         return ConnectFailed(message, host=host, port=port)
     if isinstance(exc, LOST):
-        message = f"{where} hung up during the TLS handshake"
+        message = f"{where} hung up during the TLS handshake; does it speak TLS there?"
         return ConnectFailed(message, host=host, port=port)
     return None
 

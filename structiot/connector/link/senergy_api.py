@@ -145,11 +145,13 @@ class SenergyApi:
             is_told = False
         told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = f"the platform refuses user, password or client_id: {told}"
+            message = (
+                f"the platform refuses user, password or client_id at token_url: {told}"
+            )
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"POST {path}: HTTP status {reply.status}: {told}"
+        message = f"token_url, POST {path}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
@@ -170,7 +172,8 @@ class SenergyApi:
         if reply.status == HTTPStatus.OK:
             return reply
         _check_away(f"{method} {path}", reply)
-        raise PlatformRefused(reply.status, _words(reply, token))
+        about = f"api_url, {method} {path}"
+        raise PlatformRefused(reply.status, _words(reply, token), about=about)
 
     async def _send(
         self, method: str, path: str, json: object, query: dict[str, str], token: Secret

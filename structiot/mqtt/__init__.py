@@ -16,6 +16,7 @@ from structiot.mqtt.errors import (
     MqttConnectFailed,
     MqttConnectRefused,
     MqttGoodbye,
+    MqttSessionLost,
     SubscribeRefused,
 )
 from structiot.mqtt.events import (
@@ -58,6 +59,7 @@ __all__ = [
     "MqttConnectFailed",
     "MqttConnectRefused",
     "MqttGoodbye",
+    "MqttSessionLost",
     "PublishProperties",
     "ReadingPaused",
     "ReadingResumed",

@@ -67,6 +67,9 @@ _SWITCHES = (
     "retry_refused",
     "cleansession",
     "check_hostname",
+    "outgoing_aliases",
+    "subscription_ids",
+    "response_information",
 )
 _CHOICES: dict[str, tuple[object, ...]] = {
     "protocol": ("3.1.1", "5.0", "auto"),

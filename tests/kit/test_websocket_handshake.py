@@ -15,7 +15,14 @@ from structiot.errors import (
     ProtocolViolation,
     StructiotError,
 )
-from tests.kit.websocket_frames import BINARY, MASK, Peer, accepting, frame
+from tests.kit.websocket_frames import (
+    BINARY,
+    MASK,
+    Peer,
+    accepting,
+    frame,
+    request,
+)
 
 pytestmark = pytest.mark.virtual_time
 
@@ -187,21 +194,6 @@ async def test_the_value_of_an_illegal_header_is_not_shown():
 
 
 # -- the server's side ---------------------------------------------------------------
-
-KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-
-
-def request(*fields: bytes, version: bytes = b"13") -> bytes:
-    lines = [
-        b"GET /mqtt HTTP/1.1",
-        b"Host: h",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Key: " + KEY,
-        b"Sec-WebSocket-Version: " + version,
-        *fields,
-    ]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 async def test_a_request_is_accepted_with_the_first_subprotocol_that_both_know():

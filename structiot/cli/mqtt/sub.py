@@ -68,7 +68,7 @@ async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of
             async with target.open(wait_connected=False) as client:
                 await _first_connection(client)
                 if given["unsubscribe"]:
-                    await _unsubscribe(client, given["unsubscribe"])
+                    await client.unsubscribe(given["unsubscribe"])
                 await _print_all(client, topics, printer, given)
         if scope.cancelled_caught:
             status = TIMED_OUT
@@ -86,12 +86,6 @@ async def _first_connection(client: MqttClient) -> None:
                 return
             if isinstance(event, Disconnected) and event.attempt:
                 raise event.error or ConnectFailed(event.reason)
-
-
-async def _unsubscribe(client: MqttClient, filters: tuple[str, ...]) -> None:
-    """End subscriptions that a kept session has."""
-    await client.subscribe([(name, 0) for name in filters])
-    await client.unsubscribe(filters)
 
 
 async def _print_all(

@@ -175,7 +175,6 @@ EACH = pytest.mark.parametrize("kind", FEATURES, ids=lambda kind: kind.__name__)
 
 
 @EACH
-@settings(max_examples=25)
 @given(digest=OBJECTS, payload=OBJECTS, found=JSON)
 def test_any_json_in_any_namespace(kind: type[Feature], digest, payload, found):
     feature = kind(device(digest))

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from structiot.errors import CommandRefused, LinkLost, StructiotError
+from structiot.errors import CommandRefused, StructiotError
+from structiot.mqtt.errors import MqttSessionLost
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
 from structiot.mqtt.wire.flows.flow import (
     MAX_PACKET_ID,
@@ -202,7 +203,7 @@ class Outgoing:
 
         QoS 1 flows are sent as new messages. A QoS 2 flow under way may or may not
         have been delivered and sending it again could deliver it twice: it fails
-        with `LinkLost`, which says so.
+        with `MqttSessionLost`.
         """
         flows, self.inflight = self.inflight, {}
         kept: list[Flow] = []
@@ -215,10 +216,11 @@ class Outgoing:
             if flow.flags & 0x04:
                 self._forget_payload(flow)
                 flow.finish(
-                    LinkLost(
+                    MqttSessionLost(
                         f"the peer forgot the session while a QoS 2 message to "
                         f"{flow.topic!r} was under way; whether it was delivered is unknown",
                         reason="session lost",
+                        topic=flow.topic,
                     )
                 )
             else:

@@ -138,10 +138,11 @@ class PublishWriter:
         raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)
 
 
-def writer_for(limits: ConnackProperties) -> Write:
+def writer_for(limits: ConnackProperties, *, uses_aliases: bool) -> Write:
     """Give the quickest writer that keeps within what a server has announced."""
+    aliases = limits.topic_alias_maximum if uses_aliases else None
     restricting = (
-        limits.topic_alias_maximum,
+        aliases,
         limits.maximum_qos,
         limits.retain_available,
         limits.maximum_packet_bytes,
@@ -149,7 +150,7 @@ def writer_for(limits: ConnackProperties) -> Write:
     if all(limit is None for limit in restricting):
         return encode_publish_into
     return PublishWriter(
-        alias_maximum=limits.topic_alias_maximum or 0,
+        alias_maximum=aliases or 0,
         maximum_qos=2 if limits.maximum_qos is None else limits.maximum_qos,
         retain_available=limits.retain_available is not False,
         maximum_packet_bytes=limits.maximum_packet_bytes,

@@ -6,6 +6,7 @@ import inspect
 import ssl
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from structiot.errors import UsageError
 
@@ -98,7 +99,7 @@ def check_handler(name: str, value: object) -> None:
     """
     if not callable(value):
         raise UsageError(f"{name} is an async function, not {value!r:.80}")
-    function = value
+    function: Any = value
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(function)

@@ -151,7 +151,7 @@ SYSTEMS: dict[str, System] = {
 
 
 # What looks for a peer where there is none.
-ALONE: dict[str, Callable[[Environment], Any]] = {
+ALONE: dict[str, Callable[..., Any]] = {
     "mqtt": partial(client, config={"reconnect_retries": -1}, wait_connected=False),
     "manager": device,
     "sepl": partial(open_connector, CONFIG, DevicePool()),

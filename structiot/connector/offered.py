@@ -43,12 +43,14 @@ class OfferedDevices:
 
     Attributes:
         devices: They by id, as the manager had them last.
+        known: Ids of those that it had at any time, and has not had deleted.
         unsettled: Of which the platform may think otherwise than we do; with why, where it
             refuses one.
     """
 
     def __init__(self, manager: ManagedDevices, random: Random) -> None:
         self.devices: Mapping[str, Device] = MappingProxyType({})
+        self.known: set[str] = set()
         self.unsettled: dict[str, PlatformRefused | None] = {}
         self._manager = manager
         self._random = random
@@ -66,6 +68,7 @@ class OfferedDevices:
         """Ask the device manager what there is."""
         devices = await self._manager.devices()
         self.devices = MappingProxyType({device.id: device for device in devices})
+        self.known.update(self.devices)
 
     # -- a connection --------------------------------------------------------------
 
@@ -132,6 +135,8 @@ class OfferedDevices:
         is_taken = await self._change(
             device_id, lambda: self._manager.remove(device_id), tell
         )
+        if delete:
+            self.known.discard(device_id)
         if self.unsettled.get(device_id) is not None:
             # There is nothing to be asked for again.
             del self.unsettled[device_id]
@@ -184,9 +189,9 @@ class OfferedDevices:
         await session.commit(devices)
 
     def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
-        self.unsettled[device_id] = refusal
-        named, why = printable(device_id), error_text(refusal)
-        self._warnings.say("device %s: %s", named, why, about=named)
+        named = printable(device_id)
+        self.unsettled[device_id] = refusal = refusal.named(f"device {named}")
+        self._warnings.say("%s", error_text(refusal), about=named)
 
     # -- what is unsettled -----------------------------------------------------------
 

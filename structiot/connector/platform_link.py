@@ -19,7 +19,7 @@ from structiot._kit.text import counted, error_text, printable
 from structiot.connector.command import Command
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.offered import OfferedDevices
-from structiot.connector.outbox import Outbox, Outgoing
+from structiot.connector.outbox import Outbox, Outgoing, event_name
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
     Authenticating,
@@ -30,7 +30,7 @@ from structiot.connector.states import (
     Synchronising,
     Waiting,
 )
-from structiot.errors import AuthRefused, PeerError, StructiotError, TransportError
+from structiot.errors import AuthRefused, StructiotError, TransportError
 
 __all__ = ["PlatformLink"]
 
@@ -89,7 +89,6 @@ class PlatformLink(Reconnecting):
         self._ready: Session | None = None
         self._is_starting = True
         self._refusals = 0
-        self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
 
     def __repr__(self) -> str:
@@ -104,6 +103,11 @@ class PlatformLink(Reconnecting):
     def is_starting(self) -> bool:
         """Whether the first attempt to connect is under way, or has not even begun."""
         return self._is_starting
+
+    @property
+    def gid(self) -> str:
+        """The gateway that we are at the platform."""
+        return self._platform.gid
 
     # -- one connection ------------------------------------------------------------
 
@@ -131,7 +135,6 @@ class PlatformLink(Reconnecting):
         self._wake()
         self.states.tell(Synchronising())
         await self.offered.synchronise(session)
-        self._told = ""
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
@@ -159,15 +162,7 @@ class PlatformLink(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        # A connection that is lost and at once there again is none; an attempt that
-        # fails is, and each thing that the platform itself says.
-        if isinstance(error, PeerError):
-            is_news = reason != self._told
-        else:
-            is_news = not self._told and self.lived_s is None
-        if is_news:
-            self._told = reason
-        level = logging.WARNING if is_news else logging.INFO
+        level = logging.WARNING if self.is_news(error) else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))
 
@@ -177,6 +172,28 @@ class PlatformLink(Reconnecting):
         self._disconnected()
         self.commands.close()
         self.states.tell(Ended(error))
+
+    async def check_event(self, device_id: str, service: str) -> None:
+        """Look whether an event may be kept, while it cannot be sent.
+
+        Raises:
+            PlatformRefused: The platform would refuse it, as far as that can be told.
+        """
+        if self.is_ready:
+            return
+        offered = self.offered
+        if device_id not in offered.devices:
+            # It may have been given to the device manager alone.
+            await offered.read()
+        try:
+            self._platform.check_event(
+                device_id,
+                service,
+                is_held=device_id in offered.devices,
+                was_held=device_id in offered.known,
+            )
+        except PlatformRefused as exc:
+            raise exc.named(event_name(device_id, service)) from None
 
     # -- commands and events ---------------------------------------------------------
 
@@ -250,10 +267,7 @@ class PlatformLink(Reconnecting):
                 event.device_id, event.service, event.data, event.metadata
             )
         except PlatformRefused as exc:
-            event.refusal = exc
+            event.refusal = refusal = exc.named(event.name)
             if not event.is_awaited:
-                self._warnings.say(
-                    "an event of %s that was kept is refused: %s",
-                    printable(event.device_id),
-                    error_text(exc),
-                )
+                text = "an event that was kept is refused: %s"
+                self._warnings.say(text, error_text(refusal))

@@ -24,14 +24,16 @@ from structiot.errors import (
 
 __all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
 
+# Some systems have the one, some the other: a program leaves the remark out.
+_TRUST = "give it as cafile= (or trust it in an ssl_context=)"
 # OpenSSL's numbers for why a certificate is refused, and what to do about it.
 _HINTS = {
     9: "is not valid yet: look at both clocks",
     10: "has expired: renew it, or look at the clock here",
-    18: "is self-signed: give it as cafile=",
-    19: "comes from a chain that ends in a self-signed authority: give that as cafile=",
-    20: "is signed by an unknown authority: give that as cafile=",
-    21: "cannot be verified, the chain is incomplete: give the authority as cafile=",
+    18: f"is self-signed: {_TRUST}",
+    19: f"comes from a chain that ends in a self-signed authority: {_TRUST}",
+    20: f"is signed by an unknown authority: {_TRUST}",
+    21: f"cannot be verified, the chain or its authority is missing: {_TRUST}",
     62: "is for another name: use the name it was made for",
     64: "is for another address: use the address it was made for",
 }
@@ -280,7 +282,7 @@ def _error_of(
         message = f"TLS with {where} failed: {reason}"
         return ConnectFailed(message, host=host, port=port)
     if isinstance(exc, LOST):
-        message = f"{where} hung up during the TLS handshake"
+        message = f"{where} hung up during the TLS handshake; does it speak TLS there?"
         return ConnectFailed(message, host=host, port=port)
     return None
 
@@ -291,5 +293,5 @@ def _refusal_of_ours(exc: ssl.SSLError, who: str) -> AuthRefused | None:
     alert = exc.reason.partition("ALERT_")[2].replace("_", " ").lower()
     return AuthRefused(
         f"{who} refuses our TLS certificate ({alert}): give one that it accepts "
-        "as certfile= and keyfile="
+        "as certfile= and keyfile= (or in an ssl_context=)"
     )

@@ -106,8 +106,11 @@ def _show_place(platform: SenergySim, *, wants_json: bool) -> None:
     if wants_json:
         show_json({"event": "listening", **config})
         return
-    for name in ("host", "port", "user", "password", "api_url", "token_url"):
-        click.echo(f"{name} = {config[name]}")
+    # To be copied into a connector.conf.
+    click.echo("[CONNECTOR]")
+    for name, value in config.items():
+        shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        click.echo(f"{name} = {shown}")
 
 
 def _words(platform: SenergySim) -> Words:

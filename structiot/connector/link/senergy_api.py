@@ -12,8 +12,10 @@ link. Facts: reference 14 and 15.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -144,11 +146,13 @@ class SenergyApi:
             is_told = False
         told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = f"the platform refuses user, password or client_id: {told}"
+            message = (
+                f"the platform refuses user, password or client_id at token_url: {told}"
+            )
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"POST {path}: HTTP status {reply.status}: {told}"
+        message = f"token_url, POST {path}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
@@ -169,7 +173,8 @@ class SenergyApi:
         if reply.status == HTTPStatus.OK:
             return reply
         _check_away(f"{method} {path}", reply)
-        raise PlatformRefused(reply.status, _words(reply, token))
+        about = f"api_url, {method} {path}"
+        raise PlatformRefused(reply.status, _words(reply, token), about=about)
 
     async def _send(
         self, method: str, path: str, json: object, query: dict[str, str], token: Secret
@@ -279,19 +284,17 @@ def _words(reply: HttpReply, secret: Secret) -> str:
 
 @asynccontextmanager
 async def open_senergy_api(
-    config: ConnectorConfig, environment: Environment
+    config: ConnectorConfig, environment: Environment, tls: ssl.SSLContext | None
 ) -> AsyncGenerator[SenergyApi]:
     """Open clients for the HTTP side; nothing is asked yet.
 
     Raises:
         ConfigError: An address that is none.
     """
-    place, network = urlsplit(config.token_url), environment.network
-    root = service_roots(config.api_url)[0]
+    place = urlsplit(config.token_url)
+    opened = partial(open_cloud, network=environment.network, ssl_context=tls)
     async with (
-        open_cloud(
-            f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
-        ) as tokens,
-        open_cloud(root, reply_s=_CHANGE_S, network=network) as api,
+        opened(f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S) as tokens,
+        opened(service_roots(config.api_url)[0], reply_s=_CHANGE_S) as api,
     ):
         yield SenergyApi(config, tokens, api)

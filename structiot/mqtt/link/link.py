@@ -18,7 +18,7 @@ from structiot._kit.flow.backoff import Backoff
 from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.errors import ConnectException
+from structiot.mqtt.errors import ConnectException, MqttGoodbye
 from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
@@ -234,6 +234,7 @@ class Link(Leaving):
             self._loss_log.lost(
                 error,
                 retry_in_s,
+                is_news=self.is_news(error, is_said=isinstance(error, MqttGoodbye)),
                 lived_s=self.lived_s,
                 client_id=None if is_known else self.handshake.client_id,
             )

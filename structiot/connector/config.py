@@ -240,8 +240,11 @@ def _text_faults(given: Mapping[str, Any]) -> Iterator[str]:
             yield "host is a name or an address, without ws:// or a path"
         elif name.endswith("_url") and value and not value.startswith(_SCHEMES):
             yield f"{name} begins with https:// or http://"
-    if not isinstance(given["password"], Secret):
+    password = given["password"]
+    if not isinstance(password, Secret):
         yield "password is a text"
+    elif any("\ud800" <= one <= "\udfff" for one in password.reveal()):
+        yield "password has half a character"
 
 
 def _faults(given: Mapping[str, Any]) -> Iterator[str]:

@@ -74,7 +74,10 @@ class Connector:
 
     @property
     def devices(self) -> Mapping[str, Device]:
-        """The devices by id, as the device manager had them when it was asked last."""
+        """The devices by id, as the device manager had them when it was asked last.
+
+        It is asked for all when a connection is made, and for one that is changed.
+        """
         return self._link.offered.devices
 
     @property
@@ -125,7 +128,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.add(device)
 
@@ -143,7 +147,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.update(device)
 
@@ -160,7 +165,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=False)
 
@@ -179,7 +185,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=True)
 

@@ -75,12 +75,13 @@ async def open_connector(
     Raises:
         ConfigError: Settings that cannot be, a file of authorities or a device store that
             cannot be used.
-        AuthRefused: The platform refuses user or password. SEPL's does so without a word:
-            it hangs up, and after the third time in a row that is taken for it. It may
-            come at any time, and ends the block.
+        AuthRefused: The platform refuses user or password, or the token that it has given
+            for them. SEPL's does so without a word: it hangs up, and after the third time
+            in a row that is taken for it. It may come at any time, and ends the block.
         CertificateRefused: The platform's certificate is not one that we accept.
         UsageError: An argument of another class.
-        Exception: What the device manager raises when it is asked for its devices.
+        Exception: What the device manager raises when it is asked for its devices at
+            first. Later on that is logged, and what it had before is offered.
     """
     check_argument("outbox_items", outbox_items, int)
     check_argument("wait_ready", wait_ready, bool)

@@ -98,8 +98,12 @@ class Session(Protocol):
         """Remove a device from the platform."""
         ...
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Close one change or several: these are the gateway's devices now."""
+    async def commit(self) -> None:
+        """Close one change or several: these are the gateway's devices now.
+
+        They are those that the platform was told of in this session, as they were told:
+        what was broken off, or never told, differs from what the next session compares.
+        """
         ...
 
     async def event(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -88,7 +89,9 @@ class PlatformLink(Reconnecting):
         self._open: Session | None = None
         self._ready: Session | None = None
         self._is_starting = True
-        self._refusals = 0
+        # In a row, before we were let in and after that.
+        self._refusals: Counter[bool] = Counter()
+        self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
 
     def __repr__(self) -> str:
@@ -114,31 +117,35 @@ class PlatformLink(Reconnecting):
     async def run_connection(self) -> None:
         """Connect, synchronise, and serve until the connection ends."""
         self.states.tell(Connecting())
+        is_let_in = False
         try:
             async with self._platform.session(
                 self._on_command, lambda: self.states.tell(Authenticating())
             ) as session:
+                is_let_in = True
                 try:
                     await self._serve(session)
                 finally:
                     # Who waits need not wait for the goodbye as well.
                     self._disconnected()
         except AuthRefused:
-            self._refusals += 1
+            self._refusals[is_let_in] += 1
             raise
         finally:
             self._disconnected()
 
     async def _serve(self, session: Session) -> None:
-        self._refusals = 0
+        self._refusals[False] = 0
         self._open = session
         self._wake()
         self.states.tell(Synchronising())
         await self.offered.synchronise(session)
+        self._refusals[True] = 0
+        self._told = ""
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
-        _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
+        _log.info("%r: %s offered", self, counted(len(self.offered), "device"))
         async with service_group() as tg:
             for _ in range(_EVENTS_AT_ONCE):
                 tg.start_soon(self._send_events, session)
@@ -154,7 +161,7 @@ class PlatformLink(Reconnecting):
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help; what was said without a word may pass."""
         if isinstance(error, AuthRefused) and error.code is None:
-            return self._refusals >= _MOST_REFUSALS
+            return max(self._refusals.values()) >= _MOST_REFUSALS
         return super().is_final(error)
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
@@ -182,14 +189,14 @@ class PlatformLink(Reconnecting):
         if self.is_ready:
             return
         offered = self.offered
-        if device_id not in offered.devices:
+        if offered.get(device_id) is None:
             # It may have been given to the device manager alone.
             await offered.read()
         try:
             self._platform.check_event(
                 device_id,
                 service,
-                is_held=device_id in offered.devices,
+                is_held=offered.get(device_id) is not None,
                 was_held=device_id in offered.known,
             )
         except PlatformRefused as exc:
@@ -198,7 +205,7 @@ class PlatformLink(Reconnecting):
     # -- commands and events ---------------------------------------------------------
 
     def _on_command(self, incoming: Incoming) -> None:
-        device = self.offered.devices.get(incoming.device_id)
+        device = self.offered.get(incoming.device_id)
         self.commands.put(Command(incoming, device, self))
 
     async def respond(

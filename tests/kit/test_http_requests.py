@@ -7,12 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
 
 from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.http.device import DeviceHttp
-from structiot._kit.http.messages import HttpReply
+from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
 from tests.kit.web_site import reply, site
@@ -243,10 +244,33 @@ def test_the_body_of_a_reply_is_read_as_json(body, value):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000])
 def test_a_body_that_is_no_json_is_a_violation(body):
     with pytest.raises(
-        ProtocolViolation, match="body of the reply is no JSON"
+        ProtocolViolation, match="the body of the reply: no JSON"
     ) as caught:
         HttpReply(body=body).json()
     assert len(caught.value.data) <= 255
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * 300_000 + b"1]",
+        b"[" + b"{}," * 300_000 + b"1]",
+        b"[" * 60 + b"]" * 60,
+    ],
+    ids=["lists", "objects", "deep"],
+)
+@pytest.mark.parametrize("kind", [HttpReply, HttpRequest])
+async def test_a_body_that_would_hold_up_the_loop_is_no_json(kind, body, watched_loop):
+    message = (
+        HttpReply(body=body)
+        if kind is HttpReply
+        else HttpRequest(method="PUT", target="/", body=body)
+    )
+    async with watched_loop(0.05):
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(ProtocolViolation, match="no JSON"):
+            message.json()
+        await anyio.lowlevel.checkpoint()
 
 
 # ------------------------------------------------------------------------------- limits
@@ -332,6 +356,14 @@ async def test_provisional_replies_without_end_are_refused(network, watched_loop
         async with watched_loop(0.05):
             with pytest.raises(ProtocolViolation, match="more than 100 provisional"):
                 await DeviceHttp(URL, network=network).get("/")
+
+
+async def test_nor_does_the_client_of_clouds_read_them_for_ever(network, watched_loop):
+    answer = b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000
+    async with site(answer, network=network), open_http(URL, network=network) as http:
+        async with watched_loop(0.05):
+            with pytest.raises(ProtocolViolation, match="before the reply itself"):
+                await http.get("/")
 
 
 @pytest.mark.parametrize("fields", [100, 101])

@@ -51,6 +51,9 @@ __all__ = ["SenergyPlatform"]
 _KEEP_ALIVE_S: Final = 20
 # After so long without connecting the platform begins to count anew.
 _REST_S: Final = 30.0
+# The broker lets one program at a time be a hub, and does not say why the other goes.
+_BRIEF_S: Final = 300.0
+_MOST_BRIEF: Final = 5
 _MAX_PACKET_BYTES: Final = 1_048_576
 
 _log: Final = logging.getLogger("structiot.connector")
@@ -86,6 +89,8 @@ class SenergyPlatform:
         self._save_gid = save_gid
         self.gid: str = config.gid
         self._tls = tls
+        # How many sessions in a row did not live for long.
+        self._brief = 0
 
     def check_event(
         self,
@@ -128,11 +133,23 @@ class SenergyPlatform:
             stack.callback(session.close)
             tg = await stack.enter_async_context(service_group())
             tg.start_soon(session.run)
+            began = anyio.current_time()
             try:
                 yield session
             except LinkLost:
                 session.check()
                 raise
+            finally:
+                self._ended_after(anyio.current_time() - began)
+
+    def _ended_after(self, lived_s: float) -> None:
+        """Say once what may be behind sessions that end again and again."""
+        self._brief = self._brief + 1 if lived_s < _BRIEF_S else 0
+        if self._brief == _MOST_BRIEF:
+            text = (
+                "%s: lost soon %d times in a row; is another program the hub %s, too?"
+            )
+            _log.warning(text, self.name, self._brief, printable(self.gid))
 
     async def _hub(self, api: SenergyApi) -> JsonObject:
         """Find the hub; make one if there is none (any more)."""

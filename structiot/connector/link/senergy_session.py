@@ -23,16 +23,16 @@ from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import printable
 from structiot.connector.device import Device
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.link.descriptions import senergy_description
 from structiot.connector.link.senergy_api import SenergyApi
 from structiot.connector.platform import Incoming, PlatformResponse
+from structiot.connector.wire.hashes import DeviceHashes
 from structiot.connector.wire.parts import held_bytes
 from structiot.connector.wire.senergy import (
     JsonObject,
     decode_command,
-    encode_device,
     encode_event,
     encode_response,
-    hub_hash,
     id_fault,
     topic_of,
 )
@@ -87,12 +87,13 @@ class SenergySession:
         self._on_command = on_command
         self._environment = environment
         self._owner = api.owner
-        # Which devices the platform has, which are in the hub by their names, and whose
-        # commands come.
+        # Which devices the platform has, which are to be in the hub, and whose commands
+        # come.
         self._known: set[str] = set()
-        self._bound: dict[str, str] = {}
+        self._members = DeviceHashes()
         self._heard: set[str] = set()
         self._binding = anyio.Lock()
+        self._is_bound = False
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
         self._warnings = RareLines(_log, anyio.current_time)
@@ -157,11 +158,14 @@ class SenergySession:
         """Compare device by device, make and change what differs, and hear commands."""
         refused: dict[str, PlatformRefused] = {}
         wanted: dict[str, JsonObject] = {}
+        hashes: dict[str, str] = {}
         for number, device in enumerate(devices, 1):
             if number % _A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             try:
-                wanted[device.id] = _described(device)
+                check_id("device", device.id)
+                described, hashes[device.id] = senergy_description(device)
+                wanted[device.id] = described
             except PlatformRefused as exc:
                 refused[device.id] = exc.with_traceback(None)
         with self._watched("a comparison of devices"):
@@ -178,10 +182,11 @@ class SenergySession:
             async with service_group(is_awaited=True) as tg:
                 for _ in range(_AT_ONCE):
                     tg.start_soon(offer)
-            await self._bind(
-                {one: wanted[one]["name"] for one in wanted if one not in refused}
-            )
-        refused.update(await self._hear([*self._bound]))
+            for device_id in refused:
+                hashes.pop(device_id, None)
+            self._members, self._is_bound = DeviceHashes(hashes), False
+            await self._bind()
+        refused.update(await self._hear([*self._members]))
         return refused
 
     async def _offer(self, described: JsonObject, known: JsonObject | None) -> None:
@@ -190,16 +195,20 @@ class SenergySession:
 
     async def put(self, device: Device) -> None:
         """Make or change a device, take it into the hub, and hear its commands."""
-        described = _described(device)
+        check_id("device", device.id)
+        described, digest = senergy_description(device)
         with self._watched("a change of a device"):
             known = await self._api.find_devices([device.id])
             await self._offer(described, known.get(device.id))
-            await self._bind({**self._bound, device.id: device.name})
+            self._members.put(device.id, digest)
+            self._is_bound = False
+            await self._bind()
         for refusal in (await self._hear([device.id])).values():
             raise refusal
 
     async def disconnect(self, device_id: str) -> None:
         """Hear the commands of a device no longer: it is offline by that."""
+        self._leave(device_id)
         if device_id not in self._heard:
             await anyio.lowlevel.checkpoint()
             text = "commands for this device are not subscribed to"
@@ -209,32 +218,44 @@ class SenergySession:
     async def delete(self, device_id: str) -> None:
         """Remove a device from the platform."""
         check_id("device", device_id)
+        self._leave(device_id)
         if device_id in self._heard:
             await self._hear_no_more(device_id)
         with self._watched("the removal of a device"):
             await self._api.delete_device(device_id)
             self._known.discard(device_id)
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Have the hub hold these devices, as far as the platform has them."""
-        names = {one.id: one.name for one in devices if one.id in self._known}
-        with self._watched("a change of the hub"):
-            await self._bind(names)
+    def _leave(self, device_id: str) -> None:
+        """Have a device be in the hub no longer, from the next commit on."""
+        self._members.discard(device_id)
+        self._is_bound = False
 
-    async def _bind(self, names: Mapping[str, str]) -> None:
-        """Have the hub hold these devices; a hub that cannot ends the session."""
+    async def commit(self) -> None:
+        """Have the hub hold these devices."""
+        with self._watched("a change of the hub"):
+            await self._bind()
+
+    async def _bind(self) -> None:
+        """Have the hub hold its members; a hub that cannot ends the session."""
         async with self._binding:
-            told = {"hash": hub_hash(names), "device_local_ids": sorted(names)}
+            if self._is_bound:
+                return
+            # What comes or leaves meanwhile is for the next time.
+            self._is_bound = True
+            ids = sorted(self._members)
+            told = {"hash": self._members.digest(), "device_local_ids": ids}
             hub = {**self._hub, **told}
-            if hub != self._hub:
-                try:
+            try:
+                if hub != self._hub:
                     await self._api.change_hub(hub)
-                except PlatformRefused as exc:
-                    if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
-                        raise
-                    # It is gone, or one of its devices is: all is to be compared again.
-                    raise LinkLost(f"the hub cannot be changed: {exc}") from exc
-            self._hub, self._bound = hub, dict(names)
+            except BaseException as exc:
+                self._is_bound = False
+                status = exc.status if isinstance(exc, PlatformRefused) else 0
+                if status not in {_BAD_REQUEST, _NOT_FOUND}:
+                    raise
+                # It is gone, or one of its devices is: all is to be compared again.
+                raise LinkLost(f"the hub cannot be changed: {exc}") from exc
+            self._hub = hub
 
     # -- commands ----------------------------------------------------------------------
 
@@ -331,12 +352,6 @@ class SenergySession:
             raise PlatformRefused(_BAD_REQUEST, text, was_sent=False)
         with self._watched(what, _REPLY_S):
             await self._client.publish(topic, payload, qos=1)
-
-
-def _described(device: Device) -> JsonObject:
-    check_id("device", device.id)
-    tags = dict(tag.split(":", 1) for tag in device.tags)
-    return encode_device(device.id, device.type, device.name, tags)
 
 
 def no_such_device() -> PlatformRefused:

@@ -27,6 +27,8 @@ __all__ = ["SeplPlatform"]
 
 _CONNECT_S: Final = 15.0
 _GOODBYE_S: Final = 2.0
+# Going away, an error inside, a restart, too busy, and the same of what it stands behind.
+_GOING_DOWN: Final = frozenset({1001, 1011, 1012, 1013, 1014})
 
 _log: Final = logging.getLogger("structiot.connector")
 
@@ -83,8 +85,9 @@ class SeplPlatform:
         """Connect and authenticate; see `Platform.session`.
 
         A platform that refuses the credentials hangs up without a word. So one that closes
-        the websocket before it has answered is taken to have refused them, and also one
-        whose connection merely ends, as long as it has never accepted them.
+        the websocket before it has answered is taken to have refused them, unless it says
+        that it goes down, and also one whose connection merely ends, as long as it has
+        never accepted them.
         """
         websocket = await self._connect()
         on_authenticating()
@@ -118,8 +121,9 @@ class SeplPlatform:
                 Hello(config.user, config.password, self.gid)
             )
         except LinkLost as exc:
-            is_refusal = websocket.close_code is not None or not self._was_accepted
-            if not is_refusal:
+            code = websocket.close_code
+            is_cut = code is None and self._was_accepted
+            if is_cut or code in _GOING_DOWN:
                 raise
             raise AuthRefused(
                 f"the {self.name} hung up when it was told user and password, as it does "

@@ -26,6 +26,7 @@ from structiot._kit.text import error_text, printable
 from structiot._kit.websocket import WebSocket
 from structiot.connector.device import Device
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.link.descriptions import sepl_description, sepl_hashes
 from structiot.connector.platform import Incoming, PlatformResponse
 from structiot.connector.wire.envelope import (
     OK,
@@ -38,11 +39,10 @@ from structiot.connector.wire.envelope import (
     write_frame,
     write_hello,
 )
-from structiot.connector.wire.hashes import devices_hash
+from structiot.connector.wire.hashes import DeviceHashes
 from structiot.connector.wire.parts import (
     event_payload,
     held_bytes,
-    put_payload,
     read_command,
     response_payload,
 )
@@ -68,7 +68,6 @@ _PONG_S: Final = 15.0
 # More than 5 refusals in a row have the platform hang up.
 _REFUSALS_IN_A_ROW: Final = 4
 _BAD_REQUEST: Final = 400
-_HASHES_A_TURN: Final = 1000
 _DENIED: Final = frozenset({401, 403})
 
 _log: Final = logging.getLogger("structiot.connector")
@@ -104,7 +103,10 @@ class SeplSession:
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
         self._committed = ""
+        # Of which devices events are taken; and those of which it is known what the
+        # platform has, as it was told.
         self._offered: set[str] = set()
+        self._told = DeviceHashes()
         self._refusals = 0
         self._warnings = RareLines(_log, anyio.current_time)
 
@@ -161,42 +163,46 @@ class SeplSession:
         self, devices: Sequence[Device]
     ) -> Mapping[str, PlatformRefused]:
         """Compare hashes; if they differ, clear, put each device and commit."""
-        if self._committed == await _hash_of(devices):
+        self._told = await sepl_hashes(devices)
+        if self._committed == self._told.digest():
             self._offered = {device.id for device in devices}
             return {}
         await self._request(Handler.CLEAR, None, _CHANGE_S)
-        self._committed = ""
-        taken: list[Device] = []
+        self._committed, self._told = "", DeviceHashes()
         refused: dict[str, PlatformRefused] = {}
         for device in devices:
             try:
                 await self.put(device)
             except PlatformRefused as exc:
                 refused[device.id] = exc.with_traceback(None)
-            else:
-                taken.append(device)
-        await self.commit(taken)
+        await self.commit()
         return refused
 
     async def put(self, device: Device) -> None:
         """Add or change a device."""
-        payload = put_payload(device.id, device.type, device.name, device.tags)
+        payload, digest = sepl_description(device)
+        # Until it is answered nobody knows what the platform has.
+        self._told.discard(device.id)
         await self._request(Handler.PUT, payload, _CHANGE_S)
         self._offered.add(device.id)
+        self._told.put(device.id, digest)
 
     async def disconnect(self, device_id: str) -> None:
         """Take a device off the gateway."""
-        await self._request(Handler.DISCONNECT, device_id, _CHANGE_S)
-        self._offered.discard(device_id)
+        await self._withdraw(Handler.DISCONNECT, device_id)
 
     async def delete(self, device_id: str) -> None:
         """Take a device off the platform."""
-        await self._request(Handler.DELETE, device_id, _CHANGE_S)
-        self._offered.discard(device_id)
+        await self._withdraw(Handler.DELETE, device_id)
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Leave the hash of the devices with the platform."""
-        committed = await _hash_of(devices)
+    async def _withdraw(self, handler: Handler, device_id: str) -> None:
+        await self._request(handler, device_id, _CHANGE_S)
+        self._offered.discard(device_id)
+        self._told.discard(device_id)
+
+    async def commit(self) -> None:
+        """Leave the hash of the devices, as they were told, with the platform."""
+        committed = self._told.digest()
         await self._request(Handler.COMMIT, committed, _CHANGE_S)
         self._committed = committed
 
@@ -368,12 +374,3 @@ def not_offered() -> PlatformRefused:
 
 def _words(answer: Frame) -> str:
     return printable(str(answer.payload or ""))
-
-
-async def _hash_of(devices: Sequence[Device]) -> str:
-    hashes: list[str] = []
-    for number, device in enumerate(devices, 1):
-        hashes.append(device.hash)
-        if number % _HASHES_A_TURN == 0:
-            await anyio.lowlevel.checkpoint()
-    return devices_hash(hashes)

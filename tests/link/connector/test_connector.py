@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from structiot import ConfigError, LinkLost, UsageError
+from structiot import LinkLost, UsageError
 from structiot.connector import (
     Authenticating,
     Connecting,
@@ -255,24 +255,6 @@ async def test_what_the_device_manager_raises_at_first_comes_out_of_the_opening(
     with pytest.raises(ZeroDivisionError):
         async with gateway(devices=Odd()):
             pass
-
-
-async def test_what_it_raises_while_nobody_asks_ends_the_block():
-    class Odd(DevicePool):
-        is_odd = False
-
-        def devices(self) -> dict[str, Device]:
-            if self.is_odd:
-                raise ConfigError("the store is damaged")
-            return super().devices()
-
-    devices = Odd()
-    with pytest.raises(ConfigError, match="damaged"):
-        async with gateway(devices=devices) as (platform, connector):
-            devices.is_odd = True
-            await platform.drop()
-            await anyio.sleep_forever()
-    assert isinstance(connector.state, Ended)
 
 
 async def test_leaving_says_goodbye():

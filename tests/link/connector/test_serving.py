@@ -78,6 +78,30 @@ async def test_a_handler_that_fails_costs_its_command_alone(
         assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_handler_that_fails_a_hundred_times_is_told_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+):
+    """With its traceback; another error is another line."""
+    async with gateway() as (platform, connector), anyio.create_task_group() as tg:
+
+        async def handle(command: Command) -> None:
+            raise (KeyError if command.service == "key" else ZeroDivisionError)("no")
+
+        tg.start_soon(connector.serve, handle)
+        for number in range(100):
+            told = platform.send_command("lamp-1", "key" if number % 10 else "zero")
+            with anyio.fail_after(1):
+                await told
+        assert caplog.text.count("Traceback") == 2
+        assert caplog.text.count("the handler of") == 2
+        await anyio.sleep(60)
+        await platform.send_command("lamp-1", "key")
+        await anyio.sleep(1)
+        assert "(and 89 more since the last such line)" in caplog.text
+        assert caplog.text.count("Traceback") == 3
+        tg.cancel_scope.cancel()
+
+
 async def test_serving_is_refused_what_cannot_serve():
     async with gateway() as (platform, connector), anyio.create_task_group() as tg:
         with pytest.raises(UsageError, match="limit is 1 or more"):

@@ -28,6 +28,7 @@ class Cell(NamedTuple):
     mode: str
     qos: int
     is_tls: bool = False
+    payload: int = 64
 
     @property
     def name(self) -> str:

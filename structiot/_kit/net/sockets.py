@@ -15,16 +15,28 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
-__all__ = ["MOST_BACKLOG", "SocketStream", "accept", "connect", "family_of"]
+from structiot._kit.out_buffer import MOST_PIECES, Buffer
+
+__all__ = [
+    "MOST_BACKLOG",
+    "SocketStream",
+    "accept",
+    "connect",
+    "family_of",
+    "send_pieces",
+]
 
 MOST_BACKLOG = 65_536
 """As many as may wait to be accepted: Linux makes 4,096 of it unless it is told otherwise."""
+
+# What one write through TLS or in a frame has of something large.
+PORTION_BYTES = 262_144
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
@@ -92,6 +104,33 @@ class SocketStream(ByteStream):
             await anyio.wait_writable(self._socket)
             view = view[self.send_now(view) :]
 
+    async def send_pieces(self, pieces: list[Buffer]) -> None:
+        """Write all of them in order, as `send` does, without joining them."""
+        await checkpoint_if_cancelled()
+        has_waited, at = False, 0
+        while at < len(pieces):
+            taken = self.send_some_now(pieces[at : at + MOST_PIECES])
+            if not taken:
+                await anyio.wait_writable(self._socket)
+                has_waited = True
+                continue
+            while at < len(pieces) and taken >= len(pieces[at]):
+                taken -= len(pieces[at])
+                at += 1
+            if taken:
+                pieces[at] = memoryview(pieces[at])[taken:]
+        if not has_waited:
+            await cancel_shielded_checkpoint()
+
+    def send_some_now(self, pieces: list[Buffer]) -> int:
+        """Write of some pieces what the kernel takes at once, as `send_now` does."""
+        try:
+            return self._socket.sendmsg(pieces)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise self._lost() from exc
+
     def send_now(self, item: bytes | bytearray | memoryview) -> int:
         """Write what the kernel takes at once and give its length, maybe 0.
 
@@ -124,6 +163,19 @@ class SocketStream(ByteStream):
         if self._socket.fileno() == -1:
             return anyio.ClosedResourceError()
         return anyio.BrokenResourceError()
+
+
+async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:
+    """Write pieces to any stream: to a socket as they are, else in portions."""
+    if isinstance(stream, SocketStream):
+        await stream.send_pieces(pieces)
+        return
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            # Streams take what is like bytes; those of frames make bytes of it.
+            await stream.send(cast("bytes", view[:PORTION_BYTES]))
+            view = view[PORTION_BYTES:]
 
 
 async def accept(listening: socket.socket) -> SocketStream:

@@ -11,6 +11,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
+from structiot._kit.net.sockets import send_pieces
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -173,15 +174,23 @@ class Connection:
                 self._release()
                 await wakeup.wait()
                 continue
-            data = bytes(out)
-            out.clear()
+            if out.large_bytes:
+                pieces = out.take()
+                data = b""
+            else:
+                pieces = None
+                data = bytes(out)
+                out.clear()
             self._unanswered = 0
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None
             protocol.keep_alive.last_sent_at = anyio.current_time()
             try:
-                await send(data)
+                if pieces is None:
+                    await send(data)
+                else:
+                    await send_pieces(self._stream, pieces)
             except LOST as exc:
                 # The reader may find why: an alert or a DISCONNECT that came before.
                 await anyio.sleep(LAST_WORDS_S)
@@ -249,7 +258,7 @@ class Connection:
             await self._ledger.room()
         if (
             self._unanswered >= UNANSWERED_PACKETS
-            and len(self._protocol.out) >= UNWRITTEN_BYTES
+            and self._protocol.out.size >= UNWRITTEN_BYTES
         ):
             await self.drain()
 

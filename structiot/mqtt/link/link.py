@@ -56,6 +56,8 @@ __all__ = ["Link"]
 
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
+# The same of what is not copied: it costs a turn of the loop each time.
+LARGE_HIGH_WATER_BYTES = 1_048_576
 STABLE_S = 60.0
 # Attempts after the first to get the first connection, where nothing is configured.
 FIRST_RETRIES = 2
@@ -350,8 +352,9 @@ class Link(Leaving):
 
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
-        while (
-            len(self.protocol.out) >= HIGH_WATER_BYTES and self._connection is not None
+        out = self.protocol.out
+        while self._connection is not None and (
+            len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES
         ):
             await self._connection.drain()
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import anyio
 
+from structiot._kit.out_buffer import LARGE_BYTES
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import SubscribeRefused
 from structiot.mqtt.link.poison_filters import PoisonFilters
@@ -173,8 +174,7 @@ class Subscribing:
             self._router.forget_retained()
         # Own messages stand there already, and these subscriptions may be for them.
         out = self._protocol.out
-        written = bytes(out)
-        out.clear()
+        written = out.take()
         # A subscription identifier belongs to a whole SUBSCRIBE, and a broker may have
         # a limit for packets.
         many = self._protocol.version < 5 and not self.poison.is_careful
@@ -188,7 +188,11 @@ class Subscribing:
         wanted = [one for one in wanted if one.request.topic_filter not in suspects]
         for start in range(0, len(wanted), step):
             self._do(partial(self._write_subscribe, wanted[start : start + step]))
-        out += written
+        for piece in written:
+            if len(piece) < LARGE_BYTES:
+                out += piece
+            else:
+                out.add_large(piece)
 
     def take_suback(self, suback: Suback) -> None:
         """Give each filter its answer."""

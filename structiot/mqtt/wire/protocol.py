@@ -23,6 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, TypeAlias
 
+from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, encode, encode_publish_into
 from structiot.mqtt.wire.enhanced_auth import EnhancedAuth
@@ -122,7 +123,7 @@ class ClientProtocol:
         self.keep_alive: KeepAlive = KeepAlive(
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
-        self.out: bytearray = bytearray()
+        self.out: OutBuffer = OutBuffer()
         self.flow_out: bytearray = bytearray() if is_written_down else self.out
         self.state: State = State.CLOSED
         self.version: int = 4

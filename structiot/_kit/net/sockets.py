@@ -15,7 +15,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -29,6 +29,7 @@ __all__ = [
     "accept",
     "connect",
     "family_of",
+    "receive_filling",
     "send_pieces",
 ]
 
@@ -37,9 +38,32 @@ MOST_BACKLOG = 65_536
 
 # What one write through TLS or in a frame has of something large.
 PORTION_BYTES = 262_144
+# After so much at once of something large others have their turn.
+TURN_BYTES = 1_048_576
+
+# glibc gives blocks of 128 kB and more back to the system, and fetches each of their pages
+# anew, until it has seen that larger ones come and go.
+len(bytes(1_048_576))
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
+
+
+class Fillable(Protocol):
+    """Has room for bytes, perhaps, that are known to come."""
+
+    @property
+    def has_space(self) -> bool:
+        """Whether it has room now."""
+        ...
+
+    def space(self) -> memoryview:
+        """Give the room; good until the next call."""
+        ...
+
+    def filled(self, size: int) -> None:
+        """Hear how much has been put there."""
+        ...
 
 
 class SocketStream(ByteStream):
@@ -81,6 +105,49 @@ class SocketStream(ByteStream):
         if not data:
             raise anyio.EndOfStream
         return data
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        await checkpoint_if_cancelled()
+        try:
+            size = self._socket.recv_into(space)
+        except BlockingIOError:
+            size = await self._receive_into_later(space)
+        except OSError as exc:
+            raise self._lost() from exc
+        else:
+            await cancel_shielded_checkpoint()
+        if not size:
+            raise anyio.EndOfStream
+        return size
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is.
+
+        Raises:
+            EndOfStream: After the peer's end.
+            BrokenResourceError: The connection is lost.
+            ClosedResourceError: It was closed on this side.
+        """
+        try:
+            size = self._socket.recv_into(space)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise self._lost() from exc
+        if not size:
+            raise anyio.EndOfStream
+        return size
+
+    async def _receive_into_later(self, space: memoryview) -> int:
+        while True:
+            await anyio.wait_readable(self._socket)
+            try:
+                return self._socket.recv_into(space)
+            except BlockingIOError:
+                continue
+            except OSError as exc:
+                raise self._lost() from exc
 
     async def _receive_later(self, max_bytes: int) -> bytes:
         while True:
@@ -163,6 +230,19 @@ class SocketStream(ByteStream):
         if self._socket.fileno() == -1:
             return anyio.ClosedResourceError()
         return anyio.BrokenResourceError()
+
+
+async def receive_filling(stream: SocketStream, target: Fillable) -> int:
+    """Receive straight to where it belongs; give how much, at least something."""
+    size = 0
+    while size < TURN_BYTES and target.has_space:
+        space = target.space()
+        step = stream.receive_now(space) if size else await stream.receive_into(space)
+        if not step:
+            break
+        target.filled(step)
+        size += step
+    return size
 
 
 async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:

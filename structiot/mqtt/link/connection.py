@@ -11,7 +11,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
-from structiot._kit.net.sockets import send_pieces
+from structiot._kit.net.sockets import SocketStream, receive_filling, send_pieces
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -29,6 +29,8 @@ __all__ = ["Connection"]
 Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 262_144
+# As much is read where a long message may begin: the rest is received where it stays.
+FEW_BYTES = 16_384
 LAST_WORDS_S = 1.0
 # Others run after so many packets at the latest; what was read counts as some, for there
 # are streams that give a byte at a time without waiting.
@@ -219,18 +221,25 @@ class Connection:
                 self.wake()
 
     async def _read(self) -> None:
-        protocol = self._protocol
+        protocol, decoder = self._protocol, self._protocol.input.decoder
         receive = self._stream.receive
+        socket = self._stream if isinstance(self._stream, SocketStream) else None
         while True:
             try:
-                data = await receive(READ_BYTES)
+                if socket is not None and decoder.has_space:
+                    data, size = b"", await receive_filling(socket, decoder)
+                else:
+                    most = FEW_BYTES if decoder.expects_long else READ_BYTES
+                    data = await receive(most)
+                    size = len(data)
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
             self._turn += READ_PACKETS
             rest: bytes | None = data
             while rest is not None:
-                self._take(rest)
+                self._take(rest, size)
+                size = 0
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
@@ -241,10 +250,10 @@ class Connection:
                     await self._let_others()
                 rest = b"" if protocol.has_more else None
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
         events = protocol.receive(data, anyio.current_time())
-        self._on_events(events, len(data))
+        self._on_events(events, size)
         if protocol.out or protocol.flow_out:
             self.wake()
         self._turn += protocol.input.work

@@ -18,6 +18,7 @@ class Cell:
     qos: int = 0
     idle: int = 0
     window: int = 1000
+    payload: int = 64
 
     @property
     def arguments(self) -> list[str]:
@@ -28,6 +29,7 @@ class Cell:
             f"--subscribers={self.subscribers}",
             f"--qos={self.qos}",
             f"--window={self.window}",
+            f"--payload={self.payload}",
         ]
 
 

@@ -18,16 +18,18 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
+from structiot._kit.net.sockets import SocketStream, receive_filling
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
+from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
-from structiot.mqtt.wire.server_state import ServerState
+from structiot.mqtt.wire.server_state import PROGRESS_BYTES, ServerState
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.admission import Admission
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
+# As much is read where a long message may begin: the rest is received where it stays.
+FEW_BYTES = 16_384
+# And as much, where packets are long.
+MUCH_BYTES = 262_144
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
 # What is decoded in one go.
@@ -114,7 +120,7 @@ class ClientConnection(ConnectedClient):
         if context.store_writer is not None:
             stream.kept = protocol.kept = bytearray()
 
-    async def run(self) -> None:
+    async def run(self) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
         broker, receive = context.broker, self._stream.stream.receive
@@ -122,17 +128,31 @@ class ClientConnection(ConnectedClient):
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
         slow_consumers = broker.slow_consumers
+        stream = self._stream.stream
+        socket = stream if isinstance(stream, SocketStream) else None
         self.calm_since: float = anyio.current_time()
         try:
             while True:
                 try:
-                    data = await receive(READ_BYTES)
+                    if decoder.long is not None and socket is not None:
+                        data = b""
+                        await self._receive_long(socket)
+                        if not self.is_behind:
+                            continue
+                    else:
+                        if decoder.unfinished or decoder.expects_long:
+                            most = _most_of(decoder)
+                        else:
+                            most = READ_BYTES
+                        data = await receive(most)
                 except LOST:
                     return
                 self.is_held_up: bool = True
                 asked = slow_consumers.asked
                 said = broker.sent + self.unwritten_bytes
                 size = len(data) + len(decoder.unfinished)
+                if decoder.long is not None:
+                    size += decoder.held_bytes
                 connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
                     self._charge(size if connect is None else size * WIDEST)
@@ -151,13 +171,25 @@ class ClientConnection(ConnectedClient):
                     await turns.end()
                 if asked != slow_consumers.asked:
                     await context.be_patient()
-                if store_writer is not None or len(protocol.out) > most_unwritten:
+                if store_writer is not None or protocol.out.size > most_unwritten:
                     await self._hold_up()
                 self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())
             # Of many that go at once the wills are written together.
             work.on_added()
+
+    async def _receive_long(self, socket: SocketStream) -> None:
+        """Receive some of a long message; if that was all, there is a packet now."""
+        protocol = self.protocol
+        size = await receive_filling(socket, protocol.decoder)
+        if size >= PROGRESS_BYTES:
+            protocol.last_received_at = anyio.current_time()
+        if protocol.decoder.is_filled:
+            self.is_behind: bool = True
+        else:
+            self._charge(0)
+            self._context.broker.receive(self, b"", anyio.current_time())
 
     def _take_at_once(self, data: bytes, size: int) -> tuple[Connect | None, bytes]:
         """Deal with what need not wait for a turn; give a CONNECT, and what is left."""
@@ -209,9 +241,14 @@ class ClientConnection(ConnectedClient):
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
         broker, now = self._context.broker, anyio.current_time()
-        connect = None
+        connect, decoder = None, self.protocol.decoder
         while (data or self.is_behind) and connect is None and broker.work.done < end:
-            size = 0 if self.is_behind else SLICE_BYTES
+            size = 0
+            if not self.is_behind:
+                # A packet that is known to come is no work before it is complete.
+                size = SLICE_BYTES
+                if len(data) > SLICE_BYTES and decoder.unfinished:
+                    size = max(SLICE_BYTES, decoder.missing_bytes)
             most = end - broker.work.done
             connect = broker.receive(self, data[:size], now, most)
             data = data[size:]
@@ -290,3 +327,10 @@ class ClientConnection(ConnectedClient):
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""
         self._stream.end()
+
+
+def _most_of(decoder: Decoder) -> int:
+    """How much to read where it is known what comes, or likely."""
+    if decoder.missing_bytes > SLICE_BYTES:
+        return MUCH_BYTES
+    return FEW_BYTES if decoder.expects_long else READ_BYTES

@@ -226,7 +226,7 @@ class Connection:
         socket = self._stream if isinstance(self._stream, SocketStream) else None
         while True:
             try:
-                if socket is not None and decoder.has_space:
+                if decoder.long is not None and socket is not None:
                     data, size = b"", await receive_filling(socket, decoder)
                 else:
                     most = FEW_BYTES if decoder.expects_long else READ_BYTES

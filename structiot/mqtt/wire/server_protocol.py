@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.broken_connect import answer_to_broken_connect
 from structiot.mqtt.wire.codec import (
@@ -112,7 +113,7 @@ class ServerProtocol:
         receive_maximum: int = MAX_PACKET_ID,
         packet_limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
-        self.out: bytearray = bytearray()
+        self.out: OutBuffer = OutBuffer()
         self.kept: bytearray = self.out
         self.state: ServerState = ServerState.WAITING
         self.version: int = 4
@@ -141,8 +142,9 @@ class ServerProtocol:
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
-        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + len(self.out)
-        return size if self.kept is self.out else size + len(self.kept)
+        out, size = self.out, self.hoarded_bytes + self.decoder.remembered.held_bytes
+        size += len(out) + out.large_bytes
+        return size if self.kept is out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
@@ -153,7 +155,8 @@ class ServerProtocol:
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
         decoder = self.decoder
-        was_unfinished, packets = decoder.unfinished, decoder.feed(data)
+        was_unfinished = decoder.unfinished or decoder.long
+        packets = decoder.feed(data)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -171,7 +174,8 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        has_left = was_unfinished or decoder.unfinished or self.out or self.kept
+        has_left = was_unfinished or decoder.unfinished or decoder.long
+        has_left = has_left or self.out or self.out.large_bytes or self.kept
         self.is_even = not (decoder.remembered.take_news() or has_left)
         return self._later
 

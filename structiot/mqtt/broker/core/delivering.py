@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 
+from structiot._kit.out_buffer import LARGE_BYTES, OutBuffer, size_of
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -22,8 +23,8 @@ __all__ = ["NO_ROOM", "Delivering"]
 # Targets of a message, and bytes for them, between which others may have their turn.
 STEP = 64
 STEP_BYTES = 1_048_576
-# A larger message is work by its size as well, a unit for so many bytes.
-LARGE_BYTES = 16_384
+# A longer message is work by its size as well, a unit for so many bytes.
+LONG_BYTES = 16_384
 BYTES_A_UNIT = 512
 # Instead of a number of subscribers: there are some, and none could be given it.
 NO_ROOM = -1
@@ -66,7 +67,7 @@ class Delivering(Matching):
             found = self._find(topic)
         if found is None or len(found) > WIDE:
             return None
-        if len(message.payload) > LARGE_BYTES and len(found) > 1:
+        if len(message.payload) > LONG_BYTES and len(found) > 1:
             return None
         expires_at = None
         if message.properties is not None or message.flags & RETAIN:
@@ -141,9 +142,9 @@ class Delivering(Matching):
         targets: list[Target],
         encoded: dict[int, bytearray],
     ) -> None:
-        """Encode it once for each version; the bytes go to everybody."""
+        """Encode it once for each version; the bytes go to everybody, large ones as they are."""
         size, dirty = len(message.payload), self.dirty
-        most = self._slow_bytes - size
+        most, is_large = self._slow_bytes - size, size >= LARGE_BYTES
         count = 0
         for session, _, _, ids in targets:
             client = session.client
@@ -156,13 +157,17 @@ class Delivering(Matching):
                 self._write(session, client, message, 0, None)
                 continue
             out = protocol.out
-            if len(out) > most and not self._has_buffer(session, client, size):
+            if len(out) + out.large_bytes > most and not self._has_buffer(
+                session, client, size
+            ):
                 continue
             version = protocol.version
             if version not in encoded:
-                made = encoded[version] = bytearray()
+                made = encoded[version] = OutBuffer() if is_large else bytearray()
                 encode_publish_into(made, message.topic, message.payload, 0, 0, version)
             out += encoded[version]
+            if is_large:
+                out.add_large(message.payload)
             count += 1
             if not client.is_dirty:
                 client.is_dirty = True
@@ -211,7 +216,7 @@ class Delivering(Matching):
     ) -> None:
         protocol = client.protocol
         out, size = protocol.out, len(message.payload)
-        if len(out) + size > self._slow_bytes and not self._has_buffer(
+        if out.size + size > self._slow_bytes and not self._has_buffer(
             session, client, size
         ):
             return
@@ -262,7 +267,7 @@ class Delivering(Matching):
         protocol = client.protocol
         outgoing.submit(flow, protocol.kept, protocol.version)
         ledger.settle_deliveries(session)
-        if len(protocol.kept) >= self._slow_bytes:
+        if size_of(protocol.kept) >= self._slow_bytes:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True
@@ -272,7 +277,7 @@ class Delivering(Matching):
 
     def _has_buffer(self, session: Session, client: ConnectedClient, size: int) -> bool:
         """Tell whether a connection may be written so much more of QoS 0."""
-        waiting_bytes = len(client.protocol.out)
+        waiting_bytes = client.protocol.out.size
         if waiting_bytes > self._slow_bytes:
             self.note_slow(client)
         self.ledger.settle(session)

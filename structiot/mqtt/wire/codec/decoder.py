@@ -123,9 +123,14 @@ class Decoder(Framing, LongPublishes):
     @property
     def held_bytes(self) -> int:
         """What an unfinished packet takes in memory while it waits for the rest."""
-        if self._long is not None:
-            return self._long.held_bytes
+        if self.long is not None:
+            return self.long.held_bytes
         return len(self.unfinished)
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much of an unfinished packet is known to come; 0 for a long PUBLISH."""
+        return max(0, self._needed - len(self.unfinished)) if self.unfinished else 0
 
     @property
     def has_rest(self) -> bool:
@@ -153,11 +158,11 @@ class Decoder(Framing, LongPublishes):
         at = 0
         if self._rest is not None:
             (data, at), self._rest = self._rest, None
-        elif self._long is not None:
+        elif self.long is not None:
             at = self._go_on(data, packets)
         elif self.unfinished:
             at = self._refill(data, packets)
-        elif data:
+        elif self.expects_long and data:
             self.expects_long = False
         until = at + portion_bytes
         at = self._decode(data, at, packets, until)
@@ -171,7 +176,7 @@ class Decoder(Framing, LongPublishes):
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
         self.unfinished, self._rest, self._needed = bytearray(), None, 0
-        self._long = None
+        self.long = None
 
     def _hold(self, data: bytes, at: int) -> None:
         """Keep an unfinished packet, unless its first bytes are wrong already."""

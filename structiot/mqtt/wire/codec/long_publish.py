@@ -101,6 +101,7 @@ class LongPublishes(ABC):
 
     Attributes:
         remembered: Topics and properties that it knows again.
+        long: The one that is coming; None is none.
         expects_long: Whether the last packet was a long PUBLISH: the next one may be, and
             whoever reads little of it now has to copy little.
     """
@@ -110,38 +111,38 @@ class LongPublishes(ABC):
 
     def __init__(self) -> None:
         self.expects_long: bool = False
-        self._long: LongPublish | None = None
+        self.long: LongPublish | None = None
 
     @property
     def has_space(self) -> bool:
         """Whether the next bytes may be received into `space`, to be copied no more."""
-        return self._long is not None and not self._long.is_complete
+        return self.long is not None and not self.long.is_complete
 
     def space(self) -> memoryview:
         """Where the next bytes belong, if it `has_space`; good until the next call.
 
         Whoever uses it says how much has come by `filled`, and feeds nothing then.
         """
-        return memoryview(b"") if self._long is None else self._long.space()
+        return memoryview(b"") if self.long is None else self.long.space()
 
     def filled(self, size: int) -> None:
         """So many bytes were received into `space`."""
-        if self._long is not None:
-            self._long.filled(size)
+        if self.long is not None:
+            self.long.filled(size)
 
     @property
     def is_filled(self) -> bool:
         """Whether `filled` has made a packet complete."""
-        return self._long is not None and self._long.is_complete
+        return self.long is not None and self.long.is_complete
 
     def _go_on(self, data: bytes, packets: list[Packet]) -> int:
         """Add to a long PUBLISH; give where the data goes on."""
         at = 0
-        if (long := self._long) is not None:
+        if (long := self.long) is not None:
             at = long.put(memoryview(data))
             if long.is_complete:
                 packets.append(long.finish())
-                self._long, self.expects_long = None, True
+                self.long, self.expects_long = None, True
         return at
 
     def _begin(self, data: bytes, at: int, header: int, size: int) -> bool:
@@ -174,7 +175,7 @@ class LongPublishes(ABC):
         message = Message(topic, packet_id=packet_id, properties=properties)
         message.flags = flags
         begun = memoryview(data)[payload_at:]
-        self._long = LongPublish(message, at + size - payload_at, begun)
+        self.long = LongPublish(message, at + size - payload_at, begun)
         return True
 
     @abstractmethod

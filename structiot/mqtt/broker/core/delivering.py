@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 
-from structiot._kit.out_buffer import LARGE_BYTES, OutBuffer, size_of
+from structiot._kit.out_buffer import LARGE_BYTES, size_of
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -125,8 +125,8 @@ class Delivering(Matching):
         expires_at: float | None,
         encoded: dict[int, bytearray],
     ) -> None:
-        if message.flags == 0 and message.properties is None:
-            self._hand_out_plain(message, targets, encoded)
+        is_plain = message.flags == 0 and message.properties is None
+        if is_plain and self._hand_out_plain(message, targets, encoded):
             return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
@@ -141,10 +141,12 @@ class Delivering(Matching):
         message: Message,
         targets: list[Target],
         encoded: dict[int, bytearray],
-    ) -> None:
-        """Encode it once for each version; the bytes go to everybody, large ones as they are."""
+    ) -> bool:
+        """Encode it once for each version, unless it is large; the bytes go to everybody."""
         size, dirty = len(message.payload), self.dirty
-        most, is_large = self._slow_bytes - size, size >= LARGE_BYTES
+        if size >= LARGE_BYTES:
+            return False
+        most = self._slow_bytes - size
         count = 0
         for session, _, _, ids in targets:
             client = session.client
@@ -157,23 +159,21 @@ class Delivering(Matching):
                 self._write(session, client, message, 0, None)
                 continue
             out = protocol.out
-            if len(out) + out.large_bytes > most and not self._has_buffer(
-                session, client, size
-            ):
+            is_much = len(out) > most or out.large_bytes
+            if is_much and not self._has_buffer(session, client, size):
                 continue
             version = protocol.version
             if version not in encoded:
-                made = encoded[version] = OutBuffer() if is_large else bytearray()
+                made = encoded[version] = bytearray()
                 encode_publish_into(made, message.topic, message.payload, 0, 0, version)
             out += encoded[version]
-            if is_large:
-                out.add_large(message.payload)
             count += 1
             if not client.is_dirty:
                 client.is_dirty = True
                 dirty.append(client)
         self.work.done += len(targets)
         self.sent += count
+        return True
 
     def _send(  # noqa: PLR0917 - called for each delivery
         self,

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from structiot._kit.out_buffer import size_of
+from structiot._kit.out_buffer import OutBuffer, size_of
 from structiot.errors import CommandRefused, LinkLost, StructiotError
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
 from structiot.mqtt.wire.flows.flow import (
@@ -104,7 +104,8 @@ class Outgoing:
             and not self.waiting
             and not self._resend
             and self._on_wire < self.window
-            and size_of(out) < self.out_bytes
+            and (len(out) + out.large_bytes if type(out) is OutBuffer else len(out))
+            < self.out_bytes
             and (packet_id := self.ids.take())
         ):
             flow.packet_id = packet_id

@@ -29,6 +29,8 @@ class Cell(NamedTuple):
     qos: int
     is_tls: bool = False
     payload: int = 64
+    window: int = 0
+    """How many messages are under way; 0 is what is best for the client."""
 
     @property
     def name(self) -> str:

@@ -72,7 +72,7 @@ class Bench:
         self, python: Path, library: Library, loop: str, cell: Cell, count: int
     ) -> Sample:
         window = 1000 if cell.mode == "receive" else library.window
-        window = min(window, window_of(cell.payload))
+        window = cell.window or min(window, window_of(cell.payload))
         job = [f"--mode={cell.mode}", f"--qos={cell.qos}", f"--count={count}"]
         job += [f"--window={window}", f"--topic={TOPIC}", f"--payload={cell.payload}"]
         cpus = self.cpus()

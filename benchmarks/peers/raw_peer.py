@@ -166,7 +166,7 @@ class Peer:
         """All packet identifiers in turn, a quarter of the window in each block."""
         self.batch = max(1, self.window // 4)
         last = 65536
-        if self.window < USUAL_WINDOW:  # large packets: as many ids as it takes
+        if 1 < self.window < USUAL_WINDOW:  # large packets: as many ids as it takes
             last = 2 * self.window + self.batch + 1
         self.blocks = [
             memoryview(

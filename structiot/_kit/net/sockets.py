@@ -38,6 +38,8 @@ MOST_BACKLOG = 65_536
 
 # What one write through TLS or in a frame has of something large.
 PORTION_BYTES = 262_144
+# Whoever has so much to say has more.
+QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.
 TURN_BYTES = 1_048_576
 
@@ -69,13 +71,15 @@ class Fillable(Protocol):
 class SocketStream(ByteStream):
     """One connection; raises what anyio's streams raise."""
 
-    __slots__ = ("_peer", "_socket")
+    __slots__ = ("_is_quiet", "_peer", "_socket")
 
     def __init__(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
         accepted.settimeout(0)
         self._socket = accepted
         # Asked for now: a peer that has gone has no address any more.
         self._peer = peer[:2]
+        # Little came at the last time: there is hardly more before something is waited for.
+        self._is_quiet = False
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -92,16 +96,19 @@ class SocketStream(ByteStream):
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
-        await checkpoint_if_cancelled()
-        try:
-            data = self._socket.recv(max_bytes)
-        except BlockingIOError:
+        if self._is_quiet:
             data = await self._receive_later(max_bytes)
-        except OSError as exc:
-            raise self._lost() from exc
         else:
-            # A peer that always has more to say must not keep the others waiting.
-            await cancel_shielded_checkpoint()
+            await checkpoint_if_cancelled()
+            try:
+                data = self._socket.recv(max_bytes)
+            except BlockingIOError:
+                data = await self._receive_later(max_bytes)
+            except OSError as exc:
+                raise self._lost() from exc
+            else:
+                # A peer that always has more to say must not keep the others waiting.
+                await cancel_shielded_checkpoint()
         if not data:
             raise anyio.EndOfStream
         return data
@@ -153,11 +160,13 @@ class SocketStream(ByteStream):
         while True:
             await anyio.wait_readable(self._socket)
             try:
-                return self._socket.recv(max_bytes)
+                data = self._socket.recv(max_bytes)
             except BlockingIOError:
                 continue
             except OSError as exc:
                 raise self._lost() from exc
+            self._is_quiet = len(data) < QUIET_BYTES
+            return data
 
     async def send(self, item: bytes) -> None:
         """Write all of it, waiting while the kernel takes no more."""

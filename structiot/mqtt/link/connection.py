@@ -64,6 +64,7 @@ class Connection:
     ) -> None:
         self.error: StructiotError | None = None
         self._stream = stream
+        self._socket = stream if isinstance(stream, SocketStream) else None
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
@@ -127,6 +128,33 @@ class Connection:
             self._wakeup = None
             wakeup.set()
 
+    def write_now(self) -> None:
+        """Write what the kernel takes at once, if the writer waits: it need not wake up."""
+        socket, protocol = self._socket, self._protocol
+        out = protocol.out
+        if socket is None or self._wakeup is None or protocol.flow_out is not out:
+            self.wake()
+            return
+        try:
+            taken = socket.send_some_now(out.pieces())
+        except LOST:
+            taken = 0  # the writer finds it, too, and says why
+        else:
+            protocol.keep_alive.last_sent_at = anyio.current_time()
+            self._unanswered = 0
+        out.drop(taken)
+        if out or out.large_bytes:
+            self.wake()
+
+    def settled(self) -> None:
+        """There are acknowledgements to write, of all deliveries or of the first."""
+        if self._wakeup is None:
+            return
+        if len(self._protocol.incoming):
+            self.wake()
+        else:
+            self.write_now()
+
     async def drain(self) -> None:
         """Wait until what is to be written has been taken by the writer."""
         if self._is_over:
@@ -171,7 +199,7 @@ class Connection:
             if self._flows_wakeup is not None and protocol.flow_out:
                 self._flows_wakeup.set()
                 self._flows_wakeup = None
-            if not out:
+            if not (out or out.large_bytes):
                 self._wakeup = wakeup = anyio.Event()
                 self._release()
                 await wakeup.wait()
@@ -223,7 +251,7 @@ class Connection:
     async def _read(self) -> None:
         protocol, decoder = self._protocol, self._protocol.input.decoder
         receive = self._stream.receive
-        socket = self._stream if isinstance(self._stream, SocketStream) else None
+        socket = self._socket
         while True:
             try:
                 if decoder.long is not None and socket is not None:

@@ -112,6 +112,7 @@ class Link(Leaving):
             config,
             check=self.check,
             wake=self.wake,
+            write_now=self._write_now,
             save=self._save,
         )
         self._open_stream = open_stream
@@ -350,6 +351,10 @@ class Link(Leaving):
         if self._connection is not None:
             self._connection.wake()
 
+    def _write_now(self) -> None:
+        if self._connection is not None:
+            self._connection.write_now()
+
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
         out = self.protocol.out
@@ -362,8 +367,8 @@ class Link(Leaving):
         """A subscriber has taken a delivery; the last one acknowledges it."""
         takers = receipt.takers = receipt.takers - 1
         if takers <= 0:
-            if self.protocol.settle(receipt):
-                self.wake()
+            if self.protocol.settle(receipt) and self._connection is not None:
+                self._connection.settled()
             if self.ledger.is_paused:
                 self.ledger.freed()
 

@@ -15,7 +15,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -25,6 +25,7 @@ from structiot._kit.out_buffer import MOST_PIECES, Buffer
 
 __all__ = [
     "MOST_BACKLOG",
+    "Filling",
     "SocketStream",
     "accept",
     "connect",
@@ -68,6 +69,19 @@ class Fillable(Protocol):
         ...
 
 
+@runtime_checkable
+class Filling(Protocol):
+    """A stream that can receive to where bytes belong."""
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        ...
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is."""
+        ...
+
+
 class SocketStream(ByteStream):
     """One connection; raises what anyio's streams raise."""
 
@@ -94,7 +108,7 @@ class SocketStream(ByteStream):
             SocketAttribute.remote_port: lambda: peer[1],
         }
 
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
+    async def receive(self, max_bytes: int = 262_144) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
         if self._is_quiet:
             data = await self._receive_later(max_bytes)
@@ -241,7 +255,7 @@ class SocketStream(ByteStream):
         return anyio.BrokenResourceError()
 
 
-async def receive_filling(stream: SocketStream, target: Fillable) -> int:
+async def receive_filling(stream: Filling, target: Fillable) -> int:
     """Receive straight to where it belongs; give how much, at least something."""
     size = 0
     while size < TURN_BYTES and target.has_space:
@@ -259,12 +273,23 @@ async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:
     if isinstance(stream, SocketStream):
         await stream.send_pieces(pieces)
         return
+    parts: list[memoryview] = []
+    room = PORTION_BYTES
     for piece in pieces:
         view = memoryview(piece)
         while view:
-            # Streams take what is like bytes; those of frames make bytes of it.
-            await stream.send(cast("bytes", view[:PORTION_BYTES]))
-            view = view[PORTION_BYTES:]
+            parts.append(view[:room])
+            view, room = view[room:], room - len(parts[-1])
+            if not room:
+                await _send_joined(stream, parts)
+                parts, room = [], PORTION_BYTES
+    if parts:
+        await _send_joined(stream, parts)
+
+
+async def _send_joined(stream: ByteStream, parts: list[memoryview]) -> None:
+    # Streams take what is like bytes; those of frames make bytes of it.
+    await stream.send(cast("bytes", parts[0]) if len(parts) == 1 else b"".join(parts))
 
 
 async def accept(listening: socket.socket) -> SocketStream:

@@ -20,7 +20,13 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
+__all__ = [
+    "RecordStream",
+    "client_context",
+    "load_certificate",
+    "server_context",
+    "start_tls",
+]
 
 # OpenSSL's numbers for why a certificate is refused, and what to do about it.
 _HINTS = {
@@ -48,6 +54,9 @@ _ABOUT_OURS = {
     "TLSV1_ALERT_ACCESS_DENIED",
     "TLSV1_ALERT_UNKNOWN_CA",
 }
+
+# What one record carries at most.
+RECORD_BYTES = 16_384
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -172,7 +181,58 @@ def _has_key(certfile: str | Path) -> bool:
     return b"PRIVATE KEY-" in content or b"CERTIFICATE-" not in content
 
 
-class _ClientStream(TLSStream):
+class RecordStream(TLSStream):
+    """Gives all that has come at once, where anyio's gives a record of it."""
+
+    # What was found behind something that could be read.
+    _later: ssl.SSLError | None = None
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        """Wait for bytes; raises as anyio's streams do."""
+        if self._later is not None:
+            raise self._later
+        first = await super().receive(max_bytes)
+        if len(first) < RECORD_BYTES or len(first) >= max_bytes:
+            return first
+        parts, room = [first], max_bytes - len(first)
+        while room:
+            try:
+                data = self._ssl_object.read(room)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not data:
+                break
+            parts.append(data)
+            room -= len(data)
+        return b"".join(parts)
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        first = await self.receive(min(len(space), RECORD_BYTES))
+        space[: len(first)] = first
+        return len(first)
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is."""
+        at = 0
+        while at < len(space) and self._later is None:
+            try:
+                size = self._ssl_object.read(len(space) - at, space[at:])
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not size:
+                break
+            at += size
+        return at
+
+
+class _ClientStream(RecordStream):
     """Says as an error of the tree when the server refuses our certificate.
 
     In TLS 1.3 it does so after the handshake is complete for the client.

@@ -18,7 +18,7 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
-from structiot._kit.net.sockets import SocketStream, receive_filling
+from structiot._kit.net.sockets import Filling, receive_filling
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
@@ -129,14 +129,14 @@ class ClientConnection(ConnectedClient):
         most_unwritten = broker.limits.write_bytes
         slow_consumers = broker.slow_consumers
         stream = self._stream.stream
-        socket = stream if isinstance(stream, SocketStream) else None
+        filling = stream if isinstance(stream, Filling) else None
         self.calm_since: float = anyio.current_time()
         try:
             while True:
                 try:
-                    if decoder.long is not None and socket is not None:
+                    if decoder.long is not None and filling is not None:
                         data = b""
-                        await self._receive_long(socket)
+                        await self._receive_long(filling)
                         if not self.is_behind:
                             continue
                     else:
@@ -179,10 +179,10 @@ class ClientConnection(ConnectedClient):
             # Of many that go at once the wills are written together.
             work.on_added()
 
-    async def _receive_long(self, socket: SocketStream) -> None:
+    async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
         protocol = self.protocol
-        size = await receive_filling(socket, protocol.decoder)
+        size = await receive_filling(filling, protocol.decoder)
         if size >= PROGRESS_BYTES:
             protocol.last_received_at = anyio.current_time()
         if protocol.decoder.is_filled:

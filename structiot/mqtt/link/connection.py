@@ -11,7 +11,12 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
-from structiot._kit.net.sockets import SocketStream, receive_filling, send_pieces
+from structiot._kit.net.sockets import (
+    Filling,
+    SocketStream,
+    receive_filling,
+    send_pieces,
+)
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -65,6 +70,7 @@ class Connection:
         self.error: StructiotError | None = None
         self._stream = stream
         self._socket = stream if isinstance(stream, SocketStream) else None
+        self._filling = stream if isinstance(stream, Filling) else None
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
@@ -251,11 +257,11 @@ class Connection:
     async def _read(self) -> None:
         protocol, decoder = self._protocol, self._protocol.input.decoder
         receive = self._stream.receive
-        socket = self._socket
+        filling = self._filling
         while True:
             try:
-                if decoder.long is not None and socket is not None:
-                    data, size = b"", await receive_filling(socket, decoder)
+                if decoder.long is not None and filling is not None:
+                    data, size = b"", await receive_filling(filling, decoder)
                 else:
                     most = FEW_BYTES if decoder.expects_long else READ_BYTES
                     data = await receive(most)

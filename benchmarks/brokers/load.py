@@ -20,13 +20,17 @@ import socket
 import time
 
 HOST = "127.0.0.1"
-TOPIC = "bench/one/power"
 CHUNK = 1 << 18
 LARGE = 16_384
 SILENCE_S = 10.0
 AT_ONCE = 100
+FILTERS_EACH = 1000
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 CLEAN_SESSION = 2
+
+
+def topic_of(number: int) -> str:
+    return f"bench/{number:05}/power"
 
 
 class Surprise(Exception):
@@ -81,9 +85,10 @@ class Connection:
             msg = f"expected {wanted.hex(' ')}, got {head.hex(' ')}"
             raise Surprise(msg)
 
-    def subscribe(self, topic: str, qos: int) -> None:
-        self.sock.sendall(packet(0x82, b"\0\1" + string(topic) + bytes((qos,))))
-        self.expect(b"\x90\x03\0\1" + bytes((qos,)))
+    def subscribe(self, topics: list[str], qos: int) -> None:
+        body = b"".join(string(topic) + bytes((qos,)) for topic in topics)
+        self.sock.sendall(packet(0x82, b"\0\1" + body))
+        self.expect(packet(0x90, b"\0\1" + bytes((qos,)) * len(topics)))
 
     def send_what_fits(self) -> bool:
         """Go on sending; True when all has been taken."""
@@ -110,6 +115,7 @@ class Load:
         self.window: int = args.window
         payload = bytes(i & 0xFF for i in range(args.payload))
         self.payload_bytes = len(payload)
+        self.topics: int = args.topics
         self.size = len(self.publish_packet(payload, 1))
         self.subscribers = [
             Connection(args.port, f"sub{i}", is_lasting=args.lasting)
@@ -121,7 +127,8 @@ class Load:
         for one in (*self.subscribers, *self.publishers):
             one.greet()
         for one in self.subscribers:
-            one.subscribe("bench/#", self.qos)
+            one.subscribe(["bench/#"], self.qos)
+        self.others = self.subscribe_others(args)
         self.batch = max(1, min(100, self.window // (4 * args.publishers)))
         self.blocks = self.encoded(payload)
         self.place = [0] * args.publishers
@@ -131,13 +138,28 @@ class Load:
         self.selector = selectors.DefaultSelector()
         self.space = bytearray(CHUNK)
 
+    def subscribe_others(self, args: argparse.Namespace) -> list[Connection]:
+        """Filters that match nothing, of clients that hear nothing."""
+        names = [f"other/{number:05}/+/power" for number in range(args.filters)]
+        others = []
+        for first in range(0, len(names), FILTERS_EACH):
+            one = Connection(args.port, f"other{first}")
+            one.greet()
+            for at in range(first, min(first + FILTERS_EACH, len(names)), AT_ONCE):
+                one.subscribe(names[at : at + AT_ONCE], 0)
+            others.append(one)
+        return others
+
     def publish_packet(self, payload: bytes, packet_id: int) -> bytes:
         number = packet_id.to_bytes(2, "big") if self.qos else b""
-        return packet(0x30 | self.qos << 1, string(TOPIC) + number + payload)
+        topic = string(topic_of(packet_id % self.topics))
+        return packet(0x30 | self.qos << 1, topic + number + payload)
 
     def encoded(self, payload: bytes) -> list[memoryview]:
         """Batches of messages, with all packet ids in turn."""
-        last = 60_000 // self.batch * self.batch if self.qos else self.batch + 1
+        last = max(self.batch, self.topics) + 1
+        if self.qos:
+            last = 60_000 // self.batch * self.batch
         if self.size > LARGE:  # as many ids as are under way
             last = min(last, self.batch * (self.window + 2) + 1)
         return [
@@ -273,6 +295,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--window", type=int, default=1000)
     parser.add_argument("--payload", type=int, default=64)
+    parser.add_argument("--topics", type=int, default=1)
+    parser.add_argument("--filters", type=int, default=0, help="that match nothing")
     parser.add_argument("--lasting", action="store_true", help="sessions are kept")
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--cpu", type=int, default=-1)

@@ -57,7 +57,7 @@ __all__ = ["Link"]
 # Publishers of QoS 0 wait while this much is to be written.
 HIGH_WATER_BYTES = 65_536
 # The same of what is not copied: it costs a turn of the loop each time.
-LARGE_HIGH_WATER_BYTES = 1_048_576
+LARGE_HIGH_WATER_BYTES = 524_288
 STABLE_S = 60.0
 # Attempts after the first to get the first connection, where nothing is configured.
 FIRST_RETRIES = 2

@@ -116,6 +116,7 @@ class Load:
         payload = bytes(i & 0xFF for i in range(args.payload))
         self.payload_bytes = len(payload)
         self.topics: int = args.topics
+        self.waits: bool = args.wait
         self.size = len(self.publish_packet(payload, 1))
         self.subscribers = [
             Connection(args.port, f"sub{i}", is_lasting=args.lasting)
@@ -176,6 +177,9 @@ class Load:
         for one in (*self.subscribers, *self.publishers):
             one.sock.settimeout(0)
             self.selector.register(one.sock, READ, one)
+        if self.waits:
+            print(json.dumps({"ready": True}), flush=True)
+            input()
         expected = self.count * len(self.subscribers)
         arrived = 0
         started_at = time.monotonic()
@@ -297,6 +301,7 @@ def main() -> None:
     parser.add_argument("--payload", type=int, default=64)
     parser.add_argument("--topics", type=int, default=1)
     parser.add_argument("--filters", type=int, default=0, help="that match nothing")
+    parser.add_argument("--wait", action="store_true", help="for a line, once ready")
     parser.add_argument("--lasting", action="store_true", help="sessions are kept")
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--cpu", type=int, default=-1)

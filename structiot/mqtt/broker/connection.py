@@ -45,6 +45,8 @@ MUCH_BYTES = 262_144
 LIGHT_BYTES = 2048
 # What is decoded in one go.
 SLICE_BYTES = 16_384
+# Where a slice had no more packets than this, the next one is longer.
+FEW_PACKETS = 16
 # A packet that was decoded and waits, beside its content.
 PACKET_BYTES = 130
 # A text may be so many times as long in memory.
@@ -247,8 +249,9 @@ class ClientConnection(ConnectedClient):
             if not self.is_behind:
                 # A packet that is known to come is no work before it is complete.
                 size = SLICE_BYTES
-                if len(data) > SLICE_BYTES and decoder.unfinished:
-                    size = max(SLICE_BYTES, decoder.missing_bytes)
+                if len(data) > SLICE_BYTES and self.protocol.decoded <= FEW_PACKETS:
+                    # Its packets are long: so many bytes are little work.
+                    size = max(READ_BYTES, decoder.missing_bytes)
             most = end - broker.work.done
             connect = broker.receive(self, data[:size], now, most)
             data = data[size:]

@@ -28,7 +28,7 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Publishing"]
 
-MAX_CHECKED_TOPICS = 4096
+MAX_CHECKED_TOPICS = 16_384
 
 
 class Publishing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import anyio
 from anyio.abc import ByteStream
@@ -220,7 +221,8 @@ class RecordStream(TLSStream):
         at = 0
         while at < len(space) and self._later is None:
             try:
-                size = self._ssl_object.read(len(space) - at, space[at:])
+                room = space[at:]
+                size = cast("int", self._ssl_object.read(len(room), room))
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLError as exc:

@@ -122,39 +122,27 @@ class ClientConnection(ConnectedClient):
         if context.store_writer is not None:
             stream.kept = protocol.kept = bytearray()
 
-    async def run(self) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop
+    async def run(self) -> None:
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
-        broker, receive = context.broker, self._stream.stream.receive
-        work, turns = broker.work, context.turns
+        broker, turns = context.broker, context.turns
+        work = broker.work
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
         slow_consumers = broker.slow_consumers
-        stream = self._stream.stream
-        filling = stream if isinstance(stream, Filling) else None
         self.calm_since: float = anyio.current_time()
         try:
             while True:
                 try:
-                    if decoder.long is not None and filling is not None:
-                        data = b""
-                        await self._receive_long(filling)
-                        if not self.is_behind:
-                            continue
-                    else:
-                        if decoder.unfinished or decoder.expects_long:
-                            most = _most_of(decoder)
-                        else:
-                            most = READ_BYTES
-                        data = await receive(most)
+                    data = await self._next(decoder)
                 except LOST:
                     return
+                if not (data or self.is_behind):
+                    continue
                 self.is_held_up: bool = True
                 asked = slow_consumers.asked
                 said = broker.sent + self.unwritten_bytes
-                size = len(data) + len(decoder.unfinished)
-                if decoder.long is not None:
-                    size += decoder.held_bytes
+                size = len(data) + decoder.held_bytes
                 connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
                     self._charge(size if connect is None else size * WIDEST)
@@ -180,6 +168,19 @@ class ClientConnection(ConnectedClient):
             broker.left(self, anyio.current_time())
             # Of many that go at once the wills are written together.
             work.on_added()
+
+    async def _next(self, decoder: Decoder) -> bytes:
+        """Receive; nothing if that is a part of a long message, or its end."""
+        stream = self._stream.stream
+        if decoder.long is not None and isinstance(stream, Filling):
+            await self._receive_long(stream)
+            return b""
+        most = READ_BYTES
+        if decoder.missing_bytes > SLICE_BYTES:
+            most = MUCH_BYTES
+        elif decoder.expects_long:
+            most = FEW_BYTES
+        return await stream.receive(most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
@@ -330,10 +331,3 @@ class ClientConnection(ConnectedClient):
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""
         self._stream.end()
-
-
-def _most_of(decoder: Decoder) -> int:
-    """How much to read where it is known what comes, or likely."""
-    if decoder.missing_bytes > SLICE_BYTES:
-        return MUCH_BYTES
-    return FEW_BYTES if decoder.expects_long else READ_BYTES

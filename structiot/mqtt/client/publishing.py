@@ -18,7 +18,7 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.link.link import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
+from structiot.mqtt.link.connection import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
 from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
 from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow

@@ -17,6 +17,7 @@ from structiot._kit.net.sockets import (
     receive_filling,
     send_pieces,
 )
+from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -29,7 +30,7 @@ from structiot.mqtt.link.ledger import Ledger
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 
-__all__ = ["Connection"]
+__all__ = ["HIGH_WATER_BYTES", "LARGE_HIGH_WATER_BYTES", "Connection", "is_much"]
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -37,6 +38,10 @@ READ_BYTES = 262_144
 # As much is read where a long message may begin: the rest is received where it stays.
 FEW_BYTES = 16_384
 LAST_WORDS_S = 1.0
+# Publishers of QoS 0 wait while this much is to be written.
+HIGH_WATER_BYTES = 65_536
+# The same of what is not copied: it costs a turn of the loop each time.
+LARGE_HIGH_WATER_BYTES = 524_288
 # Others run after so many packets at the latest; what was read counts as some, for there
 # are streams that give a byte at a time without waiting.
 TURN_PACKETS = 5_000
@@ -47,6 +52,11 @@ UNANSWERED_PACKETS = 250_000
 UNWRITTEN_BYTES = 1_048_576
 
 _log = logging.getLogger(__name__)
+
+
+def is_much(out: OutBuffer) -> bool:
+    """Whether so much is to be written that publishers of QoS 0 wait."""
+    return len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES
 
 
 class Connection:

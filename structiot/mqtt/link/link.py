@@ -22,7 +22,7 @@ from structiot.mqtt.errors import ConnectException
 from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
-from structiot.mqtt.link.connection import Connection
+from structiot.mqtt.link.connection import Connection, is_much
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
 from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.ledger import Ledger
@@ -54,10 +54,6 @@ from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
 
-# Publishers of QoS 0 wait while this much is to be written.
-HIGH_WATER_BYTES = 65_536
-# The same of what is not copied: it costs a turn of the loop each time.
-LARGE_HIGH_WATER_BYTES = 524_288
 STABLE_S = 60.0
 # Attempts after the first to get the first connection, where nothing is configured.
 FIRST_RETRIES = 2
@@ -357,10 +353,7 @@ class Link(Leaving):
 
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
-        out = self.protocol.out
-        while self._connection is not None and (
-            len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES
-        ):
+        while self._connection is not None and is_much(self.protocol.out):
             await self._connection.drain()
 
     def settle(self, receipt: Ack) -> None:

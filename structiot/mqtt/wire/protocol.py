@@ -10,9 +10,8 @@ The shell gives it bytes and the time and takes events and bytes back:
 * `tick(now)`, at `next_deadline()`, sends PINGREQ or says that the peer is dead.
 * `connection_lost()` ends a connection; the session lives as long as this object.
 
-`out` is one bytearray for everything written; whoever fills it does so without
-waiting, and one writer empties it. With a store, flows and acknowledgements go to
-`flow_out`: the shell moves what stands there to `out` when what it depends on is safe.
+`out` has all that is written, and one writer empties it. With a store, flows and
+acknowledgements go to `flow_out`, and from there when what they depend on is safe.
 
 States: CLOSED -> CONNECTING (CONNECT sent) -> OPEN (CONNACK taken) -> CLOSING
 (DISCONNECT sent or violation seen) -> CLOSED. All documented (OASIS MQTT 3.1.1, 5.0).

@@ -6,8 +6,7 @@ the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attac
 
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
-After CONNECT a client need not wait (section 3.1.4 of both versions), unless it has named
-an authentication method (5.0 section 4.12).
+After CONNECT a client need not wait (3.1.4), unless it has named a method (5.0 4.12).
 """
 
 from __future__ import annotations
@@ -142,9 +141,8 @@ class ServerProtocol:
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
-        out, size = self.out, self.hoarded_bytes + self.decoder.remembered.held_bytes
-        size += len(out) + out.large_bytes
-        return size if self.kept is out else size + len(self.kept)
+        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + self.out.size
+        return size if self.kept is self.out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
 
@@ -155,8 +153,7 @@ class ServerProtocol:
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
         decoder = self.decoder
-        was_unfinished = decoder.unfinished or decoder.long
-        packets = decoder.feed(data)
+        had, packets = decoder.unfinished or decoder.long, decoder.feed(data)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -174,9 +171,8 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        has_left = was_unfinished or decoder.unfinished or decoder.long
-        has_left = has_left or self.out or self.out.large_bytes or self.kept
-        self.is_even = not (decoder.remembered.take_news() or has_left)
+        had = had or decoder.unfinished or decoder.long or self.out.size or self.kept
+        self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 
     def _sort(self) -> Iterator[Packet]:

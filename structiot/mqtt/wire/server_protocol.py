@@ -153,7 +153,8 @@ class ServerProtocol:
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
         decoder = self.decoder
-        had, packets = decoder.unfinished or decoder.long, decoder.feed(data)
+        had: object = decoder.unfinished or decoder.long
+        packets = decoder.feed(data)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -336,8 +337,7 @@ class ServerProtocol:
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""
-        data = encode(packet, self.version)
-        if self._takes(data):
+        if self._takes(data := encode(packet, self.version)):
             self.kept += data
         else:
             self._fault("an answer would be too long", ReasonCode.PACKET_TOO_LARGE)

@@ -2,6 +2,7 @@
 
 nox                  lint, types, arch, tests, docs, examples, driver_package, demo
 nox -s tests -- -k mqtt       words after -- go to pytest
+nox -s thorough      the tests at full length: each checkpoint, uvloop, many examples
 nox -s versions      the tests on each Python that is installed, pyenv's and uv's too
 nox -s engines      the MQTT tests on the package distmqtt as well
 nox -s originals bench   longer runs: the original packages, the other clients
@@ -109,8 +110,12 @@ def lint(session: nox.Session) -> None:
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    # The plugin of flake8: the program flake8-async has one process.
     session.run(
-        "flake8-async",
+        "flake8",
+        "--jobs=auto",
+        "--isolated",
+        "--select=ASYNC",
         "--anyio",
         "--enable=ASYNC",
         # 114 wants to know names that it cannot; 127 advises against httpx, for which
@@ -144,7 +149,7 @@ def run_tests(session: nox.Session) -> None:
     """Run all that has no session of its own, in parallel unless told otherwise."""
     install(session, "test")
     others = [f"--ignore={path}" for path in (*EXAMPLES, "tests/test_architecture.py")]
-    pytest(session, *others, *(session.posargs or [*PARALLEL, "--uvloop"]))
+    pytest(session, *others, *(session.posargs or PARALLEL))
 
 
 def run_all_tests(session: nox.Session) -> None:
@@ -157,6 +162,14 @@ def run_all_tests(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the Python that runs nox."""
     run_tests(session)
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """Run the tests on each loop, cancelled at each checkpoint, with many examples."""
+    install(session, "test")
+    arguments = session.posargs or PARALLEL
+    pytest(session, "-q", "--thorough", "--uvloop", "--timeout=120", *arguments)
 
 
 @nox.session(python=SUPPORTED)
@@ -244,7 +257,7 @@ def hostile(session: nox.Session) -> None:
     arguments = ("-q", "tests/hostile", f"--ignore={SOAK}", *session.posargs)
     pytest(session, *arguments, env=environment)
     if not session.posargs:
-        pytest(session, "-q", "-m", "watched_loop", "--judge-time")
+        pytest(session, "-q", "-m", "watched_loop", "--judge-time", "--thorough")
 
 
 @nox.session

@@ -36,10 +36,13 @@ from tests._support.network_guard import GUARD
 # The machine's load is no property of the code: no deadlines, nor one for how long the
 # making of examples takes. In CI the same examples come each time, so that a change is
 # never blamed for another's fault.
-AT_LEISURE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("local", AT_LEISURE)
-settings.register_profile("ci", AT_LEISURE, derandomize=True)
-settings.load_profile("ci" if "CI" in os.environ else "local")
+AT_LEISURE = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.register_profile("sample", AT_LEISURE, max_examples=25)
+settings.register_profile("thorough", AT_LEISURE, max_examples=400)
 
 pytest_plugins = ["pytester", "tests._support.workers"]
 
@@ -55,11 +58,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--uvloop", action="store_true", help="run the e2e tests on uvloop, too"
     )
     parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="cancel at every checkpoint, try many more the examples, leave no test out",
+    )
+    parser.addoption(
         "--judge-time", action="store_true", help="fail where the loop is held too long"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    is_thorough = config.getoption("--thorough")
+    settings.load_profile("thorough" if is_thorough else "sample")
     # A commit waits for the disk, which four processes share: what takes a second by
     # itself took twenty then.
     memory = Path("/dev/shm")
@@ -82,10 +92,17 @@ def pytest_pycollect_makeitem(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     for item in items:
         if "watched_loop" in getattr(item, "fixturenames", ()):
             item.add_marker("watched_loop")
+    if config.getoption("--thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -130,6 +147,12 @@ async def no_task_is_left(anyio_backend: Backend) -> AsyncIterator[None]:
     # Sockets are compared when the loop is closed: uvloop has other ones in each run.
     if left := await settled_leftovers(before, tasks_only=True):
         pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture
+def stride(request: pytest.FixtureRequest) -> int:
+    """Give the stride of long sweeps: all checkpoints are for `nox -s thorough`."""
+    return 1 if request.config.getoption("--thorough") else 7
 
 
 @pytest.fixture

@@ -20,8 +20,11 @@ from tests._support.examples import ROOT
 
 # The page, and the numbers of its points.
 PAGES = {
-    "mqtt_conformance.md": [f"C{number}" for number in range(1, 109)],
-    "broker_conformance.md": [f"B{number}" for number in range(1, 31)],
+    "mqtt_conformance.md": [f"C{number}" for number in range(1, 118)],
+    "broker_conformance.md": [
+        *(f"B{number}" for number in range(1, 38)),
+        *(f"L{number}" for number in range(1, 5)),
+    ],
     "maxsmart_coverage.md": [
         *(f"M{number}" for number in range(1, 24)),
         *(f"D{number}" for number in range(1, 29)),

@@ -19,7 +19,8 @@ import anyio
 
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.redact import Secret
 from structiot.errors import (
     CertificateRefused,
@@ -149,7 +150,7 @@ async def _request(
     if auth is not None:
         fields["Authorization"] = _basic(auth)
 
-    async def ask(http: HttpClient) -> HttpResponse:
+    async def ask(http: BaseHttpClient) -> HttpResponse:
         reply = await http.request(
             method,
             target,
@@ -160,7 +161,7 @@ async def _request(
         text = reply.body.decode("utf-8", "replace")
         return HttpResponse(reply.status, reply.headers, text)
 
-    async with open_http(base, reply_s=timeout, network=environment.network) as http:
+    async with open_cloud(base, reply_s=timeout, network=environment.network) as http:
         for _ in range(retries):
             try:
                 response = await ask(http)

@@ -16,7 +16,11 @@ from structiot.mqtt.codecs import CodecChoice
 from structiot.mqtt.config_faults import faults_of
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
-from structiot.mqtt.wire.properties import WillProperties, properties_of
+from structiot.mqtt.wire.properties import (
+    WillProperties,
+    pairs_of_text,
+    properties_of,
+)
 from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["MqttConfig", "Password", "ProtocolChoice", "TopicDefaults", "Username"]
@@ -28,7 +32,7 @@ ProtocolChoice = Literal["3.1.1", "5.0", "auto"]
 # What a callable is asked for before every attempt; it may be sync or async.
 Username: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None] | None
 # Words of other libraries that are too far from ours to be guessed.
-_ALSO_CALLED = {"payload": "message", "host": "uri", "hostname": "uri"}
+_ALSO_CALLED = {"host": "uri", "hostname": "uri"}
 Secretive: TypeAlias = str | bytes | Secret
 Password: TypeAlias = (
     Secretive | Callable[[], Secretive | Awaitable[Secretive | None] | None] | None
@@ -70,16 +74,24 @@ class MqttConfig:
             while the client runs always is.
         max_redirects: How many times in a row to follow a broker that names another
             one (5.0), credentials included; 0 tells of it and follows none.
-        cleansession: Whether the broker forgets us when we leave.
+        cleansession: Whether the broker forgets us when we leave; False needs a client id.
         session_expiry_s: How long the broker keeps the session after a connection
             has ended (5.0); by default while we reconnect, or for ever if the session
             is not clean.
         topic_alias_maximum: Topic aliases that the broker may use (5.0).
+        outgoing_aliases: Whether we use those that the broker takes (5.0).
+        subscription_ids: Whether subscriptions are numbered (5.0), so that copies of a
+            message for several of them can be told apart.
+        response_information: Whether the broker is asked where it wants the replies to
+            our requests (5.0).
         user_properties: Names and values for the broker (5.0): pairs, or a mapping.
+        allows_control_characters: Whether own topics may hold control characters, which
+            the standard advises against and at which many a broker hangs up.
         codec: Default codec.
         codec_params: Parameters by codec name.
-        will: What the broker publishes when we vanish: `topic`, `message`, `qos`,
-            `retain` and, in 5.0, `properties` such as `{"will_delay_s": 30}`.
+        will: What the broker publishes when we vanish, a `Will` or a mapping with its names:
+            `topic`, `payload`, `qos`, `retain` and, in 5.0, `properties` such as
+            `{"will_delay_s": 30}`; of distmqtt `message` for `payload`, too.
         connect_s: Longest time for one whole attempt, in seconds.
         goodbye_s: Longest time for leaving, in seconds.
         max_packet_bytes: Longest packet taken from the broker.
@@ -133,7 +145,11 @@ class MqttConfig:
     cleansession: bool = True
     session_expiry_s: int | None = None
     topic_alias_maximum: int = 64
+    outgoing_aliases: bool = True
+    subscription_ids: bool = True
+    response_information: bool = True
     user_properties: Sequence[tuple[str, str]] | Mapping[str, str] = ()
+    allows_control_characters: bool = False
     codec: CodecChoice = "noop"
     codec_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     will: Will | None = None
@@ -253,10 +269,16 @@ def _topics(topics: Mapping[Any, Any]) -> dict[str, TopicDefaults]:
 
 
 def _will(will: Will | Mapping[str, Any] | None) -> Will | None:
-    if will is None or isinstance(will, Will):
-        return will
-    given = dict(_mapping("will", will))
-    known = ["topic", "message", "qos", "retain", "properties"]
+    if will is None:
+        return None
+    known = [item.name for item in fields(Will)]
+    if isinstance(will, Will):
+        given = {name: getattr(will, name) for name in known}
+    else:
+        given = dict(_mapping("will", will))
+        if "message" in given and "payload" not in given:
+            # distmqtt's word for it.
+            given["payload"] = given.pop("message")
     unknown = [str(name) for name in given if name not in known]
     if unknown:
         raise ConfigError(f"will: {_unknown(unknown[0], known)}")
@@ -266,21 +288,22 @@ def _will(will: Will | Mapping[str, Any] | None) -> Will | None:
         raise ConfigError(f"will: the topic {given['topic']!r} {fault}")
     if given.get("qos", 0) not in (0, 1, 2):
         raise ConfigError(f"will: qos is 0, 1 or 2, not {given['qos']!r}")
-    message = given.pop("message", b"")
-    if isinstance(message, str):
-        message = message.encode()
-    if not isinstance(message, bytes | bytearray):
-        raise ConfigError(f"will: the message is text or bytes, not {_kind(message)}")
+    payload = given.pop("payload", b"")
+    if isinstance(payload, str):
+        payload = payload.encode()
+    if not isinstance(payload, bytes | bytearray):
+        raise ConfigError(f"will: the payload is text or bytes, not {_kind(payload)}")
     given["properties"] = _will_properties(given.get("properties"))
-    return Will(payload=bytes(message), **given)
+    return Will(payload=bytes(payload), **given)
 
 
 def _will_properties(
     given: WillProperties | Mapping[str, Any] | None,
 ) -> WillProperties:
-    if isinstance(given, WillProperties):
-        return given
     try:
+        if isinstance(given, WillProperties):
+            pairs = pairs_of_text(given.user_properties)
+            return replace(given, user_properties=pairs)
         return properties_of(WillProperties, _mapping("will: properties", given))
     except UsageError as exc:
         raise ConfigError(f"will: {exc}") from None

@@ -21,6 +21,7 @@ __all__ = [
     "MqttConnectFailed",
     "MqttConnectRefused",
     "MqttGoodbye",
+    "MqttSessionLost",
     "SubscribeRefused",
 ]
 
@@ -113,6 +114,28 @@ class MqttGoodbye(LinkLost):
         self.peer_text = peer_text
         self.server_reference = server_reference
         self.is_final = is_final
+
+
+class MqttSessionLost(LinkLost):
+    """The broker has forgotten the session while a message of QoS 2 was under way.
+
+    Whether it was delivered is unknown, and sending it again could deliver it twice. The
+    client itself lives on, unlike with any other `LinkLost` of a publisher.
+
+    Attributes:
+        topic: Where the message was to go.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        since_s: float | None = None,
+        topic: str = "",
+    ) -> None:
+        super().__init__(message, reason=reason, since_s=since_s)
+        self.topic = topic
 
 
 class SubscribeRefused(CommandRefused):

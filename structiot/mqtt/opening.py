@@ -54,8 +54,9 @@ async def open_mqttclient(
     Args:
         uri: `mqtt://user:password@host:port/`, or a callable (sync or async) that is
             asked for it before every attempt; else `config["uri"]`.
-        client_id: 1 to 23 letters and digits are safe with every broker; made up
-            if not given.
+        client_id: 1 to 23 letters and digits are safe with every broker. One is made up
+            if none is given; an empty one has the broker choose, of whose choice
+            `client.client_id` tells (5.0 only: 3.1.1 has no words for it).
         config: Settings by distmqtt's names, or an `MqttConfig`.
         codec: Default codec.
         engine: `"structiot"`, or `"distmqtt"` for the package of that name, with
@@ -78,8 +79,9 @@ async def open_mqttclient(
     source = uri or settings.uri
     if source is None:
         raise ConfigError("no broker: give a URI, or 'uri' in the settings")
-    if settings.store is not None and not client_id:
-        raise ConfigError("store needs a client_id, under which the session is kept")
+    if not settings.cleansession and not client_id:
+        wish = "cleansession False" if settings.store is None else "store"
+        raise ConfigError(f"{wish} needs a client_id, under which the session is kept")
     address = await Address.find(source, max_redirects=settings.max_redirects)
     chance = environment.random
 
@@ -90,7 +92,9 @@ async def open_mqttclient(
             settings = settings.with_changes(protocol="3.1.1")
         link = Link(
             address,
-            ConnectHandshake(settings, client_id or _made_up_id(chance)),
+            ConnectHandshake(
+                settings, _made_up_id(chance) if client_id is None else client_id
+            ),
             settings,
             open_stream=lambda: open_stream(link),
             environment=environment,
@@ -148,7 +152,7 @@ async def _connections(
 
 @asynccontextmanager
 async def subscription(
-    topic: str | Sequence[str],
+    topic: str | Sequence[str] | Mapping[str, int],
     qos: int = 0,
     codec: CodecChoice = None,
     *,
@@ -158,8 +162,8 @@ async def subscription(
     """Open a client and a subscription in one.
 
     Args:
-        topic: Topic filter.
-        qos: Highest QoS wanted.
+        topic: Topic filter; several as a mapping that gives each its QoS.
+        qos: Highest QoS wanted; not with a mapping.
         codec: What makes `message.data` of `message.payload`.
         uri: Broker address.
         options: As of `open_mqttclient`.

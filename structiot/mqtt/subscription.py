@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from copy import copy
 from types import AsyncGeneratorType
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import anyio
 
 from structiot._kit.text import error_text, printable
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
+from structiot.mqtt.known_retained import KnownRetained
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.message_size import message_bytes
-from structiot.mqtt.wire.messages import QOS_BITS, RETAIN, Message
+from structiot.mqtt.wire.messages import QOS_BITS, Message
 from structiot.mqtt.wire.reasons import ALLOWED_REASONS, ReasonCode
 
 __all__ = ["AckMode", "Messages"]
@@ -26,14 +27,13 @@ AckMode = Literal["on_take", "manual", "on_receive"]
 PUBACK = 4
 # How far to look for a QoS 0 message to drop before dropping the newcomer.
 _DROP_SEARCH = 64
-_MAX_SEEN = 100_000
 # So many are acknowledged in one go when a subscription ends.
 _PORTION = 20_000
 
 _log = logging.getLogger(__name__)
 
 
-class Messages:
+class Messages(KnownRetained):
     """The messages of one subscription, to iterate over; made by `subscription`.
 
     QoS 0: when `max_items` wait, the oldest is dropped and counted. QoS 1 and 2:
@@ -47,9 +47,10 @@ class Messages:
     tasks may iterate; each message goes to one of them.
 
     Attributes:
-        topic: The topic filter.
-        qos: The QoS asked for.
-        granted_qos: The QoS that the broker granted; None before it answered.
+        topic: The topic filter; of several the first, and how many more there are.
+        qos: The highest QoS asked for.
+        granted: The QoS that the broker granted, by filter; without those for which it
+            has not answered.
         dropped: Messages of QoS 0 lost because the reader was slow.
         undecodable: Payloads that the codec could not decode.
         gaps: How many times the broker has forgotten the subscription; what was
@@ -58,7 +59,7 @@ class Messages:
 
     def __init__(
         self,
-        topic_filter: str,
+        filters: Sequence[str],
         *,
         qos: int,
         codec: Codec,
@@ -69,19 +70,17 @@ class Messages:
         publish: Callable[..., Awaitable[None]] | None = None,
         version: Callable[[], int] = lambda: 4,
     ) -> None:
-        if not _is_ack_mode(ack):
-            known = ", ".join(map(repr, get_args(AckMode)))
-            raise UsageError(f"there is no way to acknowledge {ack!r}; use {known}")
-        if not _is_count(max_items):
-            message = f"max_items is a whole number, 1 or more, not {max_items!r:.100}"
-            raise UsageError(message)
-        self.topic = topic_filter
+        super().__init__()
+        self.topic: str = filters[0]
+        if len(filters) > 1:
+            self.topic += f" and {len(filters) - 1} more"
         self.qos = qos
         self.codec = codec
-        self.granted_qos: int | None = None
+        self.granted: dict[str, int] = {}
         self.dropped: int = 0
         self.undecodable: int = 0
         self.gaps: int = 0
+        self._filters = len(filters)
         self._max_items = max_items
         self._settles_early = ack == "on_receive"
         self._settles_late = ack == "on_take"
@@ -97,10 +96,9 @@ class Messages:
         self._items: deque[Message] = deque()
         self._wakeup: anyio.Event | None = None
         self._is_closed = False
+        self._is_left = False
         self._error: StructiotError | None = None
         self._is_dropping = False
-        self._takes_all_retained = False
-        self._seen: set[int] = set()
         self._iterator: AsyncGeneratorType[Message, None] | None = None
         self._iterating_task = 0
 
@@ -111,6 +109,18 @@ class Messages:
     def is_closed(self) -> bool:
         """Whether nothing comes any more but what waits already."""
         return self._is_closed
+
+    @property
+    def is_left(self) -> bool:
+        """Whether what is not acknowledged stays so, for who comes later."""
+        return self._is_left
+
+    @property
+    def granted_qos(self) -> int | None:
+        """The lowest QoS that the broker granted; None before it has answered for all."""
+        if len(self.granted) < self._filters:
+            return None
+        return min(self.granted.values())
 
     # -- filled by the link, which never waits -------------------------------------
 
@@ -127,25 +137,6 @@ class Messages:
             self._wakeup.set()
             self._wakeup = None
 
-    def wants(self, message: Message) -> bool:
-        """Whether a message is news: a retained one comes again for each subscriber."""
-        if not message.flags & RETAIN or self._takes_all_retained:
-            return True
-        if hash(message.topic) in self._seen:
-            return False
-        self.saw(message.topic)
-        return True
-
-    def saw(self, topic: str) -> None:
-        """Remember that what is retained on a topic is known here."""
-        if len(self._seen) < _MAX_SEEN:
-            # Its hash takes the place of a topic of any length.
-            self._seen.add(hash(topic))
-
-    def take_all_retained(self) -> None:
-        """Let retained messages through, where new ones may have the flag (5.0)."""
-        self._takes_all_retained = True
-
     def put_copy(self, message: Message) -> None:
         """Add this subscriber's own view of a message, at its own QoS."""
         view = copy(message)
@@ -155,8 +146,14 @@ class Messages:
         self.put(view)
 
     def _leave_out(self, message: Message) -> None:
-        if message.receipt is not None:
-            self._settle(message.receipt)
+        receipt: Ack | None = message.receipt
+        if receipt is None:
+            return
+        # What others have as well is theirs to acknowledge.
+        if self._is_left and self._abandon is not None and receipt.takers <= 1:
+            self._abandon(receipt)
+        else:
+            self._settle(receipt)
 
     def _has_room_for(self, message: Message) -> bool:
         if self._is_closed:
@@ -206,10 +203,6 @@ class Messages:
         self._items.clear()
         self._items.extend(kept)
         return dropped
-
-    def forget_retained(self) -> None:
-        """Take retained messages again, as after a new subscription at the broker."""
-        self._seen.clear()
 
     def refused(self, error: StructiotError) -> None:
         """The broker has taken back what it had granted."""
@@ -281,6 +274,8 @@ class Messages:
         """
         if self._publish is None:
             raise UsageError(f"the subscription {self.topic} only receives")
+        if topic is None and self._filters > 1:
+            raise UsageError("which topic? The subscription has several filters")
         await self._publish(
             self.topic if topic is None else topic, message, qos, retain, self.codec
         )
@@ -367,8 +362,13 @@ class Messages:
                 self._finish(message)
         return batch
 
-    async def aclose(self) -> None:
-        """End the iteration and its generator; the subscription's block calls it."""
+    async def aclose(self, *, is_left: bool = False) -> None:
+        """End the iteration and its generator; the subscription's block calls it.
+
+        Args:
+            is_left: Leave what was not handed out unacknowledged, and what still comes.
+        """
+        self._is_left = is_left
         while len(self._items) > _PORTION and not self._is_closed:
             for _ in range(_PORTION):
                 self._leave_out(self._items.popleft())
@@ -377,14 +377,6 @@ class Messages:
         iterator, self._iterator = self._iterator, None
         if iterator is not None and not iterator.ag_running:
             await iterator.aclose()
-
-
-def _is_ack_mode(value: object) -> bool:
-    return isinstance(value, str) and value in get_args(AckMode)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 1
 
 
 class _Batches(AsyncIterator[list[Message]]):

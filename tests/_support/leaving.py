@@ -150,15 +150,15 @@ async def leave_and_come_back(
         await numbers.check()
 
 
-async def leave_cancelled_anywhere(numbers: Numbers, count: int) -> int:
-    """Do it once for each checkpoint of all tasks, cancelled there; give how often."""
+async def leave_cancelled_anywhere(numbers: Numbers, count: int, stride: int) -> int:
+    """Do it for each checkpoint of all tasks, cancelled there; give how many there are."""
 
     async def flow() -> None:
         async with numbers.publisher(goodbye_s=0.5) as client:
             await numbers.publish(client, count)
 
     async with numbers.counting():
-        rounds = await cancel_sweep(flow, steps_of="all")
+        rounds = await cancel_sweep(flow, steps_of="all", stride=stride)
         await numbers.come_back()
         await numbers.check()
     return rounds

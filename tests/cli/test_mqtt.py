@@ -228,6 +228,9 @@ def test_a_kept_session_waits_for_its_client(run):
     [
         ["pub", "-t", "a"],
         ["pub", "-t", "a", "-m", "x", "-n"],
+        ["pub", "-t", "a", "-m", "x", "-m", "y"],
+        ["pub", "-t", "a", "-f", "/dev/null", "-f", "/dev/null"],
+        ["request", "-t", "a", "-m", "x", "-m", "y"],
         ["pub", "-m", "x"],
         ["pub", "-t", "a", "-m", "x", "-q", "3"],
         ["pub", "-t", "a/#", "-m", "x"],

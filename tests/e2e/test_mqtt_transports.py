@@ -214,6 +214,20 @@ async def test_each_trouble_is_an_error_of_its_own_in_time(
         assert caught.value.attempts == 1
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("changes", [nothing, foreign_certificate])
+async def test_a_certificate_that_is_refused_is_told_every_time(
+    brokers: Brokers, host: str, changes: Changes
+):
+    """The alert comes behind the handshake, and a reset behind the alert."""
+    uri = f"mqtts://{host}:{brokers.ports['demanding']}"
+    config = {**settings(brokers, reconnect_retries=0), **changes(brokers)}
+    for _ in range(10):
+        with pytest.raises(MqttAuthRefused, match=OUR_CERTIFICATE):
+            async with open_mqttclient(uri, config=config):
+                pytest.fail("there is no connection")
+
+
 @pytest.mark.parametrize("is_entered_at_once", [False, True])
 async def test_a_certificate_that_runs_out_is_waited_for(
     brokers: Brokers, caplog: pytest.LogCaptureFixture, is_entered_at_once: bool

@@ -146,3 +146,55 @@ async def test_disconnecting_ends_iterators_quietly(
                 tg.start_soon(client.disconnect)
                 with anyio.fail_after(WAIT_S):
                     assert [message async for message in messages] == []
+
+
+async def test_several_filters_are_one_stream(
+    mosquitto, open_client: OpenClient, topic: str
+):
+    async with open_client(mosquitto.uri) as client:
+        filters = {f"{topic}/a": 0, f"{topic}/b/#": 1, f"{topic}/c": 2}
+        async with client.subscription(filters) as messages:
+            assert messages.granted == filters
+            for name in ("a", "b/x", "c"):
+                await client.publish(f"{topic}/{name}", name.encode(), qos=1)
+            with anyio.fail_after(WAIT_S):
+                received = [(await anext(messages)).payload for _ in range(3)]
+            assert sorted(received) == [b"a", b"b/x", b"c"]
+
+
+async def test_what_no_subscription_claims_can_be_read_and_given_up(
+    mosquitto, open_client: OpenClient, topic: str, request: pytest.FixtureRequest
+):
+    name = f"kept{abs(hash(request.node.name)) % 10**12}"
+    kept = {"cleansession": False}
+    async with open_client(mosquitto.uri, name, config=kept) as client:
+        async with client.subscription(topic, qos=1, unsubscribe=False):
+            pass
+    async with open_client(mosquitto.uri) as other:
+        await other.publish(topic, b"x", qos=1)
+        async with open_client(mosquitto.uri, name, config=kept) as client:
+            async with client.unclaimed() as messages:
+                with anyio.fail_after(WAIT_S):
+                    assert (await anext(messages)).payload == b"x"
+            await client.unsubscribe([topic])
+        await other.publish(topic, b"y", qos=1)
+        async with open_client(mosquitto.uri, name, config=kept) as client:
+            async with client.unclaimed() as messages:
+                await client.ping()
+                await client.publish(f"{topic}/other", b"", qos=1)
+                assert len(messages) == 0
+    async with open_client(mosquitto.uri, name):
+        pass
+
+
+async def test_the_broker_may_choose_the_id(
+    mosquitto, open_client: OpenClient, topic: str
+):
+    async with (
+        open_client(mosquitto.uri, "") as one,
+        open_client(mosquitto.uri, "") as two,
+    ):
+        async with one.subscription(topic, qos=1) as messages:
+            await two.publish(topic, b"x", qos=1)
+            with anyio.fail_after(WAIT_S):
+                assert (await anext(messages)).payload == b"x"

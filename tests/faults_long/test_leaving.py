@@ -87,7 +87,7 @@ async def test_leaving_cancelled_at_any_checkpoint_loses_and_doubles_nothing(
         numbers = Numbers(
             uri, tmp_path / "store", qos=qos, protocol=protocol, max_inflight=5
         )
-        rounds = await leave_cancelled_anywhere(numbers, 12)
+        rounds = await leave_cancelled_anywhere(numbers, 12, stride=1)
     doubled = sum(numbers.arrived.values()) - len(numbers.arrived)
     with capsys.disabled():
         sys.stdout.write(

@@ -15,6 +15,7 @@ ENTITIES = (Switch(key="relay"), Sensor(key="power"), Sensor(key="voltage"))
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.thorough
 async def test_hundreds_of_devices_hold_nobody_up(watched_loop):
     devices = [toy(f"P{number}", ENTITIES) for number in range(COUNT)]
     async with watched_loop(0.05), bridged(*devices) as house:

@@ -24,5 +24,8 @@ async def test_it_may_be_cancelled_at_any_step():
 
 
 @pytest.mark.timeout(300)
-async def test_it_may_be_cancelled_in_the_middle_of_its_tasks():
-    assert await cancel_sweep(flow, steps_of="all", finish_within_s=10.0) > 50
+async def test_it_may_be_cancelled_in_the_middle_of_its_tasks(stride: int):
+    assert (
+        await cancel_sweep(flow, steps_of="all", finish_within_s=10.0, stride=stride)
+        > 50
+    )

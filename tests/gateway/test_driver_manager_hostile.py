@@ -225,6 +225,7 @@ async def all_at_once(calls: Iterable[Callable[[], Awaitable[object]]]) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.thorough
 async def test_all_of_a_fleet_that_comes_at_once_are_there(
     environment, watched_loop, caplog
 ):

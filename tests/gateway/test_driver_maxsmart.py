@@ -228,6 +228,7 @@ async def test_a_network_that_cannot_be_searched_is_said_once_and_tried_on(
             assert registry.labels == ["strip at 10.0.0.8"]
 
 
+@pytest.mark.thorough
 async def test_no_more_strips_are_taken_in_than_a_house_can_have(
     network: MemoryNetwork, caplog: pytest.LogCaptureFixture
 ):

@@ -48,8 +48,12 @@ async def test_a_gateway_cancelled_anywhere_leaves_nothing(config: GatewayConfig
 
 
 @pytest.mark.timeout(60)
-async def test_a_gateway_cancelled_in_the_middle_of_its_tasks_leaves_nothing():
-    assert await cancel_sweep(partial(flow, NO_BROKER), steps_of="all") > 50
+async def test_a_gateway_cancelled_in_the_middle_of_its_tasks_leaves_nothing(
+    stride: int,
+):
+    assert (
+        await cancel_sweep(partial(flow, NO_BROKER), steps_of="all", stride=stride) > 50
+    )
 
 
 async def embedded_alone() -> None:
@@ -65,5 +69,7 @@ async def embedded_alone() -> None:
 
 
 @pytest.mark.timeout(60)
-async def test_an_embedded_broker_cancelled_in_the_middle_of_its_tasks_leaves_nothing():
-    assert await cancel_sweep(embedded_alone, steps_of="all") > 20
+async def test_an_embedded_broker_cancelled_in_the_middle_of_its_tasks_leaves_nothing(
+    stride: int,
+):
+    assert await cancel_sweep(embedded_alone, steps_of="all", stride=stride) > 20

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.gateway.config.positions import (
@@ -213,7 +213,6 @@ def documents(draw: Any) -> str:
     return "\n".join(lines) + end
 
 
-@settings(max_examples=300, deadline=None)
 @given(documents())
 def test_any_text_that_tomllib_takes_has_places_for_just_what_it_holds(text: str):
     try:

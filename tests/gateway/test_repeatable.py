@@ -24,6 +24,7 @@ def run(backend: str, seed: int, hash_seed: str) -> bytes:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.thorough
 def test_two_runs_in_fresh_processes_are_alike_byte_for_byte(backend: str):
     first, second = run(backend, 7, "1"), run(backend, 7, "424242")
     assert first == second

@@ -231,6 +231,7 @@ def _other_entities_of_ours() -> Iterable[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("flood", [_unknown_devices, _other_entities_of_ours])
 @pytest.mark.parametrize("finds_more", [False, True])
+@pytest.mark.thorough
 async def test_a_flood_of_announcements_is_believed_in_part(
     tmp_path, watched_loop, flood, finds_more
 ):

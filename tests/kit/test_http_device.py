@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._kit.http.device import DeviceHttp
@@ -233,7 +233,6 @@ async def test_cancelled_anywhere_it_leaves_no_connection(network):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(deadline=None, max_examples=100)
 @given(answer=anything, closes=st.booleans())
 def test_whatever_a_server_sends_only_errors_of_ours_come_out(backend, answer, closes):
     async def send(stream: ByteStream) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import anyio
 import pytest
 from anyio.abc import ByteStream
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._kit.http.client import open_http
@@ -263,7 +263,6 @@ anything = st.binary(max_size=300) | st.builds(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(deadline=None, max_examples=100)
 @given(answers=st.lists(anything, min_size=1, max_size=3))
 def test_whatever_a_server_sends_only_errors_of_ours_come_out(
     backend: str, answers: list[bytes]

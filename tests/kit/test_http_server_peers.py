@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio
 import pytest
 import trustme
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._kit.http.client import open_http
@@ -153,7 +153,6 @@ async def test_a_request_in_chunks_of_one_byte_holds_nobody_up(network, watched_
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(deadline=None, max_examples=100)
 @given(
     data=st.lists(
         st.sampled_from(

@@ -76,7 +76,7 @@ async def tls_error(
 
 async def test_https_verifies_by_default(network: MemoryNetwork, authority: trustme.CA):
     reason = await tls_error(network, TlsServer(authority), None)
-    assert reason == "is signed by an unknown authority: give that as cafile"
+    assert reason == "is signed by an unknown authority: give that as cafile="
 
 
 async def test_a_certificate_for_another_name_is_refused(

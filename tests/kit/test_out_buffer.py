@@ -65,7 +65,7 @@ def test_a_large_payload_for_many_is_there_once():
     tracemalloc.start()
     try:
         for out in outs:
-            out += b"head"
+            out.extend(b"head")
             out.add_large(payload)
             out.drop(4 + 500_000)
         _, peak = tracemalloc.get_traced_memory()

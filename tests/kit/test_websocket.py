@@ -129,41 +129,6 @@ async def test_fragments_count_together():
             await ws.receive()
 
 
-# -- frames that RFC 6455 forbids ----------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b"\xc2\x01x", 1002),  # a reserved bit
-        (frame(3, b"x"), 1002),  # an opcode that is none
-        (frame(CONTINUATION, b"x"), 1002),  # of nothing
-        (frame(BINARY, b"x", fin=False) + frame(BINARY, b"x"), 1002),
-        (frame(PING, b"x", fin=False), 1002),
-        (frame(PING, b"x" * 126), 1002),
-        (frame(BINARY, b"x", mask=b"abcd"), 1002),  # a server does not mask
-        (frame(TEXT, b"\xff"), 1007),
-        (frame(CLOSE, b"\x03"), 1002),
-        (frame(CLOSE, close_payload(1005)), 1002),
-        (frame(CLOSE, close_payload(1000) + b"\xff"), 1007),
-    ],
-)
-async def test_an_illegal_frame_ends_the_websocket_and_the_peer_is_told(
-    data: bytes, code: int
-):
-    async with websocket() as (ws, peer):
-        await peer.send(data, frame(BINARY, b"never seen"))
-        with pytest.raises(ProtocolViolation) as caught:
-            while True:
-                await ws.receive()
-        assert caught.value.code == code
-        opcode, payload = await peer.frame()
-        assert opcode == CLOSE
-        assert int.from_bytes(payload[:2], "big") == code
-        await peer.end()
-        assert ws.close_code is None, "the peer has not said goodbye"
-
-
 # -- the end -------------------------------------------------------------------------
 
 

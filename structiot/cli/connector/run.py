@@ -8,9 +8,9 @@ import anyio.to_thread
 import asyncclick as click
 
 from structiot.cli._common.options import common_options, configure_logging
+from structiot.cli._common.served_gateway import served
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli.connector.configured import config_of, path_option
-from structiot.cli.run import served
 
 __all__ = ["run"]
 

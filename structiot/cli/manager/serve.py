@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -62,7 +63,8 @@ _path: Final = click.Path(path_type=Path)
 @click.option(
     "--keyfile-password",
     envvar="STRUCTIOT_MANAGER_KEY_PASSWORD",
-    help="The key's passphrase; better in $STRUCTIOT_MANAGER_KEY_PASSWORD.",
+    show_envvar=True,
+    help="The key's passphrase; better in the variable.",
 )
 @click.option(
     "--client-cafile",
@@ -124,7 +126,9 @@ def _decide_whether_alone(ctx: click.Context, given: dict[str, Any]) -> None:
     refuse_given(ctx, backplane_options.names, "goes with --node")
     if given["uri"] is not None:
         given["uri"] = None
-        say_at_terminal(f"this manager is alone: ${URI_VARIABLE} counts with --node")
+        if os.environ.get(URI_VARIABLE):
+            text = f"this manager is alone: ${URI_VARIABLE} counts with --node"
+            say_at_terminal(text)
 
 
 @asynccontextmanager

@@ -59,7 +59,9 @@ _log = logging.getLogger(__name__)
 async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of options
     """Print the messages of topics until Ctrl-C, -C or -W."""
     printer = _Printer(given)
-    topics = given["topics"] or (topic_of(target, None),)
+    topics = given["topics"]
+    if target.topic or not topics:
+        topics = (topic_of(target, None), *topics)
     status = 0
 
     async def listen() -> None:
@@ -68,7 +70,7 @@ async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of
             async with target.open(wait_connected=False) as client:
                 await _first_connection(client)
                 if given["unsubscribe"]:
-                    await _unsubscribe(client, given["unsubscribe"])
+                    await client.unsubscribe(given["unsubscribe"])
                 await _print_all(client, topics, printer, given)
         if scope.cancelled_caught:
             status = TIMED_OUT
@@ -88,12 +90,6 @@ async def _first_connection(client: MqttClient) -> None:
                 raise event.error or ConnectFailed(event.reason)
 
 
-async def _unsubscribe(client: MqttClient, filters: tuple[str, ...]) -> None:
-    """End subscriptions that a kept session has."""
-    await client.subscribe([(name, 0) for name in filters])
-    await client.unsubscribe(filters)
-
-
 async def _print_all(
     client: MqttClient,
     topics: tuple[str, ...],
@@ -107,6 +103,7 @@ async def _print_all(
             raise CommandRefused(f"the broker refuses {name!r}: {reason}", code=code)
     granted = (f"{name} (QoS {code})" for name, code in zip(topics, codes, strict=True))
     _log.info("subscribed to %s", ", ".join(granted))
+    erased: set[str] = set()
     while not given["only_subscribes"]:
         message = await client.deliver_message()
         if message is None:
@@ -114,7 +111,12 @@ async def _print_all(
         size, name = len(message.payload), message.topic
         _log.info("received %d bytes from %s (QoS %d)", size, name, message.qos)
         if printer.removes and message.retain:
-            await client.publish(message.topic, b"", retain=True)
+            erased.add(message.topic)
+            await client.publish(message.topic, b"", qos=1, retain=True)
+        elif name in erased and not message.payload:
+            # What erased it, which came back.
+            erased.remove(name)
+            continue
         if not printer.take(message):
             return
 

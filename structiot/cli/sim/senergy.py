@@ -17,9 +17,10 @@ from structiot.cli._common.options import (
     port_option,
     refuse_given,
 )
-from structiot.cli._common.output import members, show_json, show_table
+from structiot.cli._common.output import members, show_json
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli._common.typed_lines import can_come
+from structiot.cli._common.standard_input import can_come
+from structiot.cli._common.tables import show_table
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.cli.sim.platform_console import (
     Console,

@@ -21,7 +21,8 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from structiot._kit.environment import Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.redact import HIDDEN, Secret
@@ -74,7 +75,7 @@ class SenergyApi:
     """
 
     def __init__(
-        self, config: ConnectorConfig, tokens: HttpClient, api: HttpClient
+        self, config: ConnectorConfig, tokens: BaseHttpClient, api: BaseHttpClient
     ) -> None:
         self.owner: str = ""
         self._config = config
@@ -288,9 +289,9 @@ async def open_senergy_api(
     place, network = urlsplit(config.token_url), environment.network
     root = service_roots(config.api_url)[0]
     async with (
-        open_http(
+        open_cloud(
             f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
         ) as tokens,
-        open_http(root, reply_s=_CHANGE_S, network=network) as api,
+        open_cloud(root, reply_s=_CHANGE_S, network=network) as api,
     ):
         yield SenergyApi(config, tokens, api)

@@ -10,15 +10,12 @@ from structiot.errors import PeerError, StructiotError
 from structiot.mqtt.client.arguments import (
     checked_filter,
     checked_qos,
-    listed,
-    name_of,
     pairs_of,
 )
 from structiot.mqtt.codecs import CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import SubscribeRefused
 from structiot.mqtt.link import Link
-from structiot.mqtt.link.routing import Filter
 from structiot.mqtt.subscription import Messages
 from structiot.mqtt.wire.messages import Message, SubscriptionRequest
 
@@ -46,9 +43,8 @@ class Inbox:
     def __init__(self, link: Link, config: MqttConfig) -> None:
         self._link = link
         self._config = config
-        self._filters: dict[str, Filter] = {}
         self.messages: Messages = _Queue(
-            "(all subscriptions of the client)",
+            ["(all subscriptions of the client)"],
             qos=2,
             codec=get_codec("noop"),
             max_items=config.subscription_items,
@@ -65,46 +61,34 @@ class Inbox:
             UsageError: A filter that is not valid.
             LinkLost: The client has given up.
         """
-        self._link.check()
+        link, router = self._link, self._link.router
+        link.check()
+        is_lenient = self._config.allows_control_characters
         wanted = [
-            (checked_filter(name), checked_qos(qos))
+            (checked_filter(name, is_lenient=is_lenient), checked_qos(qos))
             for name, qos in pairs_of(topics, "filters and their QoS")
         ]
-        entries: list[Filter] = []
-        for name, qos in wanted:
-            request = SubscriptionRequest(topic_filter=name, qos=qos)
-            if name in self._filters:
-                self._link.router.remove(self._filters[name], self.messages)
-            entry = self._filters[name] = self._link.router.add(request, self.messages)
-            self._link.subscribing.subscribe(entry)
-            entries.append(entry)
-        self._link.wake()
-        codes: list[int] = []
+        for name, _ in wanted:
+            known = router.filters.get(name)
+            if known is not None and self.messages in known.subscribers:
+                router.remove([known], self.messages)
+        requests = [
+            SubscriptionRequest(topic_filter=name, qos=qos)
+            for name, qos in dict(wanted).items()
+        ]
+        entries = router.add(requests, self.messages)
+        link.subscribing.subscribe(entries)
+        link.wake()
+        codes: dict[str, int] = {}
         for entry in entries:
+            name = entry.request.topic_filter
             try:
-                await self._link.subscribing.subscribed(entry)
-                codes.append(entry.granted or 0)
+                await link.subscribing.subscribed([entry])
+                codes[name] = entry.granted or 0
             except SubscribeRefused as exc:
-                self._drop(entry)
-                codes.append(exc.code or REFUSED)
-        return codes
-
-    def _drop(self, entry: Filter) -> bool:
-        self._filters.pop(entry.request.topic_filter, None)
-        return self._link.router.remove(entry, self.messages)
-
-    async def unsubscribe(self, topics: Iterable[str]) -> None:
-        """Unsubscribe; messages of these filters that wait already are kept."""
-        answers = []
-        names = [name_of(name) for name in listed(topics, "filters are in a list")]
-        for name in names:
-            entry = self._filters.get(name)
-            if entry is not None and self._drop(entry):
-                answers.append(self._link.subscribing.unsubscribe(entry))
-        self._link.wake()
-        for done in answers:
-            if done is not None:
-                await done.wait()
+                router.remove([entry], self.messages)
+                codes[name] = exc.code or REFUSED
+        return [codes[name] for name, _ in wanted]
 
     async def deliver(self, codec: CodecChoice, default: CodecChoice) -> Message | None:
         """Wait for the next message; None after the client has disconnected.

@@ -11,6 +11,7 @@ from structiot.errors import LinkLost, UsageError
 from structiot.mqtt.client.arguments import (
     checked_properties,
     checked_qos,
+    control_character_fault,
     name_of,
     pairs_of,
 )
@@ -79,10 +80,12 @@ class Publishing:
                 not take such messages, or hangs up whenever it is sent.
             UsageError: The `store` cannot be written any more.
             MessageExpired: Its `message_expiry_s` was over before it could be sent.
+            MqttSessionLost: The broker has forgotten the session; whether the message
+                (QoS 2) was delivered is unknown.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
-        if type(topic) is not str:
-            topic = name_of(topic)
+        if type(topic) is not str or topic not in self._checked:
+            topic = self._checked_name(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         encode = self._encode if codec is None else self._codec_of(codec).encode
@@ -236,8 +239,16 @@ class Publishing:
         now = anyio.current_time()
         return OwnExpiringFlow(topic, payload, flags, properties, now)
 
+    def _checked_name(self, topic: str | Sequence[str]) -> str:
+        name = name_of(topic)
+        if name not in self._checked:
+            self._check_topic(name)
+        return name
+
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)
+        if fault is None and not self._config.allows_control_characters:
+            fault = control_character_fault(topic)
         if fault is not None:
             raise UsageError(f"topic name {topic[:64]!r} {fault}")
         if len(self._checked) >= MAX_CHECKED_TOPICS:

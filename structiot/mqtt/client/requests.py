@@ -31,7 +31,7 @@ class _ReplyBox(Messages):
 
     def __init__(self, topic_filter: str, link: Link) -> None:
         super().__init__(
-            topic_filter,
+            [topic_filter],
             qos=1,
             codec=NoopCodec(),
             max_items=1,
@@ -105,7 +105,8 @@ class Requests:
         """Give the reply topic; what the broker says of it, or of our id, may be none."""
         link = self._link
         stem = link.protocol.limits.response_information or PREFIX
-        topic = f"{stem.rstrip('/')}/{link.handshake.client_id}"
+        name = link.handshake.client_id or link.token.decode()
+        topic = f"{stem.rstrip('/')}/{name}"
         if len(topic) > LONGEST_TOPIC or name_fault(topic) is not None:
             topic = f"{PREFIX}/{link.token.decode()}"
         return topic
@@ -115,18 +116,16 @@ class Requests:
             if self._box is None or self._box.is_closed:
                 link = self._link
                 box = _ReplyBox(self._topic(), link)
-                entry = link.router.add(
-                    SubscriptionRequest(topic_filter=box.topic, qos=1), box
-                )
+                request = SubscriptionRequest(topic_filter=box.topic, qos=1)
+                entries = link.router.add([request], box)
                 try:
-                    link.subscribing.subscribe(entry)
+                    link.subscribing.subscribe(entries)
                     link.wake()
                     # The broker must know the reply topic before the request goes out.
-                    await link.subscribing.subscribed(entry)
+                    await link.subscribing.subscribed(entries)
                 except BaseException:
-                    if link.router.remove(entry, box):
-                        link.subscribing.unsubscribe(entry)
-                        link.wake()
+                    link.subscribing.unsubscribe(link.router.remove(entries, box))
+                    link.wake()
                     raise
                 self._box = box
             return self._box

@@ -38,7 +38,7 @@ class ConnectHandshake:
     """Makes the CONNECT of each attempt and learns from the answers.
 
     Attributes:
-        client_id: As given, or as the broker assigned it.
+        client_id: As given, or as the broker assigned it; empty until it has.
         username: The name used last, for error messages.
         version: 4 for MQTT 3.1.1, 5 for 5.0.
     """
@@ -95,7 +95,7 @@ class ConnectHandshake:
             else receive_maximum,
             maximum_packet_bytes=config.max_packet_bytes,
             topic_alias_maximum=config.topic_alias_maximum or None,
-            request_response_information=True,
+            request_response_information=config.response_information or None,
             authentication_method=None if auth is None else auth.method,
             authentication_data=None if auth is None else await auth.begin(),
             user_properties=pairs_of_text(config.user_properties),
@@ -130,10 +130,11 @@ class ConnectHandshake:
         """
         if self._config.auth is not None:
             self._config.auth.finish(connack.properties.authentication_data)
-        self._has_session = True
         self._may_fall_back = False
         if connack.properties.assigned_client_id:
             self.client_id = connack.properties.assigned_client_id
+        # A session without a name cannot be asked for again.
+        self._has_session = bool(self.client_id)
 
     def fall_back(self, error: StructiotError) -> bool:
         """Try MQTT 3.1.1 next, if this failure looks like a broker without 5.0."""

@@ -42,6 +42,8 @@ LAST_WORDS_S = 1.0
 HIGH_WATER_BYTES = 65_536
 # The same of what is not copied: it costs a turn of the loop each time.
 LARGE_HIGH_WATER_BYTES = 524_288
+# How the answer of a web server begins.
+HTTP = b"HTTP/"
 # Others run after so many packets at the latest; what was read counts as some, for there
 # are streams that give a byte at a time without waiting.
 TURN_PACKETS = 5_000
@@ -93,6 +95,7 @@ class Connection:
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
+        self._first_bytes = b""
         # Packets that have come since others could run, and since the writer last took
         # what was to be written.
         self._turn = 0
@@ -196,7 +199,7 @@ class Connection:
         protocol = self._protocol
         is_saving = self._save is not None and self._flows_wakeup is None
         return bool(
-            protocol.out or self._wakeup is None or protocol.flow_out or is_saving
+            protocol.out.size or self._wakeup is None or protocol.flow_out or is_saving
         )
 
     def _release(self) -> None:
@@ -279,6 +282,8 @@ class Connection:
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
+            if len(self._first_bytes) < len(HTTP):
+                self._first_bytes += data[: len(HTTP)]
             self._turn += READ_PACKETS
             rest: bytes | None = data
             while rest is not None:
@@ -288,7 +293,7 @@ class Connection:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
                         await self.flush()
-                    self.end(self._violated(protocol.violation, data))
+                    self.end(self._violated(protocol.violation))
                     return
                 if self._turn >= TURN_PACKETS or self._ledger.is_full:
                     await self._let_others()
@@ -353,12 +358,13 @@ class Connection:
                 "" if first.message is None else printable(first.message.topic),
             )
 
-    def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:
-        # Who begins with a CONNACK speaks it.
-        if self._opened.is_set() or data.startswith(b"\x20"):
+    def _violated(self, violation: ProtocolViolation) -> ProtocolViolation:
+        # Who begins with a CONNACK speaks it, however that was cut.
+        if self._first_bytes.startswith(b"\x20"):
             text = f"{self._peer} broke the protocol: {violation}"
         else:
-            who = "an HTTP server" if data.startswith(b"HTTP/") else "something else"
+            is_web = self._first_bytes.startswith(HTTP)
+            who = "an HTTP server" if is_web else "something else"
             text = f"{self._peer} does not speak MQTT, {who} answers: {violation}"
         error = ProtocolViolation(
             text, data=violation.data, offset=violation.offset, code=violation.code

@@ -74,6 +74,7 @@ class Leaving(Reconnecting):
         if connection is None or self.protocol.state is not OPEN:
             return
         await self.outbox.emptied()
+        await self.outbox.released()
         # What waits for the store comes before the last word, too.
         await connection.flush()
         if self.protocol.state is OPEN:

@@ -92,12 +92,16 @@ class Link(Leaving):
         self.protocol: ClientProtocol = ClientProtocol(
             max_packet_bytes=config.max_packet_bytes,
             send_window=config.max_inflight,
+            uses_aliases=config.outgoing_aliases,
             is_written_down=config.store is not None,
             ping_delay_s=config.ping_delay,
             ping_reply_s=config.connect_s,
         )
         self.subscribing: Subscribing = Subscribing(
-            self.router, self.protocol, str(address.uri)
+            self.router,
+            self.protocol,
+            str(address.uri),
+            wants_ids=config.subscription_ids,
         )
         self.stored_session: StoredSession | None = stored_session_of(
             config.store, handshake.client_id, self.protocol, environment

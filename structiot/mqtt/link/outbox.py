@@ -1,4 +1,7 @@
-"""Own messages of QoS 1 and 2 that wait for their turn: bounded, first come first served."""
+"""Own messages of QoS 1 and 2 that wait for their turn: bounded, first come first served.
+
+And what a client that leaves waits for, of both directions.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,9 @@ class Outbox:
         # What a client that leaves waits for, the first of it last.
         self._last: list[Flow] = []
         self._is_emptied = anyio.Event()
+        # Is set, if there is one, when something has come.
+        self._came: anyio.Event | None = None
+        self._is_over = False
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -106,6 +112,10 @@ class Outbox:
             self._last.pop()
         if not self._last:
             self._is_emptied.set()
+        self._is_over |= everybody
+        if self._came is not None:
+            self._came.set()
+            self._came = None
 
     async def emptied(self) -> None:
         """Wait until nothing is under way of what is now."""
@@ -114,3 +124,11 @@ class Outbox:
         if self._last:
             self._is_emptied = anyio.Event()
             await self._is_emptied.wait()
+
+    async def released(self) -> None:
+        """Wait for the end of incoming QoS 2 that the broker was told it had arrived."""
+        incoming = self._protocol.incoming
+        known = incoming.unreleased
+        while (known := known & incoming.unreleased) and not self._is_over:
+            self._came = self._came or anyio.Event()
+            await self._came.wait()

@@ -132,6 +132,8 @@ class Receipt:
         Raises:
             CommandRefused: The broker refused the message, or ends every connection
                 on which it is sent.
+            MqttSessionLost: The broker has forgotten the session; whether the message
+                (QoS 2) was delivered is unknown.
             LinkLost: The client gave up before the broker acknowledged it.
         """
         flow = self._flow

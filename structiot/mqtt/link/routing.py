@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import anyio
 
@@ -21,6 +22,7 @@ _MAX_CACHED_CHARS = 256
 # Messages without any of these flags (retain, QoS) take the quick way, and of the others
 # those that are not retained and as their subscriber wants them.
 SPECIAL = 0x07
+_NO_FILTERS: Final[dict[Filter, None]] = {}
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +32,7 @@ class Filter:
     Attributes:
         request: What the broker is asked for.
         subscribers: Who wants its messages.
-        subscription_id: Its number in MQTT 5.0.
+        subscription_id: Its number in MQTT 5.0; filters of one SUBSCRIBE have the same.
         granted: The QoS the broker granted; None while it has not answered.
         error: Why it refused the last request.
         answered: Is set at the answer; made anew for each request.
@@ -70,8 +72,12 @@ class Filter:
         if granted is not None:
             self.agreed = self.request
         self.was_granted |= granted is not None
+        name = self.request.topic_filter
         for messages in self.subscribers:
-            messages.granted_qos = granted
+            if granted is None:
+                messages.granted.pop(name, None)
+            else:
+                messages.granted[name] = granted
         self.answered.set()
 
 
@@ -84,6 +90,7 @@ class Router:
     Attributes:
         filters: By their text.
         readers: Subscribers that may have no filter at the moment.
+        unclaiming: Those of them that take what is for no filter.
         unclaimed: Messages that nobody here wanted.
         is_holding: Whether deliveries of QoS 1 and 2 that nobody wants yet are kept
             unacknowledged. A broker that remembers us sends what it has kept before
@@ -93,12 +100,13 @@ class Router:
     def __init__(self, settle: Callable[[Ack], None]) -> None:
         self.filters: dict[str, Filter] = {}
         self.readers: list[Messages] = []
+        self.unclaiming: list[Messages] = []
         self.unclaimed: int = 0
         self.is_holding: bool = True
         self._held: list[Message] = []
         self._settle = settle
         self._tree: TopicTree[Filter] = TopicTree()
-        self._by_id: dict[int, Filter] = {}
+        self._by_id: dict[int, dict[Filter, None]] = {}
         self._cache: dict[str, tuple[Messages, ...]] = {}
         # Topics that interest one subscriber alone: the quick way.
         self._single: dict[str, Messages] = {}
@@ -118,7 +126,7 @@ class Router:
             for entry in self.filters.values()
             for messages in entry.subscribers
         ]
-        return list(dict.fromkeys([*found, *self.readers]))
+        return list(dict.fromkeys([*found, *self.readers, *self.unclaiming]))
 
     def droppable_bytes(self) -> int:
         """Count what the messages hold that wait and may be dropped."""
@@ -138,16 +146,35 @@ class Router:
                     total -= messages.drop(total - rest_bytes)
         return total
 
-    def add(self, request: SubscriptionRequest, messages: Messages) -> Filter:
-        """Register a subscriber; its filter asks for the highest QoS of them all."""
+    def add(
+        self, requests: Sequence[SubscriptionRequest], messages: Messages
+    ) -> list[Filter]:
+        """Register a subscriber; a filter asks for the highest QoS of all of its own."""
+        self._next_id += 1
+        is_group = len(requests) > 1
+        entries = [self._add(request, messages, is_group) for request in requests]
+        self._changed()
+        if self._held:
+            self._claim()
+        return entries
+
+    def _add(
+        self,
+        request: SubscriptionRequest,
+        messages: Messages,
+        is_group: bool,  # noqa: FBT001 - by position, for a loop
+    ) -> Filter:
         entry = self.filters.get(request.topic_filter)
         if entry is None:
-            self._next_id += 1
             entry = Filter(request, self._next_id)
             self.filters[request.topic_filter] = entry
-            self._by_id[entry.subscription_id] = entry
             self._tree.add(parse_shared(request.topic_filter)[1], entry)
         else:
+            if is_group:
+                self._forget_id(entry)
+                entry.subscription_id = self._next_id
+            # Who has left it without unsubscribing has kept it for this one.
+            entry.subscribers[:] = [one for one in entry.subscribers if not one.is_left]
             known = entry.request
             # A broker knows a filter once: nobody gets less than was asked for.
             entry.request = SubscriptionRequest(
@@ -158,14 +185,24 @@ class Router:
                 or known.retain_as_published,
                 retain_handling=request.retain_handling,
             )
+        self._by_id.setdefault(entry.subscription_id, {})[entry] = None
         entry.subscribers.append(messages)
         if entry.request.retain_as_published:
             for subscriber in entry.subscribers:
                 subscriber.take_all_retained()
-        self._changed()
-        if self._held:
-            self._claim()
         return entry
+
+    def _forget_id(self, entry: Filter) -> None:
+        others = self._by_id[entry.subscription_id]
+        del others[entry]
+        if not others:
+            del self._by_id[entry.subscription_id]
+
+    def take_unclaimed(self, messages: Messages) -> None:
+        """Give somebody what is for no filter, and what is held for one."""
+        messages.take_all_retained()
+        self.unclaiming.append(messages)
+        self._claim()
 
     def _claim(self) -> None:
         held, self._held = self._held, []
@@ -177,17 +214,25 @@ class Router:
         self.is_holding = False
         self._claim()
 
-    def remove(self, entry: Filter, messages: Messages) -> bool:
-        """Take a subscriber away; True if it was the filter's last."""
-        if messages in entry.subscribers:
-            entry.subscribers.remove(messages)
-        is_last = not entry.subscribers and self.knows(entry)
-        if is_last:
-            del self.filters[entry.request.topic_filter]
-            del self._by_id[entry.subscription_id]
-            self._tree.remove(parse_shared(entry.request.topic_filter)[1], entry)
+    def remove(self, entries: Sequence[Filter], messages: Messages) -> list[str]:
+        """Take a subscriber away.
+
+        Returns:
+            The filters of which it was the last, and which the broker may know.
+        """
+        last: list[str] = []
+        for entry in entries:
+            if messages in entry.subscribers:
+                entry.subscribers.remove(messages)
+            if not entry.subscribers and self.knows(entry):
+                name = entry.request.topic_filter
+                del self.filters[name]
+                self._forget_id(entry)
+                self._tree.remove(parse_shared(name)[1], entry)
+                if entry.error is None or entry.granted is not None:
+                    last.append(name)
         self._changed()
-        return is_last
+        return last
 
     def _changed(self) -> None:
         # A topic that was delivered is no news when the broker sends what it retains
@@ -242,10 +287,9 @@ class Router:
                 return
             targets = ()
         elif not targets:
-            if self.is_holding and receipt is not None:
-                self._held.append(message)
+            targets = tuple(self.unclaiming)
+            if not targets and self._is_held(message):
                 return
-            self.unclaimed += 1
         targets = tuple(messages for messages in targets if messages.wants(message))
         if receipt is not None:
             receipt.takers = sum(messages.qos > 0 for messages in targets)
@@ -255,15 +299,24 @@ class Router:
         for messages in targets:
             messages.put_copy(message)
 
+    def _is_held(self, message: Message) -> bool:
+        """Keep a message that nobody wants yet; False if it is to be acknowledged."""
+        if self.is_holding and message.receipt is not None:
+            self._held.append(message)
+            return True
+        self.unclaimed += 1
+        return False
+
     def _of_ids(self, ids: tuple[int, ...], topic: str) -> tuple[Messages, ...]:
         # A broker may still use the numbers of an earlier process: only those count
         # whose filter fits.
-        entries = [
-            entry
-            for number in dict.fromkeys(ids)
-            if (entry := self._by_id.get(number)) is not None
-            and fits(entry.request.topic_filter, topic)
-        ]
+        entries: list[Filter] = []
+        for number in dict.fromkeys(ids):
+            group = self._by_id.get(number, _NO_FILTERS)
+            # However many filters an identifier stands for, a message costs the same.
+            for entry in group if len(group) <= 1 else self._tree.match(topic):
+                if entry in group and fits(entry.request.topic_filter, topic):
+                    entries.append(entry)  # noqa: PERF401 - it costs a call less
         found = (messages for entry in entries for messages in entry.subscribers)
         return tuple(dict.fromkeys(found))
 

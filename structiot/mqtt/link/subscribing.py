@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
+from itertools import groupby
 from typing import TypeAlias
 
 import anyio
 
-from structiot._kit.out_buffer import LARGE_BYTES
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import SubscribeRefused
 from structiot.mqtt.link.poison_filters import PoisonFilters
@@ -26,6 +26,9 @@ __all__ = ["Subscribing"]
 
 # Filters in one SUBSCRIBE when many are restored; keeps packets below any limit.
 FILTERS_PER_PACKET = 100
+
+# So many refusals are in the words of one error.
+MOST_TOLD = 5
 
 WILDCARDS = frozenset("+#")
 
@@ -42,10 +45,18 @@ class Subscribing:
         poison: Knows which filters the broker dislikes.
     """
 
-    def __init__(self, router: Router, protocol: ClientProtocol, peer: str) -> None:
+    def __init__(
+        self,
+        router: Router,
+        protocol: ClientProtocol,
+        peer: str,
+        *,
+        wants_ids: bool,
+    ) -> None:
         self.poison: PoisonFilters = PoisonFilters(peer)
         self._router = router
         self._protocol = protocol
+        self._wants_ids = wants_ids
         self._subscribed: dict[int, list[Filter]] = {}
         self._unsubscribed: dict[int, tuple[anyio.Event, tuple[str, ...]]] = {}
         # What the broker may still know of although nobody wants it.
@@ -54,14 +65,35 @@ class Subscribing:
         self._postponed: deque[tuple[Request, anyio.Event | None]] = deque()
         self._is_silent = False
 
-    def subscribe(self, entry: Filter) -> None:
+    def subscribe(self, entries: Sequence[Filter]) -> None:
         """Subscribe now if there is a connection, else at the next one."""
-        entry.ask_again()
-        name = entry.request.topic_filter
-        self._unwanted.pop(name, None)
-        is_withheld = name in self.poison.suspects and name != self.poison.tried
-        if self._protocol.state is State.OPEN and not is_withheld:
-            self._do(partial(self._write_subscribe, [entry]))
+        wanted: list[Filter] = []
+        for entry in entries:
+            entry.ask_again()
+            name = entry.request.topic_filter
+            self._unwanted.pop(name, None)
+            if name not in self.poison.suspects or name == self.poison.tried:
+                wanted.append(entry)
+        if self._protocol.state is State.OPEN:
+            self._ask_for(wanted)
+
+    @property
+    def _has_ids(self) -> bool:
+        """Whether a SUBSCRIBE has an identifier, which is that of all its filters."""
+        protocol = self._protocol
+        is_possible = protocol.limits.subscription_ids_available is not False
+        return self._wants_ids and protocol.version >= 5 and is_possible
+
+    def _ask_for(self, entries: Sequence[Filter]) -> None:
+        """Write as few SUBSCRIBEs as it takes."""
+        has_ids, step = (
+            self._has_ids,
+            1 if self.poison.is_careful else FILTERS_PER_PACKET,
+        )
+        for _, group in groupby(entries, lambda one: has_ids and one.subscription_id):
+            alike = list(group)
+            for start in range(0, len(alike), step):
+                self._do(partial(self._write_subscribe, alike[start : start + step]))
 
     def _do(self, request: Request, done: anyio.Event | None = None) -> None:
         if self._postponed or not request():
@@ -83,16 +115,17 @@ class Subscribing:
         if not entries:
             return True
         properties = None
-        limits = self._protocol.limits
-        if (
-            self._protocol.version >= 5
-            and limits.subscription_ids_available is not False
-        ):
+        if self._has_ids:
             properties = SubscribeProperties(subscription_id=entries[0].subscription_id)
         requests = tuple(entry.request for entry in entries)
         try:
             packet_id = self._protocol.subscribe(requests, properties)
         except StructiotError as exc:
+            if isinstance(exc, CommandRefused) and len(entries) > 1:
+                # Too long together; alone they may be short enough.
+                for entry in entries:
+                    self._do(partial(self._write_subscribe, [entry]))
+                return True
             # This broker cannot do what is asked.
             for entry in entries:
                 self._refused(entry, _naming(entry, exc))
@@ -121,24 +154,26 @@ class Subscribing:
         )
         return True
 
-    async def subscribed(self, entry: Filter) -> None:
-        """Wait for the broker's answer.
+    async def subscribed(self, entries: Sequence[Filter]) -> None:
+        """Wait for the broker's answer to each filter.
 
         Raises:
-            SubscribeRefused: The broker said no.
+            SubscribeRefused: The broker said no; to several filters, it names all.
             TransportError: The link gave up.
         """
         if self._protocol.keep_alive.is_paused:
             self.enter_early()
-        while True:
-            event = entry.answered
-            await event.wait()
-            if entry.answered is event:
-                break
-            if entry.before is not None:
-                return  # granted, and asked for by somebody else since
-        if entry.error is not None:
-            raise copy(entry.error)
+        errors = [error for one in entries if (error := await _answer_to(one))]
+        if not errors:
+            return
+        first = errors[0]
+        if len(errors) == 1 or not isinstance(first, SubscribeRefused):
+            raise copy(first)
+        told = "; ".join(str(error) for error in errors[:MOST_TOLD])
+        if len(errors) > MOST_TOLD:
+            told += f"; and {len(errors) - MOST_TOLD} more"
+        name, code = first.topic_filter, first.code
+        raise SubscribeRefused(told, topic_filter=name, code=code)
 
     def try_again(self, name: str) -> None:
         """Ask for a filter that the broker is suspected to dislike, if it is wanted."""
@@ -146,7 +181,7 @@ class Subscribing:
         if entry is None:
             self.poison.answered(name)
         else:
-            self.subscribe(entry)
+            self.subscribe([entry])
 
     def enter_early(self) -> None:
         """Let everybody begin who waits for an answer, which is not read for a while.
@@ -175,24 +210,13 @@ class Subscribing:
         # Own messages stand there already, and these subscriptions may be for them.
         out = self._protocol.out
         written = out.take()
-        # A subscription identifier belongs to a whole SUBSCRIBE, and a broker may have
-        # a limit for packets.
-        many = self._protocol.version < 5 and not self.poison.is_careful
-        step = FILTERS_PER_PACKET if many else 1
-        unwanted = tuple(self._unwanted)
-        for start in range(0, len(unwanted), step):
-            names = unwanted[start : start + step]
-            done = anyio.Event()
-            self._do(partial(self._write_unsubscribe, names, done), done)
+        self._give_up(tuple(self._unwanted))
         suspects = self.poison.suspects
-        wanted = [one for one in wanted if one.request.topic_filter not in suspects]
-        for start in range(0, len(wanted), step):
-            self._do(partial(self._write_subscribe, wanted[start : start + step]))
+        self._ask_for(
+            [one for one in wanted if one.request.topic_filter not in suspects]
+        )
         for piece in written:
-            if len(piece) < LARGE_BYTES:
-                out += piece
-            else:
-                out.add_large(piece)
+            out.add_large(piece)
 
     def take_suback(self, suback: Suback) -> None:
         """Give each filter its answer."""
@@ -225,30 +249,39 @@ class Subscribing:
             entry.answer(entry.before, error)
             return
         entry.answer(None, error)
-        if entry.was_granted:
+        if all(messages.is_left for messages in entry.subscribers):
+            _log.warning("%s", error)
+        elif entry.was_granted:
             for messages in entry.subscribers:
                 messages.refused(error)
 
-    def unsubscribe(self, entry: Filter) -> anyio.Event | None:
-        """Unsubscribe, if the broker can know the filter; give the answer's event.
+    def unsubscribe(self, names: Sequence[str]) -> list[anyio.Event]:
+        """Unsubscribe; give the events of the answers.
 
         Without a connection it is done at the next one, should the session live.
         """
-        if entry.error is not None and entry.granted is None:
-            return None
-        name = entry.request.topic_filter
-        self._unwanted[name] = None
-        if self._protocol.state is not State.OPEN:
-            return None
-        done = anyio.Event()
-        self._do(partial(self._write_unsubscribe, (name,), done), done)
-        return done
+        self._unwanted.update(dict.fromkeys(names))
+        return self._give_up(names) if self._protocol.state is State.OPEN else []
+
+    def _give_up(self, names: Sequence[str]) -> list[anyio.Event]:
+        answers: list[anyio.Event] = []
+        for start in range(0, len(names), FILTERS_PER_PACKET):
+            some = tuple(names[start : start + FILTERS_PER_PACKET])
+            answers.append(done := anyio.Event())
+            self._do(partial(self._write_unsubscribe, some, done), done)
+        return answers
 
     def _write_unsubscribe(self, names: tuple[str, ...], done: anyio.Event) -> bool:
         """Write an UNSUBSCRIBE; False if there is no packet id for it."""
         try:
             packet_id = self._protocol.unsubscribe(names)
         except CommandRefused as exc:
+            if len(names) > 1:
+                for name in names[:-1]:
+                    one = anyio.Event()
+                    self._do(partial(self._write_unsubscribe, (name,), one), one)
+                self._do(partial(self._write_unsubscribe, names[-1:], done), done)
+                return True
             # The broker has a lower limit for packets than when it was subscribed.
             _log.warning("cannot unsubscribe %s: %s", names[0], exc)
             done.set()
@@ -257,23 +290,30 @@ class Subscribing:
             self._unsubscribed[packet_id] = (done, names)
         return packet_id > 0
 
-    async def unsubscribed(self, done: anyio.Event | None, patience_s: float) -> None:
-        """Wait for the answer to an UNSUBSCRIBE, shielded and bounded.
+    async def unsubscribed(
+        self, answers: Sequence[anyio.Event], patience_s: float
+    ) -> None:
+        """Wait for the answers to UNSUBSCRIBEs, shielded and bounded.
 
         A broker that was silent once is not waited for again on this connection.
         """
-        if done is not None and not self._is_silent:
+        if answers and not self._is_silent:
             with anyio.move_on_after(patience_s, shield=True):
-                await done.wait()
-            self._is_silent = not done.is_set()
+                for done in answers:
+                    await done.wait()
+            self._is_silent = not answers[-1].is_set()
 
     def take_unsuback(self, unsuback: Unsuback) -> None:
-        """Tell who waits; refusals do not matter, nobody listens any more."""
+        """Tell who waits, and the log of a refusal: what still comes is for nobody."""
         known = self._unsubscribed.pop(unsuback.packet_id, None)
         if known is not None:
             done, names = known
             for name in names:
                 self._unwanted.pop(name, None)
+            for name, reason in zip(names, unsuback.reasons, strict=False):
+                if reason >= 0x80:
+                    text = "the broker does not unsubscribe %r: %s"
+                    _log.warning(text, name, reason.text)
             done.set()
 
     def connection_lost(
@@ -306,6 +346,16 @@ class Subscribing:
         for entry in self._router:
             if entry.granted is None:
                 entry.answer(None, error)
+
+
+async def _answer_to(entry: Filter) -> StructiotError | None:
+    while True:
+        event = entry.answered
+        await event.wait()
+        if entry.answered is event:
+            return entry.error
+        if entry.before is not None:
+            return None  # granted, and asked for by somebody else since
 
 
 def _naming(entry: Filter, error: StructiotError) -> StructiotError:

@@ -82,7 +82,15 @@ class PacketType(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
-    """The message that the server publishes when the client vanishes."""
+    """The message that the server publishes when the client vanishes.
+
+    Attributes:
+        topic: Topic name.
+        payload: The bytes as they travel.
+        qos: Quality of service: 0, 1 or 2.
+        retain: Whether the server keeps it for later subscribers.
+        properties: Of MQTT 5.0, its delay among them.
+    """
 
     topic: str
     payload: bytes = b""

@@ -90,6 +90,7 @@ class ClientProtocol:
     Args:
         max_packet_bytes: Longest packet taken; a longer one is refused from its header.
         send_window: Own messages of QoS 1 and 2 under way at once.
+        uses_aliases: Whether topics are written as aliases that the server takes.
         is_written_down: Whether flows wait in `flow_out` until they are safe.
         ping_delay_s: When an idle client pings, before the end of the keep-alive.
         ping_reply_s: How long PINGRESP may take when there is no keep-alive.
@@ -113,6 +114,7 @@ class ClientProtocol:
         *,
         max_packet_bytes: int,
         send_window: int = MAX_PACKET_ID,
+        uses_aliases: bool = True,
         is_written_down: bool = False,
         ping_delay_s: float = 1.0,
         ping_reply_s: float = 10.0,
@@ -122,6 +124,7 @@ class ClientProtocol:
         self.keep_alive: KeepAlive = KeepAlive(
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
+        self._uses_aliases = uses_aliases
         self.out: OutBuffer = OutBuffer()
         self.flow_out: bytearray = bytearray() if is_written_down else self.out
         self.state: State = State.CLOSED
@@ -166,9 +169,8 @@ class ClientProtocol:
     ) -> None:
         """Say goodbye; nothing is written after it."""
         if self.state in {State.OPEN, State.CONNECTING}:
-            properties = properties or DisconnectProperties()
-            goodbye = Disconnect(reason=reason, properties=properties)
-            self.out += encode(goodbye, self.version)
+            said = properties or DisconnectProperties()
+            self.out += encode(Disconnect(reason=reason, properties=said), self.version)
         self.close()
 
     def close(self) -> None:
@@ -219,8 +221,7 @@ class ClientProtocol:
                     return events
             if self.violation is not None:
                 return events
-        fault = self.input.violation
-        if fault is not None:
+        if (fault := self.input.violation) is not None:
             self._end(fault, fault.code or ReasonCode.MALFORMED_PACKET)
         return events
 
@@ -276,8 +277,7 @@ class ClientProtocol:
 
     def _take_ack(self, packet: Ack) -> None:
         packet_id, out, version = packet.packet_id, self.flow_out, self.version
-        kind = type(packet)
-        is_fitting = True
+        kind, is_fitting = type(packet), True
         if kind is Puback:
             is_fitting = self.outgoing.on_puback(packet_id, packet.reason, out, version)
         elif kind is Pubrec:
@@ -303,7 +303,8 @@ class ClientProtocol:
         self.state = State.OPEN
         if limits.server_keep_alive_s is not None:
             self.keep_alive.agree(limits.server_keep_alive_s)
-        self._write_publish = self.outgoing.write = writer_for(limits)
+        write = writer_for(limits, uses_aliases=self._uses_aliases)
+        self._write_publish = self.outgoing.write = write
         self._requests.maximum_packet_bytes = limits.maximum_packet_bytes
         window = min(self.send_window, limits.receive_maximum or MAX_PACKET_ID)
         if connack.session_present:
@@ -330,8 +331,8 @@ class ClientProtocol:
 
     def authenticate(self, data: bytes | None, *, again: bool = False) -> None:
         """Write an AUTH: the answer to the server's, or the first of another exchange."""
-        exchange = self._enhanced_auth
-        packet = exchange.begin_again(data) if again else exchange.answer(data)
+        auth = self._enhanced_auth
+        packet = auth.begin_again(data) if again else auth.answer(data)
         if self.state in {State.CONNECTING, State.OPEN}:
             self.out += encode(packet, self.version)
 
@@ -391,8 +392,7 @@ class ClientProtocol:
 
     def tick(self, now: float) -> bool:
         """Ping an idle peer; return False when it is dead."""
-        deadline = self.next_deadline()
-        if deadline is None or now < deadline:
+        if (deadline := self.next_deadline()) is None or now < deadline:
             return True
         if self.keep_alive.is_waiting:
             return False

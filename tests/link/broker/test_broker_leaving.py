@@ -27,6 +27,7 @@ pytestmark = pytest.mark.virtual_time
 MANY = 2000
 
 
+@pytest.mark.thorough
 async def test_who_leaves_a_broker_of_many_holds_nobody_up(watched_loop):
     """Each has a will that somebody else hears."""
     environment = Environment(network=MemoryNetwork())

@@ -14,7 +14,7 @@ from tests.link.connector.gateways import lamp, lamps, new_environment, until_st
 pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
 
 
-async def test_opening_changing_telling_and_leaving():
+async def test_opening_changing_telling_and_leaving(stride: int):
     async def flow() -> None:
         environment = new_environment()
         async with (
@@ -30,10 +30,10 @@ async def test_opening_changing_telling_and_leaving():
             await connector.event("lamp-1", "state", "1")
             await connector.delete("lamp-3")
 
-    assert await cancel_sweep(flow, steps_of="all") > 50
+    assert await cancel_sweep(flow, steps_of="all", stride=stride) > 50
 
 
-async def test_commands_and_a_connection_that_is_lost():
+async def test_commands_and_a_connection_that_is_lost(stride: int):
     async def flow() -> None:
         environment = new_environment()
         async with (
@@ -55,10 +55,10 @@ async def test_commands_and_a_connection_that_is_lost():
             await connector.wait_ready()
             tg.cancel_scope.cancel()
 
-    assert await cancel_sweep(flow, steps_of="all") > 50
+    assert await cancel_sweep(flow, steps_of="all", stride=stride) > 50
 
 
-async def test_a_platform_that_is_away():
+async def test_a_platform_that_is_away(stride: int):
     async def flow() -> None:
         config = {"host": "127.0.0.1", "port": 8093, "user": "u", "password": "p"}
         async with open_connector(
@@ -68,4 +68,4 @@ async def test_a_platform_that_is_away():
             await connector.add(lamp(2))
             await until_state(connector, Waiting)
 
-    assert await cancel_sweep(flow, steps_of="all") > 5
+    assert await cancel_sweep(flow, steps_of="all", stride=stride) > 5

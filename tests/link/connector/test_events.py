@@ -335,9 +335,13 @@ async def test_events_of_many_devices_are_under_way_at_once():
 
 
 @pytest.mark.timeout(120)
-async def test_ten_thousand_events_while_the_platform_is_restarted_fifty_times():
+@pytest.mark.parametrize(
+    ("each", "restarts"),
+    [(100, 5), pytest.param(1000, 50, marks=pytest.mark.thorough)],
+)
+async def test_events_while_the_platform_is_restarted_again_and_again(each, restarts):
     """Each at least once, those of a device in order, repetitions counted."""
-    devices, each, restarts = 10, 1000, 50
+    devices = 10
     async with gateway(devices) as (platform, connector):
 
         async def report(device: Device) -> None:

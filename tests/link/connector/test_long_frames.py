@@ -80,6 +80,7 @@ async def test_a_long_command_of_senergy_is_read_in_a_short_step(
 
 
 @pytest.mark.parametrize("item", ["{}", "[]", "[[{}]]", '{"a":{}}', '{"a":0}'])
+@pytest.mark.thorough
 def test_what_a_command_takes_in_memory_is_counted(item: str):
     text = HEAD + ",".join([item] * 10_000) + "]}}"
     gc.collect()

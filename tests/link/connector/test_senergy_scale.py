@@ -24,6 +24,7 @@ COUNT = 1000
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.thorough
 async def test_a_thousand_devices_are_synchronised_in_one_session(watched_loop):
     devices = pool(*(lamp(f"dev{number}") for number in range(COUNT)))
     async with (

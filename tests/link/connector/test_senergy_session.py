@@ -315,11 +315,11 @@ async def test_a_connector_leaves_nothing_wherever_it_is_cancelled():
 
 
 @pytest.mark.timeout(120)
-async def test_a_session_leaves_nothing_wherever_its_tasks_are_cancelled():
+async def test_a_session_leaves_nothing_wherever_its_tasks_are_cancelled(stride: int):
     async with senergy() as platform:
 
         async def flow():
             async with connector_of(platform, pool(lamp())) as connector:
                 await connector.event("dev1", "power", {"w": 1})
 
-        assert await cancel_sweep(flow, steps_of="all") > 100
+        assert await cancel_sweep(flow, steps_of="all", stride=stride) > 100

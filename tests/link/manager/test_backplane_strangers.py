@@ -178,6 +178,7 @@ async def test_another_type_from_elsewhere_is_not_believed(environment):
         assert client.type == "light"
 
 
+@pytest.mark.thorough
 async def test_a_node_that_dies_with_many_devices_holds_up_nobody(
     environment, watched_loop
 ):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize("dialect", ["D0", "structiot"])
-async def test_sharing_forwarding_and_leaving(dialect: str):
+async def test_sharing_forwarding_and_leaving(dialect: str, stride: int):
     async def flow() -> None:
         environment = Environment(network=MemoryNetwork())
         async with nodes(environment, 2) as (a, b), b.manager.events() as events:
@@ -31,10 +31,10 @@ async def test_sharing_forwarding_and_leaving(dialect: str):
                 await b.manager.fleet[UUID].end()
                 await anext(events)
 
-    assert await cancel_sweep(flow) > 20
+    assert await cancel_sweep(flow, stride=stride) > 20
 
 
-async def test_one_node_at_every_step_of_every_task():
+async def test_one_node_at_every_step_of_every_task(stride: int):
     async def flow() -> None:
         environment = Environment(network=MemoryNetwork())
         async with (
@@ -55,4 +55,4 @@ async def test_one_node_at_every_step_of_every_task():
             await device.send("hello server")
             assert await manager.send(UUID, "hello client")
 
-    assert await cancel_sweep(flow, steps_of="all") > 100
+    assert await cancel_sweep(flow, steps_of="all", stride=stride) > 100

@@ -279,6 +279,7 @@ async def test_19_leaving_ends_everything_in_bounded_time(environment):
 
 
 @in_virtual_time
+@pytest.mark.thorough
 async def test_leaving_a_manager_of_many_holds_nobody_up(environment, watched_loop):
     devices = []
     async with contextlib.AsyncExitStack() as stack:

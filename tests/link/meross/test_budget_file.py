@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from structiot import Environment
@@ -270,7 +270,6 @@ def test_no_sequence_of_calls_and_restarts_exceeds_the_limit_in_any_window(
 ):
     """Every window of an hour, and of a minute, whatever was done in between."""
 
-    @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(1, 20), STEPS), max_size=30))
     @example(
         [  # The last but one is allowed 0.5 us too early by a clock of the day.
@@ -316,6 +315,7 @@ async def test_two_programs_at_once_send_no_more_than_one(tmp_path):
 
 @virtual
 @pytest.mark.timeout(60)
+@pytest.mark.thorough
 async def test_a_day_of_greed_with_a_restart_each_hour_is_under_the_limit(tmp_path):
     sent: list[float] = []
     for _ in range(24):

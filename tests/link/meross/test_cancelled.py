@@ -58,7 +58,7 @@ async def check_restart(home: House, store: Path) -> None:
 
 
 @pytest.mark.parametrize("steps_of", ["flow", "all"])
-async def test_a_sign_in_and_its_store(steps_of, tmp_path):
+async def test_a_sign_in_and_its_store(steps_of, tmp_path, stride: int):
     """Another region, a one-time code, a token in a file, and the budget beside it."""
     environment = Environment(network=MemoryNetwork())
     numbers = count()
@@ -95,7 +95,7 @@ async def test_a_sign_in_and_its_store(steps_of, tmp_path):
                 ):
                     pass
 
-        assert await cancel_sweep(flow, steps_of=steps_of) > 20
+        assert await cancel_sweep(flow, steps_of=steps_of, stride=stride) > 20
         rounds = next(numbers)
         assert cloud.sign_ins <= rounds
         # A token that was made and read is kept, and nothing unknown lies beside it.
@@ -113,7 +113,7 @@ async def test_a_sign_in_and_its_store(steps_of, tmp_path):
 
 @pytest.mark.parametrize("way", ["lan", "cloud", "from lan to cloud"])
 @pytest.mark.parametrize("steps_of", ["flow", "all"])
-async def test_a_command(way, steps_of, tmp_path):
+async def test_a_command(way, steps_of, tmp_path, stride: int):
     store = tmp_path / "token.json"
     policy = "cloud_only" if way == "cloud" else "lan_first"
     expected = "lan" if way == "lan" else "cloud"
@@ -135,7 +135,7 @@ async def test_a_command(way, steps_of, tmp_path):
                 assert plug.route.last_transport == expected
 
             before = home.cloud.messages[plug.info.id]
-            assert await cancel_sweep(flow, steps_of=steps_of) > 4
+            assert await cancel_sweep(flow, steps_of=steps_of, stride=stride) > 4
             sent = home.cloud.messages[plug.info.id] - before
             assert (sent > 0) == (way != "lan")
             check_budget(meross, home)
@@ -145,7 +145,7 @@ async def test_a_command(way, steps_of, tmp_path):
 
 
 @pytest.mark.parametrize("steps_of", ["flow", "all"])
-async def test_notifications_and_events(steps_of, tmp_path):
+async def test_notifications_and_events(steps_of, tmp_path, stride: int):
     async with (
         house() as home,
         home.account(policy="cloud_only", store=tmp_path / "token.json") as meross,
@@ -168,13 +168,15 @@ async def test_notifications_and_events(steps_of, tmp_path):
                 await anext(come_and_gone)
             assert plug.states["switch"] is (state == 1)
 
-        assert await cancel_sweep(flow, steps_of=steps_of) > 1
+        assert await cancel_sweep(flow, steps_of=steps_of, stride=stride) > 1
         check_budget(meross, home)
 
 
 @pytest.mark.parametrize("models", [["mss310"], ["msh300hk"]], ids=str)
 @pytest.mark.parametrize("policy", ["lan_first", "cloud_only"])
-async def test_an_account_is_opened_used_and_left(models, policy, tmp_path):
+async def test_an_account_is_opened_used_and_left(
+    models, policy, tmp_path, stride: int
+):
     store = tmp_path / "token.json"
     async with house(models) as home:
 
@@ -188,13 +190,15 @@ async def test_an_account_is_opened_used_and_left(models, policy, tmp_path):
                     await device.request("Appliance.System.Runtime")
                     await meross.refresh()
 
-        assert await cancel_sweep(flow) > 10
+        assert await cancel_sweep(flow, stride=stride) > 10
         # Those that were cut short before there was a token have each made one.
         assert home.cloud.sign_ins <= 10
         await check_restart(home, store)
 
 
-async def test_an_account_is_left_in_the_middle_of_what_its_tasks_do(tmp_path):
+async def test_an_account_is_left_in_the_middle_of_what_its_tasks_do(
+    tmp_path, stride: int
+):
     store = tmp_path / "token.json"
     async with house() as home:
 
@@ -206,13 +210,13 @@ async def test_an_account_is_left_in_the_middle_of_what_its_tasks_do(tmp_path):
                 async with plug.readings() as readings:
                     await anext(readings)
 
-        assert await cancel_sweep(flow, steps_of="all") > 100
+        assert await cancel_sweep(flow, steps_of="all", stride=stride) > 100
         await check_restart(home, store)
 
 
 @pytest.mark.parametrize("model", ["mss310", "mss110", "msh300hk"])
 @pytest.mark.parametrize("steps_of", ["flow", "all"])
-async def test_a_device_in_the_local_network(model, steps_of):
+async def test_a_device_in_the_local_network(model, steps_of, stride: int):
     environment = Environment(network=MemoryNetwork())
 
     async def use(device: MerossDevice) -> None:
@@ -227,6 +231,6 @@ async def test_a_device_in_the_local_network(model, steps_of):
             await use(device)
 
     async with sim_meross_device(HOST, model=model, key=KEY, environment=environment):
-        assert await cancel_sweep(flow, steps_of=steps_of) > 10
+        assert await cancel_sweep(flow, steps_of=steps_of, stride=stride) > 10
         async with open_meross_lan(HOST, key=KEY, environment=environment) as device:
             await use(device)

@@ -312,6 +312,7 @@ def test_what_is_nested_without_end_or_no_number_is_cut():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.thorough
 def test_whoever_names_without_end_costs_a_bounded_memory():
     own = redactor()
 

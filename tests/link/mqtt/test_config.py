@@ -16,6 +16,7 @@ from structiot.mqtt import (
     MqttConfig,
     TopicDefaults,
     Will,
+    WillProperties,
     open_mqttclient,
 )
 from structiot.mqtt.wire.messages import Connect
@@ -157,12 +158,35 @@ async def test_user_properties_may_be_a_mapping(
             Will(topic="t", payload=b"\xc3\xbc", qos=2, retain=True),
         ),
         ({"topic": "t", "message": bytearray(b"x")}, Will(topic="t", payload=b"x")),
+        ({"topic": "t", "payload": "x"}, Will(topic="t", payload=b"x")),
         (Will(topic="t"), Will(topic="t")),
+        (Will(topic="t", payload="x"), Will(topic="t", payload=b"x")),  # type: ignore[arg-type]
         (None, None),
     ],
 )
 def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None):
     assert MqttConfig.of({"will": will}).will == expected
+
+
+@pytest.mark.parametrize("pairs", [{"a": "b"}, [("a", "b")], [["a", "b"]]])
+def test_a_will_is_spelt_alike_as_a_class_and_as_a_mapping(pairs: Any):
+    given: dict[str, Any] = {
+        "topic": "t",
+        "payload": "gone",
+        "qos": 1,
+        "retain": True,
+        "properties": {"will_delay_s": 5, "user_properties": pairs},
+    }
+    properties = WillProperties(will_delay_s=5, user_properties=pairs)
+    expected = Will(
+        topic="t",
+        payload=b"gone",
+        qos=1,
+        retain=True,
+        properties=WillProperties(will_delay_s=5, user_properties=(("a", "b"),)),
+    )
+    for will in (given, Will(**given), Will(**{**given, "properties": properties})):
+        assert MqttConfig.of({"will": will}).will == expected
 
 
 @pytest.mark.parametrize(
@@ -218,10 +242,18 @@ def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None)
         ({"will": {"topic": "t", "qos": 3}}, "will: qos is 0, 1 or 2, not 3"),
         (
             {"will": {"topic": "t", "message": 5}},
-            "the message is text or bytes, not int",
+            "the payload is text or bytes, not int",
         ),
-        ({"will": {"topic": "t", "mesage": b""}}, "did you mean 'message'"),
-        ({"will": {"topic": "t", "payload": b""}}, "did you mean 'message'"),
+        ({"will": {"topic": "t", "paylod": b""}}, "did you mean 'payload'"),
+        (
+            {"will": {"topic": "t", "payload": b"", "message": b""}},
+            "unknown .*'message'",
+        ),
+        ({"will": Will(topic="t", payload=5)}, "the payload is text or bytes, not int"),  # type: ignore[arg-type]
+        ({"will": Will(topic="a/#")}, "will: the topic 'a/#' "),
+        ({"outgoing_aliases": 1}, "outgoing_aliases is true or false, not 1"),
+        ({"subscription_ids": None}, "subscription_ids is true or false"),
+        ({"response_information": "no"}, "response_information is true or false"),
         ({"will": {"topic": "t", "qos": []}}, r"will: qos is 0, 1 or 2, not \[\]"),
         (
             {"will": {"topic": "t", "properties": {"will_delay": 1}}},
@@ -232,7 +264,7 @@ def test_a_will_may_be_a_mapping_with_defaults(will: Any, expected: Will | None)
         ({"user_properties": "ab"}, "user_properties are pairs in a list, not 'ab'"),
         ({"user_properties": ["ab"]}, "user_properties are pairs of texts, not 'ab'"),
         ({"extra_headers": {"a": 1}}, "extra_headers has texts"),
-        ({"keyfile": "key.pem"}, "keyfile goes with a certfile"),
+        ({"keyfile": "key.pem"}, "keyfile= goes with certfile="),
         ({"uri": b"mqtt://x"}, "uri is a text, or a function .*, not bytes"),
         ({"topics": {"a": {"qos": []}}}, "topics: 'a' has a QoS 0, 1 or 2"),
         ({"keepalive": 5}, "unknown MQTT setting 'keepalive'; did you mean 'keep_al"),

@@ -15,6 +15,7 @@ from structiot.errors import (
     CommandRefused,
     ConfigError,
     ConnectFailed,
+    StructiotError,
     UsageError,
 )
 from structiot.mqtt import (
@@ -22,7 +23,6 @@ from structiot.mqtt import (
     MqttAuthRefused,
     MqttConnectFailed,
     MqttConnectRefused,
-    Will,
     open_mqttclient,
 )
 from structiot.mqtt.wire.codec import encode
@@ -115,6 +115,61 @@ async def test_an_id_that_the_broker_assigned_is_used_again(broker, protocol: st
         broker.connection.reset()
         second = await broker.connected(2)
         assert (await second.next(Connect)).client_id == expected
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5.0"])
+async def test_an_empty_id_asks_the_broker_for_one(broker, protocol: str):
+    broker.keeps_sessions = True
+    properties = ConnackProperties(assigned_client_id="assigned")
+    if protocol == "5.0":
+        broker.answer(Connect, lambda *_: (Connack(properties=properties),))
+    async with open_client(broker, client_id="", protocol=protocol) as client:
+        (first,) = broker.connection.of(Connect)
+        assert (first.client_id, first.clean_start) == ("", True)
+        # There are no words for it in 3.1.1.
+        expected = "assigned" if protocol == "5.0" else ""
+        assert client.client_id == expected
+        broker.oblige()
+        broker.connection.reset()
+        connection = await broker.connected(2)
+        again = await connection.next(Connect)
+        # Of a session whose name nobody knows nothing can be had.
+        assert (again.client_id, again.clean_start) == (expected, protocol == "3.1.1")
+
+
+async def test_a_broker_that_does_not_say_which_id_it_gave_gets_clean_starts(broker):
+    async with open_client(broker, client_id="", protocol="5.0") as client:
+        broker.connection.reset()
+        connection = await broker.connected(2)
+        again = await connection.next(Connect)
+        assert (again.client_id, again.clean_start, client.client_id) == ("", True, "")
+
+
+async def test_an_empty_id_may_be_refused(broker):
+    broker.refuse(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID)
+    with pytest.raises(StructiotError, match="identifier") as caught:
+        async with open_client(broker, client_id="", protocol="5.0"):
+            pytest.fail("it was refused")
+    assert isinstance(caught.value, ConnectException)
+    assert len(broker.connections) == 1
+
+
+@pytest.mark.parametrize("client_id", [None, ""])
+@pytest.mark.parametrize("store", [None, "store.sqlite"])
+async def test_a_session_is_kept_under_an_id_alone(
+    broker, client_id: str | None, store: str | None
+):
+    config = {"cleansession": False, "store": store}
+    wish = "cleansession False" if store is None else "store"
+    with pytest.raises(ConfigError, match=f"{wish} needs a client_id"):
+        async with open_mqttclient(
+            broker.uri,
+            client_id,
+            config,
+            environment=Environment(network=broker.network),
+        ):
+            pytest.fail("nobody would find it again")
+    assert broker.attempts == []
 
 
 # -- nobody there --------------------------------------------------------------------
@@ -321,8 +376,6 @@ async def test_a_broker_that_closes_instead_of_answering_is_named(broker):
     [
         ("tester", {"password": "x"}, "user name"),
         ("\ud800", {}, "client id|client identifier"),
-        ("tester", {"will": Will(topic="a/#")}, "will"),
-        ("tester", {"will": Will(topic="a", qos=3)}, "QoS"),
         ("tester", {"username": "\x00"}, "user name"),
     ],
 )

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
-from structiot.mqtt import ReasonCode
+from structiot.mqtt import MqttSessionLost, ReasonCode
 from structiot.mqtt.wire.messages import (
     Connect,
     Message,
@@ -220,7 +220,7 @@ async def test_a_lost_session_fails_qos_2_under_way_and_says_why(broker):
         await broker.connection.next(Message)
         broker.oblige()
         broker.connection.reset()
-        with pytest.raises(LinkLost, match="whether it was delivered is unknown"):
+        with pytest.raises(MqttSessionLost, match="delivered is unknown"):
             await receipt.wait()
         await client.publish("t", b"y", qos=2)
 

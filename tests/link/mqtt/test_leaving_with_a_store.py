@@ -57,9 +57,9 @@ async def test_what_was_accepted_arrives_after_the_next_opening(
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("protocol", "qos"), [("3.1.1", 2), ("5.0", 1), ("5.0", 2)])
 async def test_leaving_cancelled_at_any_checkpoint_loses_and_doubles_nothing(
-    environment, tmp_path: Path, protocol: str, qos: int
+    environment, tmp_path: Path, protocol: str, qos: int, stride: int
 ):
     numbers = numbers_for(
         environment, tmp_path / "store", protocol, qos, max_inflight=2
     )
-    assert await leave_cancelled_anywhere(numbers, 3) > 50
+    assert await leave_cancelled_anywhere(numbers, 3, stride) > 50

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused, LinkLost
-from structiot.mqtt import PublishProperties, ReasonCode
+from structiot.mqtt import MqttSessionLost, PublishProperties, ReasonCode
 from structiot.mqtt.wire.messages import Message, Puback, Pubrec
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client
@@ -127,3 +127,20 @@ async def test_what_was_finished_is_not_logged(
         for qos in (1, 2):
             await client.publish_soon("t", b"x", qos=qos)
     assert told(caplog) == []
+
+
+async def test_a_lost_session_is_told_apart_from_the_end_of_the_client(broker):
+    broker.ignore(Message)
+    async with open_client(broker, **lasting()) as client:
+        lost = await client.publish_soon("t", b"x", qos=2)
+        await broker.connection.next(Message)
+        broker.connection.reset()
+        with pytest.raises(LinkLost) as caught:
+            await lost.wait()
+        assert isinstance(caught.value, MqttSessionLost)
+        assert (caught.value.topic, caught.value.reason) == ("t", "session lost")
+        assert client.is_connected
+        left = await client.publish_soon("t", b"y", qos=2)
+    with pytest.raises(LinkLost) as ended:
+        await left.wait()
+    assert not isinstance(ended.value, MqttSessionLost)

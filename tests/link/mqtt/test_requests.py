@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
@@ -131,6 +132,14 @@ async def test_the_reply_topic_is_where_the_broker_wants_it(broker):
     async with open_client(broker, protocol="5.0") as client:
         await client.request("t", b"x")
         assert filters(broker.connection) == [[("replies/for/you/tester", 1)]]
+
+
+async def test_without_a_name_the_reply_topic_is_still_one_of_our_own(broker):
+    answer_requests(broker)
+    async with open_client(broker, client_id="", protocol="5.0") as client:
+        assert (await client.request("t", b"x")).payload == b"x!"
+        [[(topic, _)]] = filters(broker.connection)
+        assert re.fullmatch("structiot/reply/[0-9a-f]{12}", topic)
 
 
 async def test_there_are_no_requests_in_3_1_1(broker):

@@ -122,7 +122,7 @@ async def test_a_text_is_no_list_of_letters(broker, name: str):
                 await TEXTS[name](client, text)
         await exchanged(client)
         assert broker.connection.of(Message) == []
-        assert len(broker.connection.of(Subscribe)) == 3
+        assert len(broker.connection.of(Subscribe)) == 1
         assert broker.connection.of(Unsubscribe) == []
 
 

@@ -52,6 +52,15 @@ async def test_a_topic_is_named_once_and_then_stands_as_its_alias(broker):
     ]
 
 
+async def test_our_aliases_can_be_turned_off(broker):
+    allow(broker, 9)
+    config: dict[str, Any] = {"protocol": "5.0", "outgoing_aliases": False}
+    async with open_client(broker, **config) as client:
+        for qos in (0, 1, 2):
+            await client.publish("long/one", b"", qos=qos)
+    assert topics(broker.connection) == [("long/one", None)] * 3
+
+
 @pytest.mark.parametrize("qos", [0, 1, 2])
 async def test_an_alias_is_left_out_where_it_makes_a_packet_too_long(broker, qos: int):
     # What was seen: CONNACK 27 0000001e 22 000a, and 17 bytes to pub/test.

@@ -55,6 +55,13 @@ CONNECTS: dict[str, tuple[dict[str, Any], str]] = {
             " 27 01000000 0002 6964"
         ),
     ),
+    "5.0: without the request for response information": (
+        {"protocol": "5.0", "response_information": False},
+        (
+            "10 1f 0004 4d515454 05 02 000a 10 11 00000258 21 0400 22 0040"
+            " 27 01000000 0002 6964"
+        ),
+    ),
     "5.0: a password alone, and a will with properties": (
         {
             "protocol": "5.0",

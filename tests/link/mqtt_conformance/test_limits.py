@@ -180,6 +180,22 @@ async def test_without_subscription_identifiers_none_is_sent(broker):
     assert subscribe.properties.subscription_id is None
 
 
+async def test_subscription_identifiers_can_be_turned_off(broker):
+    config = {"protocol": "5.0", "subscription_ids": False, **lasting()}
+    async with open_client(broker, **config) as client:
+        async with client.subscription("a/b", qos=1) as messages:
+            async with client.subscription({"c": 0, "d": 0}):
+                broker.connection.reset()
+                connection = await broker.connected(2)
+                (again,) = [await connection.next(Subscribe)]
+                # Without them, all filters fit into one packet.
+                assert len(again.subscriptions) == 3
+                await connection.send(Message("a/b", b"x"))
+                assert (await anext(messages)).payload == b"x"
+    packets = [one for each in broker.connections for one in each.of(Subscribe)]
+    assert {one.properties.subscription_id for one in packets} == {None}
+
+
 async def test_no_local_does_not_go_with_a_shared_subscription(broker):
     async with open_client(broker, protocol="5.0") as client:
         with pytest.raises(UsageError, match=r"[Nn]o.?local"):
@@ -200,6 +216,31 @@ async def test_properties_of_a_message_need_5_0(broker, qos: int):
             )
         await client.publish("t", b"fine", qos=1)
     assert [m.payload for m in broker.connection.of(Message)] == [b"fine"]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("pairs", [{"a": "1", "b": "2"}, [("a", "1"), ("b", "2")]])
+@pytest.mark.parametrize("is_class", [True, False])
+async def test_user_properties_of_a_message_may_be_a_mapping(
+    broker, qos: int, pairs: Any, is_class: bool
+):
+    properties: Any = {"user_properties": pairs}
+    if is_class:
+        properties = PublishProperties(user_properties=pairs)
+    async with open_client(broker, protocol="5.0") as client:
+        await client.publish("t", b"", qos=qos, properties=properties)
+        await client.ping()
+    (message,) = broker.connection.of(Message)
+    assert message.properties.user_properties == (("a", "1"), ("b", "2"))
+
+
+@pytest.mark.parametrize("pairs", ["ab", {"a": 1}, [("a",)], 5])
+async def test_what_is_no_pairs_of_texts_is_refused(broker, pairs: Any):
+    async with open_client(broker, protocol="5.0") as client:
+        with pytest.raises(UsageError, match="user_properties"):
+            await client.publish(
+                "t", b"", properties=PublishProperties(user_properties=pairs)
+            )
 
 
 @pytest.mark.parametrize(

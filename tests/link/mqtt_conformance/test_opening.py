@@ -246,7 +246,8 @@ async def test_address_and_credentials_are_asked_for_before_every_attempt(broker
 
     async with open_mqttclient(
         uri,
-        config=lasting(username=username, password=password),
+        "tester",
+        lasting(username=username, password=password),
         environment=Environment(network=broker.network),
     ):
         broker.connection.reset()
@@ -262,7 +263,8 @@ async def test_an_address_that_becomes_none_ends_the_block(broker):
     with pytest.raises(ConfigError, match="begins with mqtt://"):
         async with open_mqttclient(
             lambda: answers.pop(0),
-            config=lasting(),
+            "tester",
+            lasting(),
             environment=Environment(network=broker.network),
         ):
             broker.connection.reset()

@@ -46,7 +46,7 @@ MESSAGES = st.one_of(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=st.lists(MESSAGES, max_size=6))
 def test_each_message_gets_one_answer(backend, messages):
     async def flow() -> None:

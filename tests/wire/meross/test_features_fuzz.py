@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._device.commands import check_command
@@ -140,7 +140,6 @@ def drive(owner):
 @pytest.mark.parametrize(
     "which", range(len(features())), ids=lambda n: type(features()[n]).__name__
 )
-@settings(max_examples=150, deadline=None)
 @given(
     messages=st.lists(
         st.tuples(st.sampled_from(NAMESPACES), st.booleans(), VALUES), max_size=6
@@ -171,7 +170,6 @@ def test_any_json_under_any_namespace(which, messages):
             drive(sub)
 
 
-@settings(max_examples=200, deadline=None)
 @given(VALUES, st.data())
 def test_any_answer_to_any_command(answer, data):
     feature = data.draw(st.sampled_from(features()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.errors import LinkLost
@@ -241,7 +241,6 @@ def check_idle(world: World) -> None:
     assert all(flow.is_done for _, flow in world.flows)
 
 
-@settings(max_examples=300)
 @given(LASTING, st.integers(1, 4))
 def test_a_lasting_session_keeps_every_promise(
     steps: list[tuple[str, int]], window: int
@@ -256,7 +255,6 @@ def test_a_lasting_session_keeps_every_promise(
         assert list(dict.fromkeys(of_qos(1, here))) == of_qos(1, there)
 
 
-@settings(max_examples=300)
 @given(FORGETTING, st.integers(1, 4))
 def test_a_forgotten_session_doubles_nothing_of_qos_2_and_says_what_it_cannot_know(
     steps: list[tuple[str, int]], window: int

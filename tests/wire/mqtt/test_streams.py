@@ -116,7 +116,6 @@ def faults(role: Role, version: int, pieces: list[bytes]) -> tuple[Any, ...]:
     return packets, fault and (fault.code, fault.offset, str(fault))
 
 
-@settings(max_examples=400, deadline=None)
 @given(
     link=st.sampled_from(LINKS),
     start=st.sampled_from(VECTORS),
@@ -219,7 +218,6 @@ def test_every_flipped_bit_gives_a_packet_or_a_violation(source: str):
                 assert again.feed(encode(packet, version)) == [packet]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(LINKS), st.binary(max_size=200))
 def test_garbage_gives_packets_or_a_violation_and_never_an_exception(
     link: tuple[Role, int], garbage: bytes

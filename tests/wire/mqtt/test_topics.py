@@ -4,7 +4,7 @@ import tracemalloc
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot.errors import UsageError
@@ -193,7 +193,6 @@ def test_a_filter_of_many_levels_costs_no_recursion():
     assert tree.remove(name, "x")
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(FILTER, max_size=8),
     st.lists(st.sampled_from(["", "a", "b", "$SYS", "\u00e9"]), min_size=1, max_size=5),

@@ -14,6 +14,7 @@ from structiot.mqtt.broker.core.sessions import Delivery, Session
 from structiot.mqtt.broker.core.slow_consumers import SlowConsumers
 from structiot.mqtt.broker.core.work import DELIVERY, WIDE, counted, whole
 from structiot.mqtt.broker.memory_accounting import delivery_bytes
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.messages import RETAIN, Message
 from structiot.mqtt.wire.properties import PublishProperties
@@ -26,6 +27,8 @@ STEP_BYTES = 1_048_576
 # A longer message is work by its size as well, a unit for so many bytes.
 LONG_BYTES = 16_384
 BYTES_A_UNIT = 512
+# More filters of permissions to compare with are no small matter.
+MANY_RULES = 5_000
 # Instead of a number of subscribers: there are some, and none could be given it.
 NO_ROOM = -1
 
@@ -42,8 +45,8 @@ class Delivering(Matching):
         refused: Those of QoS 1 and 2 among them that the ledger had no room for.
     """
 
-    def __init__(self, limits: BrokerLimits) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
+        super().__init__(limits, permissions)
         self.dirty: list[ConnectedClient] = []
         self.slow_consumers: SlowConsumers = SlowConsumers()
         self.received = 0
@@ -69,13 +72,16 @@ class Delivering(Matching):
             return None
         if len(message.payload) > LONG_BYTES and len(found) > 1:
             return None
+        known = self._targets.get(topic)
+        is_known = known is not None and known[0] is found
+        if not is_known and len(found) * self.permissions.most_rules > MANY_RULES:
+            return None
         expires_at = None
         if message.properties is not None or message.flags & RETAIN:
             expires_at = self._enter(message, origin)
         if not found:
             return 0
-        known = self._targets.get(topic)
-        if known is not None and known[0] is found:
+        if known is not None and is_known:
             targets = known[1]
         else:
             targets = whole(self._merge(topic, found, origin, sys.maxsize))
@@ -115,7 +121,8 @@ class Delivering(Matching):
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
             account = None if origin is None else origin.account
-            self.retain(message, expires_at, account)
+            publisher = None if origin is None else origin.publisher
+            self.retain(message, expires_at, account, publisher)
         return expires_at
 
     def _hand_out(
@@ -131,10 +138,10 @@ class Delivering(Matching):
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         size = delivery_bytes(message.topic, message.payload, message.properties)
-        for session, granted, shows_retain, ids in targets:
+        for session, granted, shows_retain, ids, share in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
-            self._send(session, message, flags, ids, expires_at, size)
+            self._send(session, message, flags, ids, expires_at, size, share)
 
     def _hand_out_plain(
         self,
@@ -148,11 +155,11 @@ class Delivering(Matching):
             return False
         most = self._slow_bytes - size
         count = 0
-        for session, _, _, ids in targets:
+        for session, _, _, ids, share in targets:
             client = session.client
             if client is None or ids:
                 held_bytes = delivery_bytes(message.topic, message.payload, None)
-                self._send(session, message, 0, ids, None, held_bytes)
+                self._send(session, message, 0, ids, None, held_bytes, share)
                 continue
             protocol = client.protocol
             if protocol.write_publish is not encode_publish_into:
@@ -183,6 +190,7 @@ class Delivering(Matching):
         ids: tuple[int, ...],
         expires_at: float | None,
         size: int,
+        share: str | None = None,
     ) -> None:
         client = session.client
         properties = message.properties
@@ -197,6 +205,7 @@ class Delivering(Matching):
                 properties,
                 expires_at,
                 size,
+                share,
             )
             self._queue(session, flow)
         elif client is None:

@@ -82,8 +82,26 @@ class Telling(Delivering):
         backlog.is_told = False
         self.ledger.settle(session)
 
+    def _is_forbidden_by_now(self, item: Retained) -> bool:
+        """Tell whether who has published it might not do so any more."""
+        publisher, permissions = item.publisher, self.permissions
+        if (
+            publisher is None
+            or not self.limits.check_retain_source
+            or not permissions.has_entries
+        ):
+            return False
+        name, user = publisher
+        self.work.done += permissions.count(user)
+        return not permissions.may_publish(user, name, item.topic)
+
     def _tell_item(self, subscription: Subscription, item: Retained) -> None:
         now = self.clock.now
+        if self._is_forbidden_by_now(item) or (
+            self.permissions.has_entries
+            and not self.may_receive(subscription.session, item.topic)
+        ):
+            return
         message = Message(item.topic, item.payload, properties=item.properties)
         if item.expires_at is not None:
             if item.expires_at <= now:

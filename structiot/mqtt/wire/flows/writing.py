@@ -152,10 +152,11 @@ def _cut(out: bytearray, own: int, size: int) -> None:
         del out[own:]
 
 
-def writer_for(limits: ConnackProperties) -> Write:
+def writer_for(limits: ConnackProperties, *, uses_aliases: bool) -> Write:
     """Give the quickest writer that keeps within what a server has announced."""
+    aliases = limits.topic_alias_maximum if uses_aliases else None
     restricting = (
-        limits.topic_alias_maximum,
+        aliases,
         limits.maximum_qos,
         limits.retain_available,
         limits.maximum_packet_bytes,
@@ -163,7 +164,7 @@ def writer_for(limits: ConnackProperties) -> Write:
     if all(limit is None for limit in restricting):
         return encode_publish_into
     return PublishWriter(
-        alias_maximum=limits.topic_alias_maximum or 0,
+        alias_maximum=aliases or 0,
         maximum_qos=2 if limits.maximum_qos is None else limits.maximum_qos,
         retain_available=limits.retain_available is not False,
         maximum_packet_bytes=limits.maximum_packet_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -22,7 +23,13 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
+__all__ = [
+    "RecordStream",
+    "client_context",
+    "load_certificate",
+    "server_context",
+    "start_tls",
+]
 
 # Some systems have the one, some the other: a program leaves the remark out.
 _TRUST = "give it as cafile= (or trust it in an ssl_context=)"
@@ -62,6 +69,9 @@ _ABOUT_OURS = {
     "TLSV1_ALERT_ACCESS_DENIED",
     "TLSV1_ALERT_UNKNOWN_CA",
 }
+
+# What one record carries at most.
+RECORD_BYTES = 16_384
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -222,7 +232,59 @@ def _fault_of_pair(
     return f"{files} for TLS as a certificate: {exc}"
 
 
-class _ClientStream(TLSStream):
+class RecordStream(TLSStream):
+    """Gives all that has come at once, where anyio's gives a record of it."""
+
+    # What was found behind something that could be read.
+    _later: ssl.SSLError | None = None
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        """Wait for bytes; raises as anyio's streams do."""
+        if self._later is not None:
+            raise self._later
+        first = await super().receive(max_bytes)
+        if len(first) < RECORD_BYTES or len(first) >= max_bytes:
+            return first
+        parts, room = [first], max_bytes - len(first)
+        while room:
+            try:
+                data = self._ssl_object.read(room)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not data:
+                break
+            parts.append(data)
+            room -= len(data)
+        return b"".join(parts)
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        first = await self.receive(min(len(space), RECORD_BYTES))
+        space[: len(first)] = first
+        return len(first)
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is."""
+        at = 0
+        while at < len(space) and self._later is None:
+            try:
+                room = space[at:]
+                size = cast("int", self._ssl_object.read(len(room), room))
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not size:
+                break
+            at += size
+        return at
+
+
+class _ClientStream(RecordStream):
     """Says as an error of the tree when the server refuses our certificate.
 
     In TLS 1.3 it does so after the handshake is complete for the client.

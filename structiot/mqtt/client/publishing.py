@@ -19,6 +19,7 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
+from structiot.mqtt.link.connection import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
 from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
 from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
@@ -28,9 +29,7 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Publishing"]
 
-# Publishers of QoS 0 wait while this much is to be written.
-HIGH_WATER_BYTES = 65_536
-MAX_CHECKED_TOPICS = 4096
+MAX_CHECKED_TOPICS = 16_384
 
 
 class Publishing:
@@ -111,7 +110,8 @@ class Publishing:
                 return
         self._protocol.publish(topic, payload, 1 if retain else 0, properties)
         link.wake()
-        if len(self._out) >= HIGH_WATER_BYTES:
+        out = self._out
+        if len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES:
             await link.drain()
 
     async def publish_soon(

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 MAX_TOPIC_BYTES = 65_535
-MAX_CACHED_NAMES = 4096
+MAX_CACHED_NAMES = 16_384
 MAX_CACHED_NAME_CHARS = 256
 # What is remembered for all names together.
 MAX_CACHED_VALUES = 200_000

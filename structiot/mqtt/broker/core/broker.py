@@ -173,7 +173,8 @@ class Broker(Joining):
                     self.dirty = dirty[index:] + self.dirty
                     self.work.on_added()
                     return
-                written += 1 + len(client.protocol.out) // FLUSHED_BYTES
+                out = client.protocol.out
+                written += 1 + (len(out) + out.large_bytes) // FLUSHED_BYTES
                 client.is_dirty = False
                 client.flush()
 

@@ -14,7 +14,7 @@ from structiot.mqtt.wire.topics import TopicTree, is_shared
 
 __all__ = ["Found", "Matching", "Target", "target_of"]
 
-MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPICS = 16_384
 MAX_CACHED_TOPIC_CHARS = 256
 # Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from structiot._kit.out_buffer import size_of
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import MqttSessionLost
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
@@ -110,7 +111,7 @@ class Outgoing:
             and not self._resend
             and self._on_wire < self.window
             and under_way_bytes < self.window_bytes
-            and len(out) < self.out_bytes
+            and size_of(out) < self.out_bytes
             and (packet_id := self.ids.take())
         ):
             flow.packet_id = packet_id
@@ -162,7 +163,7 @@ class Outgoing:
             self._send_new(flow, out, version)
 
     def _has_room(self, out: bytearray) -> bool:
-        return self._on_wire < self.window and len(out) < self.out_bytes
+        return self._on_wire < self.window and size_of(out) < self.out_bytes
 
     def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
         try:

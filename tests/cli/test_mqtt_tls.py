@@ -37,9 +37,9 @@ def port(files: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [
-        ("mqtt pub {where} --tls-use-os-certs", 1, "give that as --cafile"),
+        ("mqtt pub {where} --tls-use-os-certs", 1, "give it as --cafile"),
         ("mqtt pub {where} --cafile other.pem", 1, "none of those in --cafile"),
-        ("manager clients --uri {uri}", 1, "give that as --broker-cafile"),
+        ("manager clients --uri {uri}", 1, "give it as --broker-cafile"),
     ],
 )
 def test_what_is_missing_is_an_option(

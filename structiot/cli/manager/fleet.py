@@ -36,10 +36,21 @@ _path: Final = click.Path()
 
 def uri_option(*, required: bool) -> Decorator:
     """Make the option that says where the broker is."""
+    variables = [URI_VARIABLE, broker_login.URI_VARIABLE]
+
+    def check(
+        ctx: click.Context, param: click.Parameter, uri: str | None
+    ) -> str | None:
+        if required and uri is None and not ctx.resilient_parsing:
+            # What the parser says by itself shows the variables as a list of Python's.
+            hint = f"'--uri' (env var: {' or '.join(variables)})"
+            raise click.MissingParameter(ctx=ctx, param=param, param_hint=hint)
+        return uri
+
     return click.option(
         "--uri",
-        required=required,
-        envvar=[URI_VARIABLE, broker_login.URI_VARIABLE],
+        callback=check,
+        envvar=variables,
         show_envvar=True,
         help="Broker that joins the managers, such as mqtt://broker.example.",
     )

@@ -25,6 +25,7 @@ __all__ = ["sub"]
 REFUSED = 0x80
 
 _log = logging.getLogger(__name__)
+_losses = logging.getLogger("structiot.mqtt.link.loss_log")
 
 
 @click.command(cls=PropertyCommand, short_help="Print messages.")
@@ -66,16 +67,22 @@ async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of
 
     async def listen() -> None:
         nonlocal status
+        # The error of the first attempt says the same.
+        _losses.disabled = True
         with anyio.move_on_after(given["timeout"]) as scope:
             async with target.open(wait_connected=False) as client:
                 await _first_connection(client)
+                _losses.disabled = False
                 if given["unsubscribe"]:
                     await client.unsubscribe(given["unsubscribe"])
                 await _print_all(client, topics, printer, given)
         if scope.cancelled_caught:
             status = TIMED_OUT
 
-    await run_until_stopped(listen)
+    try:
+        await run_until_stopped(listen)
+    finally:
+        _losses.disabled = False
     if status:
         raise SystemExit(status)
 

@@ -241,7 +241,8 @@ def test_what_names_the_broker_is_said_where_it_is_missing(call, monkeypatch):
     monkeypatch.delenv("STRUCTIOT_MANAGER_URI", raising=False)
     for command in (["clients"], ["send", UUID, "on"]):
         said = call(*command, status=2)
-        assert "Missing option '--uri' (env var: 'STRUCTIOT_MANAGER_URI')" in said
+        variables = "STRUCTIOT_MANAGER_URI or STRUCTIOT_MQTT_URI"
+        assert f"Missing option '--uri' (env var: {variables})" in said
 
 
 async def test_a_variable_makes_no_node_of_a_manager_that_has_no_name(

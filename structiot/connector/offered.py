@@ -183,14 +183,18 @@ class OfferedDevices:
         was_held = device_id in self._devices
 
         async def tell(session: Session) -> None:
+            refusal: PlatformRefused | None = None
             try:
                 await (session.delete if delete else session.disconnect)(device_id)
-            except PlatformRefused:
-                if was_held:
-                    if delete:
-                        await self._settle(session, device_id)
-                    await session.commit()
-                raise
+            except PlatformRefused as exc:
+                refusal = exc
+            if refusal is None:
+                return
+            if was_held:
+                if delete:
+                    await self._settle(session, device_id)
+                await session.commit()
+            raise refusal
 
         is_taken = await self._change(
             device_id, lambda: self._manager.remove(device_id), tell

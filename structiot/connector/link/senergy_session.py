@@ -248,14 +248,14 @@ class SenergySession:
             try:
                 if hub != self._hub:
                     await self._api.change_hub(hub)
-            except BaseException as exc:
-                self._is_bound = False
-                status = exc.status if isinstance(exc, PlatformRefused) else 0
-                if status not in {_BAD_REQUEST, _NOT_FOUND}:
+                self._hub = hub
+            except PlatformRefused as exc:
+                if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
                     raise
                 # It is gone, or one of its devices is: all is to be compared again.
                 raise LinkLost(f"the hub cannot be changed: {exc}") from exc
-            self._hub = hub
+            finally:
+                self._is_bound &= self._hub is hub
 
     # -- commands ----------------------------------------------------------------------
 

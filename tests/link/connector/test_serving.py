@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from structiot import UsageError
@@ -85,6 +86,7 @@ async def test_a_handler_that_fails_a_hundred_times_is_told_once_a_minute(
     async with gateway() as (platform, connector), anyio.create_task_group() as tg:
 
         async def handle(command: Command) -> None:
+            await anyio.lowlevel.checkpoint()
             raise (KeyError if command.service == "key" else ZeroDivisionError)("no")
 
         tg.start_soon(connector.serve, handle)

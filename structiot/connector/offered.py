@@ -49,11 +49,13 @@ class OfferedDevices:
         random: For waiting times.
 
     Attributes:
+        known: Ids of those that it had at any time, and has not had deleted.
         unsettled: Of which the platform may think otherwise than we do; with why, where it
             refuses one.
     """
 
     def __init__(self, manager: ManagedDevices, random: Random) -> None:
+        self.known: set[str] = set()
         self.unsettled: dict[str, PlatformRefused | None] = {}
         self._manager = manager
         self._random = random
@@ -97,6 +99,7 @@ class OfferedDevices:
     async def _read_all(self) -> None:
         devices = await self._manager.devices()
         self._devices, self._shown = {one.id: one for one in devices}, None
+        self.known.update(self._devices)
 
     async def _look_up(self, device_id: str) -> None:
         """Ask it for one device; for all if it cannot tell of one."""
@@ -113,6 +116,7 @@ class OfferedDevices:
                 self._devices.pop(device_id, None)
             else:
                 self._devices[device_id] = device
+                self.known.add(device_id)
 
     async def _was_asked(self, ask: Callable[[], Awaitable[None]]) -> bool:
         """Ask it what nobody waits for; whether it could tell."""
@@ -195,6 +199,8 @@ class OfferedDevices:
         is_taken = await self._change(
             device_id, lambda: self._manager.remove(device_id), tell
         )
+        if delete:
+            self.known.discard(device_id)
         if self.unsettled.get(device_id) is not None:
             # There is nothing to be asked for again.
             del self.unsettled[device_id]
@@ -243,10 +249,10 @@ class OfferedDevices:
         self._to_settle.set()
 
     def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
-        self.unsettled[device_id] = refusal
+        named = printable(device_id)
+        self.unsettled[device_id] = refusal = refusal.named(f"device {named}")
         self._to_settle.set()
-        named, why = printable(device_id), error_text(refusal)
-        self._warnings.say("device %s: %s", named, why, about=named)
+        self._warnings.say("%s", error_text(refusal), about=named)
 
     # -- what is unsettled -----------------------------------------------------------
 

@@ -149,11 +149,29 @@ class Platform(Protocol):
 
     Attributes:
         name: `sepl` or `senergy`, host and port: for messages.
+        gid: The gateway that we are there; empty until there is one.
         backoff: How long to wait between connections.
     """
 
     name: str
+    gid: str
     backoff: Backoff
+
+    def check_event(
+        self, device_id: str, service: str, *, is_held: bool, was_held: bool
+    ) -> None:
+        """Look whether an event may be kept until there is a session.
+
+        Args:
+            device_id: Of which device.
+            service: Of which of its services.
+            is_held: Whether the device manager has the device.
+            was_held: Whether it has, or had it, and has not had it deleted.
+
+        Raises:
+            PlatformRefused: A session would refuse it without asking the platform.
+        """
+        ...
 
     def session(
         self,

@@ -20,7 +20,7 @@ from structiot._kit.text import counted, error_text, printable
 from structiot.connector.command import Command
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.offered import OfferedDevices
-from structiot.connector.outbox import Outbox, Outgoing
+from structiot.connector.outbox import Outbox, Outgoing, event_name
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
     Authenticating,
@@ -31,7 +31,7 @@ from structiot.connector.states import (
     Synchronising,
     Waiting,
 )
-from structiot.errors import AuthRefused, PeerError, StructiotError, TransportError
+from structiot.errors import AuthRefused, StructiotError, TransportError
 
 __all__ = ["PlatformLink"]
 
@@ -107,6 +107,11 @@ class PlatformLink(Reconnecting):
         """Whether the first attempt to connect is under way, or has not even begun."""
         return self._is_starting
 
+    @property
+    def gid(self) -> str:
+        """The gateway that we are at the platform."""
+        return self._platform.gid
+
     # -- one connection ------------------------------------------------------------
 
     async def run_connection(self) -> None:
@@ -164,15 +169,7 @@ class PlatformLink(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        # A connection that is lost and at once there again is none; an attempt that
-        # fails is, and each thing that the platform itself says.
-        if isinstance(error, PeerError):
-            is_news = reason != self._told
-        else:
-            is_news = not self._told and self.lived_s is None
-        if is_news:
-            self._told = reason
-        level = logging.WARNING if is_news else logging.INFO
+        level = logging.WARNING if self.is_news(error) else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))
 
@@ -182,6 +179,28 @@ class PlatformLink(Reconnecting):
         self._disconnected()
         self.commands.close()
         self.states.tell(Ended(error))
+
+    async def check_event(self, device_id: str, service: str) -> None:
+        """Look whether an event may be kept, while it cannot be sent.
+
+        Raises:
+            PlatformRefused: The platform would refuse it, as far as that can be told.
+        """
+        if self.is_ready:
+            return
+        offered = self.offered
+        if offered.get(device_id) is None:
+            # It may have been given to the device manager alone.
+            await offered.read()
+        try:
+            self._platform.check_event(
+                device_id,
+                service,
+                is_held=offered.get(device_id) is not None,
+                was_held=device_id in offered.known,
+            )
+        except PlatformRefused as exc:
+            raise exc.named(event_name(device_id, service)) from None
 
     # -- commands and events ---------------------------------------------------------
 
@@ -255,10 +274,7 @@ class PlatformLink(Reconnecting):
                 event.device_id, event.service, event.data, event.metadata
             )
         except PlatformRefused as exc:
-            event.refusal = exc
+            event.refusal = refusal = exc.named(event.name)
             if not event.is_awaited:
-                self._warnings.say(
-                    "an event of %s that was kept is refused: %s",
-                    printable(event.device_id),
-                    error_text(exc),
-                )
+                text = "an event that was kept is refused: %s"
+                self._warnings.say(text, error_text(refusal))

@@ -229,6 +229,17 @@ async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
         assert f"gid = {gid}" in conf.read_text()
 
 
+def test_an_authority_stands_beside_the_configuration(tmp_path):
+    (tmp_path / "ca.pem").write_text("of whom to trust")
+    path = tmp_path / "structiot.toml"
+    path.write_text(
+        '[connector]\nhost = "sepl.example"\nport = 8093\nuser = "me"\n'
+        'password = "word"\nencryption = true\ncafile = "ca.pem"\n'
+    )
+    config = load_config(path).connector.config("")
+    assert (config.cafile, config.has_tls) == (tmp_path / "ca.pem", True)
+
+
 async def test_a_file_that_is_missing_is_made_and_parks_it(tmp_path):
     conf, house = tmp_path / "connector.conf", House()
     section = {"conf": str(conf), "devices": [{"type": TYPE}]}
@@ -268,6 +279,15 @@ PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "wor
         ({**PLATFORM, "devices": [{"type": ""}]}, "type must be"),
         ({**PLATFORM, "port": "8093"}, "port must be a whole number, not a str"),
         ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
+        (
+            {**PLATFORM, "ca_file": "x"},
+            "'ca_file' in [connector]; did you mean 'cafile'",
+        ),
+        (
+            {**PLATFORM, "cafile": "/no/ca.pem", "encryption": True},
+            "cannot be read: no",
+        ),
+        ({**PLATFORM, "cafile": "x"}, "cafile goes with encryption = yes"),
     ],
 )
 def test_what_cannot_work_is_said(section, message):

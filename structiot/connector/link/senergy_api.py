@@ -12,8 +12,10 @@ link, and so is one that sends us elsewhere. Facts: reference 14 and 15.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -21,7 +23,8 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from structiot._kit.environment import Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.redact import HIDDEN, Secret
@@ -83,7 +86,7 @@ class SenergyApi:
     """
 
     def __init__(
-        self, config: ConnectorConfig, tokens: HttpClient, api: HttpClient
+        self, config: ConnectorConfig, tokens: BaseHttpClient, api: BaseHttpClient
     ) -> None:
         self.owner: str = ""
         self._config = config
@@ -152,11 +155,13 @@ class SenergyApi:
             is_told = False
         told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = f"the platform refuses user, password or client_id: {told}"
+            message = (
+                f"the platform refuses user, password or client_id at token_url: {told}"
+            )
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"POST {path}: HTTP status {reply.status}: {told}"
+        message = f"token_url, POST {path}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
@@ -180,7 +185,8 @@ class SenergyApi:
         words = _words(reply, token)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             await self._check_token(token, words)
-        raise PlatformRefused(reply.status, words)
+        about = f"api_url, {method} {path}"
+        raise PlatformRefused(reply.status, words, about=about)
 
     async def _check_token(self, token: Secret, words: str) -> None:
         """Raise if a token that was just given is good for nothing at all."""
@@ -313,19 +319,17 @@ def _words(reply: HttpReply, secret: Secret) -> str:
 
 @asynccontextmanager
 async def open_senergy_api(
-    config: ConnectorConfig, environment: Environment
+    config: ConnectorConfig, environment: Environment, tls: ssl.SSLContext | None
 ) -> AsyncGenerator[SenergyApi]:
     """Open clients for the HTTP side; nothing is asked yet.
 
     Raises:
         ConfigError: An address that is none.
     """
-    place, network = urlsplit(config.token_url), environment.network
-    root = service_roots(config.api_url)[0]
+    place = urlsplit(config.token_url)
+    opened = partial(open_cloud, network=environment.network, ssl_context=tls)
     async with (
-        open_http(
-            f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
-        ) as tokens,
-        open_http(root, reply_s=_CHANGE_S, network=network) as api,
+        opened(f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S) as tokens,
+        opened(service_roots(config.api_url)[0], reply_s=_CHANGE_S) as api,
     ):
         yield SenergyApi(config, tokens, api)

@@ -44,7 +44,7 @@ from structiot.errors import (
 )
 from structiot.mqtt import Message, MqttClient
 
-__all__ = ["SenergySession"]
+__all__ = ["SenergySession", "check_id", "no_such_device"]
 
 _REPLY_S: Final = 10.0
 # What is older nobody waits for any more.
@@ -163,7 +163,7 @@ class SenergySession:
             if number % _A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             try:
-                _check_id("device", device.id)
+                check_id("device", device.id)
                 described, hashes[device.id] = senergy_description(device)
                 wanted[device.id] = described
             except PlatformRefused as exc:
@@ -195,7 +195,7 @@ class SenergySession:
 
     async def put(self, device: Device) -> None:
         """Make or change a device, take it into the hub, and hear its commands."""
-        _check_id("device", device.id)
+        check_id("device", device.id)
         described, digest = senergy_description(device)
         with self._watched("a change of a device"):
             known = await self._api.find_devices([device.id])
@@ -212,12 +212,12 @@ class SenergySession:
         if device_id not in self._heard:
             await anyio.lowlevel.checkpoint()
             text = "commands for this device are not subscribed to"
-            raise PlatformRefused(_NOT_FOUND, text)
+            raise PlatformRefused(_NOT_FOUND, text, was_sent=False)
         await self._hear_no_more(device_id)
 
     async def delete(self, device_id: str) -> None:
         """Remove a device from the platform."""
-        _check_id("device", device_id)
+        check_id("device", device_id)
         self._leave(device_id)
         if device_id in self._heard:
             await self._hear_no_more(device_id)
@@ -334,13 +334,12 @@ class SenergySession:
         self, device_id: str, service: str, data: str | None, metadata: str | None
     ) -> PlatformResponse:
         """Hand over a reading of a device that the platform has."""
-        _check_id("device", device_id)
-        _check_id("service", service)
+        check_id("device", device_id)
+        check_id("service", service)
         if device_id not in self._known:
             with self._watched("a look for a device"):
                 if not await self._api.find_devices([device_id]):
-                    text = "not sent: the platform has no such device"
-                    raise PlatformRefused(_NOT_FOUND, text)
+                    raise no_such_device()
             self._known.add(device_id)
         topic = topic_of("event", self._owner, device_id, service)
         await self._publish(topic, encode_event(data, metadata), "an event")
@@ -349,13 +348,24 @@ class SenergySession:
     async def _publish(self, topic: str, payload: bytes, what: str) -> None:
         if len(payload) > _MAX_PAYLOAD_BYTES:
             await anyio.lowlevel.checkpoint()
-            text = f"not sent: {what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
-            raise PlatformRefused(_BAD_REQUEST, text)
+            text = f"{what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
+            raise PlatformRefused(_BAD_REQUEST, text, was_sent=False)
         with self._watched(what, _REPLY_S):
             await self._client.publish(topic, payload, qos=1)
 
 
-def _check_id(what: str, text: str) -> None:
+def no_such_device() -> PlatformRefused:
+    """Say that an event is of a device that the platform does not have."""
+    text = "the platform has no such device"
+    return PlatformRefused(_NOT_FOUND, text, was_sent=False)
+
+
+def check_id(what: str, text: str) -> None:
+    """Look whether an id of a device or a service can stand in a topic.
+
+    Raises:
+        PlatformRefused: It cannot.
+    """
     if fault := id_fault(text):
-        told = f"not sent: the id {printable(text)!r} of a {what} {fault}"
-        raise PlatformRefused(_BAD_REQUEST, told)
+        told = f"the id {printable(text)!r} of a {what} {fault}"
+        raise PlatformRefused(_BAD_REQUEST, told, was_sent=False)

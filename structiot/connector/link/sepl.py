@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,10 +14,11 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import place
+from structiot._kit.net.tls import client_context
 from structiot._kit.streams import StreamOpener
 from structiot._kit.websocket import WebSocket
 from structiot.connector.config import ConnectorConfig
-from structiot.connector.link.sepl_session import SeplSession
+from structiot.connector.link.sepl_session import SeplSession, not_offered
 from structiot.connector.platform import Incoming
 from structiot.connector.wire.envelope import MAX_FRAME_BYTES, Hello
 from structiot.errors import AuthRefused, ConnectFailed, LinkLost
@@ -38,9 +40,11 @@ class SeplPlatform:
         config: Where it is, and who we are there.
         environment: Network, clock and chance.
         save_gid: Stores the id of the gateway, when the platform has made one.
+        tls: Whom to trust; the system's authorities if None.
 
     Attributes:
         name: For messages.
+        gid: The gateway that we are there; empty until there is one.
         backoff: How long to wait between connections.
     """
 
@@ -49,15 +53,28 @@ class SeplPlatform:
         config: ConnectorConfig,
         environment: Environment,
         save_gid: Callable[[str], Awaitable[None]],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.name: str = f"SEPL platform {place(config.host, config.port)}"
         self.backoff: Backoff = Backoff(first_s=1.0, cap_s=300.0, stable_s=5.0)
         self._config = config
-        self._streams = StreamOpener(environment.network)
+        self._streams = StreamOpener(environment.network, tls=tls or client_context)
         self._save_gid = save_gid
         self._random = environment.random
-        self._gid = config.gid
+        self.gid: str = config.gid
         self._was_accepted = False
+
+    def check_event(
+        self,
+        device_id: str,  # noqa: ARG002 - see there
+        service: str,  # noqa: ARG002
+        *,
+        is_held: bool,
+        was_held: bool,  # noqa: ARG002
+    ) -> None:
+        """Refuse an event of a device that will not be offered; see `Platform`."""
+        if not is_held:
+            raise not_offered()
 
     @asynccontextmanager
     async def session(
@@ -101,7 +118,7 @@ class SeplPlatform:
         config = self._config
         try:
             welcome = await session.authenticate(
-                Hello(config.user, config.password, self._gid)
+                Hello(config.user, config.password, self.gid)
             )
         except LinkLost as exc:
             code = websocket.close_code
@@ -114,9 +131,9 @@ class SeplPlatform:
                 account=config.user,
             ) from exc
         self._was_accepted = True
-        if welcome.gid != self._gid:
+        if welcome.gid != self.gid:
             session.forget_committed()
-            self._gid = welcome.gid
+            self.gid = welcome.gid
             # Else a gateway would be left over; bounded by who writes a file.
             with anyio.CancelScope(shield=True):
                 await self._save_gid(welcome.gid)

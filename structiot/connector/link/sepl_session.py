@@ -56,7 +56,7 @@ from structiot.errors import (
     UsageError,
 )
 
-__all__ = ["SeplSession"]
+__all__ = ["SeplSession", "not_offered"]
 
 _HELLO_S: Final = 15.0
 # The platform itself tries `clear` and `commit` for up to 30 s (reference 10).
@@ -212,8 +212,7 @@ class SeplSession:
         """Hand over a reading; what the platform is sure to refuse is not sent."""
         if device_id not in self._offered:
             await anyio.lowlevel.checkpoint()
-            text = "not sent: the gateway does not offer this device"
-            raise PlatformRefused(_BAD_REQUEST, text)
+            raise not_offered()
         payload = event_payload(device_id, service, data, metadata)
         answer = await self._request(Handler.EVENT, payload, _REPLY_S)
         return PlatformResponse(answer.status, answer.content_type, answer.payload)
@@ -238,7 +237,7 @@ class SeplSession:
         try:
             text = write_frame(Frame(handler, token, payload))
         except UsageError as exc:
-            raise PlatformRefused(_BAD_REQUEST, f"not sent: {exc}") from None
+            raise PlatformRefused(_BAD_REQUEST, str(exc), was_sent=False) from None
         answer = await self._ask(token, text, limit_s, f"{handler}")
         if answer.status != OK:
             raise PlatformRefused(answer.status, _words(answer))
@@ -365,6 +364,12 @@ class SeplSession:
             received_at=anyio.current_time(),
         )
         self._on_command(incoming)
+
+
+def not_offered() -> PlatformRefused:
+    """Say that an event is of a device that the platform does not take any from."""
+    text = "the gateway does not offer this device"
+    return PlatformRefused(_BAD_REQUEST, text, was_sent=False)
 
 
 def _words(answer: Frame) -> str:

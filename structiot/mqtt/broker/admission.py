@@ -120,7 +120,8 @@ class Admission:
     def _accept(
         self, client: ClientConnection, connect: Connect, identity: Identity
     ) -> None:
-        made_up = "auto" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
+        prefix = self._broker.limits.client_id_prefix
+        made_up = prefix + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
         is_in = self._broker.accept(
             client,
             connect,

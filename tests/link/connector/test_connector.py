@@ -153,6 +153,7 @@ async def test_another_hash_has_all_of_them_sent_again():
 async def test_another_gateway_has_all_of_them_sent_again():
     async with gateway(1) as (platform, connector):
         (first,) = platform.gateways
+        assert connector.gid == first
         platform.forget_gateways()
         await platform.drop()
         await until_state(connector, Waiting)
@@ -160,6 +161,7 @@ async def test_another_gateway_has_all_of_them_sent_again():
         assert handlers(platform, 2) == ["handshake", "clear", "put", "commit"]
         (second,) = platform.gateways
         assert first != second
+        assert connector.gid == second
         await platform.drop()
         await until_state(connector, Waiting)
         await connector.wait_ready()

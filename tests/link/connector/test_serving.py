@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -108,6 +110,14 @@ async def test_serving_is_refused_what_cannot_serve():
             await connector.serve(Command.__aenter__, limit=0)
         with pytest.raises(UsageError, match="handler is an async function"):
             await connector.serve("handler")  # type: ignore[arg-type]
+
+        def handle(command: Command) -> None:
+            """As callbacks of the original client are."""
+
+        # At once, and not when the first command comes.
+        for wrong in (handle, partial(handle)):
+            with pytest.raises(UsageError, match=r"write async def handle\(\.\.\.\)"):
+                await connector.serve(wrong)  # type: ignore[arg-type]
         Asking(platform, tg).ask()
         with pytest.raises(UsageError, match="this one gives no awaitable"):
             await connector.serve(lambda command: None)  # type: ignore[arg-type,return-value]

@@ -147,7 +147,11 @@ async def test_one_that_is_not_async_ends_the_call_and_no_device(environment, ca
         open_manager(environment=environment) as manager,
         known_device(environment) as device,
     ):
-        with pytest.raises(UsageError, match="handler is an async function"):
+        # At once, before it is called.
+        with pytest.raises(UsageError, match="write async def handle"):
+            await manager.serve(wrong)
+        wrong = print
+        with pytest.raises(UsageError, match="this one gives no awaitable"):
             await manager.serve(wrong)
         await anyio.sleep(1)
         assert manager.clients[UUID].is_connected

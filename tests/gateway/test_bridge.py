@@ -10,7 +10,6 @@ import pytest
 from structiot.errors import CommandRefused
 from structiot.gateway import InvalidConfig, load_config, open_gateway
 from structiot.gateway.drivers import with_driver
-from structiot.gateway.drivers.connector.values import platform_id
 from structiot.model import DeviceInfo, EntitiesChanged, Switch
 from structiot.sim import sim_senergy, sim_sepl_platform
 from tests.gateway.bridge_house import (
@@ -45,15 +44,6 @@ async def test_a_device_is_offered_by_its_identity():
 async def test_an_identity_has_nothing_that_topics_cannot_have():
     async with bridged(toy("a/b#+%c")) as house:
         assert house.online == ["toy:a%2Fb%23%2B%25c"]
-
-
-async def test_a_device_whose_identity_has_half_a_character_costs_itself():
-    """The gateway does not have it; nor would it be what ends the bridge."""
-    half = toy("P\ud800")
-    async with bridged(half, toy()) as house:
-        assert house.online == ["toy:P1"]
-        assert house.status == ("running", "")
-    assert platform_id(half.info) == "toy:P%ED%A0%80"
 
 
 async def test_the_first_rule_that_fits_says_what_a_device_is():

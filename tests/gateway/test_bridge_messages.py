@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from structiot.errors import LinkLost
-from structiot.gateway.drivers.connector.values import platform_id
 from structiot.model import (
     Button,
     EntitiesChanged,
@@ -245,15 +244,3 @@ async def test_many_commands_for_nobody_are_a_line_in_the_log(
             _, metadata = await house.command(f"no such {number}")
             assert "has no service" in (metadata or "")
     assert caplog.text.count("is answered by a failure") == 1
-
-
-# ---------------------------------------------------------------- odd identities
-
-
-async def test_a_device_whose_identity_has_half_a_character_costs_itself():
-    """The gateway does not have it; nor would it be what ends the bridge."""
-    half = toy("P\ud800")
-    async with bridged(half, toy()) as house:
-        assert house.online == ["toy:P1"]
-        assert house.status == ("running", "")
-    assert platform_id(half.info) == "toy:P%ED%A0%80"

@@ -391,9 +391,8 @@ class Link(Leaving):
 
 def _backoff_of(config: MqttConfig) -> Backoff:
     """Give the schedule of the first connection; `_take_connack` may lift its limit."""
-    retries = config.reconnect_retries
-    if retries is None:
-        retries = FIRST_RETRIES
+    given = config.reconnect_retries
+    retries = FIRST_RETRIES if given is None else given
     return Backoff(
         cap_s=config.reconnect_max_interval,
         stable_s=STABLE_S,

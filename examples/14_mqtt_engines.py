@@ -9,7 +9,7 @@ Prints:
     kitchen draws 5.2 W (QoS 1)
     cellar draws 12.5 W (QoS 2)
     what is no number comes as b'much'
-    refused: topic name holds a wildcard, + or #
+    refused: topic name 'a/#' holds a wildcard, + or #
     1 connection, 0 messages dropped
 """
 

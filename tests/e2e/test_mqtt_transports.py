@@ -155,7 +155,7 @@ def foreign_certificate(brokers: Brokers) -> dict[str, Any]:
     return {"certfile": certfile, "keyfile": keyfile}
 
 
-OUR_CERTIFICATE = r"refuses our TLS certificate .* by certfile and keyfile"
+OUR_CERTIFICATE = r"refuses our TLS certificate .* as certfile= and keyfile="
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class LossLog:
         """
         level = logging.WARNING if is_news else logging.INFO
         text = "no MQTT broker: %s; next attempt in %.1f s"
-        _log.log(level, text, error, retry_in_s)
+        _log.log(level, text, str(error), retry_in_s)
         if lived_s is None:
             return
         is_silent = isinstance(error, LinkLost) and not isinstance(error, MqttGoodbye)

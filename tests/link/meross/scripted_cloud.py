@@ -123,11 +123,12 @@ class ScriptedCloud:
         token = request.headers["authorization"].removeprefix("Basic").strip()
         at_s = anyio.current_time()
         by = str(body["nonce"]), str(body["sign"])
-        self.asked.append(Asked(host, request.path, params, token, at_s, *by))
+        asked = Asked(host, request.path, params, token, at_s, *by)
+        self.asked.append(asked)
         if self.delay_s:
             await anyio.sleep(self.delay_s)
         script = self.answers.get(request.path)
-        answer = script.popleft() if script else self._usual(host, self.asked[-1])
+        answer = script.popleft() if script else self._usual(host, asked)
         if isinstance(answer, HttpReply | RawReply):
             return answer
         if isinstance(answer, bytes):

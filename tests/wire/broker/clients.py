@@ -152,8 +152,7 @@ class ScriptedClient(ConnectedClient):
     def flush(self) -> None:
         if self.is_stuck:
             return
-        data = bytes(self.protocol.out)
-        self.protocol.out.clear()
+        data = b"".join(self.protocol.out.take())
         self.packets += self.decoder.feed(data)
         assert self.decoder.violation is None, self.decoder.violation
         self.house.core.drained(self)

@@ -54,9 +54,8 @@ class Client:
         return events
 
     def sent(self) -> list[Packet]:
-        packets = self._decoder.feed(bytes(self.protocol.out))
+        packets = self._decoder.feed(b"".join(self.protocol.out.take()))
         assert self._decoder.violation is None
-        self.protocol.out.clear()
         return packets
 
     def write(self) -> list[Packet]:

@@ -77,9 +77,8 @@ class Server:
         assert isinstance(self.sent()[0], Connack)
 
     def sent(self) -> list[Packet]:
-        packets = self._decoder.feed(bytes(self.protocol.out))
+        packets = self._decoder.feed(b"".join(self.protocol.out.take()))
         assert self._decoder.violation is None
-        self.protocol.out.clear()
         return packets
 
 

@@ -149,6 +149,9 @@ def test_where_nothing_is_it_is_said_what_is_missing(house, backend, capsys, is_
     if is_empty:
         missing = "no such device is connected\n"
     where = ["--uri", house.uri, "--name", name, "--backend", backend]
+    if not is_empty:
+        # Whoever waits for nobody waits to the end.
+        where += ["--wait", "0.3"]
     for words, status, shown in (
         (["clients"], 0, ""),
         (["clients", "--json"], 0, "[]\n"),

@@ -263,6 +263,14 @@ TABLE = [
         ["3:1: username is given although uri names a user already"],
     ),
     (
+        "[mqtt]\nuri = 'mqtt://u:p@b'\npassword = 'q'",
+        ["3:1: password is given although uri has a password already"],
+    ),
+    (
+        "[mqtt]\nuri = 'mqtt://b'\npassword = 'q'",
+        ["3:1: password needs a username beside it"],
+    ),
+    (
         "[mqtt]\nuri = 'unix://'",
         ["2:7: uri: the address names no socket; write unix:///path/to/it"],
     ),
@@ -343,7 +351,10 @@ TABLE = [
                 "2:1: password_file asks the gateway itself for a name: give username "
                 "and password in [mqtt]"
             ),
-            "2:17: password_file cannot be used: good, line 1: not name:$scrypt$...",
+            (
+                "2:17: password_file cannot be used: good, line 1: not "
+                "name:$scrypt$..., nor $7$... or $6$... of mosquitto_passwd"
+            ),
         ],
     ),
     (

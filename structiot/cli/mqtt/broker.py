@@ -13,6 +13,7 @@ import anyio
 import asyncclick as click
 
 from structiot._kit.net.tls import server_context
+from structiot._kit.text import printable
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
@@ -21,6 +22,8 @@ from structiot.mqtt.broker import BrokerLimits, BrokerServer, open_broker
 
 __all__ = ["broker"]
 
+
+_log = logging.getLogger(__name__)
 
 _OTHER_FILES = 64
 _path = click.Path(path_type=Path)
@@ -44,12 +47,17 @@ _OPTIONS = {
     type=click.IntRange(0, 65535),
     help="Port on 127.0.0.1; 0 is a free one.",
 )
-@click.option("--password-file", type=_path, help="Who may connect; see passwd.")
+@click.option(
+    "--password-file",
+    type=_path,
+    help="Who may connect; see passwd. One of mosquitto_passwd will do.",
+)
 @click.option(
     "--permissions",
+    "--acl-file",
     type=_path,
     help="Who may use which topics: [[permission]] tables with user, publish and "
-    "subscribe (TOML).",
+    "subscribe (TOML), or an ACL file of Mosquitto.",
 )
 @click.option(
     "--allow-anonymous", is_flag=True, help="On this machine no name is needed."
@@ -71,13 +79,16 @@ _OPTIONS = {
 @click.option("--store", type=_path, help="Keep sessions and retained messages here.")
 @click.option("--max-connections", type=click.IntRange(min=1))
 @click.option("--max-packet-bytes", type=click.IntRange(min=64))
+@click.option("--max-payload-bytes", type=click.IntRange(min=1))
+@click.option("--maximum-qos", type=click.IntRange(0, 2), help="Highest QoS taken.")
+@click.option("--no-retain", is_flag=True, help="Retain no messages.")
 @click.option("--max-queued", type=click.IntRange(min=1), help="For one client.")
 @click.option(
     "--limit",
     "limits",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any limit of the reference page, such as stall_s=5; may be repeated.",
+    help="Any limit or rule of the reference page, such as stall_s=5; may be repeated.",
 )
 @click.option(
     "--sys-interval",
@@ -101,7 +112,8 @@ async def broker(
     """Run an MQTT broker (3.1.1 and 5.0) until Ctrl-C.
 
     Without a password file it serves this machine alone. It says who is refused, and
-    why; with -v, who comes and goes, too.
+    why; with -v, who comes and goes, too. SIGHUP has passwords and permissions read
+    again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
     if not ctx.meta.get("structiot.verbosity"):
@@ -111,8 +123,13 @@ async def broker(
     settings = await anyio.to_thread.run_sync(_settings, given)
     allow_open_files(settings["limits"].connections + _OTHER_FILES)
 
+    opened: list[BrokerServer] = []
+    is_open = anyio.Event()
+
     async def serve() -> None:
         async with _opened(listen, sys_interval, settings) as server:
+            opened.append(server)
+            is_open.set()
             if wants_json:
                 show_json({"uris": server.uris})
             else:
@@ -120,7 +137,20 @@ async def broker(
                     click.echo(f"listening at {uri}")
             await anyio.sleep_forever()
 
-    await run_until_stopped(serve)
+    async def reload() -> None:
+        await is_open.wait()
+        await _reload(opened[0])
+
+    await run_until_stopped(serve, reload)
+
+
+async def _reload(server: BrokerServer) -> None:
+    try:
+        await server.reload()
+    except ConfigError as exc:
+        _log.error("%s; all goes on as it was", printable(str(exc)))
+    else:
+        _log.info("passwords and permissions were read again")
 
 
 @asynccontextmanager
@@ -145,10 +175,14 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     for option, name in (
         ("max_connections", "connections"),
         ("max_packet_bytes", "packet_bytes"),
+        ("max_payload_bytes", "payload_bytes"),
+        ("maximum_qos", "maximum_qos"),
         ("max_queued", "queued"),
     ):
         if given[option] is not None:
             limits[name] = given[option]
+    if given["no_retain"]:
+        limits["retain_available"] = False
     return {
         "passwords": given["password_file"],
         "permissions": given["permissions"] or (),
@@ -173,7 +207,7 @@ def _limit(text: str) -> tuple[str, Any]:
         raise ConfigError(f"no limit is called {name!r}; there are {', '.join(usual)}")
     try:
         if isinstance(usual[name], bool):
-            return name, {"true": True, "false": False}[value]
+            return name, {"true": True, "false": False}[value.lower()]
         return name, type(usual[name])(value)
     except (KeyError, ValueError):
         raise ConfigError(f"{value!r} is no value of the limit {name}") from None

@@ -11,10 +11,11 @@ from functools import partial
 import anyio
 
 from structiot._kit.arguments import check_argument
+from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
 from structiot.errors import AuthRefused
 from structiot.mqtt.broker.connection import ClientConnection
-from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.enhanced_auth import Authenticator, AuthExchange, Identity
 from structiot.mqtt.broker.logins import Logins
 from structiot.mqtt.broker.passwords import Passwords
@@ -50,12 +51,32 @@ class Admission:
         allows_anonymous: bool,
     ) -> None:
         self._broker = broker
+        self._passwords = passwords
         self._logins: Logins | None = None
         if passwords is not None:
             most = broker.limits.logins_waiting
             self._logins = Logins(passwords, most_waiting=most)
         self._authenticators = dict(authenticators)
         self._allows_anonymous = allows_anonymous
+        self._failures = RareLines(_log, anyio.current_time, logging.ERROR)
+
+    def go_by(self, passwords: Passwords | None) -> set[str]:
+        """Have other passwords; name those who are gone or have another hash."""
+        if self._passwords is None or passwords is None:
+            return set()
+        changed = self._passwords.changed_in(passwords)
+        self._passwords.replace(passwords)
+        return changed
+
+    def was_let_in_as(self, client: ConnectedClient, names: set[str]) -> bool:
+        """Tell whether a client was let in by the password of one of these names."""
+        connect = client.protocol.connect
+        return (
+            connect is not None
+            and connect.username in names
+            and connect.properties.authentication_method is None
+            and PLAIN not in self._authenticators
+        )
 
     async def admit(self, client: ClientConnection, connect: Connect) -> None:
         """Let a client in or turn it away; with a method, begin an exchange.
@@ -81,21 +102,26 @@ class Admission:
         if connect.username is None:
             is_welcome = self._allows_anonymous and client.is_local
             return None if is_welcome else ReasonCode.NOT_AUTHORIZED
-        if self._logins is None:
+        if self._logins is None or self._passwords is None:
             is_welcome = not self._authenticators and client.is_local
             return None if is_welcome else ReasonCode.NOT_AUTHORIZED
-        logins, password = self._logins, connect.password or b""
+        logins, passwords = self._logins, self._passwords
         if not logins.has_room(client.network):
             return ReasonCode.SERVER_BUSY
-        is_right = await client.while_there(
-            partial(logins.check, client.network, connect.username, password)
-        )
-        return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
+        word = connect.password or b""
+        check = partial(logins.check, client.network, connect.username, word)
+        while True:
+            generation = passwords.generation
+            is_right = await client.while_there(check)
+            # What was right by the passwords before may be wrong by others.
+            if generation == passwords.generation:
+                return None if is_right else ReasonCode.BAD_USER_NAME_OR_PASSWORD
 
     def _accept(
         self, client: ClientConnection, connect: Connect, identity: Identity
     ) -> None:
-        made_up = "auto" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
+        prefix = self._broker.limits.client_id_prefix
+        made_up = prefix + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
         is_in = self._broker.accept(
             client,
             connect,
@@ -168,8 +194,9 @@ class Admission:
         except TimeoutError:
             text = "the authentication took too long"
         # A callback's fault costs the client that called, nobody else.
-        except Exception:  # noqa: BLE001
-            _log.exception("the authenticator %r has failed", exchange.method)
+        except Exception as exc:  # noqa: BLE001
+            said = "the authenticator %r has failed"
+            self._failures.say(said, exchange.method, error=exc)
             reason = ReasonCode.UNSPECIFIED_ERROR
         client.exchange = None
         session, connect = client.session, client.protocol.connect

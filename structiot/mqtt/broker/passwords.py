@@ -1,7 +1,9 @@
 """Who may connect: names and hashes of passwords.
 
-A password file has one `name:hash` a line; the hash is `$scrypt$N$r$p$salt$key` with
-salt and key in base64 (RFC 7914).
+A password file has one `name:hash` a line. The hash is one of ours,
+`$scrypt$N$r$p$salt$key` (RFC 7914), or one that mosquitto_passwd has made:
+`$7$iterations$salt$key` (PBKDF2 with SHA-512, RFC 8018) or `$6$salt$key` (SHA-512 of the
+password and the salt). Salt and key are in base64.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ KEY_BYTES = 32
 MAX_MEMORY_BYTES = 64 * 1024 * 1024
 # More than this keeps a thread for seconds at each login.
 MAX_P = 16
-_NO_LINE = "not name:$scrypt$..."
+MAX_ITERATIONS = 1_000_000
+SHA512_BYTES = 64
+_NO_LINE = "not name:$scrypt$..., nor $7$... or $6$... of mosquitto_passwd"
 _EXAMPLE = 'Passwords({"ann": hash_password("her word")})'
 _COST = re.compile("[0-9]{1,9}")
 
@@ -55,13 +59,21 @@ def _scrypt(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
 
 
 class _Hash(NamedTuple):
-    """What stands in one line."""
+    """What stands in one line: the costs are N, r and p, or iterations, or none."""
 
-    n: int
-    r: int
-    p: int
+    costs: tuple[int, ...]
     salt: bytes
     key: bytes
+
+    def is_of(self, password: bytes) -> bool:
+        """Compare; slow on purpose."""
+        if len(self.costs) == 3:
+            made = _scrypt(password, self.salt, *self.costs)
+        elif self.costs:
+            made = hashlib.pbkdf2_hmac("sha512", password, self.salt, *self.costs)
+        else:
+            made = hashlib.sha512(password + self.salt).digest()
+        return hmac.compare_digest(made, self.key)
 
 
 def _parsed(text: str) -> _Hash:
@@ -71,26 +83,38 @@ def _parsed(text: str) -> _Hash:
         ValueError: It is none, or one that cannot be computed.
     """
     parts = text.split("$")
-    if len(parts) != 7 or parts[:2] != ["", "scrypt"]:
+    kind, numbers = "$".join(parts[:2]), parts[2:-2]
+    if (kind, len(numbers)) not in {("$scrypt", 3), ("$7", 1), ("$6", 0)}:
         raise ValueError(_NO_LINE)
-    if not all(_COST.fullmatch(part) for part in parts[2:5]):
-        raise ValueError("N, r and p are numbers from 1 on")
-    n, r, p = (int(part) for part in parts[2:5])
+    if not all(map(_COST.fullmatch, numbers)):
+        raise ValueError("N, r and p, or iterations, are numbers from 1 on")
+    costs = tuple(map(int, numbers))
+    if kind == "$scrypt":
+        _check_scrypt(*costs)
+    elif costs and not 1 <= costs[0] <= MAX_ITERATIONS:
+        raise ValueError(f"there are 1 to {MAX_ITERATIONS} iterations, not {costs[0]}")
+    try:
+        salt, key = (base64.b64decode(part, validate=True) for part in parts[-2:])
+    except binascii.Error:
+        raise ValueError("salt and key are not in base64") from None
+    key_bytes = KEY_BYTES if kind == "$scrypt" else SHA512_BYTES
+    if len(key) != key_bytes:
+        raise ValueError(f"the key has {len(key)} bytes, not {key_bytes}")
+    return _Hash(costs, salt, key)
+
+
+def _check_scrypt(n: int, r: int, p: int) -> None:
     if n < 2 or n & (n - 1):
         raise ValueError(f"N is a power of two from 2 on, not {n}")
     if not r or not 1 <= p <= MAX_P or 128 * r * (n + p + 2) > MAX_MEMORY_BYTES:
         raise ValueError(f"N={n}, r={r}, p={p} cost too much: 64 MiB, and p up to 16")
-    try:
-        salt, key = (base64.b64decode(part, validate=True) for part in parts[5:])
-    except binascii.Error:
-        raise ValueError("salt and key are not in base64") from None
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
-    return _Hash(n, r, p, salt, key)
 
 
 class Passwords:
     """Names and hashes: `Passwords({"ann": hash_password("her word")})`.
+
+    Attributes:
+        generation: How often others have taken their place.
 
     Raises:
         ConfigError: A hash that is none, or costs too much; its name is told.
@@ -112,11 +136,10 @@ class Passwords:
                 parsed[name] = _parsed(text)
             except ValueError as exc:
                 raise ConfigError(f"the password of {who!r}: {exc}") from None
-        # Checked against when the name is unknown, so that both take as long.
-        self._nobody = _parsed(hash_password(secrets.token_bytes(16)))
         # The second is what was right last time, by name; the key is of this process
         # alone. They are replaced together: a check that runs belongs to its own.
         self._known: tuple[dict[str, _Hash], dict[str, bytes]] = parsed, {}
+        self.generation: int = 0
         self._key = secrets.token_bytes(32)
 
     @classmethod
@@ -150,6 +173,15 @@ class Passwords:
             hashes[name] = text.strip()
         return cls(hashes)
 
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len(self._known[0])
+
+    def changed_in(self, others: Passwords) -> set[str]:
+        """Name those who are unknown to others, or have another hash there."""
+        known = others._known[0]
+        return {name for name, one in self._known[0].items() if known.get(name) != one}
+
     def replace(self, others: Passwords) -> bool:
         """Go by the names and hashes of others from now on; tell whether they differ.
 
@@ -159,14 +191,15 @@ class Passwords:
         is_other = hashes != self._known[0]
         if is_other:
             self._known = hashes, {}
+            self.generation += 1
         return is_other
 
     def check(self, name: str, password: bytes) -> bool:
         """Compare; slow on purpose, so call it in a thread."""
         hashes, right = self._known
-        n, r, p, salt, key = hashes.get(name, self._nobody)
-        made = _scrypt(password, salt, n, r, p)
-        is_right = hmac.compare_digest(made, key) and name in hashes
+        # Of an unknown name the check takes as long as that of somebody else.
+        is_right = hashes.get(name, self._stand_in(name)).is_of(password)
+        is_right = is_right and name in hashes
         if is_right:
             right[name] = self._digest(name, password)
         return is_right
@@ -178,5 +211,16 @@ class Passwords:
             known, self._digest(name, password)
         )
 
+    def _stand_in(self, name: str) -> _Hash:
+        hashes = list(self._known[0].values())
+        if not hashes:
+            return _NOBODY
+        number = int.from_bytes(self._digest(name, b"")[:8])
+        return hashes[number % len(hashes)]
+
     def _digest(self, name: str, password: bytes) -> bytes:
         return hmac.digest(self._key, name.encode() + b"\0" + password, "sha256")
+
+
+# Nobody's, where nobody is known.
+_NOBODY = _Hash((SCRYPT_N, SCRYPT_R, SCRYPT_P), b"", b"")

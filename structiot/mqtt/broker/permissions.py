@@ -1,143 +1,182 @@
-"""What users may publish and subscribe: topic filters by user.
+"""What users may publish, subscribe and receive: topic filters by user.
 
-`%u` and `%c` in a filter stand for the user's name and the client's id.
+Three questions, each with filters that allow and filters that deny:
+
+- *publish*: a message or a will with a topic name;
+- *subscribe*: a filter, all of which one filter of ours has to cover;
+- *receive*: a message with a topic name, at the moment at which it is handed out.
+
+What is said of a user goes before what is said of everybody, and in both a denial
+before what allows. What nothing allows is denied. `%u` and `%c` in a filter stand for the
+user's name and the client's id.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from structiot._kit.arguments import check_argument, check_items
-from structiot._kit.text import path_fault, printable
-from structiot.errors import ConfigError, UsageError
-from structiot.mqtt.wire.topics import filter_fault, fits, parse_shared
+from structiot.mqtt.broker.permission_entries import Permission, read_entries
+from structiot.mqtt.wire.topics import fits, parse_shared
 
-__all__ = ["Permission", "Permissions"]
+__all__ = ["Permissions"]
 
 # No topic name holds a NUL, so nothing matches this.
 NOTHING = "\0"
 _MARK = re.compile("%[uc]")
 _EXAMPLE = '[Permission(user="ann", publish=["home/#"], subscribe=["home/#"])]'
-_TABLE = "[[permission]]"
-_KEYS = ("user", "publish", "subscribe")
+_WILDCARDS = frozenset("+#")
+_BARRED = frozenset("+#/")
+_PUBLISH, _SUBSCRIBE, _RECEIVE = range(3)
+# Filters that deny, and those that allow.
+_Rules: TypeAlias = tuple[list[str], list[str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
-    """Topic filters that one user, or everybody (`user=None`), may use.
+class _Group:
+    """The filters of one user, of the anonymous, or of everybody."""
 
-    In a filter `%u` stands for the user's name and `%c` for the client's id.
+    __slots__ = ("questions", "size")
 
-    Raises:
-        UsageError: A user that is no text, or filters that are no list of texts.
-        ConfigError: A topic filter that is none.
-    """
+    def __init__(self) -> None:
+        self.questions: tuple[_Rules, _Rules, _Rules] = ([], []), ([], []), ([], [])
+        self.size = 0
 
-    user: str | None = None
-    publish: Sequence[str] = ()
-    subscribe: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        check_argument("user", self.user, str, None)
-        for name in ("publish", "subscribe"):
-            filters = getattr(self, name)
-            check_items(name, filters, str, write=f'{name}=["home/#"]')
-            for one in filters:
-                fault = filter_fault(one)
-                if fault is not None:
-                    raise ConfigError(f"permission {one!r} {fault}")
+    def add(self, entry: Permission) -> None:
+        receive = entry.subscribe if entry.receive is None else entry.receive
+        for question, denied, allowed in (
+            (_PUBLISH, entry.deny_publish, entry.publish),
+            (_SUBSCRIBE, entry.deny_subscribe, entry.subscribe),
+            (_RECEIVE, (*entry.deny_subscribe, *entry.deny_receive), receive),
+        ):
+            rules = self.questions[question]
+            rules[0].extend(denied)
+            rules[1].extend(allowed)
+        self.size = max(len(no) + len(yes) for no, yes in self.questions)
 
 
 class Permissions:
     """What users may do; without any entry everything is allowed.
 
     Args:
-        entries: What is allowed; the rest is forbidden.
+        entries: What is allowed and what is denied; the rest is forbidden.
+        like_mosquitto: Go by entries as Mosquitto does by its ACL file: everybody may
+            subscribe everything and gets of it what may be received; marks stand for
+            something in entries for everybody alone; a `/` in a name is as good as any
+            other character; and who has `+` or `#` in a name has no share in what
+            everybody may.
 
     Attributes:
         has_entries: Whether anything is forbidden.
-        rules: How many topic filters there are to compare with.
+        most_rules: How many topic filters there are at most to compare with.
 
     Raises:
         UsageError: No list of permissions.
     """
 
-    def __init__(self, entries: Sequence[Permission] = ()) -> None:
+    def __init__(
+        self, entries: Sequence[Permission] = (), *, like_mosquitto: bool = False
+    ) -> None:
         check_items("permissions", entries, Permission, write=_EXAMPLE)
-        self._entries = tuple(entries)
-        self.has_entries: bool = bool(self._entries)
-        self.rules: int = sum(
-            len(entry.publish) + len(entry.subscribe) for entry in entries
-        )
+        self.has_entries: bool = bool(entries)
+        self._like_mosquitto = like_mosquitto
+        self._everybody, self._anonymous = _Group(), _Group()
+        self._of_user: dict[str, _Group] = {}
+        for entry in entries:
+            if entry.anonymous:
+                group = self._anonymous
+            elif entry.user is None:
+                group = self._everybody
+            else:
+                group = self._of_user.setdefault(entry.user, _Group())
+            group.add(entry)
+        owned = [self._anonymous, *self._of_user.values()]
+        most = max(one.size for one in owned)
+        self.most_rules: int = most + self._everybody.size
 
     @classmethod
     def read(cls, path: str | Path) -> Permissions:
-        """Read a file of `[[permission]]` tables; it blocks, so call it in a thread.
+        """Read a file of `[[permission]]` tables, or an ACL file of Mosquitto.
+
+        It blocks, so call it in a thread.
 
         Raises:
             ConfigError: It cannot be read, or has something else in it, which is told.
             UsageError: No path.
         """
         check_argument("path", path, str, Path)
-        try:
-            tables = tomllib.loads(Path(path).read_text("utf-8"))
-        except OSError as exc:
-            raise ConfigError(f"cannot read {path}: {path_fault(exc)}") from exc
-        # A TOMLDecodeError, or bytes that are no text, or a path that can be none.
-        except ValueError as exc:
-            raise ConfigError(f"{printable(str(path))}: {exc}") from exc
-        entries = tables.pop("permission", None)
-        if tables:
-            raise ConfigError(
-                f"{path}: the tables are called {_TABLE}, not {next(iter(tables))!r}"
-            )
-        if not isinstance(entries, list):
-            raise ConfigError(f"{path} has no table {_TABLE}")
-        return cls([_permission(path, entry) for entry in entries])
+        entries, like_mosquitto = read_entries(Path(path))
+        return cls(entries, like_mosquitto=like_mosquitto)
+
+    def count(self, user: str | None) -> int:
+        """Give how many topic filters there are to compare with for a user."""
+        return self._own(user).size + self._everybody.size
 
     def may_publish(self, user: str | None, client_id: str, topic: str) -> bool:
         """Tell whether a client may publish to a topic name."""
-        if not self._entries:
-            return True
-        return any(
-            fits(_filled(pattern, user, client_id), topic)
-            for entry in self._of(user)
-            for pattern in entry.publish
-        )
+        return self._may(_PUBLISH, user, client_id, topic, fits)
 
     def may_subscribe(
         self, user: str | None, client_id: str, topic_filter: str
     ) -> bool:
-        """Tell whether all that a filter matches may be received."""
-        if not self._entries:
+        """Tell whether a filter may be subscribed."""
+        if self._like_mosquitto:
             return True
         wanted = parse_shared(topic_filter)[1]
-        return any(
-            _covers(_filled(pattern, user, client_id), wanted)
-            for entry in self._of(user)
-            for pattern in entry.subscribe
-        )
+        return self._may(_SUBSCRIBE, user, client_id, wanted, _covers)
 
-    def _of(self, user: str | None) -> list[Permission]:
-        return [entry for entry in self._entries if entry.user in {None, user}]
+    def may_receive(self, user: str | None, client_id: str, topic: str) -> bool:
+        """Tell whether a message of a topic may be handed to a client."""
+        return self._may(_RECEIVE, user, client_id, topic, fits)
 
+    def _own(self, user: str | None) -> _Group:
+        return self._anonymous if user is None else self._of_user.get(user, _NO_RULES)
 
-def _filled(pattern: str, user: str | None, client_id: str) -> str:
-    if "%" not in pattern:
-        return pattern
-    texts = {"%u": user or "", "%c": client_id}
-    for mark in set(_MARK.findall(pattern)):
-        text = texts[mark]
+    def _may(
+        self,
+        question: int,
+        user: str | None,
+        client_id: str,
+        topic: str,
+        meets: Callable[[str, str], bool],
+    ) -> bool:
+        if not self.has_entries:
+            return True
+        is_acl = self._like_mosquitto
+        for group in (self._own(user), self._everybody):
+            is_own = group is not self._everybody
+            if is_acl and not is_own and _has_wildcard(user, client_id):
+                return False
+            for is_allowed, patterns in enumerate(group.questions[question]):
+                for pattern in patterns:
+                    if "%" in pattern and not (is_acl and is_own):
+                        filled = self._fill(pattern, user, client_id, is_allowed)
+                    else:
+                        filled = pattern
+                    if meets(filled, topic):
+                        return bool(is_allowed)
+        return False
+
+    def _fill(
+        self, pattern: str, user: str | None, client_id: str, is_allowed: int
+    ) -> str:
+        texts = {"%u": user or "", "%c": client_id}
+        barred = _WILDCARDS if self._like_mosquitto else _BARRED
         # A name with a wildcard or a slash in it would widen the pattern, and so would
-        # one that begins like the broker's own topics.
-        if not text or text.startswith("$") or set(text) & set("+#/"):
+        # one that begins like the broker's own topics. A denial may be wider.
+        if is_allowed and any(
+            not text or text.startswith("$") or barred.intersection(text)
+            for text in map(texts.__getitem__, _MARK.findall(pattern))
+        ):
             return NOTHING
-    # In one go: what a name puts in is no mark.
-    return _MARK.sub(lambda mark: texts[mark[0]], pattern)
+        # In one go: what a name puts in is no mark.
+        return _MARK.sub(lambda mark: texts[mark[0]], pattern)
+
+
+def _has_wildcard(user: str | None, client_id: str) -> bool:
+    return not _WILDCARDS.isdisjoint(f"{user or ''}{client_id}")
 
 
 def _covers(allowed: str, wanted: str) -> bool:
@@ -156,15 +195,4 @@ def _covers(allowed: str, wanted: str) -> bool:
     return len(ours) == len(theirs)
 
 
-def _permission(path: str | Path, entry: object) -> Permission:
-    if not isinstance(entry, dict):
-        raise ConfigError(f"{path}: a permission is a table {_TABLE}")
-    unknown = set(entry) - set(_KEYS)
-    if unknown:
-        raise ConfigError(
-            f"{path}: a permission has no {min(unknown)!r}, it has {', '.join(_KEYS)}"
-        )
-    try:
-        return Permission(**entry)
-    except (UsageError, ConfigError) as exc:
-        raise ConfigError(f"{path}: {exc}") from exc
+_NO_RULES = _Group()

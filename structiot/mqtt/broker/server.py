@@ -21,13 +21,14 @@ from structiot._kit.net.network import is_loopback
 from structiot._kit.net.serving import Endpoint, ServingLimits, serve_clients
 from structiot._kit.websocket import Origins, accept_websocket
 from structiot.errors import ConfigError, UsageError
+from structiot.mqtt.broker.access import Access, checked_methods
 from structiot.mqtt.broker.admission import Admission
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.connection import BrokerContext, ClientConnection
 from structiot.mqtt.broker.core import Broker
 from structiot.mqtt.broker.enhanced_auth import Authenticator
 from structiot.mqtt.broker.passwords import Passwords
-from structiot.mqtt.broker.permissions import Permission, Permissions
+from structiot.mqtt.broker.permission_entries import Permission
 from structiot.mqtt.broker.store_writer import open_store
 from structiot.mqtt.client.arguments import checked_qos, name_of
 from structiot.mqtt.codecs import NoopCodec
@@ -61,9 +62,10 @@ class BrokerServer:
         core: Its logic, for programs that look inside.
     """
 
-    def __init__(self, core: Broker, context: BrokerContext) -> None:
+    def __init__(self, core: Broker, context: BrokerContext, access: Access) -> None:
         self.uris: list[str] = []
         self.core = core
+        self._access = access
         self._context = context
         self._alarm = anyio.Event()
         self._wanted = anyio.Event()
@@ -112,10 +114,12 @@ class BrokerServer:
             UsageError: A topic, payload, QoS or `retain` that cannot be published.
         """
         name = name_of(topic)
-        fault = name_fault(name)
+        fault = name_fault(name) or self.core.character_fault(name)
         if fault is not None:
             raise UsageError(f"topic name {name[:64]!r} {fault}")
         check_argument("retain", retain, bool)
+        if retain and not self.core.limits.retain_available:
+            raise UsageError("this broker retains nothing: retain_available=False")
         try:
             content = _CODEC.encode(payload)
         except (TypeError, ValueError) as exc:
@@ -139,6 +143,22 @@ class BrokerServer:
         self.core.cut(session.client, reason, anyio.current_time())
         self._context.flush()
         return True
+
+    async def reload(self) -> None:
+        """Read the files of passwords and permissions again, and go by them.
+
+        Whoever connects from now on is asked for the new password. Who is connected by a
+        name that is gone, or that has another hash, is cut off (5.0: with 0x87). What the
+        others may do is seen at their next packet, and at the next message for them; what
+        waits for them and may not be received any more is given up.
+
+        Cancelled while the files are read, nothing has changed; after that it goes on.
+
+        Raises:
+            ConfigError: A file cannot be read, has something else in it, or no users
+                any more: nothing has changed.
+        """
+        await self._access.reload(self._context)
 
     def goodbyes(self) -> Generator[None]:
         """Tell one client at each step that the broker ends."""
@@ -184,7 +204,7 @@ class BrokerServer:
             await anyio.lowlevel.checkpoint()
 
     def _report(self, now: float) -> None:
-        core = self.core
+        core, is_kept = self.core, self.core.limits.retain_available
         figures = {
             "version": _VERSION,
             "uptime": f"{now - self._started_at:.0f} seconds",
@@ -200,7 +220,8 @@ class BrokerServer:
         if self._context.store_writer is not None:
             figures["store/failures"] = self._context.store_writer.failures
         for name, value in figures.items():
-            message = Message(f"$SYS/broker/{name}", str(value).encode(), retain=True)
+            text = str(value).encode()
+            message = Message(f"$SYS/broker/{name}", text, retain=is_kept)
             core.publish(message, now)
 
 
@@ -230,8 +251,9 @@ async def open_broker(
         authenticators: Callbacks by method, for clients of 5.0 with enhanced
             authentication. The one called `""` is asked instead of `passwords` about
             clients without a method, of 3.1.1 as well; these cannot be challenged.
-        permissions: What users may publish and subscribe, or the path of a file with
-            `[[permission]]` tables; everything without.
+        permissions: What users may publish, subscribe and receive, or the path of a
+            file with `[[permission]]` tables or of Mosquitto's `acl_file`; everything
+            without.
         allows_anonymous: Whether clients on this machine need no name; by default
             only when there are neither passwords nor authenticators.
         limits: What clients may have.
@@ -258,11 +280,11 @@ async def open_broker(
     check_argument("limits", limits, BrokerLimits, None, write="BrokerLimits(queued=9)")
     check_argument("store", store, str, Path, None)
     check_argument("environment", environment, Environment)
-    methods = _methods(authenticators)
+    methods = checked_methods(authenticators)
     interval_s = _interval_s(sys_interval_s)
-    passwords = await _passwords_of(passwords)
-    rules = await _rules_of(permissions)
-    is_open_to_all = passwords is None and not methods
+    access = Access(passwords, permissions)
+    known, rules = await access.read()
+    is_open_to_all = known is None and not methods
     uris = _addresses(listen, is_open_to_all=is_open_to_all, context=ssl_context)
     origins = Origins(allowed_origins)
     core = Broker(limits or BrokerLimits(), rules)
@@ -270,7 +292,7 @@ async def open_broker(
         allows_anonymous = is_open_to_all
     admission = Admission(
         core,
-        passwords=passwords,
+        passwords=known,
         authenticators=methods,
         allows_anonymous=allows_anonymous,
     )
@@ -281,7 +303,7 @@ async def open_broker(
                 open_store(core, store, environment.now_utc)
             )
         context = BrokerContext(core, admission, store_writer)
-        server = BrokerServer(core, context)
+        server = BrokerServer(core, context, access)
         tg = await stack.enter_async_context(service_group())
         if store_writer is not None:
             tg.start_soon(store_writer.run)
@@ -310,34 +332,6 @@ def _serving(limits: BrokerLimits) -> ServingLimits:
         first_words_s=limits.connect_s,
         stall_s=limits.stall_s,
     )
-
-
-async def _passwords_of(given: Passwords | str | Path | None) -> Passwords | None:
-    kinds = (Passwords, str, Path, None)
-    write = 'Passwords({"ann": hash_password("her word")})'
-    check_argument("passwords", given, *kinds, write=write)
-    if isinstance(given, str | Path):
-        return await anyio.to_thread.run_sync(Passwords.read, given)
-    return given
-
-
-async def _rules_of(given: Sequence[Permission] | str | Path) -> Permissions:
-    if isinstance(given, str | Path):
-        return await anyio.to_thread.run_sync(Permissions.read, given)
-    return Permissions(given)
-
-
-def _methods(
-    authenticators: Mapping[str, Authenticator] | None,
-) -> dict[str, Authenticator]:
-    write = '{"TOKEN": token}, with `async def token(exchange)`'
-    check_argument("authenticators", authenticators, Mapping, None, write=write)
-    methods = dict(authenticators or {})
-    for name, authenticator in methods.items():
-        check_argument("the name of a method", name, str, write=write)
-        if not callable(authenticator):
-            raise UsageError(f"authenticators are callbacks by method; write {write}")
-    return methods
 
 
 def _interval_s(given: float | None) -> float | None:

@@ -99,6 +99,50 @@ def test_b26_a_hash_that_cannot_be_is_refused_with_its_place(tmp_path: Path, tex
         Passwords.read(path)
 
 
+# Made by mosquitto_passwd 2.0.11, the second with `-H sha512`.
+MOSQUITTO_LINES = """\
+ann:$7$101$jHXXfvaiZu963DxB$o+xQ4cDdZyl5qcuwmQ6PjCd2uGI4jIs2foSfr1mwfh/11BNUsppOahjyikzA9mDtC4YYjq8O1J+GDhMKYm/1LQ==
+bob:$6$VHwDA8CH4xRd5Mal$Up8n5TRqL5ysZFi3cuEINMrYFgPCyphjFmeANA8GLkltOuK89sdl17PxewS6WlIVPkITV8fRG906zv9RE2XBhw==
+"""
+SALT, LONG_KEY = "c2FsdA==", "A" * 86 + "=="
+
+
+def test_l2_a_password_file_of_mosquitto_is_read(tmp_path: Path):
+    path = tmp_path / "passwd"
+    path.write_text(MOSQUITTO_LINES)
+    passwords = Passwords.read(path)
+    for name, word in (("ann", "her word"), ("bob", "his w\u00f6rd")):
+        assert not passwords.check(name, b"guess")
+        assert not passwords.is_known(name, word.encode())
+        assert passwords.check(name, word.encode())
+        assert passwords.is_known(name, word.encode())
+    assert not passwords.check("nobody", b"her word")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("$7$", r"nor \$7\$... or \$6\$..."),
+        (f"$7${SALT}${LONG_KEY}", r"nor \$7\$... or \$6\$..."),
+        (f"$7$1$1${SALT}${LONG_KEY}", r"nor \$7\$... or \$6\$..."),
+        (f"$6$1${SALT}${LONG_KEY}", r"nor \$7\$... or \$6\$..."),
+        (f"$5${SALT}${LONG_KEY}", r"nor \$7\$... or \$6\$..."),
+        (f"$7$x${SALT}${LONG_KEY}", "iterations, are numbers"),
+        (f"$7$0${SALT}${LONG_KEY}", "1 to 1000000 iterations, not 0"),
+        (f"$7$1000001${SALT}${LONG_KEY}", "1 to 1000000 iterations, not 1000001"),
+        (f"$7$101$c${LONG_KEY}", "base64"),
+        (f"$7$101${SALT}${KEY}", "the key has 32 bytes, not 64"),
+        (f"$6${SALT}$", "the key has 0 bytes, not 64"),
+        ("unhashed", "not name"),
+    ],
+)
+def test_l2_a_wrong_line_of_mosquitto_is_named(tmp_path: Path, text: str, said: str):
+    path = tmp_path / "passwd"
+    path.write_text(f"{MOSQUITTO_LINES}eve:{text}\n")
+    with pytest.raises(ConfigError, match=f"passwd, line 3: .*{said}"):
+        Passwords.read(path)
+
+
 def test_b26_a_password_file_that_no_file_can_be_is_named():
     with pytest.raises(ConfigError, match="cannot read the password file"):
         Passwords.read(Path("pass\0words"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from functools import partial
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ledger import LITTLE_BYTES, Account, weight
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
-from structiot.mqtt.broker.core.subscribing import Subscribing
+from structiot.mqtt.broker.core.sharing import Sharing
 from structiot.mqtt.broker.core.work import (
     AT_ONCE,
     PACKET,
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 FEW = 4
 
 
-class Ending(Subscribing):
+class Ending(Sharing):
     """Knows when something is over; a base of `Broker`.
 
     Attributes:
@@ -256,8 +257,18 @@ class Ending(Subscribing):
             )
             self.cut(oldest, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
 
+    def drop_forbidden(self, session: Session) -> None:
+        """Give up what waits for a session and may not be received any more."""
+        is_waiting = session.outgoing.waiting and not session.is_over
+        if is_waiting and self.permissions.has_entries:
+            session.outgoing.keep_only(partial(self.may_receive, session))
+            self.ledger.settle_deliveries(session)
+
     def end_session(self, session: Session) -> None:
-        """Forget a session; its will, if it still waits, is published."""
+        """Forget a session; its will, if it still waits, is published.
+
+        What it has not delivered to a shared subscription goes to other members.
+        """
         session.is_over = True
         session.place_in_groups()
         self.work.done += SESSION
@@ -268,8 +279,7 @@ class Ending(Subscribing):
         self.deadlines.forget(session)
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]
-        if self.journal is not None:
-            self.journal.ended(session)
+        self.hand_on(session)
         if session.will_at is not None:
             self._publish_will(session)
 
@@ -281,6 +291,9 @@ class Ending(Subscribing):
         is_alive = self.sessions.get(session.client_id) is session
         if self.journal is not None and is_alive:
             self.journal.session(session)
+        name, client_id = session.username, session.client_id
+        if self.refusal_to_publish(name, client_id, will.topic) is not None:
+            return
         message = Message(will.topic, will.payload, qos=will.qos, retain=will.retain)
         message.properties = _published(will.properties)
         self.received += 1

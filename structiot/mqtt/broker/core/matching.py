@@ -8,12 +8,13 @@ from collections.abc import Generator
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.retaining import Retaining
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.core.work import WIDE, Work
-from structiot.mqtt.wire.topics import TopicTree
+from structiot.mqtt.broker.core.work import PORTION, WIDE, Work
+from structiot.mqtt.broker.permissions import Permissions
+from structiot.mqtt.wire.topics import TopicTree, is_shared
 
-__all__ = ["Found", "Matching", "Target"]
+__all__ = ["Found", "Matching", "Target", "target_of"]
 
-MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPICS = 16_384
 MAX_CACHED_TOPIC_CHARS = 256
 # Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000
@@ -22,8 +23,9 @@ MAX_IDS = 100
 
 Found = tuple[Subscription | SharedGroup, ...]
 # One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
-# shown as published, and the identifiers of all its subscriptions that match.
-Target = tuple[Session, int, bool, tuple[int, ...]]
+# shown as published, the identifiers of all its subscriptions that match, and the filter
+# if that is shared.
+Target = tuple[Session, int, bool, tuple[int, ...], str | None]
 
 
 class Matching(Retaining):
@@ -33,10 +35,12 @@ class Matching(Retaining):
         work: What is done, and what is left to do.
         tree: Subscriptions and shared groups by filter.
         shared: Shared groups by their whole filter.
+        permissions: What users may publish, subscribe and receive; see `go_by`.
     """
 
-    def __init__(self, limits: BrokerLimits) -> None:
+    def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
         super().__init__(limits)
+        self.permissions: Permissions = permissions
         self.work: Work = Work()
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}
@@ -67,7 +71,7 @@ class Matching(Retaining):
                 yield
             if isinstance(entry, SharedGroup):
                 is_lasting = False
-                others += map(_target, entry.choose())
+                others += map(target_of, entry.choose())
                 continue
             if entry.request.no_local:
                 is_lasting = False
@@ -76,17 +80,45 @@ class Matching(Retaining):
             session = entry.session
             target = by_session.get(session)
             if target is None:
-                by_session[session] = _target(entry)
+                by_session[session] = target_of(entry)
             elif len(target[3]) >= MAX_IDS:
                 # The others come with a copy of their own (3.3.4 allows it).
                 others.append(target)
-                by_session[session] = _target(entry)
+                by_session[session] = target_of(entry)
             else:
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
+        targets = yield from self._allowed(topic, targets)
         if is_lasting:
             self._remember(topic, found, targets)
         return targets
+
+    def _allowed(
+        self, topic: str, targets: list[Target]
+    ) -> Generator[None, None, list[Target]]:
+        """Leave out who may not receive a topic."""
+        if not self.permissions.has_entries:
+            return targets
+        work, allowed = self.work, list[Target]()
+        end = work.done + PORTION
+        for target in targets:
+            if self.may_receive(target[0], topic):
+                allowed.append(target)
+            if work.done >= end:
+                end = work.done + PORTION
+                yield
+        return allowed
+
+    def may_receive(self, session: Session, topic: str) -> bool:
+        """Tell whether a session may be given a message of a topic."""
+        permissions, user = self.permissions, session.username
+        self.work.done += permissions.count(user)
+        return permissions.may_receive(user, session.client_id, topic)
+
+    def go_by(self, permissions: Permissions) -> None:
+        """Have other permissions from the next packet on, and the next message."""
+        self.permissions = permissions
+        self.forget_targets()
 
     def _remember(self, topic: str, found: Found, targets: list[Target]) -> None:
         size = self._size(found, targets)
@@ -121,21 +153,24 @@ def _is_left_out(entry: Subscription, origin: Session | None, newest: int) -> bo
 
 
 def _joined(target: Target, entry: Subscription) -> Target:
-    session, qos, shows_retain, ids = target
+    session, qos, shows_retain, ids, _ = target
     request = entry.request
     return (
         session,
         max(qos, request.qos),
         shows_retain or request.retain_as_published,
         ids + entry.ids,
+        None,
     )
 
 
-def _target(subscription: Subscription) -> Target:
+def target_of(subscription: Subscription) -> Target:
+    """Give the target of one subscription alone."""
     request = subscription.request
     return (
         subscription.session,
         request.qos,
         request.retain_as_published,
         subscription.ids,
+        request.topic_filter if is_shared(request.topic_filter) else None,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
-from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.broker.core.retained import Backlog, Publisher
 from structiot.mqtt.broker.memory_accounting import (
     FLOW_BYTES,
     SESSION_BYTES,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_EVER_S",
+    "MOST_ASKED",
     "Deliveries",
     "Delivery",
     "Session",
@@ -35,6 +37,7 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
+QOS_2 = 0x04
 # Members of a group that are asked whether they take a message, at most.
 MOST_ASKED = 32
 
@@ -49,9 +52,10 @@ class Delivery(Flow):
         properties: Properties of MQTT 5.0.
         expires_at: When it is worth nothing any more.
         size: What it costs.
+        share: The shared filter by which it came, None for other subscriptions.
     """
 
-    __slots__ = ("expires_at",)
+    __slots__ = ("expires_at", "share")
 
     def __init__(  # noqa: PLR0917 - made for each delivery
         self,
@@ -61,11 +65,13 @@ class Delivery(Flow):
         properties: PublishProperties | None = None,
         expires_at: float | None = None,
         size: int = FLOW_BYTES,
+        share: str | None = None,
     ) -> None:
         # `super()` would take longer; this runs for each delivery.
         Flow.__init__(self, topic, payload, flags, properties)
         self.size: int = size
         self.expires_at: float | None = expires_at
+        self.share: str | None = share
 
 
 class Deliveries(Outgoing):
@@ -78,9 +84,10 @@ class Deliveries(Outgoing):
             client takes no packet of their size.
     """
 
-    def __init__(self, clock: Clock, *, out_bytes: int) -> None:
+    def __init__(self, clock: Clock, *, out_bytes: int, inflight_bytes: int) -> None:
         super().__init__(PacketIds())
         self.out_bytes = out_bytes
+        self.window_bytes = inflight_bytes
         self.lost: int = 0
         self._clock = clock
 
@@ -132,7 +139,9 @@ class Deliveries(Outgoing):
 
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""
-        self._give_up(self.waiting.popleft())
+        flow = self.waiting.popleft()
+        self.waiting_bytes: int = self.waiting_bytes - flow.size
+        self._give_up(flow)
 
     def drop_expired(self) -> float | None:
         """Give up what has expired while it waited; say when the next will have."""
@@ -143,6 +152,7 @@ class Deliveries(Outgoing):
             expires_at = flow.expires_at if isinstance(flow, Delivery) else None
             if expires_at is not None:
                 if expires_at <= now:
+                    self.waiting_bytes -= flow.size
                     self._give_up(flow)
                     continue
                 next_at = expires_at if next_at is None else min(next_at, expires_at)
@@ -150,6 +160,29 @@ class Deliveries(Outgoing):
         self.waiting.clear()
         self.waiting.extend(kept)
         return next_at
+
+    def shared(self) -> list[Delivery]:
+        """Give what came by shared filters and may go to other members, in its order.
+
+        That is all but QoS 2, which only the client that was chosen may get
+        (5.0 section 4.8.2).
+        """
+        return [
+            flow
+            for flow in self.flows()
+            if isinstance(flow, Delivery) and flow.share and not flow.flags & QOS_2
+        ]
+
+    def keep_only(self, may_be_sent: Callable[[str], bool]) -> None:
+        """Give up what waits and is of a topic of which nothing may be sent."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        for flow in waiting:
+            if may_be_sent(flow.topic):
+                self.waiting.append(flow)
+            else:
+                self.waiting_bytes -= flow.size
+                self._give_up(flow)
 
     def _give_up(self, flow: Flow) -> None:
         self._forget_payload(flow)
@@ -308,6 +341,11 @@ class Session:
         self.will = will
         names_bytes = getsizeof(self.client_id) + getsizeof(self.username)
         self.own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Whose its messages are."""
+        return Publisher(self.client_id, self.username)
 
     @property
     def is_idle(self) -> bool:

@@ -52,6 +52,8 @@ __all__ = ["Manager", "SendReport"]
 
 # How long `send`, `send_type` and `send_all` wait for each device.
 SEND_S: Final = 5.0
+# How often it is looked which nodes are there.
+_LOOK_S: Final = 0.05
 # Then others have a turn.
 _AT_ONCE: Final = 256
 _BYTES_AT_ONCE: Final = 1_048_576
@@ -146,11 +148,14 @@ class Manager:
             UsageError: That is no time.
         """
         check_seconds("quiet_s", quiet_s, UsageError)
+        there, since = self.nodes, anyio.current_time()
         while True:
-            before = self.nodes
-            await anyio.sleep(quiet_s)
+            await anyio.sleep(_LOOK_S)
+            now = anyio.current_time()
+            if self.nodes != there:
+                there, since = self.nodes, now
             if self.sharing is None or (
-                before and self.nodes == before and self.sharing.have_told
+                there and now - since >= quiet_s and self.sharing.have_told
             ):
                 return
 

@@ -68,6 +68,7 @@ class _Watch:
         self.scope = anyio.CancelScope()
         self.error: Exception | None = None
         self._threads = own_threads()
+        self._counts: list[str] = []
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -75,8 +76,11 @@ class _Watch:
         if trio.lowlevel.in_trio_run():
             clock = trio.lowlevel.current_clock()
             assert isinstance(clock, MockClock)  # noqa: S101
-            jump = clock._autojump  # noqa: SLF001 - what trio calls, and only then
-            clock._autojump = functools.partial(self._idle, jump)  # type: ignore[method-assign]  # noqa: SLF001
+            # Each system has other names for those that wait for a descriptor.
+            names = dir(trio.lowlevel.current_statistics().io_statistics)
+            self._counts = [name for name in names if name.startswith("tasks_waiting")]
+            # What trio calls, and only then.
+            clock._autojump = functools.partial(self._idle, clock)  # type: ignore[method-assign]  # noqa: SLF001
             try:
                 yield
             finally:
@@ -90,13 +94,15 @@ class _Watch:
         finally:
             loop.on_stall = before
 
-    def _idle(self, jump: Callable[[], None]) -> None:
+    def _idle(self, clock: MockClock) -> None:
         now = trio.lowlevel.current_statistics()
         # trio waits for one descriptor itself, by which threads wake it.
-        if _waiting(now.io_statistics) > 1:
+        waiting = sum(getattr(now.io_statistics, name) for name in self._counts)
+        if waiting > 1:
             self.end(RealInputOutput())
         elif now.seconds_to_next_deadline < math.inf:
-            jump()
+            # As trio itself, which would ask for all of this once more.
+            clock.jump(max(0.0, now.seconds_to_next_deadline))
         else:
             self.stalled()
 
@@ -111,9 +117,3 @@ class _Watch:
         self.error = error
         self.scope.cancel()
         return True
-
-
-def _waiting(statistics: object) -> int:
-    """Count the tasks that wait for a descriptor; each system names them otherwise."""
-    names = [name for name in dir(statistics) if name.startswith("tasks_waiting")]
-    return sum(getattr(statistics, name) for name in names)

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -37,21 +38,52 @@ class Function:
     lines: int
 
 
-def functions(path: Path) -> Iterator[Function]:
-    """Give each function of a file with its length, the docstring not counted."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            is_documented = ast.get_docstring(node) is not None and len(body) > 1
-            first = body[1].lineno if is_documented else body[0].lineno
-            lines = (node.end_lineno or first) - first + 1
-            yield Function(f"{relative(path)}:{node.lineno} {node.name}", lines)
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is asked about a file: its functions, and the modules that it imports."""
+
+    functions: list[Function]
+    imported: list[str]
 
 
+@cache
+def outline(path: Path) -> Outline:
+    """Read a file once; of a function's length the docstring is no part."""
+    found = Outline([], [])
+    for node in _statements(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                body = node.body
+                is_documented = ast.get_docstring(node) is not None and len(body) > 1
+                first = body[1].lineno if is_documented else body[0].lineno
+                lines = (node.end_lineno or first) - first + 1
+                where = f"{relative(path)}:{node.lineno} {node.name}"
+                found.functions.append(Function(where, lines))
+            case ast.ImportFrom(module=str(module)):
+                found.imported.append(module)
+            case ast.Import(names=names):
+                found.imported.extend(alias.name for alias in names)
+    return found
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Give all statements within one; expressions, the most of a file, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
+
+
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+@cache
 def names_expected_in(path: Path) -> set[str]:
     """Give the names that the tests of a file expect, catch or tell apart."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(text_of(path))):
         match node:
             case ast.Call() if _callee(node) in _EXPECTING:
                 found.update(*map(_names, node.args))
@@ -130,6 +162,7 @@ def has_docstring(value: object) -> bool:
     return bool(inspect.isroutine(value) and value.__doc__)
 
 
+@cache
 def documented_names() -> set[str]:
     """Give the names that the reference has an entry for."""
     text = "\n".join(path.read_text("utf-8") for path in REFERENCE.rglob("*.md"))
@@ -153,22 +186,13 @@ def imports_among_children(package: Path) -> dict[str, set[str]]:
     for path in python_files(package):
         child = path.relative_to(package).parts[0].removesuffix(".py")
         imported = found.setdefault(child, set())
-        for module in _imported_modules(path):
+        for module in outline(path).imported:
             if module == name:
                 imported.add("__init__")
             elif module.startswith(f"{name}."):
                 imported.add(module[len(name) + 1 :].partition(".")[0])
         imported.discard(child)
     return found
-
-
-def _imported_modules(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        match node:
-            case ast.ImportFrom(module=str(module)):
-                yield module
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
 
 
 def reachable(graph: dict[str, set[str]], start: str) -> set[str]:

@@ -10,7 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from structiot.connector import ConnectorConfig, Device, DeviceStore
+from structiot.connector import (
+    ConnectorConfig,
+    Device,
+    DeviceStore,
+    open_connector,
+)
 from structiot.sim import SeplPlatformSim
 from tests._support.interpreter import PYTHON
 
@@ -83,11 +88,12 @@ async def test_it_is_synchronised_after_it_was_killed_before_or_after_a_step(
             "dev-2",
         }
         path = folder / "connector.conf"
-        gid = (await anyio.to_thread.run_sync(ConnectorConfig.of, path)).gid
-        assert len(platform.gateways[gid].hash) == 40
+        config = await anyio.to_thread.run_sync(ConnectorConfig.of, path)
+        assert len(platform.gateways[config.gid].hash) == 40
     before = len(platform.messages)
-    async with running(folder) as process:
-        with anyio.fail_after(30):
-            await ready(process)
-        # It was all there.
-        assert [one.handler for one in platform.messages][before:] == ["handshake"]
+    store = await anyio.to_thread.run_sync(DeviceStore, folder / "devices.sqlite")
+    with store as devices, anyio.fail_after(30):
+        async with open_connector(config, devices, wait_ready=True):
+            # It was all there.
+            asked = [one.handler for one in platform.messages][before:]
+            assert asked == ["handshake"]

@@ -44,7 +44,6 @@ def written(port: int, *sims: MaxSmartSim, more: str = "") -> str:
     return "\n".join([*lines, ""])
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 async def test_the_file_is_read_again_at_sighup(tmp_path: Path, backend: str):
     file, port = tmp_path / "structiot.toml", free_port()
     async with strips(2) as sims:

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.e2e,
     # The program starts several times slower on a busy machine.
     pytest.mark.timeout(90),
-    pytest.mark.parametrize("backend", ["asyncio", "trio"]),
 ]
 
 READ_AGAIN = "the configuration was read again"
@@ -79,7 +78,7 @@ async def deaf_broker() -> AsyncIterator[int]:
 async def test_what_leaves_takes_no_other_settings(tmp_path: Path, backend: str):
     file = tmp_path / "structiot.toml"
     async with deaf_broker() as port:
-        text = f"[mqtt]\nuri = 'mqtt://127.0.0.1:{port}'\n"
+        text = f"gateway.goodbye_s = 1\n[mqtt]\nuri = 'mqtt://127.0.0.1:{port}'\n"
         file.write_text(text)
         async with running(*structiot(*arguments(file, backend))) as program:
             await program.until(lambda: said(program, "connected to the broker"))

@@ -40,12 +40,6 @@ def broker(start_mosquitto) -> Mosquitto:
     return mosquitto
 
 
-@pytest.fixture
-def backend(anyio_backend) -> str:
-    name, options = anyio_backend
-    return "uvloop" if options.get("use_uvloop") else name
-
-
 class Strip:
     """A place where a strip is, whoever simulates it."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import anyio
 import asyncclick as click
 
+from structiot._kit.flow.tasks import service_group
 from structiot.cli._common import broker_login
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import Decorator, OptionGroup
@@ -119,11 +120,16 @@ class Fleet:
 
     async def find(self, uuid: str) -> None:
         """Wait until one of them tells of a device, or all have told."""
-        with anyio.move_on_after(self.wait_s):
-            async with self.manager.events() as events:
-                async for event in events:
-                    if isinstance(event, ClientConnected) and event.client.uuid == uuid:
-                        return
+        async with service_group() as tg, self.manager.events() as events:
+
+            async def end_when_told() -> None:
+                await self.all_told()
+                tg.cancel_scope.cancel()
+
+            tg.start_soon(end_when_told, name="structiot manager told")
+            async for event in events:
+                if isinstance(event, ClientConnected) and event.client.uuid == uuid:
+                    return
 
 
 @asynccontextmanager

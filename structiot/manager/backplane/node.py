@@ -62,10 +62,13 @@ from structiot.mqtt import (
 __all__ = ["BackplaneNode"]
 
 _HERE_S: Final = 30.0
+# A list is read by all other nodes: after one of a thousand devices there is a longer
+# rest than after one of ten, but a limit to that, too.
+_LIST_S_PER_DEVICE: Final = 0.002
 _LIST_S: Final = 2.0
 _ASK_S: Final = 10.0
 _GOODBYE_S: Final = 1.0
-# However many ask, the answer that we are here is for all of so long.
+# However many ask, an answer is for all of so long.
 _AGAIN_S: Final = 0.1
 _ENDED: Final = "its node has ended"
 _NODES_SEEN: Final = 256
@@ -221,7 +224,7 @@ class BackplaneNode:
         )
 
     async def _list_when_asked(self) -> None:
-        """List all that is here, at most so often, however often that is asked for."""
+        """List all that is here, the less often the more that is, whoever asks."""
         while True:
             await self._list_wanted.wait()
             self._list_wanted = anyio.Event()
@@ -238,7 +241,8 @@ class BackplaneNode:
                     # A list with a gap would say that these are gone: begun anew.
                     break
                 await anyio.lowlevel.checkpoint()
-            await anyio.sleep(_LIST_S)
+            rest_s = len(clients) * _LIST_S_PER_DEVICE
+            await anyio.sleep(min(max(rest_s, _AGAIN_S), _LIST_S))
 
     async def _answer_asking(self) -> None:
         """Say that we are here to whoever asks: the list may have to wait."""

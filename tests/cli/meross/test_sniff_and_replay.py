@@ -210,11 +210,10 @@ def test_without_a_password_a_token_or_a_terminal_there_is_no_account(
     assert "`structiot meross login` does that" in said
 
 
-@pytest.mark.usefixtures("switching")
 def test_a_file_is_replaced_when_that_is_said(home: Home, call: Call, tmp_path: Path):
     path = tmp_path / "lamp.zip"
     path.write_text("old")
-    arguments = ("sniff", "Desk lamp", *LISTEN, "-o", str(path), "--overwrite")
+    arguments = ("sniff", "Desk lamp", "--seconds=0.1", "-o", str(path), "--overwrite")
     call(*arguments, *home.account)
     assert members(path, "manifest.json")["device"]["model"] == "msl120"
     # The token was kept: nobody signed in twice.

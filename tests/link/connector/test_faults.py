@@ -24,6 +24,7 @@ from structiot.connector import (
 )
 from structiot.sim import SEPL_FRAMES, SEPL_LIES, sim_sepl_platform
 from structiot.sim.shared.fault_names import show_fault
+from tests._support.pairs import pairs
 from tests.link.connector.gateways import (
     gateway,
     handlers,
@@ -227,7 +228,7 @@ async def test_a_platform_that_vanishes_is_noticed():
 
 async def test_a_connection_of_which_nothing_is_asked_lives_on():
     async with gateway() as (platform, connector):
-        await anyio.sleep(24 * 3600)
+        await anyio.sleep(6 * 3600)
         assert connector.is_ready
         assert len(platform.log) == 1
 
@@ -257,8 +258,7 @@ async def test_an_answer_that_is_none_costs_a_repetition_at_most(
         assert "\x1b" not in caplog.text
 
 
-@pytest.mark.parametrize("lie", SEPL_LIES)
-@pytest.mark.parametrize("step", ["handshake", "clear", "put", "commit"])
+@pairs("lie, step", SEPL_LIES, ["handshake", "clear", "put", "commit"])
 async def test_a_lie_in_synchronising_costs_another_attempt_at_most(
     lie: str, step: str
 ):

@@ -17,6 +17,7 @@ from structiot.sim import (
     show_fault,
 )
 from structiot.testing import MemoryNetwork, cancel_sweep
+from tests._support.pairs import pairs
 from tests.link.connector.gateways import until, until_state
 from tests.link.connector.senergy_house import (
     changes_of,
@@ -309,8 +310,7 @@ async def test_a_platform_in_trouble_is_asked_again(status):
 LIES = [*JSON_LIES, *HTTP_FRAMES]
 
 
-@pytest.mark.parametrize("on", ["token", "hubs", "devices"])
-@pytest.mark.parametrize("lie", LIES)
+@pairs("lie, on", LIES, ["token", "hubs", "devices"])
 async def test_whatever_is_wrong_with_an_answer_it_is_ready_once_it_is_right(lie, on):
     async with senergy() as platform:
         faults = platform.faults

@@ -63,6 +63,7 @@ class Matching(Retaining):
             return known[1]
         by_session: dict[Session, Target] = {}
         others: list[Target] = []
+        permissions = self.permissions
         is_lasting = newest == sys.maxsize
         for index, entry in enumerate(found, 1):
             if not index % WIDE:
@@ -88,7 +89,8 @@ class Matching(Retaining):
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
         targets = yield from self._allowed(topic, targets)
-        if is_lasting:
+        # What was made by two sets of permissions holds for this message alone.
+        if is_lasting and permissions is self.permissions:
             self._remember(topic, found, targets)
         return targets
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -77,13 +77,20 @@ class Deliveries(Outgoing):
     Attributes:
         lost: Deliveries that ended here: they had expired, there were too many, or the
             client takes no packet of their size.
+        is_held: Whether nothing goes out at present: what waits is looked at anew.
     """
 
     def __init__(self, clock: Clock, *, out_bytes: int) -> None:
         super().__init__(PacketIds())
         self.out_bytes = out_bytes
         self.lost: int = 0
+        self.is_held: bool = False
         self._clock = clock
+
+    def pump(self, out: bytearray, version: int) -> None:
+        """Send what the window has room for, unless it is held."""
+        if not self.is_held:
+            super().pump(out, version)
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
         expires_at = flow.expires_at if isinstance(flow, Delivery) else None
@@ -152,15 +159,15 @@ class Deliveries(Outgoing):
         self.waiting.extend(kept)
         return next_at
 
-    def keep_only(self, may_be_sent: Callable[[str], bool]) -> None:
-        """Give up what waits and is of a topic of which nothing may be sent."""
+    def leave_out(self, forbidden: Set[Flow]) -> None:
+        """Give up some of what waits."""
         waiting = list(self.waiting)
         self.waiting.clear()
         for flow in waiting:
-            if may_be_sent(flow.topic):
-                self.waiting.append(flow)
-            else:
+            if flow in forbidden:
                 self._give_up(flow)
+            else:
+                self.waiting.append(flow)
 
     def _give_up(self, flow: Flow) -> None:
         self._forget_payload(flow)

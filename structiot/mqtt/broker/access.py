@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from structiot._kit.arguments import check_argument
 from structiot._kit.text import printable
@@ -43,6 +44,7 @@ class Access:
         check_argument("passwords", passwords, *kinds, write=_PASSWORDS)
         self._passwords = passwords
         self._permissions = permissions
+        self._turn = anyio.Lock()
 
     async def read(self) -> tuple[Passwords | None, Permissions]:
         """Give both; files are read in a worker thread, each time anew.
@@ -67,14 +69,21 @@ class Access:
         Raises:
             ConfigError: See `read`; or a password file has no users any more.
         """
+        # One at a time: of two the later has the last word, however long each reads.
+        async with self._turn:
+            await self._reload(context)
+
+    async def _reload(self, context: BrokerContext) -> None:
         passwords, permissions = await self.read()
-        if passwords is not None and not len(passwords):
+        is_of_file = isinstance(self._passwords, str | Path)
+        if is_of_file and passwords is not None and not len(passwords):
             # It would cut everybody off.
             shown = printable(str(self._passwords))
             text = "has no users, as an editor leaves a file on a full disk"
             raise ConfigError(f"{shown} {text}")
         admission, core = context.admission, context.broker
-        changed = admission.go_by(passwords)
+        changed = await anyio.to_thread.run_sync(admission.changed_in, passwords)
+        admission.go_by(passwords, changed)
         core.go_by(permissions)
         with anyio.CancelScope(shield=True):
             for session in list(core.sessions.values()):

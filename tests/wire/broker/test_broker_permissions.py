@@ -271,3 +271,20 @@ def test_l1_the_keys_of_a_table_are_those_of_a_permission(tmp_path: Path):
     permissions = Permissions.read(path)
     assert permissions.may_receive(None, "c", "yes")
     assert not permissions.may_receive(None, "c", "no/x")
+
+
+def test_l1_so_many_filters_for_one_user_that_others_would_wait_are_refused(
+    tmp_path: Path,
+):
+    of_ann, of_all = "user ann\n" + "topic a/b\n" * 6000, "pattern a/%u\n" * 4001
+    with pytest.raises(ConfigError, match=r"acl.* 10001 topic filters.* 10000 are the"):
+        acl(tmp_path, of_ann + of_all)
+    # Of many users each has a few.
+    many = "".join(f"user u{number}\ntopic a\ntopic b\n" for number in range(6000))
+    assert acl(tmp_path, many).may_publish("u5999", "c", "b")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_l1_a_file_of_windows_is_read(tmp_path: Path, mark: str):
+    (tmp_path / "acl").write_bytes(f"{mark}user ann\r\ntopic write a b\r\n".encode())
+    assert Permissions.read(tmp_path / "acl").may_publish("ann", "c", "a b")

@@ -177,6 +177,22 @@ class Passwords:
             hashes[name] = text.strip()
         return cls(hashes)
 
+    @classmethod
+    def read_again(cls, path: str | Path) -> Passwords:
+        """Read the file anew from which others have come, as `read` does.
+
+        Raises:
+            ConfigError: As by `read`; or there are no users any more, which would cut
+                everybody off.
+            UsageError: No path.
+        """
+        found = cls.read(path)
+        if not found:
+            shown = printable(str(path))
+            text = "has no users, as an editor leaves a file on a full disk"
+            raise ConfigError(f"{shown} {text}")
+        return found
+
     def __len__(self) -> int:
         """How many names there are."""
         return len(self._known[0])

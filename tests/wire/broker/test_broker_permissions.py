@@ -288,3 +288,37 @@ def test_l1_so_many_filters_for_one_user_that_others_would_wait_are_refused(
 def test_l1_a_file_of_windows_is_read(tmp_path: Path, mark: str):
     (tmp_path / "acl").write_bytes(f"{mark}user ann\r\ntopic write a b\r\n".encode())
     assert Permissions.read(tmp_path / "acl").may_publish("ann", "c", "a b")
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@versions
+def test_l1_who_may_not_receive_takes_nothing_from_a_group(version: int, is_away: bool):
+    house = House(
+        Permission(subscribe=["#"]), Permission(user="thief", deny_receive=["no"])
+    )
+    options = {"version": version, **lasting(version)}
+    thieves = [
+        house.client(f"t{number}", username="thief", password=b"", **options)
+        for number in range(3)
+    ]
+    ann = house.client("ann", username="ann", password=b"", **options)
+    for client in (*thieves, ann):
+        assert client.subscribe("$share/g/#", qos=1) == [1]
+    if is_away:
+        ann.lose()
+    for number in range(5):
+        house.publish("no", b"%d" % number, qos=1)
+    if is_away:
+        ann = house.client("ann", username="ann", password=b"", **options)
+    assert sorted(ann.got_payloads()) == [b"0", b"1", b"2", b"3", b"4"]
+    house.publish("yes", b"y", qos=1)
+    assert sum(one.got_payloads() == [b"y"] for one in (*thieves, ann)) == 1
+
+
+def test_l1_entries_without_any_filter_forbid_everything():
+    house = House(Permission(subscribe=["#"]))
+    client = house.client()
+    client.subscribe("$share/g/#")
+    house.core.go_by(Permissions([Permission(user="ann")]))
+    house.publish("a")
+    assert client.got() == []

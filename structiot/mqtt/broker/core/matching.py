@@ -18,6 +18,10 @@ MAX_CACHED_TOPICS = 4096
 MAX_CACHED_TOPIC_CHARS = 256
 # Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000
+# Members of a shared group that are asked whether they take a message, at most, and what
+# that may compare.
+MOST_ASKED = 32
+MOST_COMPARED = 6400
 # Subscription identifiers in one copy of a message.
 MAX_IDS = 100
 
@@ -61,9 +65,17 @@ class Matching(Retaining):
         known = self._targets.get(topic)
         if known is not None and known[0] is found:
             return known[1]
+
+        def may_have(session: Session) -> bool:
+            return self.may_receive(session, topic)
+
         by_session: dict[Session, Target] = {}
         others: list[Target] = []
         permissions = self.permissions
+        most_asked = MOST_ASKED
+        if permissions.has_entries:
+            at_most = MOST_COMPARED // max(1, permissions.most_rules)
+            most_asked = max(1, min(most_asked, at_most))
         is_lasting = newest == sys.maxsize
         for index, entry in enumerate(found, 1):
             if not index % WIDE:
@@ -71,7 +83,7 @@ class Matching(Retaining):
                 yield
             if isinstance(entry, SharedGroup):
                 is_lasting = False
-                others += map(_target, entry.choose())
+                others += map(_target, entry.choose(may_have, most_asked))
                 continue
             if entry.request.no_local:
                 is_lasting = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -36,8 +36,6 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
-# Members of a group that are asked whether they take a message, at most.
-MOST_ASKED = 32
 
 
 class Delivery(Flow):
@@ -225,21 +223,28 @@ class SharedGroup:
         self._there.pop(member, None)
         self._away.pop(member, None)
 
-    def choose(self) -> tuple[Subscription, ...]:
+    def choose(
+        self, may_have: Callable[[Session], bool], most_asked: int
+    ) -> tuple[Subscription, ...]:
         """Give the next member in turn: one that takes messages, else one that is away.
 
-        Of many that are slow not all are looked at. There is none if the sessions of all
-        have ended.
+        Who may not have the message does not keep it from the others. Of many not all are
+        looked at; there is none if nobody may, or the sessions of all have ended.
         """
-        members = self._there or self._away
         chosen: tuple[Subscription, ...] = ()
-        for _ in range(min(len(members), MOST_ASKED)):
-            member = next(iter(members))
-            del members[member]
-            members[member] = None
-            chosen = (member,)
-            client = member.session.client
-            if client is None or not client.is_slow:
+        for members in (self._there, self._away):
+            for _ in range(min(len(members), most_asked)):
+                member = next(iter(members))
+                del members[member]
+                members[member] = None
+                client = member.session.client
+                is_last_resort = client is not None and client.is_slow
+                if (chosen and is_last_resort) or not may_have(member.session):
+                    continue
+                chosen = (member,)
+                if not is_last_resort:
+                    break
+            if chosen:
                 break
         return chosen
 

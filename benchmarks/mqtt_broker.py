@@ -14,16 +14,24 @@ import dataclasses
 import json
 import sys
 
-from brokers.programs import BROKERS, CELLS, Cell
+from brokers.programs import BROKERS, CELLS, Cell, swept
 from brokers.report import Report
 from brokers.running import Bench, Sample
-from peers.arguments import QUICK_ROUNDS, QUICK_SECONDS, add_measuring, words
+from peers.arguments import (
+    CROWDS,
+    PAYLOADS,
+    QUICK_ROUNDS,
+    QUICK_SECONDS,
+    add_measuring,
+    words,
+)
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import Library
 from peers.rates import Rates
 from peers.report import environment, print_environment
 
 TRIAL = 500
+TRIAL_BYTES = 1 << 25
 LEAST, MOST = 200, 3_000_000
 
 Row = tuple[Library, str, Cell]
@@ -41,8 +49,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cells", type=words, metavar="CELL,...", help=", ".join(cells)
     )
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="payloads of 64 bytes to 4 MB and up to 10,000 topics and filters instead",
+    )
     add_measuring(parser, measured="broker", quick="one short round")
     args = parser.parse_args()
+    if args.sweep:
+        cells = [cell.name for cell in swept(PAYLOADS, CROWDS)]
     for given, known in ((args.only, names), (args.cells, cells)):
         for word in given or ():
             if word not in known:
@@ -54,9 +69,10 @@ def parse_arguments() -> argparse.Namespace:
 
 def choose_rows(args: argparse.Namespace) -> list[Row]:
     """Cell by cell, so that what is compared is measured at about the same time."""
+    cells = swept(PAYLOADS, CROWDS) if args.sweep else CELLS
     return [
         (library, loop, cell)
-        for cell in CELLS
+        for cell in cells
         if not args.cells or cell.name in args.cells
         for library in BROKERS
         if not args.only or library.name in args.only
@@ -99,14 +115,15 @@ def one(bench: Bench, row: Row, seconds: float, rates: Rates) -> Sample:
         return bench.run(python, row, 0)
     rate = rates.get(name_of(row))
     if not rate:
-        for count in (TRIAL, 10 * TRIAL):
+        few = max(16, min(TRIAL, TRIAL_BYTES // cell.payload))
+        for count in (few, 10 * few):
             trial = bench.run(python, row, published(cell, count))
             if trial.problem:
                 return trial
             rate = trial.rate
-            if rate < 2 * TRIAL:
+            if rate < 2 * few:
                 break
-    count = max(LEAST, min(MOST, int(rate * seconds)))
+    count = max(min(LEAST, TRIAL_BYTES // cell.payload), min(MOST, int(rate * seconds)))
     sample = bench.run(python, row, published(cell, count))
     rates.put(name_of(row), sample.rate)
     return sample

@@ -14,12 +14,19 @@ import json
 import sys
 from pathlib import Path
 
-from peers.arguments import QUICK_ROUNDS, QUICK_SECONDS, add_measuring, words
+from peers.arguments import (
+    PAYLOADS,
+    QUICK_ROUNDS,
+    QUICK_SECONDS,
+    add_measuring,
+    words,
+)
 from peers.environments import EnvironmentFailed, ensure
 from peers.libraries import CELLS, LIBRARIES, Cell, Library
 from peers.measure import Bench, Sample
 from peers.rates import Rates
 from peers.report import Report, Result, environment, print_environment
+from peers.sweep import print_one, print_sweep
 
 Row = tuple[Library, str, Cell]
 
@@ -48,6 +55,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default="both",
         help="whether the cells are measured through TLS, without it, or both",
     )
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="payloads of 64 bytes to 4 MB at QoS 0 and 1, one table for each",
+    )
+    parser.add_argument(
+        "--one", action="store_true", help="one message of QoS 1 at a time instead"
+    )
     add_measuring(parser, measured="client", quick="one short round, asyncio")
     args = parser.parse_args(argv)
     for name in args.only or ():
@@ -63,14 +78,24 @@ def choose_rows(args: argparse.Namespace) -> list[Row]:
     """Cell by cell, so that what is compared is measured at about the same time."""
     return [
         (library, loop, cell)
-        for cell in args.cells
-        if args.tls in ("both", "with" if cell.is_tls else "without")
+        for usual in args.cells
+        if args.tls in ("both", "with" if usual.is_tls else "without")
+        for cell in variants(usual, args)
         for library in LIBRARIES
         if not args.only or library.name in args.only
         for loop in library.loops
         if not args.loops or loop in args.loops or loop in ("-", "thread")
-        if cell in library.cells
+        if usual in library.cells
     ]
+
+
+def variants(cell: Cell, args: argparse.Namespace) -> list[Cell]:
+    """What is measured in the place of a usual cell."""
+    if args.one:
+        return [cell._replace(window=1)] if cell.qos == 1 else []
+    if args.sweep:
+        return [cell._replace(payload=n) for n in PAYLOADS] if cell.qos < 2 else []
+    return [cell]
 
 
 def name_of(row: Row) -> str:
@@ -132,7 +157,8 @@ def one(bench: Bench, python: Path | str, row: Row, rates: Rates) -> Sample:
         if trial.problem:
             return trial
         rate = trial.rate
-    sample = bench.once(python, *row, bench.count_for(rate))
+    count = bench.count_for(rate, row[2].payload)
+    sample = bench.once(python, *row, count)
     rates.put(name_of(row), sample.rate)
     return sample
 
@@ -146,7 +172,12 @@ def main() -> int:
     before = environment()
     results = measure(args, rows)
     after = environment()
-    Report(results).print()
+    if args.sweep:
+        print_sweep(results)
+    elif args.one:
+        print_one(results)
+    else:
+        Report(results).print()
     print_environment(before, after)
     if args.json:
         facts = {

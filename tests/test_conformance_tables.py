@@ -22,7 +22,7 @@ from tests._support.examples import ROOT
 PAGES = {
     "mqtt_conformance.md": [f"C{number}" for number in range(1, 118)],
     "broker_conformance.md": [
-        *(f"B{number}" for number in range(1, 31)),
+        *(f"B{number}" for number in range(1, 38)),
         *(f"L{number}" for number in range(1, 5)),
     ],
     "maxsmart_coverage.md": [
@@ -39,7 +39,10 @@ PAGES = {
         *(f"F{number}" for number in range(1, 23)),
         *(f"H{number}" for number in range(1, 18)),
     ],
-    "connector_conformance.md": [f"R{number}" for number in range(1, 66)],
+    "connector_conformance.md": [
+        *(f"R{number}" for number in range(1, 66)),
+        *(f"B{number}" for number in range(1, 15)),
+    ],
     "meross_abilities.md": [f"A{number}" for number in range(1, 141)],
 }
 DOCS = ROOT / "docs"

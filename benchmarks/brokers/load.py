@@ -20,12 +20,17 @@ import socket
 import time
 
 HOST = "127.0.0.1"
-TOPIC = "bench/one/power"
 CHUNK = 1 << 18
+LARGE = 16_384
 SILENCE_S = 10.0
 AT_ONCE = 100
+FILTERS_EACH = 1000
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 CLEAN_SESSION = 2
+
+
+def topic_of(number: int) -> str:
+    return f"bench/{number:05}/power"
 
 
 class Surprise(Exception):
@@ -60,6 +65,7 @@ class Connection:
         self.buffer = b""
         self.unsent = memoryview(b"")
         self.messages = 0
+        self.skipped = 0
         self.taken = 0
         """Bytes at QoS 0, ends of flows at QoS 1 and 2."""
         self.sock.sendall(connect_packet(client_id, is_lasting=is_lasting))
@@ -79,9 +85,10 @@ class Connection:
             msg = f"expected {wanted.hex(' ')}, got {head.hex(' ')}"
             raise Surprise(msg)
 
-    def subscribe(self, topic: str, qos: int) -> None:
-        self.sock.sendall(packet(0x82, b"\0\1" + string(topic) + bytes((qos,))))
-        self.expect(b"\x90\x03\0\1" + bytes((qos,)))
+    def subscribe(self, topics: list[str], qos: int) -> None:
+        body = b"".join(string(topic) + bytes((qos,)) for topic in topics)
+        self.sock.sendall(packet(0x82, b"\0\1" + body))
+        self.expect(packet(0x90, b"\0\1" + bytes((qos,)) * len(topics)))
 
     def send_what_fits(self) -> bool:
         """Go on sending; True when all has been taken."""
@@ -107,6 +114,9 @@ class Load:
         self.qos: int = args.qos
         self.window: int = args.window
         payload = bytes(i & 0xFF for i in range(args.payload))
+        self.payload_bytes = len(payload)
+        self.topics: int = args.topics
+        self.waits: bool = args.wait
         self.size = len(self.publish_packet(payload, 1))
         self.subscribers = [
             Connection(args.port, f"sub{i}", is_lasting=args.lasting)
@@ -118,7 +128,8 @@ class Load:
         for one in (*self.subscribers, *self.publishers):
             one.greet()
         for one in self.subscribers:
-            one.subscribe("bench/#", self.qos)
+            one.subscribe(["bench/#"], self.qos)
+        self.others = self.subscribe_others(args)
         self.batch = max(1, min(100, self.window // (4 * args.publishers)))
         self.blocks = self.encoded(payload)
         self.place = [0] * args.publishers
@@ -128,13 +139,30 @@ class Load:
         self.selector = selectors.DefaultSelector()
         self.space = bytearray(CHUNK)
 
+    def subscribe_others(self, args: argparse.Namespace) -> list[Connection]:
+        """Filters that match nothing, of clients that hear nothing."""
+        names = [f"other/{number:05}/+/power" for number in range(args.filters)]
+        others = []
+        for first in range(0, len(names), FILTERS_EACH):
+            one = Connection(args.port, f"other{first}")
+            one.greet()
+            for at in range(first, min(first + FILTERS_EACH, len(names)), AT_ONCE):
+                one.subscribe(names[at : at + AT_ONCE], 0)
+            others.append(one)
+        return others
+
     def publish_packet(self, payload: bytes, packet_id: int) -> bytes:
         number = packet_id.to_bytes(2, "big") if self.qos else b""
-        return packet(0x30 | self.qos << 1, string(TOPIC) + number + payload)
+        topic = string(topic_of(packet_id % self.topics))
+        return packet(0x30 | self.qos << 1, topic + number + payload)
 
     def encoded(self, payload: bytes) -> list[memoryview]:
         """Batches of messages, with all packet ids in turn."""
-        last = 60_000 // self.batch * self.batch if self.qos else self.batch + 1
+        last = max(self.batch, self.topics) + 1
+        if self.qos:
+            last = 60_000 // self.batch * self.batch
+        if self.size > LARGE:  # as many ids as are under way
+            last = min(last, self.batch * (self.window + 2) + 1)
         return [
             memoryview(
                 b"".join(
@@ -149,6 +177,9 @@ class Load:
         for one in (*self.subscribers, *self.publishers):
             one.sock.settimeout(0)
             self.selector.register(one.sock, READ, one)
+        if self.waits:
+            print(json.dumps({"ready": True}), flush=True)
+            input()
         expected = self.count * len(self.subscribers)
         arrived = 0
         started_at = time.monotonic()
@@ -194,7 +225,9 @@ class Load:
         if taken < 0:
             return 0
         if self.qos:
-            return self.take_flows(one, one.buffer + self.space[:taken])
+            skipped = min(one.skipped, taken)
+            one.skipped -= skipped
+            return self.take_flows(one, one.buffer + self.space[skipped:taken])
         before = one.messages
         one.taken += taken
         one.messages = one.taken // self.size
@@ -203,7 +236,7 @@ class Load:
     def take_flows(self, one: Connection, data: bytes) -> int:
         """Answer what QoS 1 and 2 want answered; count messages and ends of flows."""
         at, end, before = 0, len(data), one.messages
-        id_at = 4 + len(TOPIC)
+        id_at = self.size - self.payload_bytes - 2
         first = b"\x40\x02" if self.qos == 1 else b"\x50\x02"
         answers = []
         while at < end:
@@ -224,6 +257,12 @@ class Load:
                 msg = f"an unexpected packet {data[at]:#x}"
                 raise Surprise(msg)
             at += length
+        if at < end and data[at] & 0xF0 == 0x30 and end - at > id_at + 2:
+            # Of a long one only the head is looked at.
+            one.messages += 1
+            answers.append(first + data[at + id_at : at + id_at + 2])
+            one.skipped = self.size - (end - at)
+            at = end
         one.buffer = bytes(data[at:])
         if answers:
             one.unsent = memoryview(bytes(one.unsent) + b"".join(answers))
@@ -260,6 +299,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--window", type=int, default=1000)
     parser.add_argument("--payload", type=int, default=64)
+    parser.add_argument("--topics", type=int, default=1)
+    parser.add_argument("--filters", type=int, default=0, help="that match nothing")
+    parser.add_argument("--wait", action="store_true", help="for a line, once ready")
     parser.add_argument("--lasting", action="store_true", help="sessions are kept")
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--cpu", type=int, default=-1)

@@ -18,6 +18,9 @@ class Cell:
     qos: int = 0
     idle: int = 0
     window: int = 1000
+    payload: int = 64
+    topics: int = 1
+    filters: int = 0
 
     @property
     def arguments(self) -> list[str]:
@@ -28,8 +31,14 @@ class Cell:
             f"--subscribers={self.subscribers}",
             f"--qos={self.qos}",
             f"--window={self.window}",
+            f"--payload={self.payload}",
+            f"--topics={self.topics}",
+            f"--filters={self.filters}",
         ]
 
+
+# As much is on its way at once where payloads are large.
+UNDER_WAY_BYTES = 1 << 22
 
 CELLS = (
     Cell(name="pair0", title="1 to 1, QoS 0"),
@@ -42,6 +51,32 @@ CELLS = (
     Cell(name="fanin1", title="100 to 1, QoS 1", publishers=100, qos=1),
     Cell(name="idle", title="5,000 idle connections", idle=5000),
 )
+
+SWEPT = ("pair0", "pair1")
+
+
+def swept(payloads: list[int], crowds: list[int]) -> list[Cell]:
+    """The usual cells, one to one, with other payloads, and with many topics or filters."""
+    cells = []
+    for cell in CELLS:
+        if cell.name not in SWEPT:
+            continue
+        for payload in payloads:
+            window = max(1, min(cell.window, UNDER_WAY_BYTES // payload))
+            made = dataclasses.replace(cell, payload=payload, window=window)
+            cells.append(_named(made, f"{payload:,} bytes"))
+        for many in crowds:
+            made = dataclasses.replace(cell, topics=many)
+            cells.append(_named(made, f"{many:,} topics"))
+            made = dataclasses.replace(cell, filters=many)
+            cells.append(_named(made, f"{many:,} other filters"))
+    return cells
+
+
+def _named(cell: Cell, what: str) -> Cell:
+    name = f"{cell.name}-{what.replace(' ', '-').replace(',', '')}"
+    return dataclasses.replace(cell, name=name, title=f"{cell.title}, {what}")
+
 
 BROKERS = (
     Library(

@@ -10,6 +10,12 @@ from peers.report import WAITED_BELOW, print_table
 from brokers.programs import CELLS, OURS, Cell
 from brokers.running import Sample
 
+
+def order(cell: Cell) -> int:
+    """The usual cells in their order; others as they were measured."""
+    return CELLS.index(cell) if cell in CELLS else len(CELLS)
+
+
 Place = tuple[str, str]
 """A broker's name and its loop."""
 
@@ -31,8 +37,8 @@ class Report:
             title = library.title if loop == "-" else f"{library.title}, {loop}"
             self.places[place] = title
             self.samples[place, cell] = taken
-        found = {cell for _, cell in self.samples}
-        self.cells = [cell for cell in CELLS if cell in found]
+        found = dict.fromkeys(cell for _, cell in self.samples)
+        self.cells = sorted(found, key=order)
 
     def print(self) -> None:
         second = "second of processor time" if self.by_cpu_time else "second"

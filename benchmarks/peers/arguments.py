@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+PAYLOADS = [64, 1024, 8192, 65_536, 262_144, 1_048_576, 4_194_304]
+CROWDS = [1, 100, 10_000]
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.4
 
 

@@ -80,16 +80,21 @@ class Job:
 
     async def finish(self) -> NoReturn:
         """Stop, wait for the peer to have it all, report, end the process."""
+        began_s = self.cpu_s
         self.stop()
         if self.mode == "publish" and self.qos == 0:
             await in_thread(self.loop, peer_has_it_all)
+            # What it has only put aside is written by now.
+            self.cpu_s = time.process_time() - began_s
         self.report()
 
     def finish_now(self) -> NoReturn:
         """`finish` for a client without an event loop."""
+        began_s = self.cpu_s
         self.stop()
         if self.mode == "publish" and self.qos == 0:
             peer_has_it_all()
+            self.cpu_s = time.process_time() - began_s
         self.report()
 
     def report(self, problem: str = "") -> NoReturn:

@@ -22,12 +22,18 @@ OURS, BARE, CEILING = "structiot", "bare loop", "peer's ceiling"
 YARDSTICKS = (CEILING, BARE)
 
 
+USUAL_PAYLOAD = 64
+
+
 class Cell(NamedTuple):
     """One column of the tables."""
 
     mode: str
     qos: int
     is_tls: bool = False
+    payload: int = USUAL_PAYLOAD
+    window: int = 0
+    """How many messages are under way; 0 is what is best for the client."""
 
     @property
     def name(self) -> str:
@@ -35,7 +41,10 @@ class Cell(NamedTuple):
 
     @property
     def title(self) -> str:
-        return f"{self.mode} QoS {self.qos}{', TLS' if self.is_tls else ''}"
+        title = f"{self.mode} QoS {self.qos}{', TLS' if self.is_tls else ''}"
+        if self.payload != USUAL_PAYLOAD:
+            title += f", {self.payload:,} bytes"
+        return title + (", one at a time" if self.window == 1 else "")
 
 
 CELLS: tuple[Cell, ...] = tuple(

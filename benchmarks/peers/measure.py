@@ -16,12 +16,14 @@ from typing import IO
 
 from peers.environments import ensure_certificate
 from peers.libraries import Cell, Library
+from peers.raw_peer import window_of
 
 FOLDER = Path(__file__).resolve().parent
 TOPIC = "bench/device/0001/power"
-PAYLOAD = 64
 CALIBRATE_COUNT = 3_000
 LEAST, MOST = 1_000, 3_000_000
+# Of large messages a run has so many bytes at the least.
+LEAST_BYTES = 1 << 26
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,16 +53,17 @@ class Bench:
     limit_s: float = 45.0
     pin: bool = True
 
-    def count_for(self, rate: float) -> int:
-        wanted = int(rate * self.seconds)
-        return max(LEAST, min(MOST, wanted // 100 * 100))
+    def count_for(self, rate: float, payload: int) -> int:
+        wanted = min(MOST, int(rate * self.seconds))
+        return max(fewest(payload), wanted // 100 * 100)
 
     def calibrate(
         self, python: Path, library: Library, loop: str, cell: Cell
     ) -> Sample:
         """A short run, and one more when that was too short to tell."""
-        sample = self.once(python, library, loop, cell, CALIBRATE_COUNT)
-        if not sample.problem and sample.rate > CALIBRATE_COUNT * 10:
+        few = min(CALIBRATE_COUNT, 3 * fewest(cell.payload))
+        sample = self.once(python, library, loop, cell, few)
+        if not sample.problem and sample.rate > few * 10:
             count = int(sample.rate * 0.2)
             sample = self.once(python, library, loop, cell, count)
         return sample
@@ -69,8 +72,9 @@ class Bench:
         self, python: Path, library: Library, loop: str, cell: Cell, count: int
     ) -> Sample:
         window = 1000 if cell.mode == "receive" else library.window
+        window = cell.window or min(window, window_of(cell.payload))
         job = [f"--mode={cell.mode}", f"--qos={cell.qos}", f"--count={count}"]
-        job += [f"--window={window}", f"--topic={TOPIC}", f"--payload={PAYLOAD}"]
+        job += [f"--window={window}", f"--topic={TOPIC}", f"--payload={cell.payload}"]
         cpus = self.cpus()
         peer_command = [sys.executable, str(FOLDER / "raw_peer.py"), *job]
         peer_command.append(f"--cpu={cpus[1]}")
@@ -139,6 +143,11 @@ class Bench:
             return -1, -1
         usable = sorted(os.sched_getaffinity(0))
         return (usable[0], usable[1]) if len(usable) > 1 else (-1, -1)
+
+
+def fewest(payload: int) -> int:
+    """How many messages of this size a run has at the least."""
+    return min(LEAST, max(16, LEAST_BYTES // payload))
 
 
 class Deadline:

@@ -22,7 +22,13 @@ import time
 
 CHUNK = 1 << 18
 SILENCE_S = 20.0
+# Of longer packets not all of it is looked at.
+LARGE = 16_384
 ACK_SIZE = 4
+# As much is sent with one call, and is on its way at QoS 1 and 2; of larger packets one.
+BLOCK_BYTES = 1 << 20
+UNDER_WAY_BYTES = 1 << 23
+USUAL_WINDOW = 1000
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 PUBREC, PUBCOMP = 0x50, 0x70
@@ -47,10 +53,17 @@ def publish_packet(
     if version == 5:
         body += b"\x00"
     body += payload
-    if len(body) > 127:
-        msg = "topic and payload must fit the one-byte length form"
-        raise ValueError(msg)
-    return bytes((0x30 | qos << 1, len(body))) + body
+    size, header = len(body), bytearray((0x30 | qos << 1,))
+    while size > 127:
+        header.append(size & 127 | 128)
+        size >>= 7
+    header.append(size)
+    return bytes(header) + body
+
+
+def window_of(payload: int) -> int:
+    """How many messages may be under way at once."""
+    return max(1, min(USUAL_WINDOW, UNDER_WAY_BYTES // payload))
 
 
 class Peer:
@@ -60,7 +73,7 @@ class Peer:
         self.sock = sock
         self.qos: int = args.qos
         self.count: int = args.count
-        self.window: int = args.window
+        self.window: int = min(args.window, window_of(args.payload))
         self.topic: bytes = args.topic.encode()
         self.payload = bytes(i & 0xFF for i in range(args.payload))
         self.version = 4
@@ -141,7 +154,7 @@ class Peer:
 
     def feed_freely(self) -> None:
         packet = publish_packet(self.topic, self.payload, 0, self.version, 0)
-        batch = 1000
+        batch = max(1, min(1000, BLOCK_BYTES // len(packet)))
         block = memoryview(packet * batch)
         self.first_at = time.monotonic()
         for _ in range(self.count // batch):
@@ -152,6 +165,9 @@ class Peer:
     def encode_all(self) -> None:
         """All packet identifiers in turn, a quarter of the window in each block."""
         self.batch = max(1, self.window // 4)
+        last = 65536
+        if 1 < self.window < USUAL_WINDOW:  # large packets: as many ids as it takes
+            last = 2 * self.window + self.batch + 1
         self.blocks = [
             memoryview(
                 b"".join(
@@ -159,7 +175,7 @@ class Peer:
                     for i in range(first, first + self.batch)
                 )
             )
-            for first in range(1, 65536 - self.batch, self.batch)
+            for first in range(1, last - self.batch, self.batch)
         ]
 
     def feed_within_window(self) -> None:
@@ -231,8 +247,39 @@ class Peer:
         if head[:2] != example[:2] or not head.endswith(tail):
             msg = f"the first packet is not the PUBLISH expected: {head[:40].hex(' ')}"
             raise Surprise(msg)
-        (self.swallow_0, self.swallow_1, self.swallow_2)[self.qos](len(example))
+        if len(example) > LARGE and self.qos == 1:
+            self.swallow_large(len(example))
+        else:
+            (self.swallow_0, self.swallow_1, self.swallow_2)[self.qos](len(example))
         self.last_at = time.monotonic()
+
+    def id_at(self, size: int) -> int:
+        """Where the packet id stands in a PUBLISH of this size."""
+        return size - len(self.payload) - (3 if self.version == 5 else 2)
+
+    def swallow_large(self, size: int) -> None:
+        """QoS 1: look at each head, and count the rest."""
+        id_at, space, view = self.id_at(size), bytearray(CHUNK), memoryview(b"")
+        head, self.buffer, done = bytearray(self.buffer), b"", 0
+        while True:
+            while len(head) > id_at + 2:
+                if head[0] != 0x32:
+                    msg = "expected nothing but PUBLISH at QoS 1, without DUP"
+                    raise Surprise(msg)
+                packet_id, missing = head[id_at : id_at + 2], size - len(head)
+                del head[:size]
+                view = memoryview(space)
+                while missing > 0:
+                    taken = self.sock.recv_into(view[: min(missing, CHUNK)])
+                    if not taken:
+                        msg = f"closed after {done} of {self.count} messages"
+                        raise Surprise(msg)
+                    missing -= taken
+                self.sock.sendall(b"\x40\x02" + packet_id)
+                done += 1
+            if done >= self.count:
+                return
+            head += self.sock.recv(id_at + 3)
 
     def swallow_0(self, size: int) -> None:
         missing = size * self.count - len(self.buffer)
@@ -247,7 +294,7 @@ class Peer:
         self.buffer = b""
 
     def swallow_1(self, size: int) -> None:
-        id_at = 4 + len(self.topic)
+        id_at = self.id_at(size)
         done = 0
         while True:
             messages = len(self.buffer) // size
@@ -266,7 +313,7 @@ class Peer:
             self.more()
 
     def swallow_2(self, size: int) -> None:
-        id_at = 4 + len(self.topic)
+        id_at = self.id_at(size)
         done = 0
         while True:
             data = self.buffer

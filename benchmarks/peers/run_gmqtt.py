@@ -10,6 +10,7 @@ from gmqtt.mqtt.constants import MQTTv311
 from gmqtt.storage import PersistentStorage
 
 YIELD_EVERY = 100
+YIELD_EVERY_BYTES = 65_536
 
 
 async def receive(job: Job) -> None:
@@ -39,9 +40,10 @@ async def publish(job: Job) -> None:
     topic, payload, qos = job.topic, job.payload, job.qos
     job.start()
     if qos == 0:
+        every = max(1, min(YIELD_EVERY, YIELD_EVERY_BYTES // len(payload)))
         for i in range(job.count):
             client.publish(topic, payload)
-            if i % YIELD_EVERY == 0:
+            if i % every == 0:
                 await asyncio.sleep(0)
     else:
         for first in range(0, job.count, job.window):

@@ -8,6 +8,7 @@ from common import HOST, Job, run_async
 from mqttools import Client, Message
 
 YIELD_EVERY = 100
+YIELD_EVERY_BYTES = 65_536
 
 
 async def receive(job: Job) -> None:
@@ -26,9 +27,10 @@ async def publish(job: Job) -> None:
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
         topic, payload = job.topic, job.payload
         job.start()
+        every = max(1, min(YIELD_EVERY, YIELD_EVERY_BYTES // len(payload)))
         for i in range(job.count):
             client.publish(Message(topic, payload))
-            if i % YIELD_EVERY == 0:
+            if i % every == 0:
                 await asyncio.sleep(0)
         await job.finish()
 

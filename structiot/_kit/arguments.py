@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from structiot.errors import UsageError
 
-__all__ = ["check_argument", "check_context", "check_items", "check_port_argument"]
+__all__ = [
+    "check_argument",
+    "check_context",
+    "check_handler",
+    "check_items",
+    "check_port_argument",
+]
 
 _HIGHEST_PORT = 65_535
 
@@ -74,6 +83,31 @@ def check_context(name: str, value: object, *, is_server: bool) -> None:
         raise UsageError(
             f"{name} is for the TLS of a {is_of}, not of a {other}; {hint}"
         )
+
+
+def check_handler(name: str, value: object) -> None:
+    """Look whether an argument is a function that can be awaited, before it is called.
+
+    What a lambda or an object gives shows when it is called.
+
+    Args:
+        name: The argument's.
+        value: Its value: an async function, also a bound, partial or wrapped one.
+
+    Raises:
+        UsageError: It is no function, or one that was defined without `async`.
+    """
+    if not callable(value):
+        raise UsageError(f"{name} is an async function, not {value!r:.80}")
+    function: Any = value
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    called = getattr(function, "__name__", "")
+    is_written = inspect.isfunction(function) or inspect.ismethod(function)
+    is_known = is_written and called != "<lambda>"
+    if is_known and not inspect.iscoroutinefunction(function):
+        raise UsageError(f"{name} is an async function: write async def {called}(...)")
 
 
 def check_port_argument(name: str, value: object) -> None:

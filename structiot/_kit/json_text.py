@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from structiot._kit.redact import SECRET_NAMES
@@ -15,6 +16,7 @@ __all__ = [
     "compact",
     "integer_of",
     "number_of",
+    "parse_json",
     "parse_object",
     "text_of",
     "violation",
@@ -41,31 +43,47 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
     replacement characters, and numbers that JSON does not have become None.
 
     Raises:
-        ProtocolViolation: No JSON, or no object.
+        ProtocolViolation: No JSON, no object, or one of too many or too deep lists.
     """
     text = data.decode("utf-8", "replace").lstrip(_PADDING)
-    brackets = text.count("[") + text.count("{")
+    value = _checked(data, what, lambda: _DECODER.raw_decode(text)[0])
+    if not isinstance(value, dict):
+        raise violation(f"{what}: a {_kind(value)} instead of an object", data)
+    return value
+
+
+def parse_json(data: bytes, what: str) -> object:
+    """Read a JSON value, with nothing but blanks around it.
+
+    Numbers that JSON does not have become None.
+
+    Raises:
+        ProtocolViolation: It is none, or one of too many or too deep lists.
+    """
+    return _checked(data, what, lambda: json.loads(data, parse_constant=_no_number))
+
+
+def _checked(data: bytes, what: str, read: Callable[[], object]) -> object:
+    brackets = data.count(b"[") + data.count(b"{")
     if brackets > _MAX_CONTAINERS:
         raise violation(f"{what}: no JSON: more than {_MAX_CONTAINERS} lists", data)
     try:
-        value, _ = _DECODER.raw_decode(text)
+        value = read()
     except (ValueError, RecursionError) as exc:
         position = exc.pos if isinstance(exc, json.JSONDecodeError) else None
         reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise violation(f"{what}: no JSON: {reason}", data, position) from None
-    if not isinstance(value, dict):
-        raise violation(f"{what}: a {_kind(value)} instead of an object", data)
     if brackets > _MAX_DEPTH and _is_too_deep(value):
         raise violation(f"{what}: no JSON: nested too deeply", data)
     return value
 
 
-def _is_too_deep(value: dict[str, object]) -> bool:
+def _is_too_deep(value: object) -> bool:
     """Tell whether a value is deeper than anything that makes sense.
 
     How deep the decoder goes depends on Python's version and on who calls it.
     """
-    level: list[Any] = [value]
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
     for _ in range(_MAX_DEPTH):
         # There may be very many, most of them empty.
         level = [

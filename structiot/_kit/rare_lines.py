@@ -35,15 +35,24 @@ class RareLines:
         self._quiet_until: dict[Hashable, float] = {}
         self._unsaid: dict[Hashable, int] = {}
 
-    def say(self, text: str, *args: object, about: Hashable = None) -> None:
+    def say(
+        self,
+        text: str,
+        *args: object,
+        about: Hashable = None,
+        error: BaseException | None = None,
+    ) -> None:
         """Say it; the text without its arguments is the kind, so keep it a literal.
 
         Args:
             text: What is said.
             args: What is put into it.
             about: Tells kinds of the same text apart; what is large is cut before.
+            error: Whose traceback follows the line; tells kinds apart by its class.
         """
         now = self._now()
+        if error is not None:
+            about = (about, type(error).__qualname__[:100])
         kind: Hashable = text if about is None else (text, about)
         if kind not in self._quiet_until and len(self._quiet_until) >= MOST_KINDS:
             self._forget_old(now)
@@ -55,7 +64,7 @@ class RareLines:
         self._quiet_until[kind] = now + QUIET_S
         unsaid = self._unsaid.pop(kind, 0)
         suffix = f" (and {unsaid} more since the last such line)" if unsaid else ""
-        self._log.log(self._level, text + suffix, *args)
+        self._log.log(self._level, text + suffix, *args, exc_info=error)
 
     def _forget_old(self, now: float) -> None:
         """Forget what may be said again and would have nothing to add."""

@@ -21,7 +21,7 @@ def read_regular(path: Path, *, most_bytes: int) -> bytes:
         ValueError: It is a pipe, a device or the like, or too long; or a path that can
             be none.
     """
-    with open(path, "rb", opener=_opened) as file:  # noqa: PTH123 - Path has no opener
+    with open(path, "rb", opener=_opened) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
         data = file.read(most_bytes + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -16,8 +17,10 @@ from structiot._kit.net.network import Network, place
 from structiot._kit.net.proxy import connect_through, parse_proxy
 from structiot._kit.net.sockets import SocketStream
 from structiot._kit.net.tls import client_context, start_tls
-from structiot._kit.websocket import WebSocket, connect_websocket
 from structiot.errors import ConnectFailed
+
+if TYPE_CHECKING:
+    from structiot._kit.websocket import WebSocket
 
 __all__ = ["StreamOpener", "open_unix"]
 
@@ -105,6 +108,9 @@ class StreamOpener:
             AuthRefused: It answered 401 or 403.
             ConfigError: A path or header fields that HTTP cannot carry.
         """
+        # With wsproto and h11, which most brokers are reached without.
+        from structiot._kit.websocket import connect_websocket  # noqa: PLC0415
+
         stream = await self.open(host, port, is_tls=is_tls, on_step=on_step)
         on_step("the websocket handshake")
         try:

@@ -32,8 +32,10 @@ _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _names = "|".join(sorted(SECRET_NAMES, key=len, reverse=True))
 # In our own words a name may end a clause: there only what adjoins it is a value.
 _ADJOINING_SECRET: Final = re.compile(rf"(\b(?:{_names})[=:])[^\s&,;]+", re.IGNORECASE)
+# What ends a path, as in `POST /token: refused`, names nothing either.
 _NAMED_SECRET: Final = re.compile(
-    rf"(\b(?:{_names})\s*[=:]\s*)[^\s&,;]+", re.IGNORECASE
+    rf"((?:\b(?:{_names})(?:\s*=\s*|:(?=\S))|\b(?<!/)(?:{_names})\s*:\s*))[^\s&,;]+",
+    re.IGNORECASE,
 )
 _ARGUMENT: Final = re.compile(r"\b([a-z][a-z_]*)=(?![^\s,.:;)])")
 _REMARK: Final = re.compile(r" \([^()]*\)")

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from hashlib import sha256
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
 import asyncclick as click
 
-from structiot._kit.private_file import default_state_file
-from structiot._kit.text import fault_text, printable
 from structiot.cli._common.options import (
     Decorator,
     common_options,
@@ -21,21 +15,11 @@ from structiot.cli._common.options import (
 )
 from structiot.cli._common.signals import run_until_stopped
 from structiot.errors import ConfigError
-from structiot.gateway import (
-    Gateway,
-    GatewayConfig,
-    InvalidConfig,
-    load_config,
-    open_gateway,
-)
 
-__all__ = ["config_option", "run", "served"]
+if TYPE_CHECKING:
+    from structiot.cli._common.served_gateway import ServedGateway
 
-_LONGEST = 2000
-
-Load: TypeAlias = Callable[[str], GatewayConfig]
-
-_log = logging.getLogger(__name__)
+__all__ = ["config_option", "run"]
 
 
 config_option: Decorator = click.option(
@@ -60,80 +44,17 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
+    gateway = await anyio.to_thread.run_sync(_served, path)
     if check:
-        await anyio.to_thread.run_sync(load_config, path)
+        if gateway.is_empty:
+            raise ConfigError(f"{path} is empty: there is no setting in it")
         click.echo(f"{path} is fine")
         return
-    gateway = await anyio.to_thread.run_sync(served, path)
     await run_until_stopped(gateway.run, gateway.reload)
 
 
-def served(path: str, load: Load = load_config) -> ServedGateway:
-    """Read a configuration, and make the gateway that goes by it; blocks.
+def _served(path: str) -> ServedGateway:
+    # Half a second of imports, which the help of the program does without.
+    from structiot.cli._common.served_gateway import served  # noqa: PLC0415
 
-    Args:
-        path: Its file.
-        load: Reads it, now and each time that it is read again.
-
-    Raises:
-        ConfigError: It cannot be read, or something is wrong in it.
-    """
-    return ServedGateway(path, load(path), _state_file_of(path), load)
-
-
-def _state_file_of(path: str) -> Path | None:
-    """Name the state file of a configuration: no two of them share one."""
-    file = Path(path).resolve()
-    digest = sha256(bytes(file)).hexdigest()[:8]
-    return default_state_file(f"{file.stem}-{digest}")
-
-
-class ServedGateway:
-    """A gateway, and the file that it goes by."""
-
-    def __init__(
-        self, path: str, config: GatewayConfig, state_file: Path | None, load: Load
-    ) -> None:
-        self._load = load
-        self._path = path
-        self._config = config
-        self._state_file = state_file
-        self._is_open = anyio.Event()
-        self._gateway: Gateway | None = None
-
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        opened = open_gateway(self._config, state_file=self._state_file)
-        async with opened as self._gateway:
-            self._is_open.set()
-            await anyio.sleep_forever()
-
-    async def reload(self) -> None:
-        """Read the file again, and take up what it says if nothing is wrong with it."""
-        await self._is_open.wait()
-        try:
-            config = await anyio.to_thread.run_sync(self._read_again)
-            if self._gateway is not None:
-                await self._gateway.reload(config)
-            self._config = config
-        except InvalidConfig as exc:
-            self._refuse(exc.problems)
-        except ConfigError as exc:
-            self._refuse([printable(str(exc), most=_LONGEST)])
-        # Nothing in a file is worth the devices that are served.
-        except Exception as exc:  # noqa: BLE001
-            _log.debug("a reload has failed", exc_info=True)
-            self._refuse([f"internal error: {fault_text(exc)}"])
-
-    def _read_again(self) -> GatewayConfig:
-        config = self._load(self._path)
-        if self._config.model_fields_set and not config.model_fields_set:
-            # It would take every device off the broker.
-            text = "it is empty, as an editor leaves a file on a full disk"
-            raise ConfigError(f"{self._path}: {text}: the configuration is kept")
-        return config
-
-    def _refuse(self, problems: Iterable[object]) -> None:
-        for problem in problems:
-            _log.error("%s", problem)
-        _log.error("%s is not taken up: all goes on as it was", self._path)
+    return served(path)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from structiot._kit.redact import Secret, redact
 from structiot._kit.text import did_you_mean, printable
-from structiot.connector.config_file import read_config_file, write_gid
+from structiot.connector.config_file import read_config_file, section_names, write_gid
 from structiot.errors import ConfigError
 
 __all__ = ["ConnectorConfig", "LogConfig", "LogLevel", "PlatformChoice"]
@@ -24,6 +24,9 @@ _SCHEMES: Final = ("https://", "http://")
 _EMPTY: Final = ("", 0, Secret(""))
 _MQTT_PORTS: Final[dict[bool | None, int]] = {True: 8883, False: 1883}
 _HIGHEST_PORT: Final = 65_535
+_ConfigT = TypeVar("_ConfigT", "ConnectorConfig", "LogConfig")
+
+_PATHS: Final = ("cafile", "path")
 _TEXTS: Final = (
     "host", "user", "gid", "api_url", "token_url", "client_id", "hub_name",
 )  # fmt: skip
@@ -80,6 +83,8 @@ class ConnectorConfig:
         password: The user's password, also given as a text; never shown.
         encryption: Whether TLS is spoken, also given as `yes` or `no`; by default with
             `senergy` only.
+        cafile: File of the authorities that are trusted in place of the system's; in a
+            file relative to that.
         gid: The gateway that we are there; empty until the platform has given one. With
             `senergy` it is the hub.
         platform: `sepl`, the websocket platform, or `senergy`, which took its place.
@@ -99,6 +104,7 @@ class ConnectorConfig:
     user: str = ""
     password: Secret = field(default_factory=lambda: Secret(""))
     encryption: bool = cast("bool", None)
+    cafile: Path | None = None
     gid: str = ""
     platform: PlatformChoice = "sepl"
     api_url: str = ""
@@ -119,12 +125,23 @@ class ConnectorConfig:
         given["encryption"] = encryption
         given["port"] = _number(given["port"] or usual)
         given["password"] = Secret(password) if isinstance(password, str) else password
-        if given["path"] and isinstance(given["path"], str):
-            given["path"] = Path(given["path"])
-        for name in ("encryption", "port", "password", "path"):
+        for name in _PATHS:
+            if isinstance(given[name], str):
+                # What is left blank in a file is nothing.
+                given[name] = Path(given[name]) if given[name] else None
+        for name in ("encryption", "port", "password", *_PATHS):
             object.__setattr__(self, name, given[name])
-        if faults := [*_text_faults(given), *_faults(given)]:
+        faults = [*_text_faults(given), *_faults(given)]
+        if self.cafile is not None and not self.has_tls:
+            faults.append("cafile goes with encryption = yes")
+        if faults:
             raise ConfigError("; ".join(faults))
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether TLS is spoken, be it by HTTP alone."""
+        urls = (self.api_url, self.token_url)
+        return self.encryption or any(str(one).startswith("https:") for one in urls)
 
     def __repr__(self) -> str:
         """Show what is set, without the password."""
@@ -159,25 +176,20 @@ class ConnectorConfig:
             text = f"config is a path, a mapping or a ConnectorConfig, not a {kind}"
             raise ConfigError(text)
         path = None if isinstance(config, Mapping) else Path(config)
-        told: Any = config if path is None else {**read_config_file(path), "path": path}
+        told: Any = config if path is None else _told_at(path)
         if platform is not None:
             told = {**told, "platform": platform}
-        try:
-            return cls._of_mapping(told)
-        except ConfigError as exc:
-            where = f"{printable(str(path))}: " if path else ""
-            raise ConfigError(f"{where}{exc}") from None
-
-    @classmethod
-    def _of_mapping(cls, told: Mapping[str, Any]) -> ConnectorConfig:
-        _check_names("", told, cls)
-        logger = told.get("logger")
-        if isinstance(logger, Mapping):
-            _check_names("logger: ", logger, LogConfig)
+        where, of_logger = ("", "logger") if path is None else section_names(path)
+        faults: list[str] = []
+        if isinstance(logger := told.get("logger"), Mapping):
             # What is left blank is as by default.
             given = {name: value for name, value in logger.items() if value != ""}
-            told = {**told, "logger": LogConfig(**given)}
-        return cls(**told)
+            told = {**told, "logger": _made(LogConfig, given, of_logger, faults)}
+        made = _made(cls, told, where, faults)
+        if made is None or faults:
+            shown = f"{printable(str(path))}: " if path else ""
+            raise ConfigError(f"{shown}{'; '.join(faults)}")
+        return made
 
     def with_gid(self, gid: str) -> ConnectorConfig:
         """Copy it with another gateway, which its file keeps from now on; blocks.
@@ -195,12 +207,28 @@ class ConnectorConfig:
         return changed
 
 
-def _check_names(where: str, given: Mapping[str, Any], kind: type) -> None:
+def _told_at(path: Path) -> dict[str, Any]:
+    told = {**read_config_file(path), "path": path}
+    if told.get("cafile") and isinstance(told["cafile"], str):
+        told["cafile"] = path.parent / told["cafile"]
+    return told
+
+
+def _made(
+    kind: type[_ConfigT], told: Mapping[str, Any], where: str, faults: list[str]
+) -> _ConfigT | None:
+    """Make settings of what was told; all that is wrong goes to `faults`."""
     known = [item.name for item in fields(kind)]
-    unknown = [printable(str(name), most=64) for name in given if name not in known]
-    if unknown:
-        told = [f"no setting {name!r}{did_you_mean(name, known)}" for name in unknown]
-        raise ConfigError(f"{where}there is {'; '.join(told)}")
+    for name in told:
+        if name not in known:
+            shown, place = printable(str(name), most=64), where and f" in {where}"
+            hint = did_you_mean(shown, known)
+            faults.append(f"unknown key {shown!r}{place}{hint}")
+    try:
+        return kind(**{name: told[name] for name in known if name in told})
+    except ConfigError as exc:
+        faults.append(f"{exc}")
+        return None
 
 
 def _text_faults(given: Mapping[str, Any]) -> Iterator[str]:
@@ -212,8 +240,11 @@ def _text_faults(given: Mapping[str, Any]) -> Iterator[str]:
             yield "host is a name or an address, without ws:// or a path"
         elif name.endswith("_url") and value and not value.startswith(_SCHEMES):
             yield f"{name} begins with https:// or http://"
-    if not isinstance(given["password"], Secret):
+    password = given["password"]
+    if not isinstance(password, Secret):
         yield "password is a text"
+    elif any("\ud800" <= one <= "\udfff" for one in password.reveal()):
+        yield "password has half a character"
 
 
 def _faults(given: Mapping[str, Any]) -> Iterator[str]:
@@ -223,8 +254,9 @@ def _faults(given: Mapping[str, Any]) -> Iterator[str]:
         yield "encryption is yes or no"
     if given["port"] is None or given["port"] > _HIGHEST_PORT:
         yield f"port is a number from 1 to {_HIGHEST_PORT}"
-    if not isinstance(given["path"], Path | None):
-        yield "path is that of a file"
+    for name in _PATHS:
+        if not isinstance(given[name], Path | None):
+            yield f"{name} is that of a file"
     if not isinstance(given["logger"], LogConfig | None):
         yield "logger is a mapping"
     needed = _NEEDED["senergy" if given["platform"] == "senergy" else "sepl"]

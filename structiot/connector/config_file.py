@@ -22,7 +22,7 @@ from structiot._kit.private_file import replace_file
 from structiot._kit.text import did_you_mean, path_fault, printable
 from structiot.errors import ConfigError
 
-__all__ = ["read_config_file", "write_gid"]
+__all__ = ["read_config_file", "section_names", "write_gid"]
 
 _MAX_BYTES: Final = 65_536
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -33,6 +33,8 @@ _BLANK: Final = """\
 [CONNECTOR]
 # Whether the platform speaks TLS: yes or no.
 encryption = no
+# With encryption: a file of authorities to be trusted in place of the system's.
+cafile =
 host =
 port =
 user =
@@ -71,6 +73,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as exc:
         raise _fault(path, path_fault(exc)) from None
     return _told_in(path, data)
+
+
+def section_names(path: Path) -> tuple[str, str]:
+    """Say where the keys of the connector stand, and those of its log."""
+    if _is_toml(path):
+        return "[connector]", "[logger]"
+    return "[CONNECTOR]", "[LOGGER]"
 
 
 def write_gid(path: Path, gid: str) -> None:
@@ -160,8 +169,7 @@ def _told_in(path: Path, data: bytes) -> dict[str, Any]:
             shown = printable(name, most=64)
             raise _fault(path, f"there is no section [{shown}]{hint}")
     if "CONNECTOR" not in found:
-        name = "[connector]" if is_toml else "[CONNECTOR]"
-        raise _fault(path, f"it has no {name}")
+        raise _fault(path, f"it has no {section_names(path)[0]}")
     logger = {"logger": found["LOGGER"]} if "LOGGER" in found else {}
     return {**found["CONNECTOR"], **logger}
 

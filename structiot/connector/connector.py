@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio.lowlevel
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_handler
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.connector.command import Command
@@ -68,8 +68,16 @@ class Connector:
         await self._link.until(lambda: self._link.is_ready)
 
     @property
+    def gid(self) -> str:
+        """The gateway, or hub, that it is at the platform; empty until there is one."""
+        return self._link.gid
+
+    @property
     def devices(self) -> Mapping[str, Device]:
-        """The devices by id, as the device manager had them when it was asked last."""
+        """The devices by id, as the device manager had them when it was asked last.
+
+        It is asked for all when a connection is made, and for one that is changed.
+        """
         return self._link.offered.devices
 
     @property
@@ -120,7 +128,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.add(device)
 
@@ -138,7 +147,8 @@ class Connector:
 
         Raises:
             UsageError: That is no device.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.update(device)
 
@@ -155,7 +165,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=False)
 
@@ -174,7 +185,8 @@ class Connector:
 
         Raises:
             UsageError: That is neither.
-            Exception: What the device manager raises; the platform is told nothing.
+            Exception: What the device manager raises; the platform is told what that has
+                of the device then.
         """
         return await self._link.offered.withdraw(device, delete=True)
 
@@ -203,23 +215,30 @@ class Connector:
             The platform's response; None if the event is kept.
 
         Raises:
-            PlatformRefused: The platform does not take it. What becomes of one that was
-                kept is in the log.
+            PlatformRefused: The platform does not take it, or is sure not to, as of a
+                device that it does not have. What becomes of one that was kept is in the
+                log.
             LinkLost: There is no connection, and no outbox.
-            UsageError: That is no device or no JSON.
+            Exception: What the device manager raises, if it is asked for the device.
+            UsageError: That is no device, no service or no JSON.
             StructiotError: There will be no connection any more.
         """
+        device_id = device_id_of(device)
         check_argument("service", service, str)
+        if not device_id or not service:
+            raise UsageError("an event has a device and a service: one is empty")
         link = self._link
         event = Outgoing(
-            device_id_of(device),
+            device_id,
             service,
             part_text(data),
             part_text(metadata, "metadata"),
-            is_awaited=link.is_ready or link.is_starting,
+            is_awaited=False,
         )
         await anyio.lowlevel.checkpoint_if_cancelled()
         link.check()
+        await link.check_event(device_id, service)
+        event.is_awaited = link.is_ready or link.is_starting
         link.outbox.add(event)
         if event.is_awaited:
             try:
@@ -260,8 +279,7 @@ class Connector:
             UsageError: No async function, or no such limit.
         """
         check_argument("limit", limit, int)
-        if not callable(handler):
-            raise UsageError(f"handler is an async function, not {handler!r:.80}")
+        check_handler("handler", handler)
         if limit < 1:
             raise UsageError(f"limit is 1 or more, not {limit}")
         async with service_group(is_awaited=True) as tasks:

@@ -33,6 +33,8 @@ class Device:
         self._id = id
         self._type = type
         self._tags: dict[str, str] = {}
+        # What was hashed, and the hash: changes are few, and who asks is many.
+        self._hashed: tuple[object, str] = (None, "")
         self.name = name
 
     @property
@@ -63,7 +65,12 @@ class Device:
     @property
     def hash(self) -> str:
         """SHA-1 of id, type, name and tags, as 40 hexadecimal digits."""
-        return device_hash(self._id, self._type, self._name, self._tags)
+        name, tags = told = self._name, tuple(self._tags.items())
+        hashed, digest = self._hashed
+        if told != hashed:
+            digest = device_hash(self._id, self._type, name, dict(tags))
+            self._hashed = told, digest
+        return digest
 
     def add_tag(self, tag_id: str, tag: str) -> bool:
         """Add a tag, or change one that there is; always True.
@@ -120,10 +127,13 @@ def device_id_of(device: Device | str) -> str:
     """Give the id of a device, or the id itself.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or no device can have such an id.
     """
     check_argument("device", device, Device, str)
-    return device if isinstance(device, str) else check_device(device).id
+    if not isinstance(device, str):
+        return check_device(device).id
+    _check_text("id", device)
+    return device
 
 
 def _check_text(what: str, text: object) -> None:

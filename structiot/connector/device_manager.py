@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Protocol, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
+from structiot._kit.text import printable
 from structiot.connector.device import Device, check_device
 from structiot.errors import UsageError
 
@@ -16,6 +18,7 @@ __all__ = ["DeviceManager", "ManagedDevices"]
 
 # How many arguments each of them takes.
 _METHODS: Final = {"add": 1, "update": 1, "remove": 1, "get": 1, "devices": 0}
+_DEVICES_A_TURN: Final = 1000
 
 
 class DeviceManager(Protocol):
@@ -85,10 +88,13 @@ class ManagedDevices:
         """Look a device up; None if there is none.
 
         Raises:
-            UsageError: What the manager gives is no device.
+            UsageError: What the manager gives is no device, or another one.
         """
         found = await self._call(self._manager.get, device_id)
-        return None if found is None else check_device(found)
+        if found is not None and check_device(found).id != device_id:
+            name, told = _name_of(self._manager), printable(repr(found.id))
+            raise UsageError(f"{name}.get({device_id!r:.80}) gives the device {told}")
+        return cast("Device | None", found)
 
     async def devices(self) -> list[Device]:
         """Give all devices; of several with one id the last.
@@ -99,13 +105,20 @@ class ManagedDevices:
         told = await self._call(self._manager.devices)
         if isinstance(told, Mapping):
             told = told.values()
-        if isinstance(told, str | bytes) or not isinstance(told, Iterable):
+        # What has no end, as a generator may, is no list.
+        if isinstance(told, str | bytes) or not isinstance(told, Collection):
             name = _name_of(self._manager)
             raise UsageError(
                 f"{name}.devices() gives a {type(told).__name__}, not a dict, list or "
                 "tuple of devices"
             )
-        return list({check_device(one).id: one for one in told}.values())
+        found: dict[str, Device] = {}
+        # It may be the manager's own, and change meanwhile.
+        for number, one in enumerate(list(told), 1):
+            found[check_device(one).id] = one
+            if number % _DEVICES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+        return list(found.values())
 
     async def _call(self, method: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401
         if self._limiter is None:

@@ -40,7 +40,8 @@ class DeviceStore:
 
     All methods block, a few milliseconds each, and may be called from any thread; a
     connector calls them in one of its own. Each is one transaction: who is killed at any
-    moment leaves the file as it was before or after. Several programs may use it.
+    moment leaves the file as it was before or after. Several programs may use it; a
+    connector sees what others have changed when it connects the next time.
 
     What cannot be done (a device that is there already, or is not) is left and logged.
     The file is opened at once and closed by `close`, with the block of a `with`, or when
@@ -130,10 +131,10 @@ class DeviceStore:
 
         Raises:
             ConfigError: The file cannot be read.
-            UsageError: The store is closed.
+            UsageError: No device can have such an id, or the store is closed.
         """
         check_argument("device_id", device_id, str)
-        return self._read("WHERE id = ?", device_id).get(device_id)
+        return self._read("WHERE id = ?", device_id_of(device_id)).get(device_id)
 
     def devices(self) -> dict[str, Device]:
         """Give all devices by id, in the order in which they were added.

@@ -10,6 +10,7 @@ Redirects are not followed, cookies are not kept, certificates are verified.
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypedDict, Unpack
@@ -17,9 +18,10 @@ from urllib.parse import quote, urlsplit
 
 import anyio
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_context
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.redact import Secret
 from structiot.errors import (
     CertificateRefused,
@@ -47,6 +49,8 @@ class HttpOptions(TypedDict, total=False):
             reply, or a status of 408, 425, 429, or 500 and more; 0. Of a POST, too: the
             server may be told twice, as its answer may be lost.
         retry_delay: Wait between two attempts, in seconds; 0.5.
+        ssl_context: Whom to trust, and the certificate that is shown; the system's
+            authorities by default.
         environment: Network; the system's by default.
     """
 
@@ -55,6 +59,7 @@ class HttpOptions(TypedDict, total=False):
     timeout: float
     retries: int
     retry_delay: float
+    ssl_context: ssl.SSLContext | None
     environment: Environment
 
 
@@ -132,11 +137,13 @@ async def _request(
     timeout: float = 3,  # noqa: ASYNC109 - the README's, of each attempt
     retries: int = 0,
     retry_delay: float = 0.5,
+    ssl_context: ssl.SSLContext | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> HttpResponse:
     check_argument("query", query, Mapping, None)
     check_argument("headers", headers, Mapping, None)
     check_argument("retries", retries, int)
+    check_context("ssl_context", ssl_context, is_server=False)
     _check_seconds("timeout", timeout)
     _check_seconds("retry_delay", retry_delay)
     sent = None if body is None else _encoded("the body", body)
@@ -149,7 +156,7 @@ async def _request(
     if auth is not None:
         fields["Authorization"] = _basic(auth)
 
-    async def ask(http: HttpClient) -> HttpResponse:
+    async def ask(http: BaseHttpClient) -> HttpResponse:
         reply = await http.request(
             method,
             target,
@@ -160,7 +167,9 @@ async def _request(
         text = reply.body.decode("utf-8", "replace")
         return HttpResponse(reply.status, reply.headers, text)
 
-    async with open_http(base, reply_s=timeout, network=environment.network) as http:
+    async with open_cloud(
+        base, reply_s=timeout, ssl_context=ssl_context, network=environment.network
+    ) as http:
         for _ in range(retries):
             try:
                 response = await ask(http)

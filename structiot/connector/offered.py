@@ -2,7 +2,11 @@
 
 A change is made here and then there, by whoever asks for it. One that was broken off, or
 that the platform refuses, leaves a device unsettled: what is committed is then without
-it, so that the next connection finds it missing, and this one asks again.
+it, so that the next connection finds it missing, and this one asks again. A change costs
+what that device costs, however many there are.
+
+The device manager may be anybody's code. Who asks for a change gets what it raises; where
+nobody asks, that is said in the log, and what it had before is offered.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from random import Random
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +24,7 @@ import anyio
 
 from structiot._kit.flow.backoff import Backoff
 from structiot._kit.rare_lines import RareLines
-from structiot._kit.text import error_text, printable
+from structiot._kit.text import error_text, fault_text, printable
 from structiot.connector.device import Device, check_device, device_id_of
 from structiot.connector.device_manager import ManagedDevices
 from structiot.connector.errors import PlatformRefused
@@ -30,6 +35,8 @@ __all__ = ["OfferedDevices"]
 
 # When a device is offered again that the platform has refused.
 _AGAIN: Final = Backoff(first_s=15.0, cap_s=600.0)
+# A connection waits no longer for the device manager.
+_MANAGER_S: Final = 30.0
 
 _log: Final = logging.getLogger("structiot.connector")
 
@@ -42,30 +49,88 @@ class OfferedDevices:
         random: For waiting times.
 
     Attributes:
-        devices: They by id, as the manager had them last.
+        known: Ids of those that it had at any time, and has not had deleted.
         unsettled: Of which the platform may think otherwise than we do; with why, where it
             refuses one.
     """
 
     def __init__(self, manager: ManagedDevices, random: Random) -> None:
-        self.devices: Mapping[str, Device] = MappingProxyType({})
+        self.known: set[str] = set()
         self.unsettled: dict[str, PlatformRefused | None] = {}
         self._manager = manager
         self._random = random
+        # As the manager had them last, and what was shown of that.
+        self._devices: dict[str, Device] = {}
+        self._shown: Mapping[str, Device] | None = None
+        # One question to the manager at a time, so that no answer is older than the one
+        # before.
+        self._reading = anyio.Lock()
         # Set once the first attempt to connect has led to something, or to nothing.
         self._attempted = anyio.Event()
         self._is_connected = False
         self._session: Session | None = None
-        # One change at a time; whose it is, and of whom others wait for theirs.
+        # One change at a time.
         self._changing = anyio.Lock()
-        self._under_way: list[str] = []
+        self._is_urgent = False
         self._to_settle = anyio.Event()
         self._warnings = RareLines(_log, anyio.current_time)
 
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def get(self, device_id: str) -> Device | None:
+        """Give a device as the manager had it last; None if there is none."""
+        return self._devices.get(device_id)
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """All of them by id; what is given does not change any more."""
+        if self._shown is None:
+            self._shown = MappingProxyType(self._devices.copy())
+        return self._shown
+
+    # -- the device manager ----------------------------------------------------------
+
     async def read(self) -> None:
         """Ask the device manager what there is."""
+        async with self._reading:
+            await self._read_all()
+
+    async def _read_all(self) -> None:
         devices = await self._manager.devices()
-        self.devices = MappingProxyType({device.id: device for device in devices})
+        self._devices, self._shown = {one.id: one for one in devices}, None
+        self.known.update(self._devices)
+
+    async def _look_up(self, device_id: str) -> None:
+        """Ask it for one device; for all if it cannot tell of one."""
+        async with self._reading:
+            try:
+                device = await self._manager.get(device_id)
+            except Exception as exc:  # noqa: BLE001 - it may be anybody's
+                text = "the device manager is asked for all devices, as get fails: %s"
+                self._warnings.say(text, fault_text(exc))
+                await self._read_all()
+                return
+            self._shown = None
+            if device is None:
+                self._devices.pop(device_id, None)
+            else:
+                self._devices[device_id] = device
+                self.known.add(device_id)
+
+    async def _was_asked(self, ask: Callable[[], Awaitable[None]]) -> bool:
+        """Ask it what nobody waits for; whether it could tell."""
+        why = f"no answer within {_MANAGER_S:g} s"
+        with anyio.move_on_after(_MANAGER_S):
+            try:
+                await ask()
+            except Exception as exc:  # noqa: BLE001 - as above
+                why = fault_text(exc)
+            else:
+                return True
+        text = "the device manager fails, and what it had before is offered: %s"
+        self._warnings.say(text, why)
+        return False
 
     # -- a connection --------------------------------------------------------------
 
@@ -74,9 +139,11 @@ class OfferedDevices:
         self._is_connected = True
         self._attempted.set()
         async with self._changing:
-            self.unsettled.clear()
-            await self.read()
-            refused = await session.synchronise(list(self.devices.values()))
+            before, self.unsettled = self.unsettled, {}
+            if not await self._was_asked(self.read):
+                # What has become of these is still to be found out.
+                self.unsettled = {**dict.fromkeys(before), **self.unsettled}
+            refused = await session.synchronise(list(self._devices.values()))
             for device_id, refusal in refused.items():
                 self._refused(device_id, refusal)
             self._session = session
@@ -106,14 +173,14 @@ class OfferedDevices:
         self, device: Device, keep: Callable[[Device], Awaitable[None]]
     ) -> bool:
         async def tell(session: Session) -> None:
-            await session.put(self.devices.get(device.id, device))
+            await session.put(self._devices.get(device.id, device))
 
         return await self._change(device.id, lambda: keep(device), tell)
 
     async def withdraw(self, device: Device | str, *, delete: bool) -> bool:
         """Have a device forgotten here, and there if it is to be deleted."""
         device_id = device_id_of(device)
-        was_held = device_id in self.devices
+        was_held = device_id in self._devices
 
         async def tell(session: Session) -> None:
             refusal: PlatformRefused | None = None
@@ -126,12 +193,14 @@ class OfferedDevices:
             if was_held:
                 if delete:
                     await self._settle(session, device_id)
-                await self._commit(session)
+                await session.commit()
             raise refusal
 
         is_taken = await self._change(
             device_id, lambda: self._manager.remove(device_id), tell
         )
+        if delete:
+            self.known.discard(device_id)
         if self.unsettled.get(device_id) is not None:
             # There is nothing to be asked for again.
             del self.unsettled[device_id]
@@ -144,49 +213,46 @@ class OfferedDevices:
         tell: Callable[[Session], Awaitable[None]],
     ) -> bool:
         """Make a change and tell the platform; see to it that it is told."""
-        self._under_way.append(device_id)
-        is_settled = False
         try:
             await make()
-            await self.read()
+            await self._look_up(device_id)
             await self._attempted.wait()
-            if not self._is_connected:
-                return False
+            # If there is none, the next connection tells it.
+            return self._is_connected and await self._was_told(device_id, tell)
+        except BaseException:
+            # Whatever the manager has of it now is to be found out.
+            self._leave_unsettled(device_id)
+            raise
+
+    async def _was_told(
+        self, device_id: str, tell: Callable[[Session], Awaitable[None]]
+    ) -> bool:
+        try:
             async with self._changing:
                 if (session := self._session) is None:
                     return False
                 await tell(session)
-                await self._commit(session, device_id)
+                await session.commit()
                 self.unsettled.pop(device_id, None)
-                is_settled = True
                 return True
         except PlatformRefused as exc:
             self._refused(device_id, exc)
-            is_settled = True
         except TransportError as exc:
+            self._leave_unsettled(device_id)
             reason = error_text(exc)
             _log.info("a change of a device is to be told again: %s", reason)
-        except Exception:
-            # The device manager's: nothing has changed.
-            is_settled = True
-            raise
-        finally:
-            self._under_way.remove(device_id)
-            if not is_settled:
-                self.unsettled[device_id] = None
-            self._to_settle.set()
         return False
 
-    async def _commit(self, session: Session, settled: str = "") -> None:
-        await self.read()
-        missing = {*self.unsettled, *self._under_way} - {settled}
-        devices = [one for one in self.devices.values() if one.id not in missing]
-        await session.commit(devices)
+    def _leave_unsettled(self, device_id: str) -> None:
+        self.unsettled[device_id] = None
+        self._is_urgent = True
+        self._to_settle.set()
 
     def _refused(self, device_id: str, refusal: PlatformRefused) -> None:
-        self.unsettled[device_id] = refusal
-        named, why = printable(device_id), error_text(refusal)
-        self._warnings.say("device %s: %s", named, why, about=named)
+        named = printable(device_id)
+        self.unsettled[device_id] = refusal = refusal.named(f"device {named}")
+        self._to_settle.set()
+        self._warnings.say("%s", error_text(refusal), about=named)
 
     # -- what is unsettled -----------------------------------------------------------
 
@@ -195,7 +261,8 @@ class OfferedDevices:
         schedule, again_at = _AGAIN.start(self._random), math.inf
         while True:
             now = anyio.current_time()
-            if None in self.unsettled.values() or now >= again_at:
+            if self._is_urgent or now >= again_at:
+                self._is_urgent = False
                 async with self._changing:
                     await self._settle_each(session)
                 again_at = math.inf
@@ -207,11 +274,11 @@ class OfferedDevices:
                 self._to_settle = anyio.Event()
 
     async def _settle_each(self, session: Session) -> None:
-        unsettled = dict(self.unsettled)
-        if not unsettled:
-            return
-        await self.read()
-        for device_id, before in unsettled.items():
+        is_changed = False
+        for device_id, before in list(self.unsettled.items()):
+            if not await self._was_asked(partial(self._look_up, device_id)):
+                # So it is with the others.
+                break
             try:
                 await self._settle(session, device_id)
             except PlatformRefused as exc:
@@ -220,12 +287,13 @@ class OfferedDevices:
                     self._refused(device_id, exc)
             else:
                 self.unsettled.pop(device_id, None)
-        if unsettled.keys() - self.unsettled:
+                is_changed = True
+        if is_changed:
             with suppress(PlatformRefused):
-                await self._commit(session)
+                await session.commit()
 
     async def _settle(self, session: Session, device_id: str) -> None:
-        device = self.devices.get(device_id)
+        device = self._devices.get(device_id)
         if device is not None:
             await session.put(device)
             return

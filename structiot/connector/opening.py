@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -11,9 +12,10 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_context
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.tls import client_context
 from structiot._kit.text import counted, error_text
 from structiot.connector.config import ConnectorConfig, PlatformChoice
 from structiot.connector.connector import Connector
@@ -40,6 +42,7 @@ async def open_connector(
     platform: PlatformChoice | None = None,
     wait_ready: bool = False,
     outbox_items: int = 1000,
+    ssl_context: ssl.SSLContext | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Connector]:
     """Offer devices to a SEPL or SENERGY platform for the length of the block.
@@ -62,30 +65,35 @@ async def open_connector(
         outbox_items: How many events are kept while there is no connection, 16 MB at most;
             of more the oldest are dropped and counted. With 0 none is, and `event` raises
             `LinkLost` instead.
+        ssl_context: Whom to trust, and the certificate that is shown, in place of the
+            configuration's `cafile`; with `encryption`.
         environment: Network, clock and chance; the system's by default.
 
     Yields:
         The connector.
 
     Raises:
-        ConfigError: Settings that cannot be, or a device store that cannot be used.
-        AuthRefused: The platform refuses user or password. SEPL's does so without a word:
-            it hangs up, and after the third time in a row that is taken for it. It may
-            come at any time, and ends the block.
+        ConfigError: Settings that cannot be, a file of authorities or a device store that
+            cannot be used.
+        AuthRefused: The platform refuses user or password, or the token that it has given
+            for them. SEPL's does so without a word: it hangs up, and after the third time
+            in a row that is taken for it. It may come at any time, and ends the block.
         CertificateRefused: The platform's certificate is not one that we accept.
         UsageError: An argument of another class.
-        Exception: What the device manager raises when it is asked for its devices.
+        Exception: What the device manager raises when it is asked for its devices at
+            first. Later on that is logged, and what it had before is offered.
     """
     check_argument("outbox_items", outbox_items, int)
     check_argument("wait_ready", wait_ready, bool)
     check_argument("platform", platform, str, None)
+    check_context("ssl_context", ssl_context, is_server=False)
     if outbox_items < 0:
         raise UsageError(f"outbox_items is 0 or more, not {outbox_items}")
     offered = OfferedDevices(ManagedDevices(devices), environment.random)
     read = await anyio.to_thread.run_sync(ConnectorConfig.of, config, platform)
     outbox = Outbox(outbox_items)
     # It imports what it needs, for which the loop need not wait.
-    there = await anyio.to_thread.run_sync(_platform, read, environment)
+    there = await anyio.to_thread.run_sync(_platform, read, environment, ssl_context)
     link = PlatformLink(there, offered, outbox, environment.random)
     await offered.read()
     connector = Connector(link)
@@ -105,7 +113,15 @@ async def open_connector(
                 _log.warning("%s could not be sent before the end", lost)
 
 
-def _platform(config: ConnectorConfig, environment: Environment) -> Platform:
+def _platform(
+    config: ConnectorConfig, environment: Environment, tls: ssl.SSLContext | None
+) -> Platform:
+    if tls is not None and not config.has_tls:
+        raise ConfigError("ssl_context goes with encryption = yes")
+    # Before the first attempt: a file that cannot be read is no lost platform.
+    if tls is None and config.cafile is not None:
+        tls = client_context(cafile=config.cafile)
+
     async def save_gid(gid: str) -> None:
         try:
             await anyio.to_thread.run_sync(config.with_gid, gid)
@@ -120,7 +136,7 @@ def _platform(config: ConnectorConfig, environment: Environment) -> Platform:
             SenergyPlatform,
         )
 
-        return SenergyPlatform(config, environment, save_gid)
+        return SenergyPlatform(config, environment, save_gid, tls)
     from structiot.connector.link.sepl import SeplPlatform  # noqa: PLC0415
 
-    return SeplPlatform(config, environment, save_gid)
+    return SeplPlatform(config, environment, save_gid, tls)

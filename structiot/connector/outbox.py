@@ -10,16 +10,22 @@ from typing import Final
 
 import anyio
 
+from structiot._kit.text import printable
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.platform import PlatformResponse
 
-__all__ = ["Outbox", "Outgoing"]
+__all__ = ["Outbox", "Outgoing", "event_name"]
 
 _MOST_BYTES: Final = 16_777_216
 # What an event counts as beside its texts.
 _EVENT_BYTES: Final = 512
 
 _log: Final = logging.getLogger("structiot.connector")
+
+
+def event_name(device_id: str, service: str) -> str:
+    """Say which event it is, for messages."""
+    return f"event {printable(service, most=100)} of device {printable(device_id)}"
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +57,11 @@ class Outgoing:
     is_sending: bool = False
     was_sent: bool = False
     is_dropped: bool = False
+
+    @property
+    def name(self) -> str:
+        """Which it is, for messages."""
+        return event_name(self.device_id, self.service)
 
     @property
     def size_bytes(self) -> int:

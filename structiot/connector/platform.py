@@ -98,8 +98,12 @@ class Session(Protocol):
         """Remove a device from the platform."""
         ...
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Close one change or several: these are the gateway's devices now."""
+    async def commit(self) -> None:
+        """Close one change or several: these are the gateway's devices now.
+
+        They are those that the platform was told of in this session, as they were told:
+        what was broken off, or never told, differs from what the next session compares.
+        """
         ...
 
     async def event(
@@ -145,11 +149,29 @@ class Platform(Protocol):
 
     Attributes:
         name: `sepl` or `senergy`, host and port: for messages.
+        gid: The gateway that we are there; empty until there is one.
         backoff: How long to wait between connections.
     """
 
     name: str
+    gid: str
     backoff: Backoff
+
+    def check_event(
+        self, device_id: str, service: str, *, is_held: bool, was_held: bool
+    ) -> None:
+        """Look whether an event may be kept until there is a session.
+
+        Args:
+            device_id: Of which device.
+            service: Of which of its services.
+            is_held: Whether the device manager has the device.
+            was_held: Whether it has, or had it, and has not had it deleted.
+
+        Raises:
+            PlatformRefused: A session would refuse it without asking the platform.
+        """
+        ...
 
     def session(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -19,7 +20,7 @@ from structiot._kit.text import counted, error_text, printable
 from structiot.connector.command import Command
 from structiot.connector.errors import PlatformRefused
 from structiot.connector.offered import OfferedDevices
-from structiot.connector.outbox import Outbox, Outgoing
+from structiot.connector.outbox import Outbox, Outgoing, event_name
 from structiot.connector.platform import Incoming, Platform, Session
 from structiot.connector.states import (
     Authenticating,
@@ -30,7 +31,7 @@ from structiot.connector.states import (
     Synchronising,
     Waiting,
 )
-from structiot.errors import AuthRefused, PeerError, StructiotError, TransportError
+from structiot.errors import AuthRefused, StructiotError, TransportError
 
 __all__ = ["PlatformLink"]
 
@@ -88,7 +89,8 @@ class PlatformLink(Reconnecting):
         self._open: Session | None = None
         self._ready: Session | None = None
         self._is_starting = True
-        self._refusals = 0
+        # In a row, before we were let in and after that.
+        self._refusals: Counter[bool] = Counter()
         self._told = ""
         self._warnings = RareLines(_log, anyio.current_time)
 
@@ -105,37 +107,45 @@ class PlatformLink(Reconnecting):
         """Whether the first attempt to connect is under way, or has not even begun."""
         return self._is_starting
 
+    @property
+    def gid(self) -> str:
+        """The gateway that we are at the platform."""
+        return self._platform.gid
+
     # -- one connection ------------------------------------------------------------
 
     async def run_connection(self) -> None:
         """Connect, synchronise, and serve until the connection ends."""
         self.states.tell(Connecting())
+        is_let_in = False
         try:
             async with self._platform.session(
                 self._on_command, lambda: self.states.tell(Authenticating())
             ) as session:
+                is_let_in = True
                 try:
                     await self._serve(session)
                 finally:
                     # Who waits need not wait for the goodbye as well.
                     self._disconnected()
         except AuthRefused:
-            self._refusals += 1
+            self._refusals[is_let_in] += 1
             raise
         finally:
             self._disconnected()
 
     async def _serve(self, session: Session) -> None:
-        self._refusals = 0
+        self._refusals[False] = 0
         self._open = session
         self._wake()
         self.states.tell(Synchronising())
         await self.offered.synchronise(session)
+        self._refusals[True] = 0
         self._told = ""
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
-        _log.info("%r: %s offered", self, counted(len(self.offered.devices), "device"))
+        _log.info("%r: %s offered", self, counted(len(self.offered), "device"))
         async with service_group() as tg:
             for _ in range(_EVENTS_AT_ONCE):
                 tg.start_soon(self._send_events, session)
@@ -151,7 +161,7 @@ class PlatformLink(Reconnecting):
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help; what was said without a word may pass."""
         if isinstance(error, AuthRefused) and error.code is None:
-            return self._refusals >= _MOST_REFUSALS
+            return max(self._refusals.values()) >= _MOST_REFUSALS
         return super().is_final(error)
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
@@ -159,15 +169,7 @@ class PlatformLink(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        # A connection that is lost and at once there again is none; an attempt that
-        # fails is, and each thing that the platform itself says.
-        if isinstance(error, PeerError):
-            is_news = reason != self._told
-        else:
-            is_news = not self._told and self.lived_s is None
-        if is_news:
-            self._told = reason
-        level = logging.WARNING if is_news else logging.INFO
+        level = logging.WARNING if self.is_news(error) else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))
 
@@ -178,10 +180,32 @@ class PlatformLink(Reconnecting):
         self.commands.close()
         self.states.tell(Ended(error))
 
+    async def check_event(self, device_id: str, service: str) -> None:
+        """Look whether an event may be kept, while it cannot be sent.
+
+        Raises:
+            PlatformRefused: The platform would refuse it, as far as that can be told.
+        """
+        if self.is_ready:
+            return
+        offered = self.offered
+        if offered.get(device_id) is None:
+            # It may have been given to the device manager alone.
+            await offered.read()
+        try:
+            self._platform.check_event(
+                device_id,
+                service,
+                is_held=offered.get(device_id) is not None,
+                was_held=device_id in offered.known,
+            )
+        except PlatformRefused as exc:
+            raise exc.named(event_name(device_id, service)) from None
+
     # -- commands and events ---------------------------------------------------------
 
     def _on_command(self, incoming: Incoming) -> None:
-        device = self.offered.devices.get(incoming.device_id)
+        device = self.offered.get(incoming.device_id)
         self.commands.put(Command(incoming, device, self))
 
     async def respond(
@@ -250,10 +274,7 @@ class PlatformLink(Reconnecting):
                 event.device_id, event.service, event.data, event.metadata
             )
         except PlatformRefused as exc:
-            event.refusal = exc
+            event.refusal = refusal = exc.named(event.name)
             if not event.is_awaited:
-                self._warnings.say(
-                    "an event of %s that was kept is refused: %s",
-                    printable(event.device_id),
-                    error_text(exc),
-                )
+                text = "an event that was kept is refused: %s"
+                self._warnings.say(text, error_text(refusal))

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from structiot._kit.rare_lines import RareLines
 from structiot.connector.command import Command
 from structiot.errors import UsageError
 
@@ -40,6 +41,7 @@ class Serving:
         self._queues: dict[str, deque[Command]] = {}
         self._taken = self._taken_bytes = 0
         self._has_room = anyio.Event()
+        self._failures = RareLines(_log, anyio.current_time, logging.ERROR)
 
     async def take(self, command: Command) -> None:
         """Handle a command when it is its turn; waits while too many do."""
@@ -73,8 +75,8 @@ class Serving:
                 done = self._handler(command)
                 if is_async := isinstance(done, Awaitable):
                     await done
-        except Exception:  # noqa: BLE001 - a handler may raise anything
-            _log.exception("the handler of %r has failed", command)
+        except Exception as exc:  # noqa: BLE001 - a handler may raise anything
+            self._failures.say("the handler of %r has failed", command, error=exc)
         if not is_async:
             raise UsageError(
                 "handler is an async function: this one gives no awaitable"

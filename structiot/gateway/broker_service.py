@@ -81,8 +81,6 @@ class BrokerService:
         self._subscribe_again = anyio.Event()
         # Whether commands are heard, or it is known why not.
         self._is_settled = anyio.Event()
-        # Once for each client, until it is connected; events tell of each attempt.
-        self._is_loss_said = False
 
     async def serve(self, client: MqttClient, until: anyio.Event) -> None:
         """Serve a client until the event is set, and say goodbye.
@@ -90,7 +88,6 @@ class BrokerService:
         Raises:
             StructiotError: The client has given up.
         """
-        self._is_loss_said = False
         topics = self._context.topics
         listeners = {topics.all_commands: self._router.take}
         if self._context.announcer.announces:
@@ -148,7 +145,6 @@ class BrokerService:
     def _take_event(self, event: ConnectionEvent) -> None:
         match event:
             case Connected():
-                self._is_loss_said = False
                 _log.info("connected to the broker")
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
@@ -156,23 +152,18 @@ class BrokerService:
                 self.try_again()
                 self._tell(BrokerConnected())
             case Disconnected(retry_in_s=float() as retry_in_s):
+                # The log has it from the client.
                 self._lost(event.reason, retry_in_s)
 
     def parked(self, error: StructiotError) -> None:
         """Say that there is no client, and none by itself."""
-        self._lost(str(error), None)
+        reason = printable(str(error))
+        _log.warning("no MQTT broker: %s; %s", reason, when(None))
+        self._lost(reason, None)
 
     def _lost(self, reason: str, retry_in_s: float | None) -> None:
-        reason = printable(reason)
-        next_ = when(None)
-        if retry_in_s is not None:
-            next_ = f"next attempt in {retry_in_s:.1f} s"
-        is_said = self._is_loss_said and retry_in_s is not None
-        self._is_loss_said = True
         self._is_settled.set()
-        level = logging.DEBUG if is_said else logging.WARNING
-        _log.log(level, "no MQTT broker: %s; %s", reason, next_)
-        self._tell(BrokerLost(reason=reason, retry_in_s=retry_in_s))
+        self._tell(BrokerLost(reason=printable(reason), retry_in_s=retry_in_s))
 
     def _tell(self, event: BrokerConnected | BrokerLost) -> None:
         self.told = event

@@ -24,7 +24,6 @@ from structiot.errors import (
     AuthRefused,
     ConnectFailed,
     LinkLost,
-    PeerError,
     StructiotError,
 )
 from structiot.manager.errors import ConnectionEnd
@@ -106,7 +105,6 @@ class DiallingIn(Reconnecting):
         self._is_taken = False
         self._writing = anyio.Lock()
         self._goodbyes = 0
-        self._told = ""
         self._introduction = anyio.CancelScope()
 
     def __repr__(self) -> str:
@@ -174,10 +172,7 @@ class DiallingIn(Reconnecting):
         if retry_in_s is None:
             return
         reason = error_text(error)
-        # What the manager says or does wrong is no chance: a warning, for each once.
-        is_news = isinstance(error, PeerError | _Goodbye) and reason != self._told
-        if is_news:
-            self._told = reason
+        is_news = self.is_news(error, is_said=isinstance(error, _Goodbye))
         level = logging.WARNING if is_news else logging.INFO
         _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
 
@@ -299,3 +294,4 @@ class DiallingIn(Reconnecting):
             self._is_taken = True
             self._introduction.deadline = math.inf
             self.connected()
+            _log.info("%r: connected", self)

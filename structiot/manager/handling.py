@@ -9,6 +9,7 @@ from typing import TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from structiot._kit.rare_lines import RareLines
 from structiot.errors import UsageError
 from structiot.manager.client import ManagerClient
 from structiot.manager.errors import ConnectionEnd
@@ -36,6 +37,7 @@ class Handling:
         self._wanted = wanted
         self._tasks = tasks
         self._scopes: dict[ManagerClient, anyio.CancelScope] = {}
+        self._failures = RareLines(_log, anyio.current_time, logging.ERROR)
 
     def tell(self, event: ManagerEvent, of_type: str | None) -> None:
         """Take an event of a device of a type."""
@@ -67,8 +69,8 @@ class Handling:
         except ConnectionEnd:
             # That is how a handler learns of it.
             pass
-        except Exception:  # noqa: BLE001 - a handler may raise anything
-            _log.exception("the handler of %s has failed", client.uuid)
+        except Exception as exc:  # noqa: BLE001 - a handler may raise anything
+            self._failures.say("the handler of %s has failed", client.uuid, error=exc)
             # The device is told that much: what it was is nobody's business there.
             client.end_now("its handler has failed")
         finally:

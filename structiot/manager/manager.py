@@ -20,7 +20,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from structiot._kit.arguments import check_argument
+from structiot._kit.arguments import check_argument, check_handler
 from structiot._kit.environment import Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
@@ -216,8 +216,7 @@ class Manager:
                 a device and gives nothing to await is found out then.
         """
         self._check_type(type)
-        if not callable(handler):
-            raise UsageError(f"handler is an async function, not {handler!r:.80}")
+        check_handler("handler", handler)
         async with service_group() as tasks:
             handling = Handling(handler, type, tasks)
             for client in self._clients.values():

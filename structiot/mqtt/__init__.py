@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from structiot._kit.lazy import lazy_exports
 from structiot.mqtt.authentication import Authentication, ScramSha256
-from structiot.mqtt.broker import BrokerServer, open_broker
 from structiot.mqtt.client import Counters, MqttClient
 from structiot.mqtt.codecs import BaseCodec, Codec, get_codec
 from structiot.mqtt.config import MqttConfig, TopicDefaults
@@ -33,6 +35,10 @@ from structiot.mqtt.wire.messages import Message, Will
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import matches
+
+# Half of the package: who only publishes does without.
+if TYPE_CHECKING or not lazy_exports(globals()):
+    from structiot.mqtt.broker import BrokerServer, open_broker
 
 __all__ = [
     "QOS_0",

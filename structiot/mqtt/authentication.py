@@ -1,7 +1,8 @@
 """Enhanced authentication (MQTT 5.0): what a client does where a password is not enough.
 
 SCRAM-SHA-256 (RFC 5802, RFC 7677) is such a method: neither side learns the password of
-the other.
+the other. It is by hand because scramp derives the key in the call, by as many iterations
+as the server names: here there is a limit, and a thread in which no loop waits for it.
 """
 
 from __future__ import annotations

@@ -85,6 +85,8 @@ class MqttConfig:
         response_information: Whether the broker is asked where it wants the replies to
             our requests (5.0).
         user_properties: Names and values for the broker (5.0): pairs, or a mapping.
+        allows_control_characters: Whether own topics may hold control characters, which
+            the standard advises against and at which many a broker hangs up.
         codec: Default codec.
         codec_params: Parameters by codec name.
         will: What the broker publishes when we vanish, a `Will` or a mapping with its names:
@@ -147,6 +149,7 @@ class MqttConfig:
     subscription_ids: bool = True
     response_information: bool = True
     user_properties: Sequence[tuple[str, str]] | Mapping[str, str] = ()
+    allows_control_characters: bool = False
     codec: CodecChoice = "noop"
     codec_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     will: Will | None = None

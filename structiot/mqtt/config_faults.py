@@ -13,6 +13,7 @@ from structiot.mqtt.authentication import Authentication
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID
 from structiot.mqtt.wire.messages import Will
 from structiot.mqtt.wire.properties import pairs_of_text
+from structiot.mqtt.wire.topics import control_fault
 
 __all__ = ["faults_of"]
 
@@ -62,6 +63,7 @@ _TIMES = {
     "unclaimed_s": True,
 }
 _SWITCHES = (
+    "allows_control_characters",
     "default_retain",
     "auto_reconnect",
     "retry_refused",
@@ -100,7 +102,8 @@ def faults_of(config: Settings) -> Iterator[str]:
     if config.auth is not None and config.protocol == "3.1.1":
         yield "auth needs MQTT 5.0, not protocol '3.1.1'"
     if config.keyfile is not None and config.certfile is None:
-        yield "keyfile goes with a certfile, whose key it is"
+        yield "keyfile= goes with certfile=, whose key it is"
+    yield from _will_at_fault(config)
     given: object = config.auth
     if given is not None and not isinstance(given, Authentication):
         yield f"auth has a method, begin, answer and finish; not {given!r}"
@@ -125,6 +128,13 @@ def _types_at_fault(config: Settings) -> Iterator[str]:
         qos, retain = getattr(entry, "qos", entry), getattr(entry, "retain", entry)
         if qos not in (None, 0, 1, 2) or retain not in (None, True, False):
             yield f"topics: {topic!r} has a QoS 0, 1 or 2 and retain true or false"
+
+
+def _will_at_fault(config: Settings) -> Iterator[str]:
+    if isinstance(config.will, Will) and not config.allows_control_characters:
+        fault = control_fault(topic := config.will.topic)
+        if fault is not None:
+            yield f"will: the topic {topic[:64]!r} {fault}"
 
 
 def _items(value: object) -> Iterable[tuple[object, object]]:

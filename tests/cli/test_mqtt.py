@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import anyio
 import pytest
 
 from structiot.cli.main import run_program
 from structiot.cli.mqtt.options import TIMED_OUT
+from structiot.mqtt import MqttConfig, open_mqttclient
 from tests._support.broker_process import BrokerProcess, program
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +26,8 @@ Listener: TypeAlias = "subprocess.Popen[str]"
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[BrokerProcess]:
-    process = BrokerProcess("--sys-interval=0")
+    anything = "--limit=allows_control_characters=true"
+    process = BrokerProcess("--sys-interval=0", anything)
     process.start()
     yield process
     process.stop()
@@ -163,11 +166,16 @@ def test_json_that_cannot_be_written_again_is_shown_as_text(run, text: str, tmp_
     ],
 )
 def test_a_message_gives_a_terminal_no_orders(
-    run, broker: BrokerProcess, options: list[str], shown: str | None, tmp_path
+    run, broker: BrokerProcess, options: list[str], shown: str | None
 ):
-    (tmp_path / "file").write_bytes("one\ntwo\t\x1b[2J\u202egnp\x9b".encode())
-    topic = "order/a\u009b[2J"
-    run("pub", "-r", "-t", topic, "-f", str(tmp_path / "file"))
+    allowing = MqttConfig(allows_control_characters=True)
+    payload, topic = "one\ntwo\t\x1b[2J\u202egnp\x9b".encode(), "order/a\u009b[2J"
+
+    async def retain(payload: bytes) -> None:
+        async with open_mqttclient(broker.uri, config=allowing) as client:
+            await client.publish(topic, payload, qos=1, retain=True)
+
+    anyio.run(retain, payload)
     ours, theirs = pty.openpty()
     command = program("mqtt", "sub", f"-p{broker.port}", "-C1", "-torder/#", *options)
     subprocess.run(command, stdout=theirs, check=True, timeout=20)
@@ -179,8 +187,8 @@ def test_a_message_gives_a_terminal_no_orders(
     else:
         assert printed == shown
     # What is no terminal gets every byte.
-    assert run("sub", "-C1", "-N", "-torder/#")[1] == (tmp_path / "file").read_bytes()
-    run("pub", "-r", "-t", topic, "-n")
+    assert run("sub", "-C1", "-N", "-torder/#")[1] == payload
+    anyio.run(retain, b"")
 
 
 def test_messages_are_left_out_and_erased_on_request(run):
@@ -228,6 +236,9 @@ def test_a_kept_session_waits_for_its_client(run):
     [
         ["pub", "-t", "a"],
         ["pub", "-t", "a", "-m", "x", "-n"],
+        ["pub", "-t", "a", "-m", "x", "-m", "y"],
+        ["pub", "-t", "a", "-f", "/dev/null", "-f", "/dev/null"],
+        ["request", "-t", "a", "-m", "x", "-m", "y"],
         ["pub", "-m", "x"],
         ["pub", "-t", "a", "-m", "x", "-q", "3"],
         ["pub", "-t", "a/#", "-m", "x"],

@@ -66,6 +66,15 @@ def test_every_limit_can_be_set(start: StartBroker):
     assert pub(limited, "-ta/b/c", "-mx", "-q1") == 1
 
 
+def test_rules_of_the_protocol_have_options(start: StartBroker, capfd):
+    broker = start("--maximum-qos=1", "--no-retain", "--max-payload-bytes=10")
+    assert pub(broker, "-ta", "-mx", "-q1") == 0
+    for refused in (["-q2"], ["-r"], ["-q1", "-m", "eleven bytes"]):
+        assert pub(broker, "-ta", *refused, *([] if "-m" in refused else ["-mx"])) == 1
+        said = capfd.readouterr().err
+        assert any(word in said for word in ("QoS 1", "retain", "quota")), said
+
+
 def test_it_may_open_a_file_for_each_client(start: StartBroker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
@@ -182,6 +191,14 @@ def test_permissions_that_are_none_are_named(
     assert err.count("\n") == 1
 
 
+def test_a_topic_with_a_control_character_is_not_sent(start: StartBroker, capfd):
+    broker = start()
+    for qos in ("-q0", "-q1"):
+        assert pub(broker, qos, "-t", "\N{ESCAPE}[31m", "-mx") == 2
+        said = capfd.readouterr().err
+        assert "holds U+001B, a control character, at which brokers" in said
+
+
 def test_it_says_who_comes_and_goes_and_what_is_refused(
     start: StartBroker, tmp_path: Path
 ):
@@ -189,7 +206,7 @@ def test_it_says_who_comes_and_goes_and_what_is_refused(
     permissions.write_text('[[permission]]\npublish = ["a/#"]\n')
     broker = start("-v", f"--permissions={permissions}")
     assert pub(broker, "-i", "attic", "-ta/x", "-mx") == 0
-    for topic in ("b/x", "b/y", "\N{ESCAPE}[31m"):
+    for topic in ("b/x", "b/y"):
         # Nobody tells a publisher of QoS 0.
         assert pub(broker, "-i", "attic", "-t", topic, "-mx") == 0
     run_program(["mqtt", "sub", f"-p{broker.port}", "-icellar", "-tb", "-E"])
@@ -197,7 +214,6 @@ def test_it_says_who_comes_and_goes_and_what_is_refused(
     assert "client 'attic' at 127.0.0.1 is connected: user None" in said
     assert "client 'attic' at 127.0.0.1 has left" in said
     assert said.count("client 'attic' of user None may not publish to 'b/") == 1
-    assert r"publish to '\x1b[31m': not authorized" in said
     assert "client 'cellar' of user None may not subscribe 'b': not authorized" in said
 
 

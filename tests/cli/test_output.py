@@ -9,12 +9,8 @@ from pathlib import Path
 import pytest
 
 import structiot.cli
-from structiot.cli._common.output import (
-    show_json,
-    show_pairs,
-    show_rows,
-    show_table,
-)
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_pairs, show_rows, show_table
 
 # An escape, the same in one character, a delete, text turned round, beyond 16 bits.
 ODD = "a\x1b[2J\x9b1m\x7f\u202eb\U000e0001\n☕"
@@ -73,4 +69,4 @@ def test_all_tables_of_the_program_are_drawn_by_one_class():
         for file in (Path(structiot.cli.__path__[0])).rglob("*.py")
         if "rich.table" in file.read_text(encoding="utf-8")
     ]
-    assert others == ["output.py"]
+    assert others == ["tables.py"]

@@ -21,6 +21,14 @@ def test_a_good_configuration_is_fine(capsys):
     assert capsys.readouterr() == ("structiot.toml is fine\n", "")
 
 
+@pytest.mark.parametrize("text", ["", "\n# to be written\n"])
+def test_a_file_without_a_setting_is_not_fine(capsys, text: str):
+    Path("structiot.toml").write_text(text)
+    assert run_program(["run", "--check"]) == 2
+    said = "structiot: structiot.toml is empty: there is no setting in it\n"
+    assert capsys.readouterr() == ("", said)
+
+
 @pytest.mark.parametrize("more", [[], ["--check"], ["--debug"]])
 def test_everything_wrong_is_said_line_by_line_with_status_2(capsys, more):
     Path("mine.toml").write_text(

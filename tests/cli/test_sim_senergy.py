@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,18 @@ async def test_what_cannot_be_done_is_said_and_costs_nothing(anyio_backend_name:
         for line, words in said.items():
             await program.type(line)
             await program.until(partial(_has, program.errors, words))
+
+
+@pytest.mark.e2e
+async def test_what_it_begins_with_is_a_file_for_a_connector(
+    anyio_backend_name: str, tmp_path: Path
+):
+    async with serving(anyio_backend_name) as program:
+        await program.until(lambda: len(program.lines) > 10)
+        path = tmp_path / "connector.conf"
+        path.write_text("\n".join(program.lines))
+        async with open_connector(path, lamp(), wait_ready=True) as connector:
+            assert await connector.event("dev1", "power", 1)
 
 
 def _has(lines: list[str], words: str) -> bool:

@@ -23,7 +23,7 @@ from structiot.mqtt.broker import (
 from tests._support.mosquitto import mosquitto_program
 
 pytestmark = pytest.mark.e2e
-versions = pytest.mark.parametrize("version", ["311", "5"])
+versions = pytest.mark.parametrize("version", ["31", "311", "5"])
 LOCAL = "mqtt://127.0.0.1:0"
 
 

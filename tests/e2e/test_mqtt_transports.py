@@ -155,7 +155,7 @@ def foreign_certificate(brokers: Brokers) -> dict[str, Any]:
     return {"certfile": certfile, "keyfile": keyfile}
 
 
-OUR_CERTIFICATE = r"refuses our TLS certificate .* certfile= and keyfile="
+OUR_CERTIFICATE = r"refuses our TLS certificate .* by certfile and keyfile"
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,20 @@ async def test_each_trouble_is_an_error_of_its_own_in_time(
     if isinstance(caught.value, MqttConnectFailed | MqttCertificateRefused):
         assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
         assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("changes", [nothing, foreign_certificate])
+async def test_a_certificate_that_is_refused_is_told_every_time(
+    brokers: Brokers, host: str, changes: Changes
+):
+    """The alert comes behind the handshake, and a reset behind the alert."""
+    uri = f"mqtts://{host}:{brokers.ports['demanding']}"
+    config = {**settings(brokers, reconnect_retries=0), **changes(brokers)}
+    for _ in range(10):
+        with pytest.raises(MqttAuthRefused, match=OUR_CERTIFICATE):
+            async with open_mqttclient(uri, config=config):
+                pytest.fail("there is no connection")
 
 
 @pytest.mark.parametrize("is_entered_at_once", [False, True])

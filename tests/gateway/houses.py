@@ -17,13 +17,18 @@ from structiot.mqtt import (
     BrokerServer,
     Message,
     MqttClient,
+    MqttConfig,
     open_broker,
     open_mqttclient,
 )
+from structiot.mqtt.broker import BrokerLimits
 from structiot.sim import sim_maxsmart
 from structiot.testing.drivers.outage import OutageNetwork
 
 URI = "mqtt://127.0.0.1/"
+# Brokers of others let anything into topics.
+LAX = BrokerLimits(allows_control_characters=True)
+LAX_CLIENT = MqttConfig(allows_control_characters=True)
 HOST = "10.0.0.7"
 OTHER_HOST = "10.0.0.8"
 SERIAL = "SWP6000000000001"
@@ -159,10 +164,10 @@ async def house(state_file: Path | None = None) -> AsyncIterator[House]:
     environment = Environment(network=OutageNetwork())
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(
-            open_broker("mqtt://127.0.0.1:1883", environment=environment)
+            open_broker("mqtt://127.0.0.1:1883", limits=LAX, environment=environment)
         )
         client = await stack.enter_async_context(
-            open_mqttclient(URI, environment=environment)
+            open_mqttclient(URI, config=LAX_CLIENT, environment=environment)
         )
         tasks = await stack.enter_async_context(service_group())
         one = House(environment, state_file)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-
 import anyio
 import pytest
 
-from structiot.errors import CommandRefused
 from structiot.gateway import InvalidConfig, load_config, open_gateway
-from structiot.gateway.drivers import with_driver
-from structiot.model import DeviceInfo, EntitiesChanged, Switch
-from structiot.sim import sim_senergy, sim_sepl_platform
+from structiot.gateway.drivers.connector.values import platform_id
+from structiot.model import DeviceInfo, EntitiesChanged
+from structiot.sim import sim_sepl_platform
 from tests.gateway.bridge_house import (
     AT,
     TYPE,
     away,
     bridged,
     bringing,
-    pressed,
     section_of,
     serving,
     there,
@@ -44,6 +40,15 @@ async def test_a_device_is_offered_by_its_identity():
 async def test_an_identity_has_nothing_that_topics_cannot_have():
     async with bridged(toy("a/b#+%c")) as house:
         assert house.online == ["toy:a%2Fb%23%2B%25c"]
+
+
+async def test_a_device_whose_identity_has_half_a_character_costs_itself():
+    """The gateway does not have it; nor would it be what ends the bridge."""
+    half = toy("P\ud800")
+    async with bridged(half, toy()) as house:
+        assert house.online == ["toy:P1"]
+        assert house.status == ("running", "")
+    assert platform_id(half.info) == "toy:P%ED%A0%80"
 
 
 async def test_the_first_rule_that_fits_says_what_a_device_is():
@@ -219,6 +224,17 @@ async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
         assert f"gid = {gid}" in conf.read_text()
 
 
+def test_an_authority_stands_beside_the_configuration(tmp_path):
+    (tmp_path / "ca.pem").write_text("of whom to trust")
+    path = tmp_path / "structiot.toml"
+    path.write_text(
+        '[connector]\nhost = "sepl.example"\nport = 8093\nuser = "me"\n'
+        'password = "word"\nencryption = true\ncafile = "ca.pem"\n'
+    )
+    config = load_config(path).connector.config("")
+    assert (config.cafile, config.has_tls) == (tmp_path / "ca.pem", True)
+
+
 async def test_a_file_that_is_missing_is_made_and_parks_it(tmp_path):
     conf, house = tmp_path / "connector.conf", House()
     section = {"conf": str(conf), "devices": [{"type": TYPE}]}
@@ -258,6 +274,15 @@ PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "wor
         ({**PLATFORM, "devices": [{"type": ""}]}, "type must be"),
         ({**PLATFORM, "port": "8093"}, "port must be a whole number, not a str"),
         ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
+        (
+            {**PLATFORM, "ca_file": "x"},
+            "'ca_file' in [connector]; did you mean 'cafile'",
+        ),
+        (
+            {**PLATFORM, "cafile": "/no/ca.pem", "encryption": True},
+            "cannot be read: no",
+        ),
+        ({**PLATFORM, "cafile": "x"}, "cafile goes with encryption = yes"),
     ],
 )
 def test_what_cannot_work_is_said(section, message):
@@ -266,115 +291,3 @@ def test_what_cannot_work_is_said(section, message):
 
 
 # ---------------------------------------------------------------- trouble
-
-
-async def test_a_platform_that_is_away_disturbs_nobody(caplog):
-    caplog.set_level(logging.INFO, "structiot.gateway")
-    device = toy()
-    async with bridged(device) as house:
-        await house.platform.unplug()
-        await until(lambda: house.status[0] == "failing")
-        for number in range(600):
-            device.tell_state("power", float(number))
-            await anyio.sleep(1)
-        device.tell(pressed())
-        await anyio.sleep(1)
-        assert house.status[0] == "failing"
-        assert house.gateway.devices["toy_p1"].states["power"] == 599.0
-        said = [one for one in caplog.records if one.levelno >= logging.WARNING]
-        assert ["platform" in one.getMessage() for one in said] == [True]
-        before = len(house.events("power"))
-        await house.platform.plug_in()
-        await until(lambda: house.status == ("running", ""))
-        await anyio.sleep(5)
-        # What has been meanwhile is nothing new: the present is told.
-        assert house.events("power")[before:] == ["599.0"]
-        assert house.events("knob") == []
-        assert house.online == ["toy:P1"]
-
-
-async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
-    async with bridged(toy(), password="wrong") as house:
-        await anyio.sleep(600)
-        state, reason = house.status
-        assert state == "parked"
-        assert "told user and password" in reason
-        assert house.gateway.devices["toy_p1"].is_available
-        connections = len(house.platform.log)
-        await anyio.sleep(7200)
-        assert len(house.platform.log) == connections
-        right = section_of(house.platform)
-        await house.gateway.reload(
-            load_config({"mqtt": {"uri": URI}, "toy": {}, "connector": right})
-        )
-        await anyio.sleep(8)
-        assert house.online == ["toy:P1"]
-
-
-async def test_a_device_that_the_platform_refuses_is_said_once(caplog):
-    sim = {"device_types": {TYPE: ["relay"]}}
-    devices = [{"type": "iot#none", "id": "P1"}, {"type": TYPE}]
-    entities = [Switch(key="relay")]
-    async with bridged(
-        toy("P1", entities), toy("P2", entities), sim=sim, devices=devices
-    ) as house:
-        assert house.online == ["toy:P2"]
-        await anyio.sleep(7200)
-        told = [one for one in caplog.messages if "toy:P1" in one]
-        assert len(told) == 1
-        # Nobody listens to a device that there is not: nothing is told of it.
-        assert {one.device_uri for one in house.platform.events} == {"toy:P2"}
-
-
-async def test_a_device_that_the_platform_takes_later_tells_its_state_then():
-    device = toy()
-    device.first[0] = away()
-    async with bridged(device) as house:
-        house.platform.faults.refuse_next(on="put")
-        device.tell(there())
-        await anyio.sleep(5)
-        assert (house.online, house.events("relay")) == ([], [])
-        await anyio.sleep(120)
-        assert house.online == ["toy:P1"]
-        assert house.events("relay") == ["false"]
-
-
-async def test_a_platform_that_says_nothing_any_more_holds_up_no_end():
-    device = toy()
-    async with bridged(device) as house, anyio.create_task_group() as tasks:
-        tasks.start_soon(house.platform.freeze, 1000.0)
-        for number in range(5):
-            await anyio.sleep(1)
-            device.tell_state("power", number)
-        await house.gateway.reload(load_config({"mqtt": {"uri": URI}, "toy": {}}))
-        assert "the driver of connector" in house.gateway.running()
-        await until(
-            lambda: "the driver of connector" not in house.gateway.running(), within_s=5
-        )
-        tasks.cancel_scope.cancel()
-
-
-async def test_it_is_the_same_on_senergy():
-    house, device = House(), toy()
-    async with house.broker(), sim_senergy(environment=house.environment) as platform:
-        section = {**platform.config, "devices": [{"type": TYPE}]}
-        config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
-        with with_driver("toy", bringing(device)):
-            async with open_gateway(config, environment=house.environment) as gateway:
-                await until(lambda: platform.online == {"toy:P1"})
-                (hub,) = platform.hubs
-                assert gateway.state.section("connector")["gids"].popitem()[1] == hub
-                device.tell_state("relay", True)
-                await anyio.sleep(3)
-                told = [(one.device, one.service, one.parts) for one in platform.events]
-                assert told[-1][:2] == ("toy:P1", "relay")
-                assert told[-1][2]["data"] == "true"
-                answer = await platform.send_command(
-                    "toy:P1", "relay", {"data": "false"}
-                )
-                assert answer.parts["data"] == '{"status":0}'
-                with pytest.raises(CommandRefused, match="takes ON or OFF"):
-                    await platform.send_command("toy:P1", "relay", {"data": "maybe"})
-                device.tell(away())
-                await anyio.sleep(120)
-                assert (platform.online, list(platform.devices)) == (set(), ["toy:P1"])

@@ -189,8 +189,8 @@ name = "desk"
     ("text", "place"),
     [
         ("a = 1\nb = = 2", "2:5"),
-        ("[mqtt]\nuri = 'x", "2:9"),
-        ("a = 1\na = 2", "2:6"),
+        ("[mqtt]\nuri = 'x", "2:7"),
+        ("a = 1\na = 2", "2:1"),
         ("a = [1,\n", "2:1"),
     ],
 )
@@ -198,6 +198,46 @@ def test_a_file_that_is_no_toml_is_reported_in_the_same_form(tmp_path, text, pla
     (problem,) = problems_of(tmp_path, text)
     assert problem.startswith(f"structiot.toml:{place}: not valid TOML: "), problem
     assert "(at" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[mqtt]\nuri = 'a'\n  uri = 'b'\nx = 1", "3:3: {}'uri' is there already"),
+        ("a.b = 1\n'c' = 2\na.b = [\n1]", "3:1: {}'a.b' is there already"),
+        ("[a.b]\nc = 1\n [a.b]\n", "3:1: {}the table 'a.b' is there already"),
+        ("[[a]]\n[a]\n", "2:1: {}the table 'a' is there already"),
+        ("a = {b = 1, b = 2}", "1:18: {}duplicate inline table key 'b'"),
+        ("[mqtt]\nuri = 'x\n[broker]\n", "2:7: {}the text of 'uri'{} '"),
+        ("[mqtt]\nuri = 'x\nusername = 'y'\n", "2:7: {}the text of 'uri'{} '"),
+        ('[mqtt]\nuri = "x\nusername = "y"\n', "2:7: {}the text of 'uri'{} \""),
+        ('[mqtt]\nuri = "x', "2:7: {}the text of 'uri'{} \""),
+        ('a = [\n "x",\n "y\n]', "3:2: {}the text of 'a'{} \""),
+        ('a = """x\n\n[b]\n', '1:5: {}the text of \'a\'{} """'),
+        ("a = '''x\n\n[b]\n", "1:5: {}the text of 'a'{} '''"),
+        ("\r\n[m]\r\nu = 'x\r\n", "3:5: {}the text of 'u'{} '"),
+    ],
+)
+def test_what_is_there_twice_or_has_no_end_is_named_and_placed(tmp_path, text, fault):
+    expected = fault.format("not valid TOML: ", " that begins here has no closing")
+    file = tmp_path / "structiot.toml"
+    file.write_bytes(text.encode())
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(file)
+    (problem,) = caught.value.problems
+    assert str(problem) == f"{file}:{expected}"
+
+
+@pytest.mark.parametrize("key", ["password", "password_file"])
+def test_a_password_may_stand_apart_from_a_user_in_the_address(
+    tmp_path: Path, key: str
+):
+    secret = tmp_path / "secret"
+    secret.write_text("word\n")
+    value = "word" if key == "password" else str(secret)
+    file = tmp_path / "structiot.toml"
+    file.write_text(f"[mqtt]\nuri = 'mqtt://ann@broker'\n{key} = '{value}'\n")
+    assert load_config(file).mqtt.uri == "mqtt://ann@broker"
 
 
 def test_a_file_that_is_no_utf8_is_reported_with_the_place(tmp_path: Path):

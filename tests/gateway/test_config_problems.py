@@ -263,6 +263,14 @@ TABLE = [
         ["3:1: username is given although uri names a user already"],
     ),
     (
+        "[mqtt]\nuri = 'mqtt://u:p@b'\npassword = 'q'",
+        ["3:1: password is given although uri has a password already"],
+    ),
+    (
+        "[mqtt]\nuri = 'mqtt://b'\npassword = 'q'",
+        ["3:1: password needs a username beside it"],
+    ),
+    (
         "[mqtt]\nuri = 'unix://'",
         ["2:7: uri: the address names no socket; write unix:///path/to/it"],
     ),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from structiot.gateway import CommandFailed
 from structiot.mqtt.wire.topics import name_fault
+from tests.gateway.houses import LAX, LAX_CLIENT
 from tests.gateway.memory_house import House, followed, of_kind
 from tests.gateway.scripted_driver import (
     ScriptedDriver,
@@ -107,7 +108,10 @@ async def test_devices_work_whatever_anybody_publishes(caplog, before, live):
 
     driver = scripted(serve_one)
     driver.finds_more = False
-    async with house.broker(), house.client() as stranger:
+    async with (
+        house.broker(limits=LAX),
+        house.client(config=LAX_CLIENT) as stranger,
+    ):
         for topic, payload, retain in before:
             await stranger.publish(topic, payload, qos=1, retain=retain)
         async with house.gateway(driver) as gateway, followed(gateway) as events:

@@ -16,10 +16,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 BOTH_VERSIONS = ("paho", "aiomqtt", "gmqtt", "mqttium", "mqttjs")
 WITH_WEBSOCKET = ("paho", "aiomqtt", "mqttium", "amqtt", "distmqtt", "mqttjs")
+# It still speaks 3.1, level 3.
+OLDEST = ("paho",)
 RUNS = [
-    (name, version)
-    for name in NAMES
-    for version in (("4", "5") if name in BOTH_VERSIONS else ("4",))
+    *((name, "3") for name in OLDEST),
+    *((name, "4") for name in NAMES),
+    *((name, "5") for name in BOTH_VERSIONS),
 ]
 runs = pytest.mark.parametrize(("name", "version"), RUNS)
 Drive = Callable[..., "subprocess.Popen[str]"]

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
 
 from structiot._kit.http.client import HttpClient, open_http
 from structiot._kit.http.device import DeviceHttp
-from structiot._kit.http.messages import HttpReply
 from structiot._kit.net.memory import MemoryNetwork
 from structiot.errors import ConfigError, LinkLost, ProtocolViolation, UsageError
 from tests.kit.web_site import reply, site
@@ -228,27 +228,6 @@ async def test_a_reply_that_comes_before_the_whole_request_is_read(
     assert answered.status == 413
 
 
-@pytest.mark.parametrize(
-    ("body", "value"),
-    [
-        (b'{"POWER":"ON"}', {"POWER": "ON"}),
-        (b"[1, NaN]", [1, None]),
-        (b'"\xc3\xa9"', "é"),
-    ],
-)
-def test_the_body_of_a_reply_is_read_as_json(body, value):
-    assert HttpReply(body=body).json() == value
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000])
-def test_a_body_that_is_no_json_is_a_violation(body):
-    with pytest.raises(
-        ProtocolViolation, match="body of the reply is no JSON"
-    ) as caught:
-        HttpReply(body=body).json()
-    assert len(caught.value.data) <= 255
-
-
 # ------------------------------------------------------------------------------- limits
 
 
@@ -332,6 +311,14 @@ async def test_provisional_replies_without_end_are_refused(network, watched_loop
         async with watched_loop(0.05):
             with pytest.raises(ProtocolViolation, match="more than 100 provisional"):
                 await DeviceHttp(URL, network=network).get("/")
+
+
+async def test_nor_does_the_client_of_clouds_read_them_for_ever(network, watched_loop):
+    answer = b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000
+    async with site(answer, network=network), open_http(URL, network=network) as http:
+        async with watched_loop(0.05):
+            with pytest.raises(ProtocolViolation, match="before the reply itself"):
+                await http.get("/")
 
 
 @pytest.mark.parametrize("fields", [100, 101])

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.virtual_time
 
 FAILED = ConnectFailed("nobody there", host="h", port=1)
 BACKOFF = Backoff(first_s=1, factor=2, cap_s=8, jitter=0, stable_s=60)
+FULL, FULL_NOW = RateLimited("full"), RateLimited("full now")
 CLOSED = LinkLost("closed", reason="closed")
 
 
@@ -42,6 +43,7 @@ class ScriptedLink(Reconnecting):
         self.script = list(script)
         self.began_at: list[float] = []
         self.told: list[tuple[str, int, float | None]] = []
+        self.news: list[bool] = []
         self.is_connected = False
         self.is_closed_well = True
 
@@ -62,6 +64,7 @@ class ScriptedLink(Reconnecting):
 
     def lost(self, error: StructiotError, retry_in_s: float | None) -> None:
         self.told.append((str(error), self.attempts, retry_in_s))
+        self.news.append(self.is_news(error))
 
     async def ready(self) -> None:
         await self.until(lambda: self.is_connected)
@@ -112,6 +115,36 @@ async def test_how_long_a_connection_lived_is_known_and_nothing_of_an_attempt():
         assert link.lived_s == 5
         await anyio.sleep(0.2)
         assert link.lived_s is None
+
+
+@pytest.mark.parametrize(
+    ("script", "news"),
+    [
+        # Away from the beginning.
+        ([FAILED, FAILED], [True, False]),
+        # Lost and at once there again; lost and away; away once more.
+        ([5, 5, FAILED, FAILED, 5, FAILED], [0, 0, 1, 0, 0, 1]),
+        # What the peer says, each time that it is something else.
+        ([FULL, FULL, FAILED, FULL_NOW, FULL, FAILED], [1, 0, 0, 1, 1, 0]),
+        # The same again, unless the connection between was of some length.
+        ([FULL, 5, FULL, 60, FULL], [1, 0, 0, 0, 1]),
+    ],
+)
+async def test_an_absence_is_news_once_and_what_a_peer_says_whenever_it_is_new(
+    script, news
+):
+    async with running(ScriptedLink(*script)) as link:
+        await anyio.sleep(200)
+        assert link.news == news
+
+
+async def test_bounded_attempts_end_with_an_error_and_are_no_news():
+    backoff = Backoff(first_s=1, jitter=0, retries=1)
+    link = ScriptedLink(FAILED, FAILED, backoff=backoff)
+    with pytest.raises(ConnectFailed):
+        async with running(link):
+            await anyio.sleep(100)
+    assert link.news == [False, False]
 
 
 async def test_a_peer_that_has_had_enough_is_left_alone_as_long_as_it_says():

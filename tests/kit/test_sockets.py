@@ -171,7 +171,7 @@ async def test_a_connection_that_is_made_in_no_time_can_be_given_up():
         streams = []
         with anyio.move_on_after(0.5) as patience:
             while True:
-                streams.append(await connect(host, port, socket.AF_INET))
+                streams.append(await connect((host, port), socket.AF_INET))
         assert patience.cancelled_caught
         assert 0 < len(streams) < 5
         for stream in streams:
@@ -183,5 +183,5 @@ async def test_a_refusal_says_what_the_system_says():
         bound.bind(("127.0.0.1", 0))
         host, port = bound.getsockname()
         with pytest.raises(ConnectionRefusedError) as caught:
-            await connect(host, port, socket.AF_INET)
+            await connect((host, port), socket.AF_INET)
     assert caught.value.errno == errno.ECONNREFUSED

@@ -29,6 +29,15 @@ def test_values_are_hidden_in_our_words_too():
 def test_what_others_say_shows_no_secret_even_if_it_is_repeated():
     theirs = ValueError("refused, password: hunter2")
     assert error_text(theirs) == "refused, password: ***"
+    assert error_text(ValueError("a token : abc")) == "a token : ***"
+    for text, shown in (
+        ("POST /auth/token: the peer hung up", "POST /auth/token: the peer hung up"),
+        (
+            "GET /auth/token:abc and /x/token= abc",
+            "GET /auth/token:*** and /x/token= ***",
+        ),
+    ):
+        assert error_text(ValueError(text)) == shown
     ours = ConnectFailed(f"cannot open: {theirs}")
     ours.__cause__ = theirs
     assert "hunter2" not in error_text(ours)

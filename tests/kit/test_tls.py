@@ -6,6 +6,7 @@ import datetime as dt
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -15,6 +16,7 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net import tls
 from structiot._kit.net.memory import memory_pipe
 from structiot._kit.net.network import LOST
 from structiot._kit.net.tls import client_context, start_tls
@@ -128,8 +130,44 @@ async def test_a_bad_certificate_is_refused_with_the_reason(
 
 async def test_an_unknown_authority_is_refused(authority: trustme.CA):
     server = server_context(authority.issue_cert("broker"))
-    with pytest.raises(CertificateRefused, match="as cafile"):
+    with pytest.raises(CertificateRefused, match="give it as cafile="):
         await exchange(server, client_context())
+
+
+@pytest.mark.parametrize("given", ["cafile", "capath", "cadata"])
+async def test_who_has_given_authorities_is_told_that_it_is_none_of_them(
+    authority: trustme.CA, tmp_path: Path, given: str
+):
+    other = trustme.CA().cert_pem
+    other.write_to_path(str(tmp_path / "other.pem"))
+    values = {
+        "cafile": tmp_path / "other.pem",
+        "capath": tmp_path,
+        "cadata": other.bytes().decode(),
+    }
+    client: Any = {given: values[given]}
+    server = server_context(authority.issue_cert("broker"))
+    context = await anyio.to_thread.run_sync(lambda: client_context(**client))
+    with pytest.raises(CertificateRefused) as caught:
+        await exchange(server, context)
+    text = str(caught.value)
+    assert f"none of those in {given}" in text
+    assert "give" not in text
+
+
+async def test_a_self_signed_certificate_is_told_of_beside_the_cafile_that_was_given(
+    authority: trustme.CA,
+):
+    alone = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    itself = trustme.CA()
+    with itself.private_key_pem.tempfile() as key, itself.cert_pem.tempfile() as cert:
+        alone.load_cert_chain(cert, key)
+    client = client_context(cadata=authority.cert_pem.bytes().decode())
+    words = "is self-signed, and none of those in cadata"
+    with pytest.raises(CertificateRefused, match=words):
+        await exchange(alone, client)
+    with pytest.raises(CertificateRefused, match="is self-signed: give it as cafile"):
+        await exchange(alone, client_context())
 
 
 async def test_a_name_need_not_fit_if_so_wished(authority: trustme.CA):
@@ -153,7 +191,7 @@ async def test_a_server_that_refuses_our_certificate_is_auth_refused(
     client = client_context(
         cadata=authority.cert_pem.bytes().decode(), certfile=str(tmp_path / "me.pem")
     )
-    with pytest.raises(AuthRefused, match=r"certfile= and keyfile="):
+    with pytest.raises(AuthRefused, match="as certfile= and keyfile="):
         await exchange(server, client)
 
 
@@ -183,6 +221,69 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, name: str):
     path.write_text("no certificate")
     with pytest.raises(ConfigError, match=f"cannot use {path} for TLS"):
         client_context(**given)
+
+
+NO_FILE, NOTHING_IN_IT = "No such file or directory", "there is none in it"
+A_KEY, A_CERTIFICATE = "for TLS as a key: ", "for TLS as a certificate: "
+
+
+@pytest.mark.parametrize(
+    ("certfile", "keyfile", "words"),
+    [
+        ("none", "key", f"none {A_CERTIFICATE}{NO_FILE}"),
+        ("none", "junk", f"none {A_CERTIFICATE}{NO_FILE}"),
+        ("cert", "none", f"none {A_KEY}{NO_FILE}"),
+        ("junk", "key", f"junk {A_CERTIFICATE}{NOTHING_IN_IT}"),
+        ("junk", "none", f"junk {A_CERTIFICATE}{NOTHING_IN_IT}"),
+        ("cert", "junk", f"junk {A_KEY}{NOTHING_IN_IT}"),
+        ("key", "cert", f"key {A_CERTIFICATE}{NOTHING_IN_IT}"),
+        ("cert", "other", "other for TLS: it is the key of another certificate"),
+        ("cert", None, f"cert {A_CERTIFICATE}give its key as keyfile="),
+        ("folder", "key", f"folder {A_CERTIFICATE}Is a directory"),
+        ("cert", "folder", f"folder {A_KEY}Is a directory"),
+    ],
+)
+def test_of_certificate_and_key_the_one_at_fault_is_named(
+    authority: trustme.CA,
+    tmp_path: Path,
+    certfile: str,
+    keyfile: str | None,
+    words: str,
+):
+    made, other = authority.issue_cert("me"), authority.issue_cert("you")
+    made.cert_chain_pems[0].write_to_path(str(tmp_path / "cert"))
+    made.private_key_pem.write_to_path(str(tmp_path / "key"))
+    other.private_key_pem.write_to_path(str(tmp_path / "other"))
+    (tmp_path / "junk").write_text("junk")
+    (tmp_path / "folder").mkdir()
+    files: Any = {"certfile": tmp_path / certfile}
+    files["keyfile"] = None if keyfile is None else tmp_path / keyfile
+    for make in (client_context, tls.server_context):
+        with pytest.raises(ConfigError) as caught:
+            make(**files)
+        assert str(caught.value) == f"cannot use {tmp_path}/{words}"
+
+
+def test_of_several_authorities_the_one_at_fault_is_named(
+    authority: trustme.CA, tmp_path: Path
+):
+    good = tmp_path / "good"
+    authority.cert_pem.write_to_path(str(good))
+    nothing = "cannot use the data given as cadata for TLS: "
+    with pytest.raises(ConfigError, match=nothing):
+        client_context(cafile=good, cadata="junk")
+    (tmp_path / "bad").write_text("junk")
+    words = "bad for TLS: there is no certificate in it"
+    with pytest.raises(ConfigError, match=words):
+        client_context(cafile=tmp_path / "bad", cadata=good.read_text())
+    for path in (tmp_path / "none", good):
+        with pytest.raises(ConfigError, match=f"cannot use {path} for TLS: it is no f"):
+            client_context(cafile=good, capath=path)
+
+
+def test_a_key_without_a_certificate_is_an_error(tmp_path: Path):
+    with pytest.raises(ConfigError, match="keyfile= goes with certfile="):
+        client_context(keyfile=tmp_path / "key")
 
 
 async def test_protocols_are_offered(authority: trustme.CA):

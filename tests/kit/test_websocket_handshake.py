@@ -29,7 +29,9 @@ pytestmark = pytest.mark.virtual_time
 LOOK = "; look at the port and the path"
 
 
-async def refused(answer: bytes, *, hang_up: bool = False) -> StructiotError:
+async def refused(
+    answer: bytes, *, hang_up: bool = False, path: str = "/p"
+) -> StructiotError:
     """Ask for a websocket and get this answer."""
     near, far = memory_pipe()
 
@@ -42,7 +44,7 @@ async def refused(answer: bytes, *, hang_up: bool = False) -> StructiotError:
     async with near, far, anyio.create_task_group() as tg:
         tg.start_soon(serve)
         with pytest.raises(StructiotError) as caught:
-            await connect_websocket(near, host="h:80", path="/p", subprotocols=["mqtt"])
+            await connect_websocket(near, host="h:80", path=path, subprotocols=["mqtt"])
     return caught.value
 
 
@@ -68,6 +70,23 @@ async def test_a_server_that_refuses_otherwise_is_connect_failed(status: int):
     error = await refused(http(status))
     assert isinstance(error, ConnectFailed)
     assert str(error) == f"h:80 refused the websocket /p: HTTP {status}{LOOK}"
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 500])
+async def test_no_message_of_a_refusal_has_the_query(status: int):
+    text = str(await refused(http(status), path="/p?token=s3cret"))
+    assert "HTTP" in text
+    assert "token" not in text
+
+
+async def test_a_query_that_http_cannot_carry_is_not_shown():
+    near, far = memory_pipe()
+    async with near, far:
+        with pytest.raises(ConfigError) as caught:
+            await connect_websocket(near, host="h", path="/p?token=s3 cret")
+    assert str(caught.value) == (
+        "percent-encode the query of the path '/p' of the websocket"
+    )
 
 
 async def test_a_server_of_web_pages_is_told_apart():

@@ -29,6 +29,7 @@ from structiot.errors import (
     CertificateRefused,
     ConfigError,
     LinkLost,
+    PeerError,
     RateLimited,
     StructiotError,
     UsageError,
@@ -64,12 +65,14 @@ class Reconnecting(ABC):
         "_connected_at",
         "_farewell",
         "_has_hurried",
+        "_is_known",
         "_is_urgent",
         "_life",
         "_over",
         "_reason",
         "_retry_now",
         "_schedule",
+        "_told",
         "attempts",
         "error",
         "lived_s",
@@ -86,6 +89,9 @@ class Reconnecting(ABC):
         # A connection that was lost soon does not reset it, and is no failed attempt.
         self._schedule: Schedule = replace(backoff, retries=None).start(random)
         self._has_hurried = False
+        # What has been said of losses: that there is one, and what the peer gave as its cause.
+        self._is_known = False
+        self._told = ""
         self._is_urgent = False
         self._connected_at: float | None = None
         self._reason: StructiotError | None = None
@@ -115,6 +121,29 @@ class Reconnecting(ABC):
             error: Why.
             retry_in_s: When the next attempt follows; None when there is none.
         """
+
+    def is_news(self, error: StructiotError, *, is_said: bool = False) -> bool:
+        """Whether a loss is worth a warning, or a detail; `lost` asks, once each time.
+
+        A peer that is away is news once, until there is a connection again. A connection
+        that is lost is none as long as the next attempt succeeds, nor is what bounded
+        attempts end with, which is an error of who waits. What the peer itself gives as
+        the cause is news whenever it is another one.
+
+        Args:
+            error: Why there is no connection.
+            is_said: Whether the peer has given it; without it such errors are that only
+                it can have given.
+        """
+        if is_said or isinstance(error, PeerError | CertificateRefused):
+            told, self._told = self._told, str(error)
+            is_news = told != self._told
+        elif self._is_known or self.lived_s is not None:
+            is_news = False
+        else:
+            is_news = self.was_connected or self.max_retries is None
+        self._is_known |= is_news
+        return is_news
 
     def is_final(self, error: StructiotError) -> bool:
         """Whether another attempt could not help."""
@@ -209,6 +238,7 @@ class Reconnecting(ABC):
             self._connected_at = None
             if self._schedule.succeeded(self.lived_s):
                 self._has_hurried = False
+                self._told = ""
         return self._reason or error
 
     # -- what the connection, the owner and the users of the link call ---------------
@@ -216,7 +246,7 @@ class Reconnecting(ABC):
     def connected(self) -> int:
         """The connection is ready for use; give how many attempts it took."""
         self.was_connected = True
-        self._is_urgent = False
+        self._is_urgent = self._is_known = False
         self._connected_at = anyio.current_time()
         attempts, self.attempts = self.attempts, 0
         self._wake()

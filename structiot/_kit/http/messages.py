@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
 
-from structiot._kit.json_text import compact
+from structiot._kit.json_text import compact, parse_json
 from structiot._kit.net.network import Address
 from structiot.errors import ProtocolViolation
 
@@ -46,9 +45,9 @@ class HttpReply:
         """Read the body as JSON; numbers that JSON does not have become None.
 
         Raises:
-            ProtocolViolation: It is none.
+            ProtocolViolation: It is none, or one of too many or too deep lists.
         """
-        return _json("the reply", self.body)
+        return parse_json(self.body, "the body of the reply")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +94,9 @@ class HttpRequest:
         """Read the body as JSON; numbers that JSON does not have become None.
 
         Raises:
-            ProtocolViolation: It is none.
+            ProtocolViolation: It is none, or one of too many or too deep lists.
         """
-        return _json("the request", self.body)
+        return parse_json(self.body, "the body of the request")
 
 
 def field_dict(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -122,12 +121,3 @@ def _fields(text: str) -> dict[str, str]:
         message = f"more than {limit} {what} in a form or query"
         raise ProtocolViolation(message, data=text[:255].encode("utf-8", "replace"))
     return dict(parse_qsl(text, keep_blank_values=True))
-
-
-def _json(what: str, data: bytes) -> object:
-    try:
-        return json.loads(data, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as exc:
-        reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        message = f"the body of {what} is no JSON: {reason}"
-        raise ProtocolViolation(message, data=data[:255]) from None

@@ -21,6 +21,7 @@ __all__ = ["EXCHANGE", "Exchange", "Transport"]
 
 MAX_CONNECTIONS = 10
 _MAX_HEAD_LINES = 1000
+_MAX_HEAD_BYTES = 262_144
 _READ_BYTES = 16_384
 # So that a thousand lines are passed by one read at the most.
 _READ_HEAD_BYTES = 4096
@@ -47,12 +48,16 @@ class Exchange:
     head_lines: int = 0
 
     def check_head(self) -> None:
-        """Refuse to read on in a head that has very many lines already.
+        """Refuse to read on in a head that has very many lines already, or has no end.
 
-        h11 reads a head in one go, up to 100 KiB of it.
+        h11 reads a head in one go, up to 100 KiB of it, and any number of provisional
+        ones before it.
         """
         if self.is_in_head and self.head_lines > _MAX_HEAD_LINES:
             message = f"more than {_MAX_HEAD_LINES} lines of header fields"
+            raise httpcore.RemoteProtocolError(message)
+        if self.is_in_head and self.received > _MAX_HEAD_BYTES:
+            message = f"more than {_MAX_HEAD_BYTES} bytes before the reply itself"
             raise httpcore.RemoteProtocolError(message)
 
     def count(self, data: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -16,6 +16,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, network_of, reason_of
 from structiot._kit.net.sockets import SocketStream
+from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import error_text
 from structiot.errors import LinkLost, StructiotError, UsageError
 
@@ -58,8 +59,8 @@ class ClientStream:
         "_is_ended",
         "_is_writing",
         "_scopes",
-        "_send_now",
         "_server",
+        "_socket",
         "endpoint",
         "host",
         "kept",
@@ -77,13 +78,13 @@ class ClientStream:
         self.endpoint: Endpoint = endpoint
         self.host: str = str(stream.extra(SocketAttribute.remote_address, ("?", 0))[0])
         self.network: str = network_of(self.host)
-        self.out: bytearray = bytearray()
+        self.out: OutBuffer = OutBuffer()
         self.kept: bytearray = bytearray()
         self.on_drained: Callable[[], object] = _nothing
         self.on_closed: Callable[[], object] = _nothing
         self._server = server
-        # Of a socket of our own; other streams are written by a task.
-        self._send_now: Callable[[bytearray], int] | None = None
+        # One of our own; other streams are written by a task.
+        self._socket: SocketStream | None = None
         self._handling = anyio.CancelScope()
         self._scopes: tuple[anyio.CancelScope, ...] = ()
         self._drained: anyio.Event | None = None
@@ -134,7 +135,7 @@ class ClientStream:
         if endpoint.upgrade is not None:
             self.stream = await endpoint.upgrade(self.stream)
         if isinstance(self.stream, SocketStream):
-            self._send_now = self.stream.send_now
+            self._socket = self.stream
 
     async def _encrypted(self, context: ssl.SSLContext) -> ByteStream:
         try:
@@ -243,21 +244,23 @@ class ClientStream:
             `on_drained`.
         """
         out = self.out
-        size = len(out)
+        size = len(out) + out.large_bytes
         if self._is_writing:
             if size > self._server.limits.waiting_bytes:
                 self._give_up(f"{size} bytes wait for it")
             return False
         if not size:
             return False
-        if self._send_now is not None:
+        if self._socket is not None:
             try:
-                taken = self._send_now(out)
+                if out.large_bytes:
+                    self._send_large(self._socket)
+                else:
+                    del out[: self._socket.send_now(out)]
             except LOST:
                 self.abort()
                 return False
-            del out[:taken]
-            if taken == size:
+            if not (out or out.large_bytes):
                 if self._drained is not None:
                     self._drained.set()
                 return True
@@ -265,17 +268,28 @@ class ClientStream:
         self.start(self._write)
         return False
 
+    def _send_large(self, socket: SocketStream) -> None:
+        """Write what the kernel takes at once of what is not to be joined."""
+        out = self.out
+        while out.large_bytes:
+            pieces = out.pieces()
+            taken = socket.send_some_now(pieces)
+            out.drop(taken)
+            if taken < sum(map(len, pieces)):
+                return
+
     async def _write(self) -> None:
         out, stall_s = self.out, self._server.limits.stall_s
         try:
             with anyio.CancelScope() as patience:
-                while out:
-                    data = bytes(out[:WRITE_BYTES])
-                    del out[: len(data)]
+                while out or out.large_bytes:
+                    data = cast("bytes", out.portion(WRITE_BYTES))
                     patience.deadline = anyio.current_time() + stall_s
                     await self.stream.send(data)
+                    if self._socket is not None and out.large_bytes:
+                        self._send_large(self._socket)
                     self._note_drained()
-                    if not out:
+                    if not (out or out.large_bytes):
                         self.on_drained()
             if patience.cancelled_caught:
                 self._give_up(f"it has taken nothing for {stall_s:g} s")

@@ -18,6 +18,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.flow.fair_queue import FairQueue
 from structiot._kit.net.network import LOST
+from structiot._kit.net.tls import RecordStream
 
 __all__ = ["Handshakes"]
 
@@ -67,7 +68,7 @@ class Handshakes:
         self._is_busy = self._waiting.pass_on()
 
 
-class _ServerStream(TLSStream):
+class _ServerStream(RecordStream):
     """Sends the alert that says why a handshake has failed; anyio's own keeps it."""
 
     async def _call_sslobject_method(self, func: Callable[[*P], T], *args: *P) -> T:

@@ -25,6 +25,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.by_name import connect_by_name
 from structiot._kit.net.sockets import MOST_BACKLOG, accept, connect, family_of
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
@@ -269,8 +270,8 @@ class RealNetwork:
             check_port(port)
             family = family_of(host)
             if family is not None:
-                return await connect(host, port, family)
-            return await anyio.connect_tcp(host, port)
+                return await connect((host, port), family)
+            return await connect_by_name(host, port)
         except _BAD_ADDRESS as exc:
             message = f"cannot connect to {place(host, port)}: {reason_of(exc)}"
             raise ConnectFailed(message, host=host, port=port) from exc

@@ -2,6 +2,9 @@
 
 The deadline is the caller's. Every answer of a proxy has a limit, and one that sends
 anything behind it is left: no protocol here has the far side speak first.
+
+SOCKS is by hand because socksio, unchanged since 2020, takes a reply only if it comes in
+one piece: what is hard about it, reading so many bytes and no more, would stay here.
 """
 
 from __future__ import annotations

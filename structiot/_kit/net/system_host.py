@@ -7,10 +7,13 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import ifaddr
+
+if TYPE_CHECKING:
+    import ifaddr
 
 __all__ = [
     "SystemHostNetwork",
@@ -95,6 +98,8 @@ class SystemHostNetwork:
 
 
 def _interfaces() -> tuple[IPv4Interface, ...]:
+    import ifaddr  # noqa: PLC0415 - with ctypes, which hardly anybody else needs
+
     return interfaces_of(ifaddr.get_adapters())
 
 

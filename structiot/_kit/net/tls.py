@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
+from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.abc import ByteStream
@@ -12,6 +14,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
 from structiot._kit.redact import Secret
+from structiot._kit.text import path_fault
 from structiot.errors import (
     AuthRefused,
     CertificateRefused,
@@ -20,19 +23,37 @@ from structiot.errors import (
     StructiotError,
 )
 
-__all__ = ["client_context", "load_certificate", "server_context", "start_tls"]
+__all__ = [
+    "RecordStream",
+    "client_context",
+    "load_certificate",
+    "server_context",
+    "start_tls",
+]
 
+# Some systems have the one, some the other: a program leaves the remark out.
+_TRUST = "give it as cafile= (or trust it in an ssl_context=)"
 # OpenSSL's numbers for why a certificate is refused, and what to do about it.
 _HINTS = {
     9: "is not valid yet: look at both clocks",
     10: "has expired: renew it, or look at the clock here",
-    18: "is self-signed: give it as cafile",
-    19: "comes from a chain that ends in a self-signed authority: give that as cafile",
-    20: "is signed by an unknown authority: give that as cafile",
-    21: "cannot be verified, the chain is incomplete: give the authority as cafile",
+    18: f"is self-signed: {_TRUST}",
+    19: f"comes from a chain that ends in a self-signed authority: {_TRUST}",
+    20: f"is signed by an unknown authority: {_TRUST}",
+    21: f"cannot be verified, the chain or its authority is missing: {_TRUST}",
     62: "is for another name: use the name it was made for",
     64: "is for another address: use the address it was made for",
 }
+
+# The same where authorities were given: it is others that are needed.
+_OTHERS_HINTS = {
+    18: "is self-signed, and none of those in {given}",
+    19: "comes from a chain that ends in a self-signed authority, none of those in {given}",
+    20: "is signed by an authority that is none of those in {given}",
+    21: "cannot be verified: its chain is incomplete and leads to none of those in {given}",
+}
+# By which argument a context of ours was given its authorities.
+_authorities: WeakKeyDictionary[ssl.SSLContext, str] = WeakKeyDictionary()
 
 # Not valid yet, run out; the same of a list of revoked ones. Peers renew them.
 _OUT_OF_DATE = {9, 10, 11, 12}
@@ -48,6 +69,9 @@ _ABOUT_OURS = {
     "TLSV1_ALERT_ACCESS_DENIED",
     "TLSV1_ALERT_UNKNOWN_CA",
 }
+
+# What one record carries at most.
+RECORD_BYTES = 16_384
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -76,15 +100,25 @@ def client_context(
         alpn: Protocols to offer.
 
     Raises:
-        ConfigError: A file that cannot be read or used.
+        ConfigError: A file that cannot be read or used, or a key without a certificate.
     """
+    if keyfile is not None and certfile is None:
+        raise ConfigError("keyfile= goes with certfile=, whose key it is")
+    if capath is not None and not Path(capath).is_dir():
+        # OpenSSL would say nothing, and trust nobody.
+        raise ConfigError(f"cannot use {capath} for TLS: it is no folder")
+    given = {"cafile": cafile, "capath": capath, "cadata": cadata}
+    named = [f"{name}=" for name, value in given.items() if value is not None]
     try:
         context = ssl.create_default_context(
             cafile=cafile, capath=capath, cadata=cadata
         )
     except (OSError, ValueError) as exc:
-        named = cafile or capath or "the data given"
-        raise ConfigError(f"cannot use {named} for TLS: {exc}") from exc
+        is_file = cafile is not None and not _can_be_used(cafile)
+        what = cafile if is_file else "the data given as cadata"
+        raise ConfigError(f"cannot use {what} for TLS: {_why(exc)}") from exc
+    if named:
+        _authorities[context] = " or ".join(named)
     if certfile is not None:
         load_certificate(context, certfile, keyfile, keyfile_password)
     context.check_hostname = check_hostname
@@ -118,7 +152,8 @@ def server_context(
         try:
             context.load_verify_locations(client_cafile)
         except (OSError, ValueError) as exc:
-            raise ConfigError(f"cannot use {client_cafile} for TLS: {exc}") from exc
+            message = f"cannot use {client_cafile} for TLS: {_why(exc)}"
+            raise ConfigError(message) from exc
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -153,9 +188,7 @@ def load_certificate(
         context.load_cert_chain(certfile, keyfile, answer)
     except (OSError, ValueError) as exc:
         if not is_locked:
-            files = f"{certfile} and {keyfile}" if keyfile else f"{certfile}"
-            why = exc if keyfile or _has_key(certfile) else "give its key as keyfile"
-            message = f"cannot use {files} for TLS as a certificate: {why}"
+            message = f"cannot use {_fault_of_pair(exc, certfile, keyfile)}"
             raise ConfigError(message) from exc
         fault = "has a passphrase: give it as keyfile_password="
         if password:
@@ -163,16 +196,95 @@ def load_certificate(
         raise ConfigError(f"the key in {keyfile or certfile} {fault}") from exc
 
 
-def _has_key(certfile: str | Path) -> bool:
-    """Whether a key stands beside a certificate; True where there is no certificate."""
+def _why(exc: OSError | ValueError) -> str:
+    if isinstance(exc, ssl.SSLError) and exc.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
+        return "there is no certificate in it"
+    return path_fault(exc) if not isinstance(exc, ssl.SSLError) else str(exc)
+
+
+def _can_be_used(cafile: str | Path) -> bool:
     try:
-        content = Path(certfile).read_bytes()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile)
     except (OSError, ValueError):
-        return True
-    return b"PRIVATE KEY-" in content or b"CERTIFICATE-" not in content
+        return False
+    return True
 
 
-class _ClientStream(TLSStream):
+def _fault_of_pair(
+    exc: OSError | ValueError, certfile: str | Path, keyfile: str | Path | None
+) -> str:
+    """Say which of the two files is at fault, and why."""
+    for file, what, mark in (
+        (certfile, "a certificate", b"CERTIFICATE-"),
+        (keyfile or certfile, "a key", b"PRIVATE KEY-"),
+    ):
+        try:
+            is_there = mark in Path(file).read_bytes()
+        except (OSError, ValueError) as fault:
+            return f"{file} for TLS as {what}: {path_fault(fault)}"
+        if not is_there and keyfile is None and what == "a key":
+            return f"{file} for TLS as a certificate: give its key as keyfile="
+        if not is_there:
+            return f"{file} for TLS as {what}: there is none in it"
+    if isinstance(exc, ssl.SSLError) and exc.reason == "KEY_VALUES_MISMATCH":
+        return f"{keyfile or certfile} for TLS: it is the key of another certificate"
+    files = f"{certfile} and {keyfile}" if keyfile else f"{certfile}"
+    return f"{files} for TLS as a certificate: {exc}"
+
+
+class RecordStream(TLSStream):
+    """Gives all that has come at once, where anyio's gives a record of it."""
+
+    # What was found behind something that could be read.
+    _later: ssl.SSLError | None = None
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        """Wait for bytes; raises as anyio's streams do."""
+        if self._later is not None:
+            raise self._later
+        first = await super().receive(max_bytes)
+        if len(first) < RECORD_BYTES or len(first) >= max_bytes:
+            return first
+        parts, room = [first], max_bytes - len(first)
+        while room:
+            try:
+                data = self._ssl_object.read(room)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not data:
+                break
+            parts.append(data)
+            room -= len(data)
+        return b"".join(parts)
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        first = await self.receive(min(len(space), RECORD_BYTES))
+        space[: len(first)] = first
+        return len(first)
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is."""
+        at = 0
+        while at < len(space) and self._later is None:
+            try:
+                room = space[at:]
+                size = cast("int", self._ssl_object.read(len(room), room))
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                self._later = exc
+                break
+            if not size:
+                break
+            at += size
+        return at
+
+
+class _ClientStream(RecordStream):
     """Says as an error of the tree when the server refuses our certificate.
 
     In TLS 1.3 it does so after the handshake is complete for the client.
@@ -205,15 +317,20 @@ async def start_tls(
     except BaseException as exc:
         with anyio.CancelScope(shield=True):
             await anyio.aclose_forcefully(stream)
-        if (error := _error_of(exc, host, port)) is None:
+        if (error := _error_of(exc, host, port, _authorities.get(context))) is None:
             raise
         raise error from exc  # noqa: ASYNC104 - only an error of TLS or the network has one
 
 
-def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None:
+def _error_of(
+    exc: BaseException, host: str, port: int, given: str | None
+) -> StructiotError | None:
     where = place(host, port)
     if isinstance(exc, ssl.SSLCertVerificationError):
-        why = _HINTS.get(exc.verify_code, f"cannot be verified: {exc.verify_message}")
+        code = exc.verify_code
+        why = _HINTS.get(code, f"cannot be verified: {exc.verify_message}")
+        if given is not None and code in _OTHERS_HINTS:
+            why = _OTHERS_HINTS[code].format(given=given)
         message = f"the certificate of {where} {why}"
         refused = CertificateRefused(message, host=host, port=port)
         refused.is_passing = exc.verify_code in _OUT_OF_DATE
@@ -227,7 +344,7 @@ def _error_of(exc: BaseException, host: str, port: int) -> StructiotError | None
         message = f"TLS with {where} failed: {reason}"
         return ConnectFailed(message, host=host, port=port)
     if isinstance(exc, LOST):
-        message = f"{where} hung up during the TLS handshake"
+        message = f"{where} hung up during the TLS handshake; does it speak TLS there?"
         return ConnectFailed(message, host=host, port=port)
     return None
 
@@ -238,5 +355,5 @@ def _refusal_of_ours(exc: ssl.SSLError, who: str) -> AuthRefused | None:
     alert = exc.reason.partition("ALERT_")[2].replace("_", " ").lower()
     return AuthRefused(
         f"{who} refuses our TLS certificate ({alert}): give one that it accepts "
-        "as certfile= and keyfile="
+        "as certfile= and keyfile= (or in an ssl_context=)"
     )

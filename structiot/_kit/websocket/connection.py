@@ -295,7 +295,10 @@ async def connect_websocket(
         await stream.send(connection.send(request))
         event = await _first_event(stream, connection)
     except LOST as exc:
-        message = f"{host} hung up during the websocket handshake; {LOOK}"
+        message = (
+            f"{host} hung up during the websocket handshake; {LOOK}, and who wants TLS "
+            "there"
+        )
         raise ConnectFailed(message, host=host) from exc
     except RemoteProtocolError as exc:
         message = f"{host} does not speak websocket ({error_text(exc)}); {LOOK}"

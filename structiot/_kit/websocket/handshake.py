@@ -24,7 +24,9 @@ def check_request(host: str, path: str, headers: Mapping[str, str]) -> None:
     if not _TARGET.fullmatch(host):
         raise ConfigError(f"{host!r} cannot stand in an HTTP request")
     if not _TARGET.fullmatch(path):
-        raise ConfigError(f"percent-encode the path {path!r} of the websocket")
+        shown, mark, _ = path.partition("?")
+        what = f"query of the path {shown!r}" if mark else f"path {shown!r}"
+        raise ConfigError(f"percent-encode the {what} of the websocket")
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name):
             raise ConfigError(f"{name!r} is no name of an HTTP header field")
@@ -34,7 +36,8 @@ def check_request(host: str, path: str, headers: Mapping[str, str]) -> None:
 
 
 def refusal(status: int, host: str, path: str) -> AuthRefused | ConnectFailed:
-    """Make an error of an answer that is not 101."""
+    """Make an error of an answer that is not 101; a query may hold a token."""
+    path = path.partition("?")[0]
     if status in {401, 403}:
         message = (
             f"{host} refused the websocket {path}: HTTP {status}; it wants a login"

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import getpass
+import signal
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import asyncclick as click
 
-__all__ = ["ask_secret", "at_a_terminal"]
+__all__ = ["ask_secret", "at_a_terminal", "interruptible"]
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Have Ctrl-C end the wait for somebody who types.
+
+    A loop hears of signals when it goes on, which it does not before there is an answer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -22,7 +40,7 @@ def at_a_terminal(instead: str) -> Generator[None]:
     Raises:
         click.UsageError: There is no terminal.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), interruptible():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             yield

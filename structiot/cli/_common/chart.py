@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from structiot._kit.text import printable
-from structiot.cli._common.output import figure, has_blocks, show_table
+from structiot.cli._common.output import figure
+from structiot.cli._common.tables import has_blocks, show_table
 
 __all__ = ["EnergyBar", "EnergyChart", "bar", "energy_shown", "show_charts"]
 

@@ -6,12 +6,14 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 import asyncclick as click
 from asyncclick.core import ParameterSource
+
+from structiot._kit.text import with_names
 
 __all__ = [
     "BACKENDS",
@@ -105,14 +107,20 @@ def backend_of(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
 def option_names(command: click.Command) -> dict[str, str]:
     """Give what arguments of the library are called as options of a command.
 
-    What a file holds in the shell, `--password-file`, is one thing or several there.
+    What a file holds in the shell, `--password-file`, is one thing or several there; what
+    is for the broker alone, `--broker-cafile`, is there what it is anywhere.
     """
     options = [one for one in command.params if isinstance(one, click.Option)]
     named = {one.name: max(one.opts, key=len) for one in options if one.name}
     files = {
         n.removesuffix("_file"): o for n, o in named.items() if n.endswith("_file")
     }
-    return {**{f"{n}s": o for n, o in files.items()}, **files, **named}
+    brokers = {
+        n.removeprefix("broker_"): o
+        for n, o in named.items()
+        if n.startswith("broker_")
+    }
+    return {**brokers, **{f"{n}s": o for n, o in files.items()}, **files, **named}
 
 
 def wants_debug(arguments: Sequence[str]) -> bool:
@@ -184,12 +192,20 @@ common_options = OptionGroup(
 class _Lines(logging.Formatter):
     """One line a message; tracebacks only where they are wanted."""
 
-    def __init__(self, *, with_traceback: bool, with_name: bool) -> None:
+    def __init__(
+        self, names: Mapping[str, str], *, with_traceback: bool, with_name: bool
+    ) -> None:
         name = " %(name)s" if with_name else ""
         super().__init__(
             f"%(asctime)s %(levelname)s{name}: %(message)s", datefmt="%H:%M:%S"
         )
+        self._names = names
         self._with_traceback = with_traceback
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        """Write a message; arguments of the library are called as the options are."""
+        record.message = with_names(record.message, self._names)
+        return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
         """Write the traceback, or the error alone."""
@@ -214,6 +230,7 @@ def configure_logging(ctx: click.Context, *, usual: int = logging.WARNING) -> No
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Lines(
+            option_names(ctx.command),
             with_traceback=bool(ctx.find_root().params.get("debug"))
             or "--debug" in sys.argv,
             with_name=is_everything,

@@ -13,7 +13,8 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
 )
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_table
 from structiot.cli.connector.configured import config_of, path_option
 from structiot.gateway import open_gateway
 from structiot.gateway.drivers.connector.offers import Offer, offer_of

@@ -17,7 +17,8 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
 )
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_table
 from structiot.connector import Device, DeviceStore
 from structiot.errors import UsageError
 

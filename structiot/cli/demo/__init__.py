@@ -17,8 +17,8 @@ from rich.text import Text
 
 from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.options import common_options, configure_logging
-from structiot.cli._common.output import logging_above
 from structiot.cli._common.signals import run_until_stopped
+from structiot.cli._common.tables import logging_above
 from structiot.cli.demo.broker import DemoBroker, open_demo_gateway
 from structiot.cli.demo.systems import simulated_systems
 from structiot.cli.demo.view import LiveTable, plain_line, switched

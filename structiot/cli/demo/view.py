@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from structiot.cli._common.output import PlainTable
 from structiot.cli._common.states import state_text
+from structiot.cli._common.tables import PlainTable
 from structiot.gateway import (
     BrokerConnected,
     BrokerLost,

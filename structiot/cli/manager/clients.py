@@ -7,7 +7,8 @@ import json
 import asyncclick as click
 
 from structiot._kit.net.network import place
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_table
 from structiot.cli.manager.fleet import Fleet, fleet_command, node_label
 from structiot.manager import BaseClient
 

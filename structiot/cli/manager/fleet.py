@@ -10,6 +10,7 @@ from typing import Any, Final
 import anyio
 import asyncclick as click
 
+from structiot.cli._common import broker_login
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import Decorator, OptionGroup
 from structiot.manager import ClientConnected, Manager, open_backplane, open_manager
@@ -35,28 +36,37 @@ _path: Final = click.Path()
 
 def uri_option(*, required: bool) -> Decorator:
     """Make the option that says where the broker is."""
+    variables = [URI_VARIABLE, broker_login.URI_VARIABLE]
+
+    def check(
+        ctx: click.Context, param: click.Parameter, uri: str | None
+    ) -> str | None:
+        if required and uri is None and not ctx.resilient_parsing:
+            # What the parser says by itself shows the variables as a list of Python's.
+            hint = f"'--uri' (env var: {' or '.join(variables)})"
+            raise click.MissingParameter(ctx=ctx, param=param, param_hint=hint)
+        return uri
+
     return click.option(
         "--uri",
-        required=required,
-        envvar=URI_VARIABLE,
-        help="Broker that joins the managers, such as mqtt://broker.example;"
-        f" by default ${URI_VARIABLE}.",
+        callback=check,
+        envvar=variables,
+        show_envvar=True,
+        help="Broker that joins the managers, such as mqtt://broker.example.",
     )
 
 
 backplane_options: OptionGroup = OptionGroup(
     click.option("--name", default="fleet", help="Name of the whole."),
-    click.option("-u", "--username", help="User name for the broker."),
+    broker_login.username_option,
+    broker_login.password_option,
+    broker_login.cafile_option("--broker-cafile"),
     click.option(
-        "-P",
-        "--pw",
-        "password",
-        envvar="STRUCTIOT_MQTT_PASSWORD",
-        help="Password for it; better in $STRUCTIOT_MQTT_PASSWORD.",
+        "--broker-cert", "broker_certfile", type=_path, help="Own certificate for it."
     ),
-    click.option("--broker-cafile", type=_path, help="Authorities for its TLS."),
-    click.option("--broker-cert", type=_path, help="Own certificate for it."),
-    click.option("--broker-key", type=_path, help="Key of that certificate."),
+    click.option(
+        "--broker-key", "broker_keyfile", type=_path, help="Key of that certificate."
+    ),
 )
 
 
@@ -70,12 +80,15 @@ def backplane_of(
         given: Values of the options.
         node: The node's name; None for a command that is soon gone.
     """
+    username, password = broker_login.login_of(
+        click.get_current_context(silent=True), given, uri
+    )
     settings = {
-        "username": given["username"],
-        "password": given["password"],
+        "username": username,
+        "password": password,
         "cafile": given["broker_cafile"],
-        "certfile": given["broker_cert"],
-        "keyfile": given["broker_key"],
+        "certfile": given["broker_certfile"],
+        "keyfile": given["broker_keyfile"],
     }
     return open_backplane(uri, node=node, name=given["name"], config=settings)
 

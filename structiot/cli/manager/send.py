@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-import anyio.to_thread
 import asyncclick as click
 
 from structiot._kit.text import error_text
 from structiot.cli._common.device_commands import DeviceTarget
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
+from structiot.cli._common.standard_input import read_all
+from structiot.cli._common.tables import show_table
 from structiot.cli.manager.complete import complete_uuid
 from structiot.cli.manager.fleet import Fleet, fleet_command
 from structiot.errors import StructiotError, UsageError
@@ -44,7 +44,7 @@ async def send(
     if to_all and kind is not None:
         raise click.UsageError("--all are all devices, --type those of a type")
     uuid, text = _read(words, is_for_many=to_all or kind is not None)
-    data = await _standard_input() if text is None else text
+    data = await read_all() if text is None else text
     async with target.open() as fleet:
         if uuid is not None:
             await fleet.find(uuid)
@@ -85,11 +85,6 @@ def _is_uuid(word: str) -> bool:
     except UsageError:
         return False
     return True
-
-
-async def _standard_input() -> bytes:
-    # A read from a terminal cannot be interrupted, only left alone.
-    return await anyio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
 
 
 def _show(report: SendReport, *, wants_json: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import os
+import re
+import ssl
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,11 +35,21 @@ from structiot.cli.manager.fleet import (
 )
 from structiot.cli.manager.happenings import show_event
 from structiot.errors import ConfigError
-from structiot.manager import Dialect, Manager, ManagerLimits, open_manager
+from structiot.manager import (
+    Dialect,
+    Listener,
+    Manager,
+    ManagerLimits,
+    open_manager,
+)
 from structiot.manager.secrets_file import secrets_in
 
 __all__ = ["serve"]
 
+_PLACE: Final = re.compile(
+    r"(\w+)(\+tls)?://(\[[^\[\]/]+\]|[^\[\]:/@]+):(\d{1,5})", re.ASCII
+)
+_HIGHEST_PORT: Final = 65_535
 _OTHER_FILES: Final = 64
 _path: Final = click.Path(path_type=Path)
 
@@ -57,12 +70,21 @@ _path: Final = click.Path(path_type=Path)
     default=Dialect.D0.value,
     help="What the devices speak.",
 )
+@click.option(
+    "--listen",
+    "listeners",
+    multiple=True,
+    metavar="DIALECT[+tls]://HOST:PORT",
+    help="A further place to listen at, such as structiot+tls://0.0.0.0:8596; several may"
+    " be given.",
+)
 @click.option("--certfile", type=_path, help="Certificate for TLS.")
 @click.option("--keyfile", type=_path, help="Its key.")
 @click.option(
     "--keyfile-password",
     envvar="STRUCTIOT_MANAGER_KEY_PASSWORD",
-    help="The key's passphrase; better in $STRUCTIOT_MANAGER_KEY_PASSWORD.",
+    show_envvar=True,
+    help="The key's passphrase; better in the variable.",
 )
 @click.option(
     "--client-cafile",
@@ -102,7 +124,7 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
 
     async def show() -> None:
         async with _opened(given, settings) as manager, manager.events() as events:
-            _show_place(manager, given, wants_json=wants_json)
+            _show_places(manager, settings["listeners"], wants_json=wants_json)
             async for event in events:
                 show_event(event, wants_json=wants_json)
 
@@ -124,7 +146,9 @@ def _decide_whether_alone(ctx: click.Context, given: dict[str, Any]) -> None:
     refuse_given(ctx, backplane_options.names, "goes with --node")
     if given["uri"] is not None:
         given["uri"] = None
-        say_at_terminal(f"this manager is alone: ${URI_VARIABLE} counts with --node")
+        if os.environ.get(URI_VARIABLE):
+            text = f"this manager is alone: ${URI_VARIABLE} counts with --node"
+            say_at_terminal(text)
 
 
 @asynccontextmanager
@@ -139,9 +163,7 @@ async def _opened(
         yield await stack.enter_async_context(
             open_manager(
                 given["types"] or None,
-                given["host"],
-                given["port"],
-                dialect=given["dialect"],
+                port=None,
                 heartbeat_s=given["heartbeat_s"],
                 backplane=backplane,
                 **settings,
@@ -149,16 +171,36 @@ async def _opened(
         )
 
 
-def _show_place(
-    manager: Manager, given: Mapping[str, Any], *, wants_json: bool
+def _show_places(
+    manager: Manager, listeners: Sequence[Listener], *, wants_json: bool
 ) -> None:
-    dialect, is_tls = given["dialect"], given["certfile"] is not None
-    if wants_json:
-        told = {"host": manager.host, "port": manager.port, "dialect": dialect}
-        show_json({"event": "listening", **told, "is_tls": is_tls})
-        return
-    where = place(manager.host, manager.port)
-    click.echo(f"listening at {where}, {dialect}{' by TLS' if is_tls else ''}")
+    for (host, port), one in zip(manager.addresses, listeners, strict=True):
+        dialect, is_tls = f"{one.dialect}", one.ssl_context is not None
+        if wants_json:
+            told = {"host": host, "port": port, "dialect": dialect, "is_tls": is_tls}
+            show_json({"event": "listening", **told})
+        else:
+            by = " by TLS" if is_tls else ""
+            click.echo(f"listening at {place(host, port)}, {dialect}{by}")
+
+
+def _listener(text: str, context: ssl.SSLContext | None) -> Listener:
+    """Read what `--listen` says.
+
+    Raises:
+        ConfigError: It is no such place, or wants TLS without a certificate.
+    """
+    found = _PLACE.fullmatch(text)
+    known = [one.value.lower() for one in Dialect]
+    if found is None or found[1].lower() not in known or int(found[4]) > _HIGHEST_PORT:
+        raise ConfigError(
+            f"--listen is DIALECT://HOST:PORT or DIALECT+tls://HOST:PORT, not "
+            f"{printable(text, most=100)}; there are {', '.join(Dialect)}"
+        )
+    dialect, tls, host, port = Dialect(found[1]), found[2], found[3], int(found[4])
+    if tls and context is None:
+        raise ConfigError(f"--listen {printable(text)} goes with --certfile")
+    return Listener(host.strip("[]"), port, dialect, context if tls else None)
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,19 +212,23 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     certfile, secrets_file = given["certfile"], given["secrets_file"]
     if certfile is None and (given["keyfile"] or given["client_cafile"]):
         raise ConfigError("--keyfile and --client-cafile go with --certfile")
-    if secrets_file is not None and given["dialect"] != Dialect.STRUCTIOT:
-        raise ConfigError(
-            "--secrets goes with --dialect structiot: others know of none"
-        )
-    return {
-        "ssl_context": None
-        if certfile is None
-        else server_context(
+    context = None
+    if certfile is not None:
+        context = server_context(
             certfile=certfile,
             keyfile=given["keyfile"],
             keyfile_password=given["keyfile_password"],
             client_cafile=given["client_cafile"],
-        ),
+        )
+    first = Listener(given["host"], given["port"], Dialect(given["dialect"]), context)
+    listeners = [first, *(_listener(one, context) for one in given["listeners"])]
+    spoken = {one.dialect for one in listeners}
+    if secrets_file is not None and Dialect.STRUCTIOT not in spoken:
+        raise ConfigError(
+            "--secrets goes with --dialect structiot: others know of none"
+        )
+    return {
+        "listeners": listeners,
         "secrets": None if secrets_file is None else _read_secrets(secrets_file),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncclick as click
 
 from structiot.cli._common.device_commands import DeviceTarget
-from structiot.cli._common.output import members, show_json, show_pairs, show_table
+from structiot.cli._common.output import members, show_json
+from structiot.cli._common.tables import show_pairs, show_table
 from structiot.cli.maxsmart.device import strip_command, try_anyway
 from structiot.errors import PeerError, TransportError
 from structiot.maxsmart import Identifier, MaxSmartStrip, StripHealth

@@ -7,22 +7,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from structiot.cli._common.completing import WAIT_S, Offer, completer
-from structiot.maxsmart import discover_maxsmart
+from structiot.maxsmart import DiscoveredMaxSmart, discover_maxsmart
 
-__all__ = ["BROADCAST", "complete_host", "complete_port"]
+__all__ = ["BROADCAST", "complete_host", "complete_port", "devices_that_answer"]
 
 # Names the addresses to ask, where those of the interfaces are not the right ones.
 BROADCAST = "STRUCTIOT_MAXSMART_BROADCAST"
 
 
+async def devices_that_answer(
+    udp_port: int, *, within_s: float = 2.5
+) -> list[DiscoveredMaxSmart]:
+    """Ask the networks of this machine, or those that the environment names."""
+    return await discover_maxsmart(
+        window_s=within_s,
+        broadcast=os.environ.get(BROADCAST, "").split() or None,
+        udp_port=udp_port,
+    )
+
+
 @completer
 async def complete_host(given: Mapping[str, Any]) -> list[Offer]:
     """Offer the addresses of the devices that answer."""
-    found = await discover_maxsmart(
-        window_s=WAIT_S,
-        broadcast=os.environ.get(BROADCAST, "").split() or None,
-        udp_port=given.get("udp_port") or 8888,
-    )
+    found = await devices_that_answer(given.get("udp_port") or 8888, within_s=WAIT_S)
     return [(one.host, one.name or one.serial) for one in found]
 
 

@@ -18,7 +18,8 @@ from structiot.cli._common.options import (
     json_option,
     refuse_given,
 )
-from structiot.cli._common.output import logging_above, show_json, show_table, table_of
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import logging_above, show_table, table_of
 from structiot.cli.maxsmart.complete import BROADCAST
 from structiot.cli.maxsmart.device import (
     http_port_option,

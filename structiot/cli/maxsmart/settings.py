@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import asyncclick as click
 
-from structiot.cli._common.output import show_json, show_pairs
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_pairs
 from structiot.cli.maxsmart.device import strip_command, try_anyway
 from structiot.cli.maxsmart.ports import one_port, port_numbers
 from structiot.maxsmart import MaxSmartStrip

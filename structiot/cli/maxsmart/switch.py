@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncclick as click
 
-from structiot.cli._common.output import show_json, show_table, state_of
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_table, state_of
 from structiot.cli.maxsmart.device import strip_command
 from structiot.cli.maxsmart.ports import port_numbers, ports_argument, ports_meant
 from structiot.maxsmart import MaxSmartStrip

@@ -14,8 +14,9 @@ from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.following import follow
 from structiot.cli._common.options import Decorator
-from structiot.cli._common.output import has_blocks, logging_above, show_json
+from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
+from structiot.cli._common.tables import has_blocks, logging_above
 from structiot.cli.maxsmart.device import by_port, strip_command
 from structiot.cli.maxsmart.watch_view import Event, LiveTable, plain_line
 from structiot.maxsmart import MaxSmartStrip

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from structiot.cli._common.chart import bar
-from structiot.cli._common.output import PlainTable, figure, on_off, state_of
+from structiot.cli._common.output import figure, on_off
+from structiot.cli._common.tables import PlainTable, state_of
 from structiot.maxsmart import (
     MaxSmartStrip,
     PowerChanged,

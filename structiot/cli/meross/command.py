@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
-import anyio.to_thread
 import asyncclick as click
 
 from structiot.cli._common.output import show_json
+from structiot.cli._common.standard_input import read_all
 from structiot.cli.meross.complete import complete_namespace
 from structiot.cli.meross.device import DeviceCommand, device_command, whole_device
 from structiot.cli.meross.finding import AnyDevice
@@ -35,7 +34,7 @@ async def command(
     the payload, or - for that on standard input.
     """
     if payload == "-":
-        payload = await anyio.to_thread.run_sync(sys.stdin.read)
+        payload = (await read_all()).decode(errors="replace")
     try:
         asked = json.loads(payload)
     except (ValueError, RecursionError) as exc:

@@ -64,7 +64,8 @@ lan_options: OptionGroup = OptionGroup(
     click.option(
         "--key",
         envvar=_KEY,
-        help=f"With --lan: its key; better in ${_KEY}, or - to be asked for it. By"
+        show_envvar=True,
+        help="With --lan: its key; better in the variable, or - to be asked for it. By"
         " default that of the kept token.",
     ),
 )

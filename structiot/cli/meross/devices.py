@@ -11,14 +11,9 @@ import asyncclick as click
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import counted
 from structiot.cli._common.device_commands import DeviceTarget
-from structiot.cli._common.output import (
-    members,
-    say_at_terminal,
-    show_json,
-    show_pairs,
-    show_table,
-)
+from structiot.cli._common.output import members, say_at_terminal, show_json
 from structiot.cli._common.states import state_text
+from structiot.cli._common.tables import show_pairs, show_table
 from structiot.cli.meross.account import (
     account_command,
     advised,

@@ -10,9 +10,10 @@ import anyio.to_thread
 import asyncclick as click
 
 from structiot._kit.redact import Secret
-from structiot.cli._common.asking import ask_secret
+from structiot.cli._common.asking import ask_secret, interruptible
 from structiot.cli._common.device_commands import DeviceCommands, DeviceTarget
-from structiot.cli._common.output import show_json, show_pairs
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_pairs
 from structiot.cli.meross.account import (
     PASSWORD,
     account_options,
@@ -134,7 +135,8 @@ async def _ask_code() -> str:
 async def _ask(what: str, instead: str) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError(f"there is no terminal to ask at: {instead}")
-    text: str = await click.prompt(what, err=True)
+    with interruptible():
+        text: str = await click.prompt(what, err=True)
     return text
 
 

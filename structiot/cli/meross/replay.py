@@ -13,8 +13,8 @@ from structiot.cli._common.options import (
     json_option,
     port_option,
 )
-from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import run_until_stopped
+from structiot.cli._common.tables import show_rows
 from structiot.sim.meross import sim_meross_replay
 from structiot.sim.meross.device import MerossDeviceSim
 

@@ -14,9 +14,11 @@ import asyncclick as click
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import printable
 from structiot.cli._common.options import common_options, configure_logging, json_option
-from structiot.cli._common.output import show_json, show_table
+from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli._common.typed_lines import TypedLines, can_be_typed
+from structiot.cli._common.standard_input import can_be_typed
+from structiot.cli._common.tables import show_table
+from structiot.cli._common.typed_lines import TypedLines
 from structiot.cli.meross.account import (
     account_options,
     open_account,

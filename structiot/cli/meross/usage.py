@@ -19,7 +19,7 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
 )
-from structiot.cli._common.output import show_rows
+from structiot.cli._common.tables import show_rows
 from structiot.cli.meross.account import files_of, files_options
 from structiot.cli.meross.kept import KeptFiles
 from structiot.meross import RateLimitChecker

@@ -11,7 +11,8 @@ import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.options import json_option
-from structiot.cli._common.output import show_json, show_pairs
+from structiot.cli._common.output import show_json
+from structiot.cli._common.tables import show_pairs
 from structiot.cli.mqtt.options import broker_options, quality
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target

@@ -79,13 +79,16 @@ _OPTIONS = {
 @click.option("--store", type=_path, help="Keep sessions and retained messages here.")
 @click.option("--max-connections", type=click.IntRange(min=1))
 @click.option("--max-packet-bytes", type=click.IntRange(min=64))
+@click.option("--max-payload-bytes", type=click.IntRange(min=1))
+@click.option("--maximum-qos", type=click.IntRange(0, 2), help="Highest QoS taken.")
+@click.option("--no-retain", is_flag=True, help="Retain no messages.")
 @click.option("--max-queued", type=click.IntRange(min=1), help="For one client.")
 @click.option(
     "--limit",
     "limits",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any limit of the reference page, such as stall_s=5; may be repeated.",
+    help="Any limit or rule of the reference page, such as stall_s=5; may be repeated.",
 )
 @click.option(
     "--sys-interval",
@@ -172,10 +175,14 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     for option, name in (
         ("max_connections", "connections"),
         ("max_packet_bytes", "packet_bytes"),
+        ("max_payload_bytes", "payload_bytes"),
+        ("maximum_qos", "maximum_qos"),
         ("max_queued", "queued"),
     ):
         if given[option] is not None:
             limits[name] = given[option]
+    if given["no_retain"]:
+        limits["retain_available"] = False
     return {
         "passwords": given["password_file"],
         "permissions": given["permissions"] or (),
@@ -200,7 +207,7 @@ def _limit(text: str) -> tuple[str, Any]:
         raise ConfigError(f"no limit is called {name!r}; there are {', '.join(usual)}")
     try:
         if isinstance(usual[name], bool):
-            return name, {"true": True, "false": False}[value]
+            return name, {"true": True, "false": False}[value.lower()]
         return name, type(usual[name])(value)
     except (KeyError, ValueError):
         raise ConfigError(f"{value!r} is no value of the limit {name}") from None

@@ -20,8 +20,20 @@ Part: TypeAlias = Callable[[Message, datetime], bytes]
 Shown: TypeAlias = "Callable[[bytes], bytes] | None"
 
 _NOTHING = PublishProperties()
-_ESCAPES = {"n": b"\n", "t": b"\t", "r": b"\r", "0": b"\0", "a": b"\a", "e": b"\x1b"}
-_TOKEN = re.compile(r"%([-0]*)(\d*)(.)|@(.)|\\(.)|([^%@\\]+)|(.)", re.DOTALL)
+_ESCAPES = {
+    "\\": b"\\",
+    "n": b"\n",
+    "t": b"\t",
+    "r": b"\r",
+    "0": b"\0",
+    "a": b"\a",
+    "e": b"\x1b",
+}
+_TOKEN = re.compile(
+    r"%([-0]*)(\d*)(?:\.(\d*))?(.)|@(.)|\\(.)|([^%@\\]+)|(.)", re.DOTALL
+)
+# What a precision cuts.
+_TEXTS = frozenset("Xptx")
 
 
 def _properties(message: Message) -> PublishProperties:
@@ -130,22 +142,30 @@ def formatter(text: str, *, is_pretty: bool = False, shown: Shown = None) -> Par
 
 
 def _part(match: re.Match[str], fields: Mapping[str, Part]) -> Part:
-    flags, width, letter, stamp, escape, plain, lone = match.groups()
+    flags, width, most, letter, stamp, escape, plain, lone = match.groups()
     if letter is not None:
         field = fields.get(letter)
         if field is None:
             message = f"%{letter} means nothing in a format"
             raise ValueError(message)
+        if most and letter in _TEXTS:
+            field = _cut(field, int(most))
         return _padded(field, flags, int(width)) if width else field
     if stamp is not None:
         pattern = "@" if stamp == "@" else f"%{stamp}"
         if stamp == "N":
             return lambda _message, at: b"%09d" % (at.microsecond * 1000)
         return lambda _message, at: at.strftime(pattern).encode()
-    if escape is not None:
-        fixed = _ESCAPES.get(escape, escape.encode())
+    if lone is not None:
+        message = f"{lone} stands at the end of a format, and means nothing there"
+        raise ValueError(message)
+    if escape is None:
+        fixed = plain.encode()
+    elif escape in _ESCAPES:
+        fixed = _ESCAPES[escape]
     else:
-        fixed = (plain or lone or "").encode()
+        message = f"\\{escape} means nothing in a format"
+        raise ValueError(message)
     return lambda _message, _at: fixed
 
 
@@ -161,6 +181,10 @@ def _through(shown: Shown, field: Part) -> Part:
     if shown is None:
         return field
     return lambda message, at: shown(field(message, at))
+
+
+def _cut(field: Part, most: int) -> Part:
+    return lambda message, at: field(message, at)[:most]
 
 
 def _padded(field: Part, flags: str, width: int) -> Part:

@@ -9,6 +9,12 @@ from typing import Any
 
 import asyncclick as click
 
+from structiot.cli._common.broker_login import (
+    URI_VARIABLE,
+    cafile_option,
+    password_option,
+    username_option,
+)
 from structiot.cli._common.options import (
     Command,
     OptionGroup,
@@ -31,21 +37,19 @@ _OPTIONS = OptionGroup(
     click.option(
         "-L",
         "--url",
-        help="mqtt(s)://[user[:password]@]host[:port]/topic, ws(s)://..., unix:///...",
+        "--uri",
+        "url",
+        envvar=URI_VARIABLE,
+        show_envvar=True,
+        help="Instead: mqtt(s)://[user[:password]@]host[:port]/topic, ws(s)://..., unix:///...",
     ),
     click.option(
         "--unix", type=click.Path(), help="Socket of a broker on this machine."
     ),
     click.option("-i", "--id", "client_id", help="Client id."),
     click.option("-I", "--id-prefix", help="Client id: this and the process id."),
-    click.option("-u", "--username", help="User name."),
-    click.option(
-        "-P",
-        "--pw",
-        "password",
-        envvar="STRUCTIOT_MQTT_PASSWORD",
-        help="Password; better in $STRUCTIOT_MQTT_PASSWORD, or - to be asked for it.",
-    ),
+    username_option,
+    password_option,
     click.option(
         "-V",
         "--protocol-version",
@@ -86,14 +90,18 @@ _OPTIONS = OptionGroup(
     click.option("--will-payload", help="What it says; nothing by default."),
     click.option("--will-qos", type=quality),
     click.option("--will-retain", is_flag=True, help="Have the broker keep it."),
-    click.option("--cafile", type=click.Path(), help="Accepted authorities (TLS)."),
+    cafile_option("--cafile"),
     click.option("--capath", type=click.Path(), help="Folder of accepted authorities."),
-    click.option("--cert", type=click.Path(), help="Own certificate."),
-    click.option("--key", type=click.Path(), help="Key of the own certificate."),
+    click.option("--cert", "certfile", type=click.Path(), help="Own certificate."),
+    click.option(
+        "--key", "keyfile", type=click.Path(), help="Key of the own certificate."
+    ),
     click.option(
         "--key-password",
+        "keyfile_password",
         envvar="STRUCTIOT_MQTT_KEY_PASSWORD",
-        help="Its passphrase; better in $STRUCTIOT_MQTT_KEY_PASSWORD.",
+        show_envvar=True,
+        help="Its passphrase; better in the variable.",
     ),
     click.option(
         "--insecure", is_flag=True, help="Accept a certificate for another name."
@@ -139,7 +147,7 @@ def broker_options(
             configure_logging(ctx, usual=usual)
             if values["retries"] is None:
                 values["retries"] = retries
-            target = target_of(publishes=publishes, **values)
+            target = target_of(ctx, publishes=publishes, **values)
             try:
                 await command(target, **given)
             except click.ClickException:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import asyncclick as click
 
-from structiot.cli._common.options import OptionGroup
+from structiot.cli._common.options import Decorator, OptionGroup
+from structiot.cli._common.standard_input import read_all, read_some
 
-__all__ = ["file_options", "payloads", "source_of"]
+__all__ = ["file_options", "message_option", "payloads", "source_of"]
 
-_CHUNK_BYTES = 65536
 _LETTERS = {
     "message": "-m",
     "file": "-f",
@@ -24,11 +22,30 @@ _LETTERS = {
     "null": "-n",
 }
 
+
+def _once(
+    _ctx: click.Context, option: click.Parameter, values: Sequence[Any]
+) -> object | None:
+    """Give the value of an option that would silently win over itself."""
+    if len(values) > 1:
+        raise click.UsageError(
+            f"one message is sent, not several: {option.opts[0]} once"
+        )
+    return values[0] if values else None
+
+
+def message_option(about: str) -> Decorator:
+    """Make `-m`."""
+    return click.option("-m", "--message", multiple=True, callback=_once, help=about)
+
+
 file_options: OptionGroup = OptionGroup(
     click.option(
         "-f",
         "--file",
         type=click.Path(path_type=Path),
+        multiple=True,
+        callback=_once,
         help="Send a file as the message.",
     ),
     click.option(
@@ -71,21 +88,11 @@ async def payloads(source: str, given: dict[str, Any]) -> AsyncGenerator[list[by
             message = f"cannot read {given['file']}: {exc.strerror}"
             raise click.ClickException(message) from exc
     elif source == "whole":
-        yield [await _in_thread(sys.stdin.buffer.read)]
+        yield [await read_all()]
     else:
         begun = b""
-        while chunk := await _in_thread(_available):
+        while chunk := await read_some():
             *lines, begun = (begun + chunk).split(b"\n")
             yield lines
         if begun:
             yield [begun]
-
-
-def _available() -> bytes:
-    read: Callable[[int], bytes] = sys.stdin.buffer.read1  # type: ignore[union-attr]
-    return read(_CHUNK_BYTES)
-
-
-async def _in_thread(read: Callable[[], bytes]) -> bytes:
-    # A read from a terminal cannot be interrupted, only left alone.
-    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)

@@ -11,7 +11,12 @@ import asyncclick as click
 
 from structiot.cli._common.output import show_json
 from structiot.cli.mqtt.options import broker_options, quality
-from structiot.cli.mqtt.payloads import file_options, payloads, source_of
+from structiot.cli.mqtt.payloads import (
+    file_options,
+    message_option,
+    payloads,
+    source_of,
+)
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
 from structiot.mqtt import MqttClient, Receipt
@@ -24,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @click.command(cls=PropertyCommand, short_help="Publish messages.")
 @click.option("-t", "--topic", help="Topic to publish to.")
-@click.option("-m", "--message", help="The message.")
+@message_option("The message.")
 @click.option("-l", "--stdin-line", "lines", is_flag=True, help="A message a line.")
 @file_options
 @click.option("-q", "--qos", type=quality, default=0)

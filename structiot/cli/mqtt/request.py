@@ -13,7 +13,12 @@ import asyncclick as click
 
 from structiot.cli.mqtt.formats import writer_of
 from structiot.cli.mqtt.options import TIMED_OUT, broker_options, quality
-from structiot.cli.mqtt.payloads import file_options, payloads, source_of
+from structiot.cli.mqtt.payloads import (
+    file_options,
+    message_option,
+    payloads,
+    source_of,
+)
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target, topic_of
 from structiot.errors import LinkLost, UsageError
@@ -29,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @click.command(cls=PropertyCommand, short_help="Ask and print the answer.")
 @click.option("-t", "--topic", help="Topic to ask at.")
-@click.option("-m", "--message", help="The question; empty by default.")
+@message_option("The question; empty by default.")
 @file_options
 @click.option(
     "-e",

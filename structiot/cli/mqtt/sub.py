@@ -25,6 +25,7 @@ __all__ = ["sub"]
 REFUSED = 0x80
 
 _log = logging.getLogger(__name__)
+_losses = logging.getLogger("structiot.mqtt.link.loss_log")
 
 
 @click.command(cls=PropertyCommand, short_help="Print messages.")
@@ -59,21 +60,29 @@ _log = logging.getLogger(__name__)
 async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of options
     """Print the messages of topics until Ctrl-C, -C or -W."""
     printer = _Printer(given)
-    topics = given["topics"] or (topic_of(target, None),)
+    topics = given["topics"]
+    if target.topic or not topics:
+        topics = (topic_of(target, None), *topics)
     status = 0
 
     async def listen() -> None:
         nonlocal status
+        # The error of the first attempt says the same.
+        _losses.disabled = True
         with anyio.move_on_after(given["timeout"]) as scope:
             async with target.open(wait_connected=False) as client:
                 await _first_connection(client)
+                _losses.disabled = False
                 if given["unsubscribe"]:
                     await client.unsubscribe(given["unsubscribe"])
                 await _print_all(client, topics, printer, given)
         if scope.cancelled_caught:
             status = TIMED_OUT
 
-    await run_until_stopped(listen)
+    try:
+        await run_until_stopped(listen)
+    finally:
+        _losses.disabled = False
     if status:
         raise SystemExit(status)
 
@@ -101,6 +110,7 @@ async def _print_all(
             raise CommandRefused(f"the broker refuses {name!r}: {reason}", code=code)
     granted = (f"{name} (QoS {code})" for name, code in zip(topics, codes, strict=True))
     _log.info("subscribed to %s", ", ".join(granted))
+    erased: set[str] = set()
     while not given["only_subscribes"]:
         message = await client.deliver_message()
         if message is None:
@@ -108,7 +118,12 @@ async def _print_all(
         size, name = len(message.payload), message.topic
         _log.info("received %d bytes from %s (QoS %d)", size, name, message.qos)
         if printer.removes and message.retain:
-            await client.publish(message.topic, b"", retain=True)
+            erased.add(message.topic)
+            await client.publish(message.topic, b"", qos=1, retain=True)
+        elif name in erased and not message.payload:
+            # What erased it, which came back.
+            erased.remove(name)
+            continue
         if not printer.take(message):
             return
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +11,8 @@ from urllib.parse import quote
 
 import asyncclick as click
 
-from structiot.cli._common.asking import at_a_terminal
+from structiot.cli._common.broker_login import login_of
+from structiot.cli._common.options import is_given
 from structiot.cli.mqtt.properties import properties_of
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 from structiot.mqtt.wire.properties import WillProperties
@@ -30,6 +30,7 @@ VERSIONS = {
     "mqttv311": "3.1.1",
 }
 _TLS_PORT = 8883
+_FILES = ("cafile", "capath", "certfile", "keyfile", "keyfile_password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ def topic_of(target: Target, topic: str | None) -> str:
 
 
 def target_of(
+    ctx: click.Context,
     *,
     host: str | None,
     port: int | None,
@@ -94,8 +96,6 @@ def target_of(
     unix: str | None,
     client_id: str | None,
     id_prefix: str | None,
-    username: str | None,
-    password: str | None,
     is_quiet: bool,
     publishes: bool,
     properties: Sequence[tuple[str, str, str]],
@@ -107,21 +107,21 @@ def target_of(
         click.UsageError: They do not go together.
     """
     if url and (host or port or unix):
-        raise click.UsageError("-L names the broker; -h, -p and --unix do so, too")
+        if is_given(ctx, "url"):
+            raise click.UsageError("-L names the broker; -h, -p and --unix do so, too")
+        url = None
     topic = None
     if url:
         uri, topic = _without_topic(url)
     elif unix:
         uri = f"unix://{quote(unix)}"
     else:
-        uri = _uri(host or "localhost", port, is_tls=_wants_tls(port, given))
+        uri = _uri(host or "localhost", port, is_tls=_wants_tls(ctx, port, given))
     if id_prefix and not client_id:
         client_id = f"{id_prefix}{os.getpid()}"
     if given["is_lasting"] and not client_id:
         raise click.UsageError("-c keeps a session under an id: give it by -i")
-    if password == "-":  # noqa: S105 - no password, but the wish to be asked
-        with at_a_terminal("put it into $STRUCTIOT_MQTT_PASSWORD"):
-            password = getpass.getpass()
+    username, password = login_of(ctx, given, url)
     by_packet = properties_of(properties, publishes=publishes)
     return Target(
         uri=uri,
@@ -133,8 +133,10 @@ def target_of(
     )
 
 
-def _wants_tls(port: int | None, given: dict[str, Any]) -> bool:
-    names = ("cafile", "capath", "cert", "tls_use_os_certs", "tls_alpn")
+def _wants_tls(ctx: click.Context, port: int | None, given: dict[str, Any]) -> bool:
+    if is_given(ctx, "cafile"):
+        return True
+    names = ("capath", "certfile", "tls_use_os_certs", "tls_alpn")
     return port == _TLS_PORT or any(given[name] for name in names)
 
 
@@ -168,7 +170,7 @@ def _config(
     is_lasting, expiry_s = given["is_lasting"], given["expiry_s"]
     if expiry_s == -1:
         expiry_s = 0xFFFF_FFFF
-    if given["key"] and not given["cert"]:
+    if given["keyfile"] and not given["certfile"]:
         raise click.UsageError("--key goes with a certificate: --cert FILE")
     settings = dict(properties["connect"])
     if expiry_s is not None:
@@ -187,11 +189,7 @@ def _config(
             "keep_alive": given["keepalive"],
             "cleansession": not is_lasting,
             "will": _will(given, properties["will"]),
-            "cafile": given["cafile"],
-            "capath": given["capath"],
-            "certfile": given["cert"],
-            "keyfile": given["key"],
-            "keyfile_password": given["key_password"],
+            **{name: given[name] for name in _FILES},
             "check_hostname": not given["insecure"],
             "alpn": (given["tls_alpn"],) if given["tls_alpn"] else (),
             "reconnect_retries": given["retries"],

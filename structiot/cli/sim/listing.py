@@ -14,7 +14,7 @@ from structiot.cli._common.options import (
     configure_logging,
     json_option,
 )
-from structiot.cli._common.output import show_rows
+from structiot.cli._common.tables import show_rows
 
 __all__ = ["SimulatorCommand", "complete_fault", "families", "faults"]
 

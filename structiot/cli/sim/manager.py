@@ -19,8 +19,8 @@ from structiot.cli._common.options import (
     port_option,
     refuse_given,
 )
-from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
+from structiot.cli._common.tables import show_rows
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect
@@ -76,7 +76,8 @@ def _complete_type(
 @click.option(
     "--secret",
     envvar="STRUCTIOT_MANAGER_SECRET",
-    help="What all of them share with the manager; better in $STRUCTIOT_MANAGER_SECRET.",
+    show_envvar=True,
+    help="What all of them share with the manager; better in the variable.",
 )
 @click.option("--cafile", type=_path, help="Authorities of the manager: speak TLS.")
 @click.option("--certfile", type=_path, help="Certificate that they show; TLS as well.")

@@ -16,9 +16,9 @@ from structiot.cli._common.options import (
     json_option,
     port_option,
 )
-from structiot.cli._common.output import show_rows
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
+from structiot.cli._common.tables import show_rows
 from structiot.cli.sim.listing import SimulatorCommand, complete_fault
 from structiot.sim import (
     FAMILIES,

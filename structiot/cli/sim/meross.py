@@ -21,9 +21,10 @@ from structiot.cli._common.options import (
     port_option,
     refuse_given,
 )
-from structiot.cli._common.output import show_json, show_pairs, show_rows
+from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import allow_open_files, run_until_stopped
 from structiot.cli._common.simulated import count_and_host
+from structiot.cli._common.tables import show_pairs, show_rows
 from structiot.cli.sim.listing import SimulatorCommand, complete_fault
 from structiot.errors import UsageError
 from structiot.sim import (

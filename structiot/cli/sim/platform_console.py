@@ -148,6 +148,7 @@ def platform_options(password_variable: str, faults: str) -> Callable[[F], F]:
             "--password",
             default="secret",
             envvar=password_variable,
+            show_envvar=True,
             help="With which password.",
         ),
         click.option(

@@ -17,9 +17,10 @@ from structiot.cli._common.options import (
     port_option,
     refuse_given,
 )
-from structiot.cli._common.output import members, show_json, show_table
+from structiot.cli._common.output import members, show_json
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli._common.typed_lines import can_come
+from structiot.cli._common.standard_input import can_come
+from structiot.cli._common.tables import show_table
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.cli.sim.platform_console import (
     Console,
@@ -105,8 +106,11 @@ def _show_place(platform: SenergySim, *, wants_json: bool) -> None:
     if wants_json:
         show_json({"event": "listening", **config})
         return
-    for name in ("host", "port", "user", "password", "api_url", "token_url"):
-        click.echo(f"{name} = {config[name]}")
+    # To be copied into a connector.conf.
+    click.echo("[CONNECTOR]")
+    for name, value in config.items():
+        shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        click.echo(f"{name} = {shown}")
 
 
 def _words(platform: SenergySim) -> Words:

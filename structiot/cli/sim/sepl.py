@@ -18,7 +18,7 @@ from structiot.cli._common.options import (
 )
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli._common.typed_lines import can_come
+from structiot.cli._common.standard_input import can_come
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.cli.sim.platform_console import (
     Console,

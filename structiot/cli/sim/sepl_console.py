@@ -8,7 +8,8 @@ from typing import Final
 import asyncclick as click
 
 from structiot._kit.text import printable
-from structiot.cli._common.output import members, show_json, show_table
+from structiot.cli._common.output import members, show_json
+from structiot.cli._common.tables import show_table
 from structiot.cli.sim.platform_console import Words
 from structiot.sim import (
     SeplEvent,

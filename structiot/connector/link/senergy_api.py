@@ -6,14 +6,16 @@
 
 A refusal is `PlatformRefused` with the HTTP status, and leaves the connection alone. A
 server that is away, or speaks no HTTP, or answers by its gateway (502 to 504) is a lost
-link. Facts: reference 14 and 15.
+link, and so is one that sends us elsewhere. Facts: reference 14 and 15.
 """
 
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -21,13 +23,19 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from structiot._kit.environment import Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.redact import HIDDEN, Secret
-from structiot._kit.text import printable, without_named_secrets
+from structiot._kit.text import (
+    printable,
+    without_credentials,
+    without_named_secrets,
+)
 from structiot.connector.config import ConnectorConfig
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.wire.parts import check_cost
 from structiot.connector.wire.senergy import (
     ORIGIN,
     JsonObject,
@@ -49,14 +57,18 @@ _TOKEN_S: Final = 15.0
 _CHANGE_S: Final = 45.0
 _EARLY_S: Final = 30.0
 _REST_S: Final = 30.0
+# Whoever says that we are to stay away for longer is asked all the same.
+_LONGEST_REST_S: Final = 3600.0
 # A thousand ids in one address are more than some servers take.
 _IDS_A_CALL: Final = 50
 # No state is that of a hub that has never been connected.
 _NEVER_CONNECTED: Final = {"connection-state": "", "limit": "1000"}
 _MOST_LISTED: Final = 1_000
 _OURS_ALONE: Final = {"update-only-same-origin-attributes": ORIGIN}
+_DONE: Final = range(200, 300)
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _AWAY: Final = frozenset({502, 503, 504})
+_ELSEWHERE: Final = range(300, 400)
 _REFUSALS: Final = frozenset(
     {"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"}
 )
@@ -74,7 +86,7 @@ class SenergyApi:
     """
 
     def __init__(
-        self, config: ConnectorConfig, tokens: HttpClient, api: HttpClient
+        self, config: ConnectorConfig, tokens: BaseHttpClient, api: BaseHttpClient
     ) -> None:
         self.owner: str = ""
         self._config = config
@@ -143,11 +155,13 @@ class SenergyApi:
             is_told = False
         told = _words(reply, self._config.password)
         if is_told or reply.status in _DENIED:
-            message = f"the platform refuses user, password or client_id: {told}"
+            message = (
+                f"the platform refuses user, password or client_id at token_url: {told}"
+            )
             # Without words it may be somebody in between.
             code = reply.status if is_told else None
             raise AuthRefused(message, account=user, code=code)
-        message = f"POST {path}: HTTP status {reply.status}: {told}"
+        message = f"token_url, POST {path}: HTTP status {reply.status}: {told}"
         raise ProtocolViolation(message, code=reply.status)
 
     # -- calls -----------------------------------------------------------------------
@@ -165,10 +179,22 @@ class SenergyApi:
             # It was revoked, or clocks differ.
             token = await self.token(unlike=token)
             reply = await self._send(method, path, json, query, token)
-        if reply.status == HTTPStatus.OK:
+        if reply.status in _DONE:
             return reply
         _check_away(f"{method} {path}", reply)
-        raise PlatformRefused(reply.status, _words(reply, token))
+        words = _words(reply, token)
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            await self._check_token(token, words)
+        about = f"api_url, {method} {path}"
+        raise PlatformRefused(reply.status, words, about=about)
+
+    async def _check_token(self, token: Secret, words: str) -> None:
+        """Raise if a token that was just given is good for nothing at all."""
+        query = {"limit": "1"}
+        reply = await self._send("GET", self._devices, None, query, token)
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            message = f"the platform refuses the token that it has just given: {words}"
+            raise AuthRefused(message, account=self._config.user)
 
     async def _send(
         self, method: str, path: str, json: object, query: dict[str, str], token: Secret
@@ -179,7 +205,7 @@ class SenergyApi:
         )
 
     async def _list(self, path: str, **query: str) -> list[object]:
-        listed = (await self._call("GET", path, **query)).json()
+        listed = _json(await self._call("GET", path, **query))
         if not isinstance(listed, list):
             raise ProtocolViolation(f"GET {path}: no list")
         return listed[:_MOST_LISTED]
@@ -190,7 +216,7 @@ class SenergyApi:
         """Give a hub; None if there is none of this id."""
         try:
             reply = await self._call("GET", _below(self._hubs, hub_id))
-            return decode_hub(reply.json())
+            return decode_hub(_json(reply))
         except PlatformRefused as exc:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -212,11 +238,14 @@ class SenergyApi:
                 listed = await self._list(path, search=name, **_NEVER_CONNECTED)
             except PlatformRefused as exc:
                 _log.info("the platform does not list hubs: %s", exc)
-        for hub in map(decode_hub, listed):
-            if is_unused_hub(hub, name, self.owner):
-                return hub
+        for one in listed:
+            # Not every hub of the user's need be ours, or like ours.
+            with suppress(ProtocolViolation):
+                hub = decode_hub(one)
+                if is_unused_hub(hub, name, self.owner):
+                    return hub
         reply = await self._call("POST", self._hubs, new_hub(name))
-        return decode_hub(reply.json())
+        return decode_hub(_json(reply))
 
     async def change_hub(self, hub: JsonObject) -> None:
         """Have a hub be like this."""
@@ -235,7 +264,7 @@ class SenergyApi:
         for one in (one for one in ids if "," in one):
             try:
                 reply = await self._call("GET", _below(self._devices, one))
-                found.append(reply.json())
+                found.append(_json(reply))
             except PlatformRefused as exc:
                 if exc.status != HTTPStatus.NOT_FOUND:
                     raise
@@ -258,12 +287,24 @@ def _below(path: str, name: str) -> str:
     return f"{path}/{quote(name, safe='')}"
 
 
+def _json(reply: HttpReply) -> object:
+    check_cost(reply.body)
+    return reply.json()
+
+
 def _check_away(what: str, reply: HttpReply) -> None:
     """Raise what a status means that is no answer of the platform's."""
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         after_s = number_of(reply.headers.get("retry-after"))
-        rest_s = _REST_S if after_s is None else after_s
+        rest_s = _REST_S if after_s is None else min(after_s, _LONGEST_REST_S)
         raise RateLimited(f"{what}: asked too often", retry_after_s=rest_s)
+    if reply.status in _ELSEWHERE:
+        there = reply.headers.get("location", "").partition("?")[0]
+        named = printable(without_credentials(there), most=100) or "nowhere"
+        message = (
+            f"{what}: the address is another one: HTTP status {reply.status}, {named}"
+        )
+        raise ProtocolViolation(message, code=reply.status)
     if reply.status in _AWAY:
         reason = f"HTTP status {reply.status}"
         raise LinkLost(f"{what}: the platform is away: {reason}", reason=reason)
@@ -278,19 +319,17 @@ def _words(reply: HttpReply, secret: Secret) -> str:
 
 @asynccontextmanager
 async def open_senergy_api(
-    config: ConnectorConfig, environment: Environment
+    config: ConnectorConfig, environment: Environment, tls: ssl.SSLContext | None
 ) -> AsyncGenerator[SenergyApi]:
     """Open clients for the HTTP side; nothing is asked yet.
 
     Raises:
         ConfigError: An address that is none.
     """
-    place, network = urlsplit(config.token_url), environment.network
-    root = service_roots(config.api_url)[0]
+    place = urlsplit(config.token_url)
+    opened = partial(open_cloud, network=environment.network, ssl_context=tls)
     async with (
-        open_http(
-            f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S, network=network
-        ) as tokens,
-        open_http(root, reply_s=_CHANGE_S, network=network) as api,
+        opened(f"{place.scheme}://{place.netloc}", reply_s=_TOKEN_S) as tokens,
+        opened(service_roots(config.api_url)[0], reply_s=_CHANGE_S) as api,
     ):
         yield SenergyApi(config, tokens, api)

@@ -23,16 +23,16 @@ from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import printable
 from structiot.connector.device import Device
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.link.descriptions import senergy_description
 from structiot.connector.link.senergy_api import SenergyApi
 from structiot.connector.platform import Incoming, PlatformResponse
+from structiot.connector.wire.hashes import DeviceHashes
 from structiot.connector.wire.parts import held_bytes
 from structiot.connector.wire.senergy import (
     JsonObject,
     decode_command,
-    encode_device,
     encode_event,
     encode_response,
-    hub_hash,
     id_fault,
     topic_of,
 )
@@ -44,7 +44,7 @@ from structiot.errors import (
 )
 from structiot.mqtt import Message, MqttClient
 
-__all__ = ["SenergySession"]
+__all__ = ["SenergySession", "check_id", "no_such_device"]
 
 _REPLY_S: Final = 10.0
 # What is older nobody waits for any more.
@@ -87,12 +87,13 @@ class SenergySession:
         self._on_command = on_command
         self._environment = environment
         self._owner = api.owner
-        # Which devices the platform has, which are in the hub by their names, and whose
-        # commands come.
+        # Which devices the platform has, which are to be in the hub, and whose commands
+        # come.
         self._known: set[str] = set()
-        self._bound: dict[str, str] = {}
+        self._members = DeviceHashes()
         self._heard: set[str] = set()
         self._binding = anyio.Lock()
+        self._is_bound = False
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
         self._warnings = RareLines(_log, anyio.current_time)
@@ -157,11 +158,14 @@ class SenergySession:
         """Compare device by device, make and change what differs, and hear commands."""
         refused: dict[str, PlatformRefused] = {}
         wanted: dict[str, JsonObject] = {}
+        hashes: dict[str, str] = {}
         for number, device in enumerate(devices, 1):
             if number % _A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             try:
-                wanted[device.id] = _described(device)
+                check_id("device", device.id)
+                described, hashes[device.id] = senergy_description(device)
+                wanted[device.id] = described
             except PlatformRefused as exc:
                 refused[device.id] = exc.with_traceback(None)
         with self._watched("a comparison of devices"):
@@ -178,10 +182,11 @@ class SenergySession:
             async with service_group(is_awaited=True) as tg:
                 for _ in range(_AT_ONCE):
                     tg.start_soon(offer)
-            await self._bind(
-                {one: wanted[one]["name"] for one in wanted if one not in refused}
-            )
-        refused.update(await self._hear([*self._bound]))
+            for device_id in refused:
+                hashes.pop(device_id, None)
+            self._members, self._is_bound = DeviceHashes(hashes), False
+            await self._bind()
+        refused.update(await self._hear([*self._members]))
         return refused
 
     async def _offer(self, described: JsonObject, known: JsonObject | None) -> None:
@@ -190,51 +195,67 @@ class SenergySession:
 
     async def put(self, device: Device) -> None:
         """Make or change a device, take it into the hub, and hear its commands."""
-        described = _described(device)
+        check_id("device", device.id)
+        described, digest = senergy_description(device)
         with self._watched("a change of a device"):
             known = await self._api.find_devices([device.id])
             await self._offer(described, known.get(device.id))
-            await self._bind({**self._bound, device.id: device.name})
+            self._members.put(device.id, digest)
+            self._is_bound = False
+            await self._bind()
         for refusal in (await self._hear([device.id])).values():
             raise refusal
 
     async def disconnect(self, device_id: str) -> None:
         """Hear the commands of a device no longer: it is offline by that."""
+        self._leave(device_id)
         if device_id not in self._heard:
             await anyio.lowlevel.checkpoint()
             text = "commands for this device are not subscribed to"
-            raise PlatformRefused(_NOT_FOUND, text)
+            raise PlatformRefused(_NOT_FOUND, text, was_sent=False)
         await self._hear_no_more(device_id)
 
     async def delete(self, device_id: str) -> None:
         """Remove a device from the platform."""
-        _check_id("device", device_id)
+        check_id("device", device_id)
+        self._leave(device_id)
         if device_id in self._heard:
             await self._hear_no_more(device_id)
         with self._watched("the removal of a device"):
             await self._api.delete_device(device_id)
             self._known.discard(device_id)
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Have the hub hold these devices, as far as the platform has them."""
-        names = {one.id: one.name for one in devices if one.id in self._known}
-        with self._watched("a change of the hub"):
-            await self._bind(names)
+    def _leave(self, device_id: str) -> None:
+        """Have a device be in the hub no longer, from the next commit on."""
+        self._members.discard(device_id)
+        self._is_bound = False
 
-    async def _bind(self, names: Mapping[str, str]) -> None:
-        """Have the hub hold these devices; a hub that cannot ends the session."""
+    async def commit(self) -> None:
+        """Have the hub hold these devices."""
+        with self._watched("a change of the hub"):
+            await self._bind()
+
+    async def _bind(self) -> None:
+        """Have the hub hold its members; a hub that cannot ends the session."""
         async with self._binding:
-            told = {"hash": hub_hash(names), "device_local_ids": sorted(names)}
+            if self._is_bound:
+                return
+            # What comes or leaves meanwhile is for the next time.
+            self._is_bound = True
+            ids = sorted(self._members)
+            told = {"hash": self._members.digest(), "device_local_ids": ids}
             hub = {**self._hub, **told}
-            if hub != self._hub:
-                try:
+            try:
+                if hub != self._hub:
                     await self._api.change_hub(hub)
-                except PlatformRefused as exc:
-                    if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
-                        raise
-                    # It is gone, or one of its devices is: all is to be compared again.
-                    raise LinkLost(f"the hub cannot be changed: {exc}") from exc
-            self._hub, self._bound = hub, dict(names)
+                self._hub = hub
+            except PlatformRefused as exc:
+                if exc.status not in {_BAD_REQUEST, _NOT_FOUND}:
+                    raise
+                # It is gone, or one of its devices is: all is to be compared again.
+                raise LinkLost(f"the hub cannot be changed: {exc}") from exc
+            finally:
+                self._is_bound &= self._hub is hub
 
     # -- commands ----------------------------------------------------------------------
 
@@ -313,13 +334,12 @@ class SenergySession:
         self, device_id: str, service: str, data: str | None, metadata: str | None
     ) -> PlatformResponse:
         """Hand over a reading of a device that the platform has."""
-        _check_id("device", device_id)
-        _check_id("service", service)
+        check_id("device", device_id)
+        check_id("service", service)
         if device_id not in self._known:
             with self._watched("a look for a device"):
                 if not await self._api.find_devices([device_id]):
-                    text = "not sent: the platform has no such device"
-                    raise PlatformRefused(_NOT_FOUND, text)
+                    raise no_such_device()
             self._known.add(device_id)
         topic = topic_of("event", self._owner, device_id, service)
         await self._publish(topic, encode_event(data, metadata), "an event")
@@ -328,19 +348,24 @@ class SenergySession:
     async def _publish(self, topic: str, payload: bytes, what: str) -> None:
         if len(payload) > _MAX_PAYLOAD_BYTES:
             await anyio.lowlevel.checkpoint()
-            text = f"not sent: {what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
-            raise PlatformRefused(_BAD_REQUEST, text)
+            text = f"{what} of more than {_MAX_PAYLOAD_BYTES:,} bytes"
+            raise PlatformRefused(_BAD_REQUEST, text, was_sent=False)
         with self._watched(what, _REPLY_S):
             await self._client.publish(topic, payload, qos=1)
 
 
-def _described(device: Device) -> JsonObject:
-    _check_id("device", device.id)
-    tags = dict(tag.split(":", 1) for tag in device.tags)
-    return encode_device(device.id, device.type, device.name, tags)
+def no_such_device() -> PlatformRefused:
+    """Say that an event is of a device that the platform does not have."""
+    text = "the platform has no such device"
+    return PlatformRefused(_NOT_FOUND, text, was_sent=False)
 
 
-def _check_id(what: str, text: str) -> None:
+def check_id(what: str, text: str) -> None:
+    """Look whether an id of a device or a service can stand in a topic.
+
+    Raises:
+        PlatformRefused: It cannot.
+    """
     if fault := id_fault(text):
-        told = f"not sent: the id {printable(text)!r} of a {what} {fault}"
-        raise PlatformRefused(_BAD_REQUEST, told)
+        told = f"the id {printable(text)!r} of a {what} {fault}"
+        raise PlatformRefused(_BAD_REQUEST, told, was_sent=False)

@@ -26,6 +26,7 @@ from structiot._kit.text import error_text, printable
 from structiot._kit.websocket import WebSocket
 from structiot.connector.device import Device
 from structiot.connector.errors import PlatformRefused
+from structiot.connector.link.descriptions import sepl_description, sepl_hashes
 from structiot.connector.platform import Incoming, PlatformResponse
 from structiot.connector.wire.envelope import (
     OK,
@@ -38,11 +39,10 @@ from structiot.connector.wire.envelope import (
     write_frame,
     write_hello,
 )
-from structiot.connector.wire.hashes import devices_hash
+from structiot.connector.wire.hashes import DeviceHashes
 from structiot.connector.wire.parts import (
     event_payload,
     held_bytes,
-    put_payload,
     read_command,
     response_payload,
 )
@@ -56,7 +56,7 @@ from structiot.errors import (
     UsageError,
 )
 
-__all__ = ["SeplSession"]
+__all__ = ["SeplSession", "not_offered"]
 
 _HELLO_S: Final = 15.0
 # The platform itself tries `clear` and `commit` for up to 30 s (reference 10).
@@ -68,7 +68,6 @@ _PONG_S: Final = 15.0
 # More than 5 refusals in a row have the platform hang up.
 _REFUSALS_IN_A_ROW: Final = 4
 _BAD_REQUEST: Final = 400
-_HASHES_A_TURN: Final = 1000
 _DENIED: Final = frozenset({401, 403})
 
 _log: Final = logging.getLogger("structiot.connector")
@@ -104,7 +103,10 @@ class SeplSession:
         self._ended = anyio.Event()
         self._error: StructiotError | None = None
         self._committed = ""
+        # Of which devices events are taken; and those of which it is known what the
+        # platform has, as it was told.
         self._offered: set[str] = set()
+        self._told = DeviceHashes()
         self._refusals = 0
         self._warnings = RareLines(_log, anyio.current_time)
 
@@ -161,42 +163,46 @@ class SeplSession:
         self, devices: Sequence[Device]
     ) -> Mapping[str, PlatformRefused]:
         """Compare hashes; if they differ, clear, put each device and commit."""
-        if self._committed == await _hash_of(devices):
+        self._told = await sepl_hashes(devices)
+        if self._committed == self._told.digest():
             self._offered = {device.id for device in devices}
             return {}
         await self._request(Handler.CLEAR, None, _CHANGE_S)
-        self._committed = ""
-        taken: list[Device] = []
+        self._committed, self._told = "", DeviceHashes()
         refused: dict[str, PlatformRefused] = {}
         for device in devices:
             try:
                 await self.put(device)
             except PlatformRefused as exc:
                 refused[device.id] = exc.with_traceback(None)
-            else:
-                taken.append(device)
-        await self.commit(taken)
+        await self.commit()
         return refused
 
     async def put(self, device: Device) -> None:
         """Add or change a device."""
-        payload = put_payload(device.id, device.type, device.name, device.tags)
+        payload, digest = sepl_description(device)
+        # Until it is answered nobody knows what the platform has.
+        self._told.discard(device.id)
         await self._request(Handler.PUT, payload, _CHANGE_S)
         self._offered.add(device.id)
+        self._told.put(device.id, digest)
 
     async def disconnect(self, device_id: str) -> None:
         """Take a device off the gateway."""
-        await self._request(Handler.DISCONNECT, device_id, _CHANGE_S)
-        self._offered.discard(device_id)
+        await self._withdraw(Handler.DISCONNECT, device_id)
 
     async def delete(self, device_id: str) -> None:
         """Take a device off the platform."""
-        await self._request(Handler.DELETE, device_id, _CHANGE_S)
-        self._offered.discard(device_id)
+        await self._withdraw(Handler.DELETE, device_id)
 
-    async def commit(self, devices: Sequence[Device]) -> None:
-        """Leave the hash of the devices with the platform."""
-        committed = await _hash_of(devices)
+    async def _withdraw(self, handler: Handler, device_id: str) -> None:
+        await self._request(handler, device_id, _CHANGE_S)
+        self._offered.discard(device_id)
+        self._told.discard(device_id)
+
+    async def commit(self) -> None:
+        """Leave the hash of the devices, as they were told, with the platform."""
+        committed = self._told.digest()
         await self._request(Handler.COMMIT, committed, _CHANGE_S)
         self._committed = committed
 
@@ -206,8 +212,7 @@ class SeplSession:
         """Hand over a reading; what the platform is sure to refuse is not sent."""
         if device_id not in self._offered:
             await anyio.lowlevel.checkpoint()
-            text = "not sent: the gateway does not offer this device"
-            raise PlatformRefused(_BAD_REQUEST, text)
+            raise not_offered()
         payload = event_payload(device_id, service, data, metadata)
         answer = await self._request(Handler.EVENT, payload, _REPLY_S)
         return PlatformResponse(answer.status, answer.content_type, answer.payload)
@@ -232,7 +237,7 @@ class SeplSession:
         try:
             text = write_frame(Frame(handler, token, payload))
         except UsageError as exc:
-            raise PlatformRefused(_BAD_REQUEST, f"not sent: {exc}") from None
+            raise PlatformRefused(_BAD_REQUEST, str(exc), was_sent=False) from None
         answer = await self._ask(token, text, limit_s, f"{handler}")
         if answer.status != OK:
             raise PlatformRefused(answer.status, _words(answer))
@@ -361,14 +366,11 @@ class SeplSession:
         self._on_command(incoming)
 
 
+def not_offered() -> PlatformRefused:
+    """Say that an event is of a device that the platform does not take any from."""
+    text = "the gateway does not offer this device"
+    return PlatformRefused(_BAD_REQUEST, text, was_sent=False)
+
+
 def _words(answer: Frame) -> str:
     return printable(str(answer.payload or ""))
-
-
-async def _hash_of(devices: Sequence[Device]) -> str:
-    hashes: list[str] = []
-    for number, device in enumerate(devices, 1):
-        hashes.append(device.hash)
-        if number % _HASHES_A_TURN == 0:
-            await anyio.lowlevel.checkpoint()
-    return devices_hash(hashes)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -17,6 +16,7 @@ from typing import Any, Final, TypeAlias, TypeGuard
 from structiot._kit.json_text import compact, number_of, parse_object
 from structiot._kit.redact import Secret
 from structiot._kit.text import printable
+from structiot.connector.wire.hashes import text_hash
 from structiot.connector.wire.parts import (
     DATA,
     METADATA,
@@ -38,9 +38,9 @@ __all__ = [
     "encode_device",
     "encode_event",
     "encode_response",
-    "hub_hash",
     "id_fault",
     "is_unused_hub",
+    "member_hash",
     "new_hub",
     "service_roots",
     "subject_of",
@@ -216,13 +216,12 @@ def subject_of(token: Secret) -> str:
 # ---------------------------------------------------------------- hubs and devices
 
 
-def hub_hash(names: Mapping[str, str]) -> str:
-    """Give the hash of a hub as the platform's own client makes it, of names by id."""
-    return _sha1("".join(sorted(_sha1(f"{id_}{names[id_]}") for id_ in names)))
+def member_hash(local_id: str, name: str) -> str:
+    """Give the hash of a device as the platform's own client makes it.
 
-
-def _sha1(text: str) -> str:
-    return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()  # noqa: S324 - no secret
+    That of a hub is made of those of its devices as SEPL's is: see `DeviceHashes`.
+    """
+    return text_hash((local_id, name))
 
 
 def encode_device(

@@ -87,15 +87,19 @@ def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _credentials(mqtt: Mapping[str, object]) -> Iterator[Finding]:
     has_password = "password" in mqtt or "password_file" in mqtt
-    if _uri_has_user(mqtt.get("uri")):
-        for key in ("username", "password", "password_file"):
-            if key in mqtt:
-                yield Finding(
-                    path=("mqtt", key),
-                    message=f"{key} is given although uri names a user already",
-                    is_about_key=True,
-                )
-    elif has_password and "username" not in mqtt:
+    username, password = _credentials_in(mqtt.get("uri"))
+    for key, already, what in (
+        ("username", username, "names a user"),
+        ("password", password, "has a password"),
+        ("password_file", password, "has a password"),
+    ):
+        if already is not None and key in mqtt:
+            yield Finding(
+                path=("mqtt", key),
+                message=f"{key} is given although uri {what} already",
+                is_about_key=True,
+            )
+    if has_password and not username and "username" not in mqtt:
         key = "password" if "password" in mqtt else "password_file"
         yield Finding(
             path=("mqtt", key),
@@ -159,11 +163,12 @@ def _is_beyond_this_machine(uri: object) -> bool:
     return host is not None and not is_loopback(host)
 
 
-def _uri_has_user(uri: object) -> bool:
+def _credentials_in(uri: object) -> tuple[str | None, str | None]:
     try:
-        return isinstance(uri, str) and bool(urlsplit(uri).username)
+        parts = urlsplit(uri if isinstance(uri, str) else "")
     except ValueError:
-        return False
+        return None, None
+    return parts.username, parts.password
 
 
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:

@@ -20,13 +20,13 @@ from structiot.gateway.config.fields import Finding, bytes_of, models_in
 from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
     Path,
-    Position,
     Positions,
     find_positions,
     position_at,
 )
 from structiot.gateway.config.problems import findings_of
 from structiot.gateway.config.sections import GatewayConfig
+from structiot.gateway.config.syntax import syntax_fault
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
 from structiot.gateway.isolation import called
 
@@ -40,7 +40,6 @@ _WRITE = "the path of a TOML file, or a mapping such as {'maxsmart': {}}"
 _INTEGER_BITS = 64
 _TOO_MANY_DIGITS = "no number may have so many digits: an integer has 64 bits"
 _LONG_NUMBER = re.compile(r"[0-9][0-9_]{4300,}")
-_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfig:
@@ -68,7 +67,11 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise InvalidConfig([_syntax_problem(path, text, exc)]) from exc
+        place, message = syntax_fault(text, str(exc))
+        problem = ConfigProblem(
+            path=path, line=place.line, column=place.column, message=message
+        )
+        raise InvalidConfig([problem]) from exc
     except ValueError as exc:
         raise InvalidConfig([_long_number(path, text)]) from exc
     except RecursionError:
@@ -131,23 +134,6 @@ def _text_of(path: str) -> str:
                 )
             ]
         ) from exc
-
-
-def _syntax_problem(
-    path: str, text: str, exc: tomllib.TOMLDecodeError
-) -> ConfigProblem:
-    message = str(exc)
-    place = position_at(text, len(text))
-    if match := _PLACE.search(message):
-        message = message[: match.start()]
-        if match[1]:
-            place = Position(int(match[1]), int(match[2]))
-        else:
-            message += " at the end of the file"
-    message = f"not valid TOML: {message[:1].lower()}{message[1:]}"
-    return ConfigProblem(
-        path=path, line=place.line, column=place.column, message=message
-    )
 
 
 def _long_number(path: str, text: str) -> ConfigProblem:

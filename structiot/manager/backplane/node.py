@@ -262,8 +262,7 @@ class BackplaneNode:
             match event:
                 case Connected():
                     if self._has_lost_broker:
-                        text = "the broker is there again, and with it the other nodes"
-                        self._warn(text, "times the broker was there again")
+                        _log.info("%r: the other nodes can be reached again", self)
                     self._has_lost_broker = False
                     self._rivals.connected()
                     self._others.connected()
@@ -272,8 +271,9 @@ class BackplaneNode:
                     self._list_wanted.set()
                 case Disconnected(reason=reason) if not self._has_lost_broker:
                     self._has_lost_broker = True
-                    text = f"no other node can be reached: {printable(reason)}"
-                    self._warn(text, "times the broker was lost")
+                    # That the broker is away its client has said.
+                    text = "%r: no other node can be reached: %s"
+                    _log.info(text, self, printable(reason))
 
     def _ask(self) -> None:
         now = anyio.current_time()

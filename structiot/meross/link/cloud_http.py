@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import anyio
 
 from structiot._kit.environment import Environment
-from structiot._kit.http.client import HttpClient, open_http
+from structiot._kit.http.base_client import BaseHttpClient
+from structiot._kit.http.cloud import open_cloud
 from structiot._kit.http.messages import HttpReply
 from structiot._kit.redact import HIDDEN, Secret
 from structiot.errors import ConfigError, ProtocolViolation, StructiotError, UsageError
@@ -99,7 +100,7 @@ class CloudHttp:
         self._environment = environment
         self._reply_s = reply_s
         self._ssl_context = ssl_context
-        self._clients: dict[str, HttpClient] = {}
+        self._clients: dict[str, BaseHttpClient] = {}
         self._opening = anyio.Lock()
         # The last thousand requests.
         self._samples: deque[_Sample] = deque(maxlen=1_000)
@@ -210,7 +211,7 @@ class CloudHttp:
         nonce = "".join(self._environment.random.choices(_NONCE, k=16))
         return encode_request(params, timestamp_ms=now_ms, nonce=nonce)
 
-    async def _client(self, base_url: str, what: str) -> HttpClient:
+    async def _client(self, base_url: str, what: str) -> BaseHttpClient:
         if (known := self._clients.get(base_url)) is not None:
             return known
         async with self._opening:
@@ -221,8 +222,8 @@ class CloudHttp:
                 self._clients[base_url] = await self._opened(base_url)
             return self._clients[base_url]
 
-    async def _opened(self, base_url: str) -> HttpClient:
-        client = open_http(
+    async def _opened(self, base_url: str) -> BaseHttpClient:
+        client = open_cloud(
             base_url,
             reply_s=self._reply_s,
             max_body_bytes=_MAX_REPLY_BYTES,

@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 
 from structiot._kit.arguments import check_argument
+from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
 from structiot.errors import AuthRefused
 from structiot.mqtt.broker.connection import ClientConnection
@@ -57,6 +58,7 @@ class Admission:
             self._logins = Logins(passwords, most_waiting=most)
         self._authenticators = dict(authenticators)
         self._allows_anonymous = allows_anonymous
+        self._failures = RareLines(_log, anyio.current_time, logging.ERROR)
 
     def changed_in(self, passwords: Passwords | None) -> set[str]:
         """Name those who are gone in others, or have another hash; it may take long."""
@@ -129,7 +131,8 @@ class Admission:
     def _accept(
         self, client: ClientConnection, connect: Connect, identity: Identity
     ) -> None:
-        made_up = "auto" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
+        prefix = self._broker.limits.client_id_prefix
+        made_up = prefix + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(18))
         is_in = self._broker.accept(
             client,
             connect,
@@ -202,8 +205,9 @@ class Admission:
         except TimeoutError:
             text = "the authentication took too long"
         # A callback's fault costs the client that called, nobody else.
-        except Exception:  # noqa: BLE001
-            _log.exception("the authenticator %r has failed", exchange.method)
+        except Exception as exc:  # noqa: BLE001
+            said = "the authenticator %r has failed"
+            self._failures.say(said, exchange.method, error=exc)
             reason = ReasonCode.UNSPECIFIED_ERROR
         client.exchange = None
         session, connect = client.session, client.protocol.connect

@@ -8,11 +8,13 @@ from typing import Literal
 from structiot._kit.arguments import check_argument
 from structiot.errors import ConfigError
 from structiot.mqtt.wire.codec import SMALLEST_FIRST_BYTES
+from structiot.mqtt.wire.messages import QOS_BITS, RETAIN
 
 __all__ = ["BrokerLimits"]
 
 LARGEST_PACKET_BYTES = 268_435_460
-MAY_BE_ZERO = {"topic_alias_maximum"}
+MAY_BE_ZERO = {"topic_alias_maximum", "maximum_qos"}
+LONGEST_PREFIX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,10 @@ class BrokerLimits:
             to the end of an enhanced authentication.
         keep_alive_max_s: Longest keep-alive granted; a longer one is lowered in 5.0.
         connect_bytes: Longest packet taken that is no PUBLISH; at least 16,386.
-        packet_bytes: Longest PUBLISH taken.
+        packet_bytes: Longest PUBLISH taken, announced in 5.0; a longer one ends the
+            connection (0x95).
+        payload_bytes: Longest payload taken; a message with a longer one is refused
+            (0x97), as a will it refuses the connection (0x95).
         packet_filters: Most topic filters in one SUBSCRIBE or UNSUBSCRIBE.
         packet_properties: Most properties in one packet, each user property counted.
         logins_waiting: Clients that may wait for their passwords to be checked; of one
@@ -48,6 +53,7 @@ class BrokerLimits:
             has most end, and those in which there is nothing before all others.
         session_expiry_max_s: Longest time a session is kept.
         inflight: Deliveries of QoS 1 and 2 under way to one client.
+        inflight_bytes: What these may weigh, as below, before the next has to wait.
         queued: Deliveries of QoS 1 and 2 that wait for one client.
         queued_bytes: What those that wait and those under way may weigh: payloads,
             topics and properties, and 500 bytes for each.
@@ -60,6 +66,17 @@ class BrokerLimits:
         queues_qos_0: Whether QoS 0 waits, too, for a client that is away.
         write_bytes: What may wait to be written to one client before QoS 0 is dropped.
         stall_s: How long a client may take nothing before it is cut off.
+        maximum_qos: Highest QoS; announced in 5.0. A message above it ends the
+            connection (0x9B), a will above it refuses it, a subscription gets less.
+        retain_available: Whether messages are retained; announced in 5.0. One that is to
+            be ends the connection (0x9A), such a will refuses it.
+        check_retain_source: Whether a retained message is told only as long as the one
+            who has published it might still do so.
+        allows_empty_client_id: Whether a client may leave its id to the broker.
+        client_id_prefix: How the ids begin that the broker makes up.
+        allows_control_characters: Whether topics may hold control characters and
+            noncharacters, which the standard advises against; otherwise a message is
+            refused (0x90), and so is a filter (0x8F).
     """
 
     connections: int = 10_000
@@ -67,6 +84,7 @@ class BrokerLimits:
     keep_alive_max_s: int = 65_535
     connect_bytes: int = 256 * 1024
     packet_bytes: int = 16 * 1024 * 1024
+    payload_bytes: int = LARGEST_PACKET_BYTES
     packet_filters: int = 1000
     packet_properties: int = 1000
     logins_waiting: int = 1000
@@ -80,6 +98,7 @@ class BrokerLimits:
     sessions: int = 10_000
     session_expiry_max_s: int = 0xFFFF_FFFF
     inflight: int = 1000
+    inflight_bytes: int = 32 * 1024 * 1024
     queued: int = 10_000
     queued_bytes: int = 32 * 1024 * 1024
     all_bytes: int = 256 * 1024 * 1024
@@ -87,6 +106,12 @@ class BrokerLimits:
     queues_qos_0: bool = False
     write_bytes: int = 1024 * 1024
     stall_s: float = 30.0
+    maximum_qos: int = 2
+    retain_available: bool = True
+    check_retain_source: bool = True
+    allows_empty_client_id: bool = True
+    client_id_prefix: str = "auto"
+    allows_control_characters: bool = False
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -104,6 +129,7 @@ class BrokerLimits:
             ("keep_alive_max_s", 65_535),
             ("inflight", 65_535),
             ("session_expiry_max_s", 0xFFFF_FFFF),
+            ("maximum_qos", 2),
         ):
             if getattr(self, name) > most:
                 raise ConfigError(f"the broker's limit {name} ends at {most}")
@@ -113,3 +139,14 @@ class BrokerLimits:
             )
         if self.queue_policy not in {"drop_oldest", "drop_newest"}:
             raise ConfigError("queue_policy is 'drop_oldest' or 'drop_newest'")
+        prefix = self.client_id_prefix
+        if len(prefix) > LONGEST_PREFIX or not prefix.isprintable():
+            raise ConfigError(
+                f"client_id_prefix is {LONGEST_PREFIX} printable characters at most"
+            )
+
+    @property
+    def refused_flags(self) -> int:
+        """The bits of QoS and RETAIN in a PUBLISH that this broker does not take."""
+        above = QOS_BITS & -(2 << self.maximum_qos)
+        return above if self.retain_available else above | RETAIN

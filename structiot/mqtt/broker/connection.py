@@ -18,16 +18,18 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
+from structiot._kit.net.sockets import Filling, receive_filling
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
 from structiot.mqtt.broker.enhanced_auth import AuthExchange
 from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
+from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
-from structiot.mqtt.wire.server_state import ServerState
+from structiot.mqtt.wire.server_state import PROGRESS_BYTES, ServerState
 
 if TYPE_CHECKING:
     from structiot.mqtt.broker.admission import Admission
@@ -35,10 +37,16 @@ if TYPE_CHECKING:
 __all__ = ["BrokerContext", "ClientConnection"]
 
 READ_BYTES = 65_536
+# As much is read where a long message may begin: the rest is received where it stays.
+FEW_BYTES = 16_384
+# And as much, where packets are long.
+MUCH_BYTES = 262_144
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
 # What is decoded in one go.
 SLICE_BYTES = 16_384
+# Where a slice had no more packets than this, the next one is longer.
+FEW_PACKETS = 16
 # A packet that was decoded and waits, beside its content.
 PACKET_BYTES = 130
 # A text may be so many times as long in memory.
@@ -117,8 +125,8 @@ class ClientConnection(ConnectedClient):
     async def run(self) -> None:
         """Read the client until either side ends it."""
         context, protocol = self._context, self.protocol
-        broker, receive = context.broker, self._stream.stream.receive
-        work, turns = broker.work, context.turns
+        broker, turns = context.broker, context.turns
+        work = broker.work
         decoder, store_writer = protocol.decoder, context.store_writer
         most_unwritten = broker.limits.write_bytes
         slow_consumers = broker.slow_consumers
@@ -126,13 +134,15 @@ class ClientConnection(ConnectedClient):
         try:
             while True:
                 try:
-                    data = await receive(READ_BYTES)
+                    data = await self._next(decoder)
                 except LOST:
                     return
+                if not (data or self.is_behind):
+                    continue
                 self.is_held_up: bool = True
                 asked = slow_consumers.asked
                 said = broker.sent + self.unwritten_bytes
-                size = len(data) + len(decoder.unfinished)
+                size = len(data) + decoder.held_bytes
                 connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
                     self._charge(size if connect is None else size * WIDEST)
@@ -151,13 +161,38 @@ class ClientConnection(ConnectedClient):
                     await turns.end()
                 if asked != slow_consumers.asked:
                     await context.be_patient()
-                if store_writer is not None or len(protocol.out) > most_unwritten:
+                if store_writer is not None or protocol.out.size > most_unwritten:
                     await self._hold_up()
                 self.is_held_up = False
         finally:
             broker.left(self, anyio.current_time())
             # Of many that go at once the wills are written together.
             work.on_added()
+
+    async def _next(self, decoder: Decoder) -> bytes:
+        """Receive; nothing if that is a part of a long message, or its end."""
+        stream = self._stream.stream
+        if decoder.long is not None and isinstance(stream, Filling):
+            await self._receive_long(stream)
+            return b""
+        most = READ_BYTES
+        if decoder.missing_bytes > SLICE_BYTES:
+            most = MUCH_BYTES
+        elif decoder.expects_long:
+            most = FEW_BYTES
+        return await stream.receive(most)
+
+    async def _receive_long(self, filling: Filling) -> None:
+        """Receive some of a long message; if that was all, there is a packet now."""
+        protocol = self.protocol
+        size = await receive_filling(filling, protocol.decoder)
+        if size >= PROGRESS_BYTES:
+            protocol.last_received_at = anyio.current_time()
+        if protocol.decoder.is_filled:
+            self.is_behind: bool = True
+        else:
+            self._charge(0)
+            self._context.broker.receive(self, b"", anyio.current_time())
 
     def _take_at_once(self, data: bytes, size: int) -> tuple[Connect | None, bytes]:
         """Deal with what need not wait for a turn; give a CONNECT, and what is left."""
@@ -209,9 +244,15 @@ class ClientConnection(ConnectedClient):
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
         broker, now = self._context.broker, anyio.current_time()
-        connect = None
+        connect, decoder = None, self.protocol.decoder
         while (data or self.is_behind) and connect is None and broker.work.done < end:
-            size = 0 if self.is_behind else SLICE_BYTES
+            size = 0
+            if not self.is_behind:
+                # A packet that is known to come is no work before it is complete.
+                size = SLICE_BYTES
+                if len(data) > SLICE_BYTES and self.protocol.decoded <= FEW_PACKETS:
+                    # Its packets are long: so many bytes are little work.
+                    size = max(READ_BYTES, decoder.missing_bytes)
             most = end - broker.work.done
             connect = broker.receive(self, data[:size], now, most)
             data = data[size:]

@@ -19,6 +19,7 @@ __all__ = [
     "CONNECTION_BYTES",
     "FLOW_BYTES",
     "LEVEL_BYTES",
+    "PUBLISHER_BYTES",
     "RECEIVED_ID_BYTES",
     "RETAINED_BYTES",
     "SESSION_BYTES",
@@ -38,6 +39,8 @@ FLOW_BYTES = 500
 PLAIN_FLOW_BYTES = FLOW_BYTES + getsizeof("") + getsizeof(b"")
 # A retained message beside its content.
 RETAINED_BYTES = 250
+# Who has published it, beside the names.
+PUBLISHER_BYTES = 80
 # The id of a QoS 2 message that was not released.
 RECEIVED_ID_BYTES = 140
 # A session without anything in it, and its connection.

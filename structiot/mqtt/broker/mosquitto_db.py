@@ -44,7 +44,7 @@ QUEUED = 11
 
 @dataclass(frozen=True, slots=True)
 class SavedMessage:
-    """A message; times are seconds since 1970, 0 is never."""
+    """A message, and who has published it; times are seconds since 1970, 0 is never."""
 
     expires_at_s: int
     qos: int
@@ -52,6 +52,8 @@ class SavedMessage:
     topic: str
     payload: bytes
     properties: bytes | None
+    client_id: str | None
+    username: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _take_message(state: SavedState, content: bytes) -> None:
         ">IHHHHHBB", content, 16
     )
     texts = _Texts(content, 32)
-    texts.take(source_size + user_size)
+    client_id, username = texts.text(source_size), texts.text(user_size)
     state.messages[number] = SavedMessage(
         expires_at_s=expires_at_s,
         qos=qos,
@@ -206,6 +208,8 @@ def _take_message(state: SavedState, content: bytes) -> None:
         topic=texts.text(topic_size),
         payload=texts.take(size),
         properties=texts.rest(),
+        client_id=client_id or None,
+        username=username or None,
     )
 
 

@@ -280,6 +280,8 @@ class _Maker:
                 message=body,
                 properties=None if message is None else message.properties,
                 expires_at_s=None if message is None else message.expires_at_s or None,
+                # Mosquitto does not say by which filter it came.
+                share=None,
             )
         )
 
@@ -294,6 +296,8 @@ class _Maker:
                         qos=message.qos,
                         properties=message.properties,
                         expires_at_s=message.expires_at_s or None,
+                        client_id=message.client_id,
+                        username=message.username,
                     )
                 )
 

@@ -114,10 +114,12 @@ class BrokerServer:
             UsageError: A topic, payload, QoS or `retain` that cannot be published.
         """
         name = name_of(topic)
-        fault = name_fault(name)
+        fault = name_fault(name) or self.core.character_fault(name)
         if fault is not None:
             raise UsageError(f"topic name {name[:64]!r} {fault}")
         check_argument("retain", retain, bool)
+        if retain and not self.core.limits.retain_available:
+            raise UsageError("this broker retains nothing: retain_available=False")
         try:
             content = _CODEC.encode(payload)
         except (TypeError, ValueError) as exc:
@@ -202,7 +204,7 @@ class BrokerServer:
             await anyio.lowlevel.checkpoint()
 
     def _report(self, now: float) -> None:
-        core = self.core
+        core, is_kept = self.core, self.core.limits.retain_available
         figures = {
             "version": _VERSION,
             "uptime": f"{now - self._started_at:.0f} seconds",
@@ -218,7 +220,8 @@ class BrokerServer:
         if self._context.store_writer is not None:
             figures["store/failures"] = self._context.store_writer.failures
         for name, value in figures.items():
-            message = Message(f"$SYS/broker/{name}", str(value).encode(), retain=True)
+            text = str(value).encode()
+            message = Message(f"$SYS/broker/{name}", text, retain=is_kept)
             core.publish(message, now)
 
 

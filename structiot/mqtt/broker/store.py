@@ -35,7 +35,7 @@ __all__ = ["BrokerStore"]
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # "stio": says whose file it is.
 APPLICATION_ID = 0x7374696F
 # How long a broker that is just ending may still have the file.
@@ -55,14 +55,14 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS deliveries (
     position INTEGER PRIMARY KEY, session INTEGER NOT NULL,
     packet_id INTEGER NOT NULL, stage INTEGER NOT NULL, flags INTEGER NOT NULL,
-    message INTEGER, properties BLOB, expires_at_s REAL);
+    message INTEGER, properties BLOB, expires_at_s REAL, share TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (session);
 CREATE TABLE IF NOT EXISTS received (
     session INTEGER NOT NULL, packet_id INTEGER NOT NULL,
     PRIMARY KEY (session, packet_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL,
-    properties BLOB, expires_at_s REAL) WITHOUT ROWID;
+    properties BLOB, expires_at_s REAL, client_id TEXT, username TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clock (
     number INTEGER PRIMARY KEY, store_s REAL NOT NULL, utc_s REAL NOT NULL);
 """

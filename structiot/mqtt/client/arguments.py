@@ -13,7 +13,7 @@ from structiot.mqtt.wire.properties import (
     pairs_of_text,
     properties_of,
 )
-from structiot.mqtt.wire.topics import filter_fault
+from structiot.mqtt.wire.topics import control_fault, filter_fault
 
 __all__ = [
     "checked_ack",
@@ -22,6 +22,7 @@ __all__ = [
     "checked_filters",
     "checked_properties",
     "checked_qos",
+    "control_character_fault",
     "listed",
     "name_of",
     "pairs_of",
@@ -45,21 +46,34 @@ def name_of(topic: str | Sequence[str]) -> str:
     raise UsageError(f"a topic is a text, or its levels as texts, not {topic!r:.100}")
 
 
-def checked_filter(topic: str | Sequence[str]) -> str:
-    """Give a topic filter as text.
+def control_character_fault(topic: str) -> str | None:
+    """Say which character of a topic a broker may hang up at, and what lets it pass."""
+    fault = control_fault(topic)
+    if fault is None:
+        return None
+    return (
+        f"{fault}, at which brokers such as Mosquitto hang up "
+        "(allows_control_characters=True sends it)"
+    )
+
+
+def checked_filter(topic: str | Sequence[str], *, is_lenient: bool) -> str:
+    """Give a topic filter as text; who is lenient lets control characters pass.
 
     Raises:
         UsageError: It is none.
     """
     name = name_of(topic)
     fault = filter_fault(name)
+    if fault is None and not is_lenient:
+        fault = control_character_fault(name)
     if fault is not None:
         raise UsageError(f"topic filter {name[:64]!r} {fault}")
     return name
 
 
 def checked_filters(
-    topic: str | Sequence[str] | Mapping[str, int], qos: int
+    topic: str | Sequence[str] | Mapping[str, int], qos: int, *, is_lenient: bool
 ) -> dict[str, int]:
     """Give topic filters with the QoS of each: one with `qos`, or those of a mapping.
 
@@ -68,12 +82,15 @@ def checked_filters(
             of a mapping.
     """
     if not isinstance(topic, Mapping):
-        return {checked_filter(topic): checked_qos(qos)}
+        return {checked_filter(topic, is_lenient=is_lenient): checked_qos(qos)}
     if not topic:
         raise UsageError("a subscription has at least one topic filter")
     if qos:
         raise UsageError("each filter of a mapping has its own QoS, none beside them")
-    return {checked_filter(name): checked_qos(most) for name, most in topic.items()}
+    return {
+        checked_filter(name, is_lenient=is_lenient): checked_qos(most)
+        for name, most in topic.items()
+    }
 
 
 def checked_ack(ack: object) -> AckMode:

@@ -63,8 +63,9 @@ class Inbox:
         """
         link, router = self._link, self._link.router
         link.check()
+        is_lenient = self._config.allows_control_characters
         wanted = [
-            (checked_filter(name), checked_qos(qos))
+            (checked_filter(name, is_lenient=is_lenient), checked_qos(qos))
             for name, qos in pairs_of(topics, "filters and their QoS")
         ]
         for name, _ in wanted:

@@ -11,6 +11,7 @@ from structiot.errors import LinkLost, UsageError
 from structiot.mqtt.client.arguments import (
     checked_properties,
     checked_qos,
+    control_character_fault,
     name_of,
     pairs_of,
 )
@@ -18,6 +19,7 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
+from structiot.mqtt.link.connection import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
 from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
 from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
@@ -27,9 +29,7 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Publishing"]
 
-# Publishers of QoS 0 wait while this much is to be written.
-HIGH_WATER_BYTES = 65_536
-MAX_CHECKED_TOPICS = 4096
+MAX_CHECKED_TOPICS = 16_384
 
 
 class Publishing:
@@ -84,8 +84,8 @@ class Publishing:
                 (QoS 2) was delivered is unknown.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """
-        if type(topic) is not str:
-            topic = name_of(topic)
+        if type(topic) is not str or topic not in self._checked:
+            topic = self._checked_name(topic)
         if qos is None or retain is None:
             qos, retain = self._defaults(topic, qos, retain)
         encode = self._encode if codec is None else self._codec_of(codec).encode
@@ -110,7 +110,8 @@ class Publishing:
                 return
         self._protocol.publish(topic, payload, 1 if retain else 0, properties)
         link.wake()
-        if len(self._out) >= HIGH_WATER_BYTES:
+        out = self._out
+        if len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES:
             await link.drain()
 
     async def publish_soon(
@@ -238,8 +239,16 @@ class Publishing:
         now = anyio.current_time()
         return OwnExpiringFlow(topic, payload, flags, properties, now)
 
+    def _checked_name(self, topic: str | Sequence[str]) -> str:
+        name = name_of(topic)
+        if name not in self._checked:
+            self._check_topic(name)
+        return name
+
     def _check_topic(self, topic: str) -> None:
         fault = name_fault(topic)
+        if fault is None and not self._config.allows_control_characters:
+            fault = control_character_fault(topic)
         if fault is not None:
             raise UsageError(f"topic name {topic[:64]!r} {fault}")
         if len(self._checked) >= MAX_CHECKED_TOPICS:

@@ -83,6 +83,8 @@ class Receiving(Publishing):
                 refused, and its words name the others.
             LinkLost: The client has given up.
         """
+        is_lenient = self._config.allows_control_characters
+        wanted = checked_filters(topic, qos, is_lenient=is_lenient)
         requests = [
             SubscriptionRequest(
                 topic_filter=name,
@@ -91,7 +93,7 @@ class Receiving(Publishing):
                 retain_as_published=retain_as_published,
                 retain_handling=retain_handling,
             )
-            for name, most in checked_filters(topic, qos).items()
+            for name, most in wanted.items()
         ]
         link = self._link
         link.check()
@@ -234,11 +236,13 @@ class Receiving(Publishing):
             LinkLost: The client has given up.
         """
         link, names = self._link, []
+        is_lenient = self._config.allows_control_characters
         router = link.router
         link.check()
         own = None if self._inbox is None else self._inbox.messages
         given = [
-            checked_filter(name) for name in listed(topics, "filters are in a list")
+            checked_filter(name, is_lenient=is_lenient)
+            for name in listed(topics, "filters are in a list")
         ]
         for name in dict.fromkeys(given):
             entry = router.filters.get(name)

@@ -11,6 +11,13 @@ from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST
+from structiot._kit.net.sockets import (
+    Filling,
+    SocketStream,
+    receive_filling,
+    send_pieces,
+)
+from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -23,12 +30,20 @@ from structiot.mqtt.link.ledger import Ledger
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 
-__all__ = ["Connection"]
+__all__ = ["HIGH_WATER_BYTES", "LARGE_HIGH_WATER_BYTES", "Connection", "is_much"]
 
 Arguments = TypeVarTuple("Arguments")
 
 READ_BYTES = 262_144
+# As much is read where a long message may begin: the rest is received where it stays.
+FEW_BYTES = 16_384
 LAST_WORDS_S = 1.0
+# Publishers of QoS 0 wait while this much is to be written.
+HIGH_WATER_BYTES = 65_536
+# The same of what is not copied: it costs a turn of the loop each time.
+LARGE_HIGH_WATER_BYTES = 524_288
+# How the answer of a web server begins.
+HTTP = b"HTTP/"
 # Others run after so many packets at the latest; what was read counts as some, for there
 # are streams that give a byte at a time without waiting.
 TURN_PACKETS = 5_000
@@ -39,6 +54,11 @@ UNANSWERED_PACKETS = 250_000
 UNWRITTEN_BYTES = 1_048_576
 
 _log = logging.getLogger(__name__)
+
+
+def is_much(out: OutBuffer) -> bool:
+    """Whether so much is to be written that publishers of QoS 0 wait."""
+    return len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES
 
 
 class Connection:
@@ -61,6 +81,8 @@ class Connection:
     ) -> None:
         self.error: StructiotError | None = None
         self._stream = stream
+        self._socket = stream if isinstance(stream, SocketStream) else None
+        self._filling = stream if isinstance(stream, Filling) else None
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
@@ -73,6 +95,7 @@ class Connection:
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._is_over = False
+        self._first_bytes = b""
         # Packets that have come since others could run, and since the writer last took
         # what was to be written.
         self._turn = 0
@@ -124,6 +147,33 @@ class Connection:
             self._wakeup = None
             wakeup.set()
 
+    def write_now(self) -> None:
+        """Write what the kernel takes at once, if the writer waits: it need not wake up."""
+        socket, protocol = self._socket, self._protocol
+        out = protocol.out
+        if socket is None or self._wakeup is None or protocol.flow_out is not out:
+            self.wake()
+            return
+        try:
+            taken = socket.send_some_now(out.pieces())
+        except LOST:
+            taken = 0  # the writer finds it, too, and says why
+        else:
+            protocol.keep_alive.last_sent_at = anyio.current_time()
+            self._unanswered = 0
+        out.drop(taken)
+        if out or out.large_bytes:
+            self.wake()
+
+    def settled(self) -> None:
+        """There are acknowledgements to write, of all deliveries or of the first."""
+        if self._wakeup is None:
+            return
+        if len(self._protocol.incoming):
+            self.wake()
+        else:
+            self.write_now()
+
     async def drain(self) -> None:
         """Wait until what is to be written has been taken by the writer."""
         if self._is_over:
@@ -149,7 +199,7 @@ class Connection:
         protocol = self._protocol
         is_saving = self._save is not None and self._flows_wakeup is None
         return bool(
-            protocol.out or self._wakeup is None or protocol.flow_out or is_saving
+            protocol.out.size or self._wakeup is None or protocol.flow_out or is_saving
         )
 
     def _release(self) -> None:
@@ -168,20 +218,28 @@ class Connection:
             if self._flows_wakeup is not None and protocol.flow_out:
                 self._flows_wakeup.set()
                 self._flows_wakeup = None
-            if not out:
+            if not (out or out.large_bytes):
                 self._wakeup = wakeup = anyio.Event()
                 self._release()
                 await wakeup.wait()
                 continue
-            data = bytes(out)
-            out.clear()
+            if out.large_bytes:
+                pieces = out.take()
+                data = b""
+            else:
+                pieces = None
+                data = bytes(out)
+                out.clear()
             self._unanswered = 0
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None
             protocol.keep_alive.last_sent_at = anyio.current_time()
             try:
-                await send(data)
+                if pieces is None:
+                    await send(data)
+                else:
+                    await send_pieces(self._stream, pieces)
             except LOST as exc:
                 # The reader may find why: an alert or a DISCONNECT that came before.
                 await anyio.sleep(LAST_WORDS_S)
@@ -210,32 +268,41 @@ class Connection:
                 self.wake()
 
     async def _read(self) -> None:
-        protocol = self._protocol
+        protocol, decoder = self._protocol, self._protocol.input.decoder
         receive = self._stream.receive
+        filling = self._filling
         while True:
             try:
-                data = await receive(READ_BYTES)
+                if decoder.long is not None and filling is not None:
+                    data, size = b"", await receive_filling(filling, decoder)
+                else:
+                    most = FEW_BYTES if decoder.expects_long else READ_BYTES
+                    data = await receive(most)
+                    size = len(data)
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
+            if len(self._first_bytes) < len(HTTP):
+                self._first_bytes += data[: len(HTTP)]
             self._turn += READ_PACKETS
             rest: bytes | None = data
             while rest is not None:
-                self._take(rest)
+                self._take(rest, size)
+                size = 0
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
                         await self.flush()
-                    self.end(self._violated(protocol.violation, data))
+                    self.end(self._violated(protocol.violation))
                     return
                 if self._turn >= TURN_PACKETS or self._ledger.is_full:
                     await self._let_others()
                 rest = b"" if protocol.has_more else None
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
         events = protocol.receive(data, anyio.current_time())
-        self._on_events(events, len(data))
+        self._on_events(events, size)
         if protocol.out or protocol.flow_out:
             self.wake()
         self._turn += protocol.input.work
@@ -249,7 +316,7 @@ class Connection:
             await self._ledger.room()
         if (
             self._unanswered >= UNANSWERED_PACKETS
-            and len(self._protocol.out) >= UNWRITTEN_BYTES
+            and self._protocol.out.size >= UNWRITTEN_BYTES
         ):
             await self.drain()
 
@@ -291,12 +358,13 @@ class Connection:
                 "" if first.message is None else printable(first.message.topic),
             )
 
-    def _violated(self, violation: ProtocolViolation, data: bytes) -> ProtocolViolation:
-        # Who begins with a CONNACK speaks it.
-        if self._opened.is_set() or data.startswith(b"\x20"):
+    def _violated(self, violation: ProtocolViolation) -> ProtocolViolation:
+        # Who begins with a CONNACK speaks it, however that was cut.
+        if self._first_bytes.startswith(b"\x20"):
             text = f"{self._peer} broke the protocol: {violation}"
         else:
-            who = "an HTTP server" if data.startswith(b"HTTP/") else "something else"
+            is_web = self._first_bytes.startswith(HTTP)
+            who = "an HTTP server" if is_web else "something else"
             text = f"{self._peer} does not speak MQTT, {who} answers: {violation}"
         error = ProtocolViolation(
             text, data=violation.data, offset=violation.offset, code=violation.code

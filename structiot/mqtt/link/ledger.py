@@ -87,7 +87,7 @@ class Ledger:
         return (
             protocol.incoming.held_bytes
             + protocol.outgoing.held_bytes
-            + len(protocol.out)
+            + protocol.out.size
             + protocol.input.held_bytes
         )
 

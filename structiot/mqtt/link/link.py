@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream
 
@@ -19,11 +18,11 @@ from structiot._kit.flow.backoff import Backoff
 from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
-from structiot.mqtt.errors import ConnectException
+from structiot.mqtt.errors import ConnectException, MqttGoodbye
 from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
-from structiot.mqtt.link.connection import Connection
+from structiot.mqtt.link.connection import Connection, is_much
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
 from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.ledger import Ledger
@@ -55,8 +54,6 @@ from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
 
-# Publishers of QoS 0 wait while this much is to be written.
-HIGH_WATER_BYTES = 65_536
 STABLE_S = 60.0
 # Attempts after the first to get the first connection, where nothing is configured.
 FIRST_RETRIES = 2
@@ -115,6 +112,7 @@ class Link(Leaving):
             config,
             check=self.check,
             wake=self.wake,
+            write_now=self._write_now,
             save=self._save,
         )
         self._open_stream = open_stream
@@ -235,6 +233,7 @@ class Link(Leaving):
             self._loss_log.lost(
                 error,
                 retry_in_s,
+                is_news=self.is_news(error, is_said=isinstance(error, MqttGoodbye)),
                 lived_s=self.lived_s,
                 client_id=None if is_known else self.handshake.client_id,
             )
@@ -306,8 +305,8 @@ class Link(Leaving):
             connection.end(exc)
             return
         if self.router.is_holding:
-            patience_s = self.config.unclaimed_s if connack.session_present else 0.0
-            connection.start(self._release_held, patience_s)
+            is_old = connack.session_present
+            connection.start(self._release_held, is_old * self.config.unclaimed_s)
         attempts = self.connected()
         filters, now = self.subscribing.poison, anyio.current_time()
         self._poison.opened(now)
@@ -353,19 +352,21 @@ class Link(Leaving):
         if self._connection is not None:
             self._connection.wake()
 
+    def _write_now(self) -> None:
+        if self._connection is not None:
+            self._connection.write_now()
+
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
-        while (
-            len(self.protocol.out) >= HIGH_WATER_BYTES and self._connection is not None
-        ):
+        while self._connection is not None and is_much(self.protocol.out):
             await self._connection.drain()
 
     def settle(self, receipt: Ack) -> None:
         """A subscriber has taken a delivery; the last one acknowledges it."""
         takers = receipt.takers = receipt.takers - 1
         if takers <= 0:
-            if self.protocol.settle(receipt):
-                self.wake()
+            if self.protocol.settle(receipt) and self._connection is not None:
+                self._connection.settled()
             if self.ledger.is_paused:
                 self.ledger.freed()
 
@@ -390,9 +391,8 @@ class Link(Leaving):
 
 def _backoff_of(config: MqttConfig) -> Backoff:
     """Give the schedule of the first connection; `_take_connack` may lift its limit."""
-    retries = config.reconnect_retries
-    if retries is None:
-        retries = FIRST_RETRIES
+    given = config.reconnect_retries
+    retries = FIRST_RETRIES if given is None else given
     return Backoff(
         cap_s=config.reconnect_max_interval,
         stable_s=STABLE_S,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from structiot.errors import CertificateRefused, LinkLost, PeerError, StructiotError
+from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.errors import MqttGoodbye
 from structiot.mqtt.link.poison_messages import is_broken_off
 
@@ -20,11 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 class LossLog:
-    """Writes why there is no connection, each cause that the peer has given once."""
+    """Writes why there is no connection."""
 
     def __init__(self, peer: str) -> None:
         self._peer = peer
-        self._told = ""
         self._in_a_row = 0
 
     def lost(
@@ -32,6 +31,7 @@ class LossLog:
         error: StructiotError,
         retry_in_s: float,
         *,
+        is_news: bool,
         lived_s: float | None,
         client_id: str | None,
     ) -> None:
@@ -40,19 +40,14 @@ class LossLog:
         Args:
             error: Why.
             retry_in_s: When the next attempt follows.
+            is_news: Whether who reads nothing but warnings shall know it as well.
             lived_s: How long the connection lived; None if there was none.
             client_id: Under which another client may have come; None if something else
                 is known to be the cause.
         """
-        if (
-            isinstance(error, PeerError | CertificateRefused | MqttGoodbye)
-            and str(error) != self._told
-        ):
-            # Who reads nothing but warnings shall know it as well.
-            self._told = str(error)
-            _log.warning("%s; next attempt in %.1f s", error, retry_in_s)
-        else:
-            _log.info("%s; next attempt in %.1f s", error, retry_in_s)
+        level = logging.WARNING if is_news else logging.INFO
+        text = "no MQTT broker: %s; next attempt in %.1f s"
+        _log.log(level, text, error, retry_in_s)
         if lived_s is None:
             return
         is_silent = isinstance(error, LinkLost) and not isinstance(error, MqttGoodbye)

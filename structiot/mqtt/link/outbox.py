@@ -30,6 +30,7 @@ class Outbox:
         *,
         check: Callable[[], None],
         wake: Callable[[], None],
+        write_now: Callable[[], None],
         save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
@@ -38,6 +39,7 @@ class Outbox:
         self._max_bytes = config.outbox_bytes
         self._check = check
         self._wake = wake
+        self._write_now = write_now
         self._save = save
         # Who waits for room, in order of arrival.
         self._queue: deque[tuple[Flow, anyio.Event]] = deque()
@@ -60,7 +62,11 @@ class Outbox:
             self._protocol.submit(flow)
         else:
             await self._turn_of(flow)
-        self._wake()
+        if len(self._outgoing.inflight) == 1:
+            # Most likely somebody waits for this one, and for nothing else.
+            self._write_now()
+        else:
+            self._wake()
         if self._save is not None:
             # Accepted means safe, whether there is a connection or not.
             await self._save()

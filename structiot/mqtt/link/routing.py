@@ -17,7 +17,7 @@ from structiot.mqtt.wire.topics import TopicTree, fits, parse_shared
 
 __all__ = ["Filter", "Router"]
 
-_MAX_CACHED_TOPICS = 10_000
+_MAX_CACHED_TOPICS = 16_384
 _MAX_CACHED_CHARS = 256
 # Messages without any of these flags (retain, QoS) take the quick way, and of the others
 # those that are not retained and as their subscriber wants them.

@@ -209,14 +209,14 @@ class Subscribing:
             self._router.forget_retained()
         # Own messages stand there already, and these subscriptions may be for them.
         out = self._protocol.out
-        written = bytes(out)
-        out.clear()
+        written = out.take()
         self._give_up(tuple(self._unwanted))
         suspects = self.poison.suspects
         self._ask_for(
             [one for one in wanted if one.request.topic_filter not in suspects]
         )
-        out += written
+        for piece in written:
+            out.add_large(piece)
 
     def take_suback(self, suback: Suback) -> None:
         """Give each filter its answer."""

@@ -33,6 +33,7 @@ class Portions:
     Attributes:
         count: How many packets the last portion had.
         work: The same, and how many more it would be by the time it took to read them.
+        decoder: Has what is not complete.
         rich_bytes: How much more than their bytes on the wire, at most, these take in
             memory.
     """
@@ -41,7 +42,7 @@ class Portions:
         self.count: int = 0
         self.work: int = 0
         self.rich_bytes: int = 0
-        self._decoder = Decoder(
+        self.decoder: Decoder = Decoder(
             role="client",
             version=version,
             max_packet_bytes=max_packet_bytes,
@@ -51,7 +52,7 @@ class Portions:
 
     def feed(self, data: bytes) -> list[Packet]:
         """Decode a portion of what has come; given nothing, of what is left of it."""
-        decoder = self._decoder
+        decoder = self.decoder
         packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
         self.count = len(packets)
         self.work = len(packets) + decoder.extra_bytes // WORK_BYTES
@@ -62,14 +63,14 @@ class Portions:
     @property
     def has_rest(self) -> bool:
         """Whether something is left of what has come."""
-        return self._decoder.has_rest
+        return self.decoder.has_rest
 
     @property
     def held_bytes(self) -> int:
         """How much of an unfinished packet is waiting for the rest."""
-        return self._decoder.held_bytes
+        return self.decoder.held_bytes
 
     @property
     def violation(self) -> ProtocolViolation | None:
         """What the server did wrong."""
-        return self._decoder.violation
+        return self.decoder.violation

@@ -10,9 +10,8 @@ The shell gives it bytes and the time and takes events and bytes back:
 * `tick(now)`, at `next_deadline()`, sends PINGREQ or says that the peer is dead.
 * `connection_lost()` ends a connection; the session lives as long as this object.
 
-`out` is one bytearray for everything written; whoever fills it does so without
-waiting, and one writer empties it. With a store, flows and acknowledgements go to
-`flow_out`: the shell moves what stands there to `out` when what it depends on is safe.
+`out` has all that is written, and one writer empties it. With a store, flows and
+acknowledgements go to `flow_out`, and from there when what they depend on is safe.
 
 States: CLOSED -> CONNECTING (CONNECT sent) -> OPEN (CONNACK taken) -> CLOSING
 (DISCONNECT sent or violation seen) -> CLOSED. All documented (OASIS MQTT 3.1.1, 5.0).
@@ -23,6 +22,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, TypeAlias
 
+from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec import PINGREQ, encode, encode_publish_into
 from structiot.mqtt.wire.enhanced_auth import EnhancedAuth
@@ -125,7 +125,7 @@ class ClientProtocol:
             ping_delay_s=ping_delay_s, ping_reply_s=ping_reply_s
         )
         self._uses_aliases = uses_aliases
-        self.out: bytearray = bytearray()
+        self.out: OutBuffer = OutBuffer()
         self.flow_out: bytearray = bytearray() if is_written_down else self.out
         self.state: State = State.CLOSED
         self.version: int = 4

@@ -6,14 +6,14 @@ the flows of QoS 1 and 2 are dealt with here, on the session that `accept` attac
 
 A client that breaks the protocol sets `violation`. What came before the fault is given
 to the broker first; then `end_if_violated` writes the DISCONNECT of 5.0 that says why.
-After CONNECT a client need not wait (section 3.1.4 of both versions), unless it has named
-an authentication method (5.0 section 4.12).
+After CONNECT a client need not wait (3.1.4), unless it has named a method (5.0 4.12).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.broken_connect import answer_to_broken_connect
 from structiot.mqtt.wire.codec import (
@@ -112,7 +112,7 @@ class ServerProtocol:
         receive_maximum: int = MAX_PACKET_ID,
         packet_limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
-        self.out: bytearray = bytearray()
+        self.out: OutBuffer = OutBuffer()
         self.kept: bytearray = self.out
         self.state: ServerState = ServerState.WAITING
         self.version: int = 4
@@ -141,7 +141,7 @@ class ServerProtocol:
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
-        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + len(self.out)
+        size = self.hoarded_bytes + self.decoder.remembered.held_bytes + self.out.size
         return size if self.kept is self.out else size + len(self.kept)
 
     # -- receiving -----------------------------------------------------------------
@@ -153,7 +153,8 @@ class ServerProtocol:
         Whoever stops early, or has accepted a CONNECT, calls again with no data.
         """
         decoder = self.decoder
-        was_unfinished, packets = decoder.unfinished, decoder.feed(data)
+        had: object = decoder.unfinished or decoder.long
+        packets = decoder.feed(data)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -171,8 +172,8 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        has_left = was_unfinished or decoder.unfinished or self.out or self.kept
-        self.is_even = not (decoder.remembered.take_news() or has_left)
+        had = had or decoder.unfinished or decoder.long or self.out.size or self.kept
+        self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 
     def _sort(self) -> Iterator[Packet]:
@@ -336,8 +337,7 @@ class ServerProtocol:
 
     def reply(self, packet: Packet) -> None:
         """Write a packet, unless it is longer than the client takes."""
-        data = encode(packet, self.version)
-        if self._takes(data):
+        if self._takes(data := encode(packet, self.version)):
             self.kept += data
         else:
             self._fault("an answer would be too long", ReasonCode.PACKET_TOO_LARGE)

@@ -10,6 +10,7 @@ tree takes filters as they are, so give it the inner one (`parse_shared`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Hashable
 from typing import Generic, TypeVar
 
@@ -17,6 +18,7 @@ from structiot.errors import UsageError
 
 __all__ = [
     "TopicTree",
+    "control_fault",
     "filter_fault",
     "fits",
     "is_shared",
@@ -26,13 +28,21 @@ __all__ = [
 ]
 
 MAX_TOPIC_BYTES = 65_535
-MAX_CACHED_NAMES = 4096
+MAX_CACHED_NAMES = 16_384
 MAX_CACHED_NAME_CHARS = 256
 # What is remembered for all names together.
 MAX_CACHED_VALUES = 200_000
 # A portion of a search: nodes that are looked at, at most.
 STEPS = 256
 SHARED_PREFIX = "$share/"
+# Control characters, and the noncharacters of each plane.
+_OFTEN_REFUSED = re.compile(
+    "[\x01-\x1f\x7f-\x9f\ufdd0-\ufdef"
+    + "".join(
+        f"{chr(last - 1)}{chr(last)}" for last in range(0xFFFF, 0x11_0000, 0x1_0000)
+    )
+    + "]"
+)
 
 T = TypeVar("T", bound=Hashable)
 
@@ -56,6 +66,19 @@ def name_fault(name: str) -> str | None:
     if "+" in name or "#" in name:
         return "holds a wildcard, + or #"
     return _text_fault(name)
+
+
+def control_fault(topic: str) -> str | None:
+    """Say which character of a name or filter the standard advises against.
+
+    Section 1.5.4 of 5.0 (1.5.3 of 3.1.1): control characters and noncharacters should not
+    be used, and who receives them may close the connection, as Mosquitto does.
+    """
+    # Most texts are printable, which takes no time to find out.
+    if topic.isprintable() or (found := _OFTEN_REFUSED.search(topic)) is None:
+        return None
+    kind = "control character" if found[0] < "\xa0" else "noncharacter"
+    return f"holds U+{ord(found[0]):04X}, a {kind}"
 
 
 def _wildcard_fault(topic_filter: str) -> str | None:

@@ -112,10 +112,13 @@ def _port_of(parts: SplitResult, *, may_be_any: bool) -> int | None:
         port = -1
     is_wrong = port == -1 or (port == 0 and not may_be_any)
     # Behind the host there is an @ only in paths of websockets and sockets.
+    has_path = parts.scheme in {"ws", "wss", "unix", "mqtt+unix"}
     behind = parts.query + parts.fragment
-    if is_wrong or parts.scheme not in {"ws", "wss", "unix", "mqtt+unix"}:
+    if is_wrong or not has_path:
         behind += parts.path
-    if "@" in behind and "@" not in parts.netloc:
+    # What a password begins with may hold an @ itself: what is behind it is no host.
+    is_cut = "@" in behind and not (has_path and "@" in parts.netloc)
+    if is_cut or "@" in parts.fragment:
         raise ConfigError(
             "in the user name and password of a broker's address, / ? and # are "
             "percent-encoded, as urllib.parse.quote(password, safe='') does"

@@ -48,8 +48,26 @@ class SeplMessage:
     status: int | None = None
 
 
+class _WithParts:
+    """What has protocol parts by name."""
+
+    __slots__ = ()
+
+    parts: _Parts
+
+    @property
+    def data(self) -> str | None:
+        """The part `data`."""
+        return self.parts.get("data")
+
+    @property
+    def metadata(self) -> str | None:
+        """The part `metadata`."""
+        return self.parts.get("metadata")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeplEvent:
+class SeplEvent(_WithParts):
     """An event that the platform took.
 
     Attributes:
@@ -72,19 +90,9 @@ class SeplEvent:
     repeats: int
     at_utc: datetime
 
-    @property
-    def data(self) -> str | None:
-        """The part `data`."""
-        return self.parts.get("data")
-
-    @property
-    def metadata(self) -> str | None:
-        """The part `metadata`."""
-        return self.parts.get("metadata")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeplResponse:
+class SeplResponse(_WithParts):
     """What a client answered to a command.
 
     Attributes:
@@ -110,16 +118,6 @@ class SeplResponse:
     payload: Mapping[str, Any]
     is_awaited: bool
     at_utc: datetime
-
-    @property
-    def data(self) -> str | None:
-        """The part `data`."""
-        return self.parts.get("data")
-
-    @property
-    def metadata(self) -> str | None:
-        """The part `metadata`."""
-        return self.parts.get("metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,9 @@ async def test_it_offers_devices_until_it_is_ended(
             assert (device.name, device.type) == ("kitchen", "iot#strip")
             told = await platform.send_command(device.uri, "port_1", {"data": "false"})
             assert told.data == '{"status":0}'
+            said = "".join(program.errors)
+            assert "the embedded broker listens at mqtt://127.0.0.1:" in said
+            assert ":1883" not in said
             (gid,) = platform.gateways
             program.signal(signal.SIGTERM)
             assert await program.ended() == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -81,7 +80,7 @@ def test_a_message_reaches_whom_it_is_for(both, call, to, reached):
 
 def test_what_stands_on_standard_input_is_one_message(both, call, monkeypatch):
     house, (*_, plug) = both
-    stdin = SimpleNamespace(buffer=io.BytesIO(b"\x00two\nlines\n"))
+    stdin = io.TextIOWrapper(io.BytesIO(b"\x00two\nlines\n"))
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setenv("STRUCTIOT_MANAGER_URI", house.uri)
     shown = call("send", PLUG)

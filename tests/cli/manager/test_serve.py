@@ -28,6 +28,7 @@ from tests.e2e.processes import Running, running, structiot
 
 pytestmark = pytest.mark.e2e
 UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
+OTHER = "00000000-0000-4000-8000-000000000002"
 SERVE = ("manager", "serve", "--port=0")
 
 
@@ -196,10 +197,52 @@ async def test_one_of_several_shows_what_happens_at_the_others(serving):
         (["--dialect=structiot", "--secrets=/nowhere"], "cannot read /nowhere"),
         (["--dialect=D7"], "'D7' is not one of"),
         (["--heartbeat=0"], "--heartbeat"),
+        (["--listen=127.0.0.1:0"], "--listen is DIALECT://HOST:PORT or DIALECT+tls"),
+        (["--listen=D7://127.0.0.1:0"], "there are D0, D1, D2, D3, D4, structiot"),
+        (["--listen=D4+tls://127.0.0.1:0"], "goes with --certfile"),
+        (["--listen=D4://127.0.0.1:65536"], "--listen is DIALECT"),
     ],
 )
 def test_settings_that_cannot_work_are_named(call, options, said):
     assert said in call("serve", *options, status=2)
+
+
+async def test_it_listens_at_further_places(serving, authority, tmp_path: Path):
+    (tmp_path / "secrets.toml").write_text(f'{UUID} = "a word"\n')
+    options = {
+        "listen": "structiot+tls://127.0.0.1:0",
+        "certfile": tmp_path / "cert.pem",
+        "keyfile": tmp_path / "key.pem",
+        "secrets": tmp_path / "secrets.toml",
+    }
+    further = "--listen=d4://[::1]:0"
+    async with serving(further, *(f"--{k}={v}" for k, v in options.items())) as served:
+        plain = await served.told("listening", host="::1", dialect="D4", is_tls=False)
+        native = await served.told("listening", dialect="structiot", is_tls=True)
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        async with (
+            open_manager_client(
+                "::1", plain["port"], uuid=OTHER, type="lamp", dialect="D4"
+            ),
+            open_manager_client(
+                "127.0.0.1",
+                native["port"],
+                uuid=UUID,
+                type="lamp",
+                secret="a word",
+                ssl_context=context,
+            ),
+        ):
+            assert await served.told("connected", uuid=OTHER)
+            assert await served.told("connected", uuid=UUID)
+
+
+def test_what_names_the_broker_is_said_where_it_is_missing(call, monkeypatch):
+    monkeypatch.delenv("STRUCTIOT_MANAGER_URI", raising=False)
+    for command in (["clients"], ["send", UUID, "on"]):
+        said = call(*command, status=2)
+        variables = "STRUCTIOT_MANAGER_URI or STRUCTIOT_MQTT_URI"
+        assert f"Missing option '--uri' (env var: {variables})" in said
 
 
 async def test_a_variable_makes_no_node_of_a_manager_that_has_no_name(

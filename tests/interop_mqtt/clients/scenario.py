@@ -1,6 +1,6 @@
 """What every driver does, and how it says what it saw: one line of JSON.
 
-A driver is called with port, protocol level (4 or 5), a task and, where it is to use a
+A driver is called with port, protocol level (3, 4 or 5), a task and, where it is to use a
 websocket, `ws`:
 
     echo      subscribe to everything at QoS 2, publish at 0, 1 and 2, and one retained
@@ -32,7 +32,7 @@ class Job:
     def __init__(self, name: str) -> None:
         parser = argparse.ArgumentParser()
         parser.add_argument("port", type=int)
-        parser.add_argument("level", type=int, choices=(4, 5))
+        parser.add_argument("level", type=int, choices=(3, 4, 5))
         tasks = ("echo", "numbers", "vanish", "sleep", "wake")
         parser.add_argument("task", choices=tasks)
         parser.add_argument(

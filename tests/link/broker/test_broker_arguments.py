@@ -21,6 +21,7 @@ from structiot.mqtt.broker import (
     open_broker,
 )
 from structiot.testing import MemoryNetwork
+from tests.link.broker.raw import broker_place
 
 OPENERS: dict[str, Callable[..., Any]] = {
     name: function
@@ -87,6 +88,10 @@ async def test_a_likely_mistake_is_told_what_to_write(given: dict[str, Any], sai
         (lambda: BrokerLimits(queued="5"), "queued is int"),  # type: ignore[arg-type]
         (lambda: BrokerLimits(queued=True), "queued is int"),
         (lambda: BrokerLimits(stall_s=float("nan")), "above 0"),
+        (lambda: BrokerLimits(maximum_qos=3), "maximum_qos ends at 2"),
+        (lambda: BrokerLimits(maximum_qos=-1), "maximum_qos is above 0"),
+        (lambda: BrokerLimits(client_id_prefix="a" * 65), "64 printable characters"),
+        (lambda: BrokerLimits(client_id_prefix="a\n"), "64 printable characters"),
         (lambda: Identity(username=5), "str or None"),  # type: ignore[arg-type]
         (lambda: hash_password(5), "str or bytes"),  # type: ignore[arg-type]
     ],
@@ -160,3 +165,16 @@ async def test_what_cannot_be_published_leaves_nothing_behind(
         ):
             broker.publish("end", b"")
             assert (await anext(messages)).topic == "end"
+
+
+@pytest.mark.parametrize("prefix", ["auto", "guest-", ""])
+async def test_b34_an_id_that_is_made_up_begins_as_wanted(prefix: str):
+    async with broker_place(client_id_prefix=prefix) as place:
+        names = set()
+        for _ in range(3):
+            client = await place.raw(5)
+            name = (await client.connect("")).properties.assigned_client_id
+            assert name is not None
+            assert name.startswith(prefix)
+            names.add(name)
+        assert len(names) == 3

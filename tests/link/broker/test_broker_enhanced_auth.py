@@ -125,12 +125,14 @@ async def test_b27_a_fault_of_the_callback_costs_its_client_alone(
 ):
     async with place_with_digest() as place:
         neighbour = await connected(place, b"meter")
-        client = await place.raw(5)
         properties = {"authentication_method": METHOD, "authentication_data": b"fault"}
-        connack = await client.connect("d", properties=properties)
-        assert connack.reason == ReasonCode.UNSPECIFIED_ERROR
+        for _ in range(10):
+            client = await place.raw(5)
+            connack = await client.connect("d", properties=properties)
+            assert connack.reason == ReasonCode.UNSPECIFIED_ERROR
         assert await neighbour.is_alive()
-    assert "ZeroDivisionError" in caplog.text
+    # Who comes again and again does not fill the log.
+    assert caplog.text.count("\nZeroDivisionError") == 1
 
 
 async def test_b27_authenticating_takes_no_longer_than_connecting_may():

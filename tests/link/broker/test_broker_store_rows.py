@@ -20,18 +20,20 @@ MESSAGE = "INSERT INTO messages VALUES (1,'t',x'41');"
 BODY = SESSION + MESSAGE
 BAD = {
     "retained": [
-        "INSERT INTO retained VALUES ('a/#', x'41', 1, NULL, NULL)",
-        "INSERT INTO retained VALUES ('', x'41', 1, NULL, NULL)",
-        "INSERT INTO retained VALUES (x'ff', x'41', 1, NULL, NULL)",
-        "INSERT INTO retained VALUES (CAST(x'ff' AS TEXT), x'41', 1, NULL, NULL)",
-        "INSERT INTO retained VALUES ('t', 'text', 1, NULL, NULL)",
-        "INSERT INTO retained VALUES ('t', 5, 1, NULL, NULL)",
-        "INSERT INTO retained VALUES ('t', x'41', 7, NULL, NULL)",
-        "INSERT INTO retained VALUES ('t', x'41', 'x', NULL, NULL)",
-        "INSERT INTO retained VALUES ('t', x'41', 1, x'ffffff', NULL)",
-        "INSERT INTO retained VALUES ('t', x'41', 1, 'zz', NULL)",
-        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, 'soon')",
-        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, 9e999)",
+        "INSERT INTO retained VALUES ('a/#', x'41', 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('', x'41', 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES (x'ff', x'41', 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES (CAST(x'ff' AS TEXT), x'41', 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', 'text', 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', 5, 1, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 7, NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 'x', NULL, NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, x'ffffff', NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, 'zz', NULL, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, 'soon', NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, 9e999, NULL, NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, NULL, x'ff', NULL)",
+        "INSERT INTO retained VALUES ('t', x'41', 1, NULL, NULL, 'c', x'41')",
     ],
     "sessions": [
         "INSERT INTO sessions VALUES (1,'c',NULL,1000,NULL,x'ff00',NULL)",
@@ -47,13 +49,15 @@ BAD = {
     ],
     "messages": ["INSERT INTO messages VALUES (9223372036854775807,'t',x'41')"],
     "deliveries": [
-        "INSERT INTO deliveries VALUES (1,9,1,0,2,NULL,NULL,NULL)",
-        f"{SESSION} INSERT INTO deliveries VALUES (1,1,1,0,2,77,NULL,NULL)",
-        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,99,2,1,NULL,NULL)",
-        f"{BODY} INSERT INTO deliveries VALUES (1,1,70000,1,2,1,NULL,NULL)",
-        f"{BODY} INSERT INTO deliveries VALUES (1,1,0,1,2,1,NULL,NULL)",
-        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,0,2,1,x'ff',NULL)",
-        f"{BODY} INSERT INTO deliveries VALUES (9223372036854775807,1,1,0,2,1,NULL,NULL)",
+        "INSERT INTO deliveries VALUES (1,9,1,0,2,NULL,NULL,NULL,NULL)",
+        f"{SESSION} INSERT INTO deliveries VALUES (1,1,1,0,2,77,NULL,NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,99,2,1,NULL,NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,70000,1,2,1,NULL,NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,0,1,2,1,NULL,NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,0,2,1,x'ff',NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (9223372036854775807,1,1,0,2,1,NULL,NULL,NULL)",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,0,2,1,NULL,NULL,'a/b')",
+        f"{BODY} INSERT INTO deliveries VALUES (1,1,1,0,2,1,NULL,NULL,'$share/g')",
     ],
     "received": [f"{SESSION} INSERT INTO received VALUES (1,'x')"],
 }
@@ -112,6 +116,25 @@ async def test_a_bad_row_costs_itself(file: Path, table: str, statements: str, c
     async with broker_place(store=file):
         pass
     assert not [one for one in caplog.messages if "cannot be used" in one]
+
+
+async def test_what_a_member_left_goes_to_its_group_after_a_kill(file: Path):
+    """A session that was over has an id there that begins with a NUL."""
+    share = "$share/g/t"
+    edit(
+        file,
+        "INSERT INTO sessions VALUES (7,char(0)||'7',NULL,0,NULL,NULL,NULL);"
+        "INSERT INTO sessions VALUES (8,'c',NULL,1000,NULL,NULL,NULL);"
+        f"INSERT INTO subscriptions VALUES (7,'{share}',1,0,0,0,NULL);"
+        f"INSERT INTO subscriptions VALUES (8,'{share}',1,0,0,0,NULL);"
+        "INSERT INTO messages VALUES (1,'t',x'41');"
+        f"INSERT INTO deliveries VALUES (1,7,0,0,2,1,NULL,NULL,'{share}');",
+    )
+    async with broker_place(store=file) as place:
+        client = await place.raw(5)
+        assert (await client.connect("c", **lasting(5))).session_present
+        assert await client.payloads(1) == [b"A"]
+    assert count(file, "sessions") == 1
 
 
 @pytest.mark.parametrize("clock", ["'a','b'", "1e308,1e308", "9e999,0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ pytestmark = pytest.mark.virtual_time
 
 CONFIG: Any = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "p"}
 
+TLS: Any = {"encryption": "yes", "cafile": "/no/ca.pem"}
+OURS = ssl.create_default_context()
+THEIRS = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+
 
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
         ({"config": 7}, ConfigError, "config is a path, a mapping or a Connector"),
         ({"config": {}}, ConfigError, "to be filled in"),
-        ({"config": {**CONFIG, "hots": "x"}}, ConfigError, "no setting 'hots'"),
+        ({"config": {**CONFIG, "hots": "x"}}, ConfigError, "unknown key 'hots'"),
         ({"config": {**CONFIG, "port": "x"}}, ConfigError, "port is a number"),
         ({"config": {**CONFIG, "encryption": "7"}}, ConfigError, "yes or no"),
         ({"config": "/nonexistent/connector.conf"}, ConfigError, "cannot be read"),
@@ -33,6 +38,10 @@ CONFIG: Any = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "p"}
         ({"outbox_items": -1}, UsageError, "outbox_items is 0 or more"),
         ({"outbox_items": "many"}, UsageError, "outbox_items is int"),
         ({"wait_ready": 1}, UsageError, "wait_ready is bool"),
+        ({"ssl_context": "ca.pem"}, UsageError, "ssl_context is SSLContext or None"),
+        ({"ssl_context": OURS}, ConfigError, "ssl_context goes with encryption"),
+        ({"ssl_context": THEIRS}, UsageError, "is for the TLS of a client"),
+        ({"config": {**CONFIG, **TLS}}, ConfigError, "cannot use /no/ca.pem for TLS"),
     ],
 )
 async def test_what_cannot_be_opened(

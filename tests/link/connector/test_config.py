@@ -70,6 +70,14 @@ def test_senergy_has_keys_and_defaults_of_its_own():
     assert ConnectorConfig.of({**SENERGY, "port": 1}).port == 1
 
 
+def test_authorities_go_with_tls_also_by_http_alone():
+    config = ConnectorConfig.of({**SEPL, "encryption": "yes", "cafile": "ca.pem"})
+    assert config.cafile == Path("ca.pem")
+    assert ConnectorConfig.of({**SEPL, "cafile": ""}).cafile is None
+    plain = {**SENERGY, "cafile": "ca.pem", "encryption": "no"}
+    assert ConnectorConfig.of(plain).has_tls
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -89,11 +97,16 @@ def test_senergy_has_keys_and_defaults_of_its_own():
         ({"encryption": []}, "encryption is yes or no"),
         ({"platform": "mqtt"}, "platform is sepl or senergy"),
         ({"platform": []}, "platform is sepl or senergy"),
-        ({"passwrd": "x"}, "no setting 'passwrd'; did you mean 'password'"),
-        ({7: "x"}, "no setting '7'"),
+        ({"passwrd": "x"}, "^unknown key 'passwrd'; did you mean 'password'"),
+        ({7: "x"}, "unknown key '7'"),
         ({"path": 7}, "path is that of a file"),
+        ({"cafile": 7}, "cafile is that of a file"),
+        ({"cafile": "ca.pem"}, "cafile goes with encryption = yes"),
         ({"logger": 7}, "logger is a mapping"),
-        ({"logger": {"lvel": "x"}}, "logger: there is no setting 'lvel'"),
+        (
+            {"logger": {"lvel": "x"}},
+            "unknown key 'lvel' in logger; did you mean 'level'",
+        ),
         ({"logger": {"level": "loud"}}, "level is one of debug, info"),
         ({"logger": {"rotating_log": "often"}}, "rotating_log is yes or no"),
         ({"logger": {"rotating_log_backup_count": "x"}}, "a number of files"),
@@ -113,6 +126,19 @@ def test_all_that_is_wrong_is_named_at_once():
         ConnectorConfig(host="a/b", encryption="x")  # type: ignore[arg-type]
     for text in ("host is a name", "encryption is", "port, user, password: to be"):
         assert text in str(caught.value)
+
+
+def test_an_unknown_key_hides_nothing_else_that_is_wrong():
+    logger = {"lvel": "debug", "rotating_log": "often"}
+    with pytest.raises(ConfigError) as caught:
+        ConnectorConfig.of({"hots": "a", "usr": "b", "port": "x", "logger": logger})
+    assert str(caught.value) == (
+        "unknown key 'lvel' in logger; did you mean 'level'?; "
+        "rotating_log is yes or no; "
+        "unknown key 'hots'; did you mean 'host'?; "
+        "unknown key 'usr'; did you mean 'user'?; "
+        "port is a number from 1 to 65535; host, user, password: to be filled in"
+    )
 
 
 @pytest.mark.parametrize("config", [None, 7, ["host"], b"connector.conf"])

@@ -102,7 +102,7 @@ def test_a_file_that_is_missing_is_made_to_be_filled_in(tmp_path: Path):
         ConnectorConfig.of(path)
     assert mode_of(path) == 0o600
     made = path.read_text()
-    for name in ("encryption", "host", "port", "user", "password", "gid"):
+    for name in ("encryption", "cafile", "host", "port", "user", "password", "gid"):
         assert f"\n{name} =" in made
     # Not made again, and still to be filled in.
     with pytest.raises(
@@ -155,7 +155,13 @@ def test_a_file_that_others_can_read_is_closed_to_them(
         ("[CONNECTOR]\n[CONNECTOR]\n", "line 2 is there twice"),
         ("[CONNECTR]\n", "no section .CONNECTR.; did you mean 'CONNECTOR'"),
         ("[CONNECTOR]\n[other]\n", "no section .other."),
-        ("[CONNECTOR]\nhots = a\n", "no setting 'hots'; did you mean 'host'"),
+        (
+            "[CONNECTOR]\nhots = a\nport = x\n[LOGGER]\nlevl = info\n",
+            (
+                r"'levl' in \[LOGGER\]; did you mean 'level'\?; .* in \[CONNECTOR\]; did you "
+                r"mean 'host'\?; port is a number"
+            ),
+        ),
         ("[CONNECTOR]\npassword = hunter2\n", "host, port, user: to be filled in"),
         ("#" * 70_000, "longer than 65536 bytes"),
     ],
@@ -266,6 +272,7 @@ def test_a_toml_file_has_tables(conf: Path, caplog: pytest.LogCaptureFixture):
     [
         ("[mqtt]\n", r"has no \[connector\]"),
         ("connector = 1\n", r"has no \[connector\]"),
+        ("[connector]\nhots = 1\n", r"key 'hots' in \[connector\]; did you mean"),
         ('[connector]\npassword = "hunter2\n', "it is no TOML: line 2"),
     ],
 )

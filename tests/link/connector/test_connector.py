@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from structiot import ConfigError, LinkLost, UsageError
+from structiot import LinkLost, UsageError
 from structiot.connector import (
     Authenticating,
     Connecting,
@@ -153,6 +153,7 @@ async def test_another_hash_has_all_of_them_sent_again():
 async def test_another_gateway_has_all_of_them_sent_again():
     async with gateway(1) as (platform, connector):
         (first,) = platform.gateways
+        assert connector.gid == first
         platform.forget_gateways()
         await platform.drop()
         await until_state(connector, Waiting)
@@ -160,6 +161,7 @@ async def test_another_gateway_has_all_of_them_sent_again():
         assert handlers(platform, 2) == ["handshake", "clear", "put", "commit"]
         (second,) = platform.gateways
         assert first != second
+        assert connector.gid == second
         await platform.drop()
         await until_state(connector, Waiting)
         await connector.wait_ready()
@@ -253,24 +255,6 @@ async def test_what_the_device_manager_raises_at_first_comes_out_of_the_opening(
     with pytest.raises(ZeroDivisionError):
         async with gateway(devices=Odd()):
             pass
-
-
-async def test_what_it_raises_while_nobody_asks_ends_the_block():
-    class Odd(DevicePool):
-        is_odd = False
-
-        def devices(self) -> dict[str, Device]:
-            if self.is_odd:
-                raise ConfigError("the store is damaged")
-            return super().devices()
-
-    devices = Odd()
-    with pytest.raises(ConfigError, match="damaged"):
-        async with gateway(devices=devices) as (platform, connector):
-            devices.is_odd = True
-            await platform.drop()
-            await anyio.sleep_forever()
-    assert isinstance(connector.state, Ended)
 
 
 async def test_leaving_says_goodbye():

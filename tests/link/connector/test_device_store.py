@@ -82,6 +82,7 @@ def test_devices_are_there_again_when_the_file_is_opened_anew(tmp_path: Path):
     lamp = Device("dev1", "iot#type-1", "Lämp")
     lamp.add_tag("room", "kitchen")
     lamp.add_tag("floor", "1")
+    lamp.add_tag("", "")
     odd = Device(ODD, "\0", 'a "b";:\n')
     with DeviceStore(path) as store:
         store.add(lamp)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from copy import copy
+from pathlib import Path
+
 import pytest
 
-from structiot.connector import Device, DevicePool
+from structiot._kit.redact import Secret
+from structiot.connector import (
+    ConnectorConfig,
+    Device,
+    DevicePool,
+    DeviceStore,
+    PlatformRefused,
+)
 from structiot.connector.device import check_device, device_id_of
-from structiot.errors import UsageError
+from structiot.connector.wire.hashes import device_hash
+from structiot.errors import ConfigError, UsageError
+from tests.link.connector.gateways import gateway
+from tests.link.connector.senergy_house import connector_of, senergy
 
 
 class Lamp(Device):
@@ -131,3 +145,69 @@ def test_a_device_is_named_by_itself_or_its_id(device: Device):
     assert device_id_of(device) == device_id_of("dev1") == "dev1"
     with pytest.raises(UsageError, match="device is Device or str"):
         device_id_of(7)  # type: ignore[arg-type]
+
+
+HALF = "lamp-\ud800"
+
+
+@pytest.mark.parametrize("call", ["add", "update", "remove", "get"])
+def test_an_id_with_half_a_character_is_refused_by_a_store(tmp_path: Path, call: str):
+    with DeviceStore(tmp_path / "devices.sqlite") as store:
+        store.add(Device("lamp-1", "t", "n"))
+        with pytest.raises(UsageError, match="the id of a device has half a character"):
+            getattr(store, call)(
+                HALF if call in {"remove", "get"} else Device(HALF, "t", "n")
+            )
+        assert [*store.devices()] == ["lamp-1"]
+
+
+@pytest.mark.virtual_time
+async def test_an_id_with_half_a_character_is_refused_by_a_connector():
+    async with gateway(1) as (platform, connector):
+        for call in (connector.disconnect, connector.delete):
+            with pytest.raises(UsageError, match="half a character"):
+                await call(HALF)
+        with pytest.raises(UsageError, match="half a character"):
+            await connector.event(HALF, "state", "1")
+        with suppress(PlatformRefused):
+            await connector.event("lamp-1", "st\ud800te", "\udfff", "\ud800")
+        assert await connector.event("lamp-1", "state", "1")
+        assert len(platform.log) == 1
+
+
+@pytest.mark.virtual_time
+async def test_nor_does_half_a_character_cost_anything_at_senergy():
+    async with senergy() as platform, connector_of(platform) as connector:
+        with pytest.raises(PlatformRefused, match="half a character"):
+            await connector.event("dev1", "st\ud800te", "1")
+        assert await connector.event("dev1", "state", "\udfff", "\ud800")
+        assert len(platform.events) == 1
+
+
+def test_a_password_with_half_a_character_is_a_fault_of_the_configuration():
+    with pytest.raises(ConfigError, match="password has half a character") as caught:
+        ConnectorConfig(host="h", port=1, user="u", password=Secret("xyz\ud800"))
+    assert "xyz" not in str(caught.value)
+
+
+def test_a_hash_is_made_anew_when_anything_has_changed():
+    device = Device("dev1", "t", "Lamp")
+    seen = {device.hash}
+    for change in (
+        lambda: setattr(device, "name", "Leuchte"),
+        lambda: device.add_tag("room", "kitchen"),
+        lambda: device.change_tag("room", "hall"),
+        lambda: device.add_tag("floor", "1"),
+        lambda: device.remove_tag("room"),
+        lambda: copy(device).add_tag("room", "attic"),
+    ):
+        change()
+        assert (
+            device.hash
+            == device.hash
+            == device_hash(
+                "dev1", "t", device.name, dict(tag.split(":") for tag in device.tags)
+            )
+        )
+        seen.add(device.hash)
+    assert len(seen) == 7

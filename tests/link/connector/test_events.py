@@ -84,10 +84,18 @@ async def test_an_event_that_the_platform_refuses():
     ):
         with pytest.raises(PlatformRefused) as refused:
             await connector.event("lamp-1", "no such service", "1")
-        assert refused.value.status == 400
-        assert refused.value.text
-        with pytest.raises(PlatformRefused, match="does not offer this device"):
+        assert (refused.value.status, refused.value.was_sent) == (400, True)
+        assert str(refused.value) == (
+            "event no such service of device lamp-1: the platform refuses with status "
+            f"400: {refused.value.text}"
+        )
+        with pytest.raises(PlatformRefused) as refused:
             await connector.event("nobody", "state", "1")
+        assert (refused.value.status, refused.value.was_sent) == (400, False)
+        assert str(refused.value) == (
+            "event state of device nobody: not sent: the gateway does not offer this "
+            "device"
+        )
         assert await connector.event("lamp-1", "state", "1")
         assert connector.events_waiting == 0
 
@@ -279,7 +287,10 @@ async def test_a_kept_event_that_is_refused_is_logged_and_holds_up_nothing(
         await platform.plug_in()
         await until(lambda: not connector.events_waiting)
         assert data_of(platform) == ["2"]
-        assert "an event of lamp-1 that was kept is refused" in caplog.text
+        said = (
+            "is refused: event no such service of device lamp-1: the platform refuses"
+        )
+        assert said in caplog.text
 
 
 async def test_an_event_whose_caller_is_cancelled_is_sent_all_the_same():

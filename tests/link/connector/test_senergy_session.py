@@ -44,6 +44,29 @@ async def logins_of_a_refused_connector(platform, **changes):
 # ---------------------------------------------------------------- logins
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            {"api_url": "{0}/devices"},
+            "api_url, POST /hubs: the platform refuses with status 404",
+        ),
+        ({"token_url": "{0}/nothing"}, "client_id at token_url: no token that is good"),
+    ],
+)
+async def test_a_wrong_address_is_named_by_its_setting(change, why):
+    async with senergy() as platform:
+        wrong = {key: text.format(platform.url) for key, text in change.items()}
+        async with (
+            connector_of(platform, is_ready=False, **wrong) as connector,
+            connector.states() as states,
+        ):
+            async for state in states:
+                if isinstance(state, Waiting):
+                    assert why in str(state.reason)
+                    break
+
+
 async def test_a_refused_login_is_final_at_once():
     async with senergy() as platform:
         took_s, error = await logins_of_a_refused_connector(platform, password="wrong")

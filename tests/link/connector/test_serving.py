@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
+import anyio.lowlevel
 import pytest
 
 from structiot import UsageError
@@ -76,12 +79,45 @@ async def test_a_handler_that_fails_costs_its_command_alone(
         assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_handler_that_fails_a_hundred_times_is_told_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+):
+    """With its traceback; another error is another line."""
+    async with gateway() as (platform, connector), anyio.create_task_group() as tg:
+
+        async def handle(command: Command) -> None:
+            await anyio.lowlevel.checkpoint()
+            raise (KeyError if command.service == "key" else ZeroDivisionError)("no")
+
+        tg.start_soon(connector.serve, handle)
+        for number in range(100):
+            told = platform.send_command("lamp-1", "key" if number % 10 else "zero")
+            with anyio.fail_after(1):
+                await told
+        assert caplog.text.count("Traceback") == 2
+        assert caplog.text.count("the handler of") == 2
+        await anyio.sleep(60)
+        await platform.send_command("lamp-1", "key")
+        await anyio.sleep(1)
+        assert "(and 89 more since the last such line)" in caplog.text
+        assert caplog.text.count("Traceback") == 3
+        tg.cancel_scope.cancel()
+
+
 async def test_serving_is_refused_what_cannot_serve():
     async with gateway() as (platform, connector), anyio.create_task_group() as tg:
         with pytest.raises(UsageError, match="limit is 1 or more"):
             await connector.serve(Command.__aenter__, limit=0)
         with pytest.raises(UsageError, match="handler is an async function"):
             await connector.serve("handler")  # type: ignore[arg-type]
+
+        def handle(command: Command) -> None:
+            """As callbacks of the original client are."""
+
+        # At once, and not when the first command comes.
+        for wrong in (handle, partial(handle)):
+            with pytest.raises(UsageError, match=r"write async def handle\(\.\.\.\)"):
+                await connector.serve(wrong)  # type: ignore[arg-type]
         Asking(platform, tg).ask()
         with pytest.raises(UsageError, match="this one gives no awaitable"):
             await connector.serve(lambda command: None)  # type: ignore[arg-type,return-value]

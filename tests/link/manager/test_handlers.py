@@ -57,6 +57,24 @@ async def test_an_error_ends_its_device_and_nobody_else(environment, caplog):
     assert "LookupError: in the handler" in caplog.text
 
 
+async def test_a_device_that_comes_again_and_again_does_not_fill_the_log(
+    environment, caplog
+):
+    async with (
+        open_manager(environment=environment) as manager,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(manager.serve, echo)
+        for _ in range(10):
+            async with known_device(environment) as bad:
+                while not manager.clients:  # noqa: ASYNC110 - virtual time
+                    await anyio.sleep(0.01)
+                await bad.send(b"boom")
+                assert await bad.read_to_the_end() == b"end\n"
+        tasks.cancel_scope.cancel()
+    assert caplog.text.count("\nLookupError: in the handler") == 1
+
+
 async def first_of(events, count):
     for _ in range(count):
         yield await anext(events)
@@ -129,7 +147,11 @@ async def test_one_that_is_not_async_ends_the_call_and_no_device(environment, ca
         open_manager(environment=environment) as manager,
         known_device(environment) as device,
     ):
-        with pytest.raises(UsageError, match="handler is an async function"):
+        # At once, before it is called.
+        with pytest.raises(UsageError, match="write async def handle"):
+            await manager.serve(wrong)
+        wrong = print
+        with pytest.raises(UsageError, match="this one gives no awaitable"):
             await manager.serve(wrong)
         await anyio.sleep(1)
         assert manager.clients[UUID].is_connected

@@ -264,7 +264,7 @@ def test_a_will_is_spelt_alike_as_a_class_and_as_a_mapping(pairs: Any):
         ({"user_properties": "ab"}, "user_properties are pairs in a list, not 'ab'"),
         ({"user_properties": ["ab"]}, "user_properties are pairs of texts, not 'ab'"),
         ({"extra_headers": {"a": 1}}, "extra_headers has texts"),
-        ({"keyfile": "key.pem"}, "keyfile goes with a certfile"),
+        ({"keyfile": "key.pem"}, "keyfile= goes with certfile="),
         ({"uri": b"mqtt://x"}, "uri is a text, or a function .*, not bytes"),
         ({"topics": {"a": {"qos": []}}}, "topics: 'a' has a QoS 0, 1 or 2"),
         ({"keepalive": 5}, "unknown MQTT setting 'keepalive'; did you mean 'keep_al"),

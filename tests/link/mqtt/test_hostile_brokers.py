@@ -11,7 +11,12 @@ import pytest
 
 from structiot._kit.net.network import LOST
 from structiot.errors import CommandRefused, ProtocolViolation
-from structiot.mqtt import Disconnected, PublishProperties, ReasonCode
+from structiot.mqtt import (
+    Disconnected,
+    MqttConnectFailed,
+    PublishProperties,
+    ReasonCode,
+)
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
     Connack,
@@ -20,6 +25,7 @@ from structiot.mqtt.wire.messages import (
     Message,
     Puback,
 )
+from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client, take
 
 pytestmark = pytest.mark.virtual_time
@@ -210,3 +216,45 @@ async def test_acknowledgements_for_nothing_are_counted_and_harmless(broker):
         assert client.counters.unknown_acks == 5
         await client.publish("t", b"x", qos=1)
     assert len(broker.connections) == 1
+
+
+FAULTS = [b"\xf5\xff", b"\x30\x03\x00\x02#", b"\x00\x00", b"HTTP/1.1 400 Bad\r\n\r\n"]
+
+
+async def failure_at(broker: FakeBroker, answer: bytes, cut: int, protocol: str) -> str:
+    """What is said when the first answer of a broker comes in two pieces."""
+    broker.answer(Connect, lambda *_: ())
+
+    async def answer_later() -> None:
+        for piece in (answer[:cut], answer[cut:]):
+            await anyio.sleep(0.1)
+            await broker.connection.send(piece)
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(answer_later)
+        with pytest.raises(MqttConnectFailed) as caught:
+            async with open_client(broker, protocol=protocol, reconnect_retries=0):
+                pytest.fail("there is no connection")
+        tg.cancel_scope.cancel()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize(
+    ("protocol", "welcome"),
+    [("3.1.1", b"\x20\x02\x00\x00"), ("5.0", b"\x20\x03\x00\x00\x00")],
+)
+async def test_who_errs_right_behind_a_good_connack_speaks_mqtt(
+    broker, protocol: str, welcome: bytes, cut: int, fault: bytes
+):
+    said = await failure_at(broker, welcome + fault, cut, protocol)
+    assert "broke the protocol" in said
+    assert "does not speak MQTT" not in said
+
+
+@pytest.mark.parametrize("cut", [0, len("HTTP/"), len("HTTP/1.1")])
+async def test_a_web_server_is_told_when_its_answer_is_cut(broker, cut: int):
+    answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    said = await failure_at(broker, answer, cut, "3.1.1")
+    assert "does not speak MQTT, an HTTP server answers" in said

@@ -113,8 +113,8 @@ async def test_a_publisher_of_qos_0_waits_for_a_peer_that_reads_nothing(broker):
             while published < 1000:
                 await client.publish("t", bytes(10_000))
                 published += 1
-        # 64 kB that the network buffers, as much being written, as much that may wait.
-        assert 10 < published <= 20
+        # 64 kB that the network buffers, 512 kB being written, as much that may wait.
+        assert 100 < published <= 115
 
 
 async def test_nothing_is_never_written(broker, monkeypatch):

@@ -53,13 +53,42 @@ def test_a_refused_subscription_and_a_refused_will_are_said(
     who = "client 'attic' of user 'ann' may not subscribe"
     assert said(caplog) == [
         f"{who} '#': not authorized",
-        f"{who} 'b/\\x1b[31m': not authorized",
+        f"{who} 'b/\\x1b[31m': topic filter invalid, it holds U+001B, a control character",
     ]
     ScriptedClient(house, version).connect("c", username="ann", will=Will(topic="b"))
     assert said(caplog) == [
         "client 'c' of user 'ann' may not publish to 'b': not authorized",
         "client 'c' at client refused: not authorized",
     ]
+
+
+@versions
+def test_a_client_that_comes_again_and_again_is_refused_with_a_line_a_minute(
+    house: House, caplog: pytest.LogCaptureFixture, version: int
+):
+    will = Will(topic="b")
+    for name in ("attic", "attic", "cellar", "attic"):
+        ScriptedClient(house, version).connect(name, username="ann", will=will)
+    refused = [line for line in said(caplog) if " refused: " in line]
+    assert refused == [
+        "client 'attic' at client refused: not authorized",
+        "client 'cellar' at client refused: not authorized",
+    ]
+    house.pass_time(60)
+    ScriptedClient(house, version).connect("attic", username="ann", will=will)
+    assert said(caplog)[-1] == (
+        "client 'attic' at client refused: not authorized"
+        " (and 2 more since the last such line)"
+    )
+
+
+def test_who_breaks_the_protocol_again_and_again_is_said_once_a_minute(
+    house: House, caplog: pytest.LogCaptureFixture
+):
+    for _ in range(3):
+        ScriptedClient(house, 5).send_bytes(b"GET / HTTP/1.1\r\n\r\n")
+    (line,) = said(caplog)
+    assert line.startswith("client broke the protocol: ")
 
 
 def test_a_limit_that_refuses_is_said_by_its_name(caplog: pytest.LogCaptureFixture):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structiot.connector.wire.hashes import device_hash, devices_hash
+from structiot.connector.wire.hashes import DeviceHashes, device_hash
 from structiot.connector.wire.parts import (
     event_payload,
     part_text,
@@ -51,8 +51,27 @@ def test_hashes_are_the_original_client_s():
     tags = {"room": "kitchen", "floor": "1"}
     assert device_hash("dev1", "iot#type-1", "Lamp", tags) == LAMP
     assert device_hash("dev2", "iot#type-1", "Fan", {}) == FAN
-    assert devices_hash([LAMP, FAN]) == devices_hash([FAN, LAMP]) == BOTH
-    assert devices_hash([]) == NONE
+    both = DeviceHashes({"dev1": LAMP, "dev2": FAN})
+    assert both.digest() == DeviceHashes({"dev2": FAN, "dev1": LAMP}).digest() == BOTH
+    assert DeviceHashes().digest() == NONE
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from([LAMP, FAN, NONE, ""])))
+)
+def test_the_hash_of_all_is_the_same_whatever_way_it_came_about(
+    changes: list[tuple[str, str]],
+):
+    changing, kept = DeviceHashes(), {}
+    for device_id, digest in changes:
+        if digest:
+            changing.put(device_id, digest)
+            kept[device_id] = digest
+        else:
+            changing.discard(device_id)
+            kept.pop(device_id, None)
+        assert changing.digest() == DeviceHashes(kept).digest()
+        assert set(changing) == kept.keys()
 
 
 def test_the_weak_points_of_the_hash_are_the_original_client_s_too():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from hashlib import sha1
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from structiot._kit.redact import Secret
+from structiot.connector.wire.hashes import DeviceHashes
 from structiot.connector.wire.senergy import (
     decode_command,
     decode_device,
@@ -19,9 +19,9 @@ from structiot.connector.wire.senergy import (
     encode_device,
     encode_event,
     encode_response,
-    hub_hash,
     id_fault,
     is_unused_hub,
+    member_hash,
     new_hub,
     service_roots,
     subject_of,
@@ -29,7 +29,6 @@ from structiot.connector.wire.senergy import (
 )
 from structiot.errors import ProtocolViolation
 
-FAN = {"dev2": "Fan"}
 LAMP_HASH = "0c03760de95fed4d61500077be496586edb7feb6"
 FAN_HASH = "9b560ee2668b66c5a58dcd583952d12570726605"
 BOTH_HASH = "65761e24934f1b6053f7c76492e3ae03cbdf6b88"
@@ -47,15 +46,11 @@ def jwt(claims: object) -> Secret:
 
 
 def test_the_hashes_are_those_of_the_reference():
-    # That of a hub is made of those of its devices, which the reference tells as well.
-    for device_hash, names in ((LAMP_HASH, {"dev1": "Lamp"}), (FAN_HASH, FAN)):
-        assert hub_hash(names) == sha1(device_hash.encode()).hexdigest()
-    assert sha1("".join(sorted([LAMP_HASH, FAN_HASH])).encode()).hexdigest() == (
-        BOTH_HASH
-    )
-    assert hub_hash({"dev1": "Lamp", "dev2": "Fan"}) == BOTH_HASH
-    assert hub_hash({"dev2": "Fan", "dev1": "Lamp"}) == BOTH_HASH
-    assert hub_hash({}) == NONE_HASH
+    assert member_hash("dev1", "Lamp") == LAMP_HASH
+    assert member_hash("dev2", "Fan") == FAN_HASH
+    both = DeviceHashes({"dev1": LAMP_HASH, "dev2": FAN_HASH})
+    assert both.digest() == BOTH_HASH
+    assert DeviceHashes().digest() == NONE_HASH
 
 
 # ---------------------------------------------------------------- topics

@@ -145,6 +145,26 @@ def test_a_password_that_is_not_encoded_is_told_of(scheme: str, start: str, mark
         parse_uri(f"{scheme}://ann:{start}{mark}x@broker")
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mqtt://ann:a@b#1@broker",
+        "mqtt://ann:a@b/1@broker",
+        "mqtts://ann:a@b?1@broker/",
+        "ws://ann:a@b#1@broker/mqtt",
+        "unix://ann:a@b#1@/run/x",
+    ],
+)
+def test_what_an_unencoded_password_leaves_of_itself_is_not_taken_for_a_host(uri: str):
+    with pytest.raises(ConfigError, match="percent-encoded"):
+        parse_uri(uri)
+
+
+def test_a_query_of_a_websocket_may_hold_an_at():
+    broker = parse_uri("wss://ann:x@broker/mqtt?who=a@b")
+    assert (broker.host, broker.path) == ("broker", "/mqtt?who=a@b")
+
+
 @pytest.mark.parametrize("thing", [b"mqtt://broker", 1883, None, ["mqtt://broker"]])
 def test_what_is_no_text_is_no_address(thing: Any):
     with pytest.raises(ConfigError, match="a broker's address is a text, not"):

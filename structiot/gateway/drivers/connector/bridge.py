@@ -145,6 +145,8 @@ class Bridge:
     async def _show_states(self, connector: Connector) -> None:
         async with connector.states() as states:
             async for state in states:
+                if connector.gid and self._section.conf is None:
+                    self._kept.keep_gid(self._section.place, connector.gid)
                 # The log has it from the connector.
                 if isinstance(state, Waiting):
                     self._registry.failing(error_text(state.reason))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import anyio.from_thread
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
@@ -39,13 +38,8 @@ class ConnectorDriver:
         registry.started()
         section = self._section
         kept = KeptDevices(registry.gateway.state)
-
-        def keep_gid(gid: str) -> None:
-            anyio.from_thread.run_sync(kept.keep_gid, section.place, gid)
-
-        config = await anyio.to_thread.run_sync(
-            section.config, kept.gid(section.place), keep_gid
-        )
+        gid = kept.gid(section.place)
+        config = await anyio.to_thread.run_sync(section.config, gid)
         bridge = Bridge(registry, section, kept)
         await bridge.begin()
         opened = open_connector(config, devices=kept, environment=self._environment)

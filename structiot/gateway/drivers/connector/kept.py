@@ -69,5 +69,6 @@ class KeptDevices(DevicePool):
 
     def keep_gid(self, place: str, gid: str) -> None:
         """Keep the gateway id that a platform has made."""
-        self._gids[place] = gid
-        self._state.save_soon()
+        if self._gids.get(place) != gid:
+            self._gids[place] = gid
+            self._state.save_soon()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -20,6 +19,7 @@ from structiot.gateway.config.fields import (
     Section,
     SystemSection,
     beside_config,
+    readable,
     seconds,
     secret_in,
 )
@@ -27,8 +27,8 @@ from structiot.gateway.config.fields import (
 __all__ = ["ConnectorDeviceSection", "ConnectorSection"]
 
 _OF_PLATFORM: Final = (
-    "platform", "host", "port", "user", "password", "encryption", "gid", "api_url",
-    "token_url", "client_id", "hub_name",
+    "platform", "host", "port", "user", "password", "encryption", "cafile", "gid",
+    "api_url", "token_url", "client_id", "hub_name",
 )  # fmt: skip
 
 
@@ -67,22 +67,6 @@ class ConnectorDeviceSection(Section):
     tags: Annotated[Mapping[str, str], AfterValidator(_check_tags)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _KeptConfig(ConnectorConfig):
-    """A configuration whose gateway id is kept by the gateway.
-
-    Attributes:
-        keep: Keeps it; called in a worker thread.
-    """
-
-    keep: Callable[[str], None]
-
-    def with_gid(self, gid: str) -> Self:
-        """Copy it with another gateway, which is kept."""
-        self.keep(gid)
-        return replace(self, gid=gid)
-
-
 class ConnectorSection(SystemSection):
     """`[connector]`: the platform, and which devices are offered to it.
 
@@ -98,6 +82,8 @@ class ConnectorSection(SystemSection):
         password_file: File whose first line is the password, instead of `password`;
             relative to the configuration file.
         encryption: Whether TLS is spoken.
+        cafile: File of the authorities that are trusted in place of the system's;
+            relative to the configuration file.
         gid: Which gateway, or hub, this is there; by default one that the platform makes
             at the first start.
         api_url: Where devices and hubs are managed; `senergy` alone, like the next.
@@ -111,6 +97,7 @@ class ConnectorSection(SystemSection):
     also_called: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("file", "config", "conf_file"), "conf"),
         "username": "user",
+        "ca_file": "cafile",
         "offer": "devices",
     }
 
@@ -122,6 +109,7 @@ class ConnectorSection(SystemSection):
     password: Hidden | None = None
     password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
     encryption: bool | None = None
+    cafile: Annotated[str | None, NamedFile(readable)] = None
     gid: str | None = None
     api_url: str | None = None
     token_url: str | None = None
@@ -135,12 +123,11 @@ class ConnectorSection(SystemSection):
         """Whose gateway at which platform it is, where the keys say it."""
         return f"{self.platform} {self.user}@{self.host}:{self.port or ''}"
 
-    def config(self, gid: str, keep: Callable[[str], None]) -> ConnectorConfig:
-        """Give what the connector is opened with; it reads and writes the file.
+    def config(self, gid: str) -> ConnectorConfig:
+        """Give what the connector is opened with; reads the file.
 
         Args:
-            gid: What the platform has made before.
-            keep: Keeps what it makes, where there is no file; called in a worker thread.
+            gid: What the platform has made before, where the keys do not say it.
 
         Raises:
             ConfigError: The file cannot be used, or something is missing in it.
@@ -148,7 +135,7 @@ class ConnectorSection(SystemSection):
         if self.conf is not None:
             return ConnectorConfig.of(self.conf)
         given = self.model_dump(include=set(_OF_PLATFORM), exclude_none=True)
-        return _KeptConfig(**{"gid": gid, **given}, keep=keep)
+        return ConnectorConfig(**{"gid": gid, **given})
 
     @classmethod
     def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:

@@ -40,7 +40,8 @@ def platform_id(info: DeviceInfo) -> str:
 
     It has no `/`, `+` and `#`, which cannot be in topics.
     """
-    return f"{info.system}:{quote(info.id, safe=_KEPT)}"
+    # Half a character, which others may have let in, is encoded as well.
+    return f"{info.system}:{quote(info.id, safe=_KEPT, errors='surrogatepass')}"
 
 
 def state_data(entity: Entity, state: State | None) -> str:

@@ -10,8 +10,6 @@ session belongs to the user that has begun it.
 
 from __future__ import annotations
 
-import logging
-
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.delivering import NO_ROOM
 from structiot.mqtt.broker.core.joining import Joining
@@ -39,8 +37,6 @@ MAYBE_KEPT = RETAIN | QOS_2
 # for each so many bytes.
 FLUSHED_AT_ONCE = 500
 FLUSHED_BYTES = 8_192
-
-_log = logging.getLogger(__name__)
 
 
 class Broker(Joining):
@@ -109,7 +105,12 @@ class Broker(Joining):
             self._bound_client(client, session)
         if protocol.violation is not None and not client.is_behind:
             protocol.end_if_violated()
-            _log.info("%s broke the protocol: %s", client.peer, protocol.violation)
+            self.notes.say(
+                "%s broke the protocol: %s",
+                client.peer,
+                protocol.violation,
+                about=client.peer,
+            )
             self.left(client, self.clock.now)
             client.end()
         elif client.is_slow or (session is not None and session.backlog is not None):
@@ -172,7 +173,8 @@ class Broker(Joining):
                     self.dirty = dirty[index:] + self.dirty
                     self.work.on_added()
                     return
-                written += 1 + len(client.protocol.out) // FLUSHED_BYTES
+                out = client.protocol.out
+                written += 1 + (len(out) + out.large_bytes) // FLUSHED_BYTES
                 client.is_dirty = False
                 client.flush()
 
@@ -196,10 +198,15 @@ class Broker(Joining):
         if session is None:
             return
         self.received += 1
+        if message.flags & self.refused_flags:
+            self._cut_for_flags(client, session, message)
+            return
         reason = self.refusal_to_publish(
             session.username, session.client_id, message.topic
         )
         number = 0
+        if reason is None and len(message.payload) > self.limits.payload_bytes:
+            reason = self._refuse_payload(session, message)
         if (
             reason is None
             and message.flags & MAYBE_KEPT
@@ -223,6 +230,29 @@ class Broker(Joining):
             if reason is None:
                 reason = SUCCESS if number > 0 else _reason_of(message, number)
             client.protocol.acknowledge(message, reason)
+
+    def _cut_for_flags(
+        self, client: ConnectedClient, session: Session, message: Message
+    ) -> None:
+        """End the connection of who sends what the broker has said not to take.
+
+        Sections 3.2.2.3.4 and 3.2.2.3.5 of 5.0; 3.1.1 has nothing but the end.
+        """
+        reason = self.refusal_of_flags(message) or ReasonCode.PROTOCOL_ERROR
+        # When it comes again it is a new one.
+        session.received.discard(message.packet_id)
+        name, user = session.client_id, session.username
+        self.say_refused("publish to", user, name, message.topic, reason)
+        self.cut(client, reason, self.clock.now)
+
+    def _refuse_payload(self, session: Session, message: Message) -> ReasonCode:
+        reason, size = ReasonCode.QUOTA_EXCEEDED, len(message.payload)
+        why = (
+            f"has {size} bytes, the limit payload_bytes is {self.limits.payload_bytes}"
+        )
+        name, user = session.client_id, session.username
+        self.say_refused("publish to", user, name, message.topic, reason, why=why)
+        return reason
 
     def _publishing(
         self, client: ConnectedClient, session: Session, message: Message
@@ -257,7 +287,9 @@ class Broker(Joining):
             return False
         # Who cannot be told has the message delivered at least, and nothing retained.
         must_keep = message.flags & RETAIN and message.payload and is_told
-        return not must_keep or self.can_retain(message, session.account)
+        return not must_keep or self.can_retain(
+            message, session.account, session.publisher
+        )
 
     def _take_disconnect(
         self, client: ConnectedClient, session: Session, packet: Disconnect

@@ -89,7 +89,8 @@ class ConnectedClient(ABC):
     def unwritten_bytes(self) -> int:
         """What waits to be written, for the client or for the store."""
         out, kept = self.protocol.out, self.protocol.kept
-        return len(out) if kept is out else len(out) + len(kept)
+        size = len(out) + out.large_bytes
+        return size if kept is out else size + len(kept)
 
     def release(self, size: int, *, is_free: bool) -> None:
         """Write so much of what was kept: it is safe; all of it, if nothing is bound."""
@@ -105,7 +106,7 @@ class ConnectedClient(ABC):
         if self.is_welcomed:
             out += kept[:size]
         else:
-            out[:0] = kept[:size]
+            out.prepend(kept[:size])
             self.is_welcomed = protocol.state in {ServerState.OPEN, ServerState.CLOSING}
         self._let_go_bytes += size
         del kept[:size]

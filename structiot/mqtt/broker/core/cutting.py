@@ -207,6 +207,7 @@ class Cut:
                 item.qos,
                 properties_to(item.properties),
                 _stored(item.expires_at, self._offset_s),
+                *(item.publisher or (None, None)),
             )
         )
 
@@ -217,11 +218,13 @@ def _stored(at: float | None, offset_s: float) -> float | None:
 
 def _session_row(record: SessionRecord, offset_s: float) -> SessionRow:
     session = record.session
+    # Whoever is called so now has another one; no client's id begins with a NUL.
+    is_over, its_id = session.is_over, session.client_id
     return SessionRow(
         record.number,
-        session.client_id,
+        f"\0{record.number}" if is_over else its_id,
         session.username,
-        session.expiry_s,
+        0 if is_over else session.expiry_s,
         _stored(session.expires_at, offset_s),
         will_to(session.will),
         _stored(session.will_at, offset_s),
@@ -242,4 +245,5 @@ def _delivery_row(
         None if row.body is None else row.body.number,
         properties_to(flow.properties),
         _stored(expires_at, offset_s),
+        flow.share if isinstance(flow, Delivery) else None,
     )

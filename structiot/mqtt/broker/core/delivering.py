@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 
+from structiot._kit.out_buffer import LARGE_BYTES, size_of
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -23,8 +24,8 @@ __all__ = ["NO_ROOM", "Delivering"]
 # Targets of a message, and bytes for them, between which others may have their turn.
 STEP = 64
 STEP_BYTES = 1_048_576
-# A larger message is work by its size as well, a unit for so many bytes.
-LARGE_BYTES = 16_384
+# A longer message is work by its size as well, a unit for so many bytes.
+LONG_BYTES = 16_384
 BYTES_A_UNIT = 512
 # More filters of permissions to compare with are no small matter.
 MANY_RULES = 5_000
@@ -69,7 +70,7 @@ class Delivering(Matching):
             found = self._find(topic)
         if found is None or len(found) > WIDE:
             return None
-        if len(message.payload) > LARGE_BYTES and len(found) > 1:
+        if len(message.payload) > LONG_BYTES and len(found) > 1:
             return None
         known = self._targets.get(topic)
         is_known = known is not None and known[0] is found
@@ -120,7 +121,8 @@ class Delivering(Matching):
             expires_at = _without_hop(message, self.clock.now)
         if message.flags & RETAIN:
             account = None if origin is None else origin.account
-            self.retain(message, expires_at, account)
+            publisher = None if origin is None else origin.publisher
+            self.retain(message, expires_at, account, publisher)
         return expires_at
 
     def _hand_out(
@@ -130,39 +132,42 @@ class Delivering(Matching):
         expires_at: float | None,
         encoded: dict[int, bytearray],
     ) -> None:
-        if message.flags == 0 and message.properties is None:
-            self._hand_out_plain(message, targets, encoded)
+        is_plain = message.flags == 0 and message.properties is None
+        if is_plain and self._hand_out_plain(message, targets, encoded):
             return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
         size = delivery_bytes(message.topic, message.payload, message.properties)
-        for session, granted, shows_retain, ids in targets:
+        for session, granted, shows_retain, ids, share in targets:
             retain = message.flags & RETAIN if shows_retain else 0
             flags = (min(published_qos, granted)) << 1 | retain
-            self._send(session, message, flags, ids, expires_at, size)
+            self._send(session, message, flags, ids, expires_at, size, share)
 
     def _hand_out_plain(
         self,
         message: Message,
         targets: list[Target],
         encoded: dict[int, bytearray],
-    ) -> None:
-        """Encode it once for each version; the bytes go to everybody."""
+    ) -> bool:
+        """Encode it once for each version, unless it is large; the bytes go to everybody."""
         size, dirty = len(message.payload), self.dirty
+        if size >= LARGE_BYTES:
+            return False
         most = self._slow_bytes - size
         count = 0
-        for session, _, _, ids in targets:
+        for session, _, _, ids, share in targets:
             client = session.client
             if client is None or ids:
                 held_bytes = delivery_bytes(message.topic, message.payload, None)
-                self._send(session, message, 0, ids, None, held_bytes)
+                self._send(session, message, 0, ids, None, held_bytes, share)
                 continue
             protocol = client.protocol
             if protocol.write_publish is not encode_publish_into:
                 self._write(session, client, message, 0, None)
                 continue
             out = protocol.out
-            if len(out) > most and not self._has_buffer(session, client, size):
+            is_much = len(out) > most or out.large_bytes
+            if is_much and not self._has_buffer(session, client, size):
                 continue
             version = protocol.version
             if version not in encoded:
@@ -175,6 +180,7 @@ class Delivering(Matching):
                 dirty.append(client)
         self.work.done += len(targets)
         self.sent += count
+        return True
 
     def _send(  # noqa: PLR0917 - called for each delivery
         self,
@@ -184,6 +190,7 @@ class Delivering(Matching):
         ids: tuple[int, ...],
         expires_at: float | None,
         size: int,
+        share: str | None = None,
     ) -> None:
         client = session.client
         properties = message.properties
@@ -198,6 +205,7 @@ class Delivering(Matching):
                 properties,
                 expires_at,
                 size,
+                share,
             )
             self._queue(session, flow)
         elif client is None:
@@ -217,7 +225,7 @@ class Delivering(Matching):
     ) -> None:
         protocol = client.protocol
         out, size = protocol.out, len(message.payload)
-        if len(out) + size > self._slow_bytes and not self._has_buffer(
+        if out.size + size > self._slow_bytes and not self._has_buffer(
             session, client, size
         ):
             return
@@ -268,7 +276,7 @@ class Delivering(Matching):
         protocol = client.protocol
         outgoing.submit(flow, protocol.kept, protocol.version)
         ledger.settle_deliveries(session)
-        if len(protocol.kept) >= self._slow_bytes:
+        if size_of(protocol.kept) >= self._slow_bytes:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True
@@ -278,7 +286,7 @@ class Delivering(Matching):
 
     def _has_buffer(self, session: Session, client: ConnectedClient, size: int) -> bool:
         """Tell whether a connection may be written so much more of QoS 0."""
-        waiting_bytes = len(client.protocol.out)
+        waiting_bytes = client.protocol.out.size
         if waiting_bytes > self._slow_bytes:
             self.note_slow(client)
         self.ledger.settle(session)

@@ -9,7 +9,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ledger import LITTLE_BYTES, Account, weight
 from structiot.mqtt.broker.core.sessions import FOR_EVER_S, Session
-from structiot.mqtt.broker.core.subscribing import Subscribing
+from structiot.mqtt.broker.core.sharing import Sharing
 from structiot.mqtt.broker.core.work import (
     AT_ONCE,
     PACKET,
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 FEW = 4
 
 
-class Ending(Subscribing):
+class Ending(Sharing):
     """Knows when something is over; a base of `Broker`.
 
     Attributes:
@@ -297,7 +297,10 @@ class Ending(Subscribing):
             self.refill(session.client)
 
     def end_session(self, session: Session) -> None:
-        """Forget a session; its will, if it still waits, is published."""
+        """Forget a session; its will, if it still waits, is published.
+
+        What it has not delivered to a shared subscription goes to other members.
+        """
         session.is_over = True
         session.place_in_groups()
         self.work.done += SESSION
@@ -308,8 +311,7 @@ class Ending(Subscribing):
         self.deadlines.forget(session)
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]
-        if self.journal is not None:
-            self.journal.ended(session)
+        self.hand_on(session)
         if session.will_at is not None:
             self._publish_will(session)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ending import Ending
 from structiot.mqtt.broker.core.sessions import Deliveries, Session
-from structiot.mqtt.wire.messages import Connack, Connect
+from structiot.mqtt.wire.messages import Connack, Connect, Message, Will
 from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 
@@ -78,7 +78,12 @@ class Joining(Ending):
         self, client_id: str, username: str | None, network: str = ""
     ) -> Session:
         """Begin a session without a connection, of a client at an address."""
-        outgoing = Deliveries(self.clock, out_bytes=self.limits.write_bytes // 4)
+        limits = self.limits
+        outgoing = Deliveries(
+            self.clock,
+            out_bytes=limits.write_bytes // 4,
+            inflight_bytes=limits.inflight_bytes,
+        )
         account = self.ledger.account(network)
         session = self.sessions[client_id] = Session(client_id, outgoing, account)
         self.ledger.open(session, account)
@@ -88,7 +93,10 @@ class Joining(Ending):
     def _refusal_of(
         self, connect: Connect, client_id: str, username: str | None
     ) -> ReasonCode | None:
-        if connect.version < 5 and not connect.client_id and not connect.clean_start:
+        if not connect.client_id and (
+            not self.limits.allows_empty_client_id
+            or (connect.version < 5 and not connect.clean_start)
+        ):
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
         session = self.sessions.get(client_id)
         if session is None and self.ledger.is_full:
@@ -102,9 +110,19 @@ class Joining(Ending):
             and (session.username is not None or session.client is not None)
         ):
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
-        will = connect.will
-        if will is not None:
-            return self.refusal_to_publish(username, client_id, will.topic)
+        if (will := connect.will) is None:
+            return None
+        reason = self.refusal_of_flags(will)
+        if reason is None and len(will.payload) > self.limits.payload_bytes:
+            reason = ReasonCode.PACKET_TOO_LARGE
+        return reason or self.refusal_to_publish(username, client_id, will.topic)
+
+    def refusal_of_flags(self, message: Message | Will) -> ReasonCode | None:
+        """Tell why a message is not taken for its QoS, or for being to be retained."""
+        if message.qos > self.limits.maximum_qos:
+            return ReasonCode.QOS_NOT_SUPPORTED
+        if message.retain and not self.limits.retain_available:
+            return ReasonCode.RETAIN_NOT_SUPPORTED
         return None
 
     def _attach(
@@ -156,6 +174,8 @@ class Joining(Ending):
         shortened = session.expiry_s != (asked.session_expiry_s or 0)
         return ConnackProperties(
             receive_maximum=limits.receive_maximum,
+            maximum_qos=limits.maximum_qos if limits.maximum_qos < 2 else None,
+            retain_available=None if limits.retain_available else False,
             topic_alias_maximum=limits.topic_alias_maximum,
             maximum_packet_bytes=limits.packet_bytes,
             assigned_client_id=None if connect.client_id else session.client_id,
@@ -170,11 +190,14 @@ class Joining(Ending):
     ) -> None:
         """Turn a client away with a code that its version knows, and say so."""
         connect = client.protocol.connect
-        _log.info(
-            "client %.64r at %s refused: %s",
-            connect.client_id if connect is not None else "",
+        name = connect.client_id[:64] if connect is not None else ""
+        why = text or reason.text
+        self.notes.say(
+            "client %r at %s refused: %s",
+            name,
             client.peer,
-            text or reason.text,
+            why,
+            about=(name, client.peer, why),
         )
         properties = ConnackProperties(
             reason_string=text if client.protocol.version >= 5 else None

@@ -129,6 +129,13 @@ class BrokerJournal:
         session.received = ReceivedIds(record, session.received)
         return record
 
+    def leaves(self, session: Session) -> None:
+        """A session is over, and what it leaves to others is handed on yet."""
+        record = self._records.get(session)
+        if record is not None:
+            self.touch(record)
+            self._changed.sessions[record] = None
+
     def ended(self, session: Session) -> None:
         """A session is over."""
         record = self._records.pop(session, None)

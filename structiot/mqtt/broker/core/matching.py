@@ -10,11 +10,11 @@ from structiot.mqtt.broker.core.retaining import Retaining
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.work import PORTION, WIDE, Work
 from structiot.mqtt.broker.permissions import Permissions
-from structiot.mqtt.wire.topics import TopicTree
+from structiot.mqtt.wire.topics import TopicTree, is_shared
 
-__all__ = ["Found", "Matching", "Target"]
+__all__ = ["Found", "Matching", "Target", "target_of"]
 
-MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPICS = 16_384
 MAX_CACHED_TOPIC_CHARS = 256
 # Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000
@@ -27,8 +27,9 @@ MAX_IDS = 100
 
 Found = tuple[Subscription | SharedGroup, ...]
 # One subscriber of a message: its session, the highest QoS granted, whether RETAIN is
-# shown as published, and the identifiers of all its subscriptions that match.
-Target = tuple[Session, int, bool, tuple[int, ...]]
+# shown as published, the identifiers of all its subscriptions that match, and the filter
+# if that is shared.
+Target = tuple[Session, int, bool, tuple[int, ...], str | None]
 
 
 class Matching(Retaining):
@@ -65,17 +66,9 @@ class Matching(Retaining):
         known = self._targets.get(topic)
         if known is not None and known[0] is found:
             return known[1]
-
-        def may_have(session: Session) -> bool:
-            return self.may_receive(session, topic)
-
         by_session: dict[Session, Target] = {}
         others: list[Target] = []
         permissions = self.permissions
-        most_asked = MOST_ASKED
-        if permissions.has_entries:
-            at_most = MOST_COMPARED // max(1, permissions.most_rules)
-            most_asked = max(1, min(most_asked, at_most))
         is_lasting = newest == sys.maxsize
         for index, entry in enumerate(found, 1):
             if not index % WIDE:
@@ -83,7 +76,7 @@ class Matching(Retaining):
                 yield
             if isinstance(entry, SharedGroup):
                 is_lasting = False
-                others += map(_target, entry.choose(may_have, most_asked))
+                others += map(target_of, self.choose(entry, topic))
                 continue
             if entry.request.no_local:
                 is_lasting = False
@@ -92,11 +85,11 @@ class Matching(Retaining):
             session = entry.session
             target = by_session.get(session)
             if target is None:
-                by_session[session] = _target(entry)
+                by_session[session] = target_of(entry)
             elif len(target[3]) >= MAX_IDS:
                 # The others come with a copy of their own (3.3.4 allows it).
                 others.append(target)
-                by_session[session] = _target(entry)
+                by_session[session] = target_of(entry)
             else:
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
@@ -122,9 +115,17 @@ class Matching(Retaining):
                 yield
         return allowed
 
+    def choose(self, group: SharedGroup, topic: str) -> tuple[Subscription, ...]:
+        """Choose the member of a group that gets a message, if any may receive it."""
+        rules = self.permissions.most_rules
+        most = max(1, min(MOST_ASKED, MOST_COMPARED // max(1, rules)))
+        return group.choose(lambda session: self.may_receive(session, topic), most)
+
     def may_receive(self, session: Session, topic: str) -> bool:
         """Tell whether a session may be given a message of a topic."""
         permissions, user = self.permissions, session.username
+        if not permissions.has_entries:
+            return True
         self.work.done += permissions.count(user)
         return permissions.may_receive(user, session.client_id, topic)
 
@@ -166,21 +167,24 @@ def _is_left_out(entry: Subscription, origin: Session | None, newest: int) -> bo
 
 
 def _joined(target: Target, entry: Subscription) -> Target:
-    session, qos, shows_retain, ids = target
+    session, qos, shows_retain, ids, _ = target
     request = entry.request
     return (
         session,
         max(qos, request.qos),
         shows_retain or request.retain_as_published,
         ids + entry.ids,
+        None,
     )
 
 
-def _target(subscription: Subscription) -> Target:
+def target_of(subscription: Subscription) -> Target:
+    """Give the target of one subscription alone."""
     request = subscription.request
     return (
         subscription.session,
         request.qos,
         request.retain_as_published,
         subscription.ids,
+        request.topic_filter if is_shared(request.topic_filter) else None,
     )

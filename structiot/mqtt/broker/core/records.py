@@ -77,6 +77,7 @@ class DeliveryRow(NamedTuple):
     message: int | None
     properties: bytes | None
     expires_at_s: float | None
+    share: str | None
 
 
 class ReceivedRow(NamedTuple):
@@ -94,6 +95,8 @@ class RetainedRow(NamedTuple):
     qos: int
     properties: bytes | None
     expires_at_s: float | None
+    client_id: str | None
+    username: str | None
 
 
 class ClockRow(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from sys import intern
 from typing import TypeAlias
 
 from structiot.mqtt.broker.core.broker import Broker
@@ -11,12 +12,13 @@ from structiot.mqtt.broker.core.cutting import Body, FlowRow
 from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import (
     DeliveryRow,
+    RetainedRow,
     SessionRow,
     Snapshot,
     properties_from,
     will_from,
 )
-from structiot.mqtt.broker.core.retained import Retained
+from structiot.mqtt.broker.core.retained import Publisher, Retained
 from structiot.mqtt.broker.core.sessions import (
     FOR_EVER_S,
     Delivery,
@@ -52,7 +54,7 @@ def restore(
         if session is not None:
             request = SubscriptionRequest(
                 topic_filter=row.topic_filter,
-                qos=row.qos,
+                qos=min(row.qos, broker.limits.maximum_qos),
                 no_local=bool(row.no_local),
                 retain_as_published=bool(row.retain_as_published),
                 retain_handling=row.retain_handling,
@@ -88,6 +90,7 @@ def _put_back_retained(
 ) -> None:
     # Until clients come again all that they had counts as that of one address.
     restored = broker.ledger.account("")
+    known: dict[Publisher, Publisher] = {}
     for item in snapshot.retained:
         properties = properties_from(item.properties)
         expires_at = end_of_life(item.expires_at_s, properties)
@@ -99,8 +102,18 @@ def _put_back_retained(
                 properties,
                 expires_at,
                 account=restored,
+                publisher=_publisher(item, known),
             )
         )
+
+
+def _publisher(
+    item: RetainedRow, known: dict[Publisher, Publisher]
+) -> Publisher | None:
+    if item.client_id is None:
+        return None
+    publisher = Publisher(item.client_id, item.username)
+    return known.setdefault(publisher, publisher)
 
 
 def _session(
@@ -151,7 +164,9 @@ def _put_back(
     properties = properties_from(row.properties)
     expires_at = end_of_life(row.expires_at_s, properties)
     size = FLOW_BYTES if body is None else delivery_bytes(topic, payload, properties)
-    flow = Delivery(topic, payload, row.flags, properties, expires_at, size)
+    # Of very many there are few filters.
+    share = None if row.share is None else intern(row.share)
+    flow = Delivery(topic, payload, row.flags, properties, expires_at, size, share)
     flow.packet_id, flow.stage = row.packet_id, row.stage
     journal.adopt_flow(session, flow, FlowRow(row.position, body, row.position))
     session.outgoing.restore(flow)

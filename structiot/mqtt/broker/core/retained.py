@@ -5,10 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from sys import getsizeof
+from typing import TYPE_CHECKING, NamedTuple
 
 from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.memory_accounting import (
+    PUBLISHER_BYTES,
     RETAINED_BYTES,
     delivery_bytes,
     message_bytes,
@@ -20,11 +22,24 @@ from structiot.mqtt.wire.properties import PublishProperties
 if TYPE_CHECKING:
     from structiot.mqtt.broker.core.sessions import Session, Subscription
 
-__all__ = ["Backlog", "Retained", "RetainedStore"]
+__all__ = ["Backlog", "Publisher", "Retained", "RetainedStore"]
 
 
 # Levels that who walks over many holds at a time.
 FEW = 256
+
+
+class Publisher(NamedTuple):
+    """Who has had something retained."""
+
+    client_id: str
+    username: str | None
+
+    @property
+    def held_bytes(self) -> int:
+        """What it costs; the client may be gone by now."""
+        size = getsizeof(self.client_id) + getsizeof(self.username)
+        return size + PUBLISHER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class Retained:
     number: int = field(default=0, compare=False)
     # Who pays for it; None for the broker.
     account: Account | None = field(default=None, compare=False, repr=False)
+    # Whose it is; None for the broker, or where that is not known.
+    publisher: Publisher | None = field(default=None, compare=False)
 
     @property
     def delivery_bytes(self) -> int:
@@ -50,6 +67,8 @@ class Retained:
     def held_bytes(self) -> int:
         """What it costs, its place in the tree included."""
         size = message_bytes(self.topic, self.payload, self.properties)
+        if self.publisher is not None:
+            size += self.publisher.held_bytes
         return size + RETAINED_BYTES + topic_bytes(self.topic)
 
 
@@ -103,12 +122,21 @@ class RetainedStore:
             if level.below is not None:
                 todo += reversed(level.below.values())
 
-    def has_room_for(self, message: Message, account: Account | None) -> bool:
+    def has_room_for(
+        self, message: Message, account: Account | None, publisher: Publisher | None
+    ) -> bool:
         """Tell whether a message can be kept, in the place of what its topic has."""
         old = self.get(message.topic)
         if old is None and self._count - self._own_count >= self._max_items:
             return False
-        item = Retained(message.topic, message.payload, 0, message.properties, None)
+        item = Retained(
+            message.topic,
+            message.payload,
+            0,
+            message.properties,
+            None,
+            publisher=publisher,
+        )
         growth = item.held_bytes - (0 if old is None else old.held_bytes)
         has_room = self.held_bytes + growth <= self._max_bytes
         return has_room and (growth <= 0 or self._ledger.has_room_to_retain(account))

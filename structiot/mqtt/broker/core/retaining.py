@@ -9,7 +9,7 @@ from structiot._kit.rare_lines import RareLines
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
 from structiot.mqtt.broker.core.ledger import Account, Ledger
-from structiot.mqtt.broker.core.retained import Retained, RetainedStore
+from structiot.mqtt.broker.core.retained import Publisher, Retained, RetainedStore
 from structiot.mqtt.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ class Retaining:
 
     Attributes:
         limits: What clients may have.
+        refused_flags: Bits of a PUBLISH that are not taken.
         clock: The present.
         deadlines: When sessions and retained messages have to be looked at.
         warnings: Tells the log which limits were reached.
+        notes: Tells it who is turned away, and why.
         ledger: What all clients hold.
         journal: Notes what changes, when a store is in use.
         onlooker: Is told of clients and their messages, and may keep these back.
@@ -37,9 +39,11 @@ class Retaining:
 
     def __init__(self, limits: BrokerLimits) -> None:
         self.limits = limits
+        self.refused_flags: int = limits.refused_flags
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
         self.warnings: RareLines = RareLines(_log, lambda: self.clock.now)
+        self.notes: RareLines = RareLines(_log, lambda: self.clock.now, logging.INFO)
         self.ledger: Ledger = Ledger(limits.all_bytes)
         self.journal: BrokerJournal | None = None
         self.onlooker: Onlooker | None = None
@@ -49,9 +53,11 @@ class Retaining:
             ledger=self.ledger,
         )
 
-    def can_retain(self, message: Message, account: Account | None) -> bool:
+    def can_retain(
+        self, message: Message, account: Account | None, publisher: Publisher | None
+    ) -> bool:
         """Tell whether a message would be kept; say in the log if not."""
-        if self.retained.has_room_for(message, account):
+        if self.retained.has_room_for(message, account, publisher):
             return True
         self.retained.refused += 1
         self.warnings.say(
@@ -63,12 +69,20 @@ class Retaining:
         return False
 
     def retain(
-        self, message: Message, expires_at: float | None, account: Account | None
+        self,
+        message: Message,
+        expires_at: float | None,
+        account: Account | None,
+        publisher: Publisher | None,
     ) -> None:
         """Keep a message, or at least not the one before it, which is out of date."""
         topic = message.topic
         is_own = topic.startswith("$")
-        is_kept = message.payload and (is_own or self.can_retain(message, account))
+        if not self.limits.retain_available:
+            return
+        is_kept = message.payload and (
+            is_own or self.can_retain(message, account, publisher)
+        )
         self.deadlines.forget(topic)
         self.retained.remove(topic)
         self.retained.number += 1
@@ -82,6 +96,7 @@ class Retaining:
                     expires_at,
                     self.retained.number,
                     account,
+                    publisher,
                 )
             )
         if self.journal is not None and not is_own:

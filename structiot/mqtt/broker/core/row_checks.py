@@ -20,7 +20,7 @@ from structiot.mqtt.broker.core.records import (
 )
 from structiot.mqtt.wire.flows.flow import RELEASED, WAITING
 from structiot.mqtt.wire.flows.journal import KEPT
-from structiot.mqtt.wire.topics import filter_fault, name_fault
+from structiot.mqtt.wire.topics import filter_fault, is_shared, name_fault
 
 __all__ = ["RowChecks"]
 
@@ -98,6 +98,7 @@ class RowChecks:
             and (row.flags >> 1) & 3 in {1, 2}
             and _is_instant(row.expires_at_s)
             and _has_properties(row.properties)
+            and (row.share is None or _is_shared(row.share))
         )
         if not is_sound:
             return False
@@ -126,6 +127,8 @@ class RowChecks:
             and _is_within(row.qos, 0, 2)
             and _is_instant(row.expires_at_s)
             and _has_properties(row.properties)
+            and (row.client_id is None or _is_text(row.client_id))
+            and (row.username is None or _is_text(row.username))
         )
 
 
@@ -157,6 +160,10 @@ def _is_instant(value: object) -> bool:
 
 def _is_topic(value: object) -> bool:
     return isinstance(value, str) and name_fault(value) is None
+
+
+def _is_shared(value: object) -> bool:
+    return isinstance(value, str) and is_shared(value) and filter_fault(value) is None
 
 
 def _has_properties(value: object) -> bool:

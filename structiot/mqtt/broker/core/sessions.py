@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.core.deadlines import Clock
-from structiot.mqtt.broker.core.retained import Backlog
+from structiot.mqtt.broker.core.retained import Backlog, Publisher
 from structiot.mqtt.broker.memory_accounting import (
     FLOW_BYTES,
     SESSION_BYTES,
@@ -36,6 +37,7 @@ __all__ = [
 
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
+QOS_2 = 0x04
 
 
 class Delivery(Flow):
@@ -48,9 +50,10 @@ class Delivery(Flow):
         properties: Properties of MQTT 5.0.
         expires_at: When it is worth nothing any more.
         size: What it costs.
+        share: The shared filter by which it came, None for other subscriptions.
     """
 
-    __slots__ = ("expires_at",)
+    __slots__ = ("expires_at", "share")
 
     def __init__(  # noqa: PLR0917 - made for each delivery
         self,
@@ -60,11 +63,13 @@ class Delivery(Flow):
         properties: PublishProperties | None = None,
         expires_at: float | None = None,
         size: int = FLOW_BYTES,
+        share: str | None = None,
     ) -> None:
         # `super()` would take longer; this runs for each delivery.
         Flow.__init__(self, topic, payload, flags, properties)
         self.size: int = size
         self.expires_at: float | None = expires_at
+        self.share: str | None = share
 
 
 class Deliveries(Outgoing):
@@ -78,9 +83,10 @@ class Deliveries(Outgoing):
         is_held: Whether nothing goes out at present: what waits is looked at anew.
     """
 
-    def __init__(self, clock: Clock, *, out_bytes: int) -> None:
+    def __init__(self, clock: Clock, *, out_bytes: int, inflight_bytes: int) -> None:
         super().__init__(PacketIds())
         self.out_bytes = out_bytes
+        self.window_bytes = inflight_bytes
         self.lost: int = 0
         self.is_held: bool = False
         self._clock = clock
@@ -138,7 +144,9 @@ class Deliveries(Outgoing):
 
     def drop_first(self) -> None:
         """Give up the delivery that has waited longest."""
-        self._give_up(self.waiting.popleft())
+        flow = self.waiting.popleft()
+        self.waiting_bytes: int = self.waiting_bytes - flow.size
+        self._give_up(flow)
 
     def drop_expired(self) -> float | None:
         """Give up what has expired while it waited; say when the next will have."""
@@ -149,6 +157,7 @@ class Deliveries(Outgoing):
             expires_at = flow.expires_at if isinstance(flow, Delivery) else None
             if expires_at is not None:
                 if expires_at <= now:
+                    self.waiting_bytes -= flow.size
                     self._give_up(flow)
                     continue
                 next_at = expires_at if next_at is None else min(next_at, expires_at)
@@ -157,12 +166,25 @@ class Deliveries(Outgoing):
         self.waiting.extend(kept)
         return next_at
 
-    def leave_out(self, forbidden: Set[Flow]) -> None:
+    def shared(self) -> list[Delivery]:
+        """Give what came by shared filters and may go to other members, in its order.
+
+        That is all but QoS 2, which only the client that was chosen may get
+        (5.0 section 4.8.2).
+        """
+        return [
+            flow
+            for flow in self.flows()
+            if isinstance(flow, Delivery) and flow.share and not flow.flags & QOS_2
+        ]
+
+    def leave_out(self, forbidden: AbstractSet[Flow]) -> None:
         """Give up some of what waits."""
         waiting = list(self.waiting)
         self.waiting.clear()
         for flow in waiting:
             if flow in forbidden:
+                self.waiting_bytes -= flow.size
                 self._give_up(flow)
             else:
                 self.waiting.append(flow)
@@ -331,6 +353,11 @@ class Session:
         self.will = will
         names_bytes = getsizeof(self.client_id) + getsizeof(self.username)
         self.own_bytes = SESSION_BYTES + names_bytes + will_bytes(will)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Whose its messages are."""
+        return Publisher(self.client_id, self.username)
 
     @property
     def is_idle(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
 from structiot.mqtt.broker.core.telling import Telling
@@ -15,7 +17,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.reasons import ReasonCode
-from structiot.mqtt.wire.topics import is_shared, parse_shared
+from structiot.mqtt.wire.topics import control_fault, is_shared, parse_shared
 
 __all__ = ["Subscribing"]
 
@@ -44,11 +46,16 @@ class Subscribing(Telling):
     def _subscribe(
         self, session: Session, request: SubscriptionRequest, packet: Subscribe
     ) -> ReasonCode:
-        reason, name = self._refusal(session, request), request.topic_filter
+        name = request.topic_filter
+        why = self.character_fault(name)
+        reason = ReasonCode.TOPIC_FILTER_INVALID if why else None
+        reason = reason or self._refusal(session, request)
         if reason is not None:
             user, client_id = session.username, session.client_id
-            self.say_refused("subscribe", user, client_id, name, reason)
+            self.say_refused("subscribe", user, client_id, name, reason, why=why)
             return reason
+        if request.qos > self.limits.maximum_qos:
+            request = replace(request, qos=self.limits.maximum_qos)
         is_new = name not in session.subscriptions
         subscription = Subscription(
             session, request, packet.properties.subscription_id, self.retained.number
@@ -57,7 +64,7 @@ class Subscribing(Telling):
         wants_retained = request.retain_handling == 0 or (
             request.retain_handling == 1 and is_new
         )
-        if wants_retained and not is_shared(name):
+        if wants_retained and self.limits.retain_available and not is_shared(name):
             self.tell_retained(subscription)
         return ReasonCode(request.qos)
 
@@ -68,6 +75,8 @@ class Subscribing(Telling):
         client_id: str,
         topic: str,
         reason: ReasonCode,
+        *,
+        why: str | None = None,
     ) -> None:
         """Tell the log that a client may not do something with a topic."""
         first_level = topic.partition("/")[0]
@@ -77,25 +86,32 @@ class Subscribing(Telling):
             username,
             what,
             topic,
-            reason.text,
+            reason.text if why is None else f"{reason.text}, it {why}",
             about=(what, client_id[:64], first_level[:64], reason),
         )
+
+    def character_fault(self, topic: str) -> str | None:
+        """Say which character of a name or filter this broker does not take."""
+        return None if self.limits.allows_control_characters else control_fault(topic)
 
     def refusal_to_publish(
         self, username: str | None, client_id: str, topic: str
     ) -> ReasonCode | None:
         """Tell why somebody may not publish to a topic; None if that is allowed."""
-        reason, permissions = None, self.permissions
+        reason, why, permissions = None, None, self.permissions
         if topic.startswith("$"):
             reason = ReasonCode.NOT_AUTHORIZED
-        elif topic.count("/") >= self.limits.topic_levels:
+        elif (
+            topic.count("/") >= self.limits.topic_levels
+            or (why := self.character_fault(topic)) is not None
+        ):
             reason = ReasonCode.TOPIC_NAME_INVALID
         elif permissions.has_entries:
             self.work.done += permissions.count(username)
             if not permissions.may_publish(username, client_id, topic):
                 reason = ReasonCode.NOT_AUTHORIZED
         if reason is not None:
-            self.say_refused("publish to", username, client_id, topic, reason)
+            self.say_refused("publish to", username, client_id, topic, reason, why=why)
         return reason
 
     def _refusal(

@@ -35,7 +35,7 @@ class Telling(Delivering):
         if session.backlog is not None and client.is_answered:
             self._tell(session, session.backlog)
         self.ledger.settle(session)
-        if max(len(protocol.out), len(protocol.kept)) >= self._slow_bytes:
+        if max(protocol.out.size, len(protocol.kept)) >= self._slow_bytes:
             self.note_slow(client)
         elif self._is_light(session):
             self.slow_consumers.remove(client, self.clock.now)
@@ -62,7 +62,7 @@ class Telling(Delivering):
         work, store, outgoing = self.work, self.retained, session.outgoing
         while session.backlog is backlog and (client := session.client) is not None:
             protocol = client.protocol
-            unwritten_bytes = max(len(protocol.out), len(protocol.kept))
+            unwritten_bytes = max(protocol.out.size, len(protocol.kept))
             is_full = outgoing.waiting or unwritten_bytes > self._slow_bytes
             if is_full or not client.is_answered:
                 break  # `refill` comes again
@@ -82,10 +82,24 @@ class Telling(Delivering):
         backlog.is_told = False
         self.ledger.settle(session)
 
+    def _is_forbidden_by_now(self, item: Retained) -> bool:
+        """Tell whether who has published it might not do so any more."""
+        publisher, permissions = item.publisher, self.permissions
+        if (
+            publisher is None
+            or not self.limits.check_retain_source
+            or not permissions.has_entries
+        ):
+            return False
+        name, user = publisher
+        self.work.done += permissions.count(user)
+        return not permissions.may_publish(user, name, item.topic)
+
     def _tell_item(self, subscription: Subscription, item: Retained) -> None:
         now = self.clock.now
-        if self.permissions.has_entries and not self.may_receive(
-            subscription.session, item.topic
+        if self._is_forbidden_by_now(item) or (
+            self.permissions.has_entries
+            and not self.may_receive(subscription.session, item.topic)
         ):
             return
         message = Message(item.topic, item.payload, properties=item.properties)

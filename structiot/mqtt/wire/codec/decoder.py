@@ -15,17 +15,16 @@ CONNECT has told the version).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from structiot.errors import DATA_HEAD_BYTES, ProtocolViolation, UsageError
 from structiot.mqtt.wire.codec.bodies import FIRST_BYTES
-from structiot.mqtt.wire.codec.faults import first_byte_fault
 from structiot.mqtt.wire.codec.fields import (
     USUAL_LIMITS,
     PacketLimits,
     Reader,
     refuse,
 )
+from structiot.mqtt.wire.codec.framing import PUBLISH, Framing, Role
+from structiot.mqtt.wire.codec.long_publish import BEGUN_BYTES, LongPublishes
 from structiot.mqtt.wire.codec.property_blocks import read_properties
 from structiot.mqtt.wire.codec.remembered import Remembered
 from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
@@ -40,7 +39,6 @@ from structiot.mqtt.wire.messages import (
     Connect,
     Message,
     Packet,
-    PacketType,
 )
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -48,20 +46,17 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["LARGEST_PACKET_BYTES", "SMALLEST_FIRST_BYTES", "Decoder", "Role"]
 
-Role = Literal["client", "server"]
-
 LARGEST_PACKET_BYTES = 268_435_460
 # What properties take in memory, at most, for a byte on the wire (two short texts).
 RICH = 24
 # The loop below decides on its way by a limit that is as large as this, or does not
 # change.
 SMALLEST_FIRST_BYTES = 16_386
-PUBLISH = 0x30
 
 MALFORMED = ReasonCode.MALFORMED_PACKET
 
 
-class Decoder:
+class Decoder(Framing, LongPublishes):
     """Decodes what one connection receives.
 
     Attributes:
@@ -71,7 +66,8 @@ class Decoder:
         peer_level: The protocol level of a CONNECT refused with 0x84, if it was read.
         max_packet_bytes: Largest packet accepted at present, its header included.
         remembered: Topics and properties that it knows again.
-        unfinished: What has come of a packet that is not complete.
+        unfinished: What has come of a packet that is not complete, unless it is a long
+            PUBLISH.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -96,6 +92,7 @@ class Decoder:
         max_other_bytes: int = LARGEST_PACKET_BYTES,
         limits: PacketLimits = USUAL_LIMITS,
     ) -> None:
+        super().__init__()
         self._role = role
         self.version = version
         self.max_packet_bytes: int = min(max_packet_bytes, max_first_bytes)
@@ -125,8 +122,15 @@ class Decoder:
 
     @property
     def held_bytes(self) -> int:
-        """How much of an unfinished packet is waiting for the rest."""
+        """What an unfinished packet takes in memory while it waits for the rest."""
+        if self.long is not None:
+            return self.long.held_bytes
         return len(self.unfinished)
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much of an unfinished packet is known to come; 0 for a long PUBLISH."""
+        return max(0, self._needed - len(self.unfinished)) if self.unfinished else 0
 
     @property
     def has_rest(self) -> bool:
@@ -154,8 +158,12 @@ class Decoder:
         at = 0
         if self._rest is not None:
             (data, at), self._rest = self._rest, None
+        elif self.long is not None:
+            at = self._go_on(data, packets)
         elif self.unfinished:
             at = self._refill(data, packets)
+        elif self.expects_long and data:
+            self.expects_long = False
         until = at + portion_bytes
         at = self._decode(data, at, packets, until)
         if at < len(data) and self.violation is None:
@@ -168,15 +176,17 @@ class Decoder:
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
         self.unfinished, self._rest, self._needed = bytearray(), None, 0
+        self.long = None
 
     def _hold(self, data: bytes, at: int) -> None:
         """Keep an unfinished packet, unless its first bytes are wrong already."""
         try:
-            _, self._needed = self._measure(data, at)
+            header, self._needed = self._measure(data, at)
         except ProtocolViolation as exc:
             self._fail(exc, data, at)
-        else:
-            self.unfinished += data[at:]
+            return
+        if not self._begin(data, at, header, self._needed):
+            self.unfinished += memoryview(data)[at:]
 
     def _refill(self, data: bytes, packets: list[Packet]) -> int:
         """Complete the held packet and decode it; give where the data goes on."""
@@ -192,7 +202,12 @@ class Decoder:
         if not self._needed:
             return at
         end = at + self._needed - len(held)
-        held += data[at:end]
+        if len(held) < BEGUN_BYTES <= len(held) + len(data) - at and end > len(data):
+            # Enough is there to know what it will be.
+            begun, self.unfinished = bytes(held) + data[at:], bytearray()
+            self._hold(begun, 0)
+            return len(data)
+        held += memoryview(data)[at:end]
         if end <= len(data):
             packet = bytes(held)
             # A long packet lies here no more often than need be.
@@ -202,39 +217,6 @@ class Decoder:
             if self.violation is None:
                 return end
         return len(data)
-
-    def _measure(self, data: bytes | bytearray, at: int) -> tuple[int, int]:
-        """Give header size and packet size; 0 and 0 while the header is cut."""
-        first = data[at]
-        if first not in self._parsers and first ^ PUBLISH not in PUBLISH_FLAGS:
-            raise self._first_byte_fault(first, at)
-        size = shift = 0
-        for index in range(at + 1, at + 5):
-            if index >= len(data):
-                return 0, 0
-            byte = data[index]
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        else:
-            refuse(MALFORMED, "remaining length has more than four bytes", at + 1)
-        if shift > 7 and not byte and self._version == 5:
-            text = "remaining length is not in its shortest form"
-            refuse(MALFORMED, text, at + 1)
-        header = index + 1 - at
-        if header + size > self.max_packet_bytes:
-            text = (
-                f"packet of {header + size} bytes; the limit is {self.max_packet_bytes}"
-            )
-            refuse(ReasonCode.PACKET_TOO_LARGE, text, at + 1)
-        if first >> 4 != PacketType.PUBLISH and header + size > self._max_other_bytes:
-            text = (
-                f"{PacketType(first >> 4).name} of {header + size} bytes; "
-                f"the limit for it is {self._max_other_bytes}"
-            )
-            refuse(ReasonCode.QUOTA_EXCEEDED, text, at + 1)
-        return header, header + size
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
         self, data: bytes, pos: int, packets: list[Packet], until: int
@@ -376,11 +358,6 @@ class Decoder:
             return ProtocolViolation(text, code=MALFORMED, offset=stop)
         code = ReasonCode.PROTOCOL_ERROR
         return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)
-
-    def _first_byte_fault(self, first: int, pos: int) -> ProtocolViolation:
-        return first_byte_fault(
-            first, pos, role=self._role, version=self._version, known=self._parsers
-        )
 
     def _fail(
         self, fault: ProtocolViolation, data: bytes | bytearray, pos: int

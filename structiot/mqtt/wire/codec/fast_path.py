@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NoReturn
 
+from structiot._kit.out_buffer import LARGE_BYTES, OutBuffer
 from structiot.errors import UsageError
 from structiot.mqtt.wire.codec.fields import (
     MAX_VARINT,
@@ -35,7 +36,7 @@ __all__ = [
 PINGREQ = b"\xc0\x00"
 PINGRESP = b"\xd0\x00"
 
-MAX_CACHED_TOPICS = 4096
+MAX_CACHED_TOPICS = 16_384
 MAX_CACHED_TOPIC_CHARS = 256
 NO_PROPERTIES = b"\x00"
 
@@ -97,7 +98,8 @@ def encode_publish_into(  # noqa: PLR0917 - keywords would cost a tenth of the r
     """Append one PUBLISH to a buffer.
 
     Args:
-        out: Where to append; unchanged if anything is refused.
+        out: Where to append; unchanged if anything is refused. An `OutBuffer` refers
+            to a large payload instead of copying it.
         topic: Topic name; empty only together with a topic alias.
         payload: The bytes of the message.
         flags: Low nibble of the first byte: retain 1, QoS 6, dup 8.
@@ -128,7 +130,10 @@ def encode_publish_into(  # noqa: PLR0917 - keywords would cost a tenth of the r
     out.append(0x30 | flags)
     out += write_varint(size)
     out += name
-    out += payload
+    if len(payload) >= LARGE_BYTES and type(out) is OutBuffer:
+        out.add_large(payload)
+    else:
+        out += payload
 
 
 def _topic_field(topic: str, properties: PublishProperties | None) -> bytes:

@@ -6,7 +6,7 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["Remembered"]
 
-MAX_TOPICS, MAX_TOPIC_BYTES = 4096, 256
+MAX_TOPICS, MAX_TOPIC_BYTES = 16_384, 256
 MAX_BLOCKS, MAX_BLOCK_BYTES = 1024, 64
 # A server has a set for each client.
 MOST_TOPICS_OF_CLIENT = 256

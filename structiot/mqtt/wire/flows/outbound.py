@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from structiot._kit.out_buffer import size_of
 from structiot.errors import CommandRefused, StructiotError
 from structiot.mqtt.errors import MqttSessionLost
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
@@ -51,7 +52,9 @@ class Outgoing:
             for the released ones, which come in the order of their PUBRECs.
         waiting: Accepted flows that have not been sent.
         window: Flows that may be under way at once on this connection.
+        window_bytes: What they may weigh before the next one waits.
         held_bytes: The sizes of all flows.
+        waiting_bytes: Those of the flows that wait.
         out_bytes: Nothing is added to an `out` that holds more; `pump` goes on once
             it has been written.
         withheld: Flows under a packet id that `resume` leaves out.
@@ -65,7 +68,9 @@ class Outgoing:
         self.window: int = window
         self.inflight: dict[int, Flow] = {}
         self.waiting: deque[Flow] = deque()
+        self.window_bytes: int = sys.maxsize
         self.held_bytes: int = 0
+        self.waiting_bytes: int = 0
         self.out_bytes: int = sys.maxsize
         self.withheld: set[Flow] = _NONE
         self.unknown: int = 0
@@ -96,7 +101,8 @@ class Outgoing:
 
     def submit(self, flow: Flow, out: bytearray, version: int) -> None:
         """Send a flow, or have it wait for its turn."""
-        self.held_bytes += flow.size
+        under_way_bytes = self.held_bytes
+        self.held_bytes = under_way_bytes + flow.size
         if self.journal is not None:
             self.journal.flow(flow)
         if (
@@ -104,13 +110,15 @@ class Outgoing:
             and not self.waiting
             and not self._resend
             and self._on_wire < self.window
-            and len(out) < self.out_bytes
+            and under_way_bytes < self.window_bytes
+            and size_of(out) < self.out_bytes
             and (packet_id := self.ids.take())
         ):
             flow.packet_id = packet_id
             self._send_new(flow, out, version)
         else:
             self.waiting.append(flow)
+            self.waiting_bytes += flow.size
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
         try:
@@ -144,14 +152,18 @@ class Outgoing:
             if flow.stage == STALE:
                 self._send_again(flow, out, version)
         while not self._resend and self.waiting and self._has_room(out):
+            under_way_bytes = self.held_bytes - self.waiting_bytes
+            if under_way_bytes >= self.window_bytes:
+                return
             if not (packet_id := self.ids.take()):
                 return
             flow = self.waiting.popleft()
+            self.waiting_bytes -= flow.size
             flow.packet_id = packet_id
             self._send_new(flow, out, version)
 
     def _has_room(self, out: bytearray) -> bool:
-        return self._on_wire < self.window and len(out) < self.out_bytes
+        return self._on_wire < self.window and size_of(out) < self.out_bytes
 
     def _send_again(self, flow: Flow, out: bytearray, version: int) -> None:
         try:
@@ -225,6 +237,7 @@ class Outgoing:
                 )
             else:
                 flow.stage = WAITING
+                self.waiting_bytes += flow.size
                 kept.append(flow)
                 if self.journal is not None:
                     self.journal.flow(flow)
@@ -263,6 +276,7 @@ class Outgoing:
         self.held_bytes += flow.size
         if flow.stage == WAITING:
             self.waiting.append(flow)
+            self.waiting_bytes += flow.size
         else:
             self.ids.used.add(flow.packet_id)
             self.inflight[flow.packet_id] = flow
@@ -270,6 +284,7 @@ class Outgoing:
     def withdraw(self, flow: Flow, error: StructiotError) -> None:
         """End a flow that waits, as if it had never been accepted."""
         self.waiting.remove(flow)
+        self.waiting_bytes -= flow.size
         self._forget_payload(flow)
         flow.finish(error)
 
@@ -380,6 +395,6 @@ class Outgoing:
             self.ids.free(packet_id)
         self.inflight = {}
         self.waiting.clear()
-        self.held_bytes = 0
+        self.held_bytes = self.waiting_bytes = 0
         for flow in flows:
             flow.abandon(error)

@@ -7,6 +7,9 @@ maximum is reached: the first packet carries both, the later ones the alias alon
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from structiot._kit.out_buffer import LARGE_BYTES, OutBuffer, size_of
 from structiot.errors import CommandRefused
 from structiot.mqtt.wire.codec import encode_publish_into
 from structiot.mqtt.wire.flows.outbound import Write
@@ -70,7 +73,7 @@ class PublishWriter:
         """
         if flags:
             self._check_flags(flags, topic)
-        start = len(out)
+        start, own = size_of(out), len(out)
         block = self._aliased.get(topic) if properties is None else None
         if block is not None:
             self._write_aliased(out, block, payload, flags, packet_id)
@@ -84,7 +87,7 @@ class PublishWriter:
             encode_publish_into(out, topic, payload, flags, packet_id, version, known)
             if self._is_too_long(out, start):
                 # The alias costs three bytes that the plain form does not need.
-                del out[start:]
+                _cut(out, own, start)
                 encode_publish_into(out, topic, payload, flags, packet_id, version)
             else:
                 self._aliased[topic] = b"\x03\x23" + alias.to_bytes(2, "big")
@@ -93,7 +96,9 @@ class PublishWriter:
                 out, topic, payload, flags, packet_id, version, properties
             )
         if self._is_too_long(out, start):
-            self._refuse_length(out, start, topic)
+            size = size_of(out) - start
+            _cut(out, own, start)
+            self._refuse_length(size, topic)
 
     def _write_aliased(
         self, out: bytearray, block: bytes, payload: bytes, flags: int, packet_id: int
@@ -107,7 +112,10 @@ class PublishWriter:
         out.append(size)
         out += head
         out += block
-        out += payload
+        if len(payload) >= LARGE_BYTES and type(out) is OutBuffer:
+            out.add_large(payload)
+        else:
+            out += payload
 
     def _check_flags(self, flags: int, topic: str) -> None:
         qos = (flags & QOS_BITS) >> 1
@@ -126,16 +134,22 @@ class PublishWriter:
 
     def _is_too_long(self, out: bytearray, start: int) -> bool:
         limit = self._maximum_packet_bytes
-        return limit is not None and len(out) - start > limit
+        return limit is not None and size_of(out) - start > limit
 
-    def _refuse_length(self, out: bytearray, start: int, topic: str) -> None:
-        size = len(out) - start
-        del out[start:]
+    def _refuse_length(self, size: int, topic: str) -> NoReturn:
         message = (
             f"a message to {topic[:64]!r} is a packet of {size} bytes; "
             f"the peer takes {self._maximum_packet_bytes}"
         )
         raise CommandRefused(message, code=ReasonCode.PACKET_TOO_LARGE)
+
+
+def _cut(out: bytearray, own: int, size: int) -> None:
+    """Take back what was written since."""
+    if type(out) is OutBuffer:
+        out.cut(own, size - own)
+    else:
+        del out[own:]
 
 
 def writer_for(limits: ConnackProperties, *, uses_aliases: bool) -> Write:

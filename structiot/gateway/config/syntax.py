@@ -1,0 +1,81 @@
+"""What is wrong with a text that is no TOML: where, and which key it is about.
+
+`tomllib` says where it has stopped. For a key that is there twice that is the end of its
+value, and for a text without its closing quote often the end of the file.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from structiot._kit.text import printable
+from structiot.gateway.config.positions import Position, position_at
+
+__all__ = ["syntax_fault"]
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_NAME = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_KEY = re.compile(rf"^[ \t]*({_NAME}(?:[ \t]*\.[ \t]*{_NAME})*)[ \t]*=", re.MULTILINE)
+_TWICE = re.compile(r"Cannot declare (\(.*\)) twice")
+_OVERWRITES = "Cannot overwrite a value"
+# What is said of a text without its closing quote, and that quote.
+_UNCLOSED = {
+    'Expected "\'"': "'",
+    "Expected \"'''\"": "'''",
+    "Found invalid character '\\n'": "'",
+    "Illegal character '\\n'": '"',
+    "Unterminated string": '"',
+}
+_LONG = '"""'
+
+
+def syntax_fault(text: str, message: str) -> tuple[Position, str]:
+    """Give the place of a fault, and what it is.
+
+    Args:
+        text: What `tomllib` has refused.
+        message: What it has said.
+    """
+    offset, ending = len(text), ""
+    if match := _PLACE.search(message):
+        message = message[: match.start()]
+        ending = "" if match[1] else " at the end of the file"
+        if match[1]:
+            offset = _offset_of(text, int(match[1]), int(match[2]))
+    found = None
+    if message in _UNCLOSED:
+        found = _unclosed(text, offset, _UNCLOSED[message])
+    elif message == _OVERWRITES and (key := _key_before(text, offset)) is not None:
+        found = key[0], f"{key[1]!r} is there already"
+    elif match := _TWICE.fullmatch(message):
+        name = ".".join(map(str, ast.literal_eval(match[1])))
+        start = text.rfind("\n", 0, offset) + 1
+        found = start, f"the table {printable(name)!r} is there already"
+    if found is None:
+        found = offset, f"{message[:1].lower()}{message[1:]}{ending}"
+    return position_at(text, found[0]), f"not valid TOML: {found[1]}"
+
+
+def _offset_of(text: str, line: int, column: int) -> int:
+    before = text.split("\n", line - 1)[: line - 1]
+    return sum(len(one) + 1 for one in before) + column - 1
+
+
+def _key_before(text: str, offset: int) -> tuple[int, str] | None:
+    """Give where the key of the statement stands that an offset is in, and the key."""
+    last = None
+    for match in _KEY.finditer(text, 0, offset):
+        last = match
+    return None if last is None else (last.start(1), printable(last[1], most=64))
+
+
+def _unclosed(text: str, offset: int, quote: str) -> tuple[int, str] | None:
+    if quote == '"' and text.count(_LONG, 0, offset) % 2:
+        quote = _LONG
+    start = text.rfind(quote, 0, offset)
+    if start < 0:
+        return None
+    key = _key_before(text, start)
+    of = "" if key is None else f" of {key[1]!r}"
+    return start, f"the text{of} that begins here has no closing {quote}"

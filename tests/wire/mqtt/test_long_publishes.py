@@ -1,0 +1,122 @@
+"""Long messages are received where they stay, whatever the pieces they come in."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.messages import DUP, Message, Packet
+from structiot.mqtt.wire.properties import PublishProperties
+
+SIZE = 1_000_000
+PAYLOAD = bytes(i * 7 & 0xFF for i in range(256)) * (SIZE // 256)
+
+
+def message(version: int = 4, *, qos: int = 0) -> Message:
+    made = Message("a/long/topic", PAYLOAD, qos=qos, packet_id=300 if qos else 0)
+    if version == 5:
+        made.properties = PublishProperties(content_type="image/png")
+    if qos:
+        made.flags |= DUP
+    return made
+
+
+def fill(decoder: Decoder, data: bytes, most: int) -> list[Packet]:
+    """Receive as a link does that can receive into the decoder's space."""
+    packets: list[Packet] = []
+    at = 0
+    while at < len(data):
+        if decoder.has_space:
+            space = decoder.space()
+            step = min(most, len(space), len(data) - at)
+            space[:step] = data[at : at + step]
+            decoder.filled(step)
+            if decoder.is_filled:
+                packets += decoder.feed(b"")
+        else:
+            step = min(most, len(data) - at)
+            packets += decoder.feed(data[at : at + step])
+        at += step
+    return packets
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("most", [700, 9_000, 65_536, 400_000, 3_000_000])
+def test_pieces_of_any_size_make_the_same_messages(version: int, qos: int, most: int):
+    sent = [message(version, qos=qos), Message("b", b"short"), message(version)]
+    raw = b"".join(encode(one, version) for one in sent)
+    fed, filled = (Decoder(role="client", version=version) for _ in range(2))
+
+    packets: list[Packet] = []
+    for at in range(0, len(raw), most):
+        packets += fed.feed(raw[at : at + most])
+
+    assert packets == sent
+    assert fill(filled, raw, most) == sent
+    for decoder in (fed, filled):
+        assert decoder.violation is None
+        assert decoder.held_bytes == 0
+        assert not decoder.has_space
+
+
+def test_what_is_held_is_what_is_set_aside_and_no_more_than_four_times_what_came():
+    decoder = Decoder(role="client")
+    raw = bytes.fromhex("30 ff ff ff 7f 00 01 61")
+
+    decoder.feed(raw + bytes(65_536))
+    assert decoder.held_bytes == 4 * 65_536
+    decoder.feed(bytes(3 * 65_536))
+    assert decoder.held_bytes == 4 * 65_536
+    decoder.space()
+    assert decoder.held_bytes == 16 * 65_536
+    decoder.forget_unfinished()
+    assert decoder.held_bytes == 0
+    assert not decoder.has_space
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "30 80 80 40 ff ff",  # a topic beyond what has come
+        "32 80 80 40 00 01 61 00 00",  # no packet id
+        "30 80 80 40 00 01 23",  # a topic with a wildcard
+        "36 80 80 40 00 01 61 00 01",  # QoS 3
+    ],
+)
+def test_a_long_publish_that_is_not_right_is_refused_as_a_short_one(head: str):
+    raw = (bytes.fromhex(head) + b"\xff" * 1_048_576)[: 4 + 1_048_576]
+    whole, cut = Decoder(role="client"), Decoder(role="client")
+
+    assert whole.feed(raw) == []
+    assert cut.feed(raw[:20_000]) + cut.feed(raw[20_000:]) == []
+
+    assert whole.violation is not None
+    assert cut.violation is not None
+    assert str(cut.violation) == str(whole.violation)
+    assert cut.violation.code == whole.violation.code
+
+
+@pytest.mark.parametrize("most", [16_384, 262_144])
+def test_a_long_message_is_not_copied_on_its_way_in(most: int):
+    raw = memoryview(encode(Message("a", bytes(4_000_000)), 4))
+    decoder = Decoder(role="client")
+    packets: list[Packet] = []
+    tracemalloc.start()
+    try:
+        packets += decoder.feed(bytes(raw[:16_384]))
+        at = 16_384
+        while at < len(raw):
+            space = decoder.space()
+            step = min(most, len(space), len(raw) - at)
+            space[:step] = raw[at : at + step]
+            decoder.filled(step)
+            at += step
+        packets += decoder.feed(b"")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(packets) == 1
+    assert peak < 1.2 * len(raw)

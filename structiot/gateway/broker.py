@@ -46,7 +46,7 @@ class EmbeddedBroker:
         """
         if self.passwords is None or file is None:
             return None
-        return await anyio.to_thread.run_sync(Passwords.read, Path(file))
+        return await anyio.to_thread.run_sync(Passwords.read_again, Path(file))
 
     def let_in(self, passwords: Passwords | None) -> None:
         """Go by other names and hashes from now on; None leaves them."""

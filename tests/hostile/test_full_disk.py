@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
-from structiot.mqtt.broker import open_broker
+from structiot.errors import ConfigError
+from structiot.mqtt.broker import import_mosquitto, open_broker
 from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
     Connect,
@@ -118,3 +120,24 @@ async def test_a_full_disk(disk: Disk, watched, attacker, caplog):
     assert "written again" in lines[1]
     async with open_broker("mqtt://127.0.0.1:0", store=store) as broker:
         assert any(item.topic == "kept" for item in broker.core.retained)
+
+
+def test_an_import_for_which_there_is_no_room_makes_no_store(
+    tmp_path: Path, small_tmpfs: Disk
+):
+    # The journal fits, and what it is brought into does not.
+    db, store = tmp_path / "mosquitto.db", small_tmpfs.folder / "broker.sqlite"
+    chunks = [struct.pack(">II", 1, 16) + struct.pack("<QBB6x", 9, 0, 8)]
+    for number in range(1, 151):
+        topic, payload = f"t/{number:03}".encode(), bytes(4000)
+        fixed = struct.pack("<Qq", number, 0)
+        fixed += struct.pack(">IHHHHHBB", len(payload), 0, 0, 0, len(topic), 0, 1, 1)
+        content = fixed + topic + payload
+        chunks.append(struct.pack(">II", 2, len(content)) + content)
+        chunks.append(struct.pack(">II", 4, 8) + struct.pack("<Q", number))
+    head = b"\x00\xb5\x00mosquitto db" + bytes(4) + struct.pack(">I", 6)
+    db.write_bytes(head + b"".join(chunks))
+    with pytest.raises(ConfigError, match="disk is full"):
+        import_mosquitto(db, store)
+    assert list(small_tmpfs.folder.iterdir()) == []
+    assert import_mosquitto(db, tmp_path / "broker.sqlite").retained == 150

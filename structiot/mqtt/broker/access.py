@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from structiot._kit.arguments import check_argument
-from structiot._kit.text import printable
-from structiot.errors import ConfigError, UsageError
+from structiot.errors import UsageError
 from structiot.mqtt.broker.connection import BrokerContext
 from structiot.mqtt.broker.enhanced_auth import Authenticator
 from structiot.mqtt.broker.passwords import Passwords
@@ -43,6 +43,7 @@ class Access:
         check_argument("passwords", passwords, *kinds, write=_PASSWORDS)
         self._passwords = passwords
         self._permissions = permissions
+        self._turn = anyio.Lock()
 
     async def read(self) -> tuple[Passwords | None, Permissions]:
         """Give both; files are read in a worker thread, each time anew.
@@ -51,12 +52,14 @@ class Access:
             ConfigError: A file cannot be read, or has something else in it.
             UsageError: No list of permissions.
         """
-        return await anyio.to_thread.run_sync(self._read)
+        return await anyio.to_thread.run_sync(self._read, Passwords.read)
 
-    def _read(self) -> tuple[Passwords | None, Permissions]:
+    def _read(
+        self, read_passwords: Callable[[str | Path], Passwords]
+    ) -> tuple[Passwords | None, Permissions]:
         passwords, permissions = self._passwords, self._permissions
         if isinstance(passwords, str | Path):
-            passwords = Passwords.read(passwords)
+            passwords = read_passwords(passwords)
         if isinstance(permissions, str | Path):
             return passwords, Permissions.read(permissions)
         return passwords, Permissions(permissions)
@@ -67,14 +70,17 @@ class Access:
         Raises:
             ConfigError: See `read`; or a password file has no users any more.
         """
-        passwords, permissions = await self.read()
-        if passwords is not None and not len(passwords):
-            # It would cut everybody off.
-            shown = printable(str(self._passwords))
-            text = "has no users, as an editor leaves a file on a full disk"
-            raise ConfigError(f"{shown} {text}")
+        # One at a time: of two the later has the last word, however long each reads.
+        async with self._turn:
+            await self._reload(context)
+
+    async def _reload(self, context: BrokerContext) -> None:
+        passwords, permissions = await anyio.to_thread.run_sync(
+            self._read, Passwords.read_again
+        )
         admission, core = context.admission, context.broker
-        changed = admission.go_by(passwords)
+        changed = await anyio.to_thread.run_sync(admission.changed_in, passwords)
+        admission.go_by(passwords, changed)
         core.go_by(permissions)
         with anyio.CancelScope(shield=True):
             for session in list(core.sessions.values()):

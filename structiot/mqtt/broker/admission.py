@@ -60,13 +60,24 @@ class Admission:
         self._allows_anonymous = allows_anonymous
         self._failures = RareLines(_log, anyio.current_time, logging.ERROR)
 
-    def go_by(self, passwords: Passwords | None) -> set[str]:
-        """Have other passwords; name those who are gone or have another hash."""
+    def changed_in(self, passwords: Passwords | None) -> set[str]:
+        """Name those who are gone in others, or have another hash; it may take long."""
         if self._passwords is None or passwords is None:
             return set()
-        changed = self._passwords.changed_in(passwords)
-        self._passwords.replace(passwords)
-        return changed
+        return self._passwords.changed_in(passwords)
+
+    def go_by(self, passwords: Passwords | None, changed: set[str]) -> None:
+        """Have other passwords.
+
+        Args:
+            passwords: Names and hashes.
+            changed: What `changed_in` says of them.
+        """
+        known = self._passwords
+        if known is None or passwords is None:
+            return
+        if changed or len(passwords) != len(known):
+            known.replace(passwords)
 
     def was_let_in_as(self, client: ConnectedClient, names: set[str]) -> bool:
         """Tell whether a client was let in by the password of one of these names."""

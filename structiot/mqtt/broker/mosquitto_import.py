@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from structiot._kit.arguments import check_argument
+from structiot._kit.regular_file import read_regular
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, StructiotError
 from structiot.mqtt.broker.core.records import (
@@ -38,9 +39,11 @@ from structiot.mqtt.broker.mosquitto_db import (
 from structiot.mqtt.broker.store import BrokerStore
 from structiot.mqtt.wire.flows.flow import PUBLISHED, RELEASED, WAITING
 from structiot.mqtt.wire.properties import PublishProperties
-from structiot.mqtt.wire.topics import fits, is_shared
+from structiot.mqtt.wire.topics import TopicTree, is_shared
 
 __all__ = ["Imported", "import_mosquitto"]
+
+MAX_FILE_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +86,8 @@ def import_mosquitto(db: str | Path, store: str | Path) -> Imported:
     check_argument("store", store, str, Path)
     source, target = Path(db), Path(store)
     try:
-        data = source.read_bytes()
-        if target.exists():
-            shown = printable(str(target))
-            raise ConfigError(f"{shown} is there already; name one that is not")
+        data = read_regular(source, most_bytes=MAX_FILE_BYTES)
+        _look_whether_free(target)
     except (OSError, ValueError) as exc:
         shown = printable(str(source))
         raise ConfigError(f"cannot read {shown}: {path_fault(exc)}") from exc
@@ -98,17 +99,27 @@ def import_mosquitto(db: str | Path, store: str | Path) -> Imported:
     return maker.imported()
 
 
+def _look_whether_free(target: Path) -> None:
+    if target.exists():
+        shown = printable(str(target))
+        raise ConfigError(f"{shown} is there already; name one that is not")
+
+
 def _write(target: Path, batch: Batch) -> None:
     """Write a store, all of it or none."""
-    fresh = target.with_name(f"{target.name}.new")
+    # What stands there is of an attempt that was killed: nobody else uses such a name.
+    fresh = target.with_name(f"{target.name}.being-imported")
     parts = [fresh, *(Path(f"{fresh}-{end}") for end in ("wal", "shm"))]
     try:
         _remove(parts)
         store = BrokerStore(fresh)
         try:
             store.apply(batch)
+            store.into_one_file()
         finally:
             store.close()
+        # It may have taken minutes.
+        _look_whether_free(target)
         fresh.replace(target)
     except (OSError, ValueError, sqlite3.Error) as exc:
         raise ConfigError(f"cannot write {printable(str(target))}: {exc}") from exc
@@ -132,8 +143,13 @@ class _Maker:
         self._sessions: dict[str, int] = {}
         self._bodies: dict[int, int] = {}
         self._left_out = 0
+        self._tree: TopicTree[SubscriptionRow] = TopicTree()
         self._add_sessions()
         self._add_subscriptions()
+        if any(one.is_incoming for one in state.deliveries):
+            for row in self.batch.subscriptions:
+                if not is_shared(row.topic_filter):
+                    self._tree.add(row.topic_filter, row)
         self._retained = {
             message.topic: message for message in map(self._message, state.retained)
         }
@@ -160,6 +176,8 @@ class _Maker:
 
     def _add_sessions(self) -> None:
         for number, client in enumerate(self._state.clients, 1):
+            if client.client_id in self._sessions:
+                raise ConfigError("it is damaged: it has a client twice")
             self._sessions[client.client_id] = number
             is_endless = client.expiry_s >= FOR_EVER_S or not client.expires_at_s
             self.batch.sessions.append(
@@ -175,11 +193,15 @@ class _Maker:
             )
 
     def _add_subscriptions(self) -> None:
+        known: set[tuple[int, str]] = set()
         for one in self._state.subscriptions:
             session = self._sessions.get(one.client_id)
             if session is None:
                 self._left_out += 1
                 continue
+            if (session, one.topic_filter) in known:
+                raise ConfigError("it is damaged: a client has a filter twice")
+            known.add((session, one.topic_filter))
             self.batch.subscriptions.append(
                 SubscriptionRow(
                     session=session,
@@ -222,13 +244,9 @@ class _Maker:
         if message.retain:
             self._retained[message.topic] = message
         granted: dict[int, int] = {}
-        for row in self.batch.subscriptions:
-            is_own = row.session == self._sessions[one.client_id]
-            if (
-                not is_shared(row.topic_filter)
-                and fits(row.topic_filter, message.topic)
-                and not (row.no_local and is_own)
-            ):
+        own = self._sessions[one.client_id]
+        for row in self._tree.match(message.topic):
+            if not (row.no_local and row.session == own):
                 granted[row.session] = max(row.qos, granted.get(row.session, 0))
         for session, qos in granted.items():
             if qos:

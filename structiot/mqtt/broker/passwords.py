@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from structiot._kit.arguments import check_argument
+from structiot._kit.regular_file import read_regular
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError
 
@@ -33,6 +34,8 @@ MAX_MEMORY_BYTES = 64 * 1024 * 1024
 MAX_P = 16
 MAX_ITERATIONS = 1_000_000
 SHA512_BYTES = 64
+# Of half a million users.
+MAX_FILE_BYTES = 64 * 1024 * 1024
 _NO_LINE = "not name:$scrypt$..., nor $7$... or $6$... of mosquitto_passwd"
 _EXAMPLE = 'Passwords({"ann": hash_password("her word")})'
 _COST = re.compile("[0-9]{1,9}")
@@ -152,7 +155,8 @@ class Passwords:
         """
         check_argument("path", path, str, Path)
         try:
-            lines = Path(path).read_text("utf-8").splitlines()
+            data = read_regular(Path(path), most_bytes=MAX_FILE_BYTES)
+            lines = data.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise ConfigError(f"{path} is not text") from None
         except (OSError, ValueError) as exc:
@@ -173,12 +177,31 @@ class Passwords:
             hashes[name] = text.strip()
         return cls(hashes)
 
+    @classmethod
+    def read_again(cls, path: str | Path) -> Passwords:
+        """Read the file anew from which others have come, as `read` does.
+
+        Raises:
+            ConfigError: As by `read`; or there are no users any more, which would cut
+                everybody off.
+            UsageError: No path.
+        """
+        found = cls.read(path)
+        if not found:
+            shown = printable(str(path))
+            text = "has no users, as an editor leaves a file on a full disk"
+            raise ConfigError(f"{shown} {text}")
+        return found
+
     def __len__(self) -> int:
         """How many names there are."""
         return len(self._known[0])
 
     def changed_in(self, others: Passwords) -> set[str]:
-        """Name those who are unknown to others, or have another hash there."""
+        """Name those who are unknown to others, or have another hash there.
+
+        There may be many: call it in a thread.
+        """
         known = others._known[0]
         return {name for name, one in self._known[0].items() if known.get(name) != one}
 

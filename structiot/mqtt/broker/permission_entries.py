@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from structiot._kit.arguments import check_argument, check_items
+from structiot._kit.regular_file import read_regular
 from structiot._kit.text import path_fault, printable
 from structiot.errors import ConfigError, UsageError
 from structiot.mqtt.wire.topics import filter_fault
@@ -32,6 +33,7 @@ _FILTERS = (
     "deny_subscribe",
     "deny_receive",
 )
+MAX_FILE_BYTES = 64 * 1024 * 1024
 _TABLE = "[[permission]]"
 # Behind the first word of a line of TOML stands something else than a word.
 _ACL_LINE = re.compile(" *(topic|pattern|user)( +[^ =].*)?")
@@ -99,12 +101,11 @@ def read_entries(path: Path) -> tuple[list[Permission], bool]:
     """
     shown = printable(str(path))
     try:
-        text = path.read_text("utf-8")
-    except OSError as exc:
-        raise ConfigError(f"cannot read {shown}: {path_fault(exc)}") from exc
-    # Bytes that are no text, or a path that can be none.
-    except ValueError as exc:
+        text = read_regular(path, most_bytes=MAX_FILE_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
         raise ConfigError(f"{shown}: {exc}") from exc
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cannot read {shown}: {path_fault(exc)}") from exc
     lines = [line.rstrip() for line in text.split("\n")]
     first = next((one for one in lines if one and not one.startswith("#")), "")
     if _ACL_LINE.fullmatch(first):

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from structiot._kit.arguments import check_argument, check_items
+from structiot._kit.text import printable
+from structiot.errors import ConfigError
 from structiot.mqtt.broker.permission_entries import Permission, read_entries
 from structiot.mqtt.wire.topics import fits, parse_shared
 
@@ -26,6 +28,8 @@ __all__ = ["Permissions"]
 
 # No topic name holds a NUL, so nothing matches this.
 NOTHING = "\0"
+# One comparison takes 2 microseconds, and nobody else has a turn before the last.
+MOST_RULES = 10_000
 _MARK = re.compile("%[uc]")
 _EXAMPLE = '[Permission(user="ann", publish=["home/#"], subscribe=["home/#"])]'
 _WILDCARDS = frozenset("+#")
@@ -73,6 +77,7 @@ class Permissions:
         most_rules: How many topic filters there are at most to compare with.
 
     Raises:
+        ConfigError: So many filters for one user that each message would take long.
         UsageError: No list of permissions.
     """
 
@@ -95,6 +100,11 @@ class Permissions:
         owned = [self._anonymous, *self._of_user.values()]
         most = max(one.size for one in owned)
         self.most_rules: int = most + self._everybody.size
+        if self.most_rules > MOST_RULES:
+            raise ConfigError(
+                f"each message of a user may be compared with {self.most_rules} topic "
+                f"filters, those of everybody included; {MOST_RULES} are the most"
+            )
 
     @classmethod
     def read(cls, path: str | Path) -> Permissions:
@@ -108,7 +118,10 @@ class Permissions:
         """
         check_argument("path", path, str, Path)
         entries, like_mosquitto = read_entries(Path(path))
-        return cls(entries, like_mosquitto=like_mosquitto)
+        try:
+            return cls(entries, like_mosquitto=like_mosquitto)
+        except ConfigError as exc:
+            raise ConfigError(f"{printable(str(path))}: {exc}") from None
 
     def count(self, user: str | None) -> int:
         """Give how many topic filters there are to compare with for a user."""

@@ -293,6 +293,18 @@ class BrokerStore:
                     rows,
                 )
 
+    def into_one_file(self) -> None:
+        """Have everything in the file itself, and nothing beside it, as for a move.
+
+        To close it tries the same, and does not say when there is no room for that.
+
+        Raises:
+            sqlite3.Error: It cannot be written.
+        """
+        (mode,) = self._connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        if mode != "delete":
+            raise sqlite3.OperationalError("it cannot be written into one file")
+
     def close(self) -> None:
         """Close the file; closing twice is silent."""
         self._connection.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
@@ -304,10 +304,9 @@ class Link(Leaving):
         except StructiotError as exc:
             connection.end(exc)
             return
-        if not connack.session_present:
-            self.router.release_held()
-        elif self.router.is_holding:
-            connection.start(self._release_held)
+        if self.router.is_holding:
+            is_old = connack.session_present
+            connection.start(self._release_held, is_old * self.config.unclaimed_s)
         attempts = self.connected()
         filters, now = self.subscribing.poison, anyio.current_time()
         self._poison.opened(now)
@@ -336,10 +335,11 @@ class Link(Leaving):
         self.subscribing.try_again(name)
         self.wake()
 
-    async def _release_held(self) -> None:
+    async def _release_held(self, patience_s: float) -> None:
         # A timer of its own: a broker that waits for our acknowledgement may be silent.
-        await anyio.sleep(self.config.unclaimed_s)
-        self.router.release_held()
+        await anyio.sleep(patience_s)
+        while self.router.release_some():
+            await anyio.lowlevel.checkpoint()
 
     # -- what goes to the broker ---------------------------------------------------
 

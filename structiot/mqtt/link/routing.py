@@ -22,6 +22,8 @@ _MAX_CACHED_CHARS = 256
 # Messages without any of these flags (retain, QoS) take the quick way, and of the others
 # those that are not retained and as their subscriber wants them.
 SPECIAL = 0x07
+# So many of what nobody wants are acknowledged in one go.
+_PORTION = 10_000
 _NO_FILTERS: Final[dict[Filter, None]] = {}
 
 
@@ -209,10 +211,18 @@ class Router:
         for message in held:
             self._deliver(message)
 
-    def release_held(self) -> None:
-        """Wait no longer for subscribers of what was held."""
-        self.is_holding = False
-        self._claim()
+    def release_some(self) -> bool:
+        """Acknowledge a portion of what was held; give whether there is more.
+
+        Nothing more is held once there is not.
+        """
+        some = self._held[:_PORTION]
+        del self._held[:_PORTION]
+        for message in some:
+            self.unclaimed += 1
+            self._settle(message.receipt)
+        self.is_holding = bool(self._held)
+        return self.is_holding
 
     def remove(self, entries: Sequence[Filter], messages: Messages) -> list[str]:
         """Take a subscriber away.
@@ -281,15 +291,15 @@ class Router:
             known = self._cache.get(message.topic)
             targets = self._look_up(message.topic) if known is None else known
         receipt: Ack | None = message.receipt
+        if not targets:
+            targets = tuple(self.unclaiming)
+            if not targets and self._is_held(message):
+                return
         if len(targets) == 1 and targets[0].qos >= message.qos:
             if targets[0].wants(message):
                 targets[0].put(message)
                 return
             targets = ()
-        elif not targets:
-            targets = tuple(self.unclaiming)
-            if not targets and self._is_held(message):
-                return
         targets = tuple(messages for messages in targets if messages.wants(message))
         if receipt is not None:
             receipt.takers = sum(messages.qos > 0 for messages in targets)

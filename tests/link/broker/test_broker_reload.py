@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -149,3 +150,62 @@ async def test_l3_a_login_under_way_is_checked_again_by_the_new_passwords():
         passwords.may_end.set()
         connack = await client.expect(Connack)
         assert connack.reason == ReasonCode.BAD_USER_NAME_OR_PASSWORD
+
+
+@pytest.mark.parametrize("name", ["acl", "passwords"])
+async def test_l3_a_pipe_in_the_place_of_a_file_holds_nobody_up(
+    tmp_path: Path, password_file: Path, name: str
+):
+    acl = tmp_path / "acl"
+    acl.write_text("topic #\n")
+    async with broker_place(passwords=password_file, permissions=acl) as place:
+        ann = await place.client("ann", 5, username="ann", password=b"ann")
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ConfigError, match=f"{name}.*no regular file"):
+            await place.server.reload()
+        assert await ann.is_alive()
+
+
+async def test_l3_of_two_reloads_the_later_has_the_last_word(tmp_path: Path):
+    acl = tmp_path / "acl"
+    acl.write_text("topic a\n")
+    async with broker_place(permissions=acl) as place, anyio.create_task_group() as tg:
+        # The first has much to read, and the second little.
+        lines = [f"user u{number}\ntopic old\n" for number in range(6000)]
+        acl.write_text("".join(["topic old\n", *lines]))
+        tg.start_soon(place.server.reload)
+        await anyio.sleep(0.05)
+        (tmp_path / "other").write_text("topic new\n")
+        (tmp_path / "other").replace(acl)
+        await place.server.reload()
+        permissions = place.server.core.permissions
+        assert permissions.may_publish(None, "c", "new")
+        tg.start_soon(place.server.reload)
+    permissions = place.server.core.permissions
+    assert permissions.may_publish(None, "c", "new")
+    assert not permissions.may_publish(None, "c", "old")
+
+
+async def test_l3_no_passwords_at_all_are_gone_by_as_objects():
+    async with broker_place(passwords=Passwords({})) as place:
+        await place.server.reload()
+
+
+async def test_l3_a_hundred_reloads_in_the_middle_of_logins_lose_nobody(
+    password_file: Path,
+):
+    async with broker_place(passwords=password_file) as place:
+
+        async def come(number: int) -> None:
+            name = "ann" if number % 2 else "bob"
+            login = {"username": name, "password": name.encode()}
+            client = await place.client(f"c{number}", 5, **login)
+            assert await client.is_alive()
+
+        async with anyio.create_task_group() as tg:
+            for number in range(40):
+                tg.start_soon(come, number)
+            for _ in range(100):
+                await place.server.reload()
+        assert len(place.server.clients) == 40

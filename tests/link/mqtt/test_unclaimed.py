@@ -9,6 +9,8 @@ import pytest
 
 from structiot.errors import LinkLost, UsageError
 from structiot.mqtt import Messages, ReasonCode
+from structiot.mqtt.link.routing import Router
+from structiot.mqtt.wire.flows.inbound import Incoming
 from structiot.mqtt.wire.messages import (
     Message,
     Puback,
@@ -320,3 +322,39 @@ async def test_a_subscription_that_was_never_granted_is_not_left_standing(broker
             async with client.subscription("a", unsubscribe=False):
                 pytest.fail("nobody has granted it")
         assert given_up(broker) == [("a",)]
+
+
+def test_what_nobody_claims_is_acknowledged_in_portions():
+    settled: list[int] = []
+    router = Router(lambda receipt: settled.append(receipt.packet_id))
+    incoming = Incoming()
+    for number in range(1, 25_001):
+        message = Message("old", b"", qos=1, packet_id=number)
+        incoming.arrive(message, bytearray())
+        router.dispatch([message])
+    steps = []
+    while router.release_some():
+        assert router.is_holding
+        steps.append(len(settled))
+    assert steps == [10_000, 20_000]
+    assert settled == list(range(1, 25_001))
+    assert router.unclaimed == 25_000
+    assert not router.is_holding
+
+
+async def test_a_connection_that_ends_meanwhile_leaves_nothing_held(broker):
+    await remembered(broker)
+    async with open_client(broker, **lasting(), unclaimed_s=5) as client:
+        message = Message("old", b"1", qos=1, packet_id=1)
+        for number in (2, 3):
+            await broker.connection.send(message)
+            await exchanged(client)
+            assert client.counters.unread_bytes
+            broker.connection.reset()
+            await broker.connected(number + 1)
+        broker.keeps_sessions = False
+        await broker.start()
+        broker.connection.reset()
+        await broker.connected(5)
+        await exchanged(client)
+        assert client.counters.unread_bytes == 0

@@ -271,3 +271,54 @@ def test_l1_the_keys_of_a_table_are_those_of_a_permission(tmp_path: Path):
     permissions = Permissions.read(path)
     assert permissions.may_receive(None, "c", "yes")
     assert not permissions.may_receive(None, "c", "no/x")
+
+
+def test_l1_so_many_filters_for_one_user_that_others_would_wait_are_refused(
+    tmp_path: Path,
+):
+    of_ann, of_all = "user ann\n" + "topic a/b\n" * 6000, "pattern a/%u\n" * 4001
+    with pytest.raises(ConfigError, match=r"acl.* 10001 topic filters.* 10000 are the"):
+        acl(tmp_path, of_ann + of_all)
+    # Of many users each has a few.
+    many = "".join(f"user u{number}\ntopic a\ntopic b\n" for number in range(6000))
+    assert acl(tmp_path, many).may_publish("u5999", "c", "b")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_l1_a_file_of_windows_is_read(tmp_path: Path, mark: str):
+    (tmp_path / "acl").write_bytes(f"{mark}user ann\r\ntopic write a b\r\n".encode())
+    assert Permissions.read(tmp_path / "acl").may_publish("ann", "c", "a b")
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@versions
+def test_l1_who_may_not_receive_takes_nothing_from_a_group(version: int, is_away: bool):
+    house = House(
+        Permission(subscribe=["#"]), Permission(user="thief", deny_receive=["no"])
+    )
+    options = {"version": version, **lasting(version)}
+    thieves = [
+        house.client(f"t{number}", username="thief", password=b"", **options)
+        for number in range(3)
+    ]
+    ann = house.client("ann", username="ann", password=b"", **options)
+    for client in (*thieves, ann):
+        assert client.subscribe("$share/g/#", qos=1) == [1]
+    if is_away:
+        ann.lose()
+    for number in range(5):
+        house.publish("no", b"%d" % number, qos=1)
+    if is_away:
+        ann = house.client("ann", username="ann", password=b"", **options)
+    assert sorted(ann.got_payloads()) == [b"0", b"1", b"2", b"3", b"4"]
+    house.publish("yes", b"y", qos=1)
+    assert sum(one.got_payloads() == [b"y"] for one in (*thieves, ann)) == 1
+
+
+def test_l1_entries_without_any_filter_forbid_everything():
+    house = House(Permission(subscribe=["#"]))
+    client = house.client()
+    client.subscribe("$share/g/#")
+    house.core.go_by(Permissions([Permission(user="ann")]))
+    house.publish("a")
+    assert client.got() == []

@@ -158,7 +158,7 @@ def test_l4_no_file_is_written_over(tmp_path: Path):
 
 
 def test_l4_what_an_attempt_has_left_that_was_killed_is_in_nobodys_way(tmp_path: Path):
-    (tmp_path / "broker.sqlite.new").write_text("half of it")
+    (tmp_path / "broker.sqlite.being-imported").write_text("half of it")
     import_mosquitto(GOLDEN, tmp_path / "broker.sqlite")
     assert [one.name for one in tmp_path.iterdir()] == ["broker.sqlite"]
 

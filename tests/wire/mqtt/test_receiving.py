@@ -111,6 +111,18 @@ def test_what_was_abandoned_is_a_new_message_when_it_comes_again():
     assert receiver.arrive(2, dup=True) is not None
 
 
+def test_what_was_abandoned_holds_no_message_behind_one_that_nobody_takes():
+    receiver = Receiver()
+    receiver.new(1)
+    abandoned = receiver.new(2, bytes(1_000_000))
+    receiver.incoming.abandon(abandoned, receiver.out)
+    # What is not charged any more is not kept either.
+    assert abandoned.message is None
+    again = receiver.arrive(2, bytes(1_000_000), dup=True)
+    assert again is not None
+    assert again.message is not None
+
+
 # -- ids and repetitions (C34, C51, C52, C53) ----------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from functools import partial
 
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -20,6 +19,7 @@ from structiot.mqtt.broker.core.work import (
     Job,
 )
 from structiot.mqtt.broker.permissions import Permissions
+from structiot.mqtt.wire.flows.flow import Flow
 from structiot.mqtt.wire.messages import Message
 from structiot.mqtt.wire.properties import PublishProperties, WillProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -258,11 +258,43 @@ class Ending(Sharing):
             self.cut(oldest, ReasonCode.QUOTA_EXCEEDED, self.clock.now)
 
     def drop_forbidden(self, session: Session) -> None:
-        """Give up what waits for a session and may not be received any more."""
-        is_waiting = session.outgoing.waiting and not session.is_over
-        if is_waiting and self.permissions.has_entries:
-            session.outgoing.keep_only(partial(self.may_receive, session))
+        """Give up what waits for a session and may not be received any more.
+
+        If that is much to look at, it takes its turns, and nothing goes out before.
+        """
+        outgoing = session.outgoing
+        if (
+            outgoing.waiting
+            and self.permissions.has_entries
+            and not (session.is_over or outgoing.is_held)
+        ):
+            outgoing.is_held = True
+            job = self._dropping_forbidden(session)
+            if not self.work.go_on(job, self.work.done + AT_ONCE):
+                self.work.add(session, job)
+
+    def _dropping_forbidden(self, session: Session) -> Job:
+        outgoing, permissions = session.outgoing, None
+        forbidden: set[Flow] = set()
+        while permissions is not self.permissions:
+            # Others may come while it takes its turns.
+            permissions = self.permissions
+            forbidden.clear()
+            for flow in list(outgoing.waiting):
+                if session.is_over or permissions is not self.permissions:
+                    break
+                if not self.may_receive(session, flow.topic):
+                    forbidden.add(flow)
+                self.work.done += 1
+                yield
+        outgoing.is_held = False
+        if session.is_over:
+            return
+        if forbidden:
+            outgoing.leave_out(forbidden)
             self.ledger.settle_deliveries(session)
+        if session.client is not None:
+            self.refill(session.client)
 
     def end_session(self, session: Session) -> None:
         """Forget a session; its will, if it still waits, is published.

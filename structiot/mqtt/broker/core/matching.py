@@ -18,6 +18,10 @@ MAX_CACHED_TOPICS = 16_384
 MAX_CACHED_TOPIC_CHARS = 256
 # Of all topics together, with what they were made of.
 MAX_CACHED_TARGETS = 100_000
+# Members of a shared group that are asked whether they take a message, at most, and what
+# that may compare.
+MOST_ASKED = 32
+MOST_COMPARED = 6400
 # Subscription identifiers in one copy of a message.
 MAX_IDS = 100
 
@@ -64,6 +68,7 @@ class Matching(Retaining):
             return known[1]
         by_session: dict[Session, Target] = {}
         others: list[Target] = []
+        permissions = self.permissions
         is_lasting = newest == sys.maxsize
         for index, entry in enumerate(found, 1):
             if not index % WIDE:
@@ -71,7 +76,7 @@ class Matching(Retaining):
                 yield
             if isinstance(entry, SharedGroup):
                 is_lasting = False
-                others += map(target_of, entry.choose())
+                others += map(target_of, self.choose(entry, topic))
                 continue
             if entry.request.no_local:
                 is_lasting = False
@@ -89,7 +94,8 @@ class Matching(Retaining):
                 by_session[session] = _joined(target, entry)
         targets = [*by_session.values(), *others]
         targets = yield from self._allowed(topic, targets)
-        if is_lasting:
+        # What was made by two sets of permissions holds for this message alone.
+        if is_lasting and permissions is self.permissions:
             self._remember(topic, found, targets)
         return targets
 
@@ -109,9 +115,17 @@ class Matching(Retaining):
                 yield
         return allowed
 
+    def choose(self, group: SharedGroup, topic: str) -> tuple[Subscription, ...]:
+        """Choose the member of a group that gets a message, if any may receive it."""
+        rules = self.permissions.most_rules
+        most = max(1, min(MOST_ASKED, MOST_COMPARED // max(1, rules)))
+        return group.choose(lambda session: self.may_receive(session, topic), most)
+
     def may_receive(self, session: Session, topic: str) -> bool:
         """Tell whether a session may be given a message of a topic."""
         permissions, user = self.permissions, session.username
+        if not permissions.has_entries:
+            return True
         self.work.done += permissions.count(user)
         return permissions.may_receive(user, session.client_id, topic)
 

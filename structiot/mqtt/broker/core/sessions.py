@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_EVER_S",
-    "MOST_ASKED",
     "Deliveries",
     "Delivery",
     "Session",
@@ -38,8 +38,6 @@ __all__ = [
 FOR_EVER_S = 0xFFFF_FFFF
 QOS_1 = 0x02
 QOS_2 = 0x04
-# Members of a group that are asked whether they take a message, at most.
-MOST_ASKED = 32
 
 
 class Delivery(Flow):
@@ -82,6 +80,7 @@ class Deliveries(Outgoing):
     Attributes:
         lost: Deliveries that ended here: they had expired, there were too many, or the
             client takes no packet of their size.
+        is_held: Whether nothing goes out at present: what waits is looked at anew.
     """
 
     def __init__(self, clock: Clock, *, out_bytes: int, inflight_bytes: int) -> None:
@@ -89,7 +88,13 @@ class Deliveries(Outgoing):
         self.out_bytes = out_bytes
         self.window_bytes = inflight_bytes
         self.lost: int = 0
+        self.is_held: bool = False
         self._clock = clock
+
+    def pump(self, out: bytearray, version: int) -> None:
+        """Send what the window has room for, unless it is held."""
+        if not self.is_held:
+            super().pump(out, version)
 
     def _send_new(self, flow: Flow, out: bytearray, version: int) -> None:
         expires_at = flow.expires_at if isinstance(flow, Delivery) else None
@@ -173,16 +178,16 @@ class Deliveries(Outgoing):
             if isinstance(flow, Delivery) and flow.share and not flow.flags & QOS_2
         ]
 
-    def keep_only(self, may_be_sent: Callable[[str], bool]) -> None:
-        """Give up what waits and is of a topic of which nothing may be sent."""
+    def leave_out(self, forbidden: AbstractSet[Flow]) -> None:
+        """Give up some of what waits."""
         waiting = list(self.waiting)
         self.waiting.clear()
         for flow in waiting:
-            if may_be_sent(flow.topic):
-                self.waiting.append(flow)
-            else:
+            if flow in forbidden:
                 self.waiting_bytes -= flow.size
                 self._give_up(flow)
+            else:
+                self.waiting.append(flow)
 
     def _give_up(self, flow: Flow) -> None:
         self._forget_payload(flow)
@@ -240,21 +245,28 @@ class SharedGroup:
         self._there.pop(member, None)
         self._away.pop(member, None)
 
-    def choose(self) -> tuple[Subscription, ...]:
+    def choose(
+        self, may_have: Callable[[Session], bool], most_asked: int
+    ) -> tuple[Subscription, ...]:
         """Give the next member in turn: one that takes messages, else one that is away.
 
-        Of many that are slow not all are looked at. There is none if the sessions of all
-        have ended.
+        Who may not have the message does not keep it from the others. Of many not all are
+        looked at; there is none if nobody may, or the sessions of all have ended.
         """
-        members = self._there or self._away
         chosen: tuple[Subscription, ...] = ()
-        for _ in range(min(len(members), MOST_ASKED)):
-            member = next(iter(members))
-            del members[member]
-            members[member] = None
-            chosen = (member,)
-            client = member.session.client
-            if client is None or not client.is_slow:
+        for members in (self._there, self._away):
+            for _ in range(min(len(members), most_asked)):
+                member = next(iter(members))
+                del members[member]
+                members[member] = None
+                client = member.session.client
+                is_last_resort = client is not None and client.is_slow
+                if (chosen and is_last_resort) or not may_have(member.session):
+                    continue
+                chosen = (member,)
+                if not is_last_resort:
+                    break
+            if chosen:
                 break
         return chosen
 

@@ -13,13 +13,7 @@ no client can have, so that a kill in between loses nothing.
 from __future__ import annotations
 
 from structiot.mqtt.broker.core.matching import target_of
-from structiot.mqtt.broker.core.sessions import (
-    MOST_ASKED,
-    Delivery,
-    Session,
-    Subscription,
-    with_expiry,
-)
+from structiot.mqtt.broker.core.sessions import Delivery, Session, with_expiry
 from structiot.mqtt.broker.core.subscribing import Subscribing
 from structiot.mqtt.broker.core.work import AT_ONCE, DELIVERY, Job
 from structiot.mqtt.broker.memory_accounting import delivery_bytes
@@ -68,28 +62,16 @@ class Sharing(Subscribing):
             if flow.expires_at <= now:
                 return
             properties = with_expiry(properties, flow.expires_at - now)
-        member = self._heir(flow)
-        if member is None:
+        group = self.shared.get(flow.share or "")
+        chosen = () if group is None else self.choose(group, flow.topic)
+        if not chosen:
             self.dropped: int = self.dropped + 1
             return
         if properties is not None and properties.subscription_ids:
             properties = properties.changed(subscription_ids=())
         size = delivery_bytes(flow.topic, flow.payload, properties)
         message = Message(flow.topic, flow.payload, properties=properties)
-        session, granted, shows_retain, ids, share = target_of(member)
+        session, granted, shows_retain, ids, share = target_of(chosen[0])
         retain = flow.flags & RETAIN if shows_retain else 0
         flags = min(flow.flags >> 1 & 3, granted) << 1 | retain
         self._send(session, message, flags, ids, flow.expires_at, size, share)
-
-    def _heir(self, flow: Delivery) -> Subscription | None:
-        """Choose a member that may receive it; of very many not all are asked."""
-        group = self.shared.get(flow.share or "")
-        if group is None:
-            return None
-        for _ in range(min(len(group), MOST_ASKED)):
-            for member in group.choose():
-                if not self.permissions.has_entries or self.may_receive(
-                    member.session, flow.topic
-                ):
-                    return member
-        return None

@@ -234,6 +234,8 @@ class Incoming:
         """
         self.held_bytes -= ack.size
         ack.size = 0
+        # Its place behind others may last, and it is not charged any more.
+        ack.message = None
         if self._open.get(ack.packet_id) is ack:
             del self._open[ack.packet_id]
         if ack.is_queued:

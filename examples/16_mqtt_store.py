@@ -10,12 +10,18 @@ Prints:
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 
 from structiot.mqtt import open_mqttclient
 from structiot.mqtt.broker import open_broker
 
 SETTINGS = {"store": "outbox.sqlite", "cleansession": False, "reconnect_retries": -1}
+
+
+# That nobody is there is no news here.
+logging.getLogger("structiot.mqtt").setLevel(logging.ERROR)
 
 
 async def publish_offline(uri: str) -> None:

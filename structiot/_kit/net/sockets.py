@@ -113,21 +113,29 @@ class SocketStream(ByteStream):
 
     async def receive(self, max_bytes: int = 262_144) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
-        if self._is_quiet:
-            data = await self._receive_later(max_bytes)
-        else:
-            await checkpoint_if_cancelled()
-            try:
-                data = self._socket.recv(max_bytes)
-            except BlockingIOError:
-                data = await self._receive_later(max_bytes)
-            except OSError as exc:
-                raise self._lost() from exc
-            else:
-                # A peer that always has more to say must not keep the others waiting.
-                await cancel_shielded_checkpoint()
+        data: bytes | None = None
+        try:
+            if not self._is_quiet:
+                data = await self._receive_at_once(max_bytes)
+            if data is None:
+                # Also after a wait that is cancelled: what came for it comes first.
+                self._is_quiet = True
+                data = await self._readiness.receive(max_bytes)
+                self._is_quiet = len(data) < QUIET_BYTES
+        except OSError as exc:
+            raise self._lost() from exc
         if not data:
             raise anyio.EndOfStream
+        return data
+
+    async def _receive_at_once(self, max_bytes: int) -> bytes | None:
+        await checkpoint_if_cancelled()
+        try:
+            data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        # A peer that always has more to say must not keep the others waiting.
+        await cancel_shielded_checkpoint()
         return data
 
     async def receive_into(self, space: memoryview) -> int:
@@ -136,9 +144,8 @@ class SocketStream(ByteStream):
         if size := self.receive_now(space):
             await cancel_shielded_checkpoint()
             return size
-        self._readiness.unregister()
         while not size:
-            await anyio.wait_readable(self._socket)
+            await self._readiness.wait()
             size = self.receive_now(space)
         return size
 
@@ -163,19 +170,6 @@ class SocketStream(ByteStream):
         if not size:
             raise anyio.EndOfStream
         return size
-
-    async def _receive_later(self, max_bytes: int) -> bytes:
-        # Also of a wait that is cancelled: what came for it comes before anything else.
-        self._is_quiet = True
-        while True:
-            try:
-                data = await self._readiness.receive(max_bytes)
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                raise self._lost() from exc
-            self._is_quiet = len(data) < QUIET_BYTES
-            return data
 
     async def send(self, item: bytes) -> None:
         """Write all of it, waiting while the kernel takes no more."""
@@ -241,7 +235,6 @@ class SocketStream(ByteStream):
         """Close the socket; whoever waits for it gets ClosedResourceError."""
         if self._socket.fileno() != -1:
             self._readiness.close()
-            anyio.notify_closing(self._socket)
             self._socket.close()
         await anyio.lowlevel.checkpoint()
 

@@ -113,9 +113,11 @@ class Readiness:
         anyio.notify_closing(self._socket)
 
     def _register(self) -> bool:
-        loop = native_loop()
         descriptor = self._socket.fileno()
-        if loop is None or descriptor < 0:
+        if descriptor < 0:
+            raise anyio.ClosedResourceError
+        loop = native_loop()
+        if loop is None:
             return False
         try:
             loop.add_reader(descriptor, self._ready)

@@ -39,8 +39,14 @@ async def pair() -> AsyncIterator[tuple[socket.socket, SocketStream]]:
 async def quiet(near: socket.socket, stream: SocketStream) -> None:
     """Let it have waited for something short, so that it stays registered."""
     for text in (b"first", b"second"):
-        near.send(text)
-        assert await stream.receive() == text
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(expect, stream, text)
+            await anyio.wait_all_tasks_blocked()
+            near.send(text)
+
+
+async def expect(stream: SocketStream, text: bytes) -> None:
+    assert await stream.receive() == text
 
 
 async def receive_all(stream: SocketStream, size: int) -> bytes:
@@ -89,6 +95,36 @@ async def test_what_a_cancelled_wait_got_comes_first_wherever_it_goes(turns: int
         while len(got) < len(b"in between, later"):
             got += space[: stream.receive_now(memoryview(space))]
         assert got == b"in between, later"
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_task_of_asyncio_that_is_cancelled_loses_nothing_either(filled: bool):
+    # anyio does not cancel whose wait has just ended; asyncio does.
+    async def main(turns: int) -> bool:
+        async with pair() as (near, stream):
+            await quiet(near, stream)
+            waiting = asyncio.create_task(stream.receive())
+            await anyio.wait_all_tasks_blocked()
+            near.send(b"in between")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            got, is_cancelled = bytearray(), False
+            try:
+                got += await waiting
+            except asyncio.CancelledError:
+                is_cancelled = True
+            near.send(b", later")
+            space = memoryview(bytearray(4))
+            while len(got) < len(b"in between, later"):
+                if filled:
+                    got += space[: await stream.receive_into(space)]
+                else:
+                    got += await stream.receive(4)
+            assert got == b"in between, later"
+            return is_cancelled
+
+    assert sum([asyncio.run(main(turns)) for turns in TURNS]) > 1
 
 
 async def test_an_end_that_came_for_a_cancelled_wait_is_still_the_end():
@@ -200,7 +236,13 @@ class Completing(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-def test_a_loop_that_does_not_watch_sockets_will_do():
+def test_a_loop_that_does_not_watch_sockets_will_do(monkeypatch: pytest.MonkeyPatch):
+    # anyio's own way has a thread that lives as long as the process.
+    async def look_now_and_then(_: socket.socket) -> None:
+        await anyio.sleep(0.001)
+
+    monkeypatch.setattr(anyio, "wait_readable", look_now_and_then)
+
     async def main() -> None:
         async with pair() as (near, stream):
             await quiet(near, stream)

@@ -22,6 +22,7 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
+from structiot._kit.net.readiness import Readiness
 from structiot._kit.out_buffer import MOST_PIECES, Buffer
 
 __all__ = [
@@ -86,11 +87,12 @@ class Filling(Protocol):
 class SocketStream(ByteStream):
     """One connection; raises what anyio's streams raise."""
 
-    __slots__ = ("_is_quiet", "_peer", "_socket")
+    __slots__ = ("_is_quiet", "_peer", "_readiness", "_socket")
 
     def __init__(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
         accepted.settimeout(0)
         self._socket = accepted
+        self._readiness = Readiness(accepted)
         # Asked for now: a peer that has gone has no address any more.
         self._peer = peer[:2]
         # Little came at the last time: there is hardly more before something is waited for.
@@ -111,36 +113,40 @@ class SocketStream(ByteStream):
 
     async def receive(self, max_bytes: int = 262_144) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
-        if self._is_quiet:
-            data = await self._receive_later(max_bytes)
-        else:
-            await checkpoint_if_cancelled()
-            try:
-                data = self._socket.recv(max_bytes)
-            except BlockingIOError:
-                data = await self._receive_later(max_bytes)
-            except OSError as exc:
-                raise self._lost() from exc
-            else:
-                # A peer that always has more to say must not keep the others waiting.
-                await cancel_shielded_checkpoint()
+        data: bytes | None = None
+        try:
+            if not self._is_quiet:
+                data = await self._receive_at_once(max_bytes)
+            if data is None:
+                # Also after a wait that is cancelled: what came for it comes first.
+                self._is_quiet = True
+                data = await self._readiness.receive(max_bytes)
+                self._is_quiet = len(data) < QUIET_BYTES
+        except OSError as exc:
+            raise self._lost() from exc
         if not data:
             raise anyio.EndOfStream
+        return data
+
+    async def _receive_at_once(self, max_bytes: int) -> bytes | None:
+        await checkpoint_if_cancelled()
+        try:
+            data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        # A peer that always has more to say must not keep the others waiting.
+        await cancel_shielded_checkpoint()
         return data
 
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""
         await checkpoint_if_cancelled()
-        try:
-            size = self._socket.recv_into(space)
-        except BlockingIOError:
-            size = await self._receive_into_later(space)
-        except OSError as exc:
-            raise self._lost() from exc
-        else:
+        if size := self.receive_now(space):
             await cancel_shielded_checkpoint()
-        if not size:
-            raise anyio.EndOfStream
+            return size
+        while not size:
+            await self._readiness.wait()
+            size = self.receive_now(space)
         return size
 
     def receive_now(self, space: memoryview) -> int:
@@ -152,7 +158,11 @@ class SocketStream(ByteStream):
             ClosedResourceError: It was closed on this side.
         """
         try:
-            size = self._socket.recv_into(space)
+            if (early := self._readiness.left_over(len(space))) is None:
+                size = self._socket.recv_into(space)
+            else:
+                size = len(early)
+                space[:size] = early
         except BlockingIOError:
             return 0
         except OSError as exc:
@@ -160,28 +170,6 @@ class SocketStream(ByteStream):
         if not size:
             raise anyio.EndOfStream
         return size
-
-    async def _receive_into_later(self, space: memoryview) -> int:
-        while True:
-            await anyio.wait_readable(self._socket)
-            try:
-                return self._socket.recv_into(space)
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                raise self._lost() from exc
-
-    async def _receive_later(self, max_bytes: int) -> bytes:
-        while True:
-            await anyio.wait_readable(self._socket)
-            try:
-                data = self._socket.recv(max_bytes)
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                raise self._lost() from exc
-            self._is_quiet = len(data) < QUIET_BYTES
-            return data
 
     async def send(self, item: bytes) -> None:
         """Write all of it, waiting while the kernel takes no more."""
@@ -246,7 +234,7 @@ class SocketStream(ByteStream):
     async def aclose(self) -> None:
         """Close the socket; whoever waits for it gets ClosedResourceError."""
         if self._socket.fileno() != -1:
-            anyio.notify_closing(self._socket)
+            self._readiness.close()
             self._socket.close()
         await anyio.lowlevel.checkpoint()
 

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST
 from structiot._kit.net.sockets import (
     Filling,
@@ -94,6 +95,7 @@ class Connection:
         self._flows_wakeup: anyio.Event | None = None
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
+        self._now = clock()
         self._is_over = False
         self._first_bytes = b""
         # Packets that have come since others could run, and since the writer last took
@@ -155,13 +157,15 @@ class Connection:
             self.wake()
             return
         try:
-            taken = socket.send_some_now(out.pieces())
+            if out.large_bytes:
+                out.drop(socket.send_some_now(out.pieces()))
+            else:
+                del out[: socket.send_now(out)]
         except LOST:
-            taken = 0  # the writer finds it, too, and says why
+            pass  # the writer finds it, too, and says why
         else:
-            protocol.keep_alive.last_sent_at = anyio.current_time()
+            protocol.keep_alive.last_sent_at = self._now()
             self._unanswered = 0
-        out.drop(taken)
         if out or out.large_bytes:
             self.wake()
 
@@ -234,7 +238,7 @@ class Connection:
             if self._drained is not None:
                 self._drained.set()
                 self._drained = None
-            protocol.keep_alive.last_sent_at = anyio.current_time()
+            protocol.keep_alive.last_sent_at = self._now()
             try:
                 if pieces is None:
                     await send(data)
@@ -301,7 +305,7 @@ class Connection:
 
     def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
-        events = protocol.receive(data, anyio.current_time())
+        events = protocol.receive(data, self._now())
         self._on_events(events, size)
         if protocol.out or protocol.flow_out:
             self.wake()

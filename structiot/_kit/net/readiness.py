@@ -1,0 +1,147 @@
+"""Receiving from a socket that stays registered with the loop between its waits.
+
+`anyio.wait_readable` registers the socket for each wait and takes it out again, which is
+a fifth of what the answer to a short message costs. On trio, which has nothing else, and
+on loops that do not watch sockets it is what waits here, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from structiot._kit.native_loop import NativeFuture, NativeLoop, native_loop
+
+__all__ = ["Readiness"]
+
+
+class Readiness:
+    """Waits for one socket; nobody else may register it for reading meanwhile."""
+
+    __slots__ = (
+        "_came",
+        "_descriptor",
+        "_future",
+        "_is_for_other",
+        "_loop",
+        "_max_bytes",
+        "_socket",
+    )
+
+    def __init__(self, watched: socket.socket) -> None:
+        self._socket = watched
+        # Under which number it is registered; -1: it is not.
+        self._descriptor = -1
+        # Where it is registered; a loop that does not watch sockets is tried once.
+        self._loop: NativeLoop | None = None
+        self._future: NativeFuture | None = None
+        self._max_bytes = 0
+        # Somebody waits who reads himself.
+        self._is_for_other = False
+        # What came and nobody has taken yet: he may have been cancelled.
+        self._came: bytes | OSError | None = None
+
+    async def receive(self, max_bytes: int) -> bytes:
+        """Wait for bytes, empty at the end; a wait that is cancelled loses none.
+
+        Raises:
+            OSError: What the socket says.
+            BusyResourceError: Somebody waits already.
+            ClosedResourceError: It was closed meanwhile.
+        """
+        if self._future is not None or self._is_for_other:
+            raise anyio.BusyResourceError("reading from")
+        if self._came is not None:
+            await checkpoint()
+        elif self._descriptor < 0 and not self._register():
+            while True:
+                await anyio.wait_readable(self._socket)
+                with contextlib.suppress(BlockingIOError):
+                    return self._socket.recv(max_bytes)
+        elif self._loop is not None:
+            self._max_bytes = max_bytes
+            self._future = future = self._loop.create_future()
+            try:
+                await future
+            except BaseException:
+                self._unregister()
+                raise
+            finally:
+                self._future = None
+        if (data := self.left_over(max_bytes)) is None:
+            raise anyio.ClosedResourceError
+        return data
+
+    async def wait(self) -> None:
+        """Wait until there is something to read, for who reads himself.
+
+        Raises:
+            BusyResourceError: Somebody waits already.
+            ClosedResourceError: It was closed meanwhile.
+        """
+        if self._future is not None or self._is_for_other:
+            raise anyio.BusyResourceError("reading from")
+        self._unregister()
+        self._is_for_other = True
+        try:
+            await anyio.wait_readable(self._socket)
+        finally:
+            self._is_for_other = False
+
+    def left_over(self, max_bytes: int) -> bytes | None:
+        """Give what has come for a wait that was cancelled; None: nothing.
+
+        Raises:
+            OSError: What the socket said.
+        """
+        came, self._came = self._came, None
+        if isinstance(came, OSError):
+            raise came
+        if came is not None and len(came) > max_bytes:
+            came, self._came = came[:max_bytes], came[max_bytes:]
+        return came
+
+    def close(self) -> None:
+        """Let go of the socket before it is closed; whoever waits hears of it."""
+        self._unregister()
+        self._came = None
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+        anyio.notify_closing(self._socket)
+
+    def _register(self) -> bool:
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            raise anyio.ClosedResourceError
+        loop = native_loop()
+        if loop is None:
+            return False
+        try:
+            loop.add_reader(descriptor, self._ready)
+        except NotImplementedError:  # of Windows, the loop that waits for completions
+            return False
+        self._loop, self._descriptor = loop, descriptor
+        return True
+
+    def _unregister(self) -> None:
+        if self._loop is not None and self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            self._descriptor = -1
+
+    def _ready(self) -> None:
+        future = self._future
+        if future is None or future.done():
+            # What nobody waits for would call again and again.
+            self._unregister()
+            return
+        # A task would come to it only after the loop has found it ready once more.
+        try:
+            self._came = self._socket.recv(self._max_bytes)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self._came = exc
+        future.set_result(None)

@@ -338,7 +338,7 @@ class Link(Leaving):
     async def _release_held(self, patience_s: float) -> None:
         # A timer of its own: a broker that waits for our acknowledgement may be silent.
         await anyio.sleep(patience_s)
-        while self.router.release_some():
+        while self.router.release_some():  # noqa: ASYNC110 - it works, and waits for nothing
             await anyio.lowlevel.checkpoint()
 
     # -- what goes to the broker ---------------------------------------------------

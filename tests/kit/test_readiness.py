@@ -8,6 +8,7 @@ import fcntl
 import socket
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import anyio
 import pytest
@@ -216,7 +217,7 @@ async def test_only_one_may_wait():
 
         for is_filling in (False, True):
             async with anyio.create_task_group() as tg:
-                tg.start_soon(lambda is_filling=is_filling: wait(is_filling=is_filling))
+                tg.start_soon(partial(wait, is_filling=is_filling))
                 await anyio.wait_all_tasks_blocked()
                 with pytest.raises(anyio.BusyResourceError):
                     await stream.receive()

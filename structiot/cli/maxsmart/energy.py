@@ -25,7 +25,7 @@ __all__ = ["energy", "energy_options", "show_energy"]
 _COLUMNS = ("port", "name", "start", "end", "energy_wh", "is_complete")
 
 
-energy_options = OptionGroup(
+energy_options: OptionGroup = OptionGroup(
     ports_argument,
     click.option(
         "--period",

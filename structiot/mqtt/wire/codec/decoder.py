@@ -176,7 +176,7 @@ class Decoder(Framing, LongPublishes):
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
         self.unfinished, self._rest, self._needed = bytearray(), None, 0
-        self.long = None
+        self.forget_long()
 
     def _hold(self, data: bytes, at: int) -> None:
         """Keep an unfinished packet, unless its first bytes are wrong already."""

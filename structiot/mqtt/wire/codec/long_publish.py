@@ -44,7 +44,7 @@ class LongPublish:
     __slots__ = ("_at", "_file", "_size", "_space", "held_bytes", "message")
 
     def __init__(self, message: Message, size: int, begun: memoryview) -> None:
-        self.message = message
+        self.message: Message = message
         self.held_bytes: int = min(size, max(FIRST_BYTES, GROWTH * len(begun)))
         self._size = size
         self._at = 0
@@ -112,6 +112,10 @@ class LongPublishes(ABC):
     def __init__(self) -> None:
         self.expects_long: bool = False
         self.long: LongPublish | None = None
+
+    def forget_long(self) -> None:
+        """Let go of what has come of a long one."""
+        self.long = None
 
     @property
     def has_space(self) -> bool:

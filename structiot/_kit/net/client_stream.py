@@ -16,6 +16,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, network_of, reason_of
 from structiot._kit.net.sockets import SocketStream
+from structiot._kit.net.tls import NO_TLS
 from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import error_text
 from structiot.errors import LinkLost, StructiotError, UsageError
@@ -142,11 +143,13 @@ class ClientStream:
             return await self._server.handshakes.wrap(
                 self.stream, context, self.network
             )
-        except ssl.SSLError:
+        except ssl.SSLError as exc:
             # An alert says why: closed at once, the client might never read it.
             with anyio.move_on_after(LAST_WORDS_S):
                 # Who is cancelled meanwhile needs no reason.
                 await self._linger()  # noqa: ASYNC120
+            if exc.reason in NO_TLS:
+                raise LinkLost("it speaks no TLS, which this port wants") from exc
             raise
         except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise LinkLost(

@@ -73,7 +73,7 @@ _ABOUT_OURS = {
 # What one record carries at most.
 RECORD_BYTES = 16_384
 
-_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
+NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
 def client_context(
@@ -339,7 +339,7 @@ def _error_of(
         if (refusal := _refusal_of_ours(exc, where)) is not None:
             return refusal
         reason = (exc.reason or str(exc)).lower().replace("_", " ")
-        if exc.reason in _NO_TLS:
+        if exc.reason in NO_TLS:
             reason = "the server does not speak TLS on this port"
         message = f"TLS with {where} failed: {reason}"
         return ConnectFailed(message, host=host, port=port)

@@ -87,10 +87,10 @@ def import_mosquitto(db: str | Path, store: str | Path) -> Imported:
     source, target = Path(db), Path(store)
     try:
         data = read_regular(source, most_bytes=MAX_FILE_BYTES)
-        _look_whether_free(target)
     except (OSError, ValueError) as exc:
         shown = printable(str(source))
         raise ConfigError(f"cannot read {shown}: {path_fault(exc)}") from exc
+    _look_whether_free(target)
     try:
         maker = _Maker(parse_db(data))
     except StructiotError as exc:

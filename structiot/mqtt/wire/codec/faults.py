@@ -10,6 +10,9 @@ from structiot.mqtt.wire.reasons import ReasonCode
 
 __all__ = ["first_byte_fault"]
 
+# The type of the record in which a client of TLS says hello (RFC 8446, 5.1).
+TLS_HANDSHAKE = 0x16
+
 
 def first_byte_fault(
     first: int, offset: int, *, role: str, version: int, known: Iterable[int]
@@ -24,6 +27,8 @@ def first_byte_fault(
         text = f"PUBLISH with {fault}"
     elif any(byte >> 4 == kind for byte in known):
         text = f"{PacketType(kind).name} with the flags {flags:#x}"
+        if first == TLS_HANDSHAKE and role == "server":
+            text += ", as a TLS handshake begins; this port wants none"
     else:
         code = ReasonCode.PROTOCOL_ERROR
         sender = "server" if role == "client" else "client"

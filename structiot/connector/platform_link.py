@@ -145,7 +145,8 @@ class PlatformLink(Reconnecting):
         self._ready, self._is_starting = session, False
         self.connected()
         self.states.tell(Ready())
-        _log.info("%r: %s offered", self, counted(len(self.offered), "device"))
+        devices = counted(len(self.offered), "device")
+        _log.info("%s: %s offered", self._platform.name, devices)
         async with service_group() as tg:
             for _ in range(_EVENTS_AT_ONCE):
                 tg.start_soon(self._send_events, session)
@@ -170,7 +171,8 @@ class PlatformLink(Reconnecting):
             return
         reason = error_text(error)
         level = logging.WARNING if self.is_news(error) else logging.INFO
-        _log.log(level, "%r: %s; tried again in %.3g s", self, reason, retry_in_s)
+        where = self._platform.name
+        _log.log(level, "%s: %s; tried again in %.3g s", where, reason, retry_in_s)
         self.states.tell(Waiting(error, anyio.current_time() + retry_in_s))
 
     def end(self, error: StructiotError) -> None:

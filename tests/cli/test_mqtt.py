@@ -252,6 +252,21 @@ def test_a_wrong_use_says_so(run, arguments: list[str]):
     assert run(*arguments)[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://localhost/a", "unknown scheme 'http'"),
+        ("localhost/a", "begins with mqtt"),
+    ],
+)
+def test_a_url_of_no_broker_is_told_before_its_topic_is_missed(capfd, url, why):
+    for command in (["sub"], ["pub", "-m", "x"]):
+        assert run_program(["mqtt", *command, "-L", url]) == 2
+        said = capfd.readouterr().err
+        assert why in said
+        assert said.count("\n") == 1
+
+
 def test_nobody_there_is_a_failure_in_one_line(capfd):
     for command in (["pub", "-ta", "-mx"], ["sub", "-ta"], ["ping"]):
         assert run_program(["mqtt", *command, "-p1"]) == 1

@@ -105,6 +105,7 @@ def target_of(
 
     Raises:
         click.UsageError: They do not go together.
+        ConfigError: The URL is none of a broker.
     """
     if url and (host or port or unix):
         if is_given(ctx, "url"):
@@ -113,6 +114,8 @@ def target_of(
     topic = None
     if url:
         uri, topic = _without_topic(url)
+        # What is wrong with it goes before what might have stood at its end.
+        parse_uri(uri)
     elif unix:
         uri = f"unix://{quote(unix)}"
     else:

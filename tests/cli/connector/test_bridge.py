@@ -55,6 +55,7 @@ async def test_it_offers_devices_until_it_is_ended(
             assert told.data == '{"status":0}'
             said = "".join(program.errors)
             assert "the embedded broker listens at mqtt://127.0.0.1:" in said
+            assert "INFO: SEPL platform 127.0.0.1:" in said
             assert ":1883" not in said
             (gid,) = platform.gateways
             program.signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -100,7 +101,7 @@ def import_mosquitto(db: str | Path, store: str | Path) -> Imported:
 
 
 def _look_whether_free(target: Path) -> None:
-    if target.exists():
+    if os.path.lexists(target):
         shown = printable(str(target))
         raise ConfigError(f"{shown} is there already; name one that is not")
 

@@ -129,12 +129,13 @@ _OPTIONS = OptionGroup(
 
 
 def broker_options(
-    *, retries: int = 0, publishes: bool = False
+    *, retries: int | None = 0, publishes: bool = False
 ) -> Callable[[Command], Command]:
     """Give a command the options of a connection, as one argument `target`.
 
     Args:
-        retries: Attempts to connect again, if the user does not say.
+        retries: Attempts to connect again, if the user does not say; None is for ever
+            once there was a connection.
         publishes: Whether it sends messages, so that `-D publish` makes sense.
     """
 

@@ -25,7 +25,6 @@ __all__ = ["sub"]
 REFUSED = 0x80
 
 _log = logging.getLogger(__name__)
-_losses = logging.getLogger("structiot.mqtt.link.loss_log")
 
 
 @click.command(cls=PropertyCommand, short_help="Print messages.")
@@ -56,7 +55,7 @@ _losses = logging.getLogger("structiot.mqtt.link.loss_log")
 @click.option("--retained-only", is_flag=True, help="End at the first live message.")
 @click.option("--remove-retained", is_flag=True, help="Erase what is retained.")
 @click.option("-E", "only_subscribes", is_flag=True, help="End once subscribed.")
-@broker_options(retries=-1)
+@broker_options(retries=None)
 async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of options
     """Print the messages of topics until Ctrl-C, -C or -W."""
     printer = _Printer(given)
@@ -67,22 +66,16 @@ async def sub(target: Target, **given: Any) -> None:  # noqa: ANN401 - values of
 
     async def listen() -> None:
         nonlocal status
-        # The error of the first attempt says the same.
-        _losses.disabled = True
         with anyio.move_on_after(given["timeout"]) as scope:
             async with target.open(wait_connected=False) as client:
                 await _first_connection(client)
-                _losses.disabled = False
                 if given["unsubscribe"]:
                     await client.unsubscribe(given["unsubscribe"])
                 await _print_all(client, topics, printer, given)
         if scope.cancelled_caught:
             status = TIMED_OUT
 
-    try:
-        await run_until_stopped(listen)
-    finally:
-        _losses.disabled = False
+    await run_until_stopped(listen)
     if status:
         raise SystemExit(status)
 

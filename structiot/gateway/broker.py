@@ -5,61 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.to_thread
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.errors import ConnectFailed
 from structiot.gateway.config import BrokerSection
 from structiot.mqtt import BrokerServer, open_broker
-from structiot.mqtt.broker import Passwords
 
-__all__ = ["EmbeddedBroker", "embedded_broker", "uri_for_us"]
+__all__ = ["embedded_broker", "uri_for_us"]
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - names, no binding
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedBroker:
-    """The broker, and who may connect to it.
-
-    Attributes:
-        server: The broker.
-        passwords: Names and hashes; None if everybody may.
-    """
-
-    server: BrokerServer
-    passwords: Passwords | None
-
-    async def passwords_in(self, file: str | None) -> Passwords | None:
-        """Read a password file again, if there is one.
-
-        Raises:
-            ConfigError: It cannot be used.
-        """
-        if self.passwords is None or file is None:
-            return None
-        return await anyio.to_thread.run_sync(Passwords.read_again, Path(file))
-
-    def let_in(self, passwords: Passwords | None) -> None:
-        """Go by other names and hashes from now on; None leaves them."""
-        if self.passwords is None or passwords is None:
-            return
-        if self.passwords.replace(passwords):
-            _log.info("the embedded broker goes by what is in its password file now")
-
-
 @asynccontextmanager
 async def embedded_broker(
     section: BrokerSection, environment: Environment
-) -> AsyncGenerator[EmbeddedBroker]:
+) -> AsyncGenerator[BrokerServer]:
     """Run the embedded broker for the length of the block, however that ends.
 
     Whoever cancels the block does not cancel the broker: the goodbyes of its clients,
@@ -69,7 +35,7 @@ async def embedded_broker(
         ConnectFailed: An address cannot be bound; it says what else can be done.
         ConfigError: The store or the password file cannot be used.
     """
-    held: list[EmbeddedBroker] = []
+    held: list[BrokerServer] = []
     is_ready, is_done = anyio.Event(), anyio.Event()
 
     async def hold() -> None:
@@ -91,16 +57,11 @@ async def embedded_broker(
 @asynccontextmanager
 async def _opened(
     section: BrokerSection, environment: Environment
-) -> AsyncGenerator[EmbeddedBroker]:
-    passwords = None
-    if section.password_file is not None:
-        passwords = await anyio.to_thread.run_sync(
-            Passwords.read, Path(section.password_file)
-        )
+) -> AsyncGenerator[BrokerServer]:
     async with AsyncExitStack() as stack:
         opened = open_broker(
             *section.listen,
-            passwords=passwords,
+            passwords=section.password_file,
             allowed_origins=section.allowed_origins,
             store=section.store,
             environment=environment,
@@ -115,7 +76,7 @@ async def _opened(
             )
             raise ConnectFailed(message, host=exc.host, port=exc.port) from exc
         _log.info("the embedded broker listens at %s", ", ".join(broker.uris))
-        yield EmbeddedBroker(broker, passwords)
+        yield broker
 
 
 def uri_for_us(uri: str) -> str:

@@ -26,7 +26,6 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
 from structiot.gateway.announcer import Announcer
-from structiot.gateway.broker import EmbeddedBroker
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig, configuration_of
@@ -63,8 +62,7 @@ class Gateway:
         config: The settings in force.
         topics: Its topics.
         state: What outlasts a restart.
-        embedded: The embedded broker, and who may connect to it; None where the
-            configuration names another.
+        broker: The embedded broker; None where the configuration names another.
     """
 
     def __init__(
@@ -79,7 +77,7 @@ class Gateway:
     ) -> None:
         self.config: GatewayConfig = config
         self.topics = topics
-        self.embedded: EmbeddedBroker | None = None
+        self.broker: BrokerServer | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment
@@ -125,11 +123,6 @@ class Gateway:
         )
 
     # ------------------------------------------------------------ what users see
-
-    @property
-    def broker(self) -> BrokerServer | None:
-        """The embedded broker; None where the configuration names another."""
-        return None if self.embedded is None else self.embedded.server
 
     @property
     def devices(self) -> Mapping[str, GatewayDevice]:
@@ -180,7 +173,7 @@ class Gateway:
         A system whose section is the same goes on undisturbed, its devices too; in one
         whose section differs, so do the devices whose own settings are the same. Another
         address or login of the broker is a new connection; the embedded broker reads its
-        password file again, and who is connected stays. Whatever was given up (a
+        password file again by `BrokerServer.reload`. Whatever was given up (a
         login that was refused, a driver or a device that is parked) is tried again.
 
         Args:
@@ -191,8 +184,6 @@ class Gateway:
             the log says it as well.
 
         Raises:
-            ConfigError: A driver cannot be loaded, or as `InvalidConfig`, what is wrong
-                with the settings; nothing has changed.
             ConfigError: A driver cannot be loaded, the embedded broker's password file
                 cannot be used, or as `InvalidConfig`, what is wrong with the settings;
                 nothing has changed.
@@ -200,12 +191,11 @@ class Gateway:
                 over.
         """
         config = await configuration_of(config)
-        embedded, passwords = self.embedded, None
-        if embedded is not None:
-            passwords = await embedded.passwords_in(self.config.broker.password_file)
+        drivers = drivers_of(config, self._environment)
+        if self.broker is not None and not self._tasks.cancel_scope.cancel_called:
+            await self.broker.reload()
         if self._tasks.cancel_scope.cancel_called:
             raise UsageError("the gateway is closed, or closing")
-        drivers = drivers_of(config, self._environment)
         change = change_between(self.config, config)
         self.config = config = change.config
         self._context.retry = _backoff_of(config)
@@ -215,8 +205,6 @@ class Gateway:
         _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
-        if embedded is not None:
-            embedded.let_in(passwords)
         self._renew_drivers(drivers, change.systems)
         uri = config.mqtt.uri or self._connection.settings.uri
         self._connection.change(settings_of(config, self.topics, uri))

@@ -91,7 +91,7 @@ async def open_gateway(
             broker = await stack.enter_async_context(
                 embedded_broker(config.broker, environment)
             )
-            uri = uri_for_us(broker.server.uri)
+            uri = uri_for_us(broker.uri)
         settings = settings_of(config, topics, uri)
         connection = BrokerConnection(settings, environment)
         leaving = anyio.CancelScope(shield=True)
@@ -106,7 +106,7 @@ async def open_gateway(
                         state=state,
                         environment=environment,
                     )
-                    gateway.embedded = broker
+                    gateway.broker = broker
                     # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service
                     holder.start_soon(

@@ -20,7 +20,7 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.gateway.broker import uri_for_us
-from structiot.mqtt import open_broker, open_mqttclient
+from structiot.mqtt import MqttGoodbye, open_broker, open_mqttclient
 from structiot.mqtt.broker import hash_password
 from structiot.testing import MemoryNetwork
 from tests.gateway.support import AT
@@ -189,6 +189,29 @@ async def test_passwords_are_read_again_at_a_reload(network, tmp_path: Path):
         assert await is_connected_later()
     with pytest.raises(UsageError, match="closed"):
         await reload("newest")
+
+
+async def test_who_is_in_the_password_file_no_more_is_cut_off_at_a_reload(
+    network, tmp_path: Path
+):
+    file = tmp_path / "passwords"
+    line = f"house:{hash_password('word')}\n"
+    file.write_text(f"{line}guest:{hash_password('word')}\n")
+    account = {"username": "house", "password": "word"}
+    broker = {"password_file": str(file)}
+    guest = {"username": "guest", "password": "word"}
+    async with serving(network, broker=broker, mqtt=account) as gateway:
+        await connected(gateway)
+        with pytest.raises(MqttGoodbye, match="not authorized"):
+            async with open_mqttclient(
+                "mqtt://127.0.0.1/",
+                config=guest,
+                environment=Environment(network=network),
+            ):
+                file.write_text(line)
+                await gateway.reload(gateway.config)
+                await anyio.sleep(60)
+        assert gateway.is_connected
 
 
 async def test_with_a_store_retained_messages_are_there_again(network, tmp_path: Path):

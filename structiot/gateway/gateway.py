@@ -37,6 +37,7 @@ from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
 from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
@@ -63,6 +64,7 @@ class Gateway:
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
+        history: What was; None where there is no file for it.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Gateway:
         self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
+        self.history: History | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment

@@ -13,7 +13,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from importlib import metadata
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -208,6 +209,8 @@ class Gateway:
         _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
+        if self.history is not None:
+            self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
         uri = config.mqtt.uri or self._connection.settings.uri
         self._connection.change(settings_of(config, self.topics, uri))
@@ -235,6 +238,24 @@ class Gateway:
 
     # ------------------------------------------------------------ its drivers
 
+    def keep_history(self, path: str | PathLike[str] | None) -> None:
+        """Have a history from the start on, if there shall be one.
+
+        Args:
+            path: Its file, if the configuration names none.
+        """
+        section = self.config.history
+        file = section.path or path
+        if not section.enabled or file is None:
+            return
+        self.history = History(
+            Path(fspath(file)),
+            section,
+            self,
+            environment=self._environment,
+            emit=self._emit,
+        )
+
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
         """Start everything; called once, by `open_gateway`.
 
@@ -247,6 +268,8 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        if self.history is not None:
+            tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)

@@ -11,11 +11,13 @@ __all__ = [
     "EnergyBar",
     "EnergyHistory",
     "Happened",
+    "Kind",
     "Period",
     "RecordedSeries",
     "Series",
 ]
 
+Kind: TypeAlias = Literal["figure", "energy", "switch", "text", "event"]
 Period: TypeAlias = Literal["hour", "day", "month"]
 
 
@@ -27,7 +29,8 @@ class RecordedSeries:
         system: System of the device.
         device: `DeviceInfo.id` of the device: what it is known by, whatever its name.
         entity: Key of the entity; of one with several values, `lamp.brightness_percent`.
-        kind: `"figure"`; `"energy"`, a counter; `"switch"`, 0 or 1; or `"text"`.
+        kind: `"figure"`; `"energy"`, a counter; `"switch"`, 0 or 1; `"text"`; or
+            `"event"`, which only happens.
         unit: Unit as Home Assistant writes it; empty if it has none.
         slug: Level in topics that the device had last.
         name: What people called the device last.
@@ -38,7 +41,7 @@ class RecordedSeries:
     system: str
     device: str
     entity: str
-    kind: Literal["figure", "energy", "switch", "text"]
+    kind: Kind
     unit: str = ""
     slug: str = field(default="", compare=False)
     name: str = field(default="", compare=False)

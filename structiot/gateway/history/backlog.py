@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -75,6 +75,11 @@ class Part:
     is_last: bool = False
     bytes: int = 0
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it has the beginning of its stretch."""
+        return self.from_ms == self.stretch.from_ms
+
     def add(self, row: Row) -> None:
         """Add what was told."""
         self.rows.append(row)
@@ -102,12 +107,14 @@ class Backlog:
     Attributes:
         lost: How many readings went so.
         bytes: How much waits.
+        gone: The latest stretch that had to go; if it is not over, it is begun anew.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes: int = most_bytes
         self.lost: int = 0
         self.bytes: int = 0
+        self.gone: Stretch | None = None
         self._parts: deque[Part] = deque()
 
     @property
@@ -115,19 +122,11 @@ class Backlog:
         """How many readings wait."""
         return sum(len(part.rows) + len(part.occurred) for part in self._parts)
 
-    def put(self, part: Part) -> bool:
-        """Add a part; False if its own stretch had to go, so that it is begun anew."""
+    def put(self, part: Part) -> None:
+        """Add a part."""
         self._parts.append(part)
         self.bytes += part.bytes
-        while self.bytes > self.most_bytes:
-            stretch = self._parts[0].stretch
-            while self._parts and self._parts[0].stretch is stretch:
-                gone = self._parts.popleft()
-                self.bytes -= gone.bytes
-                self.lost += len(gone.rows) + len(gone.occurred)
-            if stretch is part.stretch:
-                return False
-        return True
+        self._make_room()
 
     def take(self) -> list[Part]:
         """Take all that waits."""
@@ -136,9 +135,16 @@ class Backlog:
         self.bytes = 0
         return parts
 
-    def give_back(self, parts: Iterable[Part]) -> bool:
-        """Put back what could not be written; False as in `put`."""
-        later, self._parts = list(self._parts), deque()
-        self.bytes = 0
-        # In turn, so that what is too much goes from the front.
-        return all([self.put(part) for part in (*parts, *later)])
+    def give_back(self, parts: Sequence[Part]) -> None:
+        """Put back in front what could not be written."""
+        self._parts.extendleft(reversed(parts))
+        self.bytes += sum(part.bytes for part in parts)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self.bytes > self.most_bytes:
+            self.gone = self._parts[0].stretch
+            while self._parts and self._parts[0].stretch is self.gone:
+                part = self._parts.popleft()
+                self.bytes -= part.bytes
+                self.lost += len(part.rows) + len(part.occurred)

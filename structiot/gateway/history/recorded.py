@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from structiot._kit.text import printable
+from structiot.gateway.drivers.driver import ServedDevice
 from structiot.gateway.energy_totals import is_energy_total
-from structiot.gateway.history.answers import RecordedSeries
+from structiot.gateway.history.answers import Kind, RecordedSeries
 from structiot.model import (
     BinarySensor,
     Button,
@@ -23,15 +24,16 @@ from structiot.model import (
     Text,
 )
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["Recorded", "Value", "recorded_of", "series_of"]
 
 Value: TypeAlias = float | str | None
 """A figure; a text; None where nothing is known."""
 
 # One part of an entity: what stands behind its key, kind, unit, value.
-Recorded: TypeAlias = tuple[
-    str, Literal["figure", "energy", "switch", "text"], str, Value
-]
+Recorded: TypeAlias = tuple[str, Kind, str, Value]
 
 _LONGEST_TEXT = 255
 _UNITS = {"c": "°C", "k": "K", "percent": "%", "s": "s"}
@@ -47,7 +49,7 @@ def recorded_of(entity: Entity, state: State | None) -> Iterator[Recorded]:
         isinstance(entity, Text) and entity.is_secret
     ):
         return
-    if is_dataclass(state) and not isinstance(state, type):
+    if is_dataclass(state):
         yield from _members(state)
     elif isinstance(entity, Switch | BinarySensor):
         yield "", "switch", "", None if state is None else float(bool(state))
@@ -56,9 +58,7 @@ def recorded_of(entity: Entity, state: State | None) -> Iterator[Recorded]:
     elif isinstance(state, int | float) or (
         state is None and isinstance(entity, Sensor | Number) and _is_figure(entity)
     ):
-        kind: Literal["energy", "figure"] = (
-            "energy" if is_energy_total(entity) else "figure"
-        )
+        kind: Kind = "energy" if is_energy_total(entity) else "figure"
         unit = entity.unit if isinstance(entity, Sensor | Number) else None
         yield "", kind, unit or "", _figure(state)
     else:
@@ -69,10 +69,10 @@ def _is_figure(entity: Sensor | Number) -> bool:
     return isinstance(entity, Number) or bool(entity.unit or entity.state_class)
 
 
-def _members(state: object) -> Iterator[Recorded]:
+def _members(state: DataclassInstance) -> Iterator[Recorded]:
     """Give the parts of a state that has several; the first text is what it is."""
     is_named = False
-    for field in fields(state):  # type: ignore[arg-type]  # it is a dataclass
+    for field in fields(state):
         value = getattr(state, field.name)
         name = f".{field.name}"
         if field.name == "is_on":
@@ -106,22 +106,24 @@ def _text(state: object) -> str | None:
 
 
 def series_of(
-    entity: Entity, part: Recorded, *, system: str, device: str, slug: str, name: str
+    entity: Entity, part: Recorded, *, device: ServedDevice, slug: str
 ) -> RecordedSeries:
     """Describe the series that a part of an entity belongs to."""
+    info = device.info
+    assert info is not None  # noqa: S101 - nothing is noted of who is not known
     suffix, kind, unit, _ = part
     decimals = entity.decimals if isinstance(entity, Sensor) and not suffix else None
     label = entity.name or ""
     if suffix:
         label = f"{label} {suffix[1:].replace('_', ' ')}".strip()
     return RecordedSeries(
-        system=system,
-        device=device,
+        system=info.system,
+        device=info.id,
         entity=f"{entity.key}{suffix}",
         kind=kind,
         unit=unit,
         slug=slug,
-        name=name,
+        name=device.name,
         label=label,
         decimals=decimals,
     )

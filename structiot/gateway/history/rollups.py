@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from structiot.energy import EnergyTotal
@@ -218,20 +217,19 @@ def packed(fives: dict[int, Bucket]) -> bytes:
     return zlib.compress(plain, 1)
 
 
-def unpacked(data: object) -> Iterator[tuple[int, Bucket]]:
-    """Read what `packed` has written.
-
-    Raises:
-        ValueError: It is something else.
-    """
+def unpacked(data: object) -> dict[int, Bucket]:
+    """Read what `packed` has written; nothing of what is something else."""
+    found: dict[int, Bucket] = {}
     if not isinstance(data, bytes):
-        raise ValueError("it is no hour")  # noqa: TRY004 - of what was read
+        return found
     try:
         plain = zlib.decompressobj().decompress(data, _MOST_PACKED)
         for number, ms, mean, low, high, gained, resets in _FIVE.iter_unpack(plain):
             bucket = Bucket(ms, mean * ms, gained=gained, resets=resets)
             if ms:
                 bucket.low, bucket.high = low, high
-            yield number, bucket
-    except (zlib.error, struct.error) as exc:
-        raise ValueError(f"it is no hour: {exc}") from None
+            found[number] = bucket
+    except (zlib.error, struct.error):
+        # The hour itself is still told by its row.
+        return {}
+    return found

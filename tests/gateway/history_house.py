@@ -14,7 +14,15 @@ from structiot import Environment
 from structiot.gateway import Gateway, open_gateway
 from structiot.gateway.drivers import with_driver
 from structiot.gateway.history import History
-from structiot.model import Availability, DeviceInfo, Entity, Event, Sensor, Switch, Text
+from structiot.model import (
+    Availability,
+    DeviceInfo,
+    Entity,
+    Event,
+    Sensor,
+    Switch,
+    Text,
+)
 from structiot.testing import MemoryNetwork
 from structiot.testing.clock import virtual_clock
 from tests.gateway.scripted_driver import ScriptedDriver, scripted, source_of

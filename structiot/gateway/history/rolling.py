@@ -23,7 +23,7 @@ from structiot.gateway.history.rollups import (
     unpacked,
 )
 
-__all__ = ["Rolling", "bounds_of", "rows_of"]
+__all__ = ["Rolling", "bounds_of", "meter_before", "rows_of"]
 
 RawRow: TypeAlias = tuple[int, int, object]
 
@@ -96,15 +96,17 @@ class Rolling:
         self.resume_ms = None if is_whole else 0
         query = "SELECT until_ms, since_ms FROM stretches ORDER BY number DESC LIMIT 1"
         before_ms, since_ms = self._execute(query).fetchone() or (from_ms, 0)
-        if from_ms < before_ms:
+        is_set_back = from_ms < before_ms
+        if is_set_back:
             since_ms = from_ms
-            self._meters.clear()
         one = _Open(None, from_ms, stretch.hour_ms, since_ms, from_ms)
         self._open = one
         self._limit(one)
         if one.limit_ms is not None and one.limit_ms <= from_ms:
             self.resume_ms = one.resume_ms
             return
+        if is_set_back:
+            self._meters.clear()
         values = (from_ms, from_ms, one.hour_ms, since_ms)
         cursor = self._execute(
             "INSERT INTO stretches VALUES (NULL, ?, ?, ?, ?, ?, ?, 0, 1)",
@@ -185,13 +187,7 @@ class Rolling:
     def _meter(self, one: _Open, number: int) -> Meter | None:
         found = self._meters.get(number)
         if found is None:
-            row = self._execute(
-                "SELECT counter, told_ms, until_ms FROM hours WHERE series = ? AND "
-                "hour_ms <= ? AND counter IS NOT NULL AND until_ms >= ? "
-                "ORDER BY hour_ms DESC LIMIT 1",
-                (number, one.hour_ms, one.since_ms),
-            ).fetchone()
-            found = None if row is None else Meter(*row)
+            found = meter_before(self._execute, number, one.hour_ms, one.since_ms)
         return found
 
     # ------------------------------------------------------------ rolled up
@@ -274,6 +270,26 @@ class Rolling:
             self._limit(one)
             if not (keeping and row is left[-1]):
                 self.finish()
+
+
+def meter_before(
+    execute: Callable[..., sqlite3.Cursor], number: int, hour_ms: int, since_ms: int
+) -> Meter | None:
+    """Give what a counter showed last before a stretch; None if that does not count on.
+
+    Args:
+        execute: Asks the file.
+        number: Of the series.
+        hour_ms: The hour of the stretch.
+        since_ms: From when on the clock was not set back.
+    """
+    row = execute(
+        "SELECT counter, told_ms, until_ms FROM hours WHERE series = ? AND "
+        "hour_ms <= ? AND counter IS NOT NULL AND until_ms >= ? "
+        "ORDER BY hour_ms DESC LIMIT 1",
+        (number, hour_ms, since_ms),
+    ).fetchone()
+    return None if row is None else Meter(*row)
 
 
 def bounds_of(

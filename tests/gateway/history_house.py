@@ -56,6 +56,7 @@ class House:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = SetClock()
+        self.network = MemoryNetwork("127.0.0.1")
         self.plug = plug()
         self.name = "plug"
 
@@ -71,14 +72,16 @@ class House:
     def now(self) -> datetime:
         return self.clock()
 
+    def section(self, **history: Any) -> dict[str, Any]:
+        return {"path": str(self.path), "timezone": "UTC", **history}
+
     @asynccontextmanager
     async def gateway(self, **history: Any) -> AsyncIterator[Gateway]:
-        environment = Environment(network=MemoryNetwork(), clock=self.clock)
+        environment = Environment(network=self.network, clock=self.clock)
         driver = self.driver()
         async with AsyncExitStack() as stack:
             stack.enter_context(with_driver(driver.system, driver))
-            section = {"path": str(self.path), "timezone": "UTC", **history}
-            config = {driver.system: {}, "history": section}
+            config = {driver.system: {}, "history": self.section(**history)}
             gateway = await stack.enter_async_context(
                 open_gateway(config, environment=environment)
             )

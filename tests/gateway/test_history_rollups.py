@@ -100,7 +100,7 @@ def buckets(
 
 
 # Each has hours of many readings.
-@settings(max_examples=settings.default.max_examples // 4, phases=FEW)
+@settings(max_examples=settings.default.max_examples // 2, phases=FEW)
 @given(
     st.lists(episodes, min_size=6, max_size=20),
     st.sampled_from(["UTC", "Asia/Kolkata"]),

@@ -29,11 +29,13 @@ from structiot.gateway.history.bars import energy_between, happened_to
 from structiot.gateway.history.courses import recent_courses, series_between
 from structiot.gateway.history.finding import Which
 from structiot.gateway.history.hours import House, ms_of
+from structiot.gateway.history.influxdb import InfluxSink
+from structiot.gateway.history.lines import lines_of
 from structiot.gateway.history.reader import Reader
 from structiot.gateway.history.recorder import Recorder
 from structiot.gateway.history.retention import Keep
 from structiot.gateway.history.writer import Writer
-from structiot.gateway.status import StoreStatus
+from structiot.gateway.status import LinkStatus, StoreStatus
 
 __all__ = ["History", "house_of"]
 
@@ -103,6 +105,8 @@ class History:
             house=lambda: self._house,
             backlog=self._backlog,
         )
+        self._sending: anyio.CancelScope | None = None
+        self._renew_sink()
 
     # ------------------------------------------------------------ its life
 
@@ -114,6 +118,7 @@ class History:
                 async with service_group() as tasks:
                     name = "structiot.gateway.noting"
                     tasks.start_soon(self._recorder.follow, name=name)
+                    tasks.start_soon(self._send, name="structiot.gateway.influxdb")
                     await self._write()
         finally:
             self._ended.set()
@@ -135,6 +140,33 @@ class History:
             wait_s = min(self._section.commit_s, self._section.heartbeat_s)
             with anyio.move_on_after(wait_s):
                 await self._recorder.wanted.wait()
+
+    async def _send(self) -> None:
+        """Send readings elsewhere as well, as the settings have it."""
+        while True:
+            with anyio.CancelScope() as self._sending:
+                if self._sink is None:
+                    await anyio.sleep_forever()
+                else:
+                    await self._sink.run()
+
+    def _renew_sink(self) -> None:
+        section = self._section.influxdb
+        self._sink: InfluxSink | None = None
+        self._writer.lines_of = None
+        if section is not None:
+            measurement = section.measurement
+            self._writer.lines_of = lambda parts: lines_of(parts, measurement)
+            self._writer.store.most_outbox_bytes = int(section.most_mb * 1_000_000)
+            self._sink = InfluxSink(
+                section,
+                self._reader,
+                self._writer.sent.append,
+                network=self._environment.network,
+                random=self._environment.random,
+            )
+        if self._sending is not None:
+            self._sending.cancel()
 
     def _keep(self) -> Keep:
         section, now_ms = self._section, ms_of(self._environment.now_utc())
@@ -163,7 +195,11 @@ class History:
 
     def change(self, section: HistorySection) -> None:
         """Go by other settings, and try what was given up."""
-        self._section = section
+        before, self._section = self._section, section
+        if before.influxdb != section.influxdb:
+            self._renew_sink()
+        elif self._sink is not None:
+            self._sink.try_again()
         self._house = house_of(section, self._environment)
         self._recorder.forget_filters()
         self._writer.try_again()
@@ -178,6 +214,10 @@ class History:
     def status(self) -> StoreStatus:
         """Tell how the file is."""
         return self._writer.status()
+
+    def links(self) -> tuple[LinkStatus, ...]:
+        """Tell where readings go as well, and whether that can be reached."""
+        return () if self._sink is None else (self._sink.status(),)
 
     async def series(
         self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 __all__ = ["Outbox"]
+
+_PORTION_BYTES = 500_000
 
 
 class Outbox:
@@ -21,6 +23,7 @@ class Outbox:
         self.bytes: int = 0
         self.dropped: int = 0
         self._sizes: deque[tuple[int, int, int]] = deque()
+        self._number = 0
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Look what waits."""
@@ -29,6 +32,8 @@ class Outbox:
             (number, size, 0) for number, size in connection.execute(query)
         )
         self.bytes = sum(size for _, size, _ in self._sizes)
+        last = self._sizes[-1][0] if self._sizes else 0
+        self._number = max(self._number, last)
 
     def change(
         self,
@@ -39,12 +44,12 @@ class Outbox:
     ) -> None:
         """Add what shall go, take away what has gone, and make room."""
         gone = set(sent)
-        if lines:
-            (last,) = connection.execute("SELECT max(number) FROM outbox").fetchone()
-            number = max(last or 0, self._sizes[-1][0] if self._sizes else 0) + 1
+        for some in _portions(lines):
+            # Numbers of what has gone are not given again.
+            self._number += 1
             query = "INSERT INTO outbox VALUES (?, ?)"
-            connection.execute(query, (number, lines))
-            self._sizes.append((number, len(lines), lines.count(b"\n")))
+            connection.execute(query, (self._number, some))
+            self._sizes.append((self._number, len(some), some.count(b"\n")))
         sizes = deque(one for one in self._sizes if one[0] not in gone)
         total = sum(size for _, size, _ in sizes)
         while sizes and total > most_bytes:
@@ -59,8 +64,26 @@ class Outbox:
             )
 
     @staticmethod
-    def oldest(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
-        """Give what waits longest, with its number; None if nothing does."""
-        query = "SELECT number, lines FROM outbox ORDER BY number LIMIT 1"
-        row = connection.execute(query).fetchone()
+    def oldest(
+        connection: sqlite3.Connection, *, after: int = 0
+    ) -> tuple[int, bytes] | None:
+        """Give what waits longest, with its number; None if nothing does.
+
+        Args:
+            connection: The file.
+            after: Number of what has gone, and is still there.
+        """
+        query = "SELECT number, lines FROM outbox WHERE number > ? ORDER BY number"
+        row = connection.execute(f"{query} LIMIT 1", (after,)).fetchone()
         return None if row is None else (int(row[0]), bytes(row[1]))
+
+
+def _portions(lines: bytes) -> Iterator[bytes]:
+    """Cut lines into what a server takes at a time."""
+    begin = 0
+    while begin < len(lines):
+        end = min(len(lines), begin + _PORTION_BYTES)
+        if end < len(lines):
+            end = lines.rfind(b"\n", begin, end) + 1 or len(lines)
+        yield lines[begin:end]
+        begin = end

@@ -25,11 +25,15 @@ _ID_AT = 68
 _ID_BYTES = 4
 
 
-def lock_sqlite_file(path: Path) -> sqlite3.Connection:
+def lock_sqlite_file(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
     """Keep other programs, and others in this one, from what only one may write.
 
     The lock is a file of its own beside the other, so that others may still read that.
     The system gives it back when a process ends, however it ends.
+
+    Args:
+        path: The other file.
+        busy_s: How long who is just ending may still have it.
 
     Returns:
         What has the lock; to close it is to give it back.
@@ -40,7 +44,7 @@ def lock_sqlite_file(path: Path) -> sqlite3.Connection:
     """
     name = path.with_name(path.name + "-lock")
     os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
-    lock = sqlite3.connect(name, check_same_thread=False, timeout=_BUSY_S)
+    lock = sqlite3.connect(name, check_same_thread=False, timeout=busy_s)
     try:
         # SQLite locks a file on each system as it is done there.
         lock.execute("BEGIN EXCLUSIVE")

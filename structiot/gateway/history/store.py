@@ -30,6 +30,9 @@ from structiot.gateway.history.schema import PROGRAM_ID, SCHEMA, VERSION
 
 __all__ = ["Batch", "Store", "StoreFacts", "Written", "reason_of", "size_of_file"]
 
+# It is tried again anyway.
+_BUSY_S = 0.1
+
 _log = logging.getLogger(__name__)
 
 
@@ -115,7 +118,7 @@ class Store:
         path = self.path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._lock is None:
-            self._lock = lock_sqlite_file(path)
+            self._lock = lock_sqlite_file(path, busy_s=_BUSY_S)
         for is_second in (False, True):
             try:
                 self._open()

@@ -110,13 +110,28 @@ async def test_a_file_that_is_free_again_gets_what_has_waited(house: House, capl
     assert "written again" in said[-1]
 
 
+def remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{path}{ending}").unlink()
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def damage(path: Path) -> bytes:
+    data = path.read_bytes()
+    data = data[:4096] + os.urandom(len(data) - 4096)
+    path.write_bytes(data)
+    return data
+
+
 async def test_a_file_that_is_deleted_is_begun_anew_with_all_that_is_known(
     house: House, caplog
 ):
     async with house.gateway() as gateway:
         await house.tell(60, power=1.0, relay=True)
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{house.path}{ending}").unlink()
+        remove(house.path)
         await house.tell(200, mode="eco")
         start = house.now
         await house.tell(60)
@@ -129,14 +144,12 @@ async def test_a_damaged_file_is_moved_and_never_deleted(house: House, caplog):
     async with house.gateway():
         await house.tell(60, power=1.0)
     for number in range(2):
-        data = bytearray(house.path.read_bytes())
-        data[4096:] = os.urandom(len(data) - 4096)
-        house.path.write_bytes(data)
+        data = damage(house.path)
         async with house.gateway() as gateway:
             await house.tell(60, power=float(number + 2))
             assert of(gateway).status().is_writing
-        aside = Path(f"{house.path}.damaged{number + 1 if number else ''}")
-        assert aside.read_bytes() == data
+        aside = f"{house.path.name}.damaged{number + 1 if number else ''}"
+        assert content(house.path.with_name(aside)) == data
     assert figures(house.path) == [3.0]
     assert "is damaged" in caplog.text
 

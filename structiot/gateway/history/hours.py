@@ -37,12 +37,15 @@ class House:
         timezone: Name of its zone, such as `"Europe/Berlin"`; None for the system's.
         zone: The zone itself, if it has no name.
 
+    Attributes:
+        zone: The zone; None for the system's.
+
     Raises:
         ZoneInfoNotFoundError: There is no such zone here.
     """
 
     def __init__(self, timezone: str | None = None, zone: tzinfo | None = None) -> None:
-        self._zone: tzinfo | None = ZoneInfo(timezone) if timezone else zone
+        self.zone: tzinfo | None = ZoneInfo(timezone) if timezone else zone
         self._given = timezone
 
     @property
@@ -54,7 +57,15 @@ class House:
 
     def local(self, ms: int) -> datetime:
         """Give a time as the house's clocks show it."""
-        return at_utc(ms).astimezone(self._zone)
+        return at_utc(ms).astimezone(self.zone)
+
+    def aware(self, moment: datetime) -> datetime:
+        """Give a time its zone: one that has none is the house's."""
+        if moment.tzinfo is not None:
+            return moment
+        if self.zone is None:
+            return moment.astimezone()
+        return moment.replace(tzinfo=self.zone)
 
     def _offset_ms(self, ms: int) -> int:
         offset = self.local(ms).utcoffset()
@@ -109,7 +120,4 @@ class House:
             begin = end
 
     def _midnight(self, year: int, month: int, day: int) -> int:
-        naive = datetime(year, month, day)  # noqa: DTZ001 - the zone comes next
-        if self._zone is None:
-            return ms_of(naive.astimezone())
-        return ms_of(naive.replace(tzinfo=self._zone))
+        return ms_of(self.aware(datetime(year, month, day)))  # noqa: DTZ001 - it gets one

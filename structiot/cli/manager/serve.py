@@ -119,7 +119,7 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
     """
     configure_logging(ctx)
     _decide_whether_alone(ctx, given)
-    settings = await anyio.to_thread.run_sync(_settings, given)
+    settings = await anyio.to_thread.run_sync(_settings, given, abandon_on_cancel=True)
     allow_open_files(ManagerLimits().connections + _OTHER_FILES)
 
     async def show() -> None:

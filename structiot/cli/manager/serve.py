@@ -31,6 +31,7 @@ from structiot.cli.manager.fleet import (
     URI_VARIABLE,
     backplane_of,
     backplane_options,
+    of_the_broker,
     uri_option,
 )
 from structiot.cli.manager.happenings import show_event
@@ -158,6 +159,8 @@ async def _opened(
     async with AsyncExitStack() as stack:
         backplane = None
         if given["uri"] is not None:
+            # What is wrong with the devices' own files has been found before.
+            stack.enter_context(of_the_broker())
             opened = backplane_of(given["uri"], given, given["node"])
             backplane = await stack.enter_async_context(opened)
         yield await stack.enter_async_context(

@@ -274,6 +274,11 @@ class Gateway:
         for runner in runners:
             self._start(runner)
 
+    async def leave_history(self) -> None:
+        """Write what was, for the last time."""
+        if self.history is not None:
+            await self.history.leave()
+
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
         runner = self._runners[system] = DriverRunner(
             system,

@@ -80,10 +80,7 @@ async def open_gateway(
     check_argument("environment", environment, Environment)
     config = await configuration_of(config)
     mqtt = config.mqtt
-    topics = Topics(
-        base=mqtt.base_topic,
-        discovery_prefix=mqtt.discovery_prefix,
-    )
+    topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
     async with AsyncExitStack() as stack:
         # Written after the goodbye, which changes what stands on the broker.
         state = await StateFile.open(
@@ -124,8 +121,7 @@ async def open_gateway(
                         yield gateway
                     finally:
                         holder.start_soon(_hurry, gateway, connection, leaving)
-                        if gateway.history is not None:
-                            await gateway.history.leave()
+                        await gateway.leave_history()
             finally:
                 leaving.cancel()
                 connection.leave()

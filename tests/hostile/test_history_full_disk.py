@@ -14,6 +14,7 @@ from structiot import Environment
 from structiot.gateway import HistoryFailing, HistoryWritten, open_gateway
 from structiot.gateway.drivers import with_driver
 from structiot.model import DeviceInfo, Sensor
+from tests.gateway.history_house import of
 from tests.gateway.memory_house import followed, of_kind
 from tests.gateway.scripted_driver import ScriptedDriver, scripted, source_of
 from tests.gateway.support import ScriptedDevice
@@ -61,16 +62,16 @@ async def test_a_full_disk_holds_up_nothing_and_is_said_once(
             open_gateway(config, environment=Environment())
         )
         seen = await stack.enter_async_context(followed(gateway))
-        assert gateway.history is not None
+        history = of(gateway)
         value = 0.0
         with anyio.fail_after(10):
-            while not any(one.is_available for one in gateway.devices.values()):
+            while not any(one.is_available for one in gateway.devices.values()):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
 
         async def until(is_writing: bool) -> None:
             nonlocal value
             with anyio.fail_after(30):
-                while gateway.history.status().is_writing is not is_writing:
+                while history.status().is_writing is not is_writing:
                     value += 1
                     for sensor in sensors:
                         plug.tell_state(sensor.key, value)
@@ -80,7 +81,7 @@ async def test_a_full_disk_holds_up_nothing_and_is_said_once(
         await until(True)
         disk.fill()
         await until(False)
-        status = gateway.history.status()
+        status = history.status()
         assert status.reason
         assert status.waiting
         disk.heal()

@@ -121,7 +121,7 @@ async def open_gateway(
                         yield gateway
                     finally:
                         holder.start_soon(_hurry, gateway, connection, leaving)
-                        await gateway.leave_history()
+                        await gateway.leave_history()  # noqa: ASYNC102 - shielded
             finally:
                 leaving.cancel()
                 connection.leave()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -141,6 +142,41 @@ def test_rollups_are_what_was_told(
                     assert shown == pytest.approx(one), (series.entity, step_s, at)
         _check_energy(book, path, house, from_s, to_s)
         _check_steps(book, path, from_s, to_s)
+
+
+def any_episode(chance: Random) -> Episode:
+    def some(low: int, high: int) -> int:
+        return chance.randint(low, high) * TICK_S
+
+    return Episode(
+        power=chance.choice([None, float(chance.randint(-50, 200))]),
+        relay=chance.choice([0.0, 1.0, None]),
+        meter=chance.choice([None, *map(float, chance.sample(range(30), 2))]),
+        mode=chance.choice(["eco", None]),
+        wait_s=chance.choice([some(1, 8), some(20, 100)]),
+        action=chance.choice(ACTIONS),
+        seconds=some(1, 180),
+    )
+
+
+def check_any(folder: Path, seeds: Iterable[int]) -> None:
+    from_s, to_s = START_S - 12 * 3600, START_S + 48 * 3600
+    for seed in seeds:
+        chance = Random(seed)
+        zone = chance.choice(["UTC", "Asia/Kolkata"])
+        book = Notebook(folder / f"{seed}.sqlite", zone)
+        write(book, [any_episode(chance) for _ in range(chance.randint(3, 12))])
+        _check_energy(book, book.path, House(zone), from_s, to_s)
+        _check_steps(book, book.path, from_s, to_s)
+
+
+def test_energy_and_steps_are_what_was_told(tmp_path: Path):
+    check_any(tmp_path, range(60))
+
+
+@pytest.mark.thorough
+def test_energy_and_steps_are_what_was_told_many_times(tmp_path: Path):
+    check_any(tmp_path, range(60, 2000))
 
 
 def _check_energy(

@@ -22,7 +22,7 @@ from structiot.gateway.history.store import size_of_file
 
 __all__ = ["prune"]
 
-_TABLES = ("figures", "steps", "hours", "marks")
+_TABLES = ("figures", "steps", "hours", "marks", "meters")
 
 
 def _days_option(name: str, about: str) -> Decorator:

@@ -73,7 +73,6 @@ class StretchRow:
     from_ms: int
     until_ms: int
     hour_ms: int
-    since_ms: int
     is_rolled: bool
     has_raw: bool
 
@@ -130,7 +129,7 @@ def stretches_in(
 ) -> list[StretchRow]:
     """Give the stretches that have a part in a range, in the order of time."""
     rows = connection.execute(
-        "SELECT number, from_ms, until_ms, hour_ms, since_ms, is_rolled, has_raw FROM stretches "
+        "SELECT number, from_ms, until_ms, hour_ms, is_rolled, has_raw FROM stretches "
         "WHERE until_ms > ? AND from_ms < ? ORDER BY from_ms",
         (from_ms, to_ms),
     )
@@ -175,9 +174,7 @@ def unrolled(
         course = Course(stretch.from_ms, stretch.hour_ms)
         if found.series.kind == "energy":
             course.unit = found.series.unit
-            course.meter = meter_before(
-                connection.execute, found.number, stretch.hour_ms, stretch.since_ms
-            )
+            course.meter = meter_before(connection.execute, found.number)
         for after_ms, value in _rows(connection, found, stretch):
             course.tell(stretch.from_ms + after_ms, value)
         course.hold(stretch.until_ms)

@@ -36,7 +36,6 @@ class _Open:
         number: Its number in the file; None while the file has this time already.
         from_ms: Where it begins.
         hour_ms: Its hour.
-        since_ms: From when on the clock was not set back.
         until_ms: As far as it is written.
         limit_ms: Where time begins that the file has already; None if nowhere.
         resume_ms: Where that time ends.
@@ -46,7 +45,6 @@ class _Open:
     number: int | None
     from_ms: int
     hour_ms: int
-    since_ms: int = 0
     until_ms: int = 0
     limit_ms: int | None = None
     resume_ms: int | None = None
@@ -94,22 +92,20 @@ class Rolling:
         """
         self.finish()
         self.resume_ms = None if is_whole else 0
-        query = "SELECT until_ms, since_ms FROM stretches ORDER BY number DESC LIMIT 1"
-        before_ms, since_ms = self._execute(query).fetchone() or (from_ms, 0)
-        is_set_back = from_ms < before_ms
-        if is_set_back:
-            since_ms = from_ms
-        one = _Open(None, from_ms, stretch.hour_ms, since_ms, from_ms)
+        query = "SELECT until_ms FROM stretches ORDER BY number DESC LIMIT 1"
+        (before_ms,) = self._execute(query).fetchone() or (from_ms,)
+        one = _Open(None, from_ms, stretch.hour_ms, from_ms)
         self._open = one
         self._limit(one)
         if one.limit_ms is not None and one.limit_ms <= from_ms:
             self.resume_ms = one.resume_ms
             return
-        if is_set_back:
+        if from_ms < before_ms:
             self._meters.clear()
-        values = (from_ms, from_ms, one.hour_ms, since_ms)
+            self._execute("DELETE FROM meters")
+        values = (from_ms, from_ms, one.hour_ms)
         cursor = self._execute(
-            "INSERT INTO stretches VALUES (NULL, ?, ?, ?, ?, ?, ?, 0, 1)",
+            "INSERT INTO stretches VALUES (NULL, ?, ?, ?, ?, ?, 0, 1)",
             (*values, self._next_figure, self._next_step),
         )
         one.number = cursor.lastrowid
@@ -180,15 +176,13 @@ class Rolling:
                 one.from_ms,
                 one.hour_ms,
                 unit=unit,
-                meter=self._meter(one, number) if unit else None,
+                meter=self._meter(number) if unit else None,
             )
         course.tell(at_ms, value)  # type: ignore[arg-type]  # as it was written
 
-    def _meter(self, one: _Open, number: int) -> Meter | None:
+    def _meter(self, number: int) -> Meter | None:
         found = self._meters.get(number)
-        if found is None:
-            found = meter_before(self._execute, number, one.hour_ms, one.since_ms)
-        return found
+        return meter_before(self._execute, number) if found is None else found
 
     # ------------------------------------------------------------ rolled up
 
@@ -212,11 +206,15 @@ class Rolling:
         meter = course.meter
         if meter is not None:
             self._meters[number] = meter
+            self._execute(
+                "INSERT OR REPLACE INTO meters VALUES (?, ?, ?, ?)",
+                (number, meter.counter, meter.told_ms, meter.until_ms),
+            )
         self._executemany(
             "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)",
             [(number, one.from_ms, one.until_ms, one.gained) for one in course.marks],
         )
-        if not course.buckets and meter is None:
+        if not course.buckets:
             return
         fives, whole = course.buckets, course.whole()
         if has_others:
@@ -230,14 +228,11 @@ class Rolling:
                 whole.take(Bucket(*figures))
                 if data is not None:
                     fives = merged(unpacked(data), fives)
-        counted = (None, None, None)
-        if meter is not None:
-            counted = (meter.counter, meter.told_ms, meter.until_ms)  # type: ignore[assignment]  # all or none
         known = (whole.known_ms, whole.area, whole.low, whole.high)
         gained = (whole.gained, whole.resets)
         self._execute(
-            "INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, course.hour_ms, *known, *gained, *counted, packed(fives)),
+            "INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, course.hour_ms, *known, *gained, packed(fives)),
         )
 
     def recover(self, *, keeping: bool) -> None:
@@ -256,7 +251,7 @@ class Rolling:
             )
         }
         left = self._execute(
-            "SELECT number, from_ms, hour_ms, since_ms, until_ms FROM stretches "
+            "SELECT number, from_ms, hour_ms, until_ms FROM stretches "
             "WHERE NOT is_rolled ORDER BY number"
         ).fetchall()
         for row in left:
@@ -272,23 +267,10 @@ class Rolling:
                 self.finish()
 
 
-def meter_before(
-    execute: Callable[..., sqlite3.Cursor], number: int, hour_ms: int, since_ms: int
-) -> Meter | None:
-    """Give what a counter showed last before a stretch; None if that does not count on.
-
-    Args:
-        execute: Asks the file.
-        number: Of the series.
-        hour_ms: The hour of the stretch.
-        since_ms: From when on the clock was not set back.
-    """
-    row = execute(
-        "SELECT counter, told_ms, until_ms FROM hours WHERE series = ? AND "
-        "hour_ms <= ? AND counter IS NOT NULL AND until_ms >= ? "
-        "ORDER BY hour_ms DESC LIMIT 1",
-        (number, hour_ms, since_ms),
-    ).fetchone()
+def meter_before(execute: Callable[..., sqlite3.Cursor], number: int) -> Meter | None:
+    """Give what a counter showed before the stretch that is open, if it counts on."""
+    query = "SELECT counter, told_ms, until_ms FROM meters WHERE series = ?"
+    row = execute(query, (number,)).fetchone()
     return None if row is None else Meter(*row)
 
 

@@ -4,7 +4,8 @@ Readings are only ever added, at the end of two tables: a commit touches few pag
 is what memory cards live long by. Each is told from the beginning of its stretch; what
 a stretch has is found by its numbers, which lie between its first and the next one's. Once
 an hour the stretch is rolled up into `hours`, where each series has its place, five
-minutes packed into one value. Two stretches never have a moment in common.
+minutes packed into one value. `meters` has what each counter showed before the stretch that is
+open, if it counts on. Two stretches never have a moment in common.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CREATE TABLE IF NOT EXISTS series (
     UNIQUE (system, device, entity, kind, unit));
 CREATE TABLE IF NOT EXISTS stretches (
     number INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
-    hour_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, first_figure INTEGER NOT NULL,
+    hour_ms INTEGER NOT NULL, first_figure INTEGER NOT NULL,
     first_step INTEGER NOT NULL, is_rolled INTEGER NOT NULL, has_raw INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS stretches_until ON stretches (until_ms);
 CREATE TABLE IF NOT EXISTS figures (
@@ -36,8 +37,10 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE TABLE IF NOT EXISTS hours (
     series INTEGER NOT NULL, hour_ms INTEGER NOT NULL, known_ms INTEGER NOT NULL,
     area REAL NOT NULL, low REAL, high REAL, gained REAL NOT NULL,
-    resets INTEGER NOT NULL, counter REAL, told_ms INTEGER, until_ms INTEGER,
-    fives BLOB, PRIMARY KEY (series, hour_ms)) WITHOUT ROWID;
+    resets INTEGER NOT NULL, fives BLOB, PRIMARY KEY (series, hour_ms)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meters (
+    series INTEGER PRIMARY KEY, counter REAL NOT NULL, told_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (
     series INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
     gained REAL NOT NULL, PRIMARY KEY (series, from_ms, until_ms)) WITHOUT ROWID;

@@ -101,6 +101,8 @@ def pytest_collection_modifyitems(
     for item in items:
         if "watched_loop" in getattr(item, "fixturenames", ()):
             item.add_marker("watched_loop")
+    # What may take long comes first: at its end, a run would have idle workers.
+    items.sort(key=timeout_s, reverse=True)
     if config.getoption("--thorough"):
         return
     own_sessions = set(config.getini("norecursedirs"))
@@ -113,6 +115,11 @@ def pytest_collection_modifyitems(
     )
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+
+
+def timeout_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] if marker and marker.args else 0.0
 
 
 def pytest_collection_finish() -> None:

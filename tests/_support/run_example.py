@@ -22,7 +22,7 @@ if __name__ == "__main__":
     sys.argv = [file, *rest]
     home, run = Path.cwd(), anyio.run
     for backend in backends.split(","):
-        print(HEADLINE.format(backend), flush=True)
+        print(HEADLINE.format(backend), flush=True)  # noqa: T201
         folder = home / backend
         folder.mkdir(exist_ok=True)
         os.chdir(folder)

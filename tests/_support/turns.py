@@ -17,10 +17,13 @@ def left_to_the_other_backend(items: Iterable[pytest.Item]) -> set[pytest.Item]:
     """Give what is for `nox -s thorough` alone: the same cases on the other backend.
 
     The turns are those of Thue and Morse, which have no period: of cases that are made of
-    others (each version with each QoS), each of these meets both backends.
+    others (each version with each QoS), each of these meets both backends. A test marked
+    `each_backend` knows of no turns.
     """
     tests: dict[object, dict[object, list[pytest.Item]]] = defaultdict(dict)
     for item in items:
+        if item.get_closest_marker("each_backend") is not None:
+            continue
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             backend = item.callspec.params.get("anyio_backend")
             if backend is not None:

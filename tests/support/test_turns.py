@@ -20,6 +20,10 @@ def test_few(anyio_backend, case): ...
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_many(anyio_backend, version, qos): ...
+
+@pytest.mark.each_backend
+@pytest.mark.parametrize("number", range(9))
+def test_each(anyio_backend, number): ...
 """
 # As the tests here get it, by their `pytest_generate_tests`.
 BOTH_BACKENDS = """
@@ -32,32 +36,33 @@ def anyio_backend(request):
 
 
 @pytest.fixture
-def sampled(pytester: pytest.Pytester) -> Callable[..., list[Ran]]:
+def sampled(pytester: pytest.Pytester) -> Callable[..., dict[str, Ran]]:
     """Collect the tests above, and give what is left of each, a set of parameters."""
+    pytester.makeini("[pytest]\nmarkers = each_backend")
     pytester.makeconftest(BOTH_BACKENDS)
     path = pytester.makepyfile(FEW_AND_MANY)
 
-    def collect(*names: str) -> list[Ran]:
+    def collect(*names: str) -> dict[str, Ran]:
         chosen = [f"{path}::{name}" for name in names] or [str(path)]
         items, _ = pytester.inline_genitems(*chosen)
         left = left_to_the_other_backend(items)
-        few, many = set[tuple[str, ...]](), set[tuple[str, ...]]()
+        ran: dict[str, Ran] = {"few": set(), "many": set(), "each": set()}
         for item in items:
             name, _, case = item.name.rstrip("]").partition("[")
             if item not in left:
-                (few if name == "test_few" else many).add(tuple(case.split("-")))
-        return [few, many]
+                ran[name.removeprefix("test_")].add(tuple(case.split("-")))
+        return ran
 
     return collect
 
 
 def test_of_few_cases_each_runs_on_both_backends(sampled):
-    few, _ = sampled()
+    few = sampled()["few"]
     assert few == set(product(["asyncio", "trio"], ["one", "two", "three"]))
 
 
 def test_of_many_cases_each_runs_on_one_and_each_value_on_both(sampled):
-    _, many = sampled()
+    many = sampled()["many"]
     cases = {(qos, version) for _, qos, version in many}
     assert cases == set(product("012", "45"))
     assert len(many) == len(cases)
@@ -69,5 +74,8 @@ def test_of_many_cases_each_runs_on_one_and_each_value_on_both(sampled):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_case_that_is_asked_for_by_its_name_runs(sampled, backend: str):
-    few, many = sampled(f"test_many[{backend}-0-4]")
-    assert (few, many) == (set(), {(backend, "0", "4")})
+    assert sampled(f"test_many[{backend}-0-4]")["many"] == {(backend, "0", "4")}
+
+
+def test_cases_that_are_made_for_one_backend_run_on_both(sampled):
+    assert len(sampled()["each"]) == 18

@@ -66,7 +66,7 @@ nox.needs_version = ">=2026.10.20"
 # One core waits for much of what the small sessions do. Who asks for one by its name
 # sees what it says at once.
 if len(sys.argv) == 1:
-    nox.options.parallel = "auto"
+    nox.options.parallel = os.cpu_count()
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"

@@ -43,10 +43,8 @@ FEW_BYTES = 16_384
 MUCH_BYTES = 262_144
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
-# What is decoded in one go.
-SLICE_BYTES = 16_384
-# Where a slice had no more packets than this, the next one is longer.
-FEW_PACKETS = 16
+# Packets of as many bytes are long.
+LONG_PACKET_BYTES = 2_048
 # A packet that was decoded and waits, beside its content.
 PACKET_BYTES = 130
 # A text may be so many times as long in memory.
@@ -99,7 +97,7 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_early", "_stream", "exchange")
+    __slots__ = ("_context", "_early", "_fed_bytes", "_most", "_stream", "exchange")
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -116,6 +114,8 @@ class ClientConnection(ConnectedClient):
         self._context = context
         self._stream = stream
         self._early = b""
+        # What was decoded last, and what is read at once.
+        self._fed_bytes, self._most = 0, READ_BYTES
         stream.out = protocol.out
         stream.on_drained = self._drained
         stream.on_closed = self._closed
@@ -145,7 +145,7 @@ class ClientConnection(ConnectedClient):
                 size = len(data) + decoder.held_bytes
                 connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
-                    self._charge(size if connect is None else size * WIDEST)
+                    self._charge(len(data) if connect is None else size * WIDEST)
                     await self._take_in_turn(data, connect)
                     self._charge(0)
                     context.flush()
@@ -175,12 +175,7 @@ class ClientConnection(ConnectedClient):
         if decoder.long is not None and isinstance(stream, Filling):
             await self._receive_long(stream)
             return b""
-        most = READ_BYTES
-        if decoder.missing_bytes > SLICE_BYTES:
-            most = MUCH_BYTES
-        elif decoder.expects_long:
-            most = FEW_BYTES
-        return await stream.receive(most)
+        return await stream.receive(FEW_BYTES if decoder.expects_long else self._most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
@@ -214,11 +209,13 @@ class ClientConnection(ConnectedClient):
 
     def _charge(self, size: int) -> None:
         """Have the ledger know what waits for its turn, and what of it was decoded."""
-        broker, decoded = self._context.broker, self.protocol.decoded
-        self.undealt_bytes: int = size + (decoded * PACKET_BYTES if size else 0)
+        broker, protocol = self._context.broker, self.protocol
+        if self.is_behind:
+            size += protocol.decoder.rest_bytes + self._fed_bytes
+        self.undealt_bytes: int = size + (protocol.decoded * PACKET_BYTES if size else 0)
         if self.session is not None:
             broker.ledger.settle(self.session)
-        elif self.protocol.state is not ServerState.CLOSING:
+        elif protocol.state is not ServerState.CLOSING:
             broker.settle_newcomer(self)
 
     async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
@@ -235,7 +232,7 @@ class ClientConnection(ConnectedClient):
                 return
             await context.turns.wait(self.network)
             connect, data = self._take_portion(data, work.done + PORTION)
-            self._charge(len(data) + SLICE_BYTES if self.is_behind else len(data))
+            self._charge(len(data))
             if work.done - begun >= WORK_PER_FLUSH:
                 begun = work.done
                 context.flush()
@@ -244,18 +241,17 @@ class ClientConnection(ConnectedClient):
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
         broker, now = self._context.broker, anyio.current_time()
-        connect, decoder = None, self.protocol.decoder
+        connect = None
         while (data or self.is_behind) and connect is None and broker.work.done < end:
-            size = 0
-            if not self.is_behind:
-                # A packet that is known to come is no work before it is complete.
-                size = SLICE_BYTES
-                if len(data) > SLICE_BYTES and self.protocol.decoded <= FEW_PACKETS:
-                    # Its packets are long: so many bytes are little work.
-                    size = max(READ_BYTES, decoder.missing_bytes)
-            most = end - broker.work.done
-            connect = broker.receive(self, data[:size], now, most)
-            data = data[size:]
+            fed, most = data, end - broker.work.done
+            if self.is_behind:
+                fed = b""
+            connect = broker.receive(self, fed, now, most)
+            if fed:
+                data, self._fed_bytes = b"", len(fed)
+                # Long packets are little work: more of them are read at once.
+                are_long = self.protocol.decoded * LONG_PACKET_BYTES < len(fed)
+                self._most = MUCH_BYTES if are_long else READ_BYTES
         return connect, data
 
     async def while_there(self, check: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -12,6 +12,7 @@ After CONNECT a client need not wait (3.1.4), unless it has named a method (5.0 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import length_hint
 
 from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
@@ -51,6 +52,8 @@ from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
 __all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
+# What is decoded in one go.
+PORTION_BYTES = 16_384
 
 
 class ServerProtocol:
@@ -139,6 +142,11 @@ class ServerProtocol:
         """What an unfinished packet and the client's aliases hold."""
         return self.decoder.held_bytes + self._aliases.held_bytes
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether data is left that can be decoded now."""
+        return self.decoder.has_rest and self.state is OPEN
+
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
         size = self.hoarded_bytes + self.decoder.remembered.held_bytes + self.out.size
@@ -150,11 +158,14 @@ class ServerProtocol:
         """Take bytes; give the packets that the broker has to deal with, in order.
 
         Nothing has happened yet to a packet that has not been taken from the iterator.
-        Whoever stops early, or has accepted a CONNECT, calls again with no data.
+        Whoever stops early, has accepted a CONNECT or finds that the decoder has a rest
+        calls again with no data.
         """
         decoder = self.decoder
-        had: object = decoder.unfinished or decoder.long
-        packets = decoder.feed(data)
+        had: object = decoder.unfinished or decoder.long or decoder.has_rest
+        packets: list[Packet] = []
+        if data or not length_hint(self._later):
+            packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
         self.decoded = len(packets)
         self.is_even = False
         if packets:
@@ -172,7 +183,8 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        had = had or decoder.unfinished or decoder.long or self.out.size or self.kept
+        had = had or decoder.unfinished or decoder.long or decoder.has_rest
+        had = had or self.out.size or self.kept
         self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 

@@ -79,6 +79,8 @@ class Broker(Joining):
                 if work.done >= end:
                     client.is_behind = True
                     break
+            else:
+                client.is_behind = protocol.is_behind
         session, ledger = client.session, self.ledger
         # Most reads leave nothing behind that was to be charged.
         is_even = protocol.is_even and ledger.held_bytes < ledger.crowded_bytes

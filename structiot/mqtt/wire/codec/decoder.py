@@ -137,6 +137,11 @@ class Decoder(Framing, LongPublishes):
         """Whether data is left of which a portion was decoded."""
         return self._rest is not None
 
+    @property
+    def rest_bytes(self) -> int:
+        """What that takes in memory."""
+        return 0 if self._rest is None else len(self._rest[0])
+
     def feed(
         self,
         data: bytes | bytearray | memoryview,
@@ -148,7 +153,9 @@ class Decoder(Framing, LongPublishes):
         Never raises on bad input: the packets before the fault are returned,
         `violation` is set, and from then on nothing is decoded any more.
 
-        After `portion_bytes` no further packet is begun; `feed` nothing to go on.
+        After `portion_bytes` no further packet is begun; `feed` nothing to go on. What
+        a PUBLISH without properties has beyond 127 bytes is no part of them: it is no
+        work.
         """
         packets: list[Packet] = []
         if self.violation is not None:
@@ -157,20 +164,20 @@ class Decoder(Framing, LongPublishes):
             data = bytes(data)
         at = 0
         if self._rest is not None:
-            (data, at), self._rest = self._rest, None
+            (rest, at), self._rest = self._rest, None
+            data, at = (rest[at:] + data, 0) if data else (rest, at)
         elif self.long is not None:
             at = self._go_on(data, packets)
         elif self.unfinished:
             at = self._refill(data, packets)
         elif self.expects_long and data:
             self.expects_long = False
-        until = at + portion_bytes
-        at = self._decode(data, at, packets, until)
+        at, has_more = self._decode(data, at, packets, at + portion_bytes)
         if at < len(data) and self.violation is None:
-            if at < until:
-                self._hold(data, at)
-            else:
+            if has_more:
                 self._rest = data, at
+            else:
+                self._hold(data, at)
         return packets
 
     def forget_unfinished(self) -> None:
@@ -220,9 +227,13 @@ class Decoder(Framing, LongPublishes):
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
         self, data: bytes, pos: int, packets: list[Packet], until: int
-    ) -> int:
-        """Decode packets that begin before `until`; give where the next one begins."""
-        flags, stop, end = 0, pos, len(data)
+    ) -> tuple[int, bool]:
+        """Decode packets that begin before `until`, or a little behind a long one.
+
+        Returns:
+            Where the next one begins, and whether nobody has looked there yet.
+        """
+        flags, stop, end, has_more = 0, pos, len(data), False
         last, short = min(end - 1, until), min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
@@ -243,6 +254,8 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
+                    if flags <= 15:
+                        last = min(end - 1, last + size)
                 stop = start + size
                 if stop > end:
                     break
@@ -251,6 +264,7 @@ class Decoder(Framing, LongPublishes):
                     if make and (number := data[start] << 8 | data[start + 1]):
                         append(make(number))
                     else:
+                        last = min(last, until)
                         append(self._other(data, pos, start, stop))
                         is_v5 = self._version == 5
                     pos = stop
@@ -267,6 +281,7 @@ class Decoder(Framing, LongPublishes):
                 properties = None
                 if is_v5:
                     if at < stop and data[at]:
+                        last = min(last, until)
                         properties, at = self._properties(data, at, stop)
                     else:
                         at += 1
@@ -283,11 +298,13 @@ class Decoder(Framing, LongPublishes):
                 message.receipt = None
                 append(message)
                 pos = stop
+            else:
+                has_more = pos < end - 1
         except IndexError:
             self._fail(self._publish_fault(flags, pos, end + 1, stop), data, pos)
         except ProtocolViolation as exc:
             self._fail(exc, data, pos)
-        return pos
+        return pos, has_more
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]

@@ -97,7 +97,7 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_early", "_fed_bytes", "_most", "_stream", "exchange")
+    __slots__ = ("_context", "_early", "_fed_bytes", "_stream", "exchange")
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -114,8 +114,8 @@ class ClientConnection(ConnectedClient):
         self._context = context
         self._stream = stream
         self._early = b""
-        # What was decoded last, and what is read at once.
-        self._fed_bytes, self._most = 0, READ_BYTES
+        # What was decoded last.
+        self._fed_bytes = 0
         stream.out = protocol.out
         stream.on_drained = self._drained
         stream.on_closed = self._closed
@@ -175,7 +175,15 @@ class ClientConnection(ConnectedClient):
         if decoder.long is not None and isinstance(stream, Filling):
             await self._receive_long(stream)
             return b""
-        return await stream.receive(FEW_BYTES if decoder.expects_long else self._most)
+        if decoder.expects_long:
+            return await stream.receive(FEW_BYTES)
+        most, usual = READ_BYTES, decoder.usual_bytes
+        if usual >= LONG_PACKET_BYTES:
+            # Long packets are little work. A read that ends where one of them does has
+            # none to be put together.
+            missing = decoder.missing_bytes
+            most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
+        return await stream.receive(most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
@@ -249,9 +257,6 @@ class ClientConnection(ConnectedClient):
             connect = broker.receive(self, fed, now, most)
             if fed:
                 data, self._fed_bytes = b"", len(fed)
-                # Long packets are little work: more of them are read at once.
-                are_long = self.protocol.decoded * LONG_PACKET_BYTES < len(fed)
-                self._most = MUCH_BYTES if are_long else READ_BYTES
         return connect, data
 
     async def while_there(self, check: Callable[[], Coroutine[Any, Any, T]]) -> T:

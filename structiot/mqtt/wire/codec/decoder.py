@@ -68,6 +68,7 @@ class Decoder(Framing, LongPublishes):
         remembered: Topics and properties that it knows again.
         unfinished: What has come of a packet that is not complete, unless it is a long
             PUBLISH.
+        usual_bytes: How long the last packets have been, in the middle.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -102,6 +103,7 @@ class Decoder(Framing, LongPublishes):
         self.remembered: Remembered = Remembered(is_server=role == "server")
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
+        self.usual_bytes: int = 0
         self.extra_bytes: int = 0
         self.unfinished: bytearray = bytearray()
         # Data of which a portion was decoded, and where it goes on.
@@ -172,7 +174,10 @@ class Decoder(Framing, LongPublishes):
             at = self._refill(data, packets)
         elif self.expects_long and data:
             self.expects_long = False
+        begun, known = at, len(packets)
         at, has_more = self._decode(data, at, packets, at + portion_bytes)
+        if (count := len(packets) - known):
+            self.usual_bytes = (at - begun) // count
         if at < len(data) and self.violation is None:
             if has_more:
                 self._rest = data, at

@@ -48,7 +48,7 @@ TURN_BYTES = 1_048_576
 
 # glibc gives blocks of 128 kB and more back to the system, and fetches each of their pages
 # anew, until it has seen that larger ones come and go.
-len(bytes(1_048_576))
+len(bytes(4_194_304))
 
 _PROBE_AFTER_S = 60
 _PROBES = 5

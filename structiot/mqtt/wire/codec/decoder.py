@@ -225,6 +225,7 @@ class Decoder(Framing, LongPublishes):
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0
+            self.usual_bytes = len(packet)
             self._decode(packet, 0, packets, len(packet))
             if self.violation is None:
                 return end

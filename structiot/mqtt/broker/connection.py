@@ -18,7 +18,12 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
-from structiot._kit.net.sockets import Filling, receive_filling
+from structiot._kit.net.sockets import (
+    TURN_BYTES,
+    Filling,
+    SocketStream,
+    receive_filling,
+)
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
@@ -65,7 +70,6 @@ class BrokerContext:
         packet_limits: What is counted in the clients' packets.
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
-        few: Where a few bytes are received; good until the next wait.
     """
 
     def __init__(
@@ -80,7 +84,6 @@ class BrokerContext:
         )
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
-        self.few: memoryview = memoryview(bytearray(FEW_BYTES))
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -99,7 +102,16 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_early", "_fed_bytes", "_stream", "exchange")
+    __slots__ = (
+        "_context",
+        "_early",
+        "_fed_bytes",
+        "_filling",
+        "_socket",
+        "_stream",
+        "_turn_bytes",
+        "exchange",
+    )
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -116,8 +128,11 @@ class ClientConnection(ConnectedClient):
         self._context = context
         self._stream = stream
         self._early = b""
-        # What was decoded last.
-        self._fed_bytes = 0
+        # What was decoded last, and what was received since others had their turn.
+        self._fed_bytes = self._turn_bytes = 0
+        below = stream.stream
+        self._filling = below if isinstance(below, Filling) else None
+        self._socket = below if isinstance(below, SocketStream) else None
         stream.out = protocol.out
         stream.on_drained = self._drained
         stream.on_closed = self._closed
@@ -173,25 +188,23 @@ class ClientConnection(ConnectedClient):
 
     async def _next(self, decoder: Decoder) -> bytes:
         """Receive; nothing if that is a part of a long message, or its end."""
-        stream = self._stream.stream
-        if decoder.long is not None and isinstance(stream, Filling):
-            await self._receive_long(stream)
+        if decoder.long is not None and self._filling is not None:
+            await self._receive_long(self._filling)
             return b""
-        if decoder.expects_long:
-            # What is behind a long message is its successor's head, and the next wait not
-            # far: no turn for that.
-            if isinstance(stream, Filling):
-                space = self._context.few
-                if size := stream.receive_now(space):
-                    return bytes(space[:size])
-            return await stream.receive(FEW_BYTES)
         most, usual = READ_BYTES, decoder.usual_bytes
-        if usual >= LONG_PACKET_BYTES:
-            # Long packets are little work. A read that ends where one of them does has
-            # none to be put together.
+        if decoder.expects_long:
+            most = FEW_BYTES
+        elif usual >= LONG_PACKET_BYTES:
+            # A read that ends where a packet does has none to be put together.
             missing = decoder.missing_bytes
             most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
-        return await stream.receive(most)
+        if most != READ_BYTES and self._socket is not None:
+            # Long packets are little work: a turn has more than a read of them.
+            if self._turn_bytes < TURN_BYTES and (data := self._socket.take_now(most)):
+                self._turn_bytes += len(data)
+                return data
+            self._turn_bytes = 0
+        return await self._stream.stream.receive(most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""

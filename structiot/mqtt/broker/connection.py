@@ -241,7 +241,9 @@ class ClientConnection(ConnectedClient):
         broker, protocol = self._context.broker, self.protocol
         if self.is_behind:
             size += protocol.decoder.rest_bytes + self._fed_bytes
-        self.undealt_bytes: int = size + (protocol.decoded * PACKET_BYTES if size else 0)
+        self.undealt_bytes: int = size + (
+            protocol.decoded * PACKET_BYTES if size else 0
+        )
         if self.session is not None:
             broker.ledger.settle(self.session)
         elif protocol.state is not ServerState.CLOSING:

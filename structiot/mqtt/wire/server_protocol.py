@@ -45,6 +45,7 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
+from structiot.mqtt.wire.portions import PORTION_BYTES
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
@@ -52,8 +53,6 @@ from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
 __all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
-# What is decoded in one go.
-PORTION_BYTES = 16_384
 
 
 class ServerProtocol:
@@ -132,8 +131,10 @@ class ServerProtocol:
             max_other_bytes=max_connect_bytes,
             limits=packet_limits,
         )
-        self._alias_maximum = topic_alias_maximum
-        self._receive_maximum = receive_maximum
+        self._alias_maximum, self._receive_maximum = (
+            topic_alias_maximum,
+            receive_maximum,
+        )
         self._aliases = CountedAliases()
         self.detach()
 
@@ -141,11 +142,6 @@ class ServerProtocol:
     def hoarded_bytes(self) -> int:
         """What an unfinished packet and the client's aliases hold."""
         return self.decoder.held_bytes + self._aliases.held_bytes
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether data is left that can be decoded now."""
-        return self.decoder.has_rest and self.state is OPEN
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
@@ -158,23 +154,19 @@ class ServerProtocol:
         """Take bytes; give the packets that the broker has to deal with, in order.
 
         Nothing has happened yet to a packet that has not been taken from the iterator.
-        Whoever stops early, has accepted a CONNECT or finds that the decoder has a rest
-        calls again with no data.
+        Whoever stops early, has accepted a CONNECT or sees a rest calls with no data again.
         """
         decoder = self.decoder
-        had: object = decoder.unfinished or decoder.long or decoder.has_rest
-        packets: list[Packet] = []
-        if data or not length_hint(self._later):
-            packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
-        self.decoded = len(packets)
-        self.is_even = False
+        had: object = decoder.is_amid
+        is_due = data or not length_hint(self._later)
+        packets = decoder.feed(data, portion_bytes=PORTION_BYTES) if is_due else []
+        self.decoded, self.is_even = len(packets), False
+        if packets or len(data) >= PROGRESS_BYTES:
+            self.last_received_at = now
         if packets:
-            self.last_received_at = now
-            if (first := next(self._later, None)) is not None:
-                packets = [first, *self._later, *packets]
+            if length_hint(self._later):
+                packets = [*self._later, *packets]
             self._later = iter(packets)
-        elif len(data) >= PROGRESS_BYTES:
-            self.last_received_at = now
         if self.state is not OPEN:
             return self._begin()
         if not packets or decoder.violation is not None:
@@ -183,8 +175,7 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        had = had or decoder.unfinished or decoder.long or decoder.has_rest
-        had = had or self.out.size or self.kept
+        had = had or decoder.is_amid or self.out.size or self.kept
         self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 
@@ -300,8 +291,7 @@ class ServerProtocol:
         if is_known := packet_id in self._received:
             self._received.discard(packet_id)
             self._opened -= self._opened > 0  # it may be of an earlier connection
-        is_known = is_known or self.version < 5
-        self.kept += pubcomp_bytes(packet_id, is_known=is_known)
+        self.kept += pubcomp_bytes(packet_id, is_known=is_known or self.version < 5)
 
     @property
     def _method(self) -> str | None:
@@ -392,8 +382,9 @@ class ServerProtocol:
         if self.state is OPEN and self.version >= 5:
             properties = DisconnectProperties(reason_string=text)
             data = encode(Disconnect(reason=reason, properties=properties), 5)
-            short = encode(Disconnect(reason=reason), 5)
-            self.kept += data if self._takes(data) else short
+            if not self._takes(data):
+                data = encode(Disconnect(reason=reason), 5)
+            self.kept += data
         self.state = ServerState.CLOSING
 
     def _fault(self, text: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:

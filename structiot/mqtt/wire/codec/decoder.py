@@ -140,6 +140,11 @@ class Decoder(Framing, LongPublishes):
         return self._rest is not None
 
     @property
+    def is_amid(self) -> bool:
+        """Whether it holds something that was not decoded."""
+        return bool(self.unfinished or self.long or self._rest)
+
+    @property
     def rest_bytes(self) -> int:
         """What that takes in memory."""
         return 0 if self._rest is None else len(self._rest[0])
@@ -175,11 +180,11 @@ class Decoder(Framing, LongPublishes):
         elif self.expects_long and data:
             self.expects_long = False
         begun, known = at, len(packets)
-        at, has_more = self._decode(data, at, packets, at + portion_bytes)
-        if (count := len(packets) - known):
+        at, last = self._decode(data, at, packets, at + portion_bytes)
+        if count := len(packets) - known:
             self.usual_bytes = (at - begun) // count
         if at < len(data) and self.violation is None:
-            if has_more:
+            if last <= at < len(data) - 1:
                 self._rest = data, at
             else:
                 self._hold(data, at)
@@ -233,13 +238,12 @@ class Decoder(Framing, LongPublishes):
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
         self, data: bytes, pos: int, packets: list[Packet], until: int
-    ) -> tuple[int, bool]:
-        """Decode packets that begin before `until`, or a little behind a long one.
+    ) -> tuple[int, int]:
+        """Decode packets that begin before `until`, or so much later by long ones.
 
-        Returns:
-            Where the next one begins, and whether nobody has looked there yet.
+        Give where the next one begins, and from where on none was to.
         """
-        flags, stop, end, has_more = 0, pos, len(data), False
+        flags, stop, end = 0, pos, len(data)
         last, short = min(end - 1, until), min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
         is_v5 = self._version == 5
@@ -260,8 +264,7 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
-                    if flags <= 15:
-                        last = min(end - 1, last + size)
+                    last = min(end - 1, last + size)
                 stop = start + size
                 if stop > end:
                     break
@@ -277,8 +280,7 @@ class Decoder(Framing, LongPublishes):
                     continue
                 at = start + 2
                 name_end = at + (data[start] << 8 | data[start + 1])
-                topic = find_topic(data[at:name_end])
-                at, packet_id = name_end, 0
+                topic, at, packet_id = find_topic(data[at:name_end]), name_end, 0
                 if flags > 1:
                     packet_id = data[at] << 8 | data[at + 1]
                     at += 2
@@ -298,19 +300,15 @@ class Decoder(Framing, LongPublishes):
                 message = new(cls)
                 message.topic = topic
                 message.payload = message.data = data[at:stop]
-                message.flags = flags
-                message.packet_id = packet_id
-                message.properties = properties
-                message.receipt = None
+                message.flags, message.packet_id = flags, packet_id
+                message.properties, message.receipt = properties, None
                 append(message)
                 pos = stop
-            else:
-                has_more = pos < end - 1
         except IndexError:
             self._fail(self._publish_fault(flags, pos, end + 1, stop), data, pos)
         except ProtocolViolation as exc:
             self._fail(exc, data, pos)
-        return pos, has_more
+        return pos, last
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]

@@ -131,10 +131,8 @@ class ServerProtocol:
             max_other_bytes=max_connect_bytes,
             limits=packet_limits,
         )
-        self._alias_maximum, self._receive_maximum = (
-            topic_alias_maximum,
-            receive_maximum,
-        )
+        self._alias_maximum = topic_alias_maximum
+        self._receive_maximum = receive_maximum
         self._aliases = CountedAliases()
         self.detach()
 
@@ -382,9 +380,8 @@ class ServerProtocol:
         if self.state is OPEN and self.version >= 5:
             properties = DisconnectProperties(reason_string=text)
             data = encode(Disconnect(reason=reason, properties=properties), 5)
-            if not self._takes(data):
-                data = encode(Disconnect(reason=reason), 5)
-            self.kept += data
+            short = encode(Disconnect(reason=reason), 5)
+            self.kept += data if self._takes(data) else short
         self.state = ServerState.CLOSING
 
     def _fault(self, text: str, code: int = ReasonCode.PROTOCOL_ERROR) -> None:

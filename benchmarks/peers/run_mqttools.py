@@ -14,6 +14,8 @@ YIELD_EVERY_BYTES = 65_536
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
+        for other in job.others:
+            await client.subscribe(other)
         job.start()
         await client.subscribe(job.topic)
         messages = client.messages
@@ -25,10 +27,10 @@ async def receive(job: Job) -> None:
 
 async def publish(job: Job) -> None:
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
-        topic, payload = job.topic, job.payload
+        payload = job.payload
         job.start()
         every = max(1, min(YIELD_EVERY, YIELD_EVERY_BYTES // len(payload)))
-        for i in range(job.count):
+        for i, topic in enumerate(job.each_topic()):
             client.publish(Message(topic, payload))
             if i % every == 0:
                 await asyncio.sleep(0)

@@ -25,6 +25,7 @@ from raw_peer import topics_of
 
 HOST = "127.0.0.1"
 STALLED_S = 4.0
+AT_ONCE = 100
 
 
 class Tally:
@@ -50,8 +51,8 @@ class Job:
     """What to subscribe to."""
     topics: list[str]
     """What to publish to in turn: see `each_topic`."""
-    others: list[str]
-    """What else to subscribe to before `start`: it matches nothing."""
+    others: list[list[str]]
+    """What else to subscribe to before `start`, by the hundred: it matches nothing."""
     payload: bytes
     cafile: str | None = None
     """Who has signed the peer's certificate; None: no TLS."""
@@ -181,7 +182,8 @@ def parse_job() -> Job:
     args["topics"] = topics_of(args["topic"], args["topics"])
     several = len(args["topics"]) > 1
     args["topic"] = args["topic"].format("+") if several else args["topics"][0]
-    args["others"] = [f"other/{i:05}/+/power" for i in range(args.pop("filters"))]
+    others = [f"other/{i:05}/+/power" for i in range(args.pop("filters"))]
+    args["others"] = [others[i : i + AT_ONCE] for i in range(0, len(others), AT_ONCE)]
     args["payload"] = bytes(i & 0xFF for i in range(args["payload"]))
     return Job(**args)
 

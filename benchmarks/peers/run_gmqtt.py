@@ -6,7 +6,7 @@ import asyncio
 import itertools
 
 from common import HOST, Job, run_async
-from gmqtt import Client
+from gmqtt import Client, Subscription
 from gmqtt.mqtt.constants import MQTTv311
 from gmqtt.storage import PersistentStorage
 
@@ -30,9 +30,9 @@ async def receive(job: Job) -> None:
     answered = asyncio.Event()
     client.on_subscribe = lambda *_: answered.set()
     await client.connect(HOST, job.port, ssl=job.tls or False, version=MQTTv311)
-    for other in job.others:
+    for some in job.others:
         answered.clear()
-        client.subscribe(other, qos=job.qos)
+        client.subscribe([Subscription(other, qos=job.qos) for other in some])
         await answered.wait()
     job.start()
     client.subscribe(job.topic, qos=job.qos)

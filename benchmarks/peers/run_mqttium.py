@@ -10,8 +10,8 @@ async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     client = AsyncClient("bench")
     await client.connect(HOST, job.port, ssl=job.tls)
-    for other in job.others:
-        await client.subscribe(other, qos=job.qos)
+    for some in job.others:
+        await client.subscribe(some, qos=job.qos)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     async for _message in client.messages():

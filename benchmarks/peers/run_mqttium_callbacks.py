@@ -21,8 +21,8 @@ async def receive(job: Job) -> None:
     client = AsyncClient("bench", message_delivery="callback")
     client.on_message = on_message
     await client.connect(HOST, job.port, ssl=job.tls)
-    for other in job.others:
-        await client.subscribe(other, qos=job.qos)
+    for some in job.others:
+        await client.subscribe(some, qos=job.qos)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     await done.wait()

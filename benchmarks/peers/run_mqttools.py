@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from common import HOST, Job, run_async
 from mqttools import Client, Message
@@ -14,7 +15,7 @@ YIELD_EVERY_BYTES = 65_536
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
-        for other in job.others:
+        for other in itertools.chain(*job.others):
             await client.subscribe(other)
         job.start()
         await client.subscribe(job.topic)

@@ -35,10 +35,11 @@ def receive(job: Job) -> None:
 
     answered = threading.Event()
     client.on_subscribe = lambda *_: answered.set()
-    for other in job.others:
+    for some in job.others:
         answered.clear()
-        client.message_callback_add(other, lambda *_: None)
-        client.subscribe(other, job.qos)
+        for other in some:
+            client.message_callback_add(other, lambda *_: None)
+        client.subscribe([(other, job.qos) for other in some])
         answered.wait()
     # Where there are several filters, this is how paho tells their messages apart.
     if job.others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
 
 from common import Job, run_async
@@ -19,7 +20,7 @@ async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with open_mqttclient(job.uri, config=config_of(job)) as client:
         blocks = contextlib.AsyncExitStack()
-        for other in job.others:
+        for other in itertools.chain(*job.others):
             await blocks.enter_async_context(client.subscription(other, qos=job.qos))
         job.start()
         async with client.subscription(job.topic, qos=job.qos) as messages:

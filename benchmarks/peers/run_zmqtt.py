@@ -13,8 +13,8 @@ async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with create_client(HOST, job.port, tls=job.tls or False) as client:
         blocks = contextlib.AsyncExitStack()
-        for other in job.others:
-            one = client.subscribe(other, qos=QoS(job.qos))
+        for some in job.others:
+            one = client.subscribe(*some, qos=QoS(job.qos))
             await blocks.enter_async_context(one)
         job.start()
         async with client.subscribe(job.topic, qos=QoS(job.qos)) as messages:

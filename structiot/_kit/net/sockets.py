@@ -39,8 +39,9 @@ __all__ = [
 MOST_BACKLOG = 65_536
 """As many as may wait to be accepted: Linux makes 4,096 of it unless it is told otherwise."""
 
-# What one write through TLS or in a frame has of something large.
-PORTION_BYTES = 262_144
+# What one write through TLS or in a frame has of something large: whole records, and of
+# what publishers wait for (LARGE_HIGH_WATER_BYTES in all, and a bit) not a scrap too many.
+PORTION_BYTES = 278_528
 # Whoever has so much to say has more.
 QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -72,6 +73,8 @@ _ABOUT_OURS = {
 
 # What one record carries at most.
 RECORD_BYTES = 16_384
+# As much as is received from the network at once, and a little more.
+SCRATCH_BYTES = 278_528
 
 NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -232,6 +235,21 @@ def _fault_of_pair(
     return f"{files} for TLS as a certificate: {exc}"
 
 
+class _Scratch(threading.local):
+    """Where records are decrypted before it is known how much they hold, in one thread."""
+
+    def __init__(self) -> None:
+        self.space = memoryview(bytearray(SCRATCH_BYTES))
+
+
+_scratch = _Scratch()
+
+
+def _space(size: int) -> memoryview:
+    """Give room that is good until something is awaited."""
+    return _scratch.space[:size]
+
+
 class RecordStream(TLSStream):
     """Gives all that has come at once, where anyio's gives a record of it."""
 
@@ -242,23 +260,12 @@ class RecordStream(TLSStream):
         """Wait for bytes; raises as anyio's streams do."""
         if self._later is not None:
             raise self._later
-        first = await super().receive(max_bytes)
-        if len(first) < RECORD_BYTES or len(first) >= max_bytes:
+        first = await super().receive(min(max_bytes, RECORD_BYTES))
+        room = min(max_bytes - len(first), self._read_bio.pending)
+        if not room:
             return first
-        parts, room = [first], max_bytes - len(first)
-        while room:
-            try:
-                data = self._ssl_object.read(room)
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError as exc:
-                self._later = exc
-                break
-            if not data:
-                break
-            parts.append(data)
-            room -= len(data)
-        return b"".join(parts)
+        space = _space(room)
+        return first + space[: self.receive_now(space)]
 
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""

@@ -42,6 +42,8 @@ MOST_BACKLOG = 65_536
 # What one write through TLS or in a frame has of something large: whole records, and of
 # what publishers wait for (LARGE_HIGH_WATER_BYTES in all, and a bit) not a scrap too many.
 PORTION_BYTES = 278_528
+# TLS asks for no number: with the rest of a record that it had, it gives 256 kB at most.
+RECEIVED_BYTES = 245_760
 # Whoever has so much to say has more.
 QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.
@@ -112,7 +114,7 @@ class SocketStream(ByteStream):
             SocketAttribute.remote_port: lambda: peer[1],
         }
 
-    async def receive(self, max_bytes: int = 262_144) -> bytes:
+    async def receive(self, max_bytes: int = RECEIVED_BYTES) -> bytes:
         """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
         data: bytes | None = None
         try:

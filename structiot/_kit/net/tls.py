@@ -73,8 +73,8 @@ _ABOUT_OURS = {
 
 # What one record carries at most.
 RECORD_BYTES = 16_384
-# As much as is received from the network at once, and a little more.
-SCRATCH_BYTES = 278_528
+# More than is received from the network at once.
+SCRATCH_BYTES = 262_144
 
 NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 

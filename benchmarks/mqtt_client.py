@@ -58,7 +58,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--sweep",
-        action="store_true",
+        nargs="?",
+        const=PAYLOADS,
+        type=lambda text: [int(word) for word in words(text)],
+        metavar="BYTES,...",
         help="payloads of 64 bytes to 4 MB at QoS 0 and 1, one table for each",
     )
     parser.add_argument(
@@ -101,7 +104,7 @@ def variants(cell: Cell, args: argparse.Namespace) -> list[Cell]:
     if args.one:
         return [cell._replace(window=1)] if cell.qos == 1 else []
     if args.sweep:
-        return [cell._replace(payload=n) for n in PAYLOADS] if cell.qos < 2 else []
+        return [cell._replace(payload=n) for n in args.sweep] if cell.qos < 2 else []
     if args.topics and cell.qos < 2:
         cells = [cell._replace(topics=many) for many in CROWDS]
         if cell.mode == "receive":

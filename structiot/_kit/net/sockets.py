@@ -43,7 +43,7 @@ MOST_BACKLOG = 65_536
 # what publishers wait for (LARGE_HIGH_WATER_BYTES in all, and a bit) not a scrap too many.
 PORTION_BYTES = 278_528
 # TLS asks for no number: with the rest of a record that it had, it gives 256 kB at most.
-RECEIVED_BYTES = 245_760
+USUAL_BYTES = 245_760
 # Whoever has so much to say has more.
 QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.
@@ -88,9 +88,13 @@ class Filling(Protocol):
 
 
 class SocketStream(ByteStream):
-    """One connection; raises what anyio's streams raise."""
+    """One connection; raises what anyio's streams raise.
 
-    __slots__ = ("_is_quiet", "_peer", "_readiness", "_socket")
+    Attributes:
+        usual_bytes: Most that is received for who names no number.
+    """
+
+    __slots__ = ("_is_quiet", "_peer", "_readiness", "_socket", "usual_bytes")
 
     def __init__(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
         accepted.settimeout(0)
@@ -98,6 +102,7 @@ class SocketStream(ByteStream):
         self._readiness = Readiness(accepted)
         # Asked for now: a peer that has gone has no address any more.
         self._peer = peer[:2]
+        self.usual_bytes: int = USUAL_BYTES
         # Little came at the last time: there is hardly more before something is waited for.
         self._is_quiet = False
 
@@ -114,8 +119,14 @@ class SocketStream(ByteStream):
             SocketAttribute.remote_port: lambda: peer[1],
         }
 
-    async def receive(self, max_bytes: int = RECEIVED_BYTES) -> bytes:
-        """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
+    async def receive(self, max_bytes: int | None = None) -> bytes:
+        """Wait for bytes; EndOfStream after the peer's end, Broken after a reset.
+
+        Args:
+            max_bytes: Most to give; None is `usual_bytes`.
+        """
+        if max_bytes is None:
+            max_bytes = self.usual_bytes
         data: bytes | None = None
         try:
             if not self._is_quiet:

@@ -14,6 +14,7 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
+from structiot._kit.net.sockets import SocketStream
 from structiot._kit.redact import Secret
 from structiot._kit.text import path_fault
 from structiot.errors import (
@@ -73,8 +74,11 @@ _ABOUT_OURS = {
 
 # What one record carries at most.
 RECORD_BYTES = 16_384
-# More than is received from the network at once.
-SCRATCH_BYTES = 262_144
+# A client receives so much from the network at once: each turn costs it something, and it
+# has few connections, whose OpenSSL keeps room for so much. A server has many.
+CLIENT_BYTES = 507_904
+# With the rest of a record that was there.
+SCRATCH_BYTES = 524_288
 
 NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -236,10 +240,9 @@ def _fault_of_pair(
 
 
 class _Scratch(threading.local):
-    """Where records are decrypted before it is known how much they hold, in one thread."""
+    """Where a thread decrypts records before it is known how much they hold."""
 
-    def __init__(self) -> None:
-        self.space = memoryview(bytearray(SCRATCH_BYTES))
+    space = memoryview(b"")
 
 
 _scratch = _Scratch()
@@ -247,6 +250,8 @@ _scratch = _Scratch()
 
 def _space(size: int) -> memoryview:
     """Give room that is good until something is awaited."""
+    if not _scratch.space:
+        _scratch.space = memoryview(bytearray(SCRATCH_BYTES))
     return _scratch.space[:size]
 
 
@@ -317,6 +322,8 @@ async def start_tls(
         AuthRefused: The server wants a certificate of us, or another one.
         ConnectFailed: The server does not speak TLS, or refused us.
     """
+    if isinstance(stream, SocketStream):
+        stream.usual_bytes = CLIENT_BYTES
     try:
         return await _ClientStream.wrap(
             stream, hostname=host, ssl_context=context, standard_compatible=False

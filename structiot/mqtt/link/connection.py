@@ -35,7 +35,7 @@ __all__ = ["HIGH_WATER_BYTES", "LARGE_HIGH_WATER_BYTES", "Connection", "is_much"
 
 Arguments = TypeVarTuple("Arguments")
 
-READ_BYTES = 262_144
+READ_BYTES = 524_288
 # As much is read where a long message may begin: the rest is received where it stays.
 FEW_BYTES = 16_384
 LAST_WORDS_S = 1.0

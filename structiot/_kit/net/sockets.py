@@ -16,7 +16,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -33,15 +33,11 @@ __all__ = [
     "connect",
     "family_of",
     "receive_filling",
-    "send_pieces",
 ]
 
 MOST_BACKLOG = 65_536
 """As many as may wait to be accepted: Linux makes 4,096 of it unless it is told otherwise."""
 
-# What one write through TLS or in a frame has of something large: whole records, and of
-# what publishers wait for (LARGE_HIGH_WATER_BYTES in all, and a bit) not a scrap too many.
-PORTION_BYTES = 278_528
 # TLS asks for no number: with the rest of a record that it had, it gives 256 kB at most.
 USUAL_BYTES = 245_760
 # Whoever has so much to say has more.
@@ -269,30 +265,6 @@ async def receive_filling(stream: Filling, target: Fillable) -> int:
         target.filled(step)
         size += step
     return size
-
-
-async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:
-    """Write pieces to any stream: to a socket as they are, else in portions."""
-    if isinstance(stream, SocketStream):
-        await stream.send_pieces(pieces)
-        return
-    parts: list[memoryview] = []
-    room = PORTION_BYTES
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            parts.append(view[:room])
-            view, room = view[room:], room - len(parts[-1])
-            if not room:
-                await _send_joined(stream, parts)
-                parts, room = [], PORTION_BYTES
-    if parts:
-        await _send_joined(stream, parts)
-
-
-async def _send_joined(stream: ByteStream, parts: list[memoryview]) -> None:
-    # Streams take what is like bytes; those of frames make bytes of it.
-    await stream.send(cast("bytes", parts[0]) if len(parts) == 1 else b"".join(parts))
 
 
 async def accept(listening: socket.socket) -> SocketStream:

@@ -14,7 +14,9 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
+from structiot._kit.net.pieces import joined, portions
 from structiot._kit.net.sockets import SocketStream
+from structiot._kit.out_buffer import Buffer
 from structiot._kit.redact import Secret
 from structiot._kit.text import path_fault
 from structiot.errors import (
@@ -77,6 +79,8 @@ RECORD_BYTES = 16_384
 # A client receives so much from the network at once: each turn costs it something, and it
 # has few connections, whose OpenSSL keeps room for so much. A server has many.
 CLIENT_BYTES = 507_904
+# A copy of so few parts costs more than records of their own.
+FEW_PARTS = 4
 # With the rest of a record that was there.
 SCRATCH_BYTES = 524_288
 
@@ -271,6 +275,19 @@ class RecordStream(TLSStream):
             return first
         space = _space(room)
         return first + space[: self.receive_now(space)]
+
+    async def send_pieces(self, pieces: list[Buffer]) -> None:
+        """Write all of them in order, as `send` does."""
+        for parts in portions(pieces):
+            if len(parts) > FEW_PARTS:
+                await self.send(joined(parts))
+                continue
+            for part in parts[:-1]:
+                try:
+                    self._ssl_object.write(part)
+                except ssl.SSLError:  # it wants to read first, or says why it cannot
+                    await self.send(cast("bytes", part))
+            await self.send(cast("bytes", parts[-1]))
 
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""

@@ -12,11 +12,11 @@ from anyio.abc import ByteStream, TaskGroup
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST
+from structiot._kit.net.pieces import send_pieces
 from structiot._kit.net.sockets import (
     Filling,
     SocketStream,
     receive_filling,
-    send_pieces,
 )
 from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import printable

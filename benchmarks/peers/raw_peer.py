@@ -51,17 +51,6 @@ def topics_of(template: str, count: int) -> list[str]:
     return [template.format(f"{n % 10_000:04}") for n in range(1, count + 1)]
 
 
-def publish_packet(
-    topic: bytes, payload: bytes, qos: int, version: int, packet_id: int
-) -> bytes:
-    body = len(topic).to_bytes(2, "big") + topic
-    if qos:
-        body += packet_id.to_bytes(2, "big")
-    if version == 5:
-        body += b"\x00"
-    return framed(0x30 | qos << 1, body + payload)
-
-
 def framed(first: int, body: bytes) -> bytes:
     size, header = len(body), bytearray((first,))
     while size > 127:
@@ -98,7 +87,12 @@ class Peer:
 
     def publish_packet(self, packet_id: int) -> bytes:
         topic = self.topics[packet_id % len(self.topics)]
-        return publish_packet(topic, self.payload, self.qos, self.version, packet_id)
+        body = len(topic).to_bytes(2, "big") + topic
+        if self.qos:
+            body += packet_id.to_bytes(2, "big")
+        if self.version == 5:
+            body += b"\x00"
+        return framed(0x30 | self.qos << 1, body + self.payload)
 
     # -- packets one at a time: before and after the measurement
 
@@ -174,10 +168,7 @@ class Peer:
             self.feed_freely()
 
     def feed_freely(self) -> None:
-        packets = [
-            publish_packet(topic, self.payload, 0, self.version, 0)
-            for topic in self.topics
-        ]
+        packets = [self.publish_packet(i) for i in range(len(self.topics))]
         size = len(packets[0])
         repeated = max(1, min(1000, BLOCK_BYTES // size) // len(packets))
         batch = repeated * len(packets)

@@ -12,11 +12,11 @@ from anyio.abc import ByteStream, TaskGroup
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST
+from structiot._kit.net.pieces import send_pieces
 from structiot._kit.net.sockets import (
     Filling,
     SocketStream,
     receive_filling,
-    send_pieces,
 )
 from structiot._kit.out_buffer import OutBuffer
 from structiot._kit.text import printable
@@ -35,7 +35,7 @@ __all__ = ["HIGH_WATER_BYTES", "LARGE_HIGH_WATER_BYTES", "Connection", "is_much"
 
 Arguments = TypeVarTuple("Arguments")
 
-READ_BYTES = 262_144
+READ_BYTES = 524_288
 # As much is read where a long message may begin: the rest is received where it stays.
 FEW_BYTES = 16_384
 LAST_WORDS_S = 1.0

@@ -224,9 +224,10 @@ class Decoder(Framing, LongPublishes):
             begun, self.unfinished = bytes(held) + data[at:], bytearray()
             self._hold(begun, 0)
             return len(data)
-        held += memoryview(data)[at:end]
-        if end <= len(data):
-            packet = bytes(held)
+        if end > len(data):
+            held += memoryview(data)[at:]
+        else:
+            packet = b"".join((held, memoryview(data)[at:end]))
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0

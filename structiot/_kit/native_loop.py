@@ -22,9 +22,17 @@ class NativeFuture(Awaitable[None], Protocol):
         """End it."""
         ...
 
+    def set_exception(self, error: BaseException, /) -> None:
+        """End it with what its task is to raise."""
+        ...
+
 
 class NativeLoop(Protocol):
     """asyncio's loop, or one that is like it."""
+
+    def call_soon(self, callback: Callable[[], object], /) -> object:
+        """Call when whoever runs now, and who is ready already, has run."""
+        ...
 
     def time(self) -> float:
         """Give what `anyio.current_time` gives."""

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.native_loop import clock
+from structiot._kit.native_loop import clock, native_loop
 from structiot._kit.net.network import LOST
 from structiot._kit.net.sockets import (
     Filling,
@@ -75,7 +75,8 @@ class Connection:
         protocol: ClientProtocol,
         *,
         peer: str,
-        on_events: Callable[[list[Event], int], None],
+        on_events: Callable[[list[Event], int], list[Event]],
+        on_others: Callable[[list[Event]], None],
         drop: Callable[[StructiotError], None],
         ledger: Ledger,
         save: Callable[[], Awaitable[None]] | None = None,
@@ -87,6 +88,7 @@ class Connection:
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
+        self._on_others = on_others
         self._drop = drop
         self._ledger = ledger
         self._save = save
@@ -96,7 +98,13 @@ class Connection:
         self._drained: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._now = clock()
+        # Has what is to be written wait for no task, where the loop can do that.
+        loop = native_loop()
+        self._call_soon = None if loop is None else loop.call_soon
+        self._is_due = False
         self._is_over = False
+        # What has come that needs a task.
+        self._others: list[Event] = []
         self._first_bytes = b""
         # Packets that have come since others could run, and since the writer last took
         # what was to be written.
@@ -144,36 +152,51 @@ class Connection:
 
     def wake(self) -> None:
         """There is something to write."""
+        if self._wakeup is None:
+            return
+        if self._call_soon is None or self._socket is None:
+            self._wake_writer()
+        elif not self._is_due:
+            self._is_due = True
+            self._call_soon(self._write_due)
+
+    def _wake_writer(self) -> None:
         wakeup = self._wakeup
         if wakeup is not None:
             self._wakeup = None
             wakeup.set()
+
+    def _write_due(self) -> None:
+        self._is_due = False
+        if not self._is_over:
+            self.write_now()
 
     def write_now(self) -> None:
         """Write what the kernel takes at once, if the writer waits: it need not wake up."""
         socket, protocol = self._socket, self._protocol
         out = protocol.out
         if socket is None or self._wakeup is None or protocol.flow_out is not out:
-            self.wake()
+            self._wake_writer()
             return
         try:
             if out.large_bytes:
                 out.drop(socket.send_some_now(out.pieces()))
-            else:
+            elif out:
                 del out[: socket.send_now(out)]
+            else:
+                return
         except LOST:
             pass  # the writer finds it, too, and says why
         else:
             protocol.keep_alive.last_sent_at = self._now()
             self._unanswered = 0
         if out or out.large_bytes:
-            self.wake()
+            self._wake_writer()
 
     def settled(self) -> None:
         """There are acknowledgements to write, of all deliveries or of the first."""
-        if self._wakeup is None:
-            return
-        if len(self._protocol.incoming):
+        if self._call_soon is not None or len(self._protocol.incoming):
+            # What its taker says next may go with it.
             self.wake()
         else:
             self.write_now()
@@ -183,7 +206,7 @@ class Connection:
         if self._is_over:
             await anyio.lowlevel.checkpoint()
             return
-        self.wake()
+        self._wake_writer()
         if self._drained is None:
             self._drained = anyio.Event()
         await self._drained.wait()
@@ -193,7 +216,7 @@ class Connection:
         while self._has_to_write:
             if self._is_over or self.error is not None:
                 return
-            self.wake()
+            self._wake_writer()
             if self._idle is None:
                 self._idle = anyio.Event()
             await self._idle.wait()
@@ -272,27 +295,18 @@ class Connection:
                 self.wake()
 
     async def _read(self) -> None:
-        protocol, decoder = self._protocol, self._protocol.input.decoder
-        receive = self._stream.receive
-        filling = self._filling
+        protocol = self._protocol
         while True:
             try:
-                if decoder.long is not None and filling is not None:
-                    data, size = b"", await receive_filling(filling, decoder)
-                else:
-                    most = FEW_BYTES if decoder.expects_long else READ_BYTES
-                    data = await receive(most)
-                    size = len(data)
+                await self._receive()
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
-            if len(self._first_bytes) < len(HTTP):
-                self._first_bytes += data[: len(HTTP)]
-            self._turn += READ_PACKETS
-            rest: bytes | None = data
-            while rest is not None:
-                self._take(rest, size)
-                size = 0
+            while not self._is_calm:
+                others, self._others = self._others, []
+                if others:
+                    self._on_others(others)
+                    self._wake_if_needed()
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
@@ -301,16 +315,58 @@ class Connection:
                     return
                 if self._turn >= TURN_PACKETS or self._ledger.is_full:
                     await self._let_others()
-                rest = b"" if protocol.has_more else None
+                if not protocol.has_more:
+                    break
+                self._take(b"", 0)
+
+    async def _receive(self) -> None:
+        """Receive until something has come that is to be dealt with here."""
+        decoder = self._protocol.input.decoder
+        if decoder.long is not None and self._filling is not None:
+            size = await receive_filling(self._filling, decoder)
+            self._turn += READ_PACKETS
+            self._take(b"", size)
+            return
+        most = FEW_BYTES if decoder.expects_long else READ_BYTES
+        if self._socket is not None:
+            await self._socket.hand_to(self._take_more, most)
+        else:
+            self._take_more(await self._stream.receive(most))
+
+    def _take_more(self, data: bytes) -> bool:
+        """Deal with what came; False if there is something left to do in a task."""
+        if len(self._first_bytes) < len(HTTP):
+            self._first_bytes += data[: len(HTTP)]
+        self._turn += READ_PACKETS
+        self._take(data, len(data))
+        return self._is_calm
+
+    @property
+    def _is_calm(self) -> bool:
+        """Whether there is nothing to do but to receive more, in the same way."""
+        protocol = self._protocol
+        decoder = protocol.input.decoder
+        return not (
+            self._others
+            or protocol.violation
+            or protocol.has_more
+            or decoder.expects_long
+            or decoder.long
+            or self._turn >= TURN_PACKETS
+            or self._ledger.is_full
+        )
 
     def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
-        events = protocol.receive(data, self._now())
-        self._on_events(events, size)
-        if protocol.out or protocol.flow_out:
-            self.wake()
+        self._others = self._on_events(protocol.receive(data, self._now()), size)
+        self._wake_if_needed()
         self._turn += protocol.input.work
         self._unanswered += protocol.input.count
+
+    def _wake_if_needed(self) -> None:
+        protocol = self._protocol
+        if protocol.out or protocol.flow_out:
+            self.wake()
 
     async def _let_others(self) -> None:
         """Let others run, or wait for them: subscribers, or a peer that does not read."""

@@ -15,6 +15,7 @@ from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.native_loop import clock
 from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
@@ -120,6 +121,7 @@ class Link(Leaving):
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
+        self._now = clock()
         self._is_falling_back = False
         self._is_awaited = False
         self._poison = PoisonMessages(self.protocol, str(address.uri))
@@ -159,6 +161,7 @@ class Link(Leaving):
             self.protocol,
             peer=str(self.uri),
             on_events=self._take,
+            on_others=self._take_others,
             drop=self.drop,
             ledger=self.ledger,
             save=self._save,
@@ -268,15 +271,26 @@ class Link(Leaving):
 
     # -- what comes from the broker ------------------------------------------------
 
-    def _take(self, events: list[Event], size_bytes: int) -> None:
-        for event in self.router.dispatch(events):
+    def _take(self, events: list[Event], size_bytes: int) -> list[Event]:
+        """Hand out messages; give what needs a task, for `_take_others`."""
+        others = self.router.dispatch(events) if events else events
+        if not others:
+            self._go_on()
+        self.ledger.took(size_bytes)
+        return others
+
+    def _take_others(self, events: list[Event]) -> None:
+        for event in events:
             if self._connection is not None:
                 self._take_one(event, self._connection)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Send what has waited for what came."""
         self.subscribing.send_postponed()
         self.outbox.release()
-        if self._poison.is_busy and self._poison.go_on(anyio.current_time()):
+        if self._poison.is_busy and self._poison.go_on(self._now()):
             self.wake()
-        self.ledger.took(size_bytes)
 
     def _take_one(self, event: Event, connection: Connection) -> None:
         match event:

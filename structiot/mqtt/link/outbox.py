@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from structiot._kit.native_loop import clock
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.receipts import ExpiringReceipt, Receipt
 from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired
@@ -49,6 +50,7 @@ class Outbox:
         # Is set, if there is one, when something has come.
         self._came: anyio.Event | None = None
         self._is_over = False
+        self._now = clock()
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -103,7 +105,7 @@ class Outbox:
         # between, and the order is that of arrival.
         while self._queue and (everybody or self._has_room()):
             flow, accepted = self._queue.popleft()
-            if isinstance(flow, ExpiringFlow) and not flow.age(anyio.current_time()):
+            if isinstance(flow, ExpiringFlow) and not flow.age(self._now()):
                 flow.finish(expired(flow.topic))
             elif not everybody:
                 self._protocol.submit(flow)

@@ -11,6 +11,7 @@ See benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -32,6 +33,9 @@ FOLDER = Path(__file__).resolve().parent / "trips"
 CLIENTS = [one for one in LIBRARIES if (FOLDER / one.runner).exists()]
 WARM_UP = 300
 START_S = 1.0
+
+# No client has the messages of another.
+_numbers = itertools.count()
 
 
 class Cell(NamedTuple):
@@ -60,7 +64,7 @@ class Runner:
         self.p50_us: list[float] = []
         """Median time of each turn."""
         self.took_us: list[float] = []
-        topic = f"bench/{library.name}/{loop}/power"
+        topic = f"bench/{library.name}-{loop}-{next(_numbers)}/power"
         command = [str(ensure(library)), str(FOLDER / library.runner)]
         command += [f"--kind={cell.kind}", f"--qos={cell.qos}", f"--topic={topic}"]
         command += [f"--loop={loop}", f"--port={port}", f"--cpu={cpu}"]

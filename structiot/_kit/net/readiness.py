@@ -109,7 +109,8 @@ class Readiness:
                 return self._socket.recv(max_bytes)
 
     async def _until_ready(self, max_bytes: int) -> None:
-        assert self._loop is not None
+        if self._loop is None:
+            return
         self._max_bytes = max_bytes
         self._future = future = self._loop.create_future()
         try:

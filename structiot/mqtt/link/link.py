@@ -14,7 +14,6 @@ import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.backoff import Backoff
 from structiot._kit.native_loop import clock
 from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
@@ -23,7 +22,7 @@ from structiot.mqtt.errors import ConnectException, MqttGoodbye
 from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
-from structiot.mqtt.link.connection import Connection, is_much
+from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
 from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.ledger import Ledger
@@ -32,6 +31,7 @@ from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.poison_messages import PoisonMessages
 from structiot.mqtt.link.refusals import (
+    backoff_of,
     connect_error,
     is_final,
     is_refusal,
@@ -41,6 +41,7 @@ from structiot.mqtt.link.refusals import (
 from structiot.mqtt.link.routing import Router
 from structiot.mqtt.link.stored_session import StoredSession, stored_session_of
 from structiot.mqtt.link.subscribing import Subscribing
+from structiot.mqtt.link.writing import is_much
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -54,10 +55,6 @@ from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
-
-STABLE_S = 60.0
-# Attempts after the first to get the first connection, where nothing is configured.
-FIRST_RETRIES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +80,7 @@ class Link(Leaving):
         open_stream: Callable[[], Awaitable[ByteStream]],
         environment: Environment,
     ) -> None:
-        super().__init__(_backoff_of(config), environment.random)
+        super().__init__(backoff_of(config), environment.random)
         self.address = address
         self.config = config
         self.handshake = handshake
@@ -112,8 +109,7 @@ class Link(Leaving):
             self.protocol,
             config,
             check=self.check,
-            wake=self.wake,
-            write_now=self._write_now,
+            answer=self.answer,
             save=self._save,
         )
         self._open_stream = open_stream
@@ -334,7 +330,7 @@ class Link(Leaving):
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
-        connection.wake()
+        connection.writer.wake()
         _log.info("connected to %s", self.uri)
         self.events.tell(
             Connected(
@@ -364,23 +360,24 @@ class Link(Leaving):
     def wake(self) -> None:
         """There is something to write."""
         if self._connection is not None:
-            self._connection.wake()
+            self._connection.writer.wake()
 
-    def _write_now(self) -> None:
+    def answer(self) -> None:
+        """There is something to write that may be the answer to what came."""
         if self._connection is not None:
-            self._connection.write_now()
+            self._connection.writer.answer()
 
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
         while self._connection is not None and is_much(self.protocol.out):
-            await self._connection.drain()
+            await self._connection.writer.drain()
 
     def settle(self, receipt: Ack) -> None:
         """A subscriber has taken a delivery; the last one acknowledges it."""
         takers = receipt.takers = receipt.takers - 1
         if takers <= 0:
             if self.protocol.settle(receipt) and self._connection is not None:
-                self._connection.settled()
+                self._connection.writer.settled()
             if self.ledger.is_paused:
                 self.ledger.freed()
 
@@ -401,14 +398,3 @@ class Link(Leaving):
         await self.ready()
         if self._connection is not None:
             await self._pings.ask(self._connection)
-
-
-def _backoff_of(config: MqttConfig) -> Backoff:
-    """Give the schedule of the first connection; `_take_connack` may lift its limit."""
-    given = config.reconnect_retries
-    retries = FIRST_RETRIES if given is None else given
-    return Backoff(
-        cap_s=config.reconnect_max_interval,
-        stable_s=STABLE_S,
-        retries=None if retries < 0 else retries,
-    )

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from structiot._kit.native_loop import clock
+from structiot._kit.native_loop import clock, event_maker
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.receipts import ExpiringReceipt, Receipt
 from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired
@@ -30,8 +30,7 @@ class Outbox:
         config: MqttConfig,
         *,
         check: Callable[[], None],
-        wake: Callable[[], None],
-        write_now: Callable[[], None],
+        answer: Callable[[], None],
         save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
@@ -39,8 +38,7 @@ class Outbox:
         self._max_items = config.outbox_items
         self._max_bytes = config.outbox_bytes
         self._check = check
-        self._wake = wake
-        self._write_now = write_now
+        self._answer = answer
         self._save = save
         # Who waits for room, in order of arrival.
         self._queue: deque[tuple[Flow, anyio.Event]] = deque()
@@ -51,6 +49,7 @@ class Outbox:
         self._came: anyio.Event | None = None
         self._is_over = False
         self._now = clock()
+        self._make_event = event_maker()
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -64,11 +63,7 @@ class Outbox:
             self._protocol.submit(flow)
         else:
             await self._turn_of(flow)
-        if len(self._outgoing.inflight) == 1:
-            # Most likely somebody waits for this one, and for nothing else.
-            self._write_now()
-        else:
-            self._wake()
+        self._answer()
         if self._save is not None:
             # Accepted means safe, whether there is a connection or not.
             await self._save()
@@ -76,7 +71,7 @@ class Outbox:
             expiring = self._protocol.expiring
             expiring.watch(flow)
             return ExpiringReceipt(flow, expiring, self.release)
-        return Receipt(flow)
+        return Receipt(flow, self._make_event)
 
     async def _turn_of(self, flow: Flow) -> None:
         turn = (flow, anyio.Event())

@@ -143,7 +143,7 @@ class Connection:
                 others, self._others = self._others, []
                 if others:
                     self._on_others(others)
-                    self._wake_if_needed()
+                    self.writer.wake()
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
@@ -186,7 +186,7 @@ class Connection:
         return not (
             self._others
             or protocol.violation
-            or protocol.has_more
+            or decoder.has_rest
             or decoder.expects_long
             or decoder.long
             or self._turn >= TURN_PACKETS
@@ -197,14 +197,10 @@ class Connection:
         protocol = self._protocol
         self._others = self._on_events(protocol.receive(data, self._now()), size)
         self.writer.may_answer = True
-        self._wake_if_needed()
-        self._turn += protocol.input.work
-        self.writer.unanswered += protocol.input.count
-
-    def _wake_if_needed(self) -> None:
-        protocol = self._protocol
         if protocol.out or protocol.flow_out:
             self.writer.wake()
+        self._turn += protocol.input.work
+        self.writer.unanswered += protocol.input.count
 
     async def _let_others(self) -> None:
         """Let others run, or wait for them: subscribers, or a peer that does not read."""

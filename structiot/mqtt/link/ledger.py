@@ -84,11 +84,13 @@ class Ledger:
     def _firm_bytes(self) -> int:
         """What cannot be dropped: to be taken, sent, written, and a packet's beginning."""
         protocol = self._protocol
+        out = protocol.out
         return (
             protocol.incoming.held_bytes
             + protocol.outgoing.held_bytes
-            + protocol.out.size
-            + protocol.input.held_bytes
+            + len(out)
+            + out.large_bytes
+            + protocol.input.decoder.held_bytes
         )
 
     def _drop(self) -> None:
@@ -104,7 +106,8 @@ class Ledger:
     @property
     def is_full(self) -> bool:
         """Whether nothing more is to be read at present."""
-        return self._is_full(self.limit_bytes)
+        limit = self.limit_bytes
+        return self._protocol.incoming.held_bytes >= limit // 4 and self._is_full(limit)
 
     async def room(self) -> None:
         """Wait until enough was taken; the broker's silence meanwhile is our doing."""

@@ -105,10 +105,11 @@ class Outbox:
             elif not everybody:
                 self._protocol.submit(flow)
             accepted.set()
-        while self._last and (everybody or self._last[-1].is_done):
-            self._last.pop()
-        if not self._last:
-            self._is_emptied.set()
+        if self._last:
+            while self._last and (everybody or self._last[-1].is_done):
+                self._last.pop()
+            if not self._last:
+                self._is_emptied.set()
         self._is_over |= everybody
         if self._came is not None:
             self._came.set()

@@ -73,14 +73,15 @@ class _LoopEvent(anyio.Event):
 
     __slots__ = ("_futures", "_is_set", "_loop")
 
-    def __new__(cls, loop: NativeLoop) -> _LoopEvent:  # noqa: ARG004, PYI034 - final
-        return object.__new__(cls)
+    _loop: NativeLoop
+    _is_set: bool
+    # One for each task, which is cancelled with it.
+    _futures: list[NativeFuture]
 
-    def __init__(self, loop: NativeLoop) -> None:
-        self._loop = loop
-        self._is_set = False
-        # One for each task, which is cancelled with it.
-        self._futures: list[NativeFuture] = []
+    def __new__(cls, loop: NativeLoop) -> _LoopEvent:  # noqa: PYI034 - it has no subclasses
+        made = object.__new__(cls)
+        made._loop, made._is_set, made._futures = loop, False, []
+        return made
 
     def set(self) -> None:
         self._is_set = True

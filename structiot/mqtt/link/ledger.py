@@ -65,6 +65,8 @@ class Ledger:
         self._on_pause = on_pause
         # What the droppable messages hold, at most.
         self._droppable_most = 0
+        # For so much of them there is always room.
+        self._always_bytes = limit_bytes // 16
         self._room = anyio.Event()
 
     @property
@@ -77,7 +79,10 @@ class Ledger:
         protocol = self._protocol
         self.received_bytes += size_bytes
         self._droppable_most += size_bytes + protocol.input.rich_bytes
-        if self._droppable_most >= self.limit_bytes - self._firm_bytes:
+        if (
+            self._droppable_most >= self._always_bytes
+            and self._droppable_most >= self.limit_bytes - self._firm_bytes
+        ):
             self._drop()
 
     @property
@@ -95,7 +100,7 @@ class Ledger:
 
     def _drop(self) -> None:
         limit = self.limit_bytes
-        room = max(limit - self._firm_bytes, limit // 16)
+        room = max(limit - self._firm_bytes, self._always_bytes)
         # A little more, or the next message would have all of them counted again.
         self._droppable_most = self._router.trim(room, room - room // 32)
 

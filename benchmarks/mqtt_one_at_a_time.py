@@ -81,12 +81,13 @@ class Runner:
         raise SystemExit(f"{self.library.title} on {self.loop} has failed")
 
     def turn(self, count: int) -> tuple[float, list[float]]:
-        """So many trips; give the processor time of one, and how long each took."""
+        """So many trips at most; give the processor time of one, and how long each took."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{count}\n")
         self.process.stdin.flush()
         facts = self.read()
-        return facts["cpu_ns"] / count / 1e3, [one / 1e3 for one in facts["took_ns"]]
+        took_us = [one / 1e3 for one in facts["took_ns"]]
+        return facts["cpu_ns"] / len(took_us) / 1e3, took_us
 
     def measure(self, count: int) -> None:
         cpu_us, took_us = self.turn(count)
@@ -153,15 +154,15 @@ def measure(args: argparse.Namespace, library: Library, cell: Cell) -> list[Runn
 
 def print_runners(title: str, runners: list[Runner]) -> None:
     print(f"\n### {title}\n")
-    head = ["client", "loop", "CPU a trip", "of structiot's", "p50", "p99"]
+    head = ["client", "loop", "CPU a trip", "structiot's / it", "p50", "p99"]
     lines = [head]
     ours = {one.loop: one for one in runners if one.library.name == OURS}
     for runner in runners:
-        mine = ours.get(runner.loop)
+        mine = ours.get("asyncio" if runner.loop == "thread" else runner.loop)
         ratio = "-"
         if mine is not None and mine is not runner:
             pairs = zip(runner.cpu_us, mine.cpu_us, strict=True)
-            ratio = f"{statistics.median(a / b for a, b in pairs):.2f} x"
+            ratio = f"{statistics.median(b / a for a, b in pairs):.2f}"
         cuts = statistics.quantiles(runner.took_us, n=100)
         lines.append(
             [

@@ -9,6 +9,7 @@ told, alike or not, to those who listen at that moment. Nothing here waits for a
 
 from __future__ import annotations
 
+import math
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -20,7 +21,6 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Generic, Self, TypeAlias, TypeVar
 
 import anyio
@@ -28,6 +28,7 @@ import anyio
 from structiot._device.changes import Change, ChangeBox
 from structiot._device.commands import check_command
 from structiot._device.poller import Poller
+from structiot._device.told_states import ToldStates
 from structiot._kit.arguments import check_argument
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.conflating import ConflatingQueue
@@ -44,12 +45,13 @@ from structiot.model import (
     Occurrence,
     Reading,
     State,
-    StateChange,
 )
 
 __all__ = ["BaseDevice", "InfoT"]
 
 _MAX_DATA_CHARS = 16_384
+_STALE_S = 30.0
+_STALE_POLLS = 3
 
 InfoT = TypeVar("InfoT", bound=DeviceInfo)
 
@@ -89,8 +91,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         self._availability = Availability(
             is_available=is_available, at_utc=environment.now_utc()
         )
-        self._states: dict[str, State | None] = {}
-        self._told_at_utc: dict[str, datetime] = {}
+        self._told = ToldStates()
         self._readings: dict[int, Reading] = {}
         self._reading_boxes: FanOut[Mailbox[Reading]] = FanOut()
         self._event_boxes: FanOut[_EventBox] = FanOut()
@@ -115,7 +116,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     @property
     def states(self) -> Mapping[str, State | None]:
         """The latest state of each entity that has told one, by key, as it is now."""
-        return MappingProxyType(self._states)
+        return self._told.states
 
     @property
     def availability(self) -> Availability:
@@ -126,6 +127,16 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
     def is_available(self) -> bool:
         """Whether the device is there."""
         return self._availability.is_available
+
+    @property
+    def stale_after_s(self) -> float | None:
+        """How old what it told may be: three polls, at least 30 s; None if it is not polled."""
+        poll_s = math.inf if self._watched is None else self._watched.schedule.poll_s
+        return None if math.isinf(poll_s) else max(_STALE_S, _STALE_POLLS * poll_s)
+
+    def silent_s(self, key: str) -> float | None:
+        """Give for how long the entity's state was not told; None if it never was."""
+        return self._told.silent_s(key)
 
     # ------------------------------------------------------------ for its user
 
@@ -199,10 +210,8 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         def box() -> _EventBox:
             events: _EventBox = ConflatingQueue(name=f"events of {self._info.name}")
             events.put("availability", self._availability)
-            for key, state in self._states.items():
-                at_utc = self._told_at_utc[key]
-                change = StateChange(key=key, state=state, at_utc=at_utc)
-                events.put(f"state {key}", change)
+            for change in self._told.changes:
+                events.put(f"state {change.key}", change)
             return events
 
         return self._listening(box, self._event_boxes, is_of_meter=False)
@@ -249,19 +258,10 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         for changes in self._change_boxes:
             changes.see(readings)
         if states:
-            self._tell_states(states, at_utc or self._environment.now_utc())
-
-    def _tell_states(
-        self, states: Mapping[str, State | None], at_utc: datetime
-    ) -> None:
-        known = self._states
-        news = {k: s for k, s in states.items() if k not in known or known[k] != s}
-        # Somebody may be going through those that were there.
-        self._states = known | news if news else known
-        for key, state in news.items():
-            change = StateChange(key=key, state=state, at_utc=at_utc)
-            self._put(f"state {key}", change)
-        self._told_at_utc.update(dict.fromkeys(states, at_utc))
+            for change in self._told.take(
+                states, at_utc or self._environment.now_utc()
+            ):
+                self._put(f"state {change.key}", change)
 
     def _tell_occurrence(
         self,
@@ -326,9 +326,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
                 metered.close(self._without_meter())
         if before == (self._info, self._entities):
             return
-        for key in self._states.keys() - {one.key for one in self._entities}:
-            self._states = {k: s for k, s in self._states.items() if k != key}
-            del self._told_at_utc[key]
+        for key in self._told.keep(one.key for one in self._entities):
             for box in self._event_boxes:
                 box.discard(f"state {key}")
         self._tell_described(reason)

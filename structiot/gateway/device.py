@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 
 import anyio
 import anyio.lowlevel
@@ -28,12 +26,11 @@ from structiot.errors import (
 )
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_commands import DeviceCommands
-from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.description import presentable
 from structiot.gateway.events import DeviceUpdate
-from structiot.gateway.identified_device import IdentifiedDevice
 from structiot.gateway.isolation import as_ours, failure_of
+from structiot.gateway.known_device import KnownDevice
 from structiot.gateway.retrying import Retrying, when
 from structiot.model import (
     Availability,
@@ -41,9 +38,7 @@ from structiot.model import (
     DeviceEvent,
     DeviceInfo,
     EntitiesChanged,
-    Entity,
     Occurrence,
-    State,
     StateChange,
 )
 
@@ -60,7 +55,7 @@ _EVENTS_A_TURN = 16
 _log = logging.getLogger(__name__)
 
 
-class GatewayDevice(IdentifiedDevice):
+class GatewayDevice(KnownDevice):
     """A device in the gateway's care; made by the gateway."""
 
     def __init__(
@@ -74,10 +69,8 @@ class GatewayDevice(IdentifiedDevice):
     ) -> None:
         super().__init__(source, context, system)
         self._places = places
-        self._topics = DeviceTopics(context, self.label, system)
         if slug is not None:
             self._topics.take_place(slug, is_chosen=False)
-        self._device: Device | None = None
         self.is_running: bool = False
         self.retrying: Retrying = context.retrying()
         self._life = anyio.CancelScope()
@@ -89,31 +82,6 @@ class GatewayDevice(IdentifiedDevice):
             self._topics,
             retrying=lambda: (self.source.parent or self).retrying,
         )
-
-    @property
-    def slug(self) -> str | None:
-        """Its level in topics; None until that is known."""
-        return self._topics.slug
-
-    @property
-    def is_available(self) -> bool:
-        """Whether it can be reached."""
-        return self._topics.availability.is_available
-
-    @property
-    def availability(self) -> Availability:
-        """Whether it can be reached, since when, and why not."""
-        return self._topics.availability
-
-    @property
-    def entities(self) -> Mapping[str, Entity]:
-        """What it has, by key."""
-        return MappingProxyType(self._topics.entities)
-
-    @property
-    def states(self) -> Mapping[str, State | None]:
-        """The latest state of each entity that has told one that it can have, by key."""
-        return MappingProxyType(self._topics.states)
 
     # ------------------------------------------------------------ its life
 

@@ -7,10 +7,12 @@ cannot be in, a key that is no topic level): that is said once and left out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from structiot._kit.text import printable
 from structiot.errors import UsageError
@@ -51,6 +53,8 @@ class DeviceTopics:
         slug: The device's level in topics; None until that is known.
         entities: What it has, by key.
         states: The latest state of each entity that has told one, by key.
+        changed_at_utc: Since when each of these is as it is.
+        occurrences: What happened last to each entity, by key.
         availability: Whether it can be reached, and since when.
     """
 
@@ -58,6 +62,8 @@ class DeviceTopics:
         self.slug: str | None = None
         self.entities: dict[str, Entity] = {}
         self.states: dict[str, State | None] = {}
+        self.changed_at_utc: dict[str, datetime] = {}
+        self.occurrences: dict[str, Occurrence] = {}
         self.availability: Availability = Availability(
             is_available=False, at_utc=context.clock(), reason="not reached yet"
         )
@@ -91,8 +97,7 @@ class DeviceTopics:
             self.say_nonsense("entities", f"of over {_MAX_ENTITIES} entities, the last")
         usable = map(self._usable, given[:_MAX_ENTITIES])
         present = {entity.key: entity for entity in usable if entity is not None}
-        for key in self.states.keys() - present.keys():
-            del self.states[key]
+        self._keep(present)
         self.entities = present
         topics = self._context.topics
         build = partial(
@@ -114,6 +119,16 @@ class DeviceTopics:
         # Home Assistant would keep what is announced under a makeshift identity.
         is_final = not info.is_provisional
         self._context.announcer.show(record, build if is_final else None)
+
+    def _keep(self, keys: Collection[str]) -> None:
+        kept: tuple[dict[str, Any], ...] = (
+            self.states,
+            self.changed_at_utc,
+            self.occurrences,
+        )
+        for by_key in kept:
+            for key in by_key.keys() - set(keys):
+                del by_key[key]
 
     def _usable(self, given: Entity) -> Entity | None:
         """Give an entity as it can be announced; None if it cannot."""
@@ -160,6 +175,8 @@ class DeviceTopics:
         except UsageError as exc:
             self.say_nonsense(change.key, str(exc))
             return None
+        if self.states.get(change.key, ...) != change.state:
+            self.changed_at_utc[change.key] = change.at_utc
         self.states[change.key] = change.state
         topic = self._context.topics.state(self.slug, change.key)
         self._context.sink.retain(topic, payload)
@@ -176,6 +193,7 @@ class DeviceTopics:
         except UsageError as exc:
             self.say_nonsense(occurrence.key, str(exc))
             return False
+        self.occurrences[occurrence.key] = occurrence
         topic = self._context.topics.event(self.slug, occurrence.key)
         self._context.sink.tell(topic, payload)
         return True
@@ -200,7 +218,7 @@ class DeviceTopics:
             Availability(is_available=False, at_utc=at_utc, reason=reason)
         )
         self.entities.clear()
-        self.states.clear()
+        self._keep(())
         if self.slug is not None:
             self._context.announcer.leave(self._context.topics.root(self.slug))
         self.slug = None

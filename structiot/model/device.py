@@ -72,6 +72,22 @@ class Device(Protocol):
         """The latest state of each entity that has told one, by key, as it is now."""
         ...
 
+    @property
+    def stale_after_s(self) -> float | None:
+        """How old what it told may be before nobody knows whether it is still so.
+
+        None for a device that tells by itself what changes, for as long as it can be
+        reached.
+        """
+        ...
+
+    def silent_s(self, key: str) -> float | None:
+        """Give for how long the entity's state was not told, changed or not.
+
+        None if it never was.
+        """
+        ...
+
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[DeviceEvent]]:
         """Iterate over availability and states, beginning with the present ones.
 

@@ -139,7 +139,7 @@ def test_clients_are_told_only_what_they_do_not_assume():
             DeviceUpdate(
                 device="desk", event=StateChange(key="port_1", state=True, at_utc=AT)
             ),
-            "desk port_1 ON",
+            "desk port_1 on",
         ),
         (
             DeviceUpdate(
@@ -239,7 +239,7 @@ def test_the_table_shows_whatever_a_device_has():
     lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
     assert [line for line in lines if line] == [
         "device entity name state measured",
-        "desk lamp Lamp ON, brightness 40 % 7.2 W",
+        "desk lamp Lamp on, brightness 40 % 7.2 W",
         "outside [Outside] 21.5 °C",
         "bell Bell ring",
         "gate Gate",
@@ -251,7 +251,7 @@ def test_the_table_shows_whatever_a_device_has():
 
 
 # Both strips, and what the first one's first port takes.
-_TABLE = re.compile(r"Port 1 ON \d+\.\d\d W.*workshop port_1 Port 1 ON", re.DOTALL)
+_TABLE = re.compile(r"Port 1 on \d+\.\d\d W.*workshop port_1 Port 1 on", re.DOTALL)
 
 
 @pytest.mark.e2e
@@ -286,9 +286,9 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
     # On one line, however narrow the terminal: it is there to be pasted.
     watch = f"mqtt sub -p {mosquitto.port} -v -t 'structiot/#' -t 'homeassistant/#'"
     assert watch in last
-    assert "kitchen port_1 Port 1 ON" in last
-    assert "workshop port_1 Port 1 ON" in last
-    assert re.search(r"Port 1 ON \d+\.\d\d W", last)
+    assert "kitchen port_1 Port 1 on" in last
+    assert "workshop port_1 Port 1 on" in last
+    assert re.search(r"Port 1 on \d+\.\d\d W", last)
     pub = f"switch it: python -m structiot mqtt pub -p {mosquitto.port} -t structiot/"
     assert pub in last
     assert "connected" in last

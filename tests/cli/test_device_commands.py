@@ -37,7 +37,7 @@ def test_a_command_gets_its_device_open_and_closes_it(call: Call):
     assert (status, err) == (0, "")
     assert [" ".join(line.split()) for line in out.splitlines()] == [
         "name state",
-        "kitchen ON, brightness 40 %",
+        "kitchen on, brightness 40 %",
     ]
 
 

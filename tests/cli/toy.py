@@ -13,11 +13,11 @@ import asyncclick as click
 from structiot.cli._common.completing import Offer, completer
 from structiot.cli._common.device_commands import DeviceCommands, DeviceTarget
 from structiot.cli._common.output import show_json
-from structiot.cli._common.states import state_text
 from structiot.cli._common.tables import show_rows
 from structiot.cli.sim.listing import SimulatorCommand
 from structiot.errors import CommandRefused, ConnectFailed
 from structiot.model import LightState, Reading
+from structiot.model.text import state_text
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 

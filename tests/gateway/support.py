@@ -89,6 +89,8 @@ class ScriptedDevice:
     ) -> None:
         self.info = info
         self.states: dict[str, State | None] = {}
+        self.told_at: dict[str, float] = {}
+        self.stale_after_s: float | None = 30.0
         self.availability = Availability(is_available=True, at_utc=AT)
         self.entities = tuple(entities)
         self.opened = 0
@@ -131,11 +133,16 @@ class ScriptedDevice:
             match event:
                 case StateChange(key=key, state=state):
                     self.states[key] = state
+                    self.told_at[key] = anyio.current_time()
                 case Availability():
                     self.availability = event
         for box in self._boxes:
             for event in events:
                 box.put(event)
+
+    def silent_s(self, key: str) -> float | None:
+        told_at = self.told_at.get(key)
+        return None if told_at is None else anyio.current_time() - told_at
 
     def tell_state(self, key: str, state: State | None) -> None:
         self.tell(StateChange(key=key, state=state, at_utc=AT))

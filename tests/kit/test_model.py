@@ -218,6 +218,10 @@ class Lamp:
 
     def __init__(self) -> None:
         self.states: Mapping[str, State | None] = {"lamp": False}
+        self.stale_after_s: float | None = None
+
+    def silent_s(self, key: str) -> float | None:
+        return 0.0 if key in self.states else None
 
     @asynccontextmanager
     async def events(self):
@@ -234,7 +238,7 @@ class Lamp:
         self.states = {"lamp": command}
 
 
-async def test_a_class_with_these_six_names_is_a_device():
+async def test_a_class_with_these_eight_names_is_a_device():
     lamp: Device = Lamp()
     assert isinstance(lamp, Device)
     assert not isinstance(object(), Device)

@@ -75,6 +75,8 @@ class Plug:
         self.environment = environment
         self.listeners: FanOut[Mailbox[DeviceEvent]] = FanOut()
         self.states: dict[str, State | None] = {}
+        self.heard_at = 0.0
+        self.stale_after_s: float | None = 30.0
 
     async def ask(self, line: str) -> str:
         network = self.environment.network
@@ -118,9 +120,13 @@ class Plug:
 
     def take(self, reply: str) -> None:
         is_on = reply == "ON"
+        self.heard_at = anyio.current_time()
         if self.states.get("relay") is not is_on:
             self.states["relay"] = is_on
             self.tell(self.state("relay"))
+
+    def silent_s(self, key: str) -> float | None:
+        return anyio.current_time() - self.heard_at if key in self.states else None
 
     def state(self, key: str) -> StateChange:
         at_utc = self.environment.now_utc()

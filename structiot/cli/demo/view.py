@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from structiot.cli._common.states import state_text
 from structiot.cli._common.tables import PlainTable
 from structiot.gateway import (
     BrokerConnected,
@@ -29,6 +28,7 @@ from structiot.model import (
     StateChange,
     Switch,
 )
+from structiot.model.text import state_text
 
 __all__ = ["LiveTable", "plain_line", "switched"]
 

@@ -12,7 +12,6 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.text import counted
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import members, say_at_terminal, show_json
-from structiot.cli._common.states import state_text
 from structiot.cli._common.tables import show_pairs, show_table
 from structiot.cli.meross.account import (
     account_command,
@@ -32,6 +31,7 @@ from structiot.meross.features.electricity import ELECTRICITY_X
 from structiot.meross.link.cloud import open_cloud
 from structiot.meross.wire.device_list import OnlineStatus
 from structiot.model import Button, Entity, Event
+from structiot.model.text import state_text
 
 __all__ = ["devices", "info", "metered", "meters_of"]
 

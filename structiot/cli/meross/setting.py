@@ -7,10 +7,10 @@ import asyncclick as click
 from structiot._kit.text import printable
 from structiot.cli._common.commands import command_of
 from structiot.cli._common.output import show_json
-from structiot.cli._common.states import state_text
 from structiot.cli.meross.complete import complete_entity
 from structiot.cli.meross.device import DeviceCommand, device_command
 from structiot.cli.meross.finding import AnyDevice
+from structiot.model.text import state_text
 
 __all__ = ["set_entity"]
 

@@ -15,7 +15,6 @@ from structiot._kit.text import printable
 from structiot.cli._common.device_commands import DeviceTarget
 from structiot.cli._common.output import show_json
 from structiot.cli._common.signals import run_until_stopped
-from structiot.cli._common.states import state_text
 from structiot.cli.meross.account import account_command
 from structiot.cli.meross.complete import complete_device
 from structiot.cli.meross.device import DeviceCommand, lan_options, open_lan
@@ -37,6 +36,7 @@ from structiot.model import (
     Occurrence,
     StateChange,
 )
+from structiot.model.text import state_text
 
 __all__ = ["watch"]
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from structiot._kit.environment import Environment
@@ -24,7 +25,14 @@ from structiot.errors import UsageError
 from structiot.gateway.config.fields import SystemSection
 from structiot.gateway.config.values import check_name
 from structiot.gateway.drivers.shared_connection import SharedConnection
-from structiot.model import Device, DeviceInfo, Entity, State
+from structiot.model import (
+    Availability,
+    Device,
+    DeviceInfo,
+    Entity,
+    Occurrence,
+    State,
+)
 
 if TYPE_CHECKING:
     from structiot.gateway.events import GatewayEvent
@@ -142,6 +150,11 @@ class ServedDevice(Protocol):
         ...
 
     @property
+    def availability(self) -> Availability:
+        """Whether it can be reached, since when, and why not."""
+        ...
+
+    @property
     def entities(self) -> Mapping[str, Entity]:
         """What it has, by key."""
         ...
@@ -149,6 +162,25 @@ class ServedDevice(Protocol):
     @property
     def states(self) -> Mapping[str, State | None]:
         """The latest state of each entity that has told one that it can have, by key."""
+        ...
+
+    @property
+    def changed_at_utc(self) -> Mapping[str, datetime]:
+        """Since when each of these is as it is."""
+        ...
+
+    @property
+    def occurrences(self) -> Mapping[str, Occurrence]:
+        """What happened last to each entity that something has happened to, by key."""
+        ...
+
+    @property
+    def stale_after_s(self) -> float | None:
+        """How old what it told may be; None if it tells by itself what changes."""
+        ...
+
+    def silent_s(self, key: str) -> float | None:
+        """Give for how long an entity's state was not told; None if it never was."""
         ...
 
     async def carry_out(self, entity: str, payload: bytes) -> None:

@@ -78,7 +78,7 @@ def test_all_that_a_device_tells_is_shown(house, call):
     lines = [line.split() for line in shown.splitlines()]
     assert ["model", "mss310"] in lines
     assert ["address", plug.host] in lines
-    assert ["switch", "-", "ON"] in lines
+    assert ["switch", "-", "on"] in lines
     assert ["power_w", "Power", "40.0", "W"] in lines
     assert ["Control.ToggleX"] in lines
     told = json.loads(call("info", *house.where(plug), "--json"))

@@ -66,7 +66,7 @@ def test_with_lan_there_is_no_device_to_be_named(house, call):
 
 def test_the_state_that_was_set_is_shown(house, call):
     lamp = house.where(house.add("msl120"))
-    assert "ON, brightness 40 %" in call("set", *lamp, "light", "brightness=40")
+    assert "on, brightness 40 %" in call("set", *lamp, "light", "brightness=40")
 
 
 def test_a_lamp_is_told_what_shall_change(house, call):

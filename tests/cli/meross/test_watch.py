@@ -55,7 +55,7 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> str:
 def test_the_states_of_a_device_are_lines(house, watching):
     lamp = house.add("msl120")
     with watching(*house.where(lamp)) as (process, until):
-        assert "ON, brightness 100 %" in until(lambda line: "  light  " in line)
+        assert "on, brightness 100 %" in until(lambda line: "  light  " in line)
         assert end(process, signal.SIGTERM) == ""
 
 

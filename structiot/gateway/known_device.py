@@ -1,15 +1,27 @@
-"""Who a device in the gateway's care is, and who it may be before it has said so."""
+"""What is known of a device in the gateway's care: who it is, what it has, how it is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
 from structiot.gateway.context import GatewayContext
+from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
-from structiot.model import DeviceInfo
+from structiot.model import (
+    Availability,
+    Device,
+    DeviceInfo,
+    Entity,
+    Occurrence,
+    State,
+)
 
-__all__ = ["IdentifiedDevice"]
+__all__ = ["KnownDevice"]
 
 
-class IdentifiedDevice:
+class KnownDevice:
     """What is known of a device, from itself and from an earlier run.
 
     Attributes:
@@ -28,6 +40,9 @@ class IdentifiedDevice:
         self.is_released: bool = False
         self.is_outdated: bool = False
         self._context = context
+        self._topics = DeviceTopics(context, self.label, system)
+        # As it was opened last.
+        self._device: Device | None = None
 
     @property
     def name(self) -> str:
@@ -44,7 +59,46 @@ class IdentifiedDevice:
     @property
     def slug(self) -> str | None:
         """Its level in topics; None until that is known."""
-        raise NotImplementedError
+        return self._topics.slug
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be reached."""
+        return self._topics.availability.is_available
+
+    @property
+    def availability(self) -> Availability:
+        """Whether it can be reached, since when, and why not."""
+        return self._topics.availability
+
+    @property
+    def entities(self) -> Mapping[str, Entity]:
+        """What it has, by key."""
+        return MappingProxyType(self._topics.entities)
+
+    @property
+    def states(self) -> Mapping[str, State | None]:
+        """The latest state of each entity that has told one that it can have, by key."""
+        return MappingProxyType(self._topics.states)
+
+    @property
+    def changed_at_utc(self) -> Mapping[str, datetime]:
+        """Since when each of these is as it is."""
+        return MappingProxyType(self._topics.changed_at_utc)
+
+    @property
+    def occurrences(self) -> Mapping[str, Occurrence]:
+        """What happened last to each entity that something has happened to, by key."""
+        return MappingProxyType(self._topics.occurrences)
+
+    @property
+    def stale_after_s(self) -> float | None:
+        """How old what it told may be; None if it tells by itself what changes."""
+        return None if self._device is None else self._device.stale_after_s
+
+    def silent_s(self, key: str) -> float | None:
+        """Give for how long an entity's state was not told; None if it never was."""
+        return None if self._device is None else self._device.silent_s(key)
 
     @property
     def remembered_serial(self) -> str | None:

@@ -1,0 +1,142 @@
+"""How a gateway is: what runs in it, what it is connected to, what waits and what is left.
+
+It is what the page *Gateway*, `structiot top`, the metrics and `structiot doctor` show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "BudgetStatus",
+    "GatewayStatus",
+    "LinkStatus",
+    "MailboxStatus",
+    "StoreStatus",
+    "TaskState",
+    "TaskStatus",
+]
+
+TaskState: TypeAlias = Literal[
+    "starting", "running", "failing", "parked", "absent", "removed", "ended"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStatus:
+    """Something that runs, with what runs in it.
+
+    Attributes:
+        name: What it is, for people.
+        state: What it does.
+        reason: Why it does not run; empty while it does.
+        restarts: How often it was started again.
+        since_utc: Since when it is so; None if that is not known.
+        children: What runs in it.
+    """
+
+    name: str
+    state: TaskState
+    reason: str = ""
+    restarts: int = 0
+    since_utc: datetime | None = None
+    children: tuple[TaskStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """A connection to something else: the broker, an account, a platform.
+
+    Attributes:
+        name: What it leads to, without credentials.
+        is_up: Whether it stands.
+        reason: Why it does not; empty while it does.
+    """
+
+    name: str
+    is_up: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """What may be used of something that is limited.
+
+    Attributes:
+        name: Of what.
+        left: How much is left.
+        most: How much there may be.
+        unit: Of what both are, such as `"messages"`, `"bytes"`.
+    """
+
+    name: str
+    left: float
+    most: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxStatus:
+    """A queue that is bounded.
+
+    Attributes:
+        name: What waits there.
+        waiting: How many items do.
+        most: How many may.
+        dropped: How many were lost so far because it was full.
+    """
+
+    name: str
+    waiting: int
+    most: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """The history's file.
+
+    Attributes:
+        is_writing: Whether it is written.
+        reason: Why it is not; empty while it is.
+        path: Where it is; empty for one in memory.
+        size_bytes: How large it is.
+        rows: How many raw readings it has.
+        oldest_utc: From when the oldest of them is; None while there is none.
+        committed_utc: When it was written last; None if never.
+        waiting: How many readings wait to be written.
+        lost: How many could not be.
+    """
+
+    is_writing: bool
+    reason: str
+    path: str
+    size_bytes: int
+    rows: int
+    oldest_utc: datetime | None
+    committed_utc: datetime | None
+    waiting: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayStatus:
+    """All of it.
+
+    Attributes:
+        started_utc: When the gateway was opened.
+        tasks: What runs.
+        links: What it is connected to.
+        budgets: What is limited, and how much is left.
+        mailboxes: What waits.
+        store: The history's file; None where there is no history.
+    """
+
+    started_utc: datetime
+    tasks: tuple[TaskStatus, ...]
+    links: tuple[LinkStatus, ...]
+    budgets: tuple[BudgetStatus, ...]
+    mailboxes: tuple[MailboxStatus, ...]
+    store: StoreStatus | None = None

@@ -148,7 +148,6 @@ def test_no_task_wakes_up_for_it():
 
     async def main() -> None:
         async with pair() as (near, stream), anyio.create_task_group() as tg:
-
             near.setblocking(False)
 
             def take(_: bytes) -> bool:
@@ -182,4 +181,3 @@ def test_a_loop_that_does_not_watch_sockets_will_do(monkeypatch: pytest.MonkeyPa
             assert taker.got == b"12"
 
     anyio.run(main, backend_options={"loop_factory": Completing})
-

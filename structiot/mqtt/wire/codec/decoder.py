@@ -185,7 +185,7 @@ class Decoder(Framing, LongPublishes):
             return None
         if self.max_packet_bytes < len(data):
             return None
-        self.expects_long = False
+        self.expects_long: bool = False
         return make(number)
 
     def forget_unfinished(self) -> None:

@@ -39,7 +39,6 @@ Write: TypeAlias = Callable[
     [bytearray, str, bytes, int, int, int, PublishProperties | None], None
 ]
 
-_UNLIMITED: Final = sys.maxsize
 # Nothing is ever added to it: who has something to withhold brings a set.
 _NONE: Final[set[Flow]] = set()
 
@@ -69,10 +68,10 @@ class Outgoing:
         self.window: int = window
         self.inflight: dict[int, Flow] = {}
         self.waiting: deque[Flow] = deque()
-        self.window_bytes: int = _UNLIMITED
+        self.window_bytes: int = sys.maxsize
         self.held_bytes: int = 0
         self.waiting_bytes: int = 0
-        self.out_bytes: int = _UNLIMITED
+        self.out_bytes: int = sys.maxsize
         self.withheld: set[Flow] = _NONE
         self.unknown: int = 0
         self.write: Write = encode_publish_into
@@ -112,7 +111,7 @@ class Outgoing:
             and not self._resend
             and self._on_wire < self.window
             and under_way_bytes < self.window_bytes
-            and (self.out_bytes == _UNLIMITED or size_of(out) < self.out_bytes)
+            and size_of(out) < self.out_bytes
             and (packet_id := self.ids.take())
         ):
             flow.packet_id = packet_id

@@ -146,6 +146,8 @@ class SocketStream(ByteStream):
                 if data is not None and not take(data):
                     return
             is_there = await self._readiness.hand_to(take, max_bytes)
+            # Most likely it was much, and there is more.
+            self._is_quiet = False
         except OSError as exc:
             raise self._lost() from exc
         if not is_there:

@@ -127,7 +127,8 @@ class Writer:
 
     def answer(self) -> None:
         """There is something to write, and if it answers what came, it is urgent."""
-        if self.may_answer:
+        # Who has more under way goes on with more, which is better written together.
+        if self.may_answer and self._protocol.outgoing.on_wire <= 1:
             self.may_answer = False
             self.write_now()
         else:

@@ -23,9 +23,10 @@ from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.json_text import compact
 from structiot.dashboard.listener import Changes, Listener, Tick
+from structiot.dashboard.shown import seconds_of, shown_value
 from structiot.gateway import DeviceUpdate, Gateway, GatewayEvent
 from structiot.gateway.drivers.driver import ServedDevice
-from structiot.gateway.values import Value, value_of
+from structiot.gateway.values import Value
 from structiot.model import Button, Occurrence, StateChange
 
 __all__ = ["TICK_S", "Hub"]
@@ -186,9 +187,9 @@ class Hub:
             self._dirty_devices.add(slug)
             self._wake.set()
             return b""
-        value = value_of(device, entity, self._now_utc())
+        value = shown_value(device, entity, self._now_utc())
         shown = (value.value, value.text, value.state, value.fields)
-        at = None if value.at_utc is None else round(value.at_utc.timestamp(), 3)
+        at = seconds_of(value.at_utc)
         if known.shown.get(key) == shown and _is_same(known.at[key], at):
             return b""
         known.shown[key], known.at[key] = shown, at

@@ -6,7 +6,7 @@ where they are rendered.
 Of the server a page needs besides: each file `static/<name>` at `assets["<name>"]`; the
 stream; `POST /api/set/<key>` with the header `X-CSRF-Token`; `GET /api/session`, which
 answers 401, or 204 with a fresh token in the header `X-CSRF-Token`; the form to sign in,
-`POST /login` with `token` and `next`, and to sign out, `POST /logout` with `csrf`.
+`POST /login` with `token` and `next`, and to sign out, `POST /logout`.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class GroupView:
     """The cards below one heading, by name.
 
     Attributes:
-        name: Name of the room or the system; `"Elsewhere"` where others have rooms.
+        name: Name of the room or the system.
         is_room: Whether it is a room.
         cards: Its cards.
     """
@@ -199,7 +199,7 @@ class IndexView:
 
     Attributes:
         page: What every page has.
-        groups: The devices below rooms, or below systems where no device has a room.
+        groups: The devices below rooms, then those without below their systems.
         total: How many devices there are.
         away: How many cannot be reached; the link is `/?show=away`.
         stale: How many others have a value that is too old; the link is `/?show=stale`.

@@ -1,0 +1,110 @@
+"""Which entities of a card share a row, and which picture stands beside its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from structiot.dashboard.views import CardView, Control, EntityView
+from structiot.model import BinarySensor, Sensor
+
+__all__ = ["Part", "Row", "icon_of", "parts_of"]
+
+_READ_ONLY: frozenset[Control] = frozenset({"none", "event"})
+# The first of a card's controls that is here decides its picture.
+_ICONS: dict[Control, str] = {
+    "light": "bulb",
+    "climate": "thermometer",
+    "cover": "cover",
+    "lock": "lock",
+    "fan": "fan",
+    "siren": "siren",
+    "switch": "plug",
+    "event": "bell",
+}
+_CLASS_ICONS = {
+    "temperature": "thermometer",
+    "humidity": "drop",
+    "moisture": "drop",
+    "power": "bolt",
+    "energy": "bolt",
+    "door": "door",
+    "window": "door",
+    "opening": "door",
+    "motion": "bell",
+}
+_HEADINGS = {"config": "Settings", "diagnostic": "Diagnostics"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Something that is set, and the figures of the same part: a port and its power."""
+
+    main: EntityView
+    figures: tuple[tuple[str, EntityView], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What stands below one heading of a card: figures by themselves, then rows."""
+
+    heading: str
+    figures: tuple[EntityView, ...]
+    rows: tuple[Row, ...]
+
+
+def parts_of(card: CardView) -> list[Part]:
+    """Sort a card's entities: what everybody wants to see, settings, diagnostics.
+
+    Nothing is left out, and each part keeps the order of its entities.
+    """
+    by_category: dict[str | None, list[EntityView]] = {}
+    for one in card.rows:
+        by_category.setdefault(one.entity.category, []).append(one)
+    order = [None, "config", "diagnostic"]
+    return [
+        _part(_HEADINGS.get(category or "", ""), by_category[category])
+        for category in order
+        if category in by_category
+    ]
+
+
+def _part(heading: str, entities: Iterable[EntityView]) -> Part:
+    mains: dict[str, EntityView] = {}
+    figures: list[EntityView] = []
+    attached: dict[str, list[tuple[str, EntityView]]] = {}
+    for one in entities:
+        if one.control not in _READ_ONLY:
+            mains[one.entity.key] = one
+            continue
+        owner = _owner(one.entity.key, mains)
+        if owner is None:
+            figures.append(one)
+        else:
+            attached.setdefault(owner, []).append((_rest(one, mains[owner]), one))
+    rows = tuple(Row(one, tuple(attached.get(key, ()))) for key, one in mains.items())
+    return Part(heading, tuple(figures), rows)
+
+
+def _owner(key: str, mains: Iterable[str]) -> str | None:
+    """Find whose part it is by its key: `port_1_power` is one of `port_1`."""
+    return max((m for m in mains if key.startswith(f"{m}_")), key=len, default=None)
+
+
+def _rest(figure: EntityView, main: EntityView) -> str:
+    """Name a figure beside the name of its part."""
+    return figure.name.removeprefix(main.name).strip() or figure.name
+
+
+def icon_of(card: CardView) -> str:
+    """Name the picture of a device, by what it does."""
+    controls = [one.control for one in card.rows]
+    for control, icon in _ICONS.items():
+        if control in controls:
+            return icon
+    for one in card.rows:
+        if isinstance(one.entity, Sensor | BinarySensor):
+            icon = _CLASS_ICONS.get(one.entity.device_class or "", "")
+            if icon:
+                return icon
+    return "device"

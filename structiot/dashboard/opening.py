@@ -105,7 +105,9 @@ async def open_dashboard(
                 environment.network.listen_tcp(host, port)
             )
             is_tls = scheme == "https"
-            gate = Gate(sessions, (host, *section.hosts), attempts, is_tls=is_tls)
+            gate = Gate(
+                sessions, attempts, host=host, proxied=section.hosts, is_tls=is_tls
+            )
             site = Site(gateway, gate, hub, pages, assets)
             context = await _context(section) if is_tls else None
             server = _server(site, context)

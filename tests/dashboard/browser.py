@@ -126,7 +126,11 @@ class Browser:
         if method not in ("GET", "HEAD"):
             fields.setdefault("Content-Length", str(len(body)))
         http = h11.Connection(h11.CLIENT)
-        given = [(name, value) for name, value in fields.items() if value is not None]
+        given = [
+            (name.encode(), value.encode("latin-1"))
+            for name, value in fields.items()
+            if value is not None
+        ]
         request = h11.Request(method=method, target=target, headers=given)
         data = http.send(request) or b""
         data += http.send(h11.Data(data=body)) or b""

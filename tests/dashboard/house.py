@@ -105,9 +105,11 @@ async def house(
 ) -> AsyncIterator[House]:
     """Open a gateway and its page; `page` is what stands in `[dashboard]`."""
     holder: list[ScriptedDriver] = []
+    is_running = anyio.Event()
 
     async def run(driver: ScriptedDriver) -> None:
         holder.append(driver)
+        is_running.set()
         driver.registry.started()
         await anyio.sleep_forever()
 
@@ -123,8 +125,7 @@ async def house(
         dashboard = await stack.enter_async_context(
             open_dashboard(gateway, environment=environment)
         )
-        while not holder:
-            await anyio.sleep(0.01)
+        await is_running.wait()
         found = House(gateway, dashboard, holder[0], environment)
         for one in devices:
             found.add(one)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 
 from structiot._kit.redact import hide_credentials
-from structiot.dashboard.api import MAX_POINTS, asked, span_of
+from structiot.dashboard.api import MAX_POINTS, span_of
 from structiot.dashboard.cards import card_of, main_figure
 from structiot.dashboard.past import Series, past_of
 from structiot.dashboard.shown import is_secret
@@ -63,7 +64,7 @@ async def device_view(
         page: What every page has.
 
     Raises:
-        Refusal: The history does not answer, or nobody can ask so.
+        Refusal: Nobody can ask so.
     """
     place = gateway.config.devices.get(slug)
     card = card_of(slug, device, place, page.now_utc, is_whole=True)
@@ -73,7 +74,9 @@ async def device_view(
     course: Series | None = None
     if past is not None and (entries := _series(slug, device, query.get("series", ""))):
         key = next(one.key for one in entries if one.is_selected)
-        course = await asked(past, key, from_utc, to_utc, MAX_POINTS)
+        # The file's trouble stands on the gateway's own page.
+        with suppress(StructiotError):
+            course = await past.series(key, from_utc, to_utc, MAX_POINTS)
     heard = [row.value.at_utc for row in card.rows if row.value.at_utc is not None]
     return DeviceView(
         page=page,
@@ -199,12 +202,9 @@ async def _events(
     ]
     past = past_of(gateway)
     if past is not None:
-        try:
+        with suppress(StructiotError):
             told = await past.occurrences(slug, _MOST_EVENTS)
             happened = [(one.entity, one.event_type, one.at_utc) for one in told]
-        except StructiotError:
-            # The file's trouble stands on the gateway's own page.
-            pass
     entities = device.entities
     lines = [
         HappenedView(

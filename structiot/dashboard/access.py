@@ -10,11 +10,9 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from structiot._kit.http.messages import HttpRequest
-from structiot._kit.net.network import place
 
 __all__ = [
     "EVERY_ANSWER",
-    "NOT_KEPT",
     "is_foreign_read",
     "is_known_host",
     "is_own_page",
@@ -34,7 +32,6 @@ EVERY_ANSWER: Mapping[str, str] = {
     # What is kept says so itself.
     "Cache-Control": "no-store",
 }
-NOT_KEPT = EVERY_ANSWER["Cache-Control"]
 
 
 def is_known_host(request: HttpRequest, names: Collection[str]) -> bool:
@@ -105,8 +102,3 @@ def _plain(host: str) -> str:
         return host
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
-
-
-def shown_place(scheme: str, host: str, port: int) -> str:
-    """Write an address where the page is served."""
-    return f"{scheme}://{place(host, port)}/"

@@ -41,21 +41,24 @@ class Gate:
 
     Args:
         sessions: Of the token.
-        hosts: Names by which the page is reached, besides `localhost` and its address.
         attempts: Those of this gate and others.
+        host: Name or address that the page is served on.
+        proxied: Further names by which it is reached, perhaps by a proxy with TLS.
         is_tls: Whether browsers come by `https`.
     """
 
     def __init__(
         self,
         sessions: Sessions,
-        hosts: Collection[str],
         attempts: Attempts,
         *,
+        host: str,
+        proxied: Collection[str],
         is_tls: bool,
     ) -> None:
         self.sessions = sessions
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._proxied = frozenset(name.lower() for name in proxied)
+        self._hosts = self._proxied | {host.lower()}
         self._attempts = attempts
         self._is_tls = is_tls
 
@@ -75,7 +78,7 @@ class Gate:
                 raise Refusal(
                     HTTPStatus.FORBIDDEN, "another page may not read this one"
                 )
-        elif not is_own_page(request, is_tls=self._is_tls, names=self._hosts):
+        elif not is_own_page(request, is_tls=self._is_tls, names=self._proxied):
             raise Refusal(HTTPStatus.FORBIDDEN, "another page may not write here")
 
     def visitor(self, request: HttpRequest) -> Visitor:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
+from anyio.abc import TaskStatus
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
@@ -101,12 +102,13 @@ class Hub:
 
     # ------------------------------------------------------------ its work
 
-    async def run(self) -> None:
-        """Follow the gateway until cancelled."""
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Follow the gateway until cancelled; started once all values are known."""
         async with self._gateway.events() as events, service_group() as tasks:
             self._places = self._gateway.config.devices
             self._dirty_devices.update(self._gateway.devices)
             await self._worked_out()
+            task_status.started()
             tasks.start_soon(self._tell, name="structiot.dashboard.tell")
             tasks.start_soon(self._sweep, events, name="structiot.dashboard.sweep")
             async for event in events:

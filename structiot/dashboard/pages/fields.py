@@ -147,9 +147,7 @@ def _fan(fan: Fan, now: Mapping[str, Any]) -> Iterator[Field]:
     if fan.speed_steps > 1:
         step = round(100 / fan.speed_steps, 4)
         speed = now.get("speed_percent")
-        yield _slider(
-            "speed_percent", "speed", speed, limits=(0, 100, step), unit="%"
-        )
+        yield _slider("speed_percent", "speed", speed, limits=(0, 100, step), unit="%")
     if fan.presets:
         yield _choice("preset", "preset", now.get("preset"), fan.presets)
     if fan.can_oscillate:

@@ -31,7 +31,9 @@ def point_text(view: DeviceView, series: SeriesView, value: float | None) -> str
 def summary_of(view: DeviceView, series: SeriesView) -> str:
     """Say what the chart shows, in one sentence."""
     told = [point for point in view.points if point[1] is not None]
-    title = f"{series.name} of {view.card.name}"
+    title = series.name
+    if title != view.card.name:
+        title += f" of {view.card.name}"
     if view.range_name:
         title += f", {view.range_name}"
     if not told:
@@ -40,14 +42,13 @@ def summary_of(view: DeviceView, series: SeriesView) -> str:
     lows = [low for _, _, low, _ in told if low is not None] or means
     highs = [high for _, _, _, high in told if high is not None] or means
 
-    def text(value: float) -> str:
-        return point_text(view, series, value)
-
-    if series.is_step and not series.unit:
-        return f"{title}: latest {text(means[-1])}"
-    if series.is_energy:
-        return f"{title}: {text(sum(means))} in all"
-    return (
-        f"{title}: latest {text(means[-1])}, lowest {text(min(lows))}, "
-        f"highest {text(max(highs))}, average {text(sum(means) / len(means))}"
-    )
+    title += f": latest {point_text(view, series, means[-1])}"
+    if series.is_energy or (series.is_step and not series.unit):
+        return title
+    figures = {
+        "lowest": min(lows),
+        "highest": max(highs),
+        "average": sum(means) / len(means),
+    }
+    texts = [f"{name} {figure_text(value, None)}" for name, value in figures.items()]
+    return ", ".join([title, *texts])

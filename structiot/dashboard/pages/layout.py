@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from structiot.dashboard.views import CardView, Control, EntityView
 from structiot.model import BinarySensor, Sensor
 
-__all__ = ["Part", "Row", "icon_of", "parts_of"]
+__all__ = ["Part", "Row", "icon_of", "lead_of", "parts_of"]
 
 _READ_ONLY: frozenset[Control] = frozenset({"none", "event"})
+# A switch or so, short enough for the line of a device's name.
+_BESIDE_NAME: frozenset[Control] = frozenset(
+    {"fan", "light", "lock", "siren", "switch"}
+)
 # The first of a card's controls that is here decides its picture.
 _ICONS: dict[Control, str] = {
     "light": "bulb",
@@ -53,11 +57,36 @@ class Part:
     rows: tuple[Row, ...]
 
 
-def parts_of(card: CardView) -> list[Part]:
+def lead_of(card: CardView) -> Row | None:
+    """Give the one thing that a device is there for, which stands beside its name."""
+    parts = _sorted(card)
+    leads = [row for part in parts[:1] for row in part.rows if _is_lead(row)]
+    return leads[0] if len(leads) == 1 else None
+
+
+def _is_lead(row: Row) -> bool:
+    return row.main.entity.name is None and row.main.control in _BESIDE_NAME
+
+
+def parts_of(card: CardView, *, with_lead: bool = False) -> list[Part]:
     """Sort a card's entities: what everybody wants to see, settings, diagnostics.
 
-    Nothing is left out, and each part keeps the order of its entities.
+    Each part keeps the order of its entities. Nothing is left out but what stands beside
+    the device's name, and that only where it does.
+
+    Args:
+        card: The card.
+        with_lead: Whether that is among them, too.
     """
+    parts = _sorted(card)
+    lead = None if with_lead else lead_of(card)
+    if lead is not None:
+        rest = tuple(row for row in parts[0].rows if row != lead)
+        parts[0] = replace(parts[0], rows=rest)
+    return parts
+
+
+def _sorted(card: CardView) -> list[Part]:
     by_category: dict[str | None, list[EntityView]] = {}
     for one in card.rows:
         by_category.setdefault(one.entity.category, []).append(one)

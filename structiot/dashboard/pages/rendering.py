@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from structiot.dashboard.pages.courses import decimals_of, point_text, summary_of
 from structiot.dashboard.pages.fields import fields_of
-from structiot.dashboard.pages.layout import icon_of, parts_of
+from structiot.dashboard.pages.layout import icon_of, lead_of, parts_of
 from structiot.dashboard.pages.sparklines import SPARK_HEIGHT, SPARK_WIDTH, spark_path
 from structiot.dashboard.pages.texts import ago_text, size_text, time_text
 from structiot.dashboard.views import (
@@ -104,6 +104,7 @@ def _environment() -> Environment:
         "decimals_of": decimals_of,
         "fields_of": fields_of,
         "icon_of": icon_of,
+        "lead_of": lead_of,
         "parts_of": parts_of,
         "point_text": point_text,
         "summary_of": summary_of,

@@ -1,234 +1,300 @@
-// The history of one device: which series, from when to when, and the newest as it comes.
+// The history of a device between two times, drawn with uPlot; the words beside it are
+// the server's. Gaps are hatched, a lone reading is a dot, energy is bars.
 "use strict";
 (() => {
-	const SPANS = { hour: 3600, day: 86400, month: 30 * 86400, year: 365 * 86400 };
-	const LEAST_S = 60;
-	const MOST_POINTS = 1000;
+	const SPANS = { hour: 3600, day: 86400, month: 31 * 86400, year: 366 * 86400 };
 	const RENEW_MS = 300000;
 	const figure = document.querySelector("figure[data-key]");
+	const { dataset } = figure;
+	const box = figure.querySelector(".plot");
 	const cursor = document.querySelector(".cursor");
-	const caption = figure.querySelector("figcaption");
-	const table = document.querySelector("details.table");
 	const choices = document.querySelector("select.series");
-	const later = document.querySelector('[data-move="later"]');
-	const now = () => Date.now() / 1000 - structiot.clockAhead;
-	const view = { from: 0, to: 0, range: "day", isLive: true };
-	let chart = null;
-	let course = null;
-	let asking = null;
-	let texts = null;
+	const { figureText, now } = structiot;
+	let view = {}; // from, to; range while it follows the time
+	let course, texts, plot, asking, due, start;
 	let drawnAt = 0;
-	let due = 0;
 
-	const isA = (kind) => figure.dataset[kind] !== undefined;
-	const isSwitch = () => isA("step") && !texts;
-	const decimals = () => (isA("decimals") ? Number(figure.dataset.decimals) : undefined);
+	const color = (name) => getComputedStyle(figure).getPropertyValue(`--${name}`);
+	const isSwitch = () => "step" in dataset && !texts;
 
-	function text(value, unit = figure.dataset.unit) {
+	function textOf(value, decimals) {
 		if (value === null || value === undefined) return "no data";
-		if (texts) return texts[Math.round(value)] ?? "";
-		if (isSwitch()) return value > 0.5 ? "on" : value < 0.5 ? "off" : "partly on";
-		return structiot.figureText(value, unit, decimals());
+		if (texts) return texts[value] ?? "";
+		if (isSwitch()) return value === 1 ? "on" : value === 0 ? "off" : "now and then";
+		return figureText(value, dataset.unit, decimals && Number(decimals));
 	}
 
-	// ---- what is shown, in words
+	// ---- the house's clock: by its zone's name, else by its present offset
 
-	function summary() {
-		const { name, deviceName } = figure.dataset;
-		const title = `${name} of ${deviceName}${view.range ? `, ${view.range}` : ""}`;
-		if (course.bars) {
-			const all = [...course.bars, ...course.gaps].reduce((sum, bar) => sum + (bar[2] || 0), 0);
-			const notes = course.resets.map((at) => `; counter reset ${chart.clock.text(at)}`).join("");
-			return `${title}: ${text(all)} in all${notes}`;
-		}
-		const told = course.mean.flatMap((value, i) => (value === null ? [] : [i]));
-		if (!told.length) return `${title}: no data`;
-		const latest = text(course.mean[told.at(-1)]);
-		if (texts || isSwitch()) return `${title}: latest ${latest}`;
-		let [sum, time] = [0, 0];
-		for (const i of told) {
-			const lasts = (course.t[i + 1] ?? course.t[i]) - course.t[i] || (told.length === 1 ? 1 : 0);
-			sum += course.mean[i] * lasts;
-			time += lasts;
-		}
-		const low = told.reduce((least, i) => Math.min(least, course.min[i] ?? least), Infinity);
-		const high = told.reduce((most, i) => Math.max(most, course.max[i] ?? most), -Infinity);
-		return `${title}: latest ${latest}, lowest ${text(low, "")}, highest ${text(high, "")}, average ${text(sum / time, "")}`;
+	let timeZone = dataset.zone;
+	let shift = 0;
+	try {
+		new Intl.DateTimeFormat("en", { timeZone });
+	} catch {
+		timeZone = "UTC";
+		shift = dataset.offset * 60;
 	}
+	const clock = (options, zone) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", timeZone: zone, ...options });
+	const full = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+	const [house, mine] = [clock(full, timeZone), clock(full)];
+	const month = clock({ month: "short", year: "numeric" }, timeZone);
+	const ms = (at) => (at + shift) * 1000;
+	const timeText = (at) => house.format(ms(at));
 
-	function hovered(at, index) {
-		if (at === null) return (cursor.textContent = "");
-		const gap = chart.gapAt(at);
-		const bar = [...(course.bars || []), ...(course.gaps || [])].find(([since, until]) => since <= at && at < until);
-		if (gap) cursor.textContent = `no data ${chart.clock.text(gap[0])} to ${chart.clock.text(gap[1])}`;
-		else if (bar) cursor.textContent = `${text(bar[2])} · ${chart.clock.both(bar[0])} to ${chart.clock.text(bar[1])}`;
-		else if (!course.bars && index !== null && index !== undefined) {
-			const [mean, low, high] = [course.mean[index], course.min[index], course.max[index]];
-			const band = low !== null && low !== high && !isSwitch() && !texts ? ` (${text(low, "")} to ${text(high)})` : "";
-			cursor.textContent = `${text(mean)}${band} · ${chart.clock.both(course.t[index])}`;
-		}
-	}
-
-	function fillTable() {
-		if (!table.open) return;
-		const rows = course.bars
-			? course.bars.map(([since, , value]) => [since, value, value, value])
-			: course.t.map((at, i) => [at, course.mean[i], course.min[i], course.max[i]]);
-		table.querySelector("tbody").replaceChildren(...rows.map(([at, ...values]) => {
-			const row = document.createElement("tr");
-			const head = document.createElement("th");
-			head.scope = "row";
-			head.textContent = chart.clock.text(at);
-			row.append(head);
-			for (const value of values) row.insertCell().textContent = text(value);
-			return row;
-		}));
+	function ticks(u, all) {
+		const days = (view.to - view.from) / 86400;
+		return all.map((at) => {
+			if (days > 100) return month.format(ms(at));
+			const [day, time] = timeText(at).split(", ");
+			return days > 3 || time === "00:00" ? day : time;
+		});
 	}
 
 	// ---- the picture
 
-	function draw(isOther) {
-		if (isOther) chart?.destroy();
-		const span = [view.from, view.to];
-		if (isOther || !chart) {
-			const words = {
-				unit: figure.dataset.unit,
-				isStep: isA("step"),
-				isEnergy: Boolean(course.bars),
-				isSwitch: isSwitch(),
-				texts: () => texts,
-				tick: (value) => (texts ? texts[value] ?? "" : text(value)),
-			};
-			chart = structiot.draw(figure, course, span, words, { hovered, selected: (from, to) => move(from, to) });
-			chart.canvas.setAttribute("role", "img");
-		} else chart.show(course, span);
-		drawnAt = Date.now();
-		const words = summary();
-		if (caption.textContent !== words) caption.textContent = words;
-		chart.canvas.setAttribute("aria-label", words);
-		Object.assign(figure.dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
-		later.classList.toggle("marked", !view.isLive);
+	// Where nothing was heard: from the last that was to the next.
+	function gaps() {
+		const { t, mean, resolution_s: step } = course;
+		const found = [];
+		const far = Math.max(2 * step, (view.to - view.from) / 50);
+		let since = t[0] - view.from < far ? null : view.from;
+		[...t, Math.min(view.to, now())].forEach((at, i) => {
+			if (mean[i] === null) since ??= i ? t[i - 1] + step : view.from;
+			else if (since !== null && (i < t.length || mean.at(-1) == null)) {
+				found.push([since, at]);
+				since = null;
+			}
+		});
+		return course.bars ? [] : found;
 	}
 
-	async function load(isOther = false) {
+	function hatch(x, y, width, height, ink) {
+		const { ctx } = plot;
+		ctx.save();
+		ctx.beginPath();
+		ctx.rect(x, y, width, height);
+		ctx.clip();
+		ctx.beginPath();
+		for (let at = x - height - ((x - height) % 12); at < x + width; at += 12) {
+			ctx.moveTo(at, y + height);
+			ctx.lineTo(at + height, y);
+		}
+		ctx.strokeStyle = ink;
+		ctx.stroke();
+		ctx.restore();
+	}
+
+	function drawGaps(u) {
+		plot = u;
+		for (const [since, until] of gaps()) {
+			const x = Math.max(u.bbox.left, u.valToPos(since, "x", true));
+			const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(until, "x", true));
+			if (right > x) hatch(x, u.bbox.top, right - x, u.bbox.height, color("edge"));
+		}
+	}
+
+	// Each as wide as its time: a day may have 23 hours, and a gap many.
+	function drawBars(u) {
+		const { ctx } = u;
+		const y0 = u.valToPos(0, "y", true);
+		const ink = (ctx.fillStyle = ctx.strokeStyle = color("accent"));
+		for (const [kind, bars] of [["bar", course.bars || []], ["gap", course.gaps || []]]) {
+			for (const [since, until, value] of bars) {
+				const [x, right] = [since, until].map((at) => u.valToPos(Math.min(Math.max(at, view.from), view.to), "x", true));
+				const area = [x + 1, u.valToPos(value ?? 0, "y", true), Math.max(1, right - x - 2)];
+				area.push(y0 - area[1]);
+				if (kind === "bar") ctx.fillRect(...area);
+				else hatch(...area, ink), ctx.strokeRect(...area);
+			}
+		}
+		ctx.fillStyle = color("amber");
+		for (const at of course.resets || []) ctx.fillRect(u.valToPos(at, "x", true), y0 - 20, 3, 20);
+	}
+
+	function height(u, low, high) {
+		if (texts) return [-0.5, texts.length - 0.5];
+		if (isSwitch()) return [-0.15, 1.15];
+		if (low === null) return [0, 1];
+		for (const bar of course.gaps || []) high = Math.max(high, bar[2]);
+		if (/^k?(W|VA|var|A|Wh|%)$/.test(dataset.unit)) [low, high] = [Math.min(0, low), Math.max(0, high)];
+		const edge = (high - low || Math.abs(high) || 1) * 0.08;
+		return [low && low - edge, high && high + edge];
+	}
+
+	// What is lone is a dot: a line needs two.
+	const lone = (u) => u.data[1].flatMap((one, i, all) => (one !== null && (all[i - 1] ?? all[i + 1] ?? null) === null ? [i] : []));
+
+	function build() {
+		plot?.destroy();
+		const axis = { stroke: () => color("muted"), font: "12px system-ui", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } };
+		const hidden = { stroke: "transparent", points: { show: false } };
+		const line = { stroke: () => color("accent"), width: 1.75, points: { size: 5, fill: () => color("accent"), filter: lone } };
+		if ("step" in dataset) line.paths = uPlot.paths.stepped({ align: 1 });
+		if (course.bars) Object.assign(line, hidden, { paths: () => null });
+		plot = new uPlot({
+			width: box.clientWidth,
+			height: box.clientHeight,
+			legend: { show: false },
+			tzDate: (at) => uPlot.tzDate(new Date(ms(at)), timeZone),
+			cursor: { y: false, drag: { setScale: false }, points: { show: !course.bars, fill: () => color("accent") } },
+			scales: { x: { range: () => [view.from, view.to] }, y: { range: height } },
+			axes: [
+				{ ...axis, values: ticks, space: 72, size: 30, label: `Time (${dataset.zone})`, labelSize: 20, labelFont: axis.font },
+				{ ...axis, values: (u, all) => all.map((one) => textOf(one)), size: 72, ...((texts || isSwitch()) && { incrs: [1] }) },
+			],
+			series: [{}, line, hidden, hidden],
+			bands: "step" in dataset || course.bars ? [] : [{ series: [3, 2], fill: () => `color-mix(in srgb, ${color("accent")} 20%, transparent)` }],
+			hooks: { drawClear: [drawGaps], draw: [drawBars], setCursor: [hover], setSelect: [(u) => u.select.width > 8 && select()] },
+		}, null, box);
+		plot.ctx.canvas.role = "img";
+		plot.over.addEventListener("pointerdown", touch);
+		plot.over.addEventListener("pointermove", touch);
+		plot.over.addEventListener("pointerup", touch);
+		plot.over.addEventListener("pointercancel", () => (start = null));
+		name();
+	}
+
+	function draw(isOther) {
+		if (isOther || !plot) build();
+		const middles = course.bars?.map(([since, until]) => (since + until) / 2);
+		const sums = course.bars?.map((bar) => bar[2]);
+		plot.setData(middles ? [middles, sums, sums, sums] : [course.t, course.mean, course.min, course.max]);
+		drawnAt = now();
+		Object.assign(dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
+	}
+
+	const name = () => plot && (plot.ctx.canvas.ariaLabel = figure.querySelector("figcaption").textContent);
+
+	// ---- the cursor, and what is selected with it
+
+	function hover({ cursor: { left, idx }, posToVal }) {
+		const at = posToVal(left, "x");
+		const isAt = ([since, until]) => since <= at && at < until;
+		const gap = gaps().find(isAt);
+		const bar = course.bars && [...course.gaps, ...course.bars].find(isAt);
+		let text = "";
+		if (gap) text = `no data ${timeText(gap[0])} to ${timeText(gap[1])}`;
+		else if (bar) text = `${textOf(bar[2])}, ${timeText(bar[0])} to ${timeText(bar[1])}`;
+		else if (idx !== null && !course.bars) {
+			const [t, mean, low, high] = plot.data.map((one) => one[idx]);
+			text = `${textOf(mean, dataset.decimals)}, ${timeText(t)}`;
+			if (low < high) text += `, ${textOf(low)} to ${textOf(high)}`;
+			if (mine.format(t * 1000) !== timeText(t)) text += ` (${mine.format(t * 1000)} here)`;
+		}
+		cursor.textContent = left < 0 ? "" : text;
+	}
+
+	function select() {
+		const { left, width } = plot.select;
+		plot.setSelect({ width: 0, height: 0 }, false);
+		move(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+	}
+
+	// A finger selects sideways; up and down it scrolls the page.
+	function touch(event) {
+		const at = event.clientX - plot.over.getBoundingClientRect().left;
+		if (event.pointerType !== "touch") start = null;
+		else if (event.type === "pointerdown") start = at;
+		else if (start !== null && event.type === "pointermove") {
+			plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: plot.over.clientHeight }, false);
+		} else if (start !== null && plot.select.width > 8) select();
+	}
+
+	// ---- from when to when
+
+	async function load(isOther) {
 		asking?.abort();
 		asking = new AbortController();
-		const points = Math.min(MOST_POINTS, Math.max(100, Math.round(figure.clientWidth)));
-		const query = new URLSearchParams({ from: view.from.toFixed(3), to: view.to.toFixed(3), points });
+		if (view.range) follow();
+		const points = Math.min(1000, Math.max(200, box.clientWidth));
 		try {
-			const answer = await fetch(`/api/history/${encodeURI(figure.dataset.key)}?${query}`, { signal: asking.signal });
-			if (!answer.ok) throw new Error();
+			const address = `/api/history/${encodeURI(dataset.key)}?from=${view.from}&to=${view.to}&points=${points}`;
+			const answer = await fetch(address, { signal: asking.signal });
+			if (!answer.ok) throw answer;
 			course = await answer.json();
 		} catch (error) {
 			if (error.name !== "AbortError") cursor.textContent = "The history does not answer.";
 			return;
 		}
-		const hadTexts = Boolean(texts);
-		texts = null;
-		if (course.texts) {
-			texts = [...new Set(course.texts.filter((one) => one !== null))];
-			course.mean = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
-			course.min = course.max = course.mean;
-		}
-		cursor.textContent = "";
-		draw(isOther || hadTexts !== Boolean(texts));
-		fillTable();
+		texts = course.texts && [...new Set(course.texts)].filter((one) => one !== null);
+		if (texts) course.mean = course.min = course.max = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
+		draw(isOther);
 	}
-
-	// ---- from when to when
 
 	function follow() {
-		const span = SPANS[view.range] || view.to - view.from;
 		view.to = now();
-		view.from = view.to - span;
+		view.from = view.to - SPANS[view.range];
 	}
 
-	function go(isKept = true) {
-		if (view.isLive) follow();
+	// What the address says; the page's words come from the server for the same address.
+	function show(isOther) {
 		const query = new URLSearchParams(location.search);
-		for (const name of ["from", "to", "range"]) query.delete(name);
-		if (!view.isLive) {
-			query.set("from", Math.round(view.from));
-			query.set("to", Math.round(view.to));
-		} else if (view.range !== "day") query.set("range", view.range);
-		const url = `${location.pathname}${query.size ? `?${query}` : ""}`;
-		if (isKept) history.pushState(null, "", url);
+		view = { from: Number(query.get("from")), to: Number(query.get("to")) };
+		if (!(view.to > view.from)) view.range = query.get("range") in SPANS ? query.get("range") : "day";
 		for (const radio of document.querySelectorAll('[name="range"]')) radio.checked = radio.value === view.range;
-		load();
+		document.querySelector('[data-move="later"]').classList.toggle("marked", !view.range);
+		load(isOther);
+	}
+
+	function go(given, isOther) {
+		const query = new URLSearchParams(location.search);
+		for (const one of ["from", "to", "range"]) if (!given.series) query.delete(one);
+		for (const [key, value] of Object.entries(given)) query.set(key, value);
+		history.pushState(null, "", `?${query}`);
+		show(isOther);
+		structiot.renew();
 	}
 
 	function move(from, to) {
-		const span = Math.max(LEAST_S, to - from);
-		view.to = Math.min(now(), to);
-		view.from = view.to - span;
-		view.isLive = false;
-		if (Math.abs(span - SPANS[view.range]) > 1) view.range = "";
-		go();
-	}
-
-	function live(range) {
-		Object.assign(view, { range, isLive: true });
-		go();
-	}
-
-	function step(name) {
-		const [span, middle] = [view.to - view.from, (view.from + view.to) / 2];
-		if (name === "earlier") move(view.from - span, view.from);
-		else if (name === "later" && view.to + span >= now() && view.range) live(view.range);
-		else if (name === "later") move(view.to, Math.min(view.to + span, now()));
-		else if (name === "zoom in") move(middle - span / 4, middle + span / 4);
-		else if (name === "zoom out") move(middle - span, middle + span);
-		else live(view.range || "day");
-	}
-
-	function restore() {
-		const query = new URLSearchParams(location.search);
-		const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
-		view.isLive = !(from && to > from);
-		view.range = query.get("range") in SPANS ? query.get("range") : "day";
-		if (!view.isLive) Object.assign(view, { from, to, range: "" });
-		go(false);
-	}
-
-	// ---- the newest, at most once a second
-
-	document.addEventListener("structiot:values", ({ detail }) => {
-		const state = detail.get(figure.dataset.key);
-		if (!state || !course || course.bars || course.texts || !view.isLive) return;
-		const at = state.at || now();
-		if (course.t.length && at <= course.t.at(-1)) return;
-		const isHeard = state.state === "live";
-		const value = isSwitch() ? Number(state.value === "ON") : state.value;
-		const told = isHeard && Number.isFinite(value) ? value : null;
-		course.t.push(at);
-		for (const name of ["mean", "min", "max"]) course[name].push(told);
-		if (course.t.length > 2 * MOST_POINTS) return load();
-		due ||= setTimeout(grow, Math.max(0, 1000 - (Date.now() - drawnAt)));
-	});
-
-	function grow() {
-		due = 0;
-		if (!view.isLive || document.hidden || !course) return;
-		follow();
-		draw(false);
+		const span = Math.max(60, to - from);
+		const end = Math.min(now(), to);
+		go({ from: Math.round(end - span), to: Math.round(end) });
 	}
 
 	document.querySelector(".tools").addEventListener("click", ({ target }) => {
-		const name = target.dataset.move;
-		if (name) step(name);
+		const { from, to } = view;
+		const half = (to - from) / 2;
+		const isNear = to + half > now();
+		const moves = {
+			earlier: () => move(from - 2 * half, from),
+			later: () => (isNear ? go({}) : move(to, to + 2 * half)),
+			"zoom in": () => move(from + half / 2, to - half / 2),
+			"zoom out": () => move(from - half, to + half),
+			"reset zoom": () => go({}),
+		};
+		moves[target.dataset.move]?.();
 	});
-	document.querySelector(".range").addEventListener("change", ({ target }) => live(target.value));
+	document.querySelector(".range").addEventListener("change", ({ target }) => go({ range: target.value }));
 	choices?.addEventListener("change", () => {
-		const { dataset, value, textContent } = choices.selectedOptions[0];
-		for (const name of ["unit", "decimals", "step", "energy"]) delete figure.dataset[name];
-		Object.assign(figure.dataset, dataset, { key: value, name: textContent });
-		load(true);
+		const [chosen] = choices.selectedOptions;
+		for (const one of ["unit", "decimals", "step"]) delete dataset[one];
+		Object.assign(dataset, chosen.dataset, { key: chosen.value });
+		go({ series: chosen.value }, true);
 	});
-	table.addEventListener("toggle", () => course && fillTable());
-	document.addEventListener("structiot:theme", () => chart?.redraw());
-	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart?.redraw());
-	addEventListener("popstate", restore);
-	setInterval(() => document.hidden || !view.isLive || load(), RENEW_MS);
-	setInterval(() => view.isLive && course && Date.now() - drawnAt > (view.to - view.from) && grow(), 1000);
-	restore();
+
+	// ---- the newest, at most once a second
+
+	function grow() {
+		due = null;
+		if (!view.range || document.hidden) return;
+		follow();
+		draw();
+	}
+
+	document.addEventListener("structiot:values", ({ detail }) => {
+		const state = detail.get(dataset.key);
+		if (!state || !course || course.bars || texts || !view.range || state.at <= course.t.at(-1)) return;
+		const told = state.value === "ON" ? 1 : state.value === "OFF" ? 0 : state.value;
+		const value = state.state === "live" && Number.isFinite(told) ? told : null;
+		for (const column of ["mean", "min", "max"]) course[column].push(value);
+		course.t.push(state.at || now());
+		due ||= setTimeout(grow, Math.max(0, 1000 * (drawnAt + 1 - now())));
+	});
+	document.addEventListener("structiot:replaced", name);
+	document.addEventListener("structiot:theme", () => plot?.redraw());
+	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot?.redraw());
+	new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+	addEventListener("popstate", () => (show(true), structiot.renew()));
+	setInterval(() => document.hidden || !view.range || load(), RENEW_MS);
+	show(true);
 })();

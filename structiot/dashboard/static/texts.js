@@ -1,37 +1,32 @@
-// Figures and times as people read them: the same as structiot.model.text writes.
+// Figures and ages as people read them: the same as structiot.model.text writes.
 "use strict";
-window.structiot = (() => {
+const structiot = (() => {
 	const LARGER = { W: "kW", Wh: "kWh", VA: "kVA", var: "kvar", kWh: "MWh" };
-	const LARGER_FROM = { kWh: 100000 };
+	const madeAt = Number(document.documentElement.dataset.now);
+	const ahead = Date.now() / 1000 - madeAt; // this clock, of the house's
+	const now = () => Date.now() / 1000 - (Math.abs(ahead) < 5 ? 0 : ahead);
 
 	function figureText(value, unit, decimals) {
-		if (value === null || !Number.isFinite(value)) return "–";
-		const isLarge = unit in LARGER && Math.abs(value) >= (LARGER_FROM[unit] || 1000);
+		if (!Number.isFinite(value)) return "–";
+		const isLarge = unit in LARGER && Math.abs(value) >= (unit === "kWh" ? 100000 : 1000);
 		const figure = isLarge ? value / 1000 : value;
 		const digits = String(Math.trunc(Math.abs(figure))).length;
-		const most = Math.max(0, 4 - digits);
-		let least = 0;
-		let places = Math.min(2, most);
-		if (isLarge) least = places = Math.max(0, 3 - digits);
-		else if (decimals !== undefined) least = places = Math.min(decimals, most);
+		const most = Math.max(0, (isLarge ? 3 : 4) - digits);
+		const places = isLarge ? most : Math.min(decimals ?? 2, most);
 		const text = figure.toLocaleString("en-US", {
-			minimumFractionDigits: least,
+			minimumFractionDigits: isLarge || decimals !== undefined ? places : 0,
 			maximumFractionDigits: places,
 			signDisplay: "negative",
 		});
 		return `${text} ${(isLarge ? LARGER[unit] : unit) || ""}`.trimEnd();
 	}
 
-	function ago(atS) {
-		const passed = Math.max(0, Date.now() / 1000 - structiot.clockAhead - atS);
+	function ago(at) {
+		const passed = Math.max(0, now() - at);
 		if (passed < 60) return `${Math.round(passed)} s ago`;
 		if (passed < 3600) return `${Math.floor(passed / 60)} min ago`;
 		if (passed < 86400) return `${Math.floor(passed / 3600)} h ago`;
 		return `${Math.floor(passed / 86400)} d ago`;
 	}
-
-	// By how much this browser's clock is ahead of the house's.
-	const madeAt = Number(document.documentElement.dataset.now);
-	const clockAhead = madeAt ? Date.now() / 1000 - madeAt : 0;
-	return { figureText, ago, clockAhead: Math.abs(clockAhead) < 5 ? 0 : clockAhead };
+	return { figureText, ago, now };
 })();

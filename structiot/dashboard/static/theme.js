@@ -3,29 +3,24 @@
 (() => {
 	const root = document.documentElement;
 	root.classList.add("js");
-	let chosen = "system";
-	try {
-		chosen = localStorage.getItem("theme") || chosen;
-	} catch {
-		// Storage is forbidden: the system's theme it is.
-	}
-	const show = (theme) => {
-		if (theme === "light" || theme === "dark") root.dataset.theme = theme;
-		else delete root.dataset.theme;
+	const kept = (theme) => {
+		try {
+			if (theme) localStorage.theme = theme;
+			return localStorage.theme;
+		} catch {
+			return theme; // storage is forbidden: it holds for this page
+		}
 	};
+	const show = (theme) => (root.dataset.theme = theme);
+	const chosen = kept() || "system";
 	show(chosen);
 	addEventListener("DOMContentLoaded", () => {
-		const group = document.querySelector(".theme");
-		const present = group.querySelector(`[value="${CSS.escape(chosen)}"]`);
-		if (present) present.checked = true;
-		group.addEventListener("change", ({ target }) => {
-			show(target.value);
-			try {
-				localStorage.setItem("theme", target.value);
-			} catch {
-				// It holds for this page, then.
-			}
-			document.dispatchEvent(new Event("structiot:theme"));
-		});
+		for (const radio of document.querySelectorAll('[name="theme"]')) {
+			radio.checked = radio.value === chosen;
+			radio.onchange = () => {
+				show(kept(radio.value) || radio.value);
+				document.dispatchEvent(new Event("structiot:theme"));
+			};
+		}
 	});
 })();

@@ -12,6 +12,7 @@ import pytest
 
 from structiot.errors import ConfigError, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.status import StoreStatus
+from structiot.model import Sensor
 from tests.dashboard.house import EVERYTHING, device, house
 
 pytestmark = pytest.mark.virtual_time
@@ -34,6 +35,20 @@ class Rang:
     entity: str
     event_type: str
     at_utc: datetime
+
+
+@dataclass(frozen=True)
+class Bar:
+    from_utc: datetime
+    until_utc: datetime
+    energy_wh: float | None
+
+
+@dataclass(frozen=True)
+class Energy:
+    bars: tuple[Bar, ...]
+    gaps: tuple[Bar, ...]
+    resets: tuple[datetime, ...]
 
 
 class Shelf:
@@ -67,6 +82,14 @@ class Shelf:
         if self.error is not None:
             raise self.error
         return self.course
+
+    async def energy(
+        self, key: str, from_utc: datetime, to_utc: datetime, period: str = "day"
+    ) -> Energy:
+        await anyio.lowlevel.checkpoint()
+        self.asked.append((key, from_utc, to_utc, period))
+        bars = (Bar(at(0), at(3600), 1500.0), Bar(at(3600), at(7200), None))
+        return Energy(bars, (Bar(at(3600), at(9000), 250.0),), (at(5000),))
 
     async def recent(
         self, keys: Iterable[str], hours: float = 1.0
@@ -220,6 +243,30 @@ async def test_the_past_is_on_the_pages(environment):
     assert 'data-from="1000.0" data-to="2000.0"' in zoomed.text
     assert 'value="hour" checked' in hour.text
     assert nonsense.status == 400
+
+
+async def test_energy_is_bars_in_the_unit_of_its_counter(environment):
+    counter = Sensor(
+        key="energy",
+        name="Energy",
+        unit="kWh",
+        device_class="energy",
+        state_class="total_increasing",
+    )
+    async with house(environment, device("desk", (counter,))) as home:
+        shelf = shelved(home, Course(unit="kWh"))
+        url = "/api/history/desk/energy"
+        answer = await home.browser.get(f"{url}?from=0&to=7200")
+        await home.browser.get(f"{url}?from=0&to={30 * 86_400}")
+        await home.browser.get(f"{url}?from=0&to={300 * 86_400}")
+        page = await home.browser.get("/device/desk?from=0&to=7200")
+    told = answer.json()
+    assert told["bars"] == [[0.0, 3600.0, 1.5], [3600.0, 7200.0, None]]
+    assert told["gaps"] == [[3600.0, 9000.0, 0.25]]
+    assert told["resets"] == [5000.0]
+    assert [one[3] for one in shelf.asked][1:6:2] == ["hour", "day", "month"]
+    assert "1.75 kWh" in page.text
+    assert "data-energy" in page.text
 
 
 async def test_a_history_that_is_not_written_is_not_ready(environment):

@@ -23,6 +23,11 @@ EXPECTED = ("Failed to load resource", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE
 OpenPage: TypeAlias = Callable[..., Page]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> None:
+    """Say nothing of threads: the house's own come and go while a test looks at it."""
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -20,6 +20,12 @@ PATIENCE_MS = 5000
 # What a test provokes, and a browser says of it by itself.
 EXPECTED = ("Failed to load resource", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE")
 
+AUDIT = """async () => {
+    const { violations } = await axe.run({ resultTypes: ['violations'] });
+    return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
+}"""
+
 OpenPage: TypeAlias = Callable[..., Page]
 
 
@@ -82,3 +88,9 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         context.close()
     real = [one for one in complaints if not any(part in one for part in EXPECTED)]
     assert real == []
+
+
+def audit(page: Page, axe_source: str) -> None:
+    """See that axe finds nothing serious on a page."""
+    page.evaluate(axe_source)
+    assert page.evaluate(AUDIT) == []

@@ -1,15 +1,15 @@
 // The history of a device between two times, drawn with uPlot; the words beside it are
 // the server's. Gaps are hatched, a lone reading is a dot, energy is bars.
+const MOVES = { earlier: [-1, -1], later: [1, 1], "zoom in": [0.25, -0.25], "zoom out": [-0.5, 0.5] }; // in spans
 const SPANS = { hour: 3600, day: 86400, month: 31 * 86400, year: 366 * 86400 };
-const RENEW_MS = 300000;
-const { find, all, figureText, now } = structiot;
+const { find, all, hear, figureText, now } = structiot;
 const { dataset } = find("figure[data-key]");
 const box = find(".plot");
 const cursor = find(".cursor");
 const choices = find("select.series");
 let view = {}; // from, to; range while it follows the time
-let course, texts, plot, asking, due, start;
-let drawnAt = 0;
+let course, texts, plot, due, start;
+let asked = 0;
 
 const css = (name) => getComputedStyle(box).getPropertyValue(`--${name}`);
 const ink = (name) => () => css(name);
@@ -36,7 +36,6 @@ try {
 const minutes = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const house = new Intl.DateTimeFormat("en-GB", { ...minutes, timeZone });
 const mine = new Intl.DateTimeFormat("en-GB", minutes);
-const months = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone });
 const ms = (at) => (at + shift) * 1000;
 const timeText = (at) => house.format(ms(at));
 
@@ -44,7 +43,7 @@ function ticks(u, times) {
 	const days = (view.to - view.from) / 86400;
 	return times.map((at) => {
 		const [day, time] = timeText(at).split(", ");
-		return days > 100 ? months.format(ms(at)) : days > 3 || time === "00:00" ? day : time;
+		return days > 3 || time === "00:00" ? day : time;
 	});
 }
 
@@ -113,12 +112,11 @@ function limits(u, low, high) {
 }
 
 // A line needs two: what is alone is a dot.
-const alone = (u) => u.data[1].flatMap((one, i, all) => ((one ?? null) !== null && (all[i - 1] ?? all[i + 1] ?? null) === null ? [i] : []));
+const alone = (u) => u.data[1].flatMap((one, i, all) => (one !== null && (all[i - 1] ?? all[i + 1] ?? null) === null ? [i] : []));
 
 function build() {
 	plot?.destroy();
-	const font = "12px system-ui";
-	const axis = { stroke: ink("muted"), font, labelFont: font, grid: { stroke: ink("line"), width: 1 }, ticks: { show: false } };
+	const axis = { stroke: ink("muted"), font: "12px system-ui", grid: { stroke: ink("line"), width: 1 }, ticks: { show: false } };
 	const hidden = { stroke: "transparent", points: { show: false } };
 	const line = { stroke: ink("accent"), width: 1.75, points: { size: 5, fill: ink("accent"), filter: alone } };
 	if (isStep()) line.paths = uPlot.paths.stepped({ align: 1 });
@@ -128,7 +126,7 @@ function build() {
 		height: box.clientHeight,
 		legend: { show: false },
 		tzDate: (at) => uPlot.tzDate(new Date(ms(at)), timeZone),
-		cursor: { y: false, drag: { setScale: false }, points: { show: !course.bars, fill: ink("accent") } },
+		cursor: { y: false, drag: { setScale: false } },
 		scales: { x: { range: () => [view.from, view.to] }, y: { range: limits } },
 		axes: [
 			{ ...axis, values: ticks, space: 72, size: 30, label: `Time (${dataset.zone})`, labelSize: 20 },
@@ -140,16 +138,16 @@ function build() {
 			drawClear: [(u) => gaps().forEach((gap) => hatch(u.ctx, ...areaOf(u, gap), css("edge")))],
 			draw: [drawBars],
 			setCursor: [hover],
-			setSelect: [(u) => u.select.width > 8 && select()],
+			setSelect: [select],
 		},
 	}, null, box);
-	plot.ctx.canvas.role = "img";
 	for (const kind of ["down", "move", "up", "cancel"]) plot.over.addEventListener(`pointer${kind}`, touch);
 	name();
 }
 
 function name() {
-	if (plot) plot.ctx.canvas.ariaLabel = find("figcaption").textContent;
+	const { canvas } = plot?.ctx || {};
+	if (canvas) Object.assign(canvas, { role: "img", ariaLabel: find("figcaption").textContent });
 }
 
 function draw(isOther) {
@@ -157,21 +155,16 @@ function draw(isOther) {
 	const sums = course.bars?.map((bar) => bar[2]);
 	const middles = course.bars?.map(([since, until]) => (since + until) / 2);
 	plot.setData(sums ? [middles, sums, sums, sums] : [course.t, course.mean, course.min, course.max]);
-	drawnAt = now();
 	Object.assign(dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
 }
 
-// ---- the cursor, and what is selected with it
+// ---- the cursor
 
 function hover({ cursor: { left, idx }, posToVal }) {
 	const at = posToVal(left, "x");
-	const span = ([since, until]) => `${timeText(since)} to ${timeText(until)}`;
-	const isHere = ([since, until]) => since <= at && at < until;
-	const gap = gaps().find(isHere);
-	const bar = course.bars && [...course.gaps, ...course.bars].find(isHere);
+	const here = [...gaps(), ...(course.gaps || []), ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
 	let text = "";
-	if (gap) text = `no data ${span(gap)}`;
-	else if (bar) text = `${textOf(bar[2])}, ${span(bar)}`;
+	if (here) text = `${textOf(here[2])} ${timeText(here[0])} to ${timeText(here[1])}`;
 	else if (idx !== null && !course.bars) {
 		const [t, mean, low, high] = plot.data.map((column) => column[idx]);
 		text = `${textOf(mean, dataset.decimals)}, ${timeText(t)}`;
@@ -184,33 +177,31 @@ function hover({ cursor: { left, idx }, posToVal }) {
 function select() {
 	const { left, width } = plot.select;
 	plot.setSelect({ width: 0, height: 0 }, false);
-	move(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+	if (width > 8) move(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
 }
 
-// A finger selects sideways; up and down it scrolls the page.
+// Of mice uPlot takes care. A finger selects sideways; up and down it scrolls the page.
 function touch({ type, pointerType, clientX }) {
+	if (pointerType === "mouse") return;
 	const at = clientX - plot.over.getBoundingClientRect().left;
-	if (type === "pointerup" && start !== null && plot.select.width > 8) select();
-	if (type !== "pointermove") start = type === "pointerdown" && pointerType === "touch" ? at : null;
-	else if (start !== null) plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: plot.over.clientHeight }, false);
+	if (type === "pointerup") select();
+	if (type !== "pointermove") start = type === "pointerdown" ? at : null;
+	else if (start !== null) plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: 999 }, false);
 }
 
 // ---- from when to when
 
 async function load(isOther) {
-	asking?.abort();
-	asking = new AbortController();
+	const turn = ++asked;
 	if (view.range) follow();
 	const points = Math.min(1000, Math.max(200, box.clientWidth));
 	const address = `/api/history/${encodeURI(dataset.key)}?from=${view.from}&to=${view.to}&points=${points}`;
-	try {
-		const answer = await fetch(address, { signal: asking.signal });
-		if (!answer.ok) throw answer;
-		course = await answer.json();
-	} catch ({ name: cause }) {
-		if (cause !== "AbortError") cursor.textContent = "The history does not answer.";
-		return;
-	}
+	const answer = await fetch(address).catch(() => null);
+	const told = answer?.ok && (await answer.json());
+	if (turn !== asked) return;
+	cursor.textContent = told ? "" : "The history does not answer.";
+	if (!told) return;
+	course = told;
 	texts = course.texts && [...new Set(course.texts)].filter((one) => one !== null);
 	if (texts) course.mean = course.min = course.max = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
 	draw(isOther);
@@ -246,16 +237,11 @@ function move(from, to) {
 }
 
 find(".tools").addEventListener("click", ({ target }) => {
-	const { from, to } = view;
-	const half = (to - from) / 2;
-	const moves = {
-		earlier: () => move(from - 2 * half, from),
-		later: () => (to + half > now() ? go({}) : move(to, to + 2 * half)),
-		"zoom in": () => move(from + half / 2, to - half / 2),
-		"zoom out": () => move(from - half, to + half),
-		"reset zoom": () => go({}),
-	};
-	moves[target.dataset.move]?.();
+	const name = target.dataset.move;
+	const span = view.to - view.from;
+	const [left, right] = MOVES[name] || [];
+	if (name === "reset zoom" || (name === "later" && view.to + span / 2 > now())) go({});
+	else if (name) move(view.from + left * span, view.to + right * span);
 });
 find(".range").addEventListener("change", ({ target }) => go({ range: target.value }));
 choices?.addEventListener("change", () => {
@@ -273,22 +259,21 @@ function grow() {
 	draw();
 }
 
-document.addEventListener("structiot:values", ({ detail }) => {
-	const told = detail.get(dataset.key);
+structiot.grow = (batch) => {
+	const told = batch.get(dataset.key);
 	if (!told || !course || course.bars || texts || !view.range || told.at <= course.t.at(-1)) return;
 	const figure = { ON: 1, OFF: 0 }[told.value] ?? told.value;
 	const value = told.state === "live" && Number.isFinite(figure) ? figure : null;
 	for (const column of ["mean", "min", "max"]) course[column].push(value);
 	course.t.push(told.at || now());
-	due ||= setTimeout(grow, Math.max(0, 1000 * (drawnAt + 1 - now())));
-});
-document.addEventListener("structiot:replaced", name);
-document.addEventListener("structiot:theme", () => plot?.redraw());
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot?.redraw());
+	due ||= setTimeout(grow, 1000);
+};
+hear("structiot:replaced", name);
+structiot.redraw = () => plot?.redraw();
 new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 addEventListener("popstate", () => {
 	show(true);
 	structiot.renew();
 });
-setInterval(() => document.hidden || !view.range || load(), RENEW_MS);
+setInterval(() => document.hidden || !view.range || load(), 300000);
 show(true);

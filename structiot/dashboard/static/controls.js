@@ -3,7 +3,7 @@
 const CONFIRM_MS = 10000; // for the report, once the device has the command
 const SAY_MS = 6000;
 const ACTS = { OPEN: ["open", "opening", "unlocked"], CLOSE: ["closed", "closing"], STOP: ["stopped", "open", "closed"] };
-const { find, all, make } = structiot;
+const { find, all, hear } = structiot;
 const messages = find(".messages");
 const dialog = find(".ask");
 const token = find('meta[name="csrf-token"]');
@@ -41,7 +41,7 @@ function reportedBy(element, { value, fields }) {
 }
 
 function isReported(element, wish, state) {
-	if (state?.state !== "live" && state?.state !== "stale") return false;
+	if (!["live", "stale"].includes(state?.state)) return false;
 	if (isAct(element)) return Boolean(ACTS[wish]?.includes(state.value));
 	const told = reportedBy(element, state);
 	return element.type === "range" ? told !== null && Math.abs(told - wish) <= element.step / 2 : told === wish;
@@ -52,10 +52,10 @@ function isReported(element, wish, state) {
 function paint(element, state = stateOf(element)) {
 	const { isWaiting, failure } = records.get(idOf(element)) || {};
 	const { dataset } = element;
-	const plain = isAct(element) ? (element.ariaDisabled ? "unavailable" : "live") : state?.state || dataset.state;
+	const plain = state?.state || (element.ariaDisabled ? "unavailable" : "live");
 	dataset.state = isWaiting ? "pending" : failure ? "failed" : plain;
 	element.ariaBusy = isWaiting ? "true" : null;
-	if (isAct(element) || !state) return;
+	if (!state) return;
 	element.ariaDisabled = state.state === "unavailable" ? "true" : null;
 	dataset.at = state.at ?? "";
 	const told = reportedBy(element, state);
@@ -63,7 +63,7 @@ function paint(element, state = stateOf(element)) {
 		if (told) element.ariaChecked = String(told === "ON" || told === "LOCK");
 		const isPlain = !told || state.state === "unavailable" || dataset.control === "lock";
 		find(".word", element).textContent = isPlain ? state.text : told.toLowerCase();
-	} else if (!isWaiting && element !== held && told !== null) {
+	} else if (!isAct(element) && !isWaiting && element !== held && told !== null) {
 		if (element.type !== "text" || element !== document.activeElement) element.value = told;
 		if (element.type === "range") paintFigure(element);
 	}
@@ -147,19 +147,16 @@ function settle(record, failure) {
 }
 
 function fail(record, sentence) {
-	const alert = (record.failure = make("div", { className: "failure", role: "alert" }));
-	alert.append(make("p", { textContent: `${labelOf(record.element)}: ${sentence}` }));
-	for (const word of ["Retry", "Dismiss"]) {
-		const button = make("button", { type: "button", textContent: word });
-		button.onclick = () => {
-			record.element.focus();
-			if (word === "Retry") return send(record, record.wish);
-			alert.remove();
-			records.delete(record.id);
-			paint(record.element);
-		};
-		alert.append(button);
-	}
+	const alert = (record.failure = find(".failure", find("template").content).cloneNode(true));
+	find("p", alert).textContent = `${labelOf(record.element)}: ${sentence}`;
+	alert.onclick = ({ target }) => {
+		if (target.type !== "button") return;
+		record.element.focus();
+		if (target.matches(".retry")) return send(record, record.wish);
+		alert.remove();
+		records.delete(record.id);
+		paint(record.element);
+	};
 	placeOf(record.element).append(alert);
 }
 
@@ -177,9 +174,7 @@ async function press(element, wish, verb, what = labelOf(element)) {
 	if (element.ariaDisabled) {
 		const why = find(".reason:not([hidden])", element.closest(".card"))?.textContent ?? "";
 		say(`${labelOf(element)} is unavailable. ${why}`);
-	} else if (!("confirm" in element.dataset) || wish === "LOCK" || (await ask(`${verb} ${what}?`, verb))) {
-		return want(element, wish);
-	}
+	} else if (!("confirm" in element.dataset) || wish === "LOCK" || (await ask(`${verb} ${what}?`, verb))) return want(element, wish);
 	paint(element);
 }
 
@@ -189,9 +184,7 @@ function set(element) {
 	press(element, type === "range" ? Number(value) : value, "Set", `${labelOf(element)} to ${text}`);
 }
 
-const on = (kind, act) => document.addEventListener(kind, act);
-
-on("click", ({ target }) => {
+hear("click", ({ target }) => {
 	const element = target.closest("button[data-control]");
 	if (!element) return;
 	const { control, value } = element.dataset;
@@ -202,25 +195,18 @@ on("click", ({ target }) => {
 	else press(element, isOn ? "OFF" : "ON", isOn ? "Switch off" : "Switch on");
 });
 
-on("input", ({ target }) => {
+hear("input", ({ target }) => {
 	if (!target.matches("[data-control][type=range]")) return;
 	held = target;
 	paintFigure(target);
 });
 
-on("change", ({ target }) => {
+hear("change", ({ target }) => {
 	held = null;
 	if (target.matches("select[data-control], [type=range], [type=color]") && target.value) set(target);
 });
 
-// A finger that leaves without a change holds nothing any more.
-on("pointercancel", () => {
-	const left = held;
-	held = null;
-	if (left) paint(left);
-});
-
-on("submit", (event) => {
+hear("submit", (event) => {
 	const input = find("[data-control]", event.target);
 	if (!input) return;
 	event.preventDefault();
@@ -228,14 +214,7 @@ on("submit", (event) => {
 	if (input.type === "password") input.value = "";
 });
 
-on("structiot:values", ({ detail }) => {
-	for (const record of records.values()) {
-		const { element, isWaiting, wish } = record;
-		if (isWaiting && isAct(element) && isReported(element, wish, detail.get(element.dataset.key))) settle(record);
-	}
-});
-
-on("structiot:replaced", () => {
+hear("structiot:replaced", () => {
 	for (const element of records.size ? all("[data-control]") : []) {
 		const record = records.get(idOf(element));
 		if (!record || record.element === element) continue;

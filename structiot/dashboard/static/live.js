@@ -1,10 +1,10 @@
 // Keeps what the server has rendered fresh: one stream, one batch a frame, changed keys
-// alone. It tells others on document: structiot:values, structiot:replaced.
+// alone.
 const SILENT_MS = 25000; // after so much silence the stream is dead
 const DOUBT_MS = 12000; // back on the page or on the net: sooner
 const HIDDEN_MS = 60000; // a hidden tab gives its stream back
 const RENEW_MS = 60000; // what no stream carries
-const { find, all, make, tell } = structiot;
+const { find, all, make, hear } = structiot;
 const { body } = document;
 const status = find(".connection");
 const latest = new Map(); // what the gateway said last, by key
@@ -16,7 +16,7 @@ let waitMs = 1000;
 
 function collect() {
 	shownAt.clear();
-	for (const element of all("data[data-key], [data-control]:not(.act)")) {
+	for (const element of all("data[data-key], [data-control]")) {
 		const { key } = element.dataset;
 		shownAt.set(key, [...(shownAt.get(key) || []), element]);
 	}
@@ -35,7 +35,7 @@ function take(told) {
 function show() {
 	const batch = new Map(awaited);
 	awaited.clear();
-	const isCalm = batch.size < 50 && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+	const isCalm = batch.size < 50;
 	for (const [key, state] of batch) {
 		for (const element of shownAt.get(key) || []) {
 			if (element.dataset.control) structiot.report(element, state);
@@ -43,7 +43,7 @@ function show() {
 			showAge(element, state);
 		}
 	}
-	tell("structiot:values", batch);
+	structiot.grow?.(batch);
 }
 
 function showValue(element, { value, text, state, at, fields }, isCalm) {
@@ -64,10 +64,10 @@ function showValue(element, { value, text, state, at, fields }, isCalm) {
 
 // In words how old it is: of what is stale, and of what has happened.
 function showAge(element, { state, at }) {
-	const { field, reads, event } = element.dataset;
+	const { field, reads, value, event } = element.dataset;
 	const place = element.type === "range" ? element.nextElementSibling : element;
 	let age = place.nextElementSibling?.matches(".age") ? place.nextElementSibling : null;
-	if (field || reads || !at || !(state === "stale" || (state === "live" && event))) return age?.remove();
+	if (field || reads || value || !at || !(state === "stale" || (state === "live" && event))) return age?.remove();
 	if (!age) place.after((age = make("small", { className: "age" })));
 	age.dataset.since = at;
 	showAges([age]);
@@ -90,7 +90,7 @@ async function fetchAnew() {
 	const answer = await fetch(location.pathname + location.search).catch(() => null);
 	if (!answer?.ok || answer.redirected) return; // the stream says what is wrong
 	const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-	const places = (root) => all("h2, .card h3", root).map((one) => one.textContent).join();
+	const places = (root) => all("h2, .card", root).map((one) => one.dataset.device || one.textContent).join();
 	const isMoved = places(document) !== places(page);
 	for (const part of all("[data-part]")) {
 		const cards = part.matches(".card") ? [part] : all(".card", part);
@@ -99,15 +99,15 @@ async function fetchAnew() {
 	}
 	others.clear();
 	collect();
-	tell("structiot:replaced");
+	document.dispatchEvent(new Event("structiot:replaced"));
 }
 
 function freshen(card, page) {
 	const name = card.dataset.device;
 	const other = find(`.card[data-device="${CSS.escape(name)}"]`, page);
 	if (others.has(name)) return replace(card, other);
-	const [line, fresh] = [find(".spark path", card), other && find(".spark path", other)];
-	if (line && fresh) line.setAttribute("d", fresh.getAttribute("d"));
+	const [line, fresh] = [card, other].map((one) => one && find(".spark", one));
+	if (line && fresh) line.replaceWith(fresh);
 }
 
 // In its place, with the focus where it was and what was open.
@@ -134,7 +134,7 @@ function setConnection(state) {
 	}
 	// Nobody knows any more whether it is still so.
 	for (const element of [...shownAt.values()].flat()) {
-		if (element.dataset.state !== "live") continue;
+		if (element.dataset.state !== "live" || element.dataset.value) continue;
 		element.dataset.state = "stale";
 		showAge(element, { state: "stale", at: element.dataset.at });
 	}
@@ -186,7 +186,7 @@ function doubt() {
 	open();
 }
 
-document.addEventListener("visibilitychange", doubt);
+hear("visibilitychange", doubt);
 addEventListener("online", doubt);
 addEventListener("pageshow", doubt);
 addEventListener("pagehide", close);

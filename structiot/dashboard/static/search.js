@@ -1,6 +1,6 @@
 // The search over the cards: all words must occur. It lives in the fragment, so it
 // survives Back and never reaches the server.
-const { find, all } = structiot;
+const { find, all, hear } = structiot;
 const box = find(".search input");
 const results = find(".results");
 
@@ -12,7 +12,6 @@ function filter() {
 	const shown = cards.filter((card) => !card.hidden).length;
 	const text = `${shown} of ${cards.length} devices`;
 	if (results.textContent !== text) results.textContent = text;
-	find("[data-none]").hidden = shown > 0 || !cards.length;
 }
 
 function restore() {
@@ -20,21 +19,24 @@ function restore() {
 	filter();
 }
 
-box.addEventListener("input", () => {
+function changed() {
 	filter();
 	const hash = box.value.trim() && `#${new URLSearchParams({ q: box.value })}`;
 	history.replaceState(null, "", location.pathname + location.search + hash);
-});
+}
+
+box.addEventListener("input", changed);
 box.form.addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("keydown", (event) => {
-	const isTyping = event.target.matches("select, [type=search], [type=text], [type=password]");
-	if (event.key === "/" && !isTyping) box.select();
-	else if (event.key === "Escape" && event.target === box) {
+hear("keydown", (event) => {
+	const { key, target } = event;
+	if (key === "/" && !target.matches("select, [type=search], [type=text], [type=password]")) box.select();
+	else if (key !== "Escape" || target !== box) return;
+	else {
 		box.value = "";
-		box.dispatchEvent(new Event("input"));
-	} else return;
+		changed();
+	}
 	event.preventDefault();
 });
 addEventListener("hashchange", restore);
-addEventListener("pageshow", restore);
-document.addEventListener("structiot:replaced", filter);
+hear("structiot:replaced", filter);
+restore();

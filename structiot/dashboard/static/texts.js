@@ -1,10 +1,10 @@
-// What all scripts of the page share. Figures and ages read as structiot.model.text has them.
+// What the page's scripts share. Figures and ages read as the server writes them.
 const LARGER = { W: "kW", Wh: "kWh", VA: "kVA", var: "kvar", kWh: "MWh" };
 const find = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const make = (tag, given) => Object.assign(document.createElement(tag), given);
-const tell = (kind, detail) => document.dispatchEvent(new CustomEvent(kind, { detail }));
-// This clock may be wrong; what is told has the time of the house.
+const hear = (kind, act) => document.addEventListener(kind, act);
+// This clock may be wrong: the house's counts.
 const ahead = Date.now() / 1000 - document.documentElement.dataset.now;
 const now = () => Date.now() / 1000 - (Math.abs(ahead) < 5 ? 0 : ahead);
 
@@ -26,4 +26,4 @@ function ago(at) {
 	const [length, word] = [[86400, "d"], [3600, "h"], [60, "min"]].find(([long]) => passed >= long) || [1, "s"];
 	return `${Math.floor(passed / length)} ${word} ago`;
 }
-globalThis.structiot = { find, all, make, tell, now, figureText, ago };
+globalThis.structiot = { find, all, make, hear, now, figureText, ago };

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
@@ -14,6 +16,7 @@ import anyio
 from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot._kit.json_text import compact
 from structiot._kit.text import error_text
+from structiot.dashboard.bars import bars_of, counter_of
 from structiot.dashboard.past import Past, Series, past_of
 from structiot.dashboard.replies import Refusal
 from structiot.dashboard.shown import is_secret
@@ -25,7 +28,8 @@ from structiot.errors import (
     StructiotError,
     UsageError,
 )
-from structiot.gateway import Gateway, GatewayDevice
+from structiot.gateway import Gateway
+from structiot.model import Entity, Sensor
 
 __all__ = [
     "MAX_POINTS",
@@ -43,8 +47,8 @@ _SOONER_S = 0.05
 _LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
-def entity_at(gateway: Gateway, device: str, entity: str) -> GatewayDevice:
-    """Give the device that has an entity.
+def entity_at(gateway: Gateway, device: str, key: str) -> Entity:
+    """Give an entity.
 
     Raises:
         Refusal: There is none.
@@ -52,9 +56,9 @@ def entity_at(gateway: Gateway, device: str, entity: str) -> GatewayDevice:
     found = gateway.devices.get(device)
     if found is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no device {device!r}")
-    if entity not in found.entities:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {entity!r}")
-    return found
+    if (entity := found.entities.get(key)) is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {key!r}")
+    return entity
 
 
 # ---------------------------------------------------------------- commands
@@ -70,7 +74,8 @@ async def set_value(
     Raises:
         Refusal: The device does not have it; its status says whose fault that is.
     """
-    found = entity_at(gateway, device, entity)
+    entity_at(gateway, device, entity)
+    found = gateway.devices[device]
     payload = _payload_in(request)
     deadline_s = gateway.config.gateway.command_s - _SOONER_S
     try:
@@ -130,26 +135,42 @@ def _payload_in(request: HttpRequest) -> bytes:
 # ---------------------------------------------------------------- the past
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    past: Past
+    key: str
+    counter: Sensor | None
+    from_utc: datetime
+    to_utc: datetime
+    points: int
+
+
 async def history_json(
     gateway: Gateway, request: HttpRequest, now_utc: datetime, key: tuple[str, str]
 ) -> HttpReply:
-    """Give the course of an entity as columns.
+    """Give the course of an entity as columns; of a counter the energy as bars, too.
 
     Raises:
         Refusal: There is none, or nobody can ask so.
     """
-    series = await _series(gateway, request, now_utc, key)
-    told: dict[str, object] = {
-        "unit": series.unit,
-        "resolution_s": series.resolution_s,
-        "is_step": series.is_step,
-        "t": series.t,
-        "mean": series.mean,
-        "min": series.min,
-        "max": series.max,
-    }
-    if series.texts is not None:
-        told["texts"] = series.texts
+    asked = _question(gateway, request, now_utc, key)
+    with _told():
+        series = await _series(asked)
+        told: dict[str, object] = {
+            "unit": series.unit,
+            "resolution_s": series.resolution_s,
+            "is_step": series.is_step,
+            "t": series.t,
+            "mean": series.mean,
+            "min": series.min,
+            "max": series.max,
+        }
+        if series.texts is not None:
+            told["texts"] = series.texts
+        if asked.counter is not None:
+            span = asked.from_utc, asked.to_utc
+            energy = await bars_of(asked.past, asked.key, asked.counter, *span)
+            told |= {"bars": energy.bars, "gaps": energy.gaps, "resets": energy.resets}
     return HttpReply.of_json(told)
 
 
@@ -161,7 +182,9 @@ async def history_csv(
     Raises:
         Refusal: There is none, or nobody can ask so.
     """
-    series = await _series(gateway, request, now_utc, key)
+    asked = _question(gateway, request, now_utc, key)
+    with _told():
+        series = await _series(asked)
     name = "-".join(key)
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
@@ -193,33 +216,42 @@ def _harmless(value: object) -> object:
     return value
 
 
-async def _series(
+def _question(
     gateway: Gateway, request: HttpRequest, now_utc: datetime, key: tuple[str, str]
-) -> Series:
+) -> _Question:
     device, name = key
     # `lamp.brightness_percent` is one value of the lamp.
-    entity = name.partition(".")[0]
-    found = entity_at(gateway, device, entity)
+    entity = entity_at(gateway, device, name.partition(".")[0])
     past = past_of(gateway)
     if past is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no history")
-    if is_secret(found.entities[entity]):
-        raise Refusal(HTTPStatus.NOT_FOUND, f"{entity} has no history: it is a secret")
-    query = request.query
-    from_utc, to_utc = span_of(query, now_utc)
-    return await asked(past, f"{device}/{name}", from_utc, to_utc, _points_in(query))
+    if is_secret(entity):
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{name} has no history: it is a secret")
+    from_utc, to_utc = span_of(request.query, now_utc)
+    return _Question(
+        past=past,
+        key=f"{device}/{name}",
+        counter=counter_of(entity),
+        from_utc=from_utc,
+        to_utc=to_utc,
+        points=_points_in(request.query),
+    )
 
 
-async def asked(
-    past: Past, key: str, from_utc: datetime, to_utc: datetime, points: int
-) -> Series:
-    """Ask the history.
+async def _series(asked: _Question) -> Series:
+    span = asked.from_utc, asked.to_utc
+    return await asked.past.series(asked.key, *span, asked.points)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say why the history does not answer.
 
     Raises:
-        Refusal: It does not answer, or nobody can ask so.
+        Refusal: It does not.
     """
     try:
-        return await past.series(key, from_utc, to_utc, points)
+        yield
     except UsageError as exc:
         raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
     except ReplyTimeout as exc:

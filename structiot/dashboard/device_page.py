@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 
 from structiot._kit.redact import hide_credentials
-from structiot.dashboard.api import MAX_POINTS, asked, span_of
+from structiot.dashboard.api import MAX_POINTS, span_of
+from structiot.dashboard.bars import Bars, bars_of, counter_of
 from structiot.dashboard.cards import card_of, main_figure
 from structiot.dashboard.past import Series, past_of
 from structiot.dashboard.shown import is_secret
@@ -21,7 +23,6 @@ from structiot.dashboard.views import (
 )
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, GatewayDevice
-from structiot.gateway.energy_totals import is_energy_total
 from structiot.model import (
     BinarySensor,
     Button,
@@ -63,7 +64,7 @@ async def device_view(
         page: What every page has.
 
     Raises:
-        Refusal: The history does not answer, or nobody can ask so.
+        Refusal: Nobody can ask so.
     """
     place = gateway.config.devices.get(slug)
     card = card_of(slug, device, place, page.now_utc, is_whole=True)
@@ -71,9 +72,15 @@ async def device_view(
     past = past_of(gateway)
     entries: tuple[SeriesView, ...] = ()
     course: Series | None = None
+    bars: Bars | None = None
     if past is not None and (entries := _series(slug, device, query.get("series", ""))):
         key = next(one.key for one in entries if one.is_selected)
-        course = await asked(past, key, from_utc, to_utc, MAX_POINTS)
+        # The file's trouble stands on the gateway's own page.
+        with suppress(StructiotError):
+            course = await past.series(key, from_utc, to_utc, MAX_POINTS)
+            entity = device.entities[key.partition("/")[2].partition(".")[0]]
+            if (counter := counter_of(entity)) is not None:
+                bars = await bars_of(past, key, counter, from_utc, to_utc)
     heard = [row.value.at_utc for row in card.rows if row.value.at_utc is not None]
     return DeviceView(
         page=page,
@@ -84,8 +91,8 @@ async def device_view(
         from_s=from_utc.timestamp(),
         to_s=to_utc.timestamp(),
         resolution_s=0.0 if course is None else float(course.resolution_s),
-        points=() if course is None else _points(course),
-        statistics=() if course is None else tuple(_statistics(course)),
+        points=() if course is None else _points(course, bars),
+        statistics=() if course is None else tuple(_statistics(course, bars)),
         events=await _events(gateway, slug, device),
         details=tuple(_details(device)),
         topics=tuple(_topics(gateway, slug)),
@@ -132,7 +139,7 @@ def _of_entity(slug: str, device: GatewayDevice, entity: Entity) -> list[SeriesV
     parts = [_entry(key, name, "", is_step=True)]
     if isinstance(entity, Sensor | Number):
         unit = entity.unit or ""
-        is_energy = is_energy_total(entity)
+        is_energy = counter_of(entity) is not None
         is_figure = isinstance(entity, Number) or bool(unit or entity.state_class)
         parts = [_entry(key, name, unit, is_step=not is_figure, is_energy=is_energy)]
     elif not isinstance(entity, Switch | BinarySensor) and is_dataclass(state):
@@ -166,14 +173,20 @@ def _entry(
 
 
 def _points(
-    course: Series,
+    course: Series, bars: Bars | None
 ) -> tuple[tuple[float, float | None, float | None, float | None], ...]:
+    if bars is not None:
+        return tuple((since, energy, None, None) for since, _, energy in bars.bars)
     if course.texts is not None:
         return ()
     return tuple(zip(course.t, course.mean, course.min, course.max, strict=True))
 
 
-def _statistics(course: Series) -> list[StatisticView]:
+def _statistics(course: Series, bars: Bars | None) -> list[StatisticView]:
+    if bars is not None:
+        came = [one[2] for one in (*bars.bars, *bars.gaps) if one[2] is not None]
+        total = figure_text(sum(came), course.unit)
+        return [StatisticView(name="In all", text=total)] if came else []
     means = [one for one in course.mean if one is not None]
     if not means or course.is_step:
         return []
@@ -199,12 +212,9 @@ async def _events(
     ]
     past = past_of(gateway)
     if past is not None:
-        try:
+        with suppress(StructiotError):
             told = await past.occurrences(slug, _MOST_EVENTS)
             happened = [(one.entity, one.event_type, one.at_utc) for one in told]
-        except StructiotError:
-            # The file's trouble stands on the gateway's own page.
-            pass
     entities = device.entities
     lines = [
         HappenedView(

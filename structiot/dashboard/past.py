@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Literal, Protocol, TypeAlias, cast
 
 from structiot.gateway import Gateway
 from structiot.gateway.status import StoreStatus
 
-__all__ = ["Happened", "Past", "Series", "past_of"]
+__all__ = ["Bar", "Energy", "Happened", "Past", "Period", "Series", "past_of"]
 
 
 class Series(Protocol):
@@ -56,6 +56,47 @@ class Series(Protocol):
         ...
 
 
+Period: TypeAlias = Literal["hour", "day", "month"]
+
+
+class Bar(Protocol):
+    """Energy that came in a span of time."""
+
+    @property
+    def from_utc(self) -> datetime:
+        """Where it begins."""
+        ...
+
+    @property
+    def until_utc(self) -> datetime:
+        """Where it ends."""
+        ...
+
+    @property
+    def energy_wh(self) -> float | None:
+        """How much; None if nothing was heard."""
+        ...
+
+
+class Energy(Protocol):
+    """Energy by hours, days or months."""
+
+    @property
+    def bars(self) -> Sequence[Bar]:
+        """One for each period."""
+        ...
+
+    @property
+    def gaps(self) -> Sequence[Bar]:
+        """What came while nobody heard it."""
+        ...
+
+    @property
+    def resets(self) -> Sequence[datetime]:
+        """When a counter has begun anew."""
+        ...
+
+
 class Happened(Protocol):
     """Something that happened to a device."""
 
@@ -86,6 +127,12 @@ class Past(Protocol):
         self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000
     ) -> Series:
         """Give the course of `<device>/<entity>`."""
+        ...
+
+    async def energy(
+        self, key: str, from_utc: datetime, to_utc: datetime, period: Period = "day"
+    ) -> Energy:
+        """Give what a counter has gained."""
         ...
 
     async def recent(

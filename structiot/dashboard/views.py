@@ -272,7 +272,8 @@ class DeviceView:
         to_s: Where it ends.
         resolution_s: How far apart its points are.
         points: The selected series: time, mean, lowest and highest, each None where
-            nothing was heard; at most 1,000.
+            nothing was heard; at most 1,000. Of a counter the bars: when each begins and
+            its energy.
         statistics: Figures of the range.
         events: What happened last, the newest first.
         details: Identity, as name and text; no secret is among it.

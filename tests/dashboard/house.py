@@ -12,7 +12,7 @@ import anyio
 from structiot import Environment
 from structiot.dashboard import Dashboard, open_dashboard
 from structiot.gateway import Gateway, load_config, open_gateway
-from structiot.gateway.drivers import with_driver
+from structiot.gateway.drivers import ManagedDevice, with_driver
 from structiot.model import (
     BinarySensor,
     Button,
@@ -78,13 +78,15 @@ class House:
         self.environment = environment
         self.port = urlsplit(dashboard.urls[0]).port or 80
         self.browser = self.new_browser()
+        self.registered: dict[str, ManagedDevice] = {}
 
     def new_browser(self, **headers: str | None) -> Browser:
         return Browser(self.environment.network, self.port, **headers)
 
     def add(self, one: ScriptedDevice) -> None:
         """Add a device as `<name>`, its topics likewise."""
-        self.driver.registry.add(source_of(one, name=one.info.name))
+        source = source_of(one, name=one.info.name)
+        self.registered[one.info.name] = self.driver.registry.add(source)
 
     async def until(self, slug: str) -> None:
         """Wait until a device is available."""
@@ -117,8 +119,10 @@ async def house(
     page.setdefault("listen", ["http://127.0.0.1:0"])
     async with AsyncExitStack() as stack:
         stack.enter_context(with_driver(made.system, made))
-        tables = {"broker": {"listen": ["mqtt://127.0.0.1:0"]}, "toy": {}}
-        config = load_config({**tables, "dashboard": page, **(sections or {})})
+        tables: dict[str, Any] = {"toy": {}, "dashboard": page, **(sections or {})}
+        if "mqtt" not in tables:
+            tables["broker"] = {"listen": ["mqtt://127.0.0.1:0"]}
+        config = load_config(tables)
         gateway = await stack.enter_async_context(
             open_gateway(config, environment=environment, state_file=state_file)
         )

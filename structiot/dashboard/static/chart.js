@@ -1,300 +1,279 @@
 // The history of a device between two times, drawn with uPlot; the words beside it are
 // the server's. Gaps are hatched, a lone reading is a dot, energy is bars.
-"use strict";
-(() => {
-	const SPANS = { hour: 3600, day: 86400, month: 31 * 86400, year: 366 * 86400 };
-	const RENEW_MS = 300000;
-	const figure = document.querySelector("figure[data-key]");
-	const { dataset } = figure;
-	const box = figure.querySelector(".plot");
-	const cursor = document.querySelector(".cursor");
-	const choices = document.querySelector("select.series");
-	const { figureText, now } = structiot;
-	let view = {}; // from, to; range while it follows the time
-	let course, texts, plot, asking, due, start;
-	let drawnAt = 0;
+const MOVES = { earlier: [-1, -1], later: [1, 1], "zoom in": [0.25, -0.25], "zoom out": [-0.5, 0.5] }; // in spans
+const SPANS = { hour: 3600, day: 86400, month: 31 * 86400, year: 366 * 86400 };
+const { find, all, hear, figureText, now } = structiot;
+const { dataset } = find("figure[data-key]");
+const box = find(".plot");
+const cursor = find(".cursor");
+const choices = find("select.series");
+let view = {}; // from, to; range while it follows the time
+let course, texts, plot, due, start;
+let asked = 0;
 
-	const color = (name) => getComputedStyle(figure).getPropertyValue(`--${name}`);
-	const isSwitch = () => "step" in dataset && !texts;
+const css = (name) => getComputedStyle(box).getPropertyValue(`--${name}`);
+const ink = (name) => () => css(name);
+const isStep = () => "step" in dataset;
+const isSwitch = () => isStep() && !texts;
 
-	function textOf(value, decimals) {
-		if (value === null || value === undefined) return "no data";
-		if (texts) return texts[value] ?? "";
-		if (isSwitch()) return value === 1 ? "on" : value === 0 ? "off" : "now and then";
-		return figureText(value, dataset.unit, decimals && Number(decimals));
-	}
+function textOf(value, decimals) {
+	if (value === null || value === undefined) return "no data";
+	if (texts) return texts[value] ?? "";
+	if (isSwitch()) return { 0: "off", 1: "on" }[value] ?? "now and then";
+	return figureText(value, dataset.unit, decimals && Number(decimals));
+}
 
-	// ---- the house's clock: by its zone's name, else by its present offset
+// ---- the house's clock: by the name of its zone, else by its present offset
 
-	let timeZone = dataset.zone;
-	let shift = 0;
-	try {
-		new Intl.DateTimeFormat("en", { timeZone });
-	} catch {
-		timeZone = "UTC";
-		shift = dataset.offset * 60;
-	}
-	const clock = (options, zone) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", timeZone: zone, ...options });
-	const full = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
-	const [house, mine] = [clock(full, timeZone), clock(full)];
-	const month = clock({ month: "short", year: "numeric" }, timeZone);
-	const ms = (at) => (at + shift) * 1000;
-	const timeText = (at) => house.format(ms(at));
+let timeZone = dataset.zone;
+let shift = 0;
+try {
+	new Intl.DateTimeFormat("en", { timeZone });
+} catch {
+	timeZone = "UTC";
+	shift = dataset.offset * 60;
+}
+const minutes = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const house = new Intl.DateTimeFormat("en-GB", { ...minutes, timeZone });
+const mine = new Intl.DateTimeFormat("en-GB", minutes);
+const ms = (at) => (at + shift) * 1000;
+const timeText = (at) => house.format(ms(at));
 
-	function ticks(u, all) {
-		const days = (view.to - view.from) / 86400;
-		return all.map((at) => {
-			if (days > 100) return month.format(ms(at));
-			const [day, time] = timeText(at).split(", ");
-			return days > 3 || time === "00:00" ? day : time;
-		});
-	}
-
-	// ---- the picture
-
-	// Where nothing was heard: from the last that was to the next.
-	function gaps() {
-		const { t, mean, resolution_s: step } = course;
-		const found = [];
-		const far = Math.max(2 * step, (view.to - view.from) / 50);
-		let since = t[0] - view.from < far ? null : view.from;
-		[...t, Math.min(view.to, now())].forEach((at, i) => {
-			if (mean[i] === null) since ??= i ? t[i - 1] + step : view.from;
-			else if (since !== null && (i < t.length || mean.at(-1) == null)) {
-				found.push([since, at]);
-				since = null;
-			}
-		});
-		return course.bars ? [] : found;
-	}
-
-	function hatch(x, y, width, height, ink) {
-		const { ctx } = plot;
-		ctx.save();
-		ctx.beginPath();
-		ctx.rect(x, y, width, height);
-		ctx.clip();
-		ctx.beginPath();
-		for (let at = x - height - ((x - height) % 12); at < x + width; at += 12) {
-			ctx.moveTo(at, y + height);
-			ctx.lineTo(at + height, y);
-		}
-		ctx.strokeStyle = ink;
-		ctx.stroke();
-		ctx.restore();
-	}
-
-	function drawGaps(u) {
-		plot = u;
-		for (const [since, until] of gaps()) {
-			const x = Math.max(u.bbox.left, u.valToPos(since, "x", true));
-			const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(until, "x", true));
-			if (right > x) hatch(x, u.bbox.top, right - x, u.bbox.height, color("edge"));
-		}
-	}
-
-	// Each as wide as its time: a day may have 23 hours, and a gap many.
-	function drawBars(u) {
-		const { ctx } = u;
-		const y0 = u.valToPos(0, "y", true);
-		const ink = (ctx.fillStyle = ctx.strokeStyle = color("accent"));
-		for (const [kind, bars] of [["bar", course.bars || []], ["gap", course.gaps || []]]) {
-			for (const [since, until, value] of bars) {
-				const [x, right] = [since, until].map((at) => u.valToPos(Math.min(Math.max(at, view.from), view.to), "x", true));
-				const area = [x + 1, u.valToPos(value ?? 0, "y", true), Math.max(1, right - x - 2)];
-				area.push(y0 - area[1]);
-				if (kind === "bar") ctx.fillRect(...area);
-				else hatch(...area, ink), ctx.strokeRect(...area);
-			}
-		}
-		ctx.fillStyle = color("amber");
-		for (const at of course.resets || []) ctx.fillRect(u.valToPos(at, "x", true), y0 - 20, 3, 20);
-	}
-
-	function height(u, low, high) {
-		if (texts) return [-0.5, texts.length - 0.5];
-		if (isSwitch()) return [-0.15, 1.15];
-		if (low === null) return [0, 1];
-		for (const bar of course.gaps || []) high = Math.max(high, bar[2]);
-		if (/^k?(W|VA|var|A|Wh|%)$/.test(dataset.unit)) [low, high] = [Math.min(0, low), Math.max(0, high)];
-		const edge = (high - low || Math.abs(high) || 1) * 0.08;
-		return [low && low - edge, high && high + edge];
-	}
-
-	// What is lone is a dot: a line needs two.
-	const lone = (u) => u.data[1].flatMap((one, i, all) => (one !== null && (all[i - 1] ?? all[i + 1] ?? null) === null ? [i] : []));
-
-	function build() {
-		plot?.destroy();
-		const axis = { stroke: () => color("muted"), font: "12px system-ui", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } };
-		const hidden = { stroke: "transparent", points: { show: false } };
-		const line = { stroke: () => color("accent"), width: 1.75, points: { size: 5, fill: () => color("accent"), filter: lone } };
-		if ("step" in dataset) line.paths = uPlot.paths.stepped({ align: 1 });
-		if (course.bars) Object.assign(line, hidden, { paths: () => null });
-		plot = new uPlot({
-			width: box.clientWidth,
-			height: box.clientHeight,
-			legend: { show: false },
-			tzDate: (at) => uPlot.tzDate(new Date(ms(at)), timeZone),
-			cursor: { y: false, drag: { setScale: false }, points: { show: !course.bars, fill: () => color("accent") } },
-			scales: { x: { range: () => [view.from, view.to] }, y: { range: height } },
-			axes: [
-				{ ...axis, values: ticks, space: 72, size: 30, label: `Time (${dataset.zone})`, labelSize: 20, labelFont: axis.font },
-				{ ...axis, values: (u, all) => all.map((one) => textOf(one)), size: 72, ...((texts || isSwitch()) && { incrs: [1] }) },
-			],
-			series: [{}, line, hidden, hidden],
-			bands: "step" in dataset || course.bars ? [] : [{ series: [3, 2], fill: () => `color-mix(in srgb, ${color("accent")} 20%, transparent)` }],
-			hooks: { drawClear: [drawGaps], draw: [drawBars], setCursor: [hover], setSelect: [(u) => u.select.width > 8 && select()] },
-		}, null, box);
-		plot.ctx.canvas.role = "img";
-		plot.over.addEventListener("pointerdown", touch);
-		plot.over.addEventListener("pointermove", touch);
-		plot.over.addEventListener("pointerup", touch);
-		plot.over.addEventListener("pointercancel", () => (start = null));
-		name();
-	}
-
-	function draw(isOther) {
-		if (isOther || !plot) build();
-		const middles = course.bars?.map(([since, until]) => (since + until) / 2);
-		const sums = course.bars?.map((bar) => bar[2]);
-		plot.setData(middles ? [middles, sums, sums, sums] : [course.t, course.mean, course.min, course.max]);
-		drawnAt = now();
-		Object.assign(dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
-	}
-
-	const name = () => plot && (plot.ctx.canvas.ariaLabel = figure.querySelector("figcaption").textContent);
-
-	// ---- the cursor, and what is selected with it
-
-	function hover({ cursor: { left, idx }, posToVal }) {
-		const at = posToVal(left, "x");
-		const isAt = ([since, until]) => since <= at && at < until;
-		const gap = gaps().find(isAt);
-		const bar = course.bars && [...course.gaps, ...course.bars].find(isAt);
-		let text = "";
-		if (gap) text = `no data ${timeText(gap[0])} to ${timeText(gap[1])}`;
-		else if (bar) text = `${textOf(bar[2])}, ${timeText(bar[0])} to ${timeText(bar[1])}`;
-		else if (idx !== null && !course.bars) {
-			const [t, mean, low, high] = plot.data.map((one) => one[idx]);
-			text = `${textOf(mean, dataset.decimals)}, ${timeText(t)}`;
-			if (low < high) text += `, ${textOf(low)} to ${textOf(high)}`;
-			if (mine.format(t * 1000) !== timeText(t)) text += ` (${mine.format(t * 1000)} here)`;
-		}
-		cursor.textContent = left < 0 ? "" : text;
-	}
-
-	function select() {
-		const { left, width } = plot.select;
-		plot.setSelect({ width: 0, height: 0 }, false);
-		move(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
-	}
-
-	// A finger selects sideways; up and down it scrolls the page.
-	function touch(event) {
-		const at = event.clientX - plot.over.getBoundingClientRect().left;
-		if (event.pointerType !== "touch") start = null;
-		else if (event.type === "pointerdown") start = at;
-		else if (start !== null && event.type === "pointermove") {
-			plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: plot.over.clientHeight }, false);
-		} else if (start !== null && plot.select.width > 8) select();
-	}
-
-	// ---- from when to when
-
-	async function load(isOther) {
-		asking?.abort();
-		asking = new AbortController();
-		if (view.range) follow();
-		const points = Math.min(1000, Math.max(200, box.clientWidth));
-		try {
-			const address = `/api/history/${encodeURI(dataset.key)}?from=${view.from}&to=${view.to}&points=${points}`;
-			const answer = await fetch(address, { signal: asking.signal });
-			if (!answer.ok) throw answer;
-			course = await answer.json();
-		} catch (error) {
-			if (error.name !== "AbortError") cursor.textContent = "The history does not answer.";
-			return;
-		}
-		texts = course.texts && [...new Set(course.texts)].filter((one) => one !== null);
-		if (texts) course.mean = course.min = course.max = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
-		draw(isOther);
-	}
-
-	function follow() {
-		view.to = now();
-		view.from = view.to - SPANS[view.range];
-	}
-
-	// What the address says; the page's words come from the server for the same address.
-	function show(isOther) {
-		const query = new URLSearchParams(location.search);
-		view = { from: Number(query.get("from")), to: Number(query.get("to")) };
-		if (!(view.to > view.from)) view.range = query.get("range") in SPANS ? query.get("range") : "day";
-		for (const radio of document.querySelectorAll('[name="range"]')) radio.checked = radio.value === view.range;
-		document.querySelector('[data-move="later"]').classList.toggle("marked", !view.range);
-		load(isOther);
-	}
-
-	function go(given, isOther) {
-		const query = new URLSearchParams(location.search);
-		for (const one of ["from", "to", "range"]) if (!given.series) query.delete(one);
-		for (const [key, value] of Object.entries(given)) query.set(key, value);
-		history.pushState(null, "", `?${query}`);
-		show(isOther);
-		structiot.renew();
-	}
-
-	function move(from, to) {
-		const span = Math.max(60, to - from);
-		const end = Math.min(now(), to);
-		go({ from: Math.round(end - span), to: Math.round(end) });
-	}
-
-	document.querySelector(".tools").addEventListener("click", ({ target }) => {
-		const { from, to } = view;
-		const half = (to - from) / 2;
-		const isNear = to + half > now();
-		const moves = {
-			earlier: () => move(from - 2 * half, from),
-			later: () => (isNear ? go({}) : move(to, to + 2 * half)),
-			"zoom in": () => move(from + half / 2, to - half / 2),
-			"zoom out": () => move(from - half, to + half),
-			"reset zoom": () => go({}),
-		};
-		moves[target.dataset.move]?.();
+function ticks(u, times) {
+	const days = (view.to - view.from) / 86400;
+	return times.map((at) => {
+		const [day, time] = timeText(at).split(", ");
+		return days > 3 || time === "00:00" ? day : time;
 	});
-	document.querySelector(".range").addEventListener("change", ({ target }) => go({ range: target.value }));
-	choices?.addEventListener("change", () => {
-		const [chosen] = choices.selectedOptions;
-		for (const one of ["unit", "decimals", "step"]) delete dataset[one];
-		Object.assign(dataset, chosen.dataset, { key: chosen.value });
-		go({ series: chosen.value }, true);
+}
+
+// ---- the picture
+
+// Where nothing was heard: from the last that was to the next.
+function gaps() {
+	const { t, mean, bars, resolution_s: step } = course;
+	const far = Math.max(2 * step, (view.to - view.from) / 50);
+	let since = t[0] - view.from < far ? null : view.from;
+	const found = [];
+	[...t, Math.min(view.to, now())].forEach((at, i) => {
+		if (mean[i] === null) since ??= i ? t[i - 1] + step : view.from;
+		else if (since !== null) {
+			found.push([since, at]);
+			since = null;
+		}
 	});
+	return bars ? [] : found;
+}
 
-	// ---- the newest, at most once a second
-
-	function grow() {
-		due = null;
-		if (!view.range || document.hidden) return;
-		follow();
-		draw();
+function hatch(ctx, x, y, width, height, color) {
+	ctx.save();
+	ctx.beginPath();
+	ctx.rect(x, y, width, height);
+	ctx.clip();
+	ctx.beginPath();
+	for (let at = x - height - ((x - height) % 12); at < x + width; at += 12) {
+		ctx.moveTo(at, y + height);
+		ctx.lineTo(at + height, y);
 	}
+	ctx.strokeStyle = color;
+	ctx.stroke();
+	ctx.restore();
+}
 
-	document.addEventListener("structiot:values", ({ detail }) => {
-		const state = detail.get(dataset.key);
-		if (!state || !course || course.bars || texts || !view.range || state.at <= course.t.at(-1)) return;
-		const told = state.value === "ON" ? 1 : state.value === "OFF" ? 0 : state.value;
-		const value = state.state === "live" && Number.isFinite(told) ? told : null;
-		for (const column of ["mean", "min", "max"]) course[column].push(value);
-		course.t.push(state.at || now());
-		due ||= setTimeout(grow, Math.max(0, 1000 * (drawnAt + 1 - now())));
-	});
-	document.addEventListener("structiot:replaced", name);
-	document.addEventListener("structiot:theme", () => plot?.redraw());
-	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot?.redraw());
-	new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
-	addEventListener("popstate", () => (show(true), structiot.renew()));
-	setInterval(() => document.hidden || !view.range || load(), RENEW_MS);
+// A bar is as wide as its time: a day may have 23 hours, and a gap many.
+function areaOf(u, [since, until, value]) {
+	const { left, top, width, height } = u.bbox;
+	const [x, right] = [since, until].map((at) => Math.min(Math.max(left, u.valToPos(at, "x", true)), left + width));
+	if (value === undefined) return [x, top, right - x, height];
+	const y = u.valToPos(value ?? 0, "y", true);
+	return [x + 1, y, Math.max(1, right - x - 2), u.valToPos(0, "y", true) - y];
+}
+
+function drawBars(u) {
+	const { ctx } = u;
+	const color = (ctx.fillStyle = ctx.strokeStyle = css("accent"));
+	for (const bar of course.bars || []) ctx.fillRect(...areaOf(u, bar));
+	for (const bar of course.gaps || []) {
+		hatch(ctx, ...areaOf(u, bar), color);
+		ctx.strokeRect(...areaOf(u, bar));
+	}
+	ctx.fillStyle = css("amber");
+	for (const at of course.resets || []) ctx.fillRect(u.valToPos(at, "x", true), u.bbox.top, 2, u.bbox.height);
+}
+
+function limits(u, low, high) {
+	if (texts) return [-0.5, texts.length - 0.5];
+	if (isSwitch()) return [-0.15, 1.15];
+	if (low === null) return [0, 1];
+	for (const bar of course.gaps || []) high = Math.max(high, bar[2]);
+	if (/^k?(W|VA|var|A|Wh|%)$/.test(dataset.unit)) [low, high] = [Math.min(0, low), Math.max(0, high)];
+	const edge = (high - low || Math.abs(high) || 1) * 0.08;
+	return [low && low - edge, high && high + edge];
+}
+
+// A line needs two: what is alone is a dot.
+const alone = (u) => u.data[1].flatMap((one, i, all) => (one !== null && (all[i - 1] ?? all[i + 1] ?? null) === null ? [i] : []));
+
+function build() {
+	plot?.destroy();
+	const axis = { stroke: ink("muted"), font: "12px system-ui", grid: { stroke: ink("line"), width: 1 }, ticks: { show: false } };
+	const hidden = { stroke: "transparent", points: { show: false } };
+	const line = { stroke: ink("accent"), width: 1.75, points: { size: 5, fill: ink("accent"), filter: alone } };
+	if (isStep()) line.paths = uPlot.paths.stepped({ align: 1 });
+	if (course.bars) Object.assign(line, hidden, { paths: () => null });
+	plot = new uPlot({
+		width: box.clientWidth,
+		height: box.clientHeight,
+		legend: { show: false },
+		tzDate: (at) => uPlot.tzDate(new Date(ms(at)), timeZone),
+		cursor: { y: false, drag: { setScale: false } },
+		scales: { x: { range: () => [view.from, view.to] }, y: { range: limits } },
+		axes: [
+			{ ...axis, values: ticks, space: 72, size: 30, label: `Time (${dataset.zone})`, labelSize: 20 },
+			{ ...axis, values: (u, values) => values.map((one) => textOf(one)), size: 72, ...(isStep() && { incrs: [1] }) },
+		],
+		series: [{}, line, hidden, hidden],
+		bands: isStep() || course.bars ? [] : [{ series: [3, 2], fill: () => `${css("accent").trim()}33` }],
+		hooks: {
+			drawClear: [(u) => gaps().forEach((gap) => hatch(u.ctx, ...areaOf(u, gap), css("edge")))],
+			draw: [drawBars],
+			setCursor: [hover],
+			setSelect: [select],
+		},
+	}, null, box);
+	for (const kind of ["down", "move", "up", "cancel"]) plot.over.addEventListener(`pointer${kind}`, touch);
+	name();
+}
+
+function name() {
+	const { canvas } = plot?.ctx || {};
+	if (canvas) Object.assign(canvas, { role: "img", ariaLabel: find("figcaption").textContent });
+}
+
+function draw(isOther) {
+	if (isOther || !plot) build();
+	const sums = course.bars?.map((bar) => bar[2]);
+	const middles = course.bars?.map(([since, until]) => (since + until) / 2);
+	plot.setData(sums ? [middles, sums, sums, sums] : [course.t, course.mean, course.min, course.max]);
+	Object.assign(dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
+}
+
+// ---- the cursor
+
+function hover({ cursor: { left, idx }, posToVal }) {
+	const at = posToVal(left, "x");
+	const here = [...gaps(), ...(course.gaps || []), ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
+	let text = "";
+	if (here) text = `${textOf(here[2])} ${timeText(here[0])} to ${timeText(here[1])}`;
+	else if (idx !== null && !course.bars) {
+		const [t, mean, low, high] = plot.data.map((column) => column[idx]);
+		text = `${textOf(mean, dataset.decimals)}, ${timeText(t)}`;
+		if (low < high) text += `, ${textOf(low)} to ${textOf(high)}`;
+		if (mine.format(t * 1000) !== timeText(t)) text += ` (${mine.format(t * 1000)} here)`;
+	}
+	cursor.textContent = left < 0 ? "" : text;
+}
+
+function select() {
+	const { left, width } = plot.select;
+	plot.setSelect({ width: 0, height: 0 }, false);
+	if (width > 8) move(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+}
+
+// Of mice uPlot takes care. A finger selects sideways; up and down it scrolls the page.
+function touch({ type, pointerType, clientX }) {
+	if (pointerType === "mouse") return;
+	const at = clientX - plot.over.getBoundingClientRect().left;
+	if (type === "pointerup") select();
+	if (type !== "pointermove") start = type === "pointerdown" ? at : null;
+	else if (start !== null) plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: 999 }, false);
+}
+
+// ---- from when to when
+
+async function load(isOther) {
+	const turn = ++asked;
+	if (view.range) follow();
+	const points = Math.min(1000, Math.max(200, box.clientWidth));
+	const address = `/api/history/${encodeURI(dataset.key)}?from=${view.from}&to=${view.to}&points=${points}`;
+	const answer = await fetch(address).catch(() => null);
+	const told = answer?.ok && (await answer.json());
+	if (turn !== asked) return;
+	cursor.textContent = told ? "" : "The history does not answer.";
+	if (!told) return;
+	course = told;
+	texts = course.texts && [...new Set(course.texts)].filter((one) => one !== null);
+	if (texts) course.mean = course.min = course.max = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
+	draw(isOther);
+}
+
+function follow() {
+	view.to = now();
+	view.from = view.to - SPANS[view.range];
+}
+
+// What the address says; the page's words come from the server for the same address.
+function show(isOther) {
+	const query = new URLSearchParams(location.search);
+	const [from, to, range] = ["from", "to", "range"].map((one) => query.get(one));
+	view = to > from ? { from: Number(from), to: Number(to) } : { range: range in SPANS ? range : "day" };
+	for (const radio of all('[name="range"]')) radio.checked = radio.value === view.range;
+	find('[data-move="later"]').classList.toggle("marked", !view.range);
+	load(isOther);
+}
+
+function go(given, isOther) {
+	const query = new URLSearchParams(location.search);
+	for (const one of given.series ? [] : ["from", "to", "range"]) query.delete(one);
+	for (const [key, value] of Object.entries(given)) query.set(key, value);
+	history.pushState(null, "", `?${query}`);
+	show(isOther);
+	structiot.renew();
+}
+
+function move(from, to) {
+	const end = Math.min(now(), to);
+	go({ from: Math.round(end - Math.max(60, to - from)), to: Math.round(end) });
+}
+
+find(".tools").addEventListener("click", ({ target }) => {
+	const name = target.dataset.move;
+	const span = view.to - view.from;
+	const [left, right] = MOVES[name] || [];
+	if (name === "reset zoom" || (name === "later" && view.to + span / 2 > now())) go({});
+	else if (name) move(view.from + left * span, view.to + right * span);
+});
+find(".range").addEventListener("change", ({ target }) => go({ range: target.value }));
+choices?.addEventListener("change", () => {
+	for (const one of ["unit", "decimals", "step"]) delete dataset[one];
+	Object.assign(dataset, choices.selectedOptions[0].dataset, { key: choices.value });
+	go({ series: choices.value }, true);
+});
+
+// ---- the newest, at most once a second
+
+function grow() {
+	due = null;
+	if (!view.range || document.hidden) return;
+	follow();
+	draw();
+}
+
+structiot.grow = (batch) => {
+	const told = batch.get(dataset.key);
+	if (!told || !course || course.bars || texts || !view.range || told.at <= course.t.at(-1)) return;
+	const figure = { ON: 1, OFF: 0 }[told.value] ?? told.value;
+	const value = told.state === "live" && Number.isFinite(figure) ? figure : null;
+	for (const column of ["mean", "min", "max"]) course[column].push(value);
+	course.t.push(told.at || now());
+	due ||= setTimeout(grow, 1000);
+};
+hear("structiot:replaced", name);
+structiot.redraw = () => plot?.redraw();
+new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+addEventListener("popstate", () => {
 	show(true);
-})();
+	structiot.renew();
+});
+setInterval(() => document.hidden || !view.range || load(), 300000);
+show(true);

@@ -1,251 +1,227 @@
 // What is switched and set. A wish is pending until the device reports it; the newest
 // wish wins; what is refused says why, with Retry. One record a control, by its id.
-"use strict";
-(() => {
-	const CONFIRM_MS = 10000; // for the report, once the device has the command
-	const SAY_MS = 6000;
-	const ACTS = { OPEN: ["open", "opening", "unlocked"], CLOSE: ["closed", "closing"], STOP: ["stopped", "open", "closed"] };
-	const messages = document.querySelector(".messages");
-	const dialog = document.querySelector(".ask");
-	const token = document.querySelector('meta[name="csrf-token"]');
-	const records = new Map();
-	let held = null; // the slider under a finger
-	let saying;
+const CONFIRM_MS = 10000; // for the report, once the device has the command
+const SAY_MS = 6000;
+const ACTS = { OPEN: ["open", "opening", "unlocked"], CLOSE: ["closed", "closing"], STOP: ["stopped", "open", "closed"] };
+const { find, all, hear } = structiot;
+const messages = find(".messages");
+const dialog = find(".ask");
+const token = find('meta[name="csrf-token"]');
+const records = new Map();
+let held = null; // the slider under a finger
+let saying;
 
-	const idOf = ({ dataset: { key, field, value } }) => `${key} ${field} ${value}`;
-	const isAct = (e) => e.matches(".act");
-	const isSwitch = (e) => e.role === "switch";
-	const stateOf = (e) => structiot.latest.get(e.dataset.key);
-	const labelOf = (e) => e.ariaLabel || `${e.closest("[aria-label]")?.ariaLabel ?? ""} ${e.textContent}`.trim();
+const idOf = ({ dataset: { key, field, value } }) => `${key} ${field} ${value}`;
+const isAct = (element) => element.matches(".act");
+const isSwitch = (element) => element.role === "switch";
+const stateOf = (element) => structiot.latest.get(element.dataset.key);
+const placeOf = (element) => element.closest(".row, .card");
+const deviceOf = (element) => element.closest("[aria-label]")?.ariaLabel ?? element.textContent;
+const labelOf = (element) => element.ariaLabel || `${deviceOf(element)} ${element.textContent}`;
 
-	function say(text) {
-		messages.textContent = text;
-		clearTimeout(saying);
-		saying = setTimeout(() => (messages.textContent = ""), SAY_MS);
+function say(text) {
+	messages.textContent = text;
+	clearTimeout(saying);
+	saying = setTimeout(say, text ? SAY_MS : 1e9, "");
+}
+
+// ---- what was reported, as the control would wish it
+
+function reportedBy(element, { value, fields }) {
+	const { field, reads, control, scale } = element.dataset;
+	let told = value;
+	if (field || reads) told = fields?.[field || reads];
+	else if (isSwitch(element) && fields) told = fields.state;
+	if (told === null || told === undefined) return null;
+	if (control === "lock") return { locked: "LOCK", unlocked: "UNLOCK" }[told] ?? null;
+	if (isSwitch(element)) return /^(on|true)$/i.test(told) ? "ON" : "OFF";
+	if (control === "range") return told * (scale || 1);
+	if (control === "color") return `#${["r", "g", "b"].map((part) => told[part].toString(16).padStart(2, "0")).join("")}`;
+	return String(told);
+}
+
+function isReported(element, wish, state) {
+	if (!["live", "stale"].includes(state?.state)) return false;
+	if (isAct(element)) return Boolean(ACTS[wish]?.includes(state.value));
+	const told = reportedBy(element, state);
+	return element.type === "range" ? told !== null && Math.abs(told - wish) <= element.step / 2 : told === wish;
+}
+
+// ---- looks
+
+function paint(element, state = stateOf(element)) {
+	const { isWaiting, failure } = records.get(idOf(element)) || {};
+	const { dataset } = element;
+	const plain = state?.state || (element.ariaDisabled ? "unavailable" : "live");
+	dataset.state = isWaiting ? "pending" : failure ? "failed" : plain;
+	element.ariaBusy = isWaiting ? "true" : null;
+	if (!state) return;
+	element.ariaDisabled = state.state === "unavailable" ? "true" : null;
+	dataset.at = state.at ?? "";
+	const told = reportedBy(element, state);
+	if (isSwitch(element)) {
+		if (told) element.ariaChecked = String(told === "ON" || told === "LOCK");
+		const isPlain = !told || state.state === "unavailable" || dataset.control === "lock";
+		find(".word", element).textContent = isPlain ? state.text : told.toLowerCase();
+	} else if (!isAct(element) && !isWaiting && element !== held && told !== null) {
+		if (element.type !== "text" || element !== document.activeElement) element.value = told;
+		if (element.type === "range") paintFigure(element);
 	}
+}
 
-	// ---- what was reported, as the control would wish it
+function paintFigure(element) {
+	element.ariaValueText = structiot.figureText(Number(element.value), element.dataset.unit);
+	element.nextElementSibling.textContent = element.ariaValueText;
+}
 
-	function reportedBy(element, { value, fields }) {
-		const { field, reads, control, scale } = element.dataset;
-		let told = field || reads ? fields?.[field || reads] : value;
-		if (!field && ["light", "fan", "siren"].includes(control)) told = fields?.state;
-		if (told === null || told === undefined) return null;
-		if (control === "lock") return told === "locked" ? "LOCK" : told === "unlocked" ? "UNLOCK" : null;
-		if (isSwitch(element)) return String(told).match(/^(on|true)$/i) ? "ON" : "OFF";
-		if (control === "range") return told * (scale || 1);
-		if (control !== "color") return String(told);
-		return `#${[told.r, told.g, told.b].map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
+structiot.report = (element, state) => {
+	const record = records.get(idOf(element));
+	// What a device has rounded is confirmed by what it says afterwards.
+	const isAnswer = record?.takenAt < state.at && !isSwitch(element);
+	if (record?.isWaiting && (isAnswer || isReported(element, record.wish, state))) settle(record);
+	else paint(element, state);
+};
+
+// ---- a wish, from the press to the report
+
+function want(element, wish) {
+	const id = idOf(element);
+	const record = records.get(id) || { id, round: 0 };
+	records.set(id, record);
+	record.element = element;
+	if (record.isWaiting) record.next = wish === record.wish ? undefined : wish;
+	else send(record, wish);
+}
+
+async function send(record, wish) {
+	record.failure?.remove();
+	Object.assign(record, { wish, next: undefined, isWaiting: true, failure: null, takenAt: Infinity });
+	const round = ++record.round;
+	const { element } = record;
+	paint(element);
+	const failure = await post(element.dataset.key, asSent(element.dataset, wish));
+	if (!record.isWaiting || record.round !== round) return;
+	const isSilent = (isAct(element) && !ACTS[wish]) || element.type === "password";
+	if (failure || isSilent || isReported(element, wish, stateOf(element))) return settle(record, failure);
+	record.takenAt = structiot.now();
+	record.timer = setTimeout(settle, CONFIRM_MS, record, "The device has taken it, and has not reported it since.");
+}
+
+function asSent({ field, control, scale }, wish) {
+	let value = control === "range" ? wish / (scale || 1) : wish;
+	if (control === "color") {
+		const [r, g, b] = [1, 3, 5].map((at) => parseInt(wish.slice(at, at + 2), 16));
+		value = { r, g, b };
 	}
+	return field ? { [field]: value } : value;
+}
 
-	function isReported(element, wish, state) {
-		if (!state || !["live", "stale"].includes(state.state)) return false;
-		if (isAct(element)) return Boolean(ACTS[wish]?.includes(state.value));
-		const told = reportedBy(element, state);
-		return element.type === "range" ? told !== null && Math.abs(told - wish) <= element.step / 2 : told === wish;
-	}
-
-	// ---- looks
-
-	function paint(element, state = stateOf(element)) {
-		const { isWaiting, failure } = records.get(idOf(element)) || {};
-		const { dataset } = element;
-		const plain = isAct(element) ? (element.ariaDisabled ? "unavailable" : "live") : state?.state || dataset.state;
-		dataset.state = isWaiting ? "pending" : failure ? "failed" : plain;
-		element.ariaBusy = isWaiting ? "true" : null;
-		if (isAct(element) || !state) return;
-		element.ariaDisabled = state.state === "unavailable" ? "true" : null;
-		dataset.at = state.at ?? "";
-		const told = reportedBy(element, state);
-		if (isSwitch(element)) {
-			if (told) element.ariaChecked = String(told === "ON" || told === "LOCK");
-			const isPlain = !told || state.state === "unavailable" || dataset.control === "lock";
-			element.querySelector(".word").textContent = isPlain ? state.text : told.toLowerCase();
-		} else if (!isWaiting && element !== held && told !== null) {
-			if (element.type !== "text" || element !== document.activeElement) element.value = told;
-			if (element.type === "range") paintFigure(element);
+async function post(key, value, isAgain) {
+	try {
+		const answer = await fetch(`/api/set/${encodeURI(key)}`, {
+			method: "POST",
+			headers: { "Content-Type": "application/json", "X-CSRF-Token": token.content },
+			body: JSON.stringify({ value }),
+		});
+		if (answer.ok) return "";
+		if (answer.status === 403 && !isAgain) {
+			const session = await fetch("/api/session", { cache: "no-store" });
+			token.content = session.headers.get("X-CSRF-Token") || token.content;
+			return post(key, value, true);
 		}
+		return (await answer.json().catch(() => ({}))).error || `The gateway answers ${answer.status}.`;
+	} catch {
+		return "The gateway cannot be reached.";
 	}
+}
 
-	function paintFigure(element) {
-		element.ariaValueText = structiot.figureText(Number(element.value), element.dataset.unit);
-		element.nextElementSibling.textContent = element.ariaValueText;
-	}
+function settle(record, failure) {
+	clearTimeout(record.timer);
+	const { element, next } = record;
+	record.isWaiting = false;
+	if (next !== undefined) return send(record, next);
+	if (failure) fail(record, failure);
+	else records.delete(record.id);
+	paint(element);
+	if (!failure) say(`${labelOf(element)}: ${find(".word", element)?.textContent || element.ariaValueText || "done"}`);
+}
 
-	function report(element, state) {
+function fail(record, sentence) {
+	const alert = (record.failure = find(".failure", find("template").content).cloneNode(true));
+	find("p", alert).textContent = `${labelOf(record.element)}: ${sentence}`;
+	alert.onclick = ({ target }) => {
+		if (target.type !== "button") return;
+		record.element.focus();
+		if (target.matches(".retry")) return send(record, record.wish);
+		alert.remove();
+		records.delete(record.id);
+		paint(record.element);
+	};
+	placeOf(record.element).append(alert);
+}
+
+// ---- presses
+
+function ask(question, verb) {
+	find("h2", dialog).textContent = question;
+	find(".go", dialog).textContent = verb;
+	dialog.returnValue = "";
+	dialog.showModal();
+	return new Promise((done) => (dialog.onclose = () => done(dialog.returnValue === "go")));
+}
+
+async function press(element, wish, verb, what = labelOf(element)) {
+	if (element.ariaDisabled) {
+		const why = find(".reason:not([hidden])", element.closest(".card"))?.textContent ?? "";
+		say(`${labelOf(element)} is unavailable. ${why}`);
+	} else if (!("confirm" in element.dataset) || wish === "LOCK" || (await ask(`${verb} ${what}?`, verb))) return want(element, wish);
+	paint(element);
+}
+
+function set(element) {
+	const { type, value, ariaValueText } = element;
+	const text = type === "password" ? "this" : ariaValueText || value;
+	press(element, type === "range" ? Number(value) : value, "Set", `${labelOf(element)} to ${text}`);
+}
+
+hear("click", ({ target }) => {
+	const element = target.closest("button[data-control]");
+	if (!element) return;
+	const { control, value } = element.dataset;
+	if (isAct(element)) return press(element, value, element.textContent, deviceOf(element));
+	const { isWaiting, next, wish } = records.get(idOf(element)) || {};
+	const isOn = isWaiting ? ["ON", "LOCK"].includes(next ?? wish) : element.ariaChecked === "true";
+	if (control === "lock") press(element, isOn ? "UNLOCK" : "LOCK", isOn ? "Unlock" : "Lock");
+	else press(element, isOn ? "OFF" : "ON", isOn ? "Switch off" : "Switch on");
+});
+
+hear("input", ({ target }) => {
+	if (!target.matches("[data-control][type=range]")) return;
+	held = target;
+	paintFigure(target);
+});
+
+hear("change", ({ target }) => {
+	held = null;
+	if (target.matches("select[data-control], [type=range], [type=color]") && target.value) set(target);
+});
+
+hear("submit", (event) => {
+	const input = find("[data-control]", event.target);
+	if (!input) return;
+	event.preventDefault();
+	set(input);
+	if (input.type === "password") input.value = "";
+});
+
+hear("structiot:replaced", () => {
+	for (const element of records.size ? all("[data-control]") : []) {
 		const record = records.get(idOf(element));
-		// What a device has rounded is confirmed by what it says afterwards.
-		const isAnswer = record?.takenAt < state.at && !isSwitch(element);
-		if (record?.isWaiting && (isAnswer || isReported(element, record.wish, state))) settle(record, "");
-		else paint(element, state);
-	}
-
-	// ---- a wish, from the press to the report
-
-	function want(element, wish) {
-		const id = idOf(element);
-		const record = records.get(id) || { id, round: 0 };
-		records.set(id, record);
+		if (!record || record.element === element) continue;
 		record.element = element;
-		if (record.isWaiting) record.next = wish === record.wish ? undefined : wish;
-		else send(record, wish);
-	}
-
-	async function send(record, wish) {
-		record.failure?.remove();
-		Object.assign(record, { wish, next: undefined, isWaiting: true, failure: null, takenAt: Infinity });
-		const round = ++record.round;
-		const { element } = record;
-		paint(element);
-		const failure = await post(element.dataset.key, asSent(element.dataset, wish));
-		if (!record.isWaiting || record.round !== round) return;
-		const isSilent = (isAct(element) && !ACTS[wish]) || element.type === "password";
-		if (failure || isSilent || isReported(element, wish, stateOf(element))) return settle(record, failure);
-		record.takenAt = structiot.now();
-		record.timer = setTimeout(settle, CONFIRM_MS, record, "The device has taken it, and has not reported it since.");
-	}
-
-	function asSent({ field, control, scale }, wish) {
-		let value = control === "range" ? wish / (scale || 1) : wish;
-		if (control === "color") {
-			const [r, g, b] = [1, 3, 5].map((at) => parseInt(wish.slice(at, at + 2), 16));
-			value = { r, g, b };
-		}
-		return field ? { [field]: value } : value;
-	}
-
-	async function post(key, value, isAgain) {
-		try {
-			const answer = await fetch(`/api/set/${encodeURI(key)}`, {
-				method: "POST",
-				headers: { "Content-Type": "application/json", "X-CSRF-Token": token.content },
-				body: JSON.stringify({ value }),
-			});
-			if (answer.ok) return "";
-			if (answer.status === 403 && !isAgain) {
-				const session = await fetch("/api/session", { cache: "no-store" });
-				token.content = session.headers.get("X-CSRF-Token") || token.content;
-				return post(key, value, true);
-			}
-			return (await answer.json().catch(() => ({}))).error || `The gateway answers ${answer.status}.`;
-		} catch {
-			return "The gateway cannot be reached.";
-		}
-	}
-
-	function settle(record, failure) {
-		clearTimeout(record.timer);
-		const { element, next } = record;
-		record.isWaiting = false;
-		if (next !== undefined) return send(record, next);
-		if (failure) fail(record, failure);
-		else records.delete(record.id);
-		paint(element);
-		const word = element.querySelector(".word")?.textContent || element.ariaValueText || "done";
-		if (!failure) say(`${labelOf(element)}: ${word}`);
-	}
-
-	function fail(record, sentence) {
-		const alert = Object.assign(document.createElement("div"), { className: "failure", role: "alert" });
-		const text = document.createElement("p");
-		text.textContent = `${labelOf(record.element)}: ${sentence}`;
-		alert.append(text);
-		for (const word of ["Retry", "Dismiss"]) {
-			const button = Object.assign(document.createElement("button"), { type: "button", textContent: word });
-			button.onclick = () => {
-				record.element.focus();
-				if (word === "Retry") return send(record, record.wish);
-				alert.remove();
-				records.delete(record.id);
-				paint(record.element);
-			};
-			alert.append(button);
-		}
-		record.failure = alert;
-		record.element.closest(".row, .card").append(alert);
-	}
-
-	// ---- presses
-
-	function ask(question, verb) {
-		dialog.querySelector("h2").textContent = question;
-		dialog.querySelector(".go").textContent = verb;
-		dialog.returnValue = "";
-		dialog.showModal();
-		return new Promise((done) => (dialog.onclose = () => done(dialog.returnValue === "go")));
-	}
-
-	async function press(element, wish, verb, what = labelOf(element)) {
-		if (element.ariaDisabled) {
-			const why = element.closest(".card").querySelector(".reason:not([hidden])")?.textContent ?? "";
-			say(`${labelOf(element)} is unavailable. ${why.trim()}`);
-		} else if (!("confirm" in element.dataset) || wish === "LOCK" || (await ask(`${verb} ${what}?`, verb))) {
-			return want(element, wish);
-		}
+		if (record.failure) placeOf(element).append(record.failure);
 		paint(element);
 	}
+});
 
-	document.addEventListener("click", ({ target }) => {
-		const element = target.closest("button[data-control]");
-		if (!element) return;
-		const { control, value } = element.dataset;
-		if (isAct(element)) return press(element, value, element.textContent, labelOf(element).replace(element.textContent, "").trim());
-		const { isWaiting, next, wish } = records.get(idOf(element)) || {};
-		const isOn = isWaiting ? ["ON", "LOCK"].includes(next ?? wish) : element.ariaChecked === "true";
-		if (control === "lock") press(element, isOn ? "UNLOCK" : "LOCK", isOn ? "Unlock" : "Lock");
-		else press(element, isOn ? "OFF" : "ON", isOn ? "Switch off" : "Switch on");
-	});
-
-	document.addEventListener("input", ({ target }) => {
-		if (!target.matches("[data-control][type=range]")) return;
-		held = target;
-		paintFigure(target);
-	});
-
-	function set(element) {
-		const { type, value, ariaValueText } = element;
-		const text = type === "password" ? "this" : ariaValueText || value;
-		press(element, type === "range" ? Number(value) : value, "Set", `${labelOf(element)} to ${text}`);
-	}
-
-	document.addEventListener("change", ({ target }) => {
-		held = null;
-		if (target.matches("select[data-control], [type=range], [type=color]") && target.value) set(target);
-	});
-
-	// A finger that leaves without a change holds nothing any more.
-	for (const name of ["pointerup", "pointercancel"]) {
-		addEventListener(name, () => setTimeout(() => {
-			const left = held;
-			held = null;
-			if (left) paint(left);
-		}));
-	}
-
-	document.addEventListener("submit", (event) => {
-		const input = event.target.querySelector("[data-control]");
-		if (!input) return;
-		event.preventDefault();
-		set(input);
-		if (input.type === "password") input.value = "";
-	});
-
-	document.addEventListener("structiot:values", ({ detail }) => {
-		for (const record of records.values()) {
-			const { element, isWaiting, wish } = record;
-			if (isWaiting && isAct(element) && isReported(element, wish, detail.get(element.dataset.key))) settle(record, "");
-		}
-	});
-
-	document.addEventListener("structiot:replaced", () => {
-		for (const element of records.size ? document.querySelectorAll("[data-control]") : []) {
-			const record = records.get(idOf(element));
-			if (!record || record.element === element) continue;
-			record.element = element;
-			if (record.failure) element.closest(".row, .card").append(record.failure);
-			paint(element);
-		}
-	});
-
-	Object.assign(structiot, { report, isHeld: () => held !== null });
-})();
+structiot.isHeld = () => held !== null;

@@ -5,21 +5,18 @@
 	root.classList.add("js");
 	const kept = (theme) => {
 		try {
-			if (theme) localStorage.theme = theme;
-			return localStorage.theme;
+			return theme ? (localStorage.theme = theme) : localStorage.theme;
 		} catch {
 			return theme; // storage is forbidden: it holds for this page
 		}
 	};
-	const show = (theme) => (root.dataset.theme = theme);
-	const chosen = kept() || "system";
-	show(chosen);
+	root.dataset.theme = kept() || "system";
 	addEventListener("DOMContentLoaded", () => {
-		for (const radio of document.querySelectorAll('[name="theme"]')) {
-			radio.checked = radio.value === chosen;
+		for (const radio of document.getElementsByName("theme")) {
+			radio.checked = radio.value === root.dataset.theme;
 			radio.onchange = () => {
-				show(kept(radio.value) || radio.value);
-				document.dispatchEvent(new Event("structiot:theme"));
+				root.dataset.theme = kept(radio.value);
+				globalThis.structiot?.redraw?.();
 			};
 		}
 	});

@@ -13,9 +13,11 @@ def main() -> int:
     """Run the program and give its exit status."""
     # Before the imports, which take a second.
     hold_hangups()
+    from structiot.cli._common.leaving import leave, own_process  # noqa: PLC0415
     from structiot.cli.main import run_program  # noqa: PLC0415
 
-    return run_program()
+    own_process()
+    return leave(run_program())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import asyncclick as click
 from structiot._kit.text import fault_text, with_names
 from structiot.cli._common.command_folder import CommandFolder
 from structiot.cli._common.hangups import let_hangups_go
+from structiot.cli._common.leaving import interrupts_end
 from structiot.cli._common.options import (
     backend_of,
     common_options,
@@ -77,9 +78,10 @@ def run_program(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _main(arguments: Sequence[str]) -> int:
-    status: object = await main.main(
-        list(arguments), prog_name=PROGRAM, standalone_mode=False
-    )
+    with interrupts_end():
+        status: object = await main.main(
+            list(arguments), prog_name=PROGRAM, standalone_mode=False
+        )
     return status if isinstance(status, int) else 0
 
 

@@ -44,7 +44,7 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
-    gateway = await anyio.to_thread.run_sync(_served, path)
+    gateway = await anyio.to_thread.run_sync(_served, path, abandon_on_cancel=True)
     if check:
         if gateway.is_empty:
             raise ConfigError(f"{path} is empty: there is no setting in it")

@@ -90,10 +90,13 @@ async def open_connector(
     if outbox_items < 0:
         raise UsageError(f"outbox_items is 0 or more, not {outbox_items}")
     offered = OfferedDevices(ManagedDevices(devices), environment.random)
-    read = await anyio.to_thread.run_sync(ConnectorConfig.of, config, platform)
+    run_sync = anyio.to_thread.run_sync
+    read = await run_sync(ConnectorConfig.of, config, platform, abandon_on_cancel=True)
     outbox = Outbox(outbox_items)
     # It imports what it needs, for which the loop need not wait.
-    there = await anyio.to_thread.run_sync(_platform, read, environment, ssl_context)
+    there = await run_sync(
+        _platform, read, environment, ssl_context, abandon_on_cancel=True
+    )
     link = PlatformLink(there, offered, outbox, environment.random)
     await offered.read()
     connector = Connector(link)

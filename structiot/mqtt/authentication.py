@@ -19,6 +19,7 @@ import anyio.to_thread
 
 from structiot._kit.redact import Secret
 from structiot.errors import AuthRefused, ProtocolViolation
+from structiot.mqtt.wire.saslprep import saslprep
 
 __all__ = ["Authentication", "ScramSha256"]
 
@@ -63,6 +64,12 @@ class ScramSha256:
         username: User name; not the one in the broker's address, which is sent openly.
         password: Password.
         nonce: Source of nonces; for tests.
+
+    Both are prepared by SASLprep (RFC 4013), so that it does not matter how a letter with
+    an accent was typed.
+
+    Raises:
+        UsageError: One of them has characters that SASLprep does not allow, or is empty.
     """
 
     method = "SCRAM-SHA-256"
@@ -75,7 +82,10 @@ class ScramSha256:
         nonce: Callable[[], str] = lambda: secrets.token_urlsafe(18),
     ) -> None:
         self.username = username
-        self._password = password if isinstance(password, Secret) else Secret(password)
+        word = password.reveal() if isinstance(password, Secret) else password
+        # As RFC 5802 has it: a name is asked for, a password is stored.
+        self._name = saslprep(username, "the user name", may_be_unassigned=True)
+        self._password = Secret(saslprep(word, "the password", may_be_unassigned=False))
         self._make_nonce = nonce
         self._nonce = ""
         self._first = ""
@@ -85,7 +95,7 @@ class ScramSha256:
         """Give name and nonce."""
         self._nonce = self._make_nonce()
         self._expected = None
-        name = self.username.replace("=", "=3D").replace(",", "=2C")
+        name = self._name.replace("=", "=3D").replace(",", "=2C")
         self._first = f"n={name},r={self._nonce}"
         return (GS2_HEADER + self._first).encode()
 

@@ -117,9 +117,9 @@ class MqttGoodbye(LinkLost):
 
 
 class MqttSessionLost(LinkLost):
-    """The broker has forgotten the session while a message of QoS 2 was under way.
+    """The broker has kept no session when a connection with QoS 2 under way was lost.
 
-    Whether it was delivered is unknown, and sending it again could deliver it twice. The
+    A clean session ends with each connection. Whether it was delivered is unknown, and sending it again could deliver it twice. The
     client itself lives on, unlike with any other `LinkLost` of a publisher.
 
     Attributes:

@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+import anyio.to_thread
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
@@ -133,8 +134,9 @@ async def _connections(
         )
         streams = StreamOpener(network, proxy=settings.proxy, tls=tls)
         if uri.is_tls:
-            # Before the first attempt: files that cannot be read are no lost broker.
-            streams.tls_context()
+            # Before the first attempt: files that cannot be read are no lost broker. One
+            # may be a pipe, and all that a system trusts is a lot to read.
+            await anyio.to_thread.run_sync(streams.tls_context, abandon_on_cancel=True)
         yield lambda link: link.address.connect(streams, settings.extra_headers)
     elif engine == "distmqtt":
         # Its package is an extra, and what is not installed costs nobody anything.

@@ -1,7 +1,8 @@
 """The code in the README, in the pages and in docstrings, block by block.
 
-A block of Python runs as a program does that may `await` outside of functions. One that
-cannot run has a line before it that says why, and then it really must not run:
+A block of Python is a whole program, which runs when it is copied into a file; only examples
+in docstrings may `await` outside of functions. One that cannot run has a line before it that
+says why, and then it really must not run:
 
     <!-- fragment: of a package that is not installed -->
     ```python
@@ -62,9 +63,10 @@ class Block:
         return found[1] if found else None
 
     def compiled(self) -> CodeType:
-        """Compile it; lines are those of its file, and it may `await`."""
+        """Compile it; lines are those of its file."""
         code = "\n" * (self.line - 1) + self.text
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        may_await = self.why_not is not None or self.path.suffix == ".py"
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if may_await else 0
         compiled: CodeType = compile(
             code, self.path, "exec", flags=flags, dont_inherit=True
         )

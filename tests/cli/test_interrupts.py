@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import struct
 import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests._support.broker_process import BrokerProcess, program
+from tests._support.interpreter import PYTHON
 from tests._support.terminal import terminal
 
 pytestmark = [
@@ -62,10 +65,13 @@ def interrupted(process: subprocess.Popen[bytes]) -> int:
         "mqtt pub -p{port} -ta -l",
         "mqtt pub -p{port} -ta -s",
         "manager send --uri mqtt://127.0.0.1:{port} --all",
+        "mqtt passwd {folder}/passwords bob --stdin",
     ],
 )
-def test_waiting_for_standard_input(broker: BrokerProcess, command: str, backend: str):
-    words = command.format(port=broker.port).split()
+def test_waiting_for_standard_input(
+    broker: BrokerProcess, command: str, backend: str, tmp_path: Path
+):
+    words = command.format(port=broker.port, folder=tmp_path).split()
     process = started(*words, "--backend", backend)
     assert process.stdin is not None
     process.stdin.write(b"begun")
@@ -77,6 +83,75 @@ def test_waiting_for_standard_input(broker: BrokerProcess, command: str, backend
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
     assert interrupted(process) == INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mqtt pub -p{port} -ta -f {pipe}",
+        "mqtt pub -p{port} -ta -mx --cafile {pipe}",
+        "mqtt broker --listen mqtts://127.0.0.1:0 --certfile {pipe}",
+        "manager serve --port 0 --dialect structiot --secrets {pipe}",
+        "meross devices --email a@b --password-file {pipe}",
+        "sim manager --cafile {pipe}",
+        "sim sepl --certfile {pipe}",
+    ],
+)
+def test_waiting_for_what_a_file_is_to_hold(
+    broker: BrokerProcess, command: str, backend: str, tmp_path: Path
+):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = command.format(port=broker.port, pipe=pipe).split()
+    process = started(*words, "--backend", backend)
+    give_up_at = time.monotonic() + _PATIENCE_S
+    end = -1
+    while end < 0:
+        assert process.poll() is None
+        assert time.monotonic() < give_up_at
+        with suppress(OSError):
+            # It is there when somebody reads: a writer who writes nothing.
+            end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.01)
+    try:
+        assert interrupted(process) == INTERRUPTED
+    finally:
+        os.close(end)
+
+
+# As the system's is where no name server answers.
+_SLOW_NAMES = """
+import socket, sys, threading
+ask = socket.getaddrinfo
+def slow(host, *args, **kwargs):
+    flags = kwargs.get("flags") or (args[4] if len(args) > 4 else 0)
+    if not flags & socket.AI_NUMERICHOST:
+        print("asked", flush=True)
+        threading.Event().wait(100)
+    return ask(host, *args, **kwargs)
+socket.getaddrinfo = slow
+from structiot.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("mqtt pub -h nobody.example -ta -mx", INTERRUPTED),
+        ("mqtt sub -h nobody.example -ta", 0),
+        ("maxsmart state nobody.example", INTERRUPTED),
+    ],
+)
+def test_waiting_for_a_name(command: str, status: int, backend: str):
+    process = subprocess.Popen(
+        [*PYTHON, "-c", _SLOW_NAMES, *command.split(), "--backend", backend],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"asked\n"
+    assert interrupted(process) == status
 
 
 @pytest.mark.parametrize(

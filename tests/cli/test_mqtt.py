@@ -253,6 +253,24 @@ def test_a_wrong_use_says_so(run, arguments: list[str]):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (
+            ["--uri", "mqtt://h", "-h", "g"],
+            "-h/--host names the broker, as -L/--url/--uri",
+        ),
+        (
+            ["-L", "mqtt://h", "--port", "1"],
+            "-p/--port names the broker, as -L/--url/--uri",
+        ),
+    ],
+)
+def test_an_option_is_called_by_all_its_names(capfd, arguments: list[str], what: str):
+    assert run_program(["mqtt", "pub", "-ta", "-mx", *arguments]) == 2
+    assert what in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("url", "why"),
     [
         ("http://localhost/a", "unknown scheme 'http'"),
@@ -265,6 +283,12 @@ def test_a_url_of_no_broker_is_told_before_its_topic_is_missed(capfd, url, why):
         said = capfd.readouterr().err
         assert why in said
         assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["ping", "bench"])
+def test_a_topic_in_the_address_is_refused_by_who_takes_none(capfd, command: str):
+    assert run_program(["mqtt", command, "--uri", "mqtt://localhost:1/a/b"]) == 2
+    assert "there is no path, and topics are given apart" in capfd.readouterr().err
 
 
 def test_nobody_there_is_a_failure_in_one_line(capfd):

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 from structiot import Environment
 from structiot.dashboard import Dashboard, open_dashboard
@@ -122,7 +123,7 @@ async def house(
         tables: dict[str, Any] = {"toy": {}, "dashboard": page, **(sections or {})}
         if "mqtt" not in tables:
             tables["broker"] = {"listen": ["mqtt://127.0.0.1:0"]}
-        config = load_config(tables)
+        config = await anyio.to_thread.run_sync(load_config, tables)
         gateway = await stack.enter_async_context(
             open_gateway(config, environment=environment, state_file=state_file)
         )

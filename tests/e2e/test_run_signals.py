@@ -66,7 +66,10 @@ async def deaf_broker() -> AsyncIterator[int]:
 
     async def serve(stream: SocketStream) -> None:
         async with stream:
-            await stream.send(b"\x20\x03\x00\x00\x00")
+            connect = await stream.receive()
+            # Who is late is asked again in the older version.
+            is_newer = connect[connect.index(b"MQTT") + 4] == 5
+            await stream.send(b"\x20\x03\0\0\0" if is_newer else b"\x20\x02\0\0")
             await anyio.sleep_forever()
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")

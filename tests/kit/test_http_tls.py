@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import anyio
 import pytest
 import trustme
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
+from anyio.streams.tls import TLSAttribute, TLSStream
 
 from structiot._kit.http.client import open_http
 from structiot._kit.net.memory import MemoryNetwork
+from structiot._kit.net.tls import start_tls
 from structiot.errors import ConfigError, ConnectFailed, LinkLost
 from tests.kit.web_site import reply, site
 
@@ -33,8 +36,12 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 class TlsServer:
     """Does the server's side of the handshake."""
 
-    def __init__(self, authority: trustme.CA, host: str = "strip") -> None:
+    def __init__(
+        self, authority: trustme.CA, host: str = "strip", alpn: Sequence[str] = ()
+    ) -> None:
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        if alpn:
+            self._context.set_alpn_protocols(alpn)
         authority.issue_cert(host).configure_cert(self._context)
 
     async def accept(self, stream: ByteStream) -> ByteStream:
@@ -85,6 +92,45 @@ async def test_a_certificate_for_another_name_is_refused(
 ):
     reason = await tls_error(network, TlsServer(authority, "other"), trusting)
     assert reason == "is for another name: use the name it was made for"
+
+
+class NotOurs(ssl.SSLContext):
+    """A context of somebody else; what would change it is refused."""
+
+    is_made = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        assert not self.is_made, f"{name} was set"
+        super().__setattr__(name, value)
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        assert not self.is_made, "the protocols were set"
+        super().set_alpn_protocols(alpn_protocols)
+
+    def load_verify_locations(self, *args: Any, **kwargs: Any) -> None:
+        assert not self.is_made, "authorities were added"
+        super().load_verify_locations(*args, **kwargs)
+
+    def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a certificate was added")
+
+
+async def test_the_context_of_somebody_else_stays_as_it_is(
+    network: MemoryNetwork, authority: trustme.CA
+):
+    context = NotOurs(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["mqtt"])
+    context.is_made = True
+    server = TlsServer(authority, alpn=["http/1.1", "mqtt"])
+    async with site(reply(), network=network, port=443, accept=server.accept):
+        async with open_http(
+            "https://strip", network=network, ssl_context=context
+        ) as http:
+            assert (await http.get("/")).body == b"ok"
+        stream = await network.connect_tcp("strip", 443)
+        async with await start_tls(stream, context, host="strip", port=443) as tls:
+            assert tls.extra(TLSAttribute.alpn_protocol) == "mqtt"
 
 
 async def speak_plainly(stream: ByteStream) -> ByteStream:

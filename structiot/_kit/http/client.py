@@ -214,12 +214,14 @@ async def open_http(
 def _usual_context() -> ssl.SSLContext:
     """Trust the usual authorities; reads a file."""
     try:
-        return httpx.create_ssl_context()
+        context = httpx.create_ssl_context()
     except OSError as exc:
         named = [one for one in ("SSL_CERT_FILE", "SSL_CERT_DIR") if one in os.environ]
         where = " or ".join(f"${one}" for one in named) or "the usual place"
         message = f"no certificates of authorities at {where}: {error_text(exc)}"
         raise ConfigError(message) from exc
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _base_url_of(text: str) -> httpx.URL:

@@ -78,9 +78,12 @@ class Transport(httpx.AsyncBaseTransport):
 
     def __init__(self, network: Network, ssl_context: ssl.SSLContext | None) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context,
+            # It sets the ALPN of what it is given, which may be others' as well.
+            ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if ssl_context
+            else None,
             max_connections=MAX_CONNECTIONS,
-            network_backend=_Backend(network),
+            network_backend=_Backend(network, ssl_context),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -142,8 +145,9 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, ssl_context: ssl.SSLContext | None) -> None:
         self._network = network
+        self._ssl_context = ssl_context
 
     async def connect_tcp(
         self,
@@ -157,12 +161,19 @@ class _Backend(httpcore.AsyncNetworkBackend):
         exchange.is_connecting = True
         stream = await self._network.connect_tcp(host, port)
         exchange.is_connecting = False
-        return _Stream(stream, host, port)
+        return _Stream(stream, host, port, self._ssl_context)
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: ByteStream, host: str, port: int) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        host: str,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
         self._stream = stream
+        self._ssl_context = ssl_context
         self._host = host
         self._port = port
 
@@ -211,12 +222,12 @@ class _Stream(httpcore.AsyncNetworkStream):
         exchange.is_connecting = True
         wrapped = await start_tls(
             self._stream,
-            ssl_context,
+            self._ssl_context or ssl_context,
             host=server_hostname or self._host,
             port=self._port,
         )
         exchange.is_connecting = False
-        return _Stream(wrapped, self._host, self._port)
+        return _Stream(wrapped, self._host, self._port, self._ssl_context)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
         # The pool asks this before it uses an idle connection again: a readable one

@@ -29,6 +29,7 @@ __all__ = [
     "option_names",
     "port_option",
     "refuse_given",
+    "spellings",
     "wants_debug",
 ]
 
@@ -63,7 +64,13 @@ def refuse_given(ctx: click.Context, names: Iterable[str], why: str) -> None:
     wanted = set(names)
     for one in ctx.command.params:
         if one.name in wanted and is_given(ctx, one.name):
-            raise click.UsageError(f"{max(one.opts, key=len)} {why}")
+            raise click.UsageError(f"{spellings(ctx, one.name)} {why}")
+
+
+def spellings(ctx: click.Context, name: str) -> str:
+    """Give all that an option may be called: nobody can tell which was written."""
+    found = (one.opts for one in ctx.command.params if one.name == name)
+    return "/".join(next(found))
 
 
 def is_given(ctx: click.Context, name: str) -> bool:

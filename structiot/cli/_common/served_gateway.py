@@ -102,7 +102,9 @@ class ServedGateway:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
         try:
-            config = await anyio.to_thread.run_sync(self._read_again)
+            config = await anyio.to_thread.run_sync(
+                self._read_again, abandon_on_cancel=True
+            )
             if self._gateway is not None:
                 await self._gateway.reload(config)
             self._config = config

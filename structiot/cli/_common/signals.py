@@ -15,13 +15,12 @@ import anyio
 
 from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.hangups import had_terminal, let_hangups_go
+from structiot.cli._common.leaving import leave_at_once, leave_soon
 
 if sys.platform != "win32":
     import resource
 
 __all__ = ["allow_open_files", "run_until_stopped"]
-
-_SHOW_CURSOR = "\x1b[?25h"
 
 
 def allow_open_files(wanted: int) -> None:
@@ -65,6 +64,8 @@ async def run_until_stopped(
             tg.start_soon(_watch, signals, asked, name=name)
             with asked.scope:
                 await work()
+            if asked.scope.cancel_called:
+                leave_soon(0)
 
 
 class _Asked:
@@ -101,14 +102,6 @@ async def _watch(signals: AsyncIterator[signal.Signals], asked: _Asked) -> None:
             asked.hang_up()
             continue
         if asked.scope.cancel_called:
-            _leave_at_once(128 + number)
+            # The broker publishes the gateway's will.
+            leave_at_once(128 + number)
         asked.stop()
-
-
-def _leave_at_once(status: int) -> None:
-    if sys.stdout.isatty():
-        sys.stdout.write(_SHOW_CURSOR)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The broker sees the connection break and publishes the gateway's will.
-    os._exit(status)

@@ -1,4 +1,4 @@
-"""What comes on standard input, read so that nothing waits for it but who reads.
+"""What comes on standard input or in a file, read so that only who reads waits for it.
 
 A thread that reads from a terminal or a pipe cannot be ended: with it the program would
 outlive Ctrl-C until somebody types a line. So these are waited for by the loop.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from pathlib import Path
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
-__all__ = ["can_be_typed", "can_come", "read_all", "read_some"]
+__all__ = ["can_be_typed", "can_come", "read_all", "read_file", "read_some"]
 
 _BLOCK: Final = 65_536
 
@@ -61,3 +62,13 @@ async def read_all() -> bytes:
     while some := await read_some():
         found += some
     return bytes(found)
+
+
+async def read_file(path: Path) -> bytes:
+    """Read a whole file, which may be a pipe; a cancelled wait leaves its thread behind.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: A path that can be none.
+    """
+    return await anyio.to_thread.run_sync(path.read_bytes, abandon_on_cancel=True)

@@ -46,7 +46,7 @@ async def devices(
     device types there need.
     """
     configure_logging(ctx)
-    config = await anyio.to_thread.run_sync(config_of, path)
+    config = await anyio.to_thread.run_sync(config_of, path, abandon_on_cancel=True)
     section: Any = config.systems["connector"]
     # Nothing is offered, and nothing is kept: a gateway may run with the same file.
     settings = config.gateway.model_copy(update={"state_file": None})

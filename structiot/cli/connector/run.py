@@ -27,5 +27,7 @@ async def run(ctx: click.Context, path: str) -> None:
     free port of 127.0.0.1, which the log names. SIGHUP has the file read again.
     """
     configure_logging(ctx, usual=logging.INFO)
-    gateway = await anyio.to_thread.run_sync(served, path, config_of)
+    gateway = await anyio.to_thread.run_sync(
+        served, path, config_of, abandon_on_cancel=True
+    )
     await run_until_stopped(gateway.run, gateway.reload)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from structiot._kit.flow.tasks import service_group
 from structiot.cli._common import broker_login
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import Decorator, OptionGroup
+from structiot.errors import StructiotError
 from structiot.manager import ClientConnected, Manager, open_backplane, open_manager
 from structiot.manager.wire.envelopes import node_name
 from structiot.mqtt import MqttClient
@@ -25,6 +27,7 @@ __all__ = [
     "backplane_options",
     "fleet_command",
     "node_label",
+    "of_the_broker",
     "open_fleet",
     "uri_option",
 ]
@@ -33,6 +36,8 @@ URI_VARIABLE: Final = "STRUCTIOT_MANAGER_URI"
 """What the broker's address is read from where it is not given."""
 
 _path: Final = click.Path()
+# Arguments that are the broker's here and the devices' there.
+_OF_BOTH: Final = re.compile(r"\b(cafile|certfile|keyfile)=")
 
 
 def uri_option(*, required: bool) -> Decorator:
@@ -69,6 +74,18 @@ backplane_options: OptionGroup = OptionGroup(
         "--broker-key", "broker_keyfile", type=_path, help="Key of that certificate."
     ),
 )
+
+
+@contextmanager
+def of_the_broker() -> Generator[None]:
+    """Have errors in the block be about the broker's options, not those of the same name."""
+    try:
+        yield
+    except StructiotError as exc:
+        text, *others = exc.args or ("",)
+        text = _OF_BOTH.sub(r"broker_\1=", text)
+        exc.args = (text, *others)
+        raise
 
 
 def backplane_of(

@@ -31,6 +31,7 @@ from structiot.cli.manager.fleet import (
     URI_VARIABLE,
     backplane_of,
     backplane_options,
+    of_the_broker,
     uri_option,
 )
 from structiot.cli.manager.happenings import show_event
@@ -119,7 +120,7 @@ async def serve(ctx: click.Context, /, *, wants_json: bool, **given: Any) -> Non
     """
     configure_logging(ctx)
     _decide_whether_alone(ctx, given)
-    settings = await anyio.to_thread.run_sync(_settings, given)
+    settings = await anyio.to_thread.run_sync(_settings, given, abandon_on_cancel=True)
     allow_open_files(ManagerLimits().connections + _OTHER_FILES)
 
     async def show() -> None:
@@ -158,6 +159,8 @@ async def _opened(
     async with AsyncExitStack() as stack:
         backplane = None
         if given["uri"] is not None:
+            # What is wrong with the devices' own files has been found before.
+            stack.enter_context(of_the_broker())
             opened = backplane_of(given["uri"], given, given["node"])
             backplane = await stack.enter_async_context(opened)
         yield await stack.enter_async_context(

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from structiot._kit.redact import Secret
 from structiot._kit.text import path_fault, printable
 from structiot.cli._common.device_commands import DeviceCommands
 from structiot.cli._common.options import Decorator, OptionGroup
+from structiot.cli._common.standard_input import read_file
 from structiot.cli.meross.kept import KeptDevice, KeptFiles, kept_files
 from structiot.errors import ConfigError, StructiotError
 from structiot.meross import (
@@ -201,7 +203,7 @@ async def password_given(password_file: str | None) -> Secret | None:
         return Secret(password) if password else None
     shown = printable(password_file)
     try:
-        text = await anyio.Path(password_file).read_text("utf-8")
+        text = (await read_file(Path(password_file))).decode()
     except (OSError, ValueError) as exc:
         # The text of a decoding error has the password in it.
         why = "no text" if isinstance(exc, UnicodeDecodeError) else path_fault(exc)

@@ -68,7 +68,7 @@ class _Tally:
 )
 @click.option("-q", "--qos", type=quality, default=0)
 @json_option
-@broker_options()
+@broker_options(takes_topic=False)
 async def bench(
     target: Target,
     *,

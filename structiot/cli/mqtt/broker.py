@@ -120,7 +120,7 @@ async def broker(
         logging.getLogger("structiot.mqtt.broker").setLevel(logging.INFO)
     if port is not None:
         listen = (*listen, f"mqtt://127.0.0.1:{port}")
-    settings = await anyio.to_thread.run_sync(_settings, given)
+    settings = await anyio.to_thread.run_sync(_settings, given, abandon_on_cancel=True)
     allow_open_files(settings["limits"].connections + _OTHER_FILES)
 
     opened: list[BrokerServer] = []

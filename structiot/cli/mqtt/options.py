@@ -129,7 +129,10 @@ _OPTIONS = OptionGroup(
 
 
 def broker_options(
-    *, retries: int | None = 0, publishes: bool = False
+    *,
+    retries: int | None = 0,
+    publishes: bool = False,
+    takes_topic: bool = True,
 ) -> Callable[[Command], Command]:
     """Give a command the options of a connection, as one argument `target`.
 
@@ -137,6 +140,7 @@ def broker_options(
         retries: Attempts to connect again, if the user does not say; None is for ever
             once there was a connection.
         publishes: Whether it sends messages, so that `-D publish` makes sense.
+        takes_topic: Whether one may stand at the end of the address.
     """
 
     def decorate(command: Command) -> Command:
@@ -148,7 +152,9 @@ def broker_options(
             configure_logging(ctx, usual=usual)
             if values["retries"] is None:
                 values["retries"] = retries
-            target = target_of(ctx, publishes=publishes, **values)
+            target = target_of(
+                ctx, publishes=publishes, takes_topic=takes_topic, **values
+            )
             try:
                 await command(target, **given)
             except click.ClickException:

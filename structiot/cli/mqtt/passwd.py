@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import anyio
 import asyncclick as click
 
+from structiot._kit.regular_file import read_regular
 from structiot._kit.text import path_fault, printable
 from structiot.cli._common.asking import ask_secret
 from structiot.cli._common.options import common_options
+from structiot.cli._common.standard_input import read_some
 from structiot.errors import ConfigError
 from structiot.mqtt.broker import Passwords, hash_password
+from structiot.mqtt.broker.passwords import MAX_FILE_BYTES
 
 __all__ = ["passwd"]
+
+# MQTT has no longer ones.
+_LONGEST = 65_536
 
 
 @click.command(short_help="Edit a broker's password file.")
@@ -34,12 +39,24 @@ async def passwd(file: Path, user: str, *, deletes: bool, from_stdin: bool) -> N
         await anyio.to_thread.run_sync(_edit, file, user, None)
         return
     if from_stdin:
-        line = await anyio.to_thread.run_sync(sys.stdin.readline)
-        password = line.rstrip("\r\n")
+        password = await _line_of_input()
     else:
         instead = "give it on stdin, with --stdin"
         password = await ask_secret("Password", instead=instead, is_repeated=True)
     await anyio.to_thread.run_sync(_edit, file, user, password)
+
+
+async def _line_of_input() -> str:
+    """Give the first line of standard input, without its end."""
+    found = b""
+    while b"\n" not in found and (some := await read_some()):
+        found += some
+        if len(found) > _LONGEST:
+            raise ConfigError("what comes on stdin is too long for a password")
+    try:
+        return found.partition(b"\n")[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError:
+        raise ConfigError("the password is not text in UTF-8") from None
 
 
 def _edit(file: Path, user: str, password: str | None) -> None:
@@ -49,13 +66,22 @@ def _edit(file: Path, user: str, password: str | None) -> None:
         shown = printable(str(file))
         text = f"cannot write {shown}: {path_fault(exc)}; nothing has changed"
         raise click.ClickException(text) from exc
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return read_regular(file, most_bytes=MAX_FILE_BYTES).decode().splitlines()
+    except FileNotFoundError:
+        return []
     except UnicodeDecodeError:
         raise ConfigError(f"{printable(str(file))} is not text") from None
+    except ValueError as exc:
+        raise ConfigError(f"cannot use {printable(str(file))}: {exc}") from None
 
 
 def _rewrite(file: Path, user: str, password: str | None) -> None:
     """Rewrite a file with one line changed, all of it or nothing."""
-    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    lines = _lines_of(file)
     kept = [line for line in lines if line.partition(":")[0] != user]
     if password is None and len(kept) == len(lines):
         raise ConfigError(f"{file} has no user {user!r}")

@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
-import anyio
 import asyncclick as click
 
 from structiot.cli._common.options import Decorator, OptionGroup
-from structiot.cli._common.standard_input import read_all, read_some
+from structiot.cli._common.standard_input import read_all, read_file, read_some
 
 __all__ = ["file_options", "message_option", "payloads", "source_of"]
 
@@ -83,7 +82,7 @@ async def payloads(source: str, given: dict[str, Any]) -> AsyncGenerator[list[by
         yield [b""]
     elif source == "file":
         try:
-            yield [await anyio.Path(given["file"]).read_bytes()]
+            yield [await read_file(given["file"])]
         except OSError as exc:
             message = f"cannot read {given['file']}: {exc.strerror}"
             raise click.ClickException(message) from exc

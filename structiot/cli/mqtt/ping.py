@@ -35,7 +35,7 @@ __all__ = ["ping"]
     help=f"Longest wait for an answer; the status is {TIMED_OUT} then.",
 )
 @json_option
-@broker_options()
+@broker_options(takes_topic=False)
 async def ping(
     target: Target,
     *,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import asyncclick as click
 
 from structiot.cli._common.broker_login import login_of
-from structiot.cli._common.options import is_given
+from structiot.cli._common.options import is_given, refuse_given, spellings
 from structiot.cli.mqtt.properties import properties_of
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
 from structiot.mqtt.wire.properties import WillProperties
@@ -98,6 +98,7 @@ def target_of(
     id_prefix: str | None,
     is_quiet: bool,
     publishes: bool,
+    takes_topic: bool,
     properties: Sequence[tuple[str, str, str]],
     **given: Any,  # noqa: ANN401 - values of options
 ) -> Target:
@@ -109,11 +110,12 @@ def target_of(
     """
     if url and (host or port or unix):
         if is_given(ctx, "url"):
-            raise click.UsageError("-L names the broker; -h, -p and --unix do so, too")
+            as_well = f"names the broker, as {spellings(ctx, 'url')} does: give one"
+            refuse_given(ctx, ("host", "port", "unix"), as_well)
         url = None
     topic = None
     if url:
-        uri, topic = _without_topic(url)
+        uri, topic = _without_topic(url) if takes_topic else (url, None)
         # What is wrong with it goes before what might have stood at its end.
         parse_uri(uri)
     elif unix:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import UUID
 
 import anyio
+import anyio.to_thread
 import asyncclick as click
 from asyncclick.shell_completion import CompletionItem
 
@@ -140,7 +142,10 @@ async def manager(
     rows = _rows(types, named or _made_up(max(count, len(types)), seed))
     context = None
     if cafile or certfile:
-        context = client_context(cafile=cafile, certfile=certfile, keyfile=keyfile)
+        make = partial(
+            client_context, cafile=cafile, certfile=certfile, keyfile=keyfile
+        )
+        context = await anyio.to_thread.run_sync(make, abandon_on_cancel=True)
     allow_open_files(len(rows) + _OTHER_FILES)
 
     async def dial_in() -> None:

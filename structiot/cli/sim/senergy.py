@@ -79,7 +79,9 @@ async def senergy(
     if certfile is None:
         refuse_given(ctx, ("keyfile",), "goes with --certfile")
     else:
-        context = await anyio.to_thread.run_sync(tls_context, certfile, keyfile)
+        context = await anyio.to_thread.run_sync(
+            tls_context, certfile, keyfile, abandon_on_cancel=True
+        )
     users = {given.pop("user"): given.pop("password")}
 
     async def serve() -> None:

@@ -41,8 +41,17 @@ _MAX_PARTS: Final = 64
 _MAX_COMMAS: Final = 32_768
 # Numbers with a fraction or an exponent are the slowest of all.
 _MAX_SLOW_NUMBERS: Final = 8_192
-_SLOW_NUMBER: Final = re.compile(rb"[\[,:\s]-?\d+[.eE]")
-_LONG_NUMBER: Final = re.compile(rb"[\[,:\s-]\d{1000}")
+# Searches that begin with one byte take a tenth of what those take that begin with any of
+# several: so the bytes of a kind become one, which takes a millisecond a megabyte.
+_DIGITS: Final = b"0123456789"
+_BREAKS: Final = b"[,: \t\n\r\v\f"
+_POINTS: Final = b".eE"
+_KINDS: Final = bytes.maketrans(
+    _DIGITS + _BREAKS + _POINTS,
+    b"0" * len(_DIGITS) + b"," * len(_BREAKS) + b"." * len(_POINTS),
+)
+_SLOW_NUMBER: Final = re.compile(rb",-?0+\.")
+_LONG_NUMBERS: Final = (b"," + b"0" * 1000, b"-" + b"0" * 1000)
 # What a list, an object or a member takes in memory, about.
 _VALUE_BYTES: Final = 100
 _WIDEST_CHARACTER_BYTES: Final = 4
@@ -73,8 +82,12 @@ def check_cost(data: bytes) -> None:
     Raises:
         ProtocolViolation: It is of very many values, or of very long numbers.
     """
-    is_slow = data.count(b",") > _MAX_COMMAS or _LONG_NUMBER.search(data)
-    if is_slow or len(_SLOW_NUMBER.findall(data)) > _MAX_SLOW_NUMBERS:
+    is_slow = data.count(b",") > _MAX_COMMAS
+    if not is_slow:
+        kinds = data.translate(_KINDS)
+        is_slow = any(long in kinds for long in _LONG_NUMBERS)
+        is_slow = is_slow or len(_SLOW_NUMBER.findall(kinds)) > _MAX_SLOW_NUMBERS
+    if is_slow:
         raise violation("a message of very many values, or of very long numbers", data)
 
 

@@ -22,7 +22,6 @@ from structiot.dashboard.views import (
     IndexView,
     LoginView,
     MissingView,
-    PageView,
 )
 from structiot.model import Sensor, Text
 from structiot.model.text import figure_text

@@ -82,11 +82,13 @@ def dashboard_faults(table: Mapping[str, object]) -> Iterator[Finding]:
     addresses = listen if isinstance(listen, list | tuple) else ()
     has_token = any(table.get(key) for key in ("token", "token_file"))
     for index, uri in enumerate(addresses):
-        parts = _split(uri) if isinstance(uri, str) else None
-        if parts is None or not parts.hostname:
+        try:
+            parts = urlsplit(_check_address(uri if isinstance(uri, str) else ""))
+        except ValueError:
+            # That is said without us.
             continue
         path = ("listen", index)
-        if not has_token and not is_loopback(parts.hostname):
+        if not has_token and not is_loopback(parts.hostname or ""):
             why = f"others can reach {uri}: give a token, or a token_file"
             yield Finding(path=path, message=why)
         if parts.scheme == "https" and "cert_file" not in table:

@@ -97,7 +97,7 @@ async def configuration_of(
     check_argument("config", config, *kinds, write=_WRITE)
     if isinstance(config, GatewayConfig):
         return config
-    return await anyio.to_thread.run_sync(load_config, config)
+    return await anyio.to_thread.run_sync(load_config, config, abandon_on_cancel=True)
 
 
 def _is_deeper_than(depth: int, data: object) -> bool:

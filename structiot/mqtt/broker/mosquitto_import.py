@@ -122,6 +122,8 @@ def _write(target: Path, batch: Batch) -> None:
         # It may have taken minutes.
         _look_whether_free(target)
         fresh.replace(target)
+    except ConfigError:
+        raise
     except (OSError, ValueError, sqlite3.Error) as exc:
         raise ConfigError(f"cannot write {printable(str(target))}: {exc}") from exc
     finally:

@@ -80,7 +80,7 @@ class Publishing:
                 not take such messages, or hangs up whenever it is sent.
             UsageError: The `store` cannot be written any more.
             MessageExpired: Its `message_expiry_s` was over before it could be sent.
-            MqttSessionLost: The broker has forgotten the session; whether the message
+            MqttSessionLost: The broker has kept no session; whether the message
                 (QoS 2) was delivered is unknown.
             LinkLost: The client has given up, or (QoS 0, `"raise"`) is not connected.
         """

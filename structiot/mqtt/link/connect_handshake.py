@@ -38,7 +38,7 @@ class ConnectHandshake:
     """Makes the CONNECT of each attempt and learns from the answers.
 
     Attributes:
-        client_id: As given, or as the broker assigned it; empty until it has.
+        client_id: As given; if none was, as the broker assigned it; empty until it has.
         username: The name used last, for error messages.
         version: 4 for MQTT 3.1.1, 5 for 5.0.
     """
@@ -131,7 +131,9 @@ class ConnectHandshake:
         if self._config.auth is not None:
             self._config.auth.finish(connack.properties.authentication_data)
         self._may_fall_back = False
-        if connack.properties.assigned_client_id:
+        # It answers a zero-length id (5.0, 3.2.2.3.7). With any other it is neither an error
+        # nor ours: the session goes by the id that we have named.
+        if connack.properties.assigned_client_id and not self.client_id:
             self.client_id = connack.properties.assigned_client_id
         # A session without a name cannot be asked for again.
         self._has_session = bool(self.client_id)

@@ -132,7 +132,7 @@ class Receipt:
         Raises:
             CommandRefused: The broker refused the message, or ends every connection
                 on which it is sent.
-            MqttSessionLost: The broker has forgotten the session; whether the message
+            MqttSessionLost: The broker has kept no session; whether the message
                 (QoS 2) was delivered is unknown.
             LinkLost: The client gave up before the broker acknowledged it.
         """

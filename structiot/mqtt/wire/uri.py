@@ -68,7 +68,8 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
         may_be_any_port: Whether port 0 is fine, as where a server listens.
 
     Raises:
-        ConfigError: An unknown scheme, no host, or a port that is none.
+        ConfigError: An unknown scheme, no host, a port that is none, or more behind it
+            than the scheme has a meaning for.
     """
     given: object = uri
     if not isinstance(given, str):
@@ -88,6 +89,7 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
             f"unknown scheme {parts.scheme!r} in a broker's address; use {known}"
         )
     port = _port_of(parts, may_be_any=may_be_any_port)
+    _refuse_the_rest(scheme, parts)
     if scheme == "unix":
         host = unquote((parts.netloc.rpartition("@")[2]) + parts.path)
     else:
@@ -103,6 +105,21 @@ def parse_uri(uri: str, *, may_be_any_port: bool = False) -> BrokerUri:
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )
+
+
+def _refuse_the_rest(scheme: str, parts: SplitResult) -> None:
+    """Refuse what would be passed over; it is not shown, for it may be of a password."""
+    if scheme in {"mqtt", "mqtts"} and parts.path.strip("/"):
+        raise ConfigError(
+            f"behind host and port of a broker's address {scheme}:// there is no path, and "
+            "topics are given apart; that of a websocket begins with ws"
+        )
+    if parts.fragment or (parts.query and scheme not in {"ws", "wss"}):
+        mark = "#" if parts.fragment else "?"
+        raise ConfigError(
+            f"in a broker's address {scheme}:// there is no {mark}; if it belongs to a name, "
+            "it is percent-encoded, as urllib.parse.quote does"
+        )
 
 
 def _port_of(parts: SplitResult, *, may_be_any: bool) -> int | None:

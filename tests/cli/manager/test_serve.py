@@ -349,3 +349,26 @@ def test_a_shell_is_offered_the_types_that_behave_like_something(complete):
     offered = complete("manager simulate --type ")
     assert [one.split()[0] for one in offered] == list(DIAL_IN_BEHAVIOURS)
     assert complete("sim manager --type la")[0].startswith("lamp is switched")
+
+
+async def test_what_the_broker_wants_is_not_called_as_what_devices_want(
+    authority: trustme.CA, tmp_path: Path, anyio_backend_name: str
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    key = str(tmp_path / "ca.pem")
+    async with open_broker("mqtts://localhost:0", ssl_context=context) as broker:
+        for options, problem in (
+            ([], "give one that it accepts as --broker-cert and --broker-key"),
+            ([f"--broker-key={key}"], "--broker-key goes with --broker-cert"),
+            ([f"--broker-cert={tmp_path}/no"], "/no for TLS as a certificate: No such"),
+        ):
+            there = [f"--uri={broker.uri}", "--node=a", f"--broker-cafile={key}"]
+            command = structiot(
+                *SERVE, *there, *options, "--backend", anyio_backend_name
+            )
+            async with running(*command) as program:
+                await program.ended()
+                assert problem in " ".join(program.errors)

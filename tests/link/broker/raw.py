@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -41,7 +42,7 @@ class RawClient:
         self.stream = stream
         self.version = version
         self._decoder = Decoder(role="client", version=version)
-        self._packets: list[Packet] = []
+        self._packets: deque[Packet] = deque()
 
     async def send(self, *packets: Packet) -> None:
         data = b"".join(encode(packet, self.version) for packet in packets)
@@ -56,7 +57,7 @@ class RawClient:
                 return None
             self._packets += self._decoder.feed(data)
             assert self._decoder.violation is None
-        return self._packets.pop(0)
+        return self._packets.popleft()
 
     async def expect(self, kind: type[P]) -> P:
         packet = await self.next()

@@ -25,7 +25,6 @@ from structiot.mqtt.wire.messages import (
     Message,
     Pingreq,
     Puback,
-    Pubrel,
     Suback,
     Subscribe,
     SubscriptionRequest,
@@ -319,31 +318,6 @@ async def test_b28_a_reader_slower_than_the_publisher_loses_nothing_if_it_is_not
                 await publisher.send(Message("a", b"%04d" % number + bytes(9_996)))
         assert [int(payload[:4]) for payload in got] == list(range(100))
         assert place.server.core.lost == 0
-
-
-@pytest.mark.parametrize("kind", ["PINGREQ", "PUBREL", "PUBLISH"])
-async def test_b28_who_does_not_read_its_answers_is_not_read_either(kind: str):
-    request = {
-        "PINGREQ": encode(Pingreq(), 5),
-        "PUBREL": encode(Pubrel(packet_id=9), 5),
-        "PUBLISH": encode(Message("a", b"", qos=1, packet_id=1), 5),
-    }[kind]
-    count = 100_000
-    async with broker_place(write_bytes=20_000) as place:
-        greedy = await place.client("greedy", 5, keep_alive_s=10)
-        client = place.server.core.sessions["greedy"].client
-        assert client is not None
-        async with anyio.create_task_group() as tg:
-            tg.start_soon(greedy.stream.send, request * count)
-            await anyio.wait_all_tasks_blocked()
-            # What it has sent by then it has sent for nothing.
-            assert client.unwritten_bytes < 20_000 + 3 * 65_536
-            await anyio.sleep(29)
-            # We are the ones who did not listen.
-            assert place.server.clients == ["greedy"]
-            for _ in range(count):
-                await greedy.next()
-        assert await greedy.is_alive()
 
 
 # -- the end

@@ -63,6 +63,34 @@ async def test_b30_sessions_and_retained_messages_survive_a_restart(
         assert await client.payloads(1) == [b"kept"]
 
 
+async def test_b30_what_new_limits_forbid_is_given_up_and_said(
+    file: Path, caplog: pytest.LogCaptureFixture
+):
+    escape = "\N{ESCAPE}"
+    topics = ["a", "a/b/c", escape]
+    async with broker_place(store=file, allows_control_characters=True) as place:
+        client = await lasting_client(place, "s", 5)
+        publisher = await place.client("p", 5)
+        for topic in topics:
+            await client.subscribe(topic)
+        for topic in topics:
+            await publisher.send(Message(topic, b"x", retain=True, qos=1, packet_id=1))
+            await publisher.expect(Puback)
+    async with broker_place(store=file, topic_levels=2):
+        assert "4 filters and retained messages are given up" in caplog.text
+    caplog.clear()
+    # They do not come back with the limits.
+    async with broker_place(store=file, allows_control_characters=True) as place:
+        publisher = await place.client("p", 5)
+        for topic in topics:
+            await publisher.send(Message(topic, b"y", qos=1, packet_id=1))
+            is_heard = not (await publisher.expect(Puback)).reason
+            assert is_heard == (topic == "a")
+        await publisher.subscribe("#")
+        assert await publisher.payloads(1) == [b"x"]
+    assert "given up" not in caplog.text
+
+
 @versions
 async def test_b30_an_acknowledgement_leaves_only_after_the_commit(
     file: Path, version: int, monkeypatch: pytest.MonkeyPatch

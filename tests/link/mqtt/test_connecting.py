@@ -105,16 +105,17 @@ async def test_settings_of_one_call_do_not_reach_the_next(broker):
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5.0"])
-async def test_an_id_that_the_broker_assigned_is_used_again(broker, protocol: str):
+async def test_an_id_of_its_own_stays_whatever_the_broker_assigns(
+    broker, protocol: str
+):
     if protocol == "5.0":
         properties = ConnackProperties(assigned_client_id="assigned")
         broker.answer(Connect, lambda *_: (Connack(properties=properties),))
     async with open_client(broker, protocol=protocol) as client:
-        expected = "assigned" if protocol == "5.0" else "tester"
-        assert client.client_id == expected
+        assert client.client_id == "tester"
         broker.connection.reset()
         second = await broker.connected(2)
-        assert (await second.next(Connect)).client_id == expected
+        assert (await second.next(Connect)).client_id == client.client_id == "tester"
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5.0"])

@@ -9,7 +9,7 @@ import pytest
 
 from structiot.errors import CommandRefused, LinkLost
 from structiot.mqtt import MqttSessionLost, PublishProperties, ReasonCode
-from structiot.mqtt.wire.messages import Message, Puback, Pubrec
+from structiot.mqtt.wire.messages import Message, Puback, Pubrec, Pubrel
 from tests._support.fake_broker import FakeBroker
 from tests.link.mqtt.opening import exchanged, lasting, open_client
 
@@ -146,3 +146,21 @@ async def test_a_lost_session_is_told_apart_from_the_end_of_the_client(broker):
     with pytest.raises(LinkLost) as ended:
         await left.wait()
     assert not isinstance(ended.value, MqttSessionLost)
+
+
+@pytest.mark.parametrize("is_taken", [False, True], ids=["unanswered", "taken"])
+@pytest.mark.parametrize("protocol", ["3.1.1", "5.0"])
+async def test_who_is_left_at_qos_2_is_not_told_of_a_forgotten_session(
+    broker, protocol: str, *, is_taken: bool
+):
+    broker.ignore(Pubrel if is_taken else Message)
+    async with open_client(broker, protocol=protocol) as client:
+        receipt = await client.publish_soon("t", b"x", qos=2)
+        await broker.connection.next(Pubrel if is_taken else Message)
+        broker.connection.reset()
+        with pytest.raises(MqttSessionLost) as caught:
+            await receipt.wait()
+    assert "and the peer has kept no session" in str(caught.value)
+    # 5.0 has a word for it.
+    is_hinted = str(caught.value).endswith("takes no QoS 2 ends the connection, too")
+    assert is_hinted == (protocol == "3.1.1" and not is_taken)

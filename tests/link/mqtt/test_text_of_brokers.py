@@ -203,7 +203,8 @@ async def test_what_the_broker_wants_in_a_topic(broker, kind: str, name: str):
     fields: dict[str, Any] = {kind: name}
     properties = ConnackProperties(**fields)
     broker.answer(Connect, lambda *_: (Connack(properties=properties),))
-    async with open_client(broker, protocol="5.0", **lasting()) as client:
+    own = {"client_id": ""} if kind == "assigned_client_id" else lasting()
+    async with open_client(broker, protocol="5.0", **own) as client:
         with anyio.move_on_after(5):
             await client.request("t", b"x")
         await exchanged(client)

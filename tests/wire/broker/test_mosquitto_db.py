@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +156,22 @@ def test_l4_no_file_is_written_over(tmp_path: Path):
     with pytest.raises(ConfigError, match=f"^{store} is there already"):
         import_mosquitto(GOLDEN, store)
     assert store.read_text() == "precious"
+
+
+def test_l4_a_file_that_comes_meanwhile_is_not_written_over(tmp_path: Path):
+    store = tmp_path / "broker.sqlite"
+    to_make = [store]
+
+    def somebody_is_quicker(event: str, _: object) -> None:
+        # It cannot be taken away again.
+        if event == "sqlite3.connect" and to_make:
+            to_make.pop().write_text("precious")
+
+    sys.addaudithook(somebody_is_quicker)
+    with pytest.raises(ConfigError, match=f"^{store} is there already; name one"):
+        import_mosquitto(GOLDEN, store)
+    assert store.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [store]
 
 
 def test_l4_what_an_attempt_has_left_that_was_killed_is_in_nobodys_way(tmp_path: Path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from structiot.connector.wire.hashes import DeviceHashes, device_hash
 from structiot.connector.wire.parts import (
+    check_cost,
     event_payload,
     part_text,
     put_payload,
@@ -193,3 +194,25 @@ def test_whatever_comes_is_a_command_or_refused(payload: object):
         **found.payload,
         "protocol_parts": None,
     }
+
+
+@pytest.mark.parametrize("before", ["[", ",", ":", " ", "\t", "\n", "-", ":-", "[ -"])
+def test_numbers_of_a_thousand_digits_are_too_long(before: str):
+    check_cost(f"{before}{'9' * 999}".encode())
+    with pytest.raises(ProtocolViolation, match="very long numbers"):
+        check_cost(f"{before}{'0123456789' * 100}".encode())
+
+
+@pytest.mark.parametrize("number", ["1.5", "12e3", "0E1", "-9.25", "10000.0"])
+@pytest.mark.parametrize("before", ["[", ":", " ", "\r"])
+def test_numbers_with_a_point_or_an_exponent_are_counted(number: str, before: str):
+    check_cost(f"{before}{number}".encode() * 8_192)
+    with pytest.raises(ProtocolViolation, match="very many values"):
+        check_cost(f"{before}{number}".encode() * 8_193)
+
+
+@pytest.mark.parametrize(
+    "text", ["7" * 2_000, "a1.5" * 9_000, '"1e5' * 9_000, "1." * 9_000]
+)
+def test_digits_in_a_text_are_no_numbers(text: str):
+    check_cost(f'"{text}"'.encode())

@@ -113,6 +113,30 @@ def test_an_address_that_cannot_work_is_refused_in_words(uri: str, problem: str)
 
 
 @pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("mqtt://broker/home", "there is no path, and topics are given apart"),
+        ("mqtts://ann:secret@broker:1/a/b/", "there is no path"),
+        ("tcp://broker/a", "mqtt:// there is no path"),
+        ("mqtt://broker?retain=1", "mqtt:// there is no \\?"),
+        ("mqtt://broker#home", "mqtt:// there is no #"),
+        ("ws://broker/mqtt#1", "ws:// there is no #"),
+        ("unix:///run/mqtt#1", "unix:// there is no #"),
+        ("unix:///run/mqtt?1", "unix:// there is no \\?"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(uri: str, problem: str):
+    with pytest.raises(ConfigError, match=problem) as caught:
+        parse_uri(uri)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_a_slash_at_the_end_is_no_path(end: str):
+    assert parse_uri(f"mqtt://broker{end}").host == "broker"
+
+
+@pytest.mark.parametrize(
     "uri",
     [
         "user:secret@broker:1883",

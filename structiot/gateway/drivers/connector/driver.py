@@ -39,7 +39,9 @@ class ConnectorDriver:
         section = self._section
         kept = KeptDevices(registry.gateway.state)
         gid = kept.gid(section.place)
-        config = await anyio.to_thread.run_sync(section.config, gid)
+        config = await anyio.to_thread.run_sync(
+            section.config, gid, abandon_on_cancel=True
+        )
         bridge = Bridge(registry, section, kept)
         await bridge.begin()
         opened = open_connector(config, devices=kept, environment=self._environment)

@@ -67,7 +67,9 @@ class ManagerDriver:
         self._registry = registry
         section = self._section
         # It reads files.
-        first, *others = await anyio.to_thread.run_sync(section.all_listeners)
+        first, *others = await anyio.to_thread.run_sync(
+            section.all_listeners, abandon_on_cancel=True
+        )
         try:
             async with (
                 open_manager(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.ending import Ending
 from structiot.mqtt.broker.core.sessions import Deliveries, Session
+from structiot.mqtt.broker.core.subscribing import user_text
 from structiot.mqtt.wire.messages import Connack, Connect, Message, Will
 from structiot.mqtt.wire.properties import ConnackProperties
 from structiot.mqtt.wire.reasons import ReasonCode
@@ -65,10 +66,10 @@ class Joining(Ending):
             self.journal.bind(client)
         self.wake(client)
         _log.debug(
-            "client %.64r at %s is connected: user %.64r, MQTT %s, %s session",
+            "client %.64r at %s is connected: %s, MQTT %s, %s session",
             client_id,
             client.peer,
-            username,
+            user_text(username),
             "5.0" if connect.version >= 5 else "3.1.1",
             "its old" if is_present else "a new",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from sys import intern
@@ -31,6 +32,8 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["restore"]
 
+_log = logging.getLogger(__name__)
+
 _EndOfLife: TypeAlias = Callable[[float | None, PublishProperties | None], float | None]
 
 
@@ -49,9 +52,13 @@ def restore(
         row.number: _session(broker, journal, row, offset_s)
         for row in snapshot.sessions
     }
+    left_out = 0
     for row in snapshot.subscriptions:
         session = sessions.get(row.session)
-        if session is not None:
+        if session is not None and not broker.fits(row.topic_filter):
+            left_out += 1
+            journal.subscription(session, row.topic_filter)
+        elif session is not None:
             request = SubscriptionRequest(
                 topic_filter=row.topic_filter,
                 qos=min(row.qos, broker.limits.maximum_qos),
@@ -74,8 +81,14 @@ def restore(
         session = sessions.get(received.session)
         if session is not None:
             session.received.update((received.packet_id,))
-    _put_back_retained(broker, snapshot, end_of_life)
+    left_out += _put_back_retained(broker, journal, snapshot, end_of_life)
     broker.journal = journal
+    if left_out:
+        _log.warning(
+            "%d filters and retained messages are given up: the limits of this broker, "
+            "topic_levels or allows_control_characters, do not let there be such topics",
+            left_out,
+        )
     for session in sessions.values():
         session.account.left(session)
         # Its end counts from this start only, however many follow.
@@ -86,12 +99,21 @@ def restore(
 
 
 def _put_back_retained(
-    broker: Broker, snapshot: Snapshot, end_of_life: _EndOfLife
-) -> None:
+    broker: Broker,
+    journal: BrokerJournal,
+    snapshot: Snapshot,
+    end_of_life: _EndOfLife,
+) -> int:
+    """Put back what may still be retained; give how much may not."""
+    left_out = 0
     # Until clients come again all that they had counts as that of one address.
     restored = broker.ledger.account("")
     known: dict[Publisher, Publisher] = {}
     for item in snapshot.retained:
+        if not broker.fits(item.topic):
+            left_out += 1
+            journal.retained(item.topic)
+            continue
         properties = properties_from(item.properties)
         expires_at = end_of_life(item.expires_at_s, properties)
         broker.keep(
@@ -105,6 +127,7 @@ def _put_back_retained(
                 publisher=_publisher(item, known),
             )
         )
+    return left_out
 
 
 def _publisher(

@@ -19,7 +19,12 @@ from structiot.mqtt.wire.messages import (
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.topics import control_fault, is_shared, parse_shared
 
-__all__ = ["Subscribing"]
+__all__ = ["Subscribing", "user_text"]
+
+
+def user_text(username: str | None) -> str:
+    """Name a user for the log."""
+    return "no user" if username is None else f"user {username[:64]!r}"
 
 
 class Subscribing(Telling):
@@ -81,9 +86,9 @@ class Subscribing(Telling):
         """Tell the log that a client may not do something with a topic."""
         first_level = topic.partition("/")[0]
         self.warnings.say(
-            "client %.64r of user %.64r may not %s %.100r: %s",
+            "client %.64r of %s may not %s %.100r: %s",
             client_id,
-            username,
+            user_text(username),
             what,
             topic,
             reason.text if why is None else f"{reason.text}, it {why}",
@@ -93,6 +98,11 @@ class Subscribing(Telling):
     def character_fault(self, topic: str) -> str | None:
         """Say which character of a name or filter this broker does not take."""
         return None if self.limits.allows_control_characters else control_fault(topic)
+
+    def fits(self, topic: str) -> bool:
+        """Tell whether the limits let there be such a name or filter."""
+        is_deep = topic.count("/") >= self.limits.topic_levels
+        return not is_deep and self.character_fault(topic) is None
 
     def refusal_to_publish(
         self, username: str | None, client_id: str, topic: str

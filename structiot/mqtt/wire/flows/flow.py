@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from structiot.errors import StructiotError
+from structiot.mqtt.errors import MqttSessionLost
 from structiot.mqtt.wire.properties import PublishProperties
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
 
@@ -18,6 +19,7 @@ __all__ = [
     "Flow",
     "PacketIds",
     "Waiter",
+    "session_lost",
 ]
 
 MAX_PACKET_ID = 65_535
@@ -138,3 +140,15 @@ class PacketIds:
     def free(self, packet_id: int) -> None:
         """Give an id back."""
         self.used.discard(packet_id)
+
+
+def session_lost(flow: Flow, version: int) -> MqttSessionLost:
+    """Give the error for a message of QoS 2 of which the peer has kept nothing."""
+    message = (
+        f"the connection was lost while a QoS 2 message to {flow.topic!r} was under way, "
+        "and the peer has kept no session; whether it was delivered is unknown"
+    )
+    if version < 5 and flow.stage != RELEASED:
+        # Only in 5.0 it could say so.
+        message += "; a peer that takes no QoS 2 ends the connection, too"
+    return MqttSessionLost(message, reason="session lost", topic=flow.topic)

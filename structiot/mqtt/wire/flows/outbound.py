@@ -17,7 +17,6 @@ from typing import Final, TypeAlias
 
 from structiot._kit.out_buffer import size_of
 from structiot.errors import CommandRefused, StructiotError
-from structiot.mqtt.errors import MqttSessionLost
 from structiot.mqtt.wire.codec import encode, encode_publish_into, pubrel_bytes
 from structiot.mqtt.wire.flows.flow import (
     MAX_PACKET_ID,
@@ -27,6 +26,7 @@ from structiot.mqtt.wire.flows.flow import (
     WAITING,
     Flow,
     PacketIds,
+    session_lost,
 )
 from structiot.mqtt.wire.flows.journal import Journal
 from structiot.mqtt.wire.messages import DUP, Pubrel
@@ -211,7 +211,7 @@ class Outgoing:
         self.pump(out, version)
 
     def restart(self, out: bytearray, version: int, *, window: int) -> None:
-        """Begin anew when the peer has forgotten the session.
+        """Begin anew when the peer has kept no session.
 
         QoS 1 flows are sent as new messages. A QoS 2 flow under way may or may not
         have been delivered and sending it again could deliver it twice: it fails
@@ -227,14 +227,7 @@ class Outgoing:
             flow.packet_id = 0
             if flow.flags & 0x04:
                 self._forget_payload(flow)
-                flow.finish(
-                    MqttSessionLost(
-                        f"the peer forgot the session while a QoS 2 message to "
-                        f"{flow.topic!r} was under way; whether it was delivered is unknown",
-                        reason="session lost",
-                        topic=flow.topic,
-                    )
-                )
+                flow.finish(session_lost(flow, version))
             else:
                 flow.stage = WAITING
                 self.waiting_bytes += flow.size

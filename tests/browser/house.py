@@ -253,8 +253,12 @@ def living_house(
     with ExitStack() as stack:
         portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
         sections = {"devices": places or {}}
-        opened = house(Environment(), *devices, sections=sections)
+        opened = house(Environment(), sections=sections)
         inside = stack.enter_context(portal.wrap_async_context_manager(opened))
+        for one in devices:
+            portal.call(inside.add, one)
+        for one in devices:
+            portal.call(inside.until, one.info.name.lower().replace(" ", "_"))
         past = KnownPast()
         # It is asked for by this name, whoever keeps it.
         inside.gateway.history = past  # type: ignore[attr-defined]

@@ -81,7 +81,6 @@ async def open_dashboard(
         >>> async with open_gateway("structiot.toml") as gateway:
         ...     async with open_dashboard(gateway) as dashboard:
         ...         print(dashboard.urls[0])
-        ...         await anyio.sleep_forever()
     """
     check_argument("gateway", gateway, Gateway)
     check_argument("section", section, DashboardSection, None)

@@ -48,9 +48,9 @@ class DashboardSection(Section):
         cert_file: Certificate for `https`. Relative to the configuration file, like the
             next two.
         key_file: Key of the certificate, if it is not in the same file.
-        token_file: File whose first line is the token, instead of `token`.
         token: What has to be known to see the page; needed where others than this
             machine can reach it, and asked for everywhere once it is set.
+        token_file: File whose first line is the token, instead of `token`.
         hosts: Names by which browsers reach the page, besides `localhost` and the
             addresses that it is served on, such as that of a proxy before it.
     """
@@ -69,8 +69,8 @@ class DashboardSection(Section):
     ] = ("http://127.0.0.1:8321",)
     cert_file: Annotated[str | None, NamedFile(readable)] = None
     key_file: Annotated[str | None, NamedFile(readable)] = None
-    token_file: Annotated[str | None, NamedFile(secret_in, into="token")] = None
     token: Hidden | None = None
+    token_file: Annotated[str | None, NamedFile(secret_in, into="token")] = None
     hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ()
 
 

@@ -44,9 +44,7 @@ async def main() -> None:
     await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         sections = await stack.enter_async_context(simulated_systems())
-        config = load_config(
-            {**sections, "broker": {"listen": ["mqtt://127.0.0.1:0"]}}
-        )
+        config = load_config({**sections, "broker": {"listen": ["mqtt://127.0.0.1:0"]}})
         gateway = await stack.enter_async_context(open_gateway(config))
         section = DashboardSection(listen=("http://127.0.0.1:0",))
         dashboard = await stack.enter_async_context(open_dashboard(gateway, section))

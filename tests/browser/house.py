@@ -206,9 +206,7 @@ class LivingHouse:
         self.call(self.devices[name].tell, told)
 
     def leave(self, name: str, reason: str = "it does not answer") -> None:
-        told = Availability(
-            is_available=False, at_utc=datetime.now(UTC), reason=reason
-        )
+        told = Availability(is_available=False, at_utc=datetime.now(UTC), reason=reason)
         self.call(self.devices[name].tell, told)
 
     def come_back(self, name: str) -> None:

@@ -33,7 +33,7 @@ from structiot.gateway.status import (
     StoreStatus,
     TaskStatus,
 )
-from structiot.gateway.values import ValueState
+from structiot.gateway.values import UNKNOWN_TEXT, ValueState
 from structiot.model import Sensor
 from tests._support.entity_kinds import entity_kinds
 from tests.dashboard import views
@@ -117,7 +117,7 @@ def test_a_value_has_its_machine_value_key_state_and_time():
 
 def test_what_was_never_told_reads_as_unknown():
     value = read_card("strip", "unknown").one(tag="data", data_key="it/total_power")
-    assert value.text == "–"
+    assert value.text == UNKNOWN_TEXT
     assert (value["role"], value["aria-label"]) == ("img", "unknown")
     assert value["value"] == ""
 
@@ -338,9 +338,7 @@ def test_the_form_that_asks_for_the_token():
 
 
 def test_a_sparkline_is_hidden_from_readers_and_open_at_gaps():
-    read = Reader(
-        render_index(index(card("strip", sparkline=views.sparkline("it"))))
-    )
+    read = Reader(render_index(index(card("strip", sparkline=views.sparkline("it")))))
     drawn = read.one(tag="svg", class_="spark")
     assert drawn["aria-hidden"] == "true"
     (path,) = [one["d"] for one in read.find(tag="path") if "M" in one["d"]][-1:]
@@ -368,6 +366,21 @@ def test_lines_are_drawn_from_what_was_heard_alone(
     )
     read = Reader(render_index(index(card("strip", sparkline=line))))
     assert read.find(tag="path")[-1]["d"] == path
+
+
+def test_many_figures_of_numbered_parts_share_rows():
+    rows = tuple(
+        views.entity_view(
+            "it", "It", Sensor(key=f"c{i}_{j}", name=f"Switch {i} {j}"), 1.0
+        )
+        for i in (1, 2)
+        for j in ("power", "voltage", "current", "factor")
+    )
+    read = Reader(render_index(index(card("strip", rows=rows))))
+    assert [one.text for one in read.find(class_="name")] == ["Switch 1", "Switch 2"]
+    assert len(read.find(tag="data")) == 8
+    few = Reader(render_index(index(card("strip", rows=rows[:3]))))
+    assert few.find(class_="name") == []
 
 
 def test_300_devices_are_rendered_in_small_pieces_and_few_bytes():

@@ -206,9 +206,7 @@ class LivingHouse:
         self.call(self.devices[name].tell, told)
 
     def leave(self, name: str, reason: str = "it does not answer") -> None:
-        told = Availability(
-            is_available=False, at_utc=datetime.now(UTC), reason=reason
-        )
+        told = Availability(is_available=False, at_utc=datetime.now(UTC), reason=reason)
         self.call(self.devices[name].tell, told)
 
     def come_back(self, name: str) -> None:
@@ -253,8 +251,12 @@ def living_house(
     with ExitStack() as stack:
         portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
         sections = {"devices": places or {}}
-        opened = house(Environment(), *devices, sections=sections)
+        opened = house(Environment(), sections=sections)
         inside = stack.enter_context(portal.wrap_async_context_manager(opened))
+        for one in devices:
+            portal.call(inside.add, one)
+        for one in devices:
+            portal.call(inside.until, one.info.name.lower().replace(" ", "_"))
         past = KnownPast()
         # It is asked for by this name, whoever keeps it.
         inside.gateway.history = past  # type: ignore[attr-defined]

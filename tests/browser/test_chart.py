@@ -140,7 +140,9 @@ def test_a_finger_selects_sideways(house: LivingHouse, open_page: OpenPage) -> N
             {"type": f"touch{kind}", "touchPoints": [{"x": x, "y": y}]},
         )
     with page.expect_response(re.compile("/api/history/")):
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.send(
+            "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
+        )
     page.wait_for_timeout(100)
     assert abs(length(page) - 21600) < 1500
 

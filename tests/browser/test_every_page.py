@@ -27,6 +27,7 @@ def test_no_serious_finding_and_no_sideways_scrolling(
     troubled_house: LivingHouse,
     open_page: OpenPage,
     axe_source: str,
+    *,
     path: str,
     width: int,
     scheme: str,

@@ -23,7 +23,7 @@ from structiot.dashboard.views import (
 )
 from structiot.gateway.entities.commands import takes_commands
 from structiot.gateway.entities.states import state_payload
-from structiot.gateway.values import Value, ValueState
+from structiot.gateway.values import UNKNOWN_TEXT, Value, ValueState
 from structiot.model import (
     BinarySensor,
     Button,
@@ -155,7 +155,7 @@ def entity_view(
     elif isinstance(entity, Light | Climate | Cover | Fan | Siren) and state:
         fields = json.loads(state_payload(entity, state))
         value = fields["mode" if isinstance(entity, Climate) else "state"]
-    text = {"unknown": "–", "unavailable": "unavailable"}.get(told)
+    text = {"unknown": UNKNOWN_TEXT, "unavailable": "unavailable"}.get(told)
     at = NOW - timedelta(minutes=3)
     is_on = state if isinstance(state, bool) else getattr(state, "is_on", None)
     return EntityView(

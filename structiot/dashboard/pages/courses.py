@@ -42,8 +42,12 @@ def summary_of(view: DeviceView, series: SeriesView) -> str:
     lows = [low for _, _, low, _ in told if low is not None] or means
     highs = [high for _, _, _, high in told if high is not None] or means
 
+    if series.is_energy:
+        return f"{title}: " + ", ".join(
+            f"{one.text} {one.name.lower()}" for one in view.statistics
+        )
     title += f": latest {point_text(view, series, means[-1])}"
-    if series.is_energy or (series.is_step and not series.unit):
+    if series.is_step and not series.unit:
         return title
     figures = {
         "lowest": min(lows),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from structiot.dashboard.views import EntityView
-from structiot.model import Climate, Cover, Fan, Light, Number, Siren
+from structiot.model import Climate, Cover, Entity, Fan, Light, Number, Siren
 from structiot.model.text import figure_text
 
 __all__ = ["Field", "fields_of"]
@@ -51,33 +51,29 @@ class Field:
 
 def fields_of(one: EntityView) -> list[Field]:
     """Give what is set besides on and off, in the order in which it is shown."""
-    now = one.value.fields or {}
-    match one.entity:
+    return list(_fields(one.entity, one.value.fields or {}, one.value.value))
+
+
+def _fields(
+    entity: Entity, now: Mapping[str, Any], value: float | str | None
+) -> Iterator[Field]:
+    match entity:
         case Light():
-            return list(_light(one.entity, now))
+            yield from _light(entity, now)
         case Climate():
-            return list(_climate(one.entity, now))
+            yield from _climate(entity, now)
         case Fan():
-            return list(_fan(one.entity, now))
+            yield from _fan(entity, now)
         case Siren():
-            return list(_siren(one.entity, now))
+            yield from _siren(entity, now)
         case Cover(has_position=True):
             # A cover is told its position alone, not by a member.
             slider = _slider("", "position", now.get("position"), unit="%")
-            return [replace(slider, reads="position")]
+            yield replace(slider, reads="position")
         case Number():
-            number = one.entity
-            value = one.value.value
-            return [
-                _slider(
-                    "",
-                    "",
-                    value if isinstance(value, int | float) else None,
-                    limits=(number.minimum, number.maximum, number.step),
-                    unit=number.unit or "",
-                )
-            ]
-    return []
+            figure = value if isinstance(value, int | float) else None
+            limits = (entity.minimum, entity.maximum, entity.step)
+            yield _slider("", "", figure, limits=limits, unit=entity.unit or "")
 
 
 def _slider(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -48,12 +49,27 @@ class Row:
     figures: tuple[tuple[str, EntityView], ...] = ()
 
 
+# Of a device with this many figures those of numbered parts share a row.
+_MANY = 8
+_NUMBERED = re.compile(r"(.*\d) (\S.*)")
+
+_Named = tuple[str, EntityView]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What stands below one heading of a card: figures by themselves, then rows."""
+    """What stands below one heading of a card.
+
+    Attributes:
+        heading: The heading; empty for what everybody wants to see.
+        figures: What is read and stands by itself.
+        numbered: Figures of parts that have numbers, by their names: `Circuit 1`.
+        rows: What is set.
+    """
 
     heading: str
     figures: tuple[EntityView, ...]
+    numbered: tuple[tuple[str, tuple[_Named, ...]], ...]
     rows: tuple[Row, ...]
 
 
@@ -112,7 +128,23 @@ def _part(heading: str, entities: Iterable[EntityView]) -> Part:
         else:
             attached.setdefault(owner, []).append((_rest(one, mains[owner]), one))
     rows = tuple(Row(one, tuple(attached.get(key, ()))) for key, one in mains.items())
-    return Part(heading, tuple(figures), rows)
+    alone, numbered = _by_number(figures)
+    return Part(heading, alone, numbered, rows)
+
+
+def _by_number(
+    figures: list[EntityView],
+) -> tuple[tuple[EntityView, ...], tuple[tuple[str, tuple[_Named, ...]], ...]]:
+    """Put the figures of numbered parts together, where there are many."""
+    alone: list[EntityView] = []
+    parts: dict[str, list[_Named]] = {}
+    for one in figures:
+        found = _NUMBERED.fullmatch(one.name) if len(figures) >= _MANY else None
+        if found is None:
+            alone.append(one)
+        else:
+            parts.setdefault(found[1], []).append((found[2], one))
+    return tuple(alone), tuple((name, tuple(all_)) for name, all_ in parts.items())
 
 
 def _owner(key: str, mains: Iterable[str]) -> str | None:

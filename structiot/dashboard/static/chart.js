@@ -1,29 +1,26 @@
-// The history of a device between two times, drawn with uPlot; the words beside it are
-// the server's. Gaps are hatched, a lone reading is a dot, energy is bars.
+// The history between two times. Its words are the server's.
 const MOVES = { earlier: [-1, -1], later: [1, 1], "zoom in": [0.25, -0.25], "zoom out": [-0.5, 0.5] }; // in spans
 const SPANS = { hour: 3600, day: 86400, month: 31 * 86400, year: 366 * 86400 };
 const { find, all, hear, figureText, now } = structiot;
 const { dataset } = find("figure[data-key]");
 const box = find(".plot");
 const cursor = find(".cursor");
-const choices = find("select.series");
 let view = {}; // from, to; range while it follows the time
 let course, texts, plot, due, start;
 let asked = 0;
 
 const css = (name) => getComputedStyle(box).getPropertyValue(`--${name}`);
 const ink = (name) => () => css(name);
+const size = () => ({ width: box.clientWidth, height: box.clientHeight });
 const isStep = () => "step" in dataset;
 const isSwitch = () => isStep() && !texts;
 
 function textOf(value, decimals) {
 	if (value === null || value === undefined) return "no data";
 	if (texts) return texts[value] ?? "";
-	if (isSwitch()) return { 0: "off", 1: "on" }[value] ?? "now and then";
+	if (isSwitch()) return value < 0.5 ? "off" : "on";
 	return figureText(value, dataset.unit, decimals && Number(decimals));
 }
-
-// ---- the house's clock: by the name of its zone, else by its present offset
 
 let timeZone = dataset.zone;
 let shift = 0;
@@ -46,8 +43,6 @@ function ticks(u, times) {
 		return days > 3 || time === "00:00" ? day : time;
 	});
 }
-
-// ---- the picture
 
 // Where nothing was heard: from the last that was to the next.
 function gaps() {
@@ -93,19 +88,19 @@ function drawBars(u) {
 	const { ctx } = u;
 	const color = (ctx.fillStyle = ctx.strokeStyle = css("accent"));
 	for (const bar of course.bars || []) ctx.fillRect(...areaOf(u, bar));
-	for (const bar of course.gaps || []) {
+	for (const bar of course.gaps) {
 		hatch(ctx, ...areaOf(u, bar), color);
 		ctx.strokeRect(...areaOf(u, bar));
 	}
 	ctx.fillStyle = css("amber");
-	for (const at of course.resets || []) ctx.fillRect(u.valToPos(at, "x", true), u.bbox.top, 2, u.bbox.height);
+	for (const at of course.resets) ctx.fillRect(u.valToPos(at, "x", true), u.bbox.top, 2, u.bbox.height);
 }
 
 function limits(u, low, high) {
 	if (texts) return [-0.5, texts.length - 0.5];
 	if (isSwitch()) return [-0.15, 1.15];
 	if (low === null) return [0, 1];
-	for (const bar of course.gaps || []) high = Math.max(high, bar[2]);
+	for (const bar of course.gaps) high = Math.max(high, bar[2]);
 	if (/^k?(W|VA|var|A|Wh|%)$/.test(dataset.unit)) [low, high] = [Math.min(0, low), Math.max(0, high)];
 	const edge = (high - low || Math.abs(high) || 1) * 0.08;
 	return [low && low - edge, high && high + edge];
@@ -122,8 +117,7 @@ function build() {
 	if (isStep()) line.paths = uPlot.paths.stepped({ align: 1 });
 	if (course.bars) Object.assign(line, hidden, { paths: () => null });
 	plot = new uPlot({
-		width: box.clientWidth,
-		height: box.clientHeight,
+		...size(),
 		legend: { show: false },
 		tzDate: (at) => uPlot.tzDate(new Date(ms(at)), timeZone),
 		cursor: { y: false, drag: { setScale: false } },
@@ -133,7 +127,7 @@ function build() {
 			{ ...axis, values: (u, values) => values.map((one) => textOf(one)), size: 72, ...(isStep() && { incrs: [1] }) },
 		],
 		series: [{}, line, hidden, hidden],
-		bands: isStep() || course.bars ? [] : [{ series: [3, 2], fill: () => `${css("accent").trim()}33` }],
+		bands: isStep() || course.bars ? [] : [{ series: [3, 2], fill: () => `${css("accent")}33` }],
 		hooks: {
 			drawClear: [(u) => gaps().forEach((gap) => hatch(u.ctx, ...areaOf(u, gap), css("edge")))],
 			draw: [drawBars],
@@ -150,19 +144,16 @@ function name() {
 	if (canvas) Object.assign(canvas, { role: "img", ariaLabel: find("figcaption").textContent });
 }
 
-function draw(isOther) {
-	if (isOther || !plot) build();
+function draw() {
 	const sums = course.bars?.map((bar) => bar[2]);
 	const middles = course.bars?.map(([since, until]) => (since + until) / 2);
 	plot.setData(sums ? [middles, sums, sums, sums] : [course.t, course.mean, course.min, course.max]);
 	Object.assign(dataset, { from: view.from, to: view.to, resolution: course.resolution_s });
 }
 
-// ---- the cursor
-
 function hover({ cursor: { left, idx }, posToVal }) {
 	const at = posToVal(left, "x");
-	const here = [...gaps(), ...(course.gaps || []), ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
+	const here = [...gaps(), ...course.gaps, ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
 	let text = "";
 	if (here) text = `${textOf(here[2])} ${timeText(here[0])} to ${timeText(here[1])}`;
 	else if (idx !== null && !course.bars) {
@@ -171,6 +162,7 @@ function hover({ cursor: { left, idx }, posToVal }) {
 		if (low < high) text += `, ${textOf(low)} to ${textOf(high)}`;
 		if (mine.format(t * 1000) !== timeText(t)) text += ` (${mine.format(t * 1000)} here)`;
 	}
+	if (course.resets.some((one) => Math.abs(one - at) < (view.to - view.from) / 100)) text += ", the counter began anew";
 	cursor.textContent = left < 0 ? "" : text;
 }
 
@@ -189,22 +181,21 @@ function touch({ type, pointerType, clientX }) {
 	else if (start !== null) plot.setSelect({ left: Math.min(start, at), width: Math.abs(at - start), top: 0, height: 999 }, false);
 }
 
-// ---- from when to when
-
-async function load(isOther) {
+async function load() {
 	const turn = ++asked;
 	if (view.range) follow();
-	const points = Math.min(1000, Math.max(200, box.clientWidth));
-	const address = `/api/history/${encodeURI(dataset.key)}?from=${view.from}&to=${view.to}&points=${points}`;
+	const points = Math.max(200, box.clientWidth);
+	const address = `/api/history/${dataset.key}?from=${view.from}&to=${view.to}&points=${points}`;
 	const answer = await fetch(address).catch(() => null);
 	const told = answer?.ok && (await answer.json());
 	if (turn !== asked) return;
 	cursor.textContent = told ? "" : "The history does not answer.";
 	if (!told) return;
-	course = told;
+	course = { gaps: [], resets: [], ...told };
 	texts = course.texts && [...new Set(course.texts)].filter((one) => one !== null);
 	if (texts) course.mean = course.min = course.max = course.texts.map((one) => (one === null ? null : texts.indexOf(one)));
-	draw(isOther);
+	build();
+	draw();
 }
 
 function follow() {
@@ -212,22 +203,22 @@ function follow() {
 	view.from = view.to - SPANS[view.range];
 }
 
-// What the address says; the page's words come from the server for the same address.
-function show(isOther) {
+// What the address says.
+function show() {
 	const query = new URLSearchParams(location.search);
 	const [from, to, range] = ["from", "to", "range"].map((one) => query.get(one));
 	view = to > from ? { from: Number(from), to: Number(to) } : { range: range in SPANS ? range : "day" };
 	for (const radio of all('[name="range"]')) radio.checked = radio.value === view.range;
 	find('[data-move="later"]').classList.toggle("marked", !view.range);
-	load(isOther);
+	load();
 }
 
-function go(given, isOther) {
+function go(given) {
 	const query = new URLSearchParams(location.search);
-	for (const one of given.series ? [] : ["from", "to", "range"]) query.delete(one);
+	for (const one of ["from", "to", "range"]) query.delete(one);
 	for (const [key, value] of Object.entries(given)) query.set(key, value);
 	history.pushState(null, "", `?${query}`);
-	show(isOther);
+	show();
 	structiot.renew();
 }
 
@@ -244,13 +235,11 @@ find(".tools").addEventListener("click", ({ target }) => {
 	else if (name) move(view.from + left * span, view.to + right * span);
 });
 find(".range").addEventListener("change", ({ target }) => go({ range: target.value }));
-choices?.addEventListener("change", () => {
-	for (const one of ["unit", "decimals", "step"]) delete dataset[one];
-	Object.assign(dataset, choices.selectedOptions[0].dataset, { key: choices.value });
-	go({ series: choices.value }, true);
+find("select.series")?.addEventListener("change", ({ target }) => {
+	const query = new URLSearchParams(location.search);
+	query.set("series", target.value);
+	location.search = query;
 });
-
-// ---- the newest, at most once a second
 
 function grow() {
 	due = null;
@@ -268,12 +257,12 @@ structiot.grow = (batch) => {
 	course.t.push(told.at || now());
 	due ||= setTimeout(grow, 1000);
 };
-hear("structiot:replaced", name);
+hear("renewed", name);
 structiot.redraw = () => plot?.redraw();
-new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+new ResizeObserver(() => plot?.setSize(size())).observe(box);
 addEventListener("popstate", () => {
-	show(true);
+	show();
 	structiot.renew();
 });
 setInterval(() => document.hidden || !view.range || load(), 300000);
-show(true);
+show();

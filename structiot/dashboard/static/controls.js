@@ -1,13 +1,11 @@
-// What is switched and set. A wish is pending until the device reports it; the newest
-// wish wins; what is refused says why, with Retry. One record a control, by its id.
-const CONFIRM_MS = 10000; // for the report, once the device has the command
-const SAY_MS = 6000;
+// What is switched and set: pending until the device reports it.
+const CONFIRM_MS = 10000;
 const ACTS = { OPEN: ["open", "opening", "unlocked"], CLOSE: ["closed", "closing"], STOP: ["stopped", "open", "closed"] };
 const { find, all, hear } = structiot;
 const messages = find(".messages");
 const dialog = find(".ask");
 const token = find('meta[name="csrf-token"]');
-const records = new Map();
+const records = new Map(); // of a control, by its id
 let held = null; // the slider under a finger
 let saying;
 
@@ -22,10 +20,8 @@ const labelOf = (element) => element.ariaLabel || `${deviceOf(element)} ${elemen
 function say(text) {
 	messages.textContent = text;
 	clearTimeout(saying);
-	saying = setTimeout(say, text ? SAY_MS : 1e9, "");
+	saying = setTimeout(say, text ? 6000 : 1e9, "");
 }
-
-// ---- what was reported, as the control would wish it
 
 function reportedBy(element, { value, fields }) {
 	const { field, reads, control, scale } = element.dataset;
@@ -42,25 +38,23 @@ function reportedBy(element, { value, fields }) {
 
 function isReported(element, wish, state) {
 	if (!["live", "stale"].includes(state?.state)) return false;
-	if (isAct(element)) return Boolean(ACTS[wish]?.includes(state.value));
+	if (isAct(element)) return ACTS[wish]?.includes(state.value);
 	const told = reportedBy(element, state);
 	return element.type === "range" ? told !== null && Math.abs(told - wish) <= element.step / 2 : told === wish;
 }
-
-// ---- looks
 
 function paint(element, state = stateOf(element)) {
 	const { isWaiting, failure } = records.get(idOf(element)) || {};
 	const { dataset } = element;
 	const plain = state?.state || (element.ariaDisabled ? "unavailable" : "live");
 	dataset.state = isWaiting ? "pending" : failure ? "failed" : plain;
-	element.ariaBusy = isWaiting ? "true" : null;
+	element.ariaBusy = isWaiting || null;
 	if (!state) return;
-	element.ariaDisabled = state.state === "unavailable" ? "true" : null;
+	element.ariaDisabled = state.state === "unavailable" || null;
 	dataset.at = state.at ?? "";
 	const told = reportedBy(element, state);
 	if (isSwitch(element)) {
-		if (told) element.ariaChecked = String(told === "ON" || told === "LOCK");
+		if (told) element.ariaChecked = told === "ON" || told === "LOCK";
 		const isPlain = !told || state.state === "unavailable" || dataset.control === "lock";
 		find(".word", element).textContent = isPlain ? state.text : told.toLowerCase();
 	} else if (!isAct(element) && !isWaiting && element !== held && told !== null) {
@@ -82,8 +76,6 @@ structiot.report = (element, state) => {
 	else paint(element, state);
 };
 
-// ---- a wish, from the press to the report
-
 function want(element, wish) {
 	const id = idOf(element);
 	const record = records.get(id) || { id, round: 0 };
@@ -104,7 +96,7 @@ async function send(record, wish) {
 	const isSilent = (isAct(element) && !ACTS[wish]) || element.type === "password";
 	if (failure || isSilent || isReported(element, wish, stateOf(element))) return settle(record, failure);
 	record.takenAt = structiot.now();
-	record.timer = setTimeout(settle, CONFIRM_MS, record, "The device has taken it, and has not reported it since.");
+	record.timer = setTimeout(settle, CONFIRM_MS, record, "It was taken, but not reported.");
 }
 
 function asSent({ field, control, scale }, wish) {
@@ -118,7 +110,7 @@ function asSent({ field, control, scale }, wish) {
 
 async function post(key, value, isAgain) {
 	try {
-		const answer = await fetch(`/api/set/${encodeURI(key)}`, {
+		const answer = await fetch(`/api/set/${key}`, {
 			method: "POST",
 			headers: { "Content-Type": "application/json", "X-CSRF-Token": token.content },
 			body: JSON.stringify({ value }),
@@ -160,8 +152,6 @@ function fail(record, sentence) {
 	placeOf(record.element).append(alert);
 }
 
-// ---- presses
-
 function ask(question, verb) {
 	find("h2", dialog).textContent = question;
 	find(".go", dialog).textContent = verb;
@@ -181,7 +171,7 @@ async function press(element, wish, verb, what = labelOf(element)) {
 function set(element) {
 	const { type, value, ariaValueText } = element;
 	const text = type === "password" ? "this" : ariaValueText || value;
-	press(element, type === "range" ? Number(value) : value, "Set", `${labelOf(element)} to ${text}`);
+	press(element, value, "Set", `${labelOf(element)} to ${text}`);
 }
 
 hear("click", ({ target }) => {
@@ -196,7 +186,7 @@ hear("click", ({ target }) => {
 });
 
 hear("input", ({ target }) => {
-	if (!target.matches("[data-control][type=range]")) return;
+	if (!target.matches("[type=range]")) return;
 	held = target;
 	paintFigure(target);
 });
@@ -214,7 +204,7 @@ hear("submit", (event) => {
 	if (input.type === "password") input.value = "";
 });
 
-hear("structiot:replaced", () => {
+hear("renewed", () => {
 	for (const element of records.size ? all("[data-control]") : []) {
 		const record = records.get(idOf(element));
 		if (!record || record.element === element) continue;

@@ -1,16 +1,15 @@
-// Keeps what the server has rendered fresh: one stream, one batch a frame, changed keys
-// alone.
-const SILENT_MS = 25000; // after so much silence the stream is dead
-const DOUBT_MS = 12000; // back on the page or on the net: sooner
-const HIDDEN_MS = 60000; // a hidden tab gives its stream back
+// Keeps what the server has rendered fresh.
+const SILENT_MS = 25000; // then the stream is dead
+const DOUBT_MS = 12000; // sooner, back on the page or on the net
+const HIDDEN_MS = 60000; // then a hidden tab gives it back
 const RENEW_MS = 60000; // what no stream carries
 const { find, all, make, hear } = structiot;
 const { body } = document;
 const status = find(".connection");
-const latest = new Map(); // what the gateway said last, by key
-const shownAt = new Map(); // the elements of a key
+const latest = new Map(); // what was said last, by key
+const shownAt = new Map(); // elements, by key
 const awaited = new Map(); // what is not shown yet
-const others = new Set(); // devices whose cards are others now
+const others = new Set(); // devices with other cards
 let source, timer, renewing, heardAt, hiddenAt;
 let waitMs = 1000;
 
@@ -21,8 +20,6 @@ function collect() {
 		shownAt.set(key, [...(shownAt.get(key) || []), element]);
 	}
 }
-
-// ---- values
 
 function take(told) {
 	if (!awaited.size) requestAnimationFrame(show);
@@ -62,7 +59,7 @@ function showValue(element, { value, text, state, at, fields }, isCalm) {
 	element.ariaLabel = state === "unknown" ? state : null;
 }
 
-// In words how old it is: of what is stale, and of what has happened.
+// How old it is: what is stale, and what has happened.
 function showAge(element, { state, at }) {
 	const { field, reads, value, event } = element.dataset;
 	const place = element.type === "range" ? element.nextElementSibling : element;
@@ -76,8 +73,6 @@ function showAge(element, { state, at }) {
 function showAges(ages = all(".age")) {
 	for (const age of ages) age.textContent = structiot.ago(age.dataset.since);
 }
-
-// ---- the page itself, anew
 
 function renew(devices = []) {
 	for (const device of devices) others.add(device);
@@ -99,7 +94,7 @@ async function fetchAnew() {
 	}
 	others.clear();
 	collect();
-	document.dispatchEvent(new Event("structiot:replaced"));
+	document.dispatchEvent(new Event("renewed"));
 }
 
 function freshen(card, page) {
@@ -120,8 +115,6 @@ function replace(part, other) {
 	const marks = ({ href, dataset: { key, field, value } }) => [href, key, field, value].join();
 	if (held) all(held.tagName, other).find((one) => marks(one) === marks(held))?.focus({ preventScroll: true });
 }
-
-// ---- the stream
 
 function setConnection(state) {
 	if (state === body.dataset.connection) return;

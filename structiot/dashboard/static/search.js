@@ -1,8 +1,6 @@
-// The search over the cards: all words must occur. It lives in the fragment, so it
-// survives Back and never reaches the server.
+// The search lives in the fragment: it survives Back, and stays here.
 const { find, all, hear } = structiot;
 const box = find(".search input");
-const results = find(".results");
 
 function filter() {
 	const words = box.value.toLowerCase().split(/\s+/);
@@ -10,8 +8,7 @@ function filter() {
 	for (const card of cards) card.hidden = !words.every((word) => card.dataset.words.includes(word));
 	for (const group of all(".group")) group.hidden = !find(".card:not([hidden])", group);
 	const shown = cards.filter((card) => !card.hidden).length;
-	const text = `${shown} of ${cards.length} devices`;
-	if (results.textContent !== text) results.textContent = text;
+	find(".results").textContent = `${shown} of ${cards.length} devices`;
 }
 
 function restore() {
@@ -38,5 +35,5 @@ hear("keydown", (event) => {
 	event.preventDefault();
 });
 addEventListener("hashchange", restore);
-hear("structiot:replaced", filter);
+hear("renewed", filter);
 restore();

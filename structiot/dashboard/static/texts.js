@@ -1,4 +1,4 @@
-// What the page's scripts share. Figures and ages read as the server writes them.
+// What the scripts share. Texts read as the server writes them.
 const LARGER = { W: "kW", Wh: "kWh", VA: "kVA", var: "kvar", kWh: "MWh" };
 const find = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];

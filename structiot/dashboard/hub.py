@@ -10,10 +10,12 @@ key, and never a queue. All of it is done in portions.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -23,10 +25,13 @@ from anyio.abc import TaskStatus
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.json_text import compact
+from structiot._kit.rare_lines import RareLines
 from structiot.dashboard.listener import Changes, Listener, Tick
 from structiot.dashboard.shown import seconds_of, shown_value
+from structiot.errors import InternalError
 from structiot.gateway import DeviceUpdate, Gateway, GatewayEvent
 from structiot.gateway.drivers.driver import ServedDevice
+from structiot.gateway.isolation import called
 from structiot.gateway.values import Value
 from structiot.model import Button, Occurrence, StateChange
 
@@ -37,6 +42,8 @@ _SWEEP_S = 1.0
 # What is heard again and again as it was is told by so much: only ages hang on it.
 _SAME_AT_S = 15.0
 _A_TURN = 100
+
+_log = logging.getLogger(__name__)
 
 _Cards: TypeAlias = tuple[object, ...]
 
@@ -75,6 +82,7 @@ class Hub:
         self._dirty_devices: set[str] = set()
         self._places: object = None
         self._wake = anyio.Event()
+        self._warnings = RareLines(_log, anyio.current_time)
 
     # ------------------------------------------------------------ for browsers
 
@@ -189,7 +197,7 @@ class Hub:
             self._dirty_devices.add(slug)
             self._wake.set()
             return b""
-        value = shown_value(device, entity, self._now_utc())
+        value = shown_value(device, entity, self._now_utc(), self._warnings)
         shown = (value.value, value.text, value.state, value.fields)
         at = seconds_of(value.at_utc)
         if known.shown.get(key) == shown and _is_same(known.at[key], at):
@@ -229,19 +237,24 @@ class Hub:
             if known.card != _card_of(device):
                 self._dirty_devices.add(slug)
                 continue
-            limit_s, now_s = device.stale_after_s, self._now_utc().timestamp()
-            for key, (_, _, state, _) in known.shown.items():
-                silent_s = None if state == "unavailable" else device.silent_s(key)
-                if silent_s is None:
-                    continue
-                is_stale = limit_s is not None and silent_s > limit_s
-                is_same = _is_same(known.at[key], now_s - silent_s)
-                if (state == "stale") != is_stale or not is_same:
-                    self._dirty_keys.add((slug, key))
+            # One that cannot tell has been said to be so.
+            with suppress(InternalError):
+                called(partial(self._find_old_of, slug, known, device))
             count += len(known.shown)
             if count >= _A_TURN:
                 count = 0
                 await anyio.lowlevel.checkpoint()
+
+    def _find_old_of(self, slug: str, known: _Known, device: ServedDevice) -> None:
+        limit_s, now_s = device.stale_after_s, self._now_utc().timestamp()
+        for key, (_, _, state, _) in known.shown.items():
+            silent_s = None if state == "unavailable" else device.silent_s(key)
+            if silent_s is None:
+                continue
+            is_stale = limit_s is not None and silent_s > limit_s
+            is_same = _is_same(known.at[key], now_s - silent_s)
+            if (state == "stale") != is_stale or not is_same:
+                self._dirty_keys.add((slug, key))
 
 
 def _card_of(device: ServedDevice) -> _Cards:

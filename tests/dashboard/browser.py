@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import anyio
@@ -15,7 +15,6 @@ import h11
 from anyio.abc import ByteStream
 
 from structiot._kit.http.messages import field_dict
-from structiot._kit.net.network import Network
 
 HOST = "127.0.0.1"
 
@@ -88,13 +87,17 @@ async def _next_event(stream: ByteStream, http: h11.Connection) -> Any:
     return event
 
 
+class Connects(Protocol):
+    async def connect_tcp(self, host: str, port: int) -> ByteStream: ...
+
+
 class Browser:
     """Asks one page, with the same header fields each time.
 
     Header fields with the value None are left out.
     """
 
-    def __init__(self, network: Network, port: int, **headers: str | None) -> None:
+    def __init__(self, network: Connects, port: int, **headers: str | None) -> None:
         self.network = network
         self.port = port
         self.place = f"{HOST}:{port}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -74,7 +75,7 @@ async def test_encrypted_it_is_the_same_and_its_cookies_are_safe(
                 stream, hostname=host, ssl_context=context, standard_compatible=False
             )
 
-    page = {
+    page: dict[str, Any] = {
         "listen": ["https://127.0.0.1:0"],
         "cert_file": str(file),
         "token": "open sesame",

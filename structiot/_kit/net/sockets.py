@@ -27,6 +27,7 @@ from structiot._kit.out_buffer import MOST_PIECES, Buffer
 
 __all__ = [
     "MOST_BACKLOG",
+    "TURN_BYTES",
     "Filling",
     "SocketStream",
     "accept",
@@ -48,7 +49,7 @@ TURN_BYTES = 1_048_576
 
 # glibc gives blocks of 128 kB and more back to the system, and fetches each of their pages
 # anew, until it has seen that larger ones come and go.
-len(bytes(1_048_576))
+len(bytes(4_194_304))
 
 _PROBE_AFTER_S = 60
 _PROBES = 5
@@ -136,6 +137,21 @@ class SocketStream(ByteStream):
             return None
         # A peer that always has more to say must not keep the others waiting.
         await cancel_shielded_checkpoint()
+        return data
+
+    def take_now(self, max_bytes: int) -> bytes:
+        """Give what is there, empty if nothing is; raises as `receive_now` does."""
+        try:
+            data = self._readiness.left_over(max_bytes)
+            if data is None:
+                data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            self._is_quiet = True
+            return b""
+        except OSError as exc:
+            raise self._lost() from exc
+        if not data:
+            raise anyio.EndOfStream
         return data
 
     async def receive_into(self, space: memoryview) -> int:

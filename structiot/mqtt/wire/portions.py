@@ -12,7 +12,7 @@ from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.message_size import MESSAGE_BYTES
 from structiot.mqtt.wire.messages import Packet
 
-__all__ = ["Portions"]
+__all__ = ["PORTION_BYTES", "Portions"]
 
 PORTION_BYTES = 16_384
 # A small property takes as long as a small packet, and its value so much memory.

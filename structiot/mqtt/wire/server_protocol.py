@@ -12,6 +12,7 @@ After CONNECT a client need not wait (3.1.4), unless it has named a method (5.0 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import length_hint
 
 from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
@@ -44,6 +45,7 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
+from structiot.mqtt.wire.portions import PORTION_BYTES
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
@@ -150,20 +152,19 @@ class ServerProtocol:
         """Take bytes; give the packets that the broker has to deal with, in order.
 
         Nothing has happened yet to a packet that has not been taken from the iterator.
-        Whoever stops early, or has accepted a CONNECT, calls again with no data.
+        Whoever stops early, has accepted a CONNECT or sees a rest calls with no data again.
         """
         decoder = self.decoder
-        had: object = decoder.unfinished or decoder.long
-        packets = decoder.feed(data)
-        self.decoded = len(packets)
-        self.is_even = False
+        had: object = decoder.is_amid
+        is_due = data or not length_hint(self._later)
+        packets = decoder.feed(data, portion_bytes=PORTION_BYTES) if is_due else []
+        self.decoded, self.is_even = len(packets), False
+        if packets or len(data) >= PROGRESS_BYTES:
+            self.last_received_at = now
         if packets:
-            self.last_received_at = now
-            if (first := next(self._later, None)) is not None:
-                packets = [first, *self._later, *packets]
+            if length_hint(self._later):
+                packets = [*self._later, *packets]
             self._later = iter(packets)
-        elif len(data) >= PROGRESS_BYTES:
-            self.last_received_at = now
         if self.state is not OPEN:
             return self._begin()
         if not packets or decoder.violation is not None:
@@ -172,7 +173,7 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        had = had or decoder.unfinished or decoder.long or self.out.size or self.kept
+        had = had or decoder.is_amid or self.out.size or self.kept
         self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 
@@ -288,8 +289,7 @@ class ServerProtocol:
         if is_known := packet_id in self._received:
             self._received.discard(packet_id)
             self._opened -= self._opened > 0  # it may be of an earlier connection
-        is_known = is_known or self.version < 5
-        self.kept += pubcomp_bytes(packet_id, is_known=is_known)
+        self.kept += pubcomp_bytes(packet_id, is_known=is_known or self.version < 5)
 
     @property
     def _method(self) -> str | None:

@@ -68,6 +68,7 @@ class Decoder(Framing, LongPublishes):
         remembered: Topics and properties that it knows again.
         unfinished: What has come of a packet that is not complete, unless it is a long
             PUBLISH.
+        usual_bytes: How long the last packets have been, in the middle.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -102,6 +103,7 @@ class Decoder(Framing, LongPublishes):
         self.remembered: Remembered = Remembered(is_server=role == "server")
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
+        self.usual_bytes: int = 0
         self.extra_bytes: int = 0
         self.unfinished: bytearray = bytearray()
         # Data of which a portion was decoded, and where it goes on.
@@ -137,6 +139,16 @@ class Decoder(Framing, LongPublishes):
         """Whether data is left of which a portion was decoded."""
         return self._rest is not None
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether it holds something that was not decoded."""
+        return bool(self.unfinished or self.long or self._rest)
+
+    @property
+    def rest_bytes(self) -> int:
+        """What that takes in memory."""
+        return 0 if self._rest is None else len(self._rest[0])
+
     def feed(
         self,
         data: bytes | bytearray | memoryview,
@@ -148,7 +160,9 @@ class Decoder(Framing, LongPublishes):
         Never raises on bad input: the packets before the fault are returned,
         `violation` is set, and from then on nothing is decoded any more.
 
-        After `portion_bytes` no further packet is begun; `feed` nothing to go on.
+        After `portion_bytes` no further packet is begun; `feed` nothing to go on. What
+        a PUBLISH without properties has beyond 127 bytes is no part of them: it is no
+        work.
         """
         packets: list[Packet] = []
         if self.violation is not None:
@@ -157,20 +171,23 @@ class Decoder(Framing, LongPublishes):
             data = bytes(data)
         at = 0
         if self._rest is not None:
-            (data, at), self._rest = self._rest, None
+            (rest, at), self._rest = self._rest, None
+            data, at = (rest[at:] + data, 0) if data else (rest, at)
         elif self.long is not None:
             at = self._go_on(data, packets)
         elif self.unfinished:
             at = self._refill(data, packets)
         elif self.expects_long and data:
             self.expects_long = False
-        until = at + portion_bytes
-        at = self._decode(data, at, packets, until)
+        begun, known = at, len(packets)
+        at, last = self._decode(data, at, packets, at + portion_bytes)
+        if count := len(packets) - known:
+            self.usual_bytes = (at - begun) // count
         if at < len(data) and self.violation is None:
-            if at < until:
-                self._hold(data, at)
-            else:
+            if last <= at < len(data) - 1:
                 self._rest = data, at
+            else:
+                self._hold(data, at)
         return packets
 
     def forget_unfinished(self) -> None:
@@ -213,6 +230,7 @@ class Decoder(Framing, LongPublishes):
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0
+            self.usual_bytes = len(packet)
             self._decode(packet, 0, packets, len(packet))
             if self.violation is None:
                 return end
@@ -220,8 +238,11 @@ class Decoder(Framing, LongPublishes):
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
         self, data: bytes, pos: int, packets: list[Packet], until: int
-    ) -> int:
-        """Decode packets that begin before `until`; give where the next one begins."""
+    ) -> tuple[int, int]:
+        """Decode packets that begin before `until`, or so much later by long ones.
+
+        Give where the next one begins, and from where on none was to.
+        """
         flags, stop, end = 0, pos, len(data)
         last, short = min(end - 1, until), min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
@@ -243,6 +264,7 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
+                    last = min(end - 1, last + size)
                 stop = start + size
                 if stop > end:
                     break
@@ -251,14 +273,14 @@ class Decoder(Framing, LongPublishes):
                     if make and (number := data[start] << 8 | data[start + 1]):
                         append(make(number))
                     else:
+                        last = min(last, until)
                         append(self._other(data, pos, start, stop))
                         is_v5 = self._version == 5
                     pos = stop
                     continue
                 at = start + 2
                 name_end = at + (data[start] << 8 | data[start + 1])
-                topic = find_topic(data[at:name_end])
-                at, packet_id = name_end, 0
+                topic, at, packet_id = find_topic(data[at:name_end]), name_end, 0
                 if flags > 1:
                     packet_id = data[at] << 8 | data[at + 1]
                     at += 2
@@ -267,6 +289,7 @@ class Decoder(Framing, LongPublishes):
                 properties = None
                 if is_v5:
                     if at < stop and data[at]:
+                        last = min(last, until)
                         properties, at = self._properties(data, at, stop)
                     else:
                         at += 1
@@ -277,17 +300,15 @@ class Decoder(Framing, LongPublishes):
                 message = new(cls)
                 message.topic = topic
                 message.payload = message.data = data[at:stop]
-                message.flags = flags
-                message.packet_id = packet_id
-                message.properties = properties
-                message.receipt = None
+                message.flags, message.packet_id = flags, packet_id
+                message.properties, message.receipt = properties, None
                 append(message)
                 pos = stop
         except IndexError:
             self._fail(self._publish_fault(flags, pos, end + 1, stop), data, pos)
         except ProtocolViolation as exc:
             self._fail(exc, data, pos)
-        return pos
+        return pos, last
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]

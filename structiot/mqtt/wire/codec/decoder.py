@@ -169,6 +169,9 @@ class Decoder(Framing, LongPublishes):
             return packets
         if type(data) is not bytes:
             data = bytes(data)
+        if len(data) == 4 and (ack := self._lone_ack(data)) is not None:
+            packets.append(ack)
+            return packets
         at = 0
         if self._rest is not None:
             (rest, at), self._rest = self._rest, None
@@ -189,6 +192,18 @@ class Decoder(Framing, LongPublishes):
             else:
                 self._hold(data, at)
         return packets
+
+    def _lone_ack(self, data: bytes) -> Packet | None:
+        """Decode the answer to one message: to get ready for many would cost more."""
+        make = SHORT_ACKS.get(data[0])
+        number = data[2] << 8 | data[3]
+        is_begun = self.unfinished or self._rest is not None or self.long is not None
+        if not make or data[1] != 2 or not number or is_begun:
+            return None
+        if self.max_packet_bytes < len(data):
+            return None
+        self.expects_long: bool = False
+        return make(number)
 
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
@@ -224,9 +239,10 @@ class Decoder(Framing, LongPublishes):
             begun, self.unfinished = bytes(held) + data[at:], bytearray()
             self._hold(begun, 0)
             return len(data)
-        held += memoryview(data)[at:end]
-        if end <= len(data):
-            packet = bytes(held)
+        if end > len(data):
+            held += memoryview(data)[at:]
+        else:
+            packet = b"".join((held, memoryview(data)[at:end]))
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0

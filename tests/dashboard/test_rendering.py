@@ -330,6 +330,10 @@ def test_many_figures_of_numbered_parts_share_rows():
     read = Reader(render_index(index(card("strip", rows=rows))))
     assert [one.text for one in read.find(class_="name")] == ["Switch 1", "Switch 2"]
     assert len(read.find(tag="data")) == 8
+    lone = views.entity_view("it", "It", Sensor(key="c3", name="Switch 3 power"), 1.0)
+    more = Reader(render_index(index(card("strip", rows=(*rows, lone)))))
+    assert len(more.find(class_="name")) == 2
+    assert [one.text for one in more.find(class_="label")] == ["Switch 3 power"]
     few = Reader(render_index(index(card("strip", rows=rows[:3]))))
     assert few.find(class_="name") == []
 

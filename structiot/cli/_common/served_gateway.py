@@ -14,7 +14,6 @@ import anyio.to_thread
 
 from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
-from structiot.dashboard import open_dashboard
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import (
     Gateway,
@@ -56,6 +55,9 @@ def _state_file_of(path: str) -> Path | None:
 @asynccontextmanager
 async def _page_of(gateway: Gateway) -> AsyncGenerator[None]:
     """Serve the page of a gateway, if it is to have one."""
+    # What renders pages is loaded where there are some.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
     config = gateway.config
     if not config.dashboard.enabled:
         yield

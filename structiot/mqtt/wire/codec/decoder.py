@@ -280,7 +280,7 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
-                    last = min(end - 1, last + size)
+                    last = min(end - 1, last + max(0, size - short))
                 stop = start + size
                 if stop > end:
                     break

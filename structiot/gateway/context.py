@@ -46,8 +46,10 @@ class TopicSink(Protocol):
         """Publish some retained topics again although nothing has changed."""
         ...
 
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish something once, soon or not at all."""
+    def tell(
+        self, topic: str, payload: str, *, correlation: bytes | None = None
+    ) -> None:
+        """Publish something once, soon or not at all; an answer with what it goes with."""
         ...
 
 

@@ -24,6 +24,7 @@ from structiot.errors import (
     ReplyTimeout,
     TransportError,
 )
+from structiot.gateway.asking import Asked
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_commands import DeviceCommands
 from structiot.gateway.drivers.driver import Source
@@ -339,25 +340,38 @@ class GatewayDevice(KnownDevice):
             self._context.emit(DeviceUpdate(device=self.slug, event=event))
 
     def request(self, entity: str, *, topic: str, payload: bytes) -> None:
-        """Take a command from the broker; what cannot be done is told at once."""
-        self._commands.request(entity, topic=topic, payload=payload)
+        """Take a plain command from the broker; what cannot be done is told at once."""
+        self.take_command(entity, Asked(topic=topic, payload=payload))
 
-    async def carry_out(self, entity: str, payload: bytes) -> None:
+    def take_command(self, entity: str | None, asked: Asked) -> None:
+        """Take a command from the broker, for one entity or, as JSON, for several."""
+        if entity is None:
+            self._commands.request_several(asked)
+        else:
+            self._commands.request(entity, asked)
+
+    async def carry_out(
+        self, entity: str, payload: bytes, *, within_s: float | None = None
+    ) -> None:
         """Carry out a command as if it were published on the entity's set topic.
 
-        It waits for its turn among those from the broker. Cancelled, it may have its
-        effect all the same.
+        It waits for its turn among those from the broker. Cancelled while it waits, it
+        is not carried out; cancelled later, it may have its effect all the same.
 
         Args:
             entity: Key of the entity.
             payload: What would be published.
+            within_s: For how long it is worth doing, from now on.
 
         Raises:
-            UsageError: There is no such entity, or it takes no such command.
+            UnknownEntity: There is no such entity.
+            UsageError: It takes no such command.
             LinkLost: The device is not available.
-            CommandRefused: It was not carried out; the message says why.
+            CommandRefused: The device, or the gateway for it, has said no.
+            CommandExpired: The time was over before its turn came, or before the device
+                had confirmed it.
         """
-        await self._commands.carry_out(entity, payload)
+        await self._commands.carry_out(entity, payload, within_s=within_s)
 
 
 def _is_provisional(device: Device) -> bool:

@@ -74,7 +74,9 @@ class TopicSink:
     def repeat(self, topics: Iterable[str]) -> None:
         pass
 
-    def tell(self, topic: str, payload: str) -> None:
+    def tell(
+        self, topic: str, payload: str, *, correlation: bytes | None = None
+    ) -> None:
         self.told.append((topic, payload))
 
     def payloads(self, topic: str) -> list[str]:

@@ -51,7 +51,9 @@ class Asked:
         return cls(
             topic=topic,
             payload=payload,
-            response_topic=response_topic if _may_answer(response_topic, topics) else "",
+            response_topic=response_topic
+            if _may_answer(response_topic, topics)
+            else "",
             correlation=properties.correlation_data,
             expires_in_s=math.inf if expiry_s is None else expiry_s,
         )

@@ -20,7 +20,7 @@ import anyio
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.redact import HIDDEN
-from structiot._kit.text import error_text, printable
+from structiot._kit.text import printable
 from structiot.errors import (
     CommandRefused,
     InternalError,

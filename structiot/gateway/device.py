@@ -30,6 +30,7 @@ from structiot.gateway.device_commands import DeviceCommands
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.description import presentable
 from structiot.gateway.events import DeviceUpdate
+from structiot.gateway.flooding import EventBudget
 from structiot.gateway.isolation import as_ours, failure_of
 from structiot.gateway.known_device import KnownDevice
 from structiot.gateway.retrying import Retrying, when
@@ -77,12 +78,25 @@ class GatewayDevice(KnownDevice):
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
+        self._budget = EventBudget(
+            self.label, self._take, entities=lambda: len(self._topics.entities)
+        )
         self._commands = DeviceCommands(
             self.label,
             context,
             self._topics,
             retrying=lambda: (self.source.parent or self).retrying,
         )
+
+    @property
+    def is_flooding(self) -> bool:
+        """Whether it tells more than it may."""
+        return self._budget.is_flooding
+
+    @property
+    def dropped_events(self) -> int:
+        """How much of what it told was lost, because it flooded."""
+        return self._budget.dropped
 
     # ------------------------------------------------------------ its life
 
@@ -222,9 +236,11 @@ class GatewayDevice(KnownDevice):
             tg.start_soon(
                 self._commands.work, device, name="structiot.gateway.commands"
             )
+            self._budget.begin()
+            tg.start_soon(self._budget.run, name="structiot.gateway.late_events")
             taken = 0
             async for event in events:
-                self._take(event)
+                self._budget.let_through(event)
                 taken += 1
                 if taken % _EVENTS_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()

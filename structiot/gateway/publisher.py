@@ -20,10 +20,11 @@ import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import error_text, printable
+from structiot._kit.text import counted, error_text
 from structiot.errors import StructiotError, UsageError
 from structiot.gateway.receipts import Receipts
 from structiot.gateway.refusals import Refusals, is_passing
+from structiot.gateway.status import MailboxStatus
 from structiot.mqtt import (
     Connected,
     ConnectionEvent,
@@ -200,6 +201,7 @@ class Publisher:
         while True:
             is_up = self._is_up and client.is_connected
             if not (self._dirty or self._told) or not is_up:
+                self._say_what_was_too_late()
                 self._work = anyio.Event()
                 await self._work.wait()
                 continue
@@ -215,10 +217,6 @@ class Publisher:
             self._told_too_late += 1
             self._unsaid += 1
             return
-        if self._unsaid:
-            text = "%s of before the last %g s not told: there was no connection"
-            _log.warning(text, counted(self._unsaid, "message"), self.outbox_s)
-            self._unsaid = 0
         properties = None
         if told.correlation is not None:
             properties = PublishProperties(correlation_data=told.correlation)
@@ -229,6 +227,13 @@ class Publisher:
             receipts.add(receipt)
         except UsageError as exc:
             self._refusals.refused(told.topic, exc)
+
+    def _say_what_was_too_late(self) -> None:
+        if self._unsaid:
+            lost = counted(self._unsaid, "message")
+            text = "%s not told: there was no connection for more than %g s"
+            _log.warning(text, lost, self.outbox_s)
+            self._unsaid = 0
 
     async def _send_retained(self, client: MqttClient, receipts: Receipts) -> None:
         topic = next(iter(self._dirty))

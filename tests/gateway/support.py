@@ -23,6 +23,7 @@ from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.records import Records
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.summaries import Summaries
 from structiot.model import (
     Availability,
     Command,
@@ -186,6 +187,7 @@ def context_of(
     return GatewayContext(
         topics=TOPICS,
         sink=sink,
+        summaries=Summaries(),
         version="0.1.0",
         records=records,
         announcer=announcer,

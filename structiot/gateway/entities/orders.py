@@ -9,7 +9,7 @@ be right.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -24,7 +24,8 @@ __all__ = ["CommandId", "Order", "device_order", "entity_order", "value_payload"
 CommandId: TypeAlias = str | int
 _VALUE = "value"
 _MEMBERS = (_VALUE, "id", "deadline", "within_s")
-_MAX_ID = 100
+_MAX_ID_CHARS = 100
+_MAX_ID = 10**15  # what JSON numbers are exact for everywhere
 _MAX_DEVICE_BYTES = 32_768
 _MAX_S = 86_400  # a day; a command is no timer
 
@@ -110,18 +111,10 @@ def device_order(payload: bytes) -> Order:
 
 
 def _order(given: Mapping[str, object]) -> Order:
-    id_ = given.get("id")
-    is_id = id_ is None or (isinstance(id_, str) and len(id_) <= _MAX_ID)
-    is_number = isinstance(id_, int) and not isinstance(id_, bool)
-    if isinstance(id_, int) and is_number and abs(id_) < 10**18:
-        is_id = True
-    order_id = id_ if is_id and isinstance(id_, str | int) else None
+    order_id: CommandId | None = None
     try:
-        if not is_id:
-            raise UsageError(f"id is a text of {_MAX_ID} characters, or a whole number")
-        for member in given:
-            if member not in _MEMBERS:
-                raise _unknown(member)
+        order_id = _id(given.get("id"))
+        _check_members(given)
         return Order(
             value=given[_VALUE],
             id=order_id,
@@ -132,21 +125,31 @@ def _order(given: Mapping[str, object]) -> Order:
         return Order(value=None, id=order_id, fault=str(exc))
 
 
-def _unknown(member: str) -> UsageError:
-    known, meant = ", ".join(_MEMBERS), did_you_mean(member, _MEMBERS)
-    shown = printable(member, most=40)
-    return UsageError(f"a command as JSON has {known}, and no {shown!r}{meant}")
+def _id(given: object) -> CommandId | None:
+    if given is None or (isinstance(given, str) and len(given) <= _MAX_ID_CHARS):
+        return given
+    is_number = isinstance(given, int) and not isinstance(given, bool)
+    if is_number and isinstance(given, int) and abs(given) < _MAX_ID:
+        return given
+    message = f"id is a text of {_MAX_ID_CHARS} characters at most, or a whole number"
+    raise UsageError(message)
+
+
+def _check_members(given: Iterable[str]) -> None:
+    for member in given:
+        if member not in _MEMBERS:
+            known, shown = ", ".join(_MEMBERS), printable(member, most=40)
+            message = f"a command as JSON has {known}, and no {shown!r}"
+            raise UsageError(message + did_you_mean(shown, _MEMBERS))
 
 
 def _time(given: object) -> datetime | None:
     if given is None:
         return None
     try:
-        if not isinstance(given, str):
-            raise TypeError
-        found = datetime.fromisoformat(given)
+        found = datetime.fromisoformat(given if isinstance(given, str) else "")
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, OverflowError):
         raise UsageError("deadline is a time such as 2026-05-01T12:00:00Z") from None
 
 

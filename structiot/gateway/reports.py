@@ -69,17 +69,25 @@ class GatewayReports:
     async def run(self) -> None:
         """Tell until cancelled: its health each minute, the rest when it changes."""
         self._started_s = anyio.current_time()
-        state = {"state": ONLINE, "version": self._context.version}
-        self._show("state", {**state, "since": _written(self._started_utc)})
-        self.show_devices()
+        self._soon("state", self._show_state)
+        self.show_soon()
         while True:
-            self._show("health", self.health())
+            self._soon("health", self._show_health)
             await anyio.sleep(HEALTH_S)
 
     def show_soon(self) -> None:
         """Tell soon what has changed of info and devices."""
-        topic = self._context.topics.report("devices")
-        self._context.summaries.soon(topic, self.show_devices)
+        self._soon("devices", self.show_devices)
+
+    def _soon(self, name: str, show: Callable[[], None]) -> None:
+        self._context.summaries.soon(self._context.topics.report(name), show)
+
+    def _show_state(self) -> None:
+        state = {"state": ONLINE, "version": self._context.version}
+        self._show("state", {**state, "since": _written(self._started_utc)})
+
+    def _show_health(self) -> None:
+        self._show("health", self.health())
 
     def show_devices(self) -> None:
         """Tell which devices there are, and how many."""

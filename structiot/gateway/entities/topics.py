@@ -55,6 +55,7 @@ __all__ = [
 ONLINE = "online"
 OFFLINE = "offline"
 GATEWAY_LEVEL = "gateway"
+_NO_ENTITIES = {"request", "response"}
 _LONGEST_SLUG = 100
 _LONGEST_NAME = 1000
 _LONGEST_OBJECT_ID = 100
@@ -192,7 +193,8 @@ class Topics:
         if not (topic.startswith(head) and topic.endswith(tail)):
             return None
         levels = topic[len(head) : -len(tail)].split("/")
-        if len(levels) != 2 or levels == [GATEWAY_LEVEL, "request"]:
+        is_device = levels[0] != GATEWAY_LEVEL or levels[-1] not in _NO_ENTITIES
+        if len(levels) != 2 or not is_device:
             return None
         return CommandTopic(levels[0], levels[1])
 

@@ -190,7 +190,7 @@ async def test_a_request_on_no_topic_of_an_answer_is_only_said(caplog):
 
 async def test_a_retained_request_is_not_obeyed():
     async def leave(asker: Asker) -> None:
-        await asker.say("gateway/request/ping", "", retain=True)
+        await asker.say("gateway/request/ping", {}, retain=True)
 
     async with asked(before=leave) as (_, asker):
         (answer,) = asker.told("gateway/response/ping")

@@ -21,10 +21,10 @@ def press() -> Occurrence:
 
 
 async def flood(device: ScriptedDevice, for_s: int) -> float:
-    """Have a device tell its power 1000 times a second, and a press each time."""
+    """Have a device tell its power 500 times a second, and a press each time."""
     power = 0.0
     for _ in range(for_s * 50):
-        for _ in range(20):
+        for _ in range(10):
             power += 1
             device.tell(StateChange(key="power", state=power, at_utc=AT), press())
         await anyio.sleep(0.02)
@@ -35,7 +35,7 @@ async def test_of_a_flood_the_latest_state_wins_and_it_is_said_once(caplog):
     caplog.set_level(logging.INFO)
     device = plug_of("Desk")
     async with asked(device) as (gateway, asker):
-        last = await flood(device, 20)
+        last = await flood(device, 12)
         desk = gateway.devices["desk"]
         assert desk.is_flooding
         await anyio.sleep(2)
@@ -43,8 +43,8 @@ async def test_of_a_flood_the_latest_state_wins_and_it_is_said_once(caplog):
         assert asker.told("desk/power/state")[-1] == last
         # 500 at once, and 50 a second.
         presses = len(asker.told("desk/button/event"))
-        assert desk.dropped_events == 20_000 - presses
-        assert len(asker.told("desk/power/state")) + presses <= 500 + 50 * 21
+        assert desk.dropped_events == 6_000 - presses
+        assert len(asker.told("desk/power/state")) + presses <= 500 + 50 * 15
         (said,) = [one for one in caplog.messages if " floods: " in one]
         assert said.startswith("Desk (plug Desk) floods: of more than 50 events")
         await anyio.sleep(60)
@@ -82,6 +82,7 @@ async def test_what_is_much_for_few_entities_is_little_for_many():
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.thorough
 async def test_a_flood_holds_up_none_of_300_others(watched_loop):
     loud, *others = [plug_of(f"P{number}") for number in range(301)]
     async with (

@@ -86,16 +86,16 @@ class OutBuffer(bytearray):
     def pieces(self, *, most: int = MOST_PIECES) -> list[Buffer]:
         """Give the first pieces of what waits, without taking them."""
         found: list[Buffer] = []
-        at = 0
+        own, at = bytes(self), 0
         for gap, data in self._large or ():
             if len(found) + 2 > most:
                 return found
             if gap:
-                found.append(bytes(self[at : at + gap]))
+                found.append(own[at : at + gap])
                 at += gap
             found.append(data)
-        if at < len(self):
-            found.append(bytes(self[at:]) if at else bytes(self))
+        if at < len(own):
+            found.append(own[at:])
         return found
 
     def portion(self, most_bytes: int) -> Buffer:
@@ -117,6 +117,9 @@ class OutBuffer(bytearray):
 
     def drop(self, size: int) -> None:
         """Forget the first bytes: they have been written."""
+        if size == len(self) + self.large_bytes:
+            self.clear()
+            return
         large, own = self._large, 0
         while large and size:
             gap, data = large[0]

@@ -185,3 +185,30 @@ async def test_a_refusal_says_what_the_system_says():
         with pytest.raises(ConnectionRefusedError) as caught:
             await connect((host, port), socket.AF_INET)
     assert caught.value.errno == errno.ECONNREFUSED
+
+
+async def test_take_now_gives_what_is_there_and_never_waits():
+    near, far = socket.socketpair()
+    stream = SocketStream(far, PEER)
+    with near:
+        assert stream.take_now(10) == b""
+        near.sendall(b"0123456789ab")
+        assert stream.take_now(10) == b"0123456789"
+        assert await stream.receive() == b"ab"
+        # What came for a wait that was cancelled comes first.
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(stream.receive)
+                await anyio.wait_all_tasks_blocked()
+                near.sendall(b"first")
+                scope.cancel()
+        near.sendall(b"second")
+        taken = b""
+        while step := stream.take_now(3):
+            taken += step
+        assert taken == b"firstsecond"
+    with pytest.raises(anyio.EndOfStream):
+        stream.take_now(10)
+    await stream.aclose()
+    with pytest.raises(anyio.ClosedResourceError):
+        stream.take_now(10)

@@ -18,7 +18,12 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
-from structiot._kit.net.sockets import Filling, receive_filling
+from structiot._kit.net.sockets import (
+    TURN_BYTES,
+    Filling,
+    SocketStream,
+    receive_filling,
+)
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
@@ -27,6 +32,7 @@ from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
 from structiot.mqtt.wire.server_state import PROGRESS_BYTES, ServerState
@@ -43,10 +49,8 @@ FEW_BYTES = 16_384
 MUCH_BYTES = 262_144
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
-# What is decoded in one go.
-SLICE_BYTES = 16_384
-# Where a slice had no more packets than this, the next one is longer.
-FEW_PACKETS = 16
+# Packets of as many bytes are long.
+LONG_PACKET_BYTES = 2_048
 # A packet that was decoded and waits, beside its content.
 PACKET_BYTES = 130
 # A text may be so many times as long in memory.
@@ -65,6 +69,7 @@ class BrokerContext:
         admission: Answers CONNECT and AUTH.
         store_writer: Writes to the store, if one is in use; bytes wait for it.
         packet_limits: What is counted in the clients' packets.
+        topics: Those that were read before, whoever published to them.
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
     """
@@ -79,6 +84,7 @@ class BrokerContext:
             filters=broker.limits.packet_filters,
             properties=broker.limits.packet_properties,
         )
+        self.topics: KnownTopics = KnownTopics()
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
         self._relief = anyio.Event()
@@ -99,7 +105,16 @@ class BrokerContext:
 class ClientConnection(ConnectedClient):
     """One client's stream and its place in the broker."""
 
-    __slots__ = ("_context", "_early", "_stream", "exchange")
+    __slots__ = (
+        "_context",
+        "_early",
+        "_fed_bytes",
+        "_filling",
+        "_socket",
+        "_stream",
+        "_turn_bytes",
+        "exchange",
+    )
 
     def __init__(self, stream: ClientStream, context: BrokerContext) -> None:
         limits = context.broker.limits
@@ -109,6 +124,7 @@ class ClientConnection(ConnectedClient):
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
             packet_limits=context.packet_limits,
+            common_topics=context.topics,
         )
         host = stream.host
         super().__init__(protocol, peer=host, is_local=is_loopback(host))
@@ -116,6 +132,11 @@ class ClientConnection(ConnectedClient):
         self._context = context
         self._stream = stream
         self._early = b""
+        # What was decoded last, and what was received since others had their turn.
+        self._fed_bytes = self._turn_bytes = 0
+        below = stream.stream
+        self._filling = below if isinstance(below, Filling) else None
+        self._socket = below if isinstance(below, SocketStream) else None
         stream.out = protocol.out
         stream.on_drained = self._drained
         stream.on_closed = self._closed
@@ -145,7 +166,7 @@ class ClientConnection(ConnectedClient):
                 size = len(data) + decoder.held_bytes
                 connect, data = self._take_at_once(data, size)
                 if data or self.is_behind or connect is not None:
-                    self._charge(size if connect is None else size * WIDEST)
+                    self._charge(len(data) if connect is None else size * WIDEST)
                     await self._take_in_turn(data, connect)
                     self._charge(0)
                     context.flush()
@@ -171,16 +192,23 @@ class ClientConnection(ConnectedClient):
 
     async def _next(self, decoder: Decoder) -> bytes:
         """Receive; nothing if that is a part of a long message, or its end."""
-        stream = self._stream.stream
-        if decoder.long is not None and isinstance(stream, Filling):
-            await self._receive_long(stream)
+        if decoder.long is not None and self._filling is not None:
+            await self._receive_long(self._filling)
             return b""
-        most = READ_BYTES
-        if decoder.missing_bytes > SLICE_BYTES:
-            most = MUCH_BYTES
-        elif decoder.expects_long:
+        most, usual = READ_BYTES, decoder.usual_bytes
+        if decoder.expects_long:
             most = FEW_BYTES
-        return await stream.receive(most)
+        elif usual >= LONG_PACKET_BYTES:
+            # A read that ends where a packet does has none to be put together.
+            missing = decoder.missing_bytes
+            most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
+        if most != READ_BYTES and self._socket is not None:
+            # Long packets are little work: a turn has more than a read of them.
+            if self._turn_bytes < TURN_BYTES and (data := self._socket.take_now(most)):
+                self._turn_bytes += len(data)
+                return data
+            self._turn_bytes = 0
+        return await self._stream.stream.receive(most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
@@ -214,11 +242,15 @@ class ClientConnection(ConnectedClient):
 
     def _charge(self, size: int) -> None:
         """Have the ledger know what waits for its turn, and what of it was decoded."""
-        broker, decoded = self._context.broker, self.protocol.decoded
-        self.undealt_bytes: int = size + (decoded * PACKET_BYTES if size else 0)
+        broker, protocol = self._context.broker, self.protocol
+        if self.is_behind:
+            size += protocol.decoder.rest_bytes + self._fed_bytes
+        self.undealt_bytes: int = size + (
+            protocol.decoded * PACKET_BYTES if size else 0
+        )
         if self.session is not None:
             broker.ledger.settle(self.session)
-        elif self.protocol.state is not ServerState.CLOSING:
+        elif protocol.state is not ServerState.CLOSING:
             broker.settle_newcomer(self)
 
     async def _take_in_turn(self, data: bytes, connect: Connect | None) -> None:
@@ -235,7 +267,7 @@ class ClientConnection(ConnectedClient):
                 return
             await context.turns.wait(self.network)
             connect, data = self._take_portion(data, work.done + PORTION)
-            self._charge(len(data) + SLICE_BYTES if self.is_behind else len(data))
+            self._charge(len(data))
             if work.done - begun >= WORK_PER_FLUSH:
                 begun = work.done
                 context.flush()
@@ -244,18 +276,14 @@ class ClientConnection(ConnectedClient):
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
         broker, now = self._context.broker, anyio.current_time()
-        connect, decoder = None, self.protocol.decoder
+        connect = None
         while (data or self.is_behind) and connect is None and broker.work.done < end:
-            size = 0
-            if not self.is_behind:
-                # A packet that is known to come is no work before it is complete.
-                size = SLICE_BYTES
-                if len(data) > SLICE_BYTES and self.protocol.decoded <= FEW_PACKETS:
-                    # Its packets are long: so many bytes are little work.
-                    size = max(READ_BYTES, decoder.missing_bytes)
-            most = end - broker.work.done
-            connect = broker.receive(self, data[:size], now, most)
-            data = data[size:]
+            fed, most = data, end - broker.work.done
+            if self.is_behind:
+                fed = b""
+            connect = broker.receive(self, fed, now, most)
+            if fed:
+                data, self._fed_bytes = b"", len(fed)
         return connect, data
 
     async def while_there(self, check: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -12,7 +12,7 @@ from structiot.mqtt.wire.codec.fields import PacketLimits
 from structiot.mqtt.wire.message_size import MESSAGE_BYTES
 from structiot.mqtt.wire.messages import Packet
 
-__all__ = ["Portions"]
+__all__ = ["PORTION_BYTES", "Portions"]
 
 PORTION_BYTES = 16_384
 # A small property takes as long as a small packet, and its value so much memory.
@@ -54,8 +54,8 @@ class Portions:
         """Decode a portion of what has come; given nothing, of what is left of it."""
         decoder = self.decoder
         packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
-        self.count = len(packets)
         self.work = len(packets) + decoder.extra_bytes // WORK_BYTES
+        self.count = len(packets)
         self.rich_bytes = len(packets) * MESSAGE_BYTES + decoder.extra_bytes
         decoder.extra_bytes = 0
         return packets

@@ -12,6 +12,7 @@ After CONNECT a client need not wait (3.1.4), unless it has named a method (5.0 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import length_hint
 
 from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import ProtocolViolation
@@ -26,6 +27,7 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
 )
 from structiot.mqtt.wire.codec.fields import USUAL_LIMITS, PacketLimits
+from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
 from structiot.mqtt.wire.flows.writing import writers_for
@@ -44,6 +46,7 @@ from structiot.mqtt.wire.messages import (
     Subscribe,
     Unsubscribe,
 )
+from structiot.mqtt.wire.portions import PORTION_BYTES
 from structiot.mqtt.wire.properties import AuthProperties, DisconnectProperties
 from structiot.mqtt.wire.reasons import ReasonCode
 from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
@@ -62,6 +65,7 @@ class ServerProtocol:
         topic_alias_maximum: Topic aliases that either side may use.
         receive_maximum: QoS 2 messages that a client of 5.0 may have open.
         packet_limits: What is counted in a packet.
+        common_topics: Topics that the decoders of several clients know.
 
     Attributes:
         out: Bytes to write.
@@ -78,25 +82,11 @@ class ServerProtocol:
     """
 
     __slots__ = (
-        "_alias_maximum",
-        "_aliases",
-        "_later",
-        "_opened",
-        "_outgoing",
-        "_receive_maximum",
-        "_received",
-        "connect",
-        "decoded",
-        "decoder",
-        "is_even",
-        "kept",
-        "last_received_at",
-        "out",
-        "state",
-        "version",
-        "violation",
+        "_alias_maximum", "_aliases", "_later", "_opened", "_outgoing",
+        "_receive_maximum", "_received", "connect", "decoded", "decoder", "is_even",
+        "kept", "last_received_at", "out", "state", "version", "violation",
         "write_publish",
-    )
+    )  # fmt: skip
 
     _outgoing: Outgoing
     _received: set[int]
@@ -111,6 +101,7 @@ class ServerProtocol:
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
         packet_limits: PacketLimits = USUAL_LIMITS,
+        common_topics: KnownTopics | None = None,
     ) -> None:
         self.out: OutBuffer = OutBuffer()
         self.kept: bytearray = self.out
@@ -128,6 +119,7 @@ class ServerProtocol:
             max_first_bytes=max_connect_bytes,
             max_other_bytes=max_connect_bytes,
             limits=packet_limits,
+            common_topics=common_topics,
         )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum
@@ -150,20 +142,19 @@ class ServerProtocol:
         """Take bytes; give the packets that the broker has to deal with, in order.
 
         Nothing has happened yet to a packet that has not been taken from the iterator.
-        Whoever stops early, or has accepted a CONNECT, calls again with no data.
+        Whoever stops early, has accepted a CONNECT or sees a rest calls with no data again.
         """
         decoder = self.decoder
-        had: object = decoder.unfinished or decoder.long
-        packets = decoder.feed(data)
-        self.decoded = len(packets)
-        self.is_even = False
+        had: object = decoder.is_amid
+        is_due = data or not length_hint(self._later)
+        packets = decoder.feed(data, portion_bytes=PORTION_BYTES) if is_due else []
+        self.decoded, self.is_even = len(packets), False
+        if packets or len(data) >= PROGRESS_BYTES:
+            self.last_received_at = now
         if packets:
-            self.last_received_at = now
-            if (first := next(self._later, None)) is not None:
-                packets = [first, *self._later, *packets]
+            if length_hint(self._later):
+                packets = [*self._later, *packets]
             self._later = iter(packets)
-        elif len(data) >= PROGRESS_BYTES:
-            self.last_received_at = now
         if self.state is not OPEN:
             return self._begin()
         if not packets or decoder.violation is not None:
@@ -172,7 +163,7 @@ class ServerProtocol:
             if type(packet) is not Message or packet.flags & QOS_2 or packet.properties:
                 return self._sort()
         # All of them are for the broker as they are.
-        had = had or decoder.unfinished or decoder.long or self.out.size or self.kept
+        had = had or decoder.is_amid or self.out.size or self.kept
         self.is_even = not (decoder.remembered.take_news() or had)
         return self._later
 
@@ -288,8 +279,7 @@ class ServerProtocol:
         if is_known := packet_id in self._received:
             self._received.discard(packet_id)
             self._opened -= self._opened > 0  # it may be of an earlier connection
-        is_known = is_known or self.version < 5
-        self.kept += pubcomp_bytes(packet_id, is_known=is_known)
+        self.kept += pubcomp_bytes(packet_id, is_known=is_known or self.version < 5)
 
     @property
     def _method(self) -> str | None:

@@ -11,6 +11,7 @@ from structiot.mqtt.wire.messages import DUP, Message, Packet
 from structiot.mqtt.wire.properties import PublishProperties
 
 SIZE = 1_000_000
+TYPED = PublishProperties(content_type="image/png")
 PAYLOAD = bytes(i * 7 & 0xFF for i in range(256)) * (SIZE // 256)
 
 
@@ -120,3 +121,54 @@ def test_a_long_message_is_not_copied_on_its_way_in(most: int):
         tracemalloc.stop()
     assert len(packets) == 1
     assert peak < 1.2 * len(raw)
+
+
+def portions_of(decoder: Decoder, data: bytes, portion_bytes: int) -> list[int]:
+    """How many packets each portion had."""
+    counts = [len(decoder.feed(data, portion_bytes=portion_bytes))]
+    while decoder.has_rest:
+        counts.append(len(decoder.feed(b"", portion_bytes=portion_bytes)))
+    return counts
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_what_is_long_is_little_work_unless_it_has_properties(version: int):
+    long = encode(Message("t", bytes(8_000)), version)
+    rich = encode(Message("t", PAYLOAD[:8_000], properties=TYPED), 5)
+    short = encode(Message("t", b"short"), version)
+
+    assert portions_of(Decoder(role="client", version=version), long * 30, 16_384) == [
+        30
+    ]
+    assert max(portions_of(Decoder(role="client", version=5), rich * 30, 16_384)) == 3
+    counts = portions_of(
+        Decoder(role="client", version=version), long + short * 9_000, 16_384
+    )
+    assert max(counts) <= 16_384 // len(short) + 2
+    assert sum(counts) == 9_001
+
+
+def test_a_rest_comes_before_what_came_later_and_is_held_whole():
+    decoder = Decoder(role="client")
+    sent = [Message("t", b"%d" % number) for number in range(100)]
+    raw = [encode(one, 4) for one in sent]
+
+    packets = decoder.feed(b"".join(raw[:60]), portion_bytes=100)
+    assert decoder.rest_bytes == sum(map(len, raw[:60]))
+    assert decoder.is_amid
+    packets += decoder.feed(b"".join(raw[60:]), portion_bytes=100)
+    while decoder.has_rest:
+        packets += decoder.feed(b"", portion_bytes=100)
+
+    assert packets == sent
+    assert decoder.rest_bytes == 0
+    assert not decoder.is_amid
+
+
+@pytest.mark.parametrize("most", [700, 8_000, 8_010, 100_000])
+def test_it_knows_how_long_packets_are(most: int):
+    raw = encode(Message("t", bytes(8_000)), 4)
+    decoder = Decoder(role="client")
+    for at in range(0, 10 * len(raw), most):
+        decoder.feed((raw * 10)[at : at + most])
+    assert decoder.usual_bytes == len(raw)

@@ -28,6 +28,7 @@ from structiot.mqtt.wire.messages import (
     Unsubscribe,
 )
 from structiot.mqtt.wire.reasons import SUCCESS, ReasonCode
+from structiot.mqtt.wire.server_state import OPEN
 
 __all__ = ["Broker"]
 
@@ -79,6 +80,8 @@ class Broker(Joining):
                 if work.done >= end:
                     client.is_behind = True
                     break
+            else:
+                client.is_behind = protocol.state is OPEN and protocol.decoder.has_rest
         session, ledger = client.session, self.ledger
         # Most reads leave nothing behind that was to be charged.
         is_even = protocol.is_even and ledger.held_bytes < ledger.crowded_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 
-from structiot._kit.out_buffer import LARGE_BYTES, size_of
+from structiot._kit.out_buffer import OutBuffer, size_of
 from structiot.errors import StructiotError
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.connected_client import ConnectedClient
@@ -101,7 +101,7 @@ class Delivering(Matching):
         expires_at = self._enter(message, origin)
         found = yield from counted(self.tree.searching(topic), self.work)
         targets = yield from self._merge(topic, found, origin, newest)
-        encoded: dict[int, bytearray] = {}
+        encoded: dict[int, OutBuffer] = {}
         size = len(message.payload)
         step = max(1, min(STEP, STEP_BYTES // (size + 1)))
         refused = 0
@@ -130,10 +130,10 @@ class Delivering(Matching):
         message: Message,
         targets: list[Target],
         expires_at: float | None,
-        encoded: dict[int, bytearray],
+        encoded: dict[int, OutBuffer],
     ) -> None:
-        is_plain = message.flags == 0 and message.properties is None
-        if is_plain and self._hand_out_plain(message, targets, encoded):
+        if message.flags == 0 and message.properties is None:
+            self._hand_out_plain(message, targets, encoded)
             return
         self.work.done += DELIVERY * len(targets)
         published_qos = message.flags >> 1 & 3
@@ -147,18 +147,17 @@ class Delivering(Matching):
         self,
         message: Message,
         targets: list[Target],
-        encoded: dict[int, bytearray],
-    ) -> bool:
-        """Encode it once for each version, unless it is large; the bytes go to everybody."""
-        size, dirty = len(message.payload), self.dirty
-        if size >= LARGE_BYTES:
-            return False
+        encoded: dict[int, OutBuffer],
+    ) -> None:
+        """Encode it once for each version; all share the bytes, and a large payload."""
+        topic, payload, dirty = message.topic, message.payload, self.dirty
+        size, is_alone = len(payload), len(targets) == 1
         most = self._slow_bytes - size
         count = 0
         for session, _, _, ids, share in targets:
             client = session.client
             if client is None or ids:
-                held_bytes = delivery_bytes(message.topic, message.payload, None)
+                held_bytes = delivery_bytes(topic, payload, None)
                 self._send(session, message, 0, ids, None, held_bytes, share)
                 continue
             protocol = client.protocol
@@ -166,21 +165,25 @@ class Delivering(Matching):
                 self._write(session, client, message, 0, None)
                 continue
             out = protocol.out
-            is_much = len(out) > most or out.large_bytes
+            is_much = len(out) + out.large_bytes > most
             if is_much and not self._has_buffer(session, client, size):
                 continue
             version = protocol.version
-            if version not in encoded:
-                made = encoded[version] = bytearray()
-                encode_publish_into(made, message.topic, message.payload, 0, 0, version)
-            out += encoded[version]
+            if is_alone:
+                encode_publish_into(out, topic, payload, 0, 0, version)
+            else:
+                if (made := encoded.get(version)) is None:
+                    made = encoded[version] = OutBuffer()
+                    encode_publish_into(made, topic, payload, 0, 0, version)
+                out += made
+                if made.large_bytes:
+                    out.add_large(payload)
             count += 1
             if not client.is_dirty:
                 client.is_dirty = True
                 dirty.append(client)
         self.work.done += len(targets)
         self.sent += count
-        return True
 
     def _send(  # noqa: PLR0917 - called for each delivery
         self,

@@ -26,8 +26,8 @@ from structiot.mqtt.wire.codec.fields import (
 from structiot.mqtt.wire.codec.framing import PUBLISH, Framing, Role
 from structiot.mqtt.wire.codec.long_publish import BEGUN_BYTES, LongPublishes
 from structiot.mqtt.wire.codec.property_blocks import read_properties
-from structiot.mqtt.wire.codec.remembered import Remembered
-from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
+from structiot.mqtt.wire.codec.remembered import KnownTopics, Remembered
+from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS, lone_ack
 from structiot.mqtt.wire.message_size import (
     FEW_PAIRS,
     PROPERTIES_BYTES,
@@ -68,6 +68,7 @@ class Decoder(Framing, LongPublishes):
         remembered: Topics and properties that it knows again.
         unfinished: What has come of a packet that is not complete, unless it is a long
             PUBLISH.
+        usual_bytes: How long the last packets have been, in the middle.
         extra_bytes: How much more than their bytes on the wire, at most, what was
             decoded takes in memory; whoever looks sets it to 0.
 
@@ -80,6 +81,7 @@ class Decoder(Framing, LongPublishes):
         max_other_bytes: Largest one that is no PUBLISH; at least
             `SMALLEST_FIRST_BYTES`.
         limits: What is counted in a packet.
+        common_topics: Topics that several decoders know.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Decoder(Framing, LongPublishes):
         max_first_bytes: int = LARGEST_PACKET_BYTES,
         max_other_bytes: int = LARGEST_PACKET_BYTES,
         limits: PacketLimits = USUAL_LIMITS,
+        common_topics: KnownTopics | None = None,
     ) -> None:
         super().__init__()
         self._role = role
@@ -99,9 +102,10 @@ class Decoder(Framing, LongPublishes):
         self._max_packet_bytes = max_packet_bytes
         self._max_other_bytes = max_other_bytes
         self._limits = limits
-        self.remembered: Remembered = Remembered(is_server=role == "server")
+        self.remembered: Remembered = Remembered(role, common_topics)
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
+        self.usual_bytes: int = 0
         self.extra_bytes: int = 0
         self.unfinished: bytearray = bytearray()
         # Data of which a portion was decoded, and where it goes on.
@@ -137,6 +141,16 @@ class Decoder(Framing, LongPublishes):
         """Whether data is left of which a portion was decoded."""
         return self._rest is not None
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether it holds something that was not decoded."""
+        return bool(self.unfinished or self.long or self._rest)
+
+    @property
+    def rest_bytes(self) -> int:
+        """What that takes in memory."""
+        return 0 if self._rest is None else len(self._rest[0])
+
     def feed(
         self,
         data: bytes | bytearray | memoryview,
@@ -148,30 +162,50 @@ class Decoder(Framing, LongPublishes):
         Never raises on bad input: the packets before the fault are returned,
         `violation` is set, and from then on nothing is decoded any more.
 
-        After `portion_bytes` no further packet is begun; `feed` nothing to go on.
+        After `portion_bytes` no further packet is begun; `feed` nothing to go on. What
+        a PUBLISH without properties has beyond 127 bytes is no part of them: it is no
+        work.
         """
         packets: list[Packet] = []
         if self.violation is not None:
             return packets
         if type(data) is not bytes:
             data = bytes(data)
-        at = 0
-        if self._rest is not None:
-            (data, at), self._rest = self._rest, None
-        elif self.long is not None:
-            at = self._go_on(data, packets)
-        elif self.unfinished:
-            at = self._refill(data, packets)
-        elif self.expects_long and data:
-            self.expects_long = False
-        until = at + portion_bytes
-        at = self._decode(data, at, packets, until)
+        if len(data) == 4 and (ack := self._lone_ack(data)) is not None:
+            packets.append(ack)
+            return packets
+        data, at = self._gone_on(data, packets)
+        begun, known = at, len(packets)
+        at, last = self._decode(data, at, packets, at + portion_bytes)
+        if count := len(packets) - known:
+            self.usual_bytes = (at - begun) // count
         if at < len(data) and self.violation is None:
-            if at < until:
-                self._hold(data, at)
-            else:
+            if last <= at < len(data) - 1:
                 self._rest = data, at
+            else:
+                self._hold(data, at)
         return packets
+
+    def _lone_ack(self, data: bytes) -> Packet | None:
+        """Decode the answer to one message: to get ready for many would cost more."""
+        ack = lone_ack(data)
+        if ack is None or self.is_amid or self.max_packet_bytes < len(data):
+            return None
+        self.expects_long: bool = False
+        return ack
+
+    def _gone_on(self, data: bytes, packets: list[Packet]) -> tuple[bytes, int]:
+        """Complete what was begun before; give what is to be decoded, and from where."""
+        if self._rest is not None:
+            (rest, at), self._rest = self._rest, None
+            return (rest[at:] + data, 0) if data else (rest, at)
+        if self.long is not None:
+            return data, self._go_on(data, packets)
+        if self.unfinished:
+            return data, self._refill(data, packets)
+        if self.expects_long and data:
+            self.expects_long = False
+        return data, 0
 
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
@@ -207,12 +241,14 @@ class Decoder(Framing, LongPublishes):
             begun, self.unfinished = bytes(held) + data[at:], bytearray()
             self._hold(begun, 0)
             return len(data)
-        held += memoryview(data)[at:end]
-        if end <= len(data):
-            packet = bytes(held)
+        if end > len(data):
+            held += memoryview(data)[at:]
+        else:
+            packet = b"".join((held, memoryview(data)[at:end]))
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0
+            self.usual_bytes = len(packet)
             self._decode(packet, 0, packets, len(packet))
             if self.violation is None:
                 return end
@@ -220,8 +256,11 @@ class Decoder(Framing, LongPublishes):
 
     def _decode(  # noqa: C901, PLR0912, PLR0915 - one loop, no calls: see the module
         self, data: bytes, pos: int, packets: list[Packet], until: int
-    ) -> int:
-        """Decode packets that begin before `until`; give where the next one begins."""
+    ) -> tuple[int, int]:
+        """Decode packets that begin before `until`, or so much later by long ones.
+
+        Give where the next one begins, and from where on none was to.
+        """
         flags, stop, end = 0, pos, len(data)
         last, short = min(end - 1, until), min(127, self.max_packet_bytes - 2)
         is_roomy = self.max_packet_bytes >= SMALLEST_FIRST_BYTES  # any of two bytes
@@ -243,6 +282,7 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
+                    last = min(end - 1, last + max(0, size - short))
                 stop = start + size
                 if stop > end:
                     break
@@ -251,14 +291,14 @@ class Decoder(Framing, LongPublishes):
                     if make and (number := data[start] << 8 | data[start + 1]):
                         append(make(number))
                     else:
+                        last = min(last, until)
                         append(self._other(data, pos, start, stop))
                         is_v5 = self._version == 5
                     pos = stop
                     continue
                 at = start + 2
                 name_end = at + (data[start] << 8 | data[start + 1])
-                topic = find_topic(data[at:name_end])
-                at, packet_id = name_end, 0
+                topic, at, packet_id = find_topic(data[at:name_end]), name_end, 0
                 if flags > 1:
                     packet_id = data[at] << 8 | data[at + 1]
                     at += 2
@@ -267,6 +307,7 @@ class Decoder(Framing, LongPublishes):
                 properties = None
                 if is_v5:
                     if at < stop and data[at]:
+                        last = min(last, until)
                         properties, at = self._properties(data, at, stop)
                     else:
                         at += 1
@@ -277,17 +318,15 @@ class Decoder(Framing, LongPublishes):
                 message = new(cls)
                 message.topic = topic
                 message.payload = message.data = data[at:stop]
-                message.flags = flags
-                message.packet_id = packet_id
-                message.properties = properties
-                message.receipt = None
+                message.flags, message.packet_id = flags, packet_id
+                message.properties, message.receipt = properties, None
                 append(message)
                 pos = stop
         except IndexError:
             self._fail(self._publish_fault(flags, pos, end + 1, stop), data, pos)
         except ProtocolViolation as exc:
             self._fail(exc, data, pos)
-        return pos
+        return pos, last
 
     def _other(self, data: bytes, pos: int, start: int, stop: int) -> Packet:
         first = data[pos]
@@ -347,17 +386,6 @@ class Decoder(Framing, LongPublishes):
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)
         self.remembered.add_block(block, properties)
         return properties, reader.at
-
-    def _publish_fault(
-        self, flags: int, pos: int, at: int, stop: int
-    ) -> ProtocolViolation:
-        if flags not in PUBLISH_FLAGS:
-            return self._first_byte_fault(flags ^ PUBLISH, pos)
-        if at > stop:
-            text = "PUBLISH ends inside a field"
-            return ProtocolViolation(text, code=MALFORMED, offset=stop)
-        code = ReasonCode.PROTOCOL_ERROR
-        return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)
 
     def _fail(
         self, fault: ProtocolViolation, data: bytes | bytearray, pos: int

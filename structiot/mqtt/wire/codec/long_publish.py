@@ -16,7 +16,7 @@ from structiot.mqtt.wire.properties import PublishProperties
 
 __all__ = ["BEGUN_BYTES", "LONG_BYTES", "LongPublish", "LongPublishes"]
 
-LONG_BYTES = 393_216
+LONG_BYTES = 131_072
 """A shorter packet is copied: that costs less than another read."""
 BEGUN_BYTES = 8_192
 """So much of it is there before anything is set aside for it."""

@@ -13,6 +13,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from os import PathLike, fspath
 from pathlib import Path
@@ -95,9 +96,8 @@ class Gateway:
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
-        self.publisher: Publisher = Publisher(
-            self._refusals, outbox_s=config.mqtt.outbox_s
-        )
+        outbox_s = config.mqtt.outbox_s
+        self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)
         self._runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
@@ -128,7 +128,11 @@ class Gateway:
             devices_changed=self._devices_changed,
         )
         self._directory = DeviceDirectory(self._context)
-        self.broker_service: BrokerService = BrokerService(
+        self.broker_service: BrokerService = self._listening(connection)
+        self._reports, self._requests = self._speaking()
+
+    def _listening(self, connection: BrokerConnection) -> BrokerService:
+        return BrokerService(
             self._context,
             self._directory,
             self.publisher,
@@ -137,7 +141,9 @@ class Gateway:
             settings=lambda: self.config.gateway,
             take_request=self._take_request,
         )
-        self._reports = GatewayReports(
+
+    def _speaking(self) -> tuple[GatewayReports, GatewayRequests]:
+        reports = GatewayReports(
             self._context,
             self._directory,
             self.publisher,
@@ -145,13 +151,20 @@ class Gateway:
             settings=lambda: self.config,
             drivers=lambda: self.drivers,
         )
-        self._requests = GatewayRequests(
+        requests = GatewayRequests(
             self._context,
             self._directory,
-            self._reports,
+            reports,
             restart=self.restart,
             reload=self._read_again,
         )
+        return reports, requests
+
+    def stand_on(self, broker: BrokerServer | None, source: object) -> None:
+        """Take note of the embedded broker, and of what the settings come from."""
+        self.broker = broker
+        if isinstance(source, str | PathLike):
+            self.reads_again = partial(self.reload, source)
 
     # ------------------------------------------------------------ what users see
 

@@ -212,7 +212,9 @@ class DeviceTopics:
         if len(payload) <= _MAX_STATES_CHARS:
             self._context.sink.retain(topic, payload)
         else:
-            self.say_nonsense("states", "of too much text for one JSON of all of it")
+            self.say_nonsense(
+                "states", "more text than one JSON of all its states may have"
+            )
 
     def show_occurrence(self, occurrence: Occurrence) -> bool:
         """Tell what has happened, once; False if it is nothing that can happen."""

@@ -22,7 +22,7 @@ from structiot.gateway.config.fields import (
     Port,
     Section,
     SystemSection,
-    bytes_of,
+    private_bytes_of,
     readable,
     seconds,
 )
@@ -57,7 +57,7 @@ _USUAL_PORT = 8595
 
 
 def _secrets_at(file: FilePath) -> dict[str, Secret]:
-    return secrets_in(bytes_of(file))
+    return secrets_in(private_bytes_of(file))
 
 
 def _check_secret(secret: Secret) -> Secret:

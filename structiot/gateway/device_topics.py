@@ -100,6 +100,7 @@ class DeviceTopics:
         self._keep(present)
         self.entities = present
         topics = self._context.topics
+        section = self._context.devices.get(self.slug)
         build = partial(
             discovery_payload,
             device=self.slug,
@@ -108,6 +109,7 @@ class DeviceTopics:
             entities=tuple(present.values()),
             topics=topics,
             version=self._context.version,
+            room=section.room if section is not None else None,
         )
         record = DeviceRecord(
             root=topics.root(self.slug),

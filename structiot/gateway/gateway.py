@@ -32,6 +32,7 @@ from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig, configuration_of
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
+from structiot.gateway.device_places import DevicePlaces
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
@@ -115,8 +116,10 @@ class Gateway:
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
+            devices=config.devices,
         )
         self._directory = DeviceDirectory(self._context)
+        self._places = DevicePlaces(self._context, self._directory)
         self.broker_service: BrokerService = BrokerService(
             self._context,
             self._directory,
@@ -204,6 +207,7 @@ class Gateway:
         self.config = config = change.config
         self._context.retry = _backoff_of(config)
         self._context.command_s = config.gateway.command_s
+        self._places.change(config.devices)
         said = ", ".join(f"[{name}]" for name in change.sections)
         said = f"different: {said}" if said else "nothing is different"
         _log.info("the configuration was read again; %s", said)
@@ -268,6 +272,7 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        tasks.start_soon(self._places.run, name="structiot.gateway.places")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]

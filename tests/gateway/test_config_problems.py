@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from structiot.gateway.installed import installed_drivers
-from tests.gateway.configs import problems_of
+from tests.gateway.configs import problems_of, secret_file
 
 DEVICE = "[[maxsmart.devices]]\nhost = 'strip'\n"
 
@@ -370,9 +370,9 @@ TABLE = [
 
 @pytest.mark.parametrize(("text", "expected"), TABLE, ids=lambda value: str(value)[:60])
 def test_each_fault_is_said_with_its_place(tmp_path: Path, text, expected):
-    (tmp_path / "empty").write_text("\n")
-    (tmp_path / "good").write_text("secret\n")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\n")
+    secret_file(tmp_path / "empty", "\n")
+    secret_file(tmp_path / "good", "secret\n")
+    secret_file(tmp_path / "binary", b"\xff\xfe\n")
     assert problems_of(tmp_path, text) == [
         f"structiot.toml:{line}" for line in expected
     ]

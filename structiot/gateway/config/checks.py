@@ -34,6 +34,7 @@ def cross_field_checks(
     yield from _encryption(_table(data, "mqtt"))
     yield from _embedded_broker(data)
     yield from _names(model, data)
+    yield from _levels(_table(data, "devices"))
     for name, info in model.model_fields.items():
         table = data.get(name)
         if not isinstance(table, Mapping):
@@ -169,6 +170,18 @@ def _credentials_in(uri: object) -> tuple[str | None, str | None]:
     except ValueError:
         return None, None
     return parts.username, parts.password
+
+
+def _levels(devices: Mapping[str, object]) -> Iterator[Finding]:
+    for name in devices:
+        slug = slug_of(name)
+        if slug != name:
+            meant = f"; write [devices.{slug}]" if slug else ""
+            yield Finding(
+                path=("devices", name),
+                message=f"{name!r} is no level in topics{meant}",
+                is_about_key=True,
+            )
 
 
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:

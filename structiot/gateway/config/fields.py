@@ -124,6 +124,8 @@ class Section(BaseModel):
     )
     # What somebody may write here, and the key that it is said by.
     also_called: ClassVar[Mapping[str, str]] = {}
+    # What a new file begins with, where the defaults alone are not enough.
+    starts_with: ClassVar[Mapping[str, object]] = {}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         """Show an address without its credentials."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
 from structiot._kit.text import error_text, with_names
+from structiot.gateway.config.described import section_name, sections_of
 from structiot.gateway.config.fields import Finding, models_in
 from structiot.gateway.config.positions import Path
 
@@ -45,7 +46,7 @@ def _finding(
         return Finding(path=path, message=_unknown_key(path, root), is_about_key=True)
     name = _name_of(path)
     if kind == "missing":
-        where = _section_name(path[:-1])
+        where = section_name(path[:-1])
         return Finding(
             path=path, message=f"{name} is missing in {where}", is_about_key=True
         )
@@ -143,25 +144,18 @@ def _keys_at(root: type[BaseModel], path: Path) -> dict[str, str]:
     return {"port": (ports or ["a key of its own"])[0], **{key: key for key in keys}}
 
 
-def _section_name(path: Path) -> str:
-    names = ".".join(part for part in path if isinstance(part, str))
-    if not names:
-        return "the file"
-    return f"[[{names}]]" if isinstance(path[-1], int) else f"[{names}]"
-
-
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     key, parent = str(path[-1]), path[:-1]
-    sections = dict(_sections(root))
+    sections = dict(sections_of(root))
     known = [name for model in _models_at(root, parent) for name in model.model_fields]
-    what = f"unknown key {key!r} in {_section_name(parent)}"
+    what = f"unknown key {key!r} in {section_name(parent)}"
     for model in _models_at(root, parent):
         if meant := getattr(model, "also_called", {}).get(key):
             return f"{what}; did you mean {meant!r}?"
     if near := _nearest(key, known):
         return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
     homes = [
-        _section_name(section)
+        section_name(section)
         for section, model in sections.items()
         if key in model.model_fields
     ]
@@ -187,15 +181,3 @@ def _models_at(root: type[BaseModel], path: Path) -> list[type[BaseModel]]:
         if any(fields):  # else an item, or one of several kinds of table
             models = [m for f in fields if f for m, _ in models_in(f.annotation)]
     return models
-
-
-def _sections(
-    model: type[BaseModel], path: Path = (), above: tuple[type[BaseModel], ...] = ()
-) -> Iterator[tuple[Path, type[BaseModel]]]:
-    """Give every section with its path, as `models_in` writes it; inside itself none."""
-    yield path, model
-    above = (*above, model)
-    for name, info in model.model_fields.items():
-        for inner, way in models_in(info.annotation):
-            if inner not in above:
-                yield from _sections(inner, (*path, name, *way), above)

@@ -77,7 +77,8 @@ def bytes_of(file: FilePath, *, most_bytes: int = _MOST_BYTES) -> bytes:
     except OSError as exc:
         raise ValueError(f"cannot be read: {path_fault(exc).lower()}") from exc
     except ValueError as exc:
-        why = "no file has such a name" if "\0" in str(file) else str(exc)
+        is_name = "\0" not in str(file) and not isinstance(exc, UnicodeError)
+        why = str(exc) if is_name else "no file has such a name"
         raise ValueError(f"cannot be read: {why}") from exc
 
 

@@ -100,6 +100,7 @@ class ConnectorSection(SystemSection):
         "ca_file": "cafile",
         "offer": "devices",
     }
+    starts_with: ClassVar[Mapping[str, object]] = {"conf": "connector.conf"}
 
     conf: Annotated[str | None, NamedFile(beside_config)] = None
     platform: Literal["sepl", "senergy"] = "sepl"

@@ -33,7 +33,8 @@ def keys_of(model: type[BaseModel]) -> dict[str, str]:
             _, _, attributes = _docstring(base).partition("Attributes:\n")
             for name, text in _ATTRIBUTE.findall(attributes):
                 found[name] = " ".join(text.split())
-    return {key: found.get(key, "") for key in model.model_fields}
+    fields = model.model_fields.items()
+    return {info.alias or name: found.get(name, "") for name, info in fields}
 
 
 def _docstring(model: type[BaseModel]) -> str:

@@ -38,9 +38,9 @@ def _of_value(header: str, value: object) -> Iterator[str]:
 
 def _of_section(header: str, section: BaseModel) -> Iterator[str]:
     tables = []
-    for key in type(section).model_fields:
-        value = getattr(section, key)
-        mark = "" if key in section.model_fields_set else "  # default"
+    for name, info in type(section).model_fields.items():
+        key, value = info.alias or name, getattr(section, name)
+        mark = "" if name in section.model_fields_set else "  # default"
         if value is None:
             yield f"# {toml_key(key)} is not given"
         elif _has_sections(value):
@@ -62,8 +62,10 @@ def _has_sections(value: object) -> bool:
 def as_data(value: object) -> object:
     """Give settings as data that JSON can have."""
     if isinstance(value, BaseModel):
-        keys = type(value).model_fields
-        return {key: as_data(getattr(value, key)) for key in keys}
+        fields = type(value).model_fields.items()
+        return {
+            info.alias or name: as_data(getattr(value, name)) for name, info in fields
+        }
     if isinstance(value, Mapping):
         return {str(key): as_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -76,10 +78,10 @@ def as_data(value: object) -> object:
 def defaults_of(value: object, path: str = "") -> Iterator[str]:
     """Name the settings that were not given, such as `mqtt.base_topic`."""
     if isinstance(value, BaseModel):
-        for key in type(value).model_fields:
+        for name, info in type(value).model_fields.items():
+            key, item = info.alias or name, getattr(value, name)
             below = f"{path}.{key}" if path else key
-            item = getattr(value, key)
-            if not _has_sections(item) and key not in value.model_fields_set:
+            if not _has_sections(item) and name not in value.model_fields_set:
                 yield below
             yield from defaults_of(item, below)
     elif isinstance(value, Mapping):

@@ -94,7 +94,8 @@ def _section(
     mark = "" if is_on else "#"
     yield f"{mark}{section_name(path)}"
     about = keys_of(model)
-    for key, info in model.model_fields.items():
+    for name, info in model.model_fields.items():
+        key = info.alias or name
         if any(models_in(info.annotation)):
             # It has a header of its own.
             continue

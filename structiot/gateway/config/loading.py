@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 import shlex
@@ -49,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_DEPTH = 50
 _MOST_BYTES = 1 << 22
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WRITE = "the path of a TOML file, or a mapping such as {'maxsmart': {}}"
 # Python takes no longer one from a text.
 _INTEGER_BITS = 64
@@ -150,8 +152,14 @@ def _text_of(path: str) -> str:
     except ValueError as exc:
         raise InvalidConfig([_without_place(path, str(exc))]) from exc
     try:
-        return raw.decode()
+        # Notepad begins files with a byte order mark.
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
+        if raw[:2] in _UTF_16:
+            message = (
+                "the file is in UTF-16: save it as UTF-8, which TOML is written in"
+            )
+            raise InvalidConfig([_without_place(path, message)]) from exc
         head = raw[: exc.start].decode()
         place = position_at(head, len(head))
         message = f"byte 0x{raw[exc.start]:02x} is no UTF-8, which TOML is written in"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
@@ -67,6 +68,7 @@ def _finding(
     return Finding(path=path, message=f"{name}: {said[:1].lower()}{said[1:]}")
 
 
+_TABLE = "a table"
 _WANTED = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
@@ -74,9 +76,10 @@ _WANTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "tuple_type": "an array",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "dict_type": "a table",
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "dict_type": _TABLE,
+    "mapping_type": _TABLE,
     "is_instance_of": "a text in quotes",
     "finite_number": "a finite number",
 }
@@ -84,6 +87,9 @@ _RANGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than_equal": lambda ctx: f"at least {ctx['ge']:g}",
     "less_than_equal": lambda ctx: f"at most {ctx['le']:g}",
     "string_too_short": lambda _: "a text that is not empty",
+    "string_too_long": lambda ctx: f"a text of {ctx['max_length']} characters at most",
+    "literal_error": lambda ctx: ctx["expected"],
+    "string_pattern_mismatch": lambda ctx: f"a text like {ctx['pattern']}",
 }
 
 
@@ -103,7 +109,8 @@ def _wanted(kind: str, path: Path, value: object, words: Mapping[str, str]) -> s
     if kind == "tuple_type" and isinstance(value, Mapping) and not words:
         dotted = ".".join(str(part) for part in path)
         return f"an array of tables: write [[{dotted}]]"
-    return words.get(_WANTED[kind], _WANTED[kind])
+    wanted = words.get(_WANTED[kind], _WANTED[kind])
+    return f"{wanted}: write {section_name(path)}" if wanted == _TABLE else wanted
 
 
 def _described(value: object, words: Mapping[str, str]) -> str:
@@ -155,13 +162,19 @@ def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     if near := _nearest(key, known):
         return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
     homes = [
-        section_name(section)
+        _home(section, key, model.model_fields[key])
         for section, model in sections.items()
         if key in model.model_fields
     ]
     if homes:
         return f"{what}; it belongs in {' or '.join(homes)}"
     return f"{what}; known are {', '.join(known)}"
+
+
+def _home(section: Path, key: str, info: FieldInfo) -> str:
+    """Name the section that a key belongs in, or that it is itself."""
+    ways = [way for _, way in models_in(info.annotation)]
+    return section_name((*section, key, *ways[0]) if ways else section)
 
 
 def _nearest(key: str, known: list[str]) -> list[str]:

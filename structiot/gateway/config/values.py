@@ -92,7 +92,13 @@ def _split(uri: str) -> SplitResult:
 
 def _without_netloc(exc: ValueError) -> str:
     # urllib quotes what it could not read, which may be a password.
-    return str(exc).split(":", 1)[0].split("'", 1)[0].strip().lower()
+    said = str(exc).split(":", 1)[0].split("'", 1)[0].strip().lower()
+    if said.startswith("port"):
+        return (
+            "its port is no number from 1 to 65535; an IPv6 address stands in "
+            "brackets, such as mqtt://[::1]:1883"
+        )
+    return said
 
 
 def check_base_topic(topic: str) -> str:

@@ -110,7 +110,7 @@ send = 07:30:00
     sent = "a text, or a table or an array, which is sent as JSON"
     assert problems_of(tmp_path, text) == [
         "structiot.toml:3:8: port must be a whole number, not a text",
-        f"structiot.toml:6:11: dialect: input should be {dialects}",
+        f'structiot.toml:6:11: dialect must be {dialects}, not "D5"',
         f"structiot.toml:10:1: unknown key 'of' {where}; did you mean 'off'?",
         f"structiot.toml:13:8: send: write {sent}",
         "structiot.toml:14:16: no device can be of the type '##'",

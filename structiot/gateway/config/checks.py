@@ -19,6 +19,7 @@ from structiot.gateway.config.fields import (
     marked,
     models_in,
 )
+from structiot.gateway.config.ports import ports_taken_twice
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
@@ -37,6 +38,7 @@ def cross_field_checks(
     for finding in dashboard_faults(_table(data, "dashboard")):
         yield finding.below("dashboard")
     yield from _names(model, data)
+    yield from ports_taken_twice(model, data)
     yield from _levels(_table(data, "devices"))
     for name, info in model.model_fields.items():
         table = data.get(name)

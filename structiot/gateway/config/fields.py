@@ -14,7 +14,7 @@ know of it. What stands in files is marked, at any depth, and read by `files.py`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import (
     Annotated,
@@ -69,6 +69,7 @@ __all__ = [
     "Hosts",
     "IsSecret",
     "Listen",
+    "Listening",
     "NamedFile",
     "NamesADevice",
     "Origin",
@@ -112,6 +113,27 @@ class Finding:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """A place that a section would have the gateway listen at.
+
+    Attributes:
+        path: Where in the settings it is said.
+        host: The address; that of all interfaces counts as each of them.
+        port: The port; 0 for any.
+        is_written: Whether it is said at all, and is no default.
+    """
+
+    path: Path
+    host: str
+    port: int
+    is_written: bool = True
+
+    def below(self, *path: str | int) -> Listening:
+        """Give the same as found in a part of larger settings."""
+        return replace(self, path=(*path, *self.path))
+
+
 class Section(BaseModel):
     """One table of a configuration."""
 
@@ -143,6 +165,11 @@ class SystemSection(Section):
         It is called whatever else is wrong, so types are not to be trusted. Paths are
         relative to the section.
         """
+        return ()
+
+    @classmethod
+    def listens_at(cls, table: Mapping[str, object]) -> Iterable[Listening]:  # noqa: ARG003 - of the others
+        """Give the places that the section would listen at, as it was written."""
         return ()
 
 

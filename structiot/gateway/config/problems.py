@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,8 @@ from structiot.gateway.config.positions import Path
 
 __all__ = ["findings_of"]
 
+# A file of something else is all problems.
+_MOST = 200
 _NEAR = 0.6
 _AS_NEAR = 0.1
 
@@ -35,7 +38,13 @@ def findings_of(
             is told of what it gave in Python's words.
     """
     words = {} if is_toml else _OF_PYTHON
-    return [_finding(details, root, words) for details in error.errors()]
+    errors = error.errors()
+    found = [_finding(details, root, words) for details in errors[:_MOST]]
+    if len(errors) > _MOST:
+        more = f"there are {len(errors) - _MOST} further problems like these"
+        last: Path = tuple(errors[_MOST]["loc"])
+        found.append(Finding(path=last, message=more, is_about_key=True))
+    return found
 
 
 def _finding(
@@ -151,9 +160,14 @@ def _keys_at(root: type[BaseModel], path: Path) -> dict[str, str]:
     return {"port": (ports or ["a key of its own"])[0], **{key: key for key in keys}}
 
 
+@cache
+def _sections(root: type[BaseModel]) -> dict[Path, type[BaseModel]]:
+    return dict(sections_of(root))
+
+
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     key, parent = str(path[-1]), path[:-1]
-    sections = dict(sections_of(root))
+    sections = _sections(root)
     known = [name for model in _models_at(root, parent) for name in model.model_fields]
     what = f"unknown key {key!r} in {section_name(parent)}"
     for model in _models_at(root, parent):

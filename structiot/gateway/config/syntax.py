@@ -47,22 +47,7 @@ def syntax_fault(text: str, message: str) -> tuple[Position, str]:
         ending = "" if match[1] else " at the end of the file"
         if match[1]:
             offset = _offset_of(text, int(match[1]), int(match[2]))
-    found = None
-    if message in _UNCLOSED:
-        found = _unclosed(text, offset, _UNCLOSED[message])
-    elif message == _OVERWRITES:
-        found = _overwritten(text, offset)
-    elif message == _UNCLOSED_ARRAY:
-        found = _unclosed_array(text, offset)
-    elif message == _NO_VALUE and (key := _key_before(text, offset)) is not None:
-        if not text[key[2] : offset].strip():
-            found = (
-                (offset, f"{key[1]!r} has no value") if _is_end(text, offset) else None
-            )
-    elif match := _TWICE.fullmatch(message):
-        name = ".".join(map(str, ast.literal_eval(match[1])))
-        start = text.rfind("\n", 0, offset) + 1
-        found = start, f"the table {printable(name)!r} is there already"
+    found = _found(text, offset, message)
     if found is None and (hint := hint_at(text, offset, message)) is not None:
         found = offset, hint
     if found is None:
@@ -70,13 +55,34 @@ def syntax_fault(text: str, message: str) -> tuple[Position, str]:
     return position_at(text, found[0]), f"not valid TOML: {found[1]}"
 
 
+def _found(text: str, offset: int, message: str) -> tuple[int, str] | None:
+    """Give where it is and what, if `tomllib` has stopped elsewhere or knows no key."""
+    if message in _UNCLOSED:
+        return _unclosed(text, offset, _UNCLOSED[message])
+    if message == _OVERWRITES:
+        return _overwritten(text, offset)
+    if message == _UNCLOSED_ARRAY:
+        return _unclosed_array(text, offset)
+    if message == _NO_VALUE:
+        return _missing(text, offset)
+    if match := _TWICE.fullmatch(message):
+        name = ".".join(map(str, ast.literal_eval(match[1])))
+        start = text.rfind("\n", 0, offset) + 1
+        return start, f"the table {printable(name)!r} is there already"
+    return None
+
+
 def _offset_of(text: str, line: int, column: int) -> int:
     before = text.split("\n", line - 1)[: line - 1]
     return sum(len(one) + 1 for one in before) + column - 1
 
 
-def _is_end(text: str, offset: int) -> bool:
-    return text[offset : offset + 1] in {"", "\r", "\n", "#"}
+def _missing(text: str, offset: int) -> tuple[int, str] | None:
+    key = _key_before(text, offset)
+    is_there = text[offset : offset + 1] not in {"", "\r", "\n", "#"}
+    if key is None or is_there or text[key[2] : offset].strip():
+        return None
+    return offset, f"{key[1]!r} has no value"
 
 
 def _overwritten(text: str, offset: int) -> tuple[int, str] | None:

@@ -48,6 +48,10 @@ class Watched:
             if isinstance(one.event, Availability) and not one.event.is_available
         }
 
+    def available(self) -> set[str]:
+        devices = self.gateway.devices.items()
+        return {slug for slug, device in devices if device.is_available}
+
     def connections(self) -> int:
         return len(of_kind(self._events, BrokerConnected))
 
@@ -112,10 +116,9 @@ async def test_meross():
         sim_meross_device("10.0.0.8", key="o" * 32, environment=environment),
         watched(house, meross=section(KEY)) as one,
     ):
-        assert one.gateway.devices["plug_7"].is_available
-        assert not one.gateway.devices["plug_8"].is_available
+        assert one.available() == {"desk", "plug_7"}
         await one.reload(meross=section("o" * 32))
-        assert one.gateway.devices["plug_8"].is_available
+        assert one.available() == {"desk", "plug_7", "plug_8"}
         assert one.left() <= {"plug_8"}
 
 

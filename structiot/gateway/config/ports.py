@@ -60,10 +60,8 @@ def _places(
 def _of_system(
     name: str, section: type[SystemSection], table: Mapping[str, object]
 ) -> list[Listening]:
-    found: list[Listening] = []
     try:
-        called(lambda: found.extend(section.listens_at(table)))
-        return [called(lambda one=one: one.below(name)) for one in found]
+        return called(lambda: [one.below(name) for one in section.listens_at(table)])
     # Whatever a stranger's does: `cross_checks` is where it is said.
     except InternalError:
         return []

@@ -98,15 +98,16 @@ def _secret_at(table: Mapping[str, object], folder: FilePath) -> Secret:
 
 
 def _in_environment(name: str) -> Secret:
-    if not _ENV_NAME.fullmatch(name):
+    value = os.environ.get(name)
+    if value is None and not _ENV_NAME.fullmatch(name):
         raise ValueError(
             "env takes the name of an environment variable, such as HOUSE_PASSWORD"
         )
-    if name not in os.environ:
+    if value is None:
         raise ValueError(f"there is no environment variable {name}")
-    if not os.environ[name]:
+    if not value:
         raise ValueError(f"the environment variable {name} is empty")
-    return Secret(os.environ[name])
+    return Secret(value)
 
 
 def _in_file(name: str, folder: FilePath) -> Secret:

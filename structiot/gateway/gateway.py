@@ -83,8 +83,7 @@ class Gateway:
         self.topics = topics
         self.broker: BrokerServer | None = None
         self.history: History | None = None
-        self._connection = connection
-        self._tasks = tasks
+        self._connection, self._tasks = connection, tasks
         self._environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
@@ -116,7 +115,6 @@ class Gateway:
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
-            devices=config.devices,
         )
         self._directory = DeviceDirectory(self._context)
         self._places = DevicePlaces(self._context, self._directory)
@@ -272,6 +270,7 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        self._places.change(self.config.devices)
         tasks.start_soon(self._places.run, name="structiot.gateway.places")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")

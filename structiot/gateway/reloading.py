@@ -63,6 +63,7 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
         *(name for name in _AT_ONCE if getattr(before, name) != getattr(after, name)),
         *systems,
         *(old_systems.keys() ^ new_systems.keys()),
+        *(["devices"] if before.devices != after.devices else []),
     }
     return ConfigChange(
         config=after.model_copy(update=own),

@@ -19,6 +19,7 @@ from structiot.gateway.config.fields import (
     marked,
     models_in,
 )
+from structiot.gateway.config.ports import ports_taken_twice
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
@@ -37,6 +38,8 @@ def cross_field_checks(
     for finding in dashboard_faults(_table(data, "dashboard")):
         yield finding.below("dashboard")
     yield from _names(model, data)
+    yield from ports_taken_twice(model, data)
+    yield from _levels(_table(data, "devices"))
     for name, info in model.model_fields.items():
         table = data.get(name)
         if not isinstance(table, Mapping):
@@ -172,6 +175,18 @@ def _credentials_in(uri: object) -> tuple[str | None, str | None]:
     except ValueError:
         return None, None
     return parts.username, parts.password
+
+
+def _levels(devices: Mapping[str, object]) -> Iterator[Finding]:
+    for name in devices:
+        slug = slug_of(name)
+        if slug != name:
+            meant = f"; write [devices.{slug}]" if slug else ""
+            yield Finding(
+                path=("devices", name),
+                message=f"{name!r} is no level in topics{meant}",
+                is_about_key=True,
+            )
 
 
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +44,13 @@ MAX_POINTS = 1000
 _USUAL_SPAN = timedelta(days=1)
 # The gateway gives a command up after its own deadline, and calls that a refusal.
 _SOONER_S = 0.05
-_LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+# Hours, days and months of a house may begin before these and end after them.
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+# What may be one value of an entity.
+_PART = re.compile(r"(?:\.[A-Za-z0-9_]{1,100})?")
+# A device is called as people like it; a header field is not.
+_NO_FILE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def entity_at(gateway: Gateway, device: str, key: str) -> Entity:
@@ -113,23 +119,25 @@ def _payload_in(request: HttpRequest) -> bytes:
         why = 'send a JSON object with a value, such as {"value": "ON"}'
         raise Refusal(HTTPStatus.BAD_REQUEST, why)
     value = given["value"]
-    match value:
-        case str():
-            text = value
-        case bool():
-            text = "ON" if value else "OFF"
-        case int() | float() if math.isfinite(value):
-            text = compact(value, is_ascii=False)
-        case dict():
-            text = compact(value, is_ascii=False)
-        case _:
-            why = "a value is a text, a number, true, false or an object"
-            raise Refusal(HTTPStatus.BAD_REQUEST, why)
+    if value is None or isinstance(value, list):
+        why = "a value is a text, a number, true, false or an object"
+        raise Refusal(HTTPStatus.BAD_REQUEST, why)
     try:
-        return text.encode()
+        return _payload_of(value).encode()
     except UnicodeEncodeError:
         why = "a value is text, and half a character is none"
         raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
+    except ValueError:
+        why = "a number is one that can be told, and none without an end"
+        raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
+
+
+def _payload_of(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "ON" if value else "OFF"
+    return compact(value, is_ascii=False)
 
 
 # ---------------------------------------------------------------- the past
@@ -185,7 +193,7 @@ async def history_csv(
     asked = _question(gateway, request, now_utc, key)
     with _told():
         series = await _series(asked)
-    name = "-".join(key)
+    name = _NO_FILE.sub("_", "-".join(key))
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{name}.csv"',
@@ -221,7 +229,10 @@ def _question(
 ) -> _Question:
     device, name = key
     # `lamp.brightness_percent` is one value of the lamp.
-    entity = entity_at(gateway, device, name.partition(".")[0])
+    main = name.partition(".")[0]
+    entity = entity_at(gateway, device, main)
+    if not _PART.fullmatch(name.removeprefix(main)):
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {name!r}")
     past = past_of(gateway)
     if past is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no history")
@@ -267,7 +278,7 @@ def span_of(query: Mapping[str, str], now_utc: datetime) -> tuple[datetime, date
         Refusal: They are none, or the wrong way round.
     """
     to_utc = _time_in(query, "to") or now_utc
-    from_utc = _time_in(query, "from") or to_utc - _USUAL_SPAN
+    from_utc = _time_in(query, "from") or max(_FIRST, to_utc - _USUAL_SPAN)
     if from_utc >= to_utc:
         raise Refusal(HTTPStatus.BAD_REQUEST, "from has to be before to")
     return from_utc, to_utc
@@ -277,19 +288,23 @@ def _time_in(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name, "").strip()
     if not text:
         return None
-    why = f"{name} is a time: seconds since 1970, or 2026-05-01T12:00:00Z"
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            # A + that nobody has encoded came as a blank.
-            found = datetime.fromisoformat(text.replace(" ", "+"))
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
-    if not 0 <= seconds <= _LAST_S:
+        found = _moment(text)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or not _FIRST <= found <= _LAST:
+        why = f"{name} is a time: seconds since 1970, or 2026-05-01T12:00:00Z"
         raise Refusal(HTTPStatus.BAD_REQUEST, why)
-    return datetime.fromtimestamp(seconds, UTC)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except ValueError:
+        # A + that nobody has encoded came as a blank.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _points_in(query: Mapping[str, str]) -> int:

@@ -288,6 +288,10 @@ class _Connection:
             return None
         self._method = head.method
         fields = field_dict(head.headers)
+        if {"content-length", "transfer-encoding"} <= fields.keys():
+            # Whoever stands between may have read another end of it.
+            why = "a body with two lengths"
+            raise h11.RemoteProtocolError(why, error_status_hint=400)
         reader = BodyReader("the request", "", self._max_body_bytes)
         reader.expect(int(fields.get("content-length", "0")))
         if self._http.they_are_waiting_for_100_continue:

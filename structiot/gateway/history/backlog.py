@@ -141,10 +141,19 @@ class Backlog:
         self.bytes += sum(part.bytes for part in parts)
         self._make_room()
 
+    def give_up(self, parts: Sequence[Part]) -> None:
+        """Let go of what can never be written, and of what its last stretch has more."""
+        if parts:
+            self.lost += sum(len(part.rows) + len(part.occurred) for part in parts)
+            self._let_go(parts[-1].stretch)
+
     def _make_room(self) -> None:
         while self.bytes > self.most_bytes:
-            self.gone = self._parts[0].stretch
-            while self._parts and self._parts[0].stretch is self.gone:
-                part = self._parts.popleft()
-                self.bytes -= part.bytes
-                self.lost += len(part.rows) + len(part.occurred)
+            self._let_go(self._parts[0].stretch)
+
+    def _let_go(self, stretch: Stretch) -> None:
+        self.gone = stretch
+        while self._parts and self._parts[0].stretch is stretch:
+            part = self._parts.popleft()
+            self.bytes -= part.bytes
+            self.lost += len(part.rows) + len(part.occurred)

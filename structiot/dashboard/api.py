@@ -15,7 +15,7 @@ import anyio
 
 from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot._kit.json_text import compact
-from structiot._kit.text import error_text
+from structiot._kit.text import error_text, table_cell
 from structiot.dashboard.bars import bars_of, counter_of
 from structiot.dashboard.past import Past, Series, past_of
 from structiot.dashboard.replies import Refusal
@@ -212,16 +212,9 @@ def _table(series: Series) -> str:
         rows = zip(series.t, series.mean, series.min, series.max, strict=True)
     for at, *values in rows:
         time = datetime.fromtimestamp(float(str(at)), UTC)
-        shown = ("" if value is None else _harmless(value) for value in values)
+        shown = ("" if value is None else table_cell(value) for value in values)
         table.writerow((time.isoformat(timespec="milliseconds"), *shown))
     return file.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """Keep a device's text from being a formula where somebody opens the table."""
-    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
-        return f"'{value}"
-    return value
 
 
 def _question(

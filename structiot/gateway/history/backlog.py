@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import TypeAlias
 
 from structiot.gateway.history.answers import RecordedSeries
@@ -88,7 +89,7 @@ class Part:
     def happened(self, one: Occurred) -> None:
         """Add what happened."""
         self.occurred.append(one)
-        self.bytes += _OCCURRED_BYTES + len(one.data)
+        self.bytes += _OCCURRED_BYTES + getsizeof(one.data)
 
 
 def size_of(row: Row) -> int:

@@ -46,6 +46,7 @@ __all__ = ["Recorder"]
 _JUMP_MS = 1_000
 _A_TURN = 256
 _MOST_DATA = 4_096
+_MOST_TYPE = 255
 # How much of the room for what waits one stretch may take.
 _SHARE = 8
 
@@ -197,8 +198,8 @@ class Recorder:
         data = json.dumps(dict(told.data), ensure_ascii=False, default=str)
         if len(data) > _MOST_DATA:
             data = "{}"
-        at_ms = ms_of(told.at_utc)
-        self._writing().happened(Occurred(one.series, at_ms, told.event_type, data))
+        at_ms, what = ms_of(told.at_utc), printable(told.event_type, most=_MOST_TYPE)
+        self._writing().happened(Occurred(one.series, at_ms, what, data))
 
     # ------------------------------------------------------------ what is not heard
 

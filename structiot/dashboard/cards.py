@@ -76,7 +76,8 @@ async def cards_of(
 ) -> list[CardView]:
     """Make the cards of all devices, by name, with what everybody wants to see."""
     cards, rows = [], 0
-    for slug, device in devices.items():
+    # Others have their turn meanwhile, and devices come and go.
+    for slug, device in list(devices.items()):
         figure = main_figure(device)
         line = None if figure is None else sparklines.get(f"{slug}/{figure}")
         place = places.get(slug)

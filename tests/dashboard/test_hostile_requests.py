@@ -174,7 +174,7 @@ async def test_a_page_of_very_many_rows_lets_others_have_their_turn(
     environment, watched_loop
 ):
     notes = [
-        tuple(Text(key=f"n{n}", name=f"Note {n}") for n in range(512)) for _ in range(4)
+        tuple(Text(key=f"n{n}", name=f"Note {n}") for n in range(512)) for _ in range(9)
     ]
     devices = [device(f"d{n}", some) for n, some in enumerate(notes)]
     async with house(environment, *devices) as home:

@@ -19,6 +19,7 @@ from structiot._kit.flow.backoff import Backoff
 from structiot._kit.http.messages import HttpReply
 from structiot.errors import ConfigError, RateLimited
 from structiot.gateway.history.backlog import Backlog, Part, Stretch
+from structiot.gateway.history.known import MOST_HAPPENED
 from structiot.gateway.history.reader import asked
 from structiot.gateway.retrying import Retrying
 from structiot.model import (
@@ -197,6 +198,26 @@ async def test_a_device_of_many_lamps_does_not_hold_the_loop(
         async with watched_loop(0.05):
             await house.tell(30)
             await anyio.sleep(120)
+
+
+async def test_who_tells_of_events_without_an_end_has_a_share_of_the_file(
+    house: House, caplog
+):
+    async with house.gateway() as gateway:
+        for number in range(MOST_HAPPENED + 300):
+            told = Occurrence(key="bell", event_type="ring", at_utc=house.now)
+            house.plug.tell(told)
+            if number % 4 == 0:
+                await anyio.sleep(0.2)
+        await house.tell(60, power=1.0)
+        assert of(gateway).status().lost == 300
+        begin = house.now
+        await house.tell(60)
+        course = await of(gateway).series("plug/power", begin, house.now)
+    assert set(course.mean) == {1.0}
+    (count,) = all_in(house.path, "SELECT count(*) FROM occurrences")[0]
+    assert count == MOST_HAPPENED
+    assert caplog.text.count("plug tells too much") == 1
 
 
 async def test_no_event_is_a_line_of_its_own_elsewhere(house: House):

@@ -11,7 +11,10 @@ from structiot.gateway.history.answers import RecordedSeries
 from structiot.gateway.history.backlog import Stretch
 from structiot.gateway.history.recorded import Value
 
-__all__ = ["Known", "KnownDevice", "heard_ms"]
+__all__ = ["MOST_HAPPENED", "Known", "KnownDevice", "heard_ms"]
+
+# One a second, for an hour: no button is pressed so often, and a file has an end.
+MOST_HAPPENED = 3_600
 
 
 @dataclass(slots=True)
@@ -41,11 +44,20 @@ class KnownDevice:
         by_key: Those of each entity.
     """
 
-    __slots__ = ("by_key", "by_name")
+    __slots__ = ("_happened", "_hour_ms", "by_key", "by_name")
 
     def __init__(self) -> None:
         self.by_name: dict[str, Known] = {}
         self.by_key: dict[str, dict[str, Known]] = {}
+        self._hour_ms: int | None = None
+        self._happened = 0
+
+    def may_happen(self, hour_ms: int) -> bool:
+        """Count what happens; False if too much has in this hour."""
+        if self._hour_ms != hour_ms:
+            self._hour_ms, self._happened = hour_ms, 0
+        self._happened += 1
+        return self._happened <= MOST_HAPPENED
 
     def add(self, one: Known) -> None:
         """Add a series, in place of one of its name."""

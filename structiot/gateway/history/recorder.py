@@ -28,7 +28,12 @@ from structiot.gateway.drivers.driver import GatewayView, ServedDevice
 from structiot.gateway.events import DeviceUpdate
 from structiot.gateway.history.backlog import Backlog, Occurred, Part, Stretch
 from structiot.gateway.history.hours import House, ms_of
-from structiot.gateway.history.known import Known, KnownDevice, heard_ms
+from structiot.gateway.history.known import (
+    MOST_HAPPENED,
+    Known,
+    KnownDevice,
+    heard_ms,
+)
 from structiot.gateway.history.recorded import Recorded, Value, recorded_of, series_of
 from structiot.gateway.isolation import called
 from structiot.model import (
@@ -195,11 +200,19 @@ class Recorder:
         if not isinstance(entity, Event) or not self._is_kept(slug, told.key):
             return
         one = self._series(slug, device, entity, ("", "event", "", None))
+        part = self._writing()
+        if not self._of(device).may_happen(part.stretch.hour_ms):
+            self._backlog.lost += 1
+            text = "%s tells too much: the history has the first %d of an hour"
+            shown = printable(slug)
+            self._warnings.say(text, shown, MOST_HAPPENED, about=slug)
+            return
         data = json.dumps(dict(told.data), ensure_ascii=False, default=str)
         if len(data) > _MOST_DATA:
             data = "{}"
         at_ms, what = ms_of(told.at_utc), printable(told.event_type, most=_MOST_TYPE)
-        self._writing().happened(Occurred(one.series, at_ms, what, data))
+        part.happened(Occurred(one.series, at_ms, what, data))
+        self._count(part)
 
     # ------------------------------------------------------------ what is not heard
 

@@ -76,7 +76,7 @@ class KnownDevice:
 def heard_ms(device: ServedDevice, key: str, now_ms: int) -> int:
     """Give until when a value is known."""
     silent_s = device.silent_s(key)
-    if device.stale_after_s is None or silent_s is None:
+    if device.stale_after_s(key) is None or silent_s is None:
         return now_ms
     # Not in the future, and since when it is silent for ever is not known.
     silent_ms = max(0.0, silent_s * 1000)

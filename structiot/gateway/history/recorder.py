@@ -225,9 +225,9 @@ class Recorder:
         if not device.is_available:
             self._lose(device, now_ms)
             return
-        limit_s, known = device.stale_after_s, self._of(device)
+        known = self._of(device)
         for key in list(device.states):
-            silent_s = device.silent_s(key)
+            limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
             if silent_s is None or (limit_s is not None and silent_s > limit_s):
                 for one in known.by_key.get(key, {}).values():
                     if one.value is not None:

@@ -245,6 +245,7 @@ async def test_a_server_that_says_no_time_is_asked_again(house: House, after: st
 
 @pytest.mark.parametrize("after_s", [1e300, math.inf])
 async def test_nobody_is_left_alone_for_ever(after_s: float):
+    await anyio.lowlevel.checkpoint()
     retrying = Retrying(lambda: Backoff(first_s=1.0, cap_s=60.0), Random(1))
     delay_s = retrying.delay_after(RateLimited("busy", retry_after_s=after_s))
     assert delay_s is not None

@@ -107,7 +107,9 @@ class House:
         if not self.history.exists():
             return set()
         with closing(sqlite3.connect(self.history, timeout=20)) as file:
-            query = "SELECT count(*) FROM sqlite_master WHERE name IN ('figures', 'steps')"
+            query = (
+                "SELECT count(*) FROM sqlite_master WHERE name IN ('figures', 'steps')"
+            )
             if file.execute(query).fetchone() != (2,):
                 return set()
             return {

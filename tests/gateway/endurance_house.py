@@ -276,7 +276,9 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
 
 
 @asynccontextmanager
-async def endurance_house(folder: Path, **history: Any) -> AsyncIterator[EnduranceHouse]:
+async def endurance_house(
+    folder: Path, **history: Any
+) -> AsyncIterator[EnduranceHouse]:
     """Open the house, its devices seen for the first time."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

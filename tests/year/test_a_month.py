@@ -68,7 +68,9 @@ async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> 
     assert strip_wh == pytest.approx(heard_wh, rel=0.005)
 
 
-async def test_a_month_leaves_no_trace(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+async def test_a_month_leaves_no_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     # What is logged is kept by pytest, and would be what grows.
     caplog.set_level(logging.CRITICAL, logger="structiot")
     days = []

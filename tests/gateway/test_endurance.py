@@ -22,10 +22,10 @@ async def test_a_day_of_all_troubles_ends_with_the_truth(tmp_path: Path):
         assert house.wrong() == []
         assert house.held()["tasks"] == tasks
         assert of(house.gateway).status().is_writing
-        # A counter goes on while nobody hears it; by power only what was heard counts.
+        # A short gap is bridged; of a longer one nothing is made up.
         counted_wh, _ = await house.energy("local/energy")
         own_wh = LAN_LOAD.energy_wh(began_s, house.now_s())
-        assert counted_wh == pytest.approx(own_wh, rel=0.05)
+        assert 0.85 * own_wh < counted_wh < 1.01 * own_wh
         power_wh, heard_s = await house.energy("local/power_w")
         assert heard_s < DAY_S - DAY_S / 24
         assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)

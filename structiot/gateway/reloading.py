@@ -15,6 +15,7 @@ _AT_ONCE = {
     "mqtt": MqttSection.model_fields.keys()
     - {"base_topic", "discovery", "discovery_prefix"},
     "broker": set[str](),
+    "dashboard": set[str](),
     "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
 

@@ -11,7 +11,13 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from structiot.gateway import GatewayConfig, load_config
-from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
+from structiot.gateway.config import (
+    BrokerSection,
+    DashboardSection,
+    GatewaySection,
+    MqttSection,
+)
+from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.connector import (
     ConnectorDeviceSection,
@@ -43,6 +49,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[mqtt]": MqttSection,
     "[broker]": BrokerSection,
     "[gateway]": GatewaySection,
+    "[dashboard]": DashboardSection,
+    "[devices]": DeviceSection,
+    "[devices.NAME.entities.KEY]": EntitySection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
     "[meross]": MerossSection,

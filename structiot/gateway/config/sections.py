@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from structiot.errors import ConfigError
+from structiot.gateway.config.dashboard import DashboardSection
 from structiot.gateway.config.fields import (
     DeviceId,
     Hidden,
@@ -161,12 +162,14 @@ class GatewayConfig(Section):
         mqtt: The broker and the topics.
         broker: The embedded broker.
         gateway: The gateway itself.
+        dashboard: The web page.
         devices: Where devices are, by their level in topics.
     """
 
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
+    dashboard: DashboardSection = DashboardSection()
     devices: Mapping[str, DeviceSection] = {}
 
     if TYPE_CHECKING:

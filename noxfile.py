@@ -12,6 +12,7 @@ nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad by
 nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s browser       the dashboard in Chromium; -- -k chart goes to pytest
 nox -s screenshots   the pictures in the documentation, made anew
+nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
@@ -370,4 +371,11 @@ def wheel(session: nox.Session) -> None:
     for file in ("README.md", "noxfile.py", "pyproject.toml"):
         shutil.copy(file, away)
     session.chdir(away)
-    run_tests(session, "-q")
+    run_tests(session)
+
+
+@nox.session
+def influxdb(session: nox.Session) -> None:
+    """Send readings to a real InfluxDB."""
+    install(session, "test")
+    pytest(session, "-q", "tests/interop_influxdb", *session.posargs)

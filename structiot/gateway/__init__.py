@@ -29,6 +29,8 @@ from structiot.gateway.events import (
     DriverState,
     DriverUpdate,
     GatewayEvent,
+    HistoryFailing,
+    HistoryWritten,
     TopicAccepted,
     TopicRefused,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "GatewayConfig",
     "GatewayDevice",
     "GatewayEvent",
+    "HistoryFailing",
+    "HistoryWritten",
     "InvalidConfig",
     "TopicAccepted",
     "TopicRefused",

@@ -13,7 +13,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from importlib import metadata
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -37,6 +38,7 @@ from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
 from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
@@ -63,6 +65,7 @@ class Gateway:
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
+        history: What was; None where there is no file for it.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Gateway:
         self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
+        self.history: History | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment
@@ -205,6 +209,8 @@ class Gateway:
         _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
+        if self.history is not None:
+            self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
         uri = config.mqtt.uri or self._connection.settings.uri
         self._connection.change(settings_of(config, self.topics, uri))
@@ -232,6 +238,24 @@ class Gateway:
 
     # ------------------------------------------------------------ its drivers
 
+    def keep_history(self, path: str | PathLike[str] | None) -> None:
+        """Have a history from the start on, if there shall be one.
+
+        Args:
+            path: Its file, if the configuration names none.
+        """
+        section = self.config.history
+        file = section.path or path
+        if not section.enabled or file is None:
+            return
+        self.history = History(
+            Path(fspath(file)),
+            section,
+            self,
+            environment=self._environment,
+            emit=self._emit,
+        )
+
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
         """Start everything; called once, by `open_gateway`.
 
@@ -244,9 +268,16 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        if self.history is not None:
+            tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)
+
+    async def leave_history(self) -> None:
+        """Write what was, for the last time."""
+        if self.history is not None:
+            await self.history.leave()
 
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
         runner = self._runners[system] = DriverRunner(

@@ -15,6 +15,8 @@ from structiot.gateway.config import (
     BrokerSection,
     DashboardSection,
     GatewaySection,
+    HistorySection,
+    InfluxSection,
     MqttSection,
 )
 from structiot.gateway.config.places import DeviceSection, EntitySection
@@ -52,6 +54,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[dashboard]": DashboardSection,
     "[devices]": DeviceSection,
     "[devices.NAME.entities.KEY]": EntitySection,
+    "[history]": HistorySection,
+    "[history.influxdb]": InfluxSection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
     "[meross]": MerossSection,
@@ -108,6 +112,8 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
             good, bad = float(limit), float(limit) + beyond
             kind = model.model_fields[key].annotation
             required = {"host": "strip"} if "devices" in section else {}
+            if "influxdb" in section:
+                required = {"url": "http://influx"}
             model(**required, **{key: int(good) if kind is int else good})
             with pytest.raises(ValueError, match=key):
                 model(**required, **{key: int(bad) if kind is int else bad})

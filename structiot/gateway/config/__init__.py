@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from structiot.gateway.config.dashboard import DashboardSection
+from structiot.gateway.config.history import HistorySection, InfluxSection
 from structiot.gateway.config.loading import configuration_of, load_config
 from structiot.gateway.config.sections import (
     BrokerSection,
@@ -16,6 +17,8 @@ __all__ = [
     "DashboardSection",
     "GatewayConfig",
     "GatewaySection",
+    "HistorySection",
+    "InfluxSection",
     "MqttSection",
     "configuration_of",
     "load_config",

@@ -27,6 +27,7 @@ from structiot.gateway.config.fields import (
     seconds,
     secret_in,
 )
+from structiot.gateway.config.history import HistorySection
 from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.config.values import check_broker_uri
 from structiot.gateway.state_file import not_ours
@@ -163,6 +164,7 @@ class GatewayConfig(Section):
         broker: The embedded broker.
         gateway: The gateway itself.
         dashboard: The web page.
+        history: What was, in a file.
         devices: Where devices are, by their level in topics.
     """
 
@@ -170,6 +172,7 @@ class GatewayConfig(Section):
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
     dashboard: DashboardSection = DashboardSection()
+    history: HistorySection = HistorySection()
     devices: Mapping[str, DeviceSection] = {}
 
     if TYPE_CHECKING:

@@ -7,9 +7,12 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
     ManagerEventSection,
+    ManagerLockSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
+    ManagerUpdateSection,
 )
 from structiot.gateway.drivers.manager.section import (
     ManagerListenerSection,
@@ -22,10 +25,13 @@ __all__ = [
     "ManagerButtonSection",
     "ManagerDriver",
     "ManagerEventSection",
+    "ManagerLockSection",
     "ManagerListenerSection",
     "ManagerSection",
     "ManagerSensorSection",
+    "ManagerSirenSection",
     "ManagerSwitchSection",
     "ManagerTextSection",
+    "ManagerUpdateSection",
     "ManagerTypeSection",
 ]

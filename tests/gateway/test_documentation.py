@@ -29,15 +29,15 @@ from structiot.gateway.drivers.manager import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
     ManagerEventSection,
-    ManagerLockSection,
     ManagerListenerSection,
+    ManagerLockSection,
     ManagerSection,
     ManagerSensorSection,
     ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
-    ManagerUpdateSection,
     ManagerTypeSection,
+    ManagerUpdateSection,
 )
 from structiot.gateway.drivers.manager.entities import ManagerEntitySection
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection

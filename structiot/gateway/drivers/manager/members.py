@@ -124,17 +124,22 @@ def text_in(message: bytes) -> str:
 
 def state_of(entity: Entity, value: object) -> State | None:
     """Give a member's value as a state of an entity; None if it can be none."""
-    if isinstance(entity, Switch | BinarySensor):
-        return _is_on(value)
-    if isinstance(entity, Siren):
-        is_on = _is_on(value)
-        return None if is_on is None else SirenState(is_on=is_on)
-    if isinstance(entity, Lock):
-        return _lock_state(value)
-    if isinstance(entity, Update):
-        return _update_state(value)
-    if isinstance(entity, Sensor) and _is_figure(entity):
-        return _figure(value)
+    match entity:
+        case Switch() | BinarySensor():
+            return _is_on(value)
+        case Siren():
+            is_on = _is_on(value)
+            return None if is_on is None else SirenState(is_on=is_on)
+        case Lock():
+            return _lock_state(value)
+        case Update():
+            return _update_state(value)
+        case Sensor() if _is_figure(entity):
+            return _figure(value)
+    return _whatever(entity, value)
+
+
+def _whatever(entity: Entity, value: object) -> State | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float) and not isinstance(entity, Text):

@@ -138,7 +138,10 @@ APPLIANCES: Final[Mapping[str, Load]] = {
     "Phone charger": at_hours((0.0, 2.5, 15), (22.8, 24.0, 15), idle_w=0.2),
     "Workbench light": at_hours((6.5, 12.5, 36), (14.0, 17.5, 36)),
     "Drill press": DailyLoad(
-        parts=((8.5, 11.5, _cycling(620, 0, 14, 0.3)), (14.5, 17, _cycling(620, 0, 11, 0.4)))
+        parts=(
+            (8.5, 11.5, _cycling(620, 0, 14, 0.3)),
+            (14.5, 17, _cycling(620, 0, 11, 0.4)),
+        )
     ),
     "Compressor": DailyLoad(parts=((7.5, 17.0, _cycling(1100, 2, 70, 0.12)),)),
     "Battery chargers": at_hours((6.5, 10.0, 62), (17.0, 21.0, 62), idle_w=1.4),

@@ -26,7 +26,7 @@ _HOST: Final = "127.0.0.1"
 _SECRET: Final = "a secret of the demonstration"  # noqa: S105 - everybody may know it
 
 
-def _figure(name: str, member: str, unit: str, **more: Any) -> dict[str, Any]:
+def _figure(name: str, member: str, unit: str, **more: object) -> dict[str, Any]:
     about = {"name": name, "member": member, "unit": unit}
     return {**about, "state_class": "measurement", "decimals": 1, **more}
 

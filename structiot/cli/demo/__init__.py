@@ -7,12 +7,14 @@ broker that it serves them on and the page, and `view` shows what happens.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import anyio
 import asyncclick as click
+from anyio.abc import TaskStatus
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -36,6 +38,9 @@ __all__ = ["demo"]
 
 _REFRESH_S = 0.5
 _MOST_DEVICES = 1000
+# Titles, hints and blank lines around the rows of devices.
+_FRAME_ROWS = 16
+_FEWEST_ROWS = 12
 # The same house each time.
 _SEED = 14
 
@@ -83,15 +88,33 @@ async def demo(
 
 
 async def _show(uri: str | None, house: House) -> None:
+    over = anyio.Event()
+    async with service_group() as tasks:
+        try:
+            sections = await tasks.start(_simulate, house, over, name="structiot.demo")
+            await _serve(uri, {**sections, "devices": house.places})
+        finally:
+            over.set()
+
+
+async def _simulate(
+    house: House, over: anyio.Event, *, task_status: TaskStatus[dict[str, Any]]
+) -> None:
+    """Simulate the house until all is over: whoever says goodbye to it finds it there."""
     environment = Environment(random=Random(_SEED))  # noqa: S311 - nothing secret
+    with anyio.CancelScope(shield=True):
+        async with simulated_systems(house, environment) as sections:
+            task_status.started(sections)
+            await over.wait()
+
+
+async def _serve(uri: str | None, sections: Mapping[str, Any]) -> None:
     async with (
         anyio.TemporaryDirectory(prefix="structiot-demo-") as folder,
-        simulated_systems(house, environment) as sections,
-        open_demo_gateway(
-            uri,
-            {**sections, "devices": house.places},
-            Path(folder) / "history.sqlite",
-        ) as (gateway, broker),
+        open_demo_gateway(uri, sections, Path(folder) / "history.sqlite") as (
+            gateway,
+            broker,
+        ),
         open_demo_page(gateway) as page,
         gateway.events() as events,
     ):
@@ -130,7 +153,8 @@ async def _show_table(
                 _follow, gateway, broker, events, table.take, say, name="structiot.demo"
             )
             while True:
-                live.update(table.drawn(), refresh=True)
+                most_rows = max(_FEWEST_ROWS, console.height - _FRAME_ROWS)
+                live.update(table.drawn(most_rows), refresh=True)
                 await anyio.sleep(_REFRESH_S)
 
 

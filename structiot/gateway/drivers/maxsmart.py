@@ -209,7 +209,8 @@ class MaxSmartDriver:
                         "host": sim.host,
                         "name": sim.name,
                         "udp_port": sim.udp_port,
-                        **({"http_port": sim.http_port} if sim.http_port else {}),
+                        # Where there is no HTTP, nobody is at this port.
+                        "http_port": sim.http_port or sim.udp_port,
                     }
                     for sim in sims
                 ],

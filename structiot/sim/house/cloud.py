@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Final
@@ -17,7 +17,8 @@ from structiot.sim.house.day import DAY_S, Diary, house_clock, living
 from structiot.sim.house.residents import Resident, named_on
 from structiot.sim.meross.cloud import MerossCloudSim
 from structiot.sim.meross.cloud_opening import sim_meross_cloud
-from structiot.sim.meross.models import MEROSS_MODELS
+from structiot.sim.meross.models import MEROSS_MODELS, MerossModel
+from structiot.sim.meross.parts.hub import Hub
 from structiot.sim.meross.simulator import MerossSim, sim_meross_device
 
 __all__ = ["MEROSS", "HouseAccount", "house_account", "meross_residents"]
@@ -103,14 +104,24 @@ def meross_residents(count: int) -> list[Resident]:
                 confirm=plan.confirm,
             )
         )
-        for kind, sub_id in MEROSS_MODELS[plan.model].subdevices:
+        for kind, sub_id in _model(plan, number).subdevices:
             name, room = _HUNG_UP[kind]
             found.append(
-                Resident(
-                    known_as=f"meross {uuid} {sub_id}", name=name + more, room=room
-                )
+                Resident(known_as=f"meross {sub_id}", name=name + more, room=room)
             )
     return found
+
+
+def _model(plan: _Plan, number: int) -> MerossModel:
+    """Give the model of a device; what hangs on a hub has numbers of its own."""
+    model = MEROSS_MODELS[plan.model]
+    if not model.subdevices:
+        return model
+    hung_up = tuple(
+        (kind, f"{number + 1:04X}{sub_id[-4:]}") for kind, sub_id in model.subdevices
+    )
+    parts = (partial(Hub, subdevices=hung_up),)
+    return replace(model, subdevices=hung_up, parts=parts)
 
 
 def _uuid(number: int) -> str:
@@ -146,7 +157,7 @@ async def house_account(
             _bind(cloud, plan, number, more)
             opening = partial(
                 sim_meross_device,
-                model=plan.model,
+                model=_model(plan, number),
                 uuid=_uuid(number),
                 name=plan.name + more,
                 loads=[APPLIANCES[one] for one in plan.metered],
@@ -174,7 +185,7 @@ async def house_account(
 
 def _bind(cloud: MerossCloudSim, plan: _Plan, number: int, more: str) -> None:
     """Bind a device to the account, with names for what hangs on it."""
-    model = MEROSS_MODELS[plan.model]
+    model = _model(plan, number)
     cloud.register(
         uuid=_uuid(number),
         name=plan.name + more,

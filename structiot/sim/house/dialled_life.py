@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from structiot._kit.net.network import LOST
 from structiot.sim.house.day import Diary
 from structiot.sim.house.things import told
 from structiot.sim.manager.device import DialInSim
@@ -83,4 +85,5 @@ async def _happen(sim: DialInSim, what: Mapping[str, Any] | str) -> None:
     # What happens while it is not connected nobody hears of; what it is like it tells
     # when it is again.
     if sim.is_connected:
-        await sim.send(what if isinstance(what, str) else told(sim.state))
+        with suppress(*LOST):
+            await sim.send(what if isinstance(what, str) else told(sim.state))

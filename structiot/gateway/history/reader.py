@@ -87,6 +87,10 @@ def asked(
             one.execute("BEGIN")
             (mark,) = one.execute("PRAGMA application_id").fetchone()
             (version,) = one.execute("PRAGMA user_version").fetchone()
+            found = one.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if not mark and found is None:
+                # It is being made.
+                return nothing
             if mark != PROGRAM_ID or version > VERSION:
                 why = "it is no history, or of a later version"
                 raise _fault(path, why)

@@ -88,7 +88,7 @@ def _fuse_box(sim: MerossSim, diary: Diary) -> None:
         sim.faults.always(Fault(kind=FaultKind.REFUSE, on=_CIRCUITS))
 
     diary.daily(10.0, stop)
-    diary.daily(23.5, sim.faults.clear)
+    diary.daily(14.0, sim.faults.clear)
 
 
 def _hub(sim: MerossSim, diary: Diary) -> None:

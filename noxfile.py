@@ -371,7 +371,7 @@ def wheel(session: nox.Session) -> None:
     for file in ("README.md", "noxfile.py", "pyproject.toml"):
         shutil.copy(file, away)
     session.chdir(away)
-    run_tests(session)
+    run_tests(session, "-q")
 
 
 @nox.session

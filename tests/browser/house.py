@@ -99,7 +99,7 @@ class ObedientDevice(ScriptedDevice):
     def __init__(self, info: DeviceInfo, entities: Sequence[Entity]) -> None:
         super().__init__(info, entities)
         self.reports = True
-        self.stale_after_s = 3600.0
+        self.stale_s = 3600.0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ScriptedDevice]:
@@ -262,8 +262,9 @@ def living_house(
         for one in devices:
             portal.call(inside.until, one.info.name.lower().replace(" ", "_"))
         past = KnownPast()
-        # It is asked for by this name, whoever keeps it.
-        inside.gateway.history = past  # type: ignore[attr-defined]
+        # The gateway takes leave of its own history, not of this one.
+        stack.callback(setattr, inside.gateway, "history", inside.gateway.history)
+        inside.gateway.history = past  # type: ignore[assignment]
         found = LivingHouse(portal, inside, past, devices, settings)
         stack.callback(found.stop_page)
         found.start_page()

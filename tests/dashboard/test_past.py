@@ -74,6 +74,9 @@ class Shelf:
             lost=0,
         )
 
+    async def leave(self) -> None:
+        """Have nothing to write."""
+
     async def series(
         self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000
     ) -> Course:

@@ -14,7 +14,6 @@ import anyio.to_thread
 
 from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
-from structiot.dashboard import open_dashboard
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import (
     Gateway,
@@ -53,9 +52,21 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
+def history_file_of(path: str, config: GatewayConfig) -> Path | None:
+    """Name the file of a configuration's history: its own, or that beside the state."""
+    if config.history.path is not None:
+        return Path(config.history.path)
+    given = config.gateway.state_file
+    state = _state_file_of(path) if given is None else Path(given)
+    return None if state is None else state.with_suffix(".history.sqlite")
+
+
 @asynccontextmanager
 async def _page_of(gateway: Gateway) -> AsyncGenerator[None]:
     """Serve the page of a gateway, if it is to have one."""
+    # What renders pages is loaded where there are some.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
     config = gateway.config
     if not config.dashboard.enabled:
         yield
@@ -71,15 +82,6 @@ async def _page_of(gateway: Gateway) -> AsyncGenerator[None]:
         else:
             _log.info("the page is at %s", ", ".join(page.urls))
         yield
-
-
-def history_file_of(path: str, config: GatewayConfig) -> Path | None:
-    """Name the file of a configuration's history: its own, or that beside the state."""
-    if config.history.path is not None:
-        return Path(config.history.path)
-    given = config.gateway.state_file
-    state = _state_file_of(path) if given is None else Path(given)
-    return None if state is None else state.with_suffix(".history.sqlite")
 
 
 class ServedGateway:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import time
@@ -166,7 +165,9 @@ async def test_a_house_of_another_size_leaves_nothing_behind(
             return (await one.html()).count("data-device=") >= 12
 
         await one.until(is_whole)
-        assert [
-            one for one in os.listdir(tmp_path) if one.startswith("structiot-demo-")
-        ]
-    assert os.listdir(tmp_path) == []
+        assert [one[:15] for one in names_in(tmp_path)] == ["structiot-demo-"]
+    assert names_in(tmp_path) == []
+
+
+def names_in(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()]

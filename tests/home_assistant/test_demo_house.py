@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,6 +38,8 @@ _WITHIN_S = 120.0
 # Before the tests watch the loop: importing reads files.
 for _system in installed_drivers():
     load_driver(_system)
+    if _system != "maxsmart":
+        import_module(f"structiot.gateway.drivers.{_system}.simulated")
 
 
 @asynccontextmanager

@@ -165,7 +165,7 @@ async def test_a_house_of_another_size_leaves_nothing_behind(
             return (await one.html()).count("data-device=") >= 12
 
         await one.until(is_whole)
-        assert [one[:15] for one in names_in(tmp_path)] == ["structiot-demo-"]
+        assert "structiot-demo-" in {one[:15] for one in names_in(tmp_path)}
     assert names_in(tmp_path) == []
 
 

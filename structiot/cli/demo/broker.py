@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from structiot.dashboard import open_dashboard
 from structiot.errors import ConnectFailed
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.gateway.config import DashboardSection
@@ -124,6 +123,9 @@ async def open_demo_page(gateway: Gateway) -> AsyncGenerator[str]:
     Yields:
         Its address.
     """
+    # Who asks for help needs no page.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
         for port in (USUAL_PAGE_PORT, 0):
             section = DashboardSection(listen=(f"http://{HOST}:{port}",))

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from structiot.gateway.entities.topics import slug_of
-from structiot.sim.house.cloud import meross_residents
-from structiot.sim.house.dialled import dialled_residents
 from structiot.sim.house.residents import USUAL, Resident, shares
-from structiot.sim.house.strips import strip_residents
 
 __all__ = ["USUAL_DAY_S", "USUAL_DEVICES", "House"]
 
@@ -38,6 +35,11 @@ class House:
     @property
     def places(self) -> dict[str, Any]:
         """The section `[devices]`: rooms, and what is switched with care."""
+        # Who asks for help needs no simulators.
+        from structiot.sim.house.cloud import meross_residents  # noqa: PLC0415
+        from structiot.sim.house.dialled import dialled_residents  # noqa: PLC0415
+        from structiot.sim.house.strips import strip_residents  # noqa: PLC0415
+
         counts = self.shares
         residents = (
             *strip_residents(counts["maxsmart"]),

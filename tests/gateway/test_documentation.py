@@ -30,11 +30,14 @@ from structiot.gateway.drivers.manager import (
     ManagerButtonSection,
     ManagerEventSection,
     ManagerListenerSection,
+    ManagerLockSection,
     ManagerSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
     ManagerTypeSection,
+    ManagerUpdateSection,
 )
 from structiot.gateway.drivers.manager.entities import ManagerEntitySection
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
@@ -71,8 +74,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[manager.types.NAME.sensors]]": ManagerSensorSection,
     "[[manager.types.NAME.binary_sensors]]": ManagerBinarySensorSection,
     "[[manager.types.NAME.switches]]": ManagerSwitchSection,
+    "[[manager.types.NAME.locks]]": ManagerLockSection,
+    "[[manager.types.NAME.sirens]]": ManagerSirenSection,
     "[[manager.types.NAME.buttons]]": ManagerButtonSection,
     "[[manager.types.NAME.texts]]": ManagerTextSection,
+    "[[manager.types.NAME.updates]]": ManagerUpdateSection,
     "[[manager.types.NAME.events]]": ManagerEventSection,
     "[connector]": ConnectorSection,
     "[[connector.devices]]": ConnectorDeviceSection,

@@ -293,7 +293,10 @@ class Driver(Protocol):
 
 
 class SimulatesDevices(Protocol):
-    """What a driver class has, too, if its system is to be seen in the demonstration."""
+    """What a driver class has, too, if its system is to be seen in the demonstration.
+
+    One whose `simulated` takes `day_s` as well is told there how many seconds a day takes.
+    """
 
     @classmethod
     def simulated(

@@ -85,7 +85,8 @@ def asked(
             one.text_factory = text_or_bytes
             one.set_progress_handler(is_over, _STEPS)
             one.execute("BEGIN")
-            _check(path, one)
+            if not _is_made(path, one):
+                return nothing
             return question(one)
     except (ConfigError, UsageError):
         raise
@@ -97,11 +98,16 @@ def asked(
         raise _fault(path, str(exc)) from exc
 
 
-def _check(path: Path, connection: sqlite3.Connection) -> None:
+def _is_made(path: Path, connection: sqlite3.Connection) -> bool:
+    """Tell a history from a file that is only being made; raises if it is neither."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    found = connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    if not mark and found is None:
+        return False
     if mark != PROGRAM_ID or version > VERSION:
         raise _fault(path, "it is no history, or of a later version")
+    return True
 
 
 def _fault(path: Path, why: str) -> ConfigError:

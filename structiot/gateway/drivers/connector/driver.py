@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
 
 import anyio.to_thread
 
@@ -47,3 +48,17 @@ class ConnectorDriver:
         opened = open_connector(config, devices=kept, environment=self._environment)
         async with opened as connector:
             await bridge.run(connector)
+
+    @classmethod
+    def simulated(
+        cls,
+        environment: Environment,
+        *,
+        count: int | None = None,  # noqa: ARG003 - there is one platform
+        day_s: float = 86_400.0,  # noqa: ARG003 - it has no days
+    ) -> AbstractAsyncContextManager[dict[str, Any]]:
+        """Simulate a platform, to which all devices of the house are offered."""
+        # Who has a real platform needs no simulator.
+        from structiot.gateway.drivers.connector import simulated  # noqa: PLC0415
+
+        return simulated.simulated_platform(environment)

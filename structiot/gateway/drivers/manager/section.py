@@ -32,9 +32,12 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerButtonSection,
     ManagerEntitySection,
     ManagerEventSection,
+    ManagerLockSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
+    ManagerUpdateSection,
 )
 from structiot.manager import Listener
 from structiot.manager.secrets_file import secrets_in
@@ -116,8 +119,11 @@ class ManagerTypeSection(Section):
         sensors: Quantities and texts that they tell.
         binary_sensors: What they tell that is true or false.
         switches: What can be switched.
+        locks: What can be locked.
+        sirens: What can be made to sound.
         buttons: What can be pressed.
         texts: Texts that they can be sent.
+        updates: Their firmware, where they can say which there is.
         events: What happens, told by messages.
         values: Whether a message that is a JSON object tells members anew, besides what
             a device says of itself when it dials in.
@@ -131,8 +137,11 @@ class ManagerTypeSection(Section):
         tuple[ManagerBinarySensorSection, ...], Field(strict=False)
     ] = ()
     switches: Annotated[tuple[ManagerSwitchSection, ...], Field(strict=False)] = ()
+    locks: Annotated[tuple[ManagerLockSection, ...], Field(strict=False)] = ()
+    sirens: Annotated[tuple[ManagerSirenSection, ...], Field(strict=False)] = ()
     buttons: Annotated[tuple[ManagerButtonSection, ...], Field(strict=False)] = ()
     texts: Annotated[tuple[ManagerTextSection, ...], Field(strict=False)] = ()
+    updates: Annotated[tuple[ManagerUpdateSection, ...], Field(strict=False)] = ()
     events: Annotated[tuple[ManagerEventSection, ...], Field(strict=False)] = ()
     values: bool = True
     others: bool | None = None
@@ -142,10 +151,13 @@ class ManagerTypeSection(Section):
         """All that is said of it, in the order in which it is shown."""
         return (
             *self.switches,
+            *self.locks,
+            *self.sirens,
             *self.sensors,
             *self.binary_sensors,
             *self.buttons,
             *self.texts,
+            *self.updates,
             *self.events,
         )
 

@@ -86,7 +86,7 @@ def problems(demo: Terminal) -> list[str]:
     if demo.wait_until(lambda: demo.shows(hint)) and (switch := demo.shows(hint)):
         line, device, key = switch.groups()
         subprocess.run(shlex.split(line), check=True)
-        if not demo.wait_until(lambda: demo.shows(rf"{device} +{key} .*OFF")):
+        if not demo.wait_until(lambda: demo.shows(rf"{device} +{key} .* off ")):
             found.append("it does not switch")
     else:
         found.append("no hint how to switch")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Container,
     Iterator,
@@ -42,9 +43,12 @@ from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
 from structiot.gateway.refusals import Refusals
 from structiot.gateway.reloading import change_between
+from structiot.gateway.reports import GatewayReports
+from structiot.gateway.requests import GatewayRequests
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.summaries import Summaries
 from structiot.model import StateChange
-from structiot.mqtt import BrokerServer
+from structiot.mqtt import BrokerServer, Message
 
 __all__ = ["Gateway"]
 
@@ -63,6 +67,8 @@ class Gateway:
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
+        reads_again: Reads the configuration again, and takes it up, when that is asked
+            for on the broker; None if there is nothing to read.
     """
 
     def __init__(
@@ -78,13 +84,16 @@ class Gateway:
         self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
+        self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
-        self.publisher: Publisher = Publisher(self._refusals)
+        self.publisher: Publisher = Publisher(
+            self._refusals, outbox_s=config.mqtt.outbox_s
+        )
         self._runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
@@ -102,6 +111,7 @@ class Gateway:
         self._context = GatewayContext(
             topics=topics,
             sink=self.publisher,
+            summaries=Summaries(),
             version=VERSION,
             records=records,
             announcer=self.announcer,
@@ -111,6 +121,7 @@ class Gateway:
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
+            devices_changed=self._devices_changed,
         )
         self._directory = DeviceDirectory(self._context)
         self.broker_service: BrokerService = BrokerService(
@@ -120,6 +131,22 @@ class Gateway:
             self._refusals,
             connection=connection,
             settings=lambda: self.config.gateway,
+            take_request=self._take_request,
+        )
+        self._reports = GatewayReports(
+            self._context,
+            self._directory,
+            self.publisher,
+            self.broker_service,
+            settings=lambda: self.config,
+            drivers=lambda: self.drivers,
+        )
+        self._requests = GatewayRequests(
+            self._context,
+            self._directory,
+            self._reports,
+            restart=self.restart,
+            reload=self._read_again,
         )
 
     # ------------------------------------------------------------ what users see
@@ -200,6 +227,7 @@ class Gateway:
         self.config = config = change.config
         self._context.retry = _backoff_of(config)
         self._context.command_s = config.gateway.command_s
+        self.publisher.outbox_s = config.mqtt.outbox_s
         said = ", ".join(f"[{name}]" for name in change.sections)
         said = f"different: {said}" if said else "nothing is different"
         _log.info("the configuration was read again; %s", said)
@@ -210,8 +238,26 @@ class Gateway:
         self._connection.change(settings_of(config, self.topics, uri))
         self._connection.try_again()
         self.broker_service.try_again()
+        self._reports.show_soon()
         await anyio.lowlevel.checkpoint()
         return change.at_restart
+
+    async def _read_again(self) -> tuple[str, ...]:
+        if self.reads_again is None:
+            raise UsageError("the gateway was not started from a file that can be read")
+        return await self.reads_again()
+
+    def restart(self, system: str) -> None:
+        """Start the driver of a system anew; devices that stay the same stay open.
+
+        Raises:
+            UsageError: No such system is served.
+        """
+        runner = self._runners.get(system)
+        if runner is None:
+            known = ", ".join(self._runners) or "none"
+            raise UsageError(f"system is the name of one that is served: {known}")
+        runner.restart()
 
     def _renew_drivers(
         self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
@@ -244,6 +290,8 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        for run in (self._context.summaries.run, self._reports.run, self._requests.run):
+            tasks.start_soon(run, name="structiot.gateway.reports")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)
@@ -281,6 +329,12 @@ class Gateway:
             if await self._energy.save():
                 for device in self.devices.values():
                     device.show_energy()
+
+    def _devices_changed(self) -> None:
+        self._reports.show_soon()
+
+    def _take_request(self, message: Message) -> None:
+        self._requests.take(message)
 
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:

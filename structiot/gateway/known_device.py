@@ -92,6 +92,11 @@ class KnownDevice:
         return MappingProxyType(self._topics.occurrences)
 
     @property
+    def listed(self) -> str:
+        """What the list of devices says of it, as JSON; empty until it was opened."""
+        return self._topics.listed
+
+    @property
     def stale_after_s(self) -> float | None:
         """How old what it told may be; None if it tells by itself what changes."""
         return None if self._device is None else self._device.stale_after_s

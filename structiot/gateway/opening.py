@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -74,6 +75,7 @@ async def open_gateway(
     """
     check_argument("state_file", state_file, str, PathLike, None)
     check_argument("environment", environment, Environment)
+    source = config
     config = await configuration_of(config)
     mqtt = config.mqtt
     topics = Topics(
@@ -107,6 +109,8 @@ async def open_gateway(
                         environment=environment,
                     )
                     gateway.broker = broker
+                    if isinstance(source, str | PathLike):
+                        gateway.reads_again = partial(gateway.reload, source)
                     # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service
                     holder.start_soon(

@@ -54,6 +54,7 @@ __all__ = [
     "UNKNOWN",
     "occurrence_payload",
     "shown_state",
+    "state_json",
     "state_payload",
 ]
 
@@ -63,6 +64,7 @@ UNKNOWN = "None"
 _EVENT_TYPE = "event_type"
 
 _MAX_BYTES = 65_536
+_OF_PLAIN_TEXT = Switch | BinarySensor | Sensor | Select | Number | Lock
 
 T = TypeVar(
     "T", LightState, CoverState, ClimateState, FanState, SirenState, UpdateState
@@ -84,6 +86,16 @@ def state_payload(entity: Entity, state: State | None) -> str:
         UsageError: The state is none that such an entity can have.
     """
     return _sendable(entity, _shown(entity, state))
+
+
+def state_json(entity: Entity, state: State | None, payload: str) -> str:
+    """Give what `state_payload` has written as JSON: `"ON"`, `5.2`, `null`, an object."""
+    if isinstance(entity, _OF_PLAIN_TEXT):
+        is_figure = isinstance(state, int | float) and not isinstance(state, bool)
+        if state is None or is_figure:
+            return "null" if state is None else payload
+        return json.dumps(payload, ensure_ascii=False)
+    return payload
 
 
 def shown_state(entity: Entity, state: State | None) -> State | None:
@@ -108,7 +120,9 @@ def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
     if _EVENT_TYPE in occurrence.data:
         message = f"the data of {entity.key} have a member {_EVENT_TYPE!r} of their own"
         raise UsageError(message)
-    payload = _json(entity, {_EVENT_TYPE: given, **occurrence.data})
+    at = occurrence.at_utc.isoformat(timespec="milliseconds")
+    # A time of its own knows better what has happened when.
+    payload = _json(entity, {_EVENT_TYPE: given, "at": at, **occurrence.data})
     return _sendable(entity, payload)
 
 

@@ -10,6 +10,7 @@ nox -s originals bench   longer runs: the original packages, the other clients
 nox -s polling commands devices  longer runs: many strips, commands to plugs, devices
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
+nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
@@ -343,3 +344,10 @@ def wheel(session: nox.Session) -> None:
         shutil.copy(file, away)
     session.chdir(away)
     run_tests(session, "-q")
+
+
+@nox.session
+def influxdb(session: nox.Session) -> None:
+    """Send readings to a real InfluxDB."""
+    install(session, "test")
+    pytest(session, "-q", "tests/interop_influxdb", *session.posargs)

@@ -34,6 +34,8 @@ from structiot.gateway.events import (
     DriverState,
     DriverUpdate,
     GatewayEvent,
+    HistoryFailing,
+    HistoryWritten,
     TopicAccepted,
     TopicRefused,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "GatewayConfig",
     "GatewayDevice",
     "GatewayEvent",
+    "HistoryFailing",
+    "HistoryWritten",
     "InvalidConfig",
     "TopicAccepted",
     "TopicRefused",

@@ -17,6 +17,8 @@ __all__ = [
     "DriverState",
     "DriverUpdate",
     "GatewayEvent",
+    "HistoryFailing",
+    "HistoryWritten",
     "TopicAccepted",
     "TopicRefused",
 ]
@@ -140,6 +142,22 @@ class TopicAccepted:
     topic: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFailing:
+    """The history cannot be written; all else goes on, and it is tried again.
+
+    Attributes:
+        reason: Why not, such as a full disk.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryWritten:
+    """The history is written, from the beginning or again."""
+
+
 GatewayEvent: TypeAlias = (
     BrokerConnected
     | BrokerLost
@@ -149,4 +167,6 @@ GatewayEvent: TypeAlias = (
     | CommandFailed
     | TopicRefused
     | TopicAccepted
+    | HistoryFailing
+    | HistoryWritten
 )

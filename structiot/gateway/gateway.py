@@ -14,7 +14,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from importlib import metadata
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -38,6 +39,7 @@ from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
 from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
@@ -69,6 +71,7 @@ class Gateway:
         broker: The embedded broker; None where the configuration names another.
         reads_again: Reads the configuration again, and takes it up, when that is asked
             for on the broker; None if there is nothing to read.
+        history: What was; None where there is no file for it.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Gateway:
         self.topics = topics
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
+        self.history: History | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment
@@ -233,6 +237,8 @@ class Gateway:
         _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
+        if self.history is not None:
+            self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
         uri = config.mqtt.uri or self._connection.settings.uri
         self._connection.change(settings_of(config, self.topics, uri))
@@ -278,6 +284,24 @@ class Gateway:
 
     # ------------------------------------------------------------ its drivers
 
+    def keep_history(self, path: str | PathLike[str] | None) -> None:
+        """Have a history from the start on, if there shall be one.
+
+        Args:
+            path: Its file, if the configuration names none.
+        """
+        section = self.config.history
+        file = section.path or path
+        if not section.enabled or file is None:
+            return
+        self.history = History(
+            Path(fspath(file)),
+            section,
+            self,
+            environment=self._environment,
+            emit=self._emit,
+        )
+
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
         """Start everything; called once, by `open_gateway`.
 
@@ -292,9 +316,16 @@ class Gateway:
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
         for run in (self._context.summaries.run, self._reports.run, self._requests.run):
             tasks.start_soon(run, name="structiot.gateway.reports")
+        if self.history is not None:
+            tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)
+
+    async def leave_history(self) -> None:
+        """Write what was, for the last time."""
+        if self.history is not None:
+            await self.history.leave()
 
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
         runner = self._runners[system] = DriverRunner(

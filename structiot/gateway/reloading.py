@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from structiot.errors import InternalError
-from structiot.gateway.config import GatewayConfig, MqttSection
+from structiot.gateway.config import GatewayConfig, HistorySection, MqttSection
 from structiot.gateway.isolation import called
 
 __all__ = ["ConfigChange", "change_between"]
@@ -15,6 +15,7 @@ _AT_ONCE = {
     "mqtt": MqttSection.model_fields.keys()
     - {"base_topic", "discovery", "discovery_prefix"},
     "broker": set[str](),
+    "history": HistorySection.model_fields.keys() - {"enabled", "path"},
     "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
 

@@ -22,7 +22,7 @@ from structiot.gateway import (
     open_gateway,
 )
 
-__all__ = ["ServedGateway", "served"]
+__all__ = ["ServedGateway", "history_file_of", "served"]
 
 _LONGEST = 2000
 
@@ -51,6 +51,15 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
+def history_file_of(path: str, config: GatewayConfig) -> Path | None:
+    """Name the file of a configuration's history: its own, or that beside the state."""
+    if config.history.path is not None:
+        return Path(config.history.path)
+    given = config.gateway.state_file
+    state = _state_file_of(path) if given is None else Path(given)
+    return None if state is None else state.with_suffix(".history.sqlite")
+
+
 class ServedGateway:
     """A gateway, and the file that it goes by."""
 
@@ -71,7 +80,10 @@ class ServedGateway:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        opened = open_gateway(self._config, state_file=self._state_file)
+        history = history_file_of(self._path, self._config)
+        opened = open_gateway(
+            self._config, state_file=self._state_file, history_file=history
+        )
         async with opened as self._gateway:
             self._gateway.reads_again = self._take_up
             self._is_open.set()

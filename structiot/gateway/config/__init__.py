@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structiot.gateway.config.history import HistorySection, InfluxSection
 from structiot.gateway.config.loading import configuration_of, load_config
 from structiot.gateway.config.sections import (
     BrokerSection,
@@ -14,6 +15,8 @@ __all__ = [
     "BrokerSection",
     "GatewayConfig",
     "GatewaySection",
+    "HistorySection",
+    "InfluxSection",
     "MqttSection",
     "configuration_of",
     "load_config",

@@ -26,6 +26,7 @@ from structiot.gateway.config.fields import (
     seconds,
     secret_in,
 )
+from structiot.gateway.config.history import HistorySection
 from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.config.values import check_broker_uri
 from structiot.gateway.state_file import not_ours
@@ -165,12 +166,14 @@ class GatewayConfig(Section):
         mqtt: The broker and the topics.
         broker: The embedded broker.
         gateway: The gateway itself.
+        history: What was, in a file.
         devices: Where devices are, by their level in topics.
     """
 
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
+    history: HistorySection = HistorySection()
     devices: Mapping[str, DeviceSection] = {}
 
     if TYPE_CHECKING:

@@ -11,6 +11,8 @@ nox -s polling commands devices  longer runs: many strips, commands to plugs, de
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
 nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
+nox -s browser       the dashboard in Chromium; -- -k chart goes to pytest
+nox -s screenshots   the pictures in the documentation, made anew
 nox -s hostile      peers that want harm; prints a table of the harm they did
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
@@ -28,6 +30,7 @@ import nox
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 SOAK = "tests/hostile/test_soak.py"
+AXE = "axe-core@4.14.1"
 EXAMPLES = [
     f"tests/test_{what}.py" for what in ("examples", "documents", "shell_blocks")
 ]
@@ -241,6 +244,31 @@ def home_assistant(session: nox.Session) -> None:
     """Run Home Assistant beside the gateway; its own Python, 3.13, gets it from PyPI."""
     install(session, "test")
     pytest(session, "-q", "tests/home_assistant", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Try the dashboard in Chromium, with axe-core from npm to judge how it is to use."""
+    session.run("scripts/prepare.sh", "browser", external=True)
+    install(session, "test", "browser")
+    folder = Path(session.cache_dir) / AXE
+    source = folder / "package" / "axe.min.js"
+    if not source.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with session.chdir(folder):
+            session.run("npm", "pack", AXE, external=True)
+            session.run("tar", "xzf", "axe-core-4.14.1.tgz", external=True)
+    # Windows and pictures take a processor: one worker, and time for a busy machine.
+    arguments = ("--timeout=120", "tests/browser", *session.posargs)
+    pytest(session, "-q", *arguments, env={"STRUCTIOT_AXE": str(source.resolve())})
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Make the pictures of the dashboard in the documentation, from simulated devices."""
+    session.run("scripts/prepare.sh", "browser", external=True)
+    install(session, "browser")
+    session.run("python", "scripts/screenshots.py")
 
 
 @nox.session

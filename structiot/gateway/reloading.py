@@ -16,6 +16,7 @@ _AT_ONCE = {
     - {"base_topic", "discovery", "discovery_prefix"},
     "broker": set[str](),
     "history": HistorySection.model_fields.keys() - {"enabled", "path"},
+    "dashboard": set[str](),
     "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
 

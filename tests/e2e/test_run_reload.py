@@ -28,6 +28,8 @@ def free_port() -> int:
 def written(port: int, *sims: MaxSmartSim, more: str = "") -> str:
     lines = [
         f"broker.listen = ['mqtt://127.0.0.1:{port}']",
+        # Its port is the same for all who run at a time.
+        "dashboard.enabled = false",
         "[maxsmart]",
         "discover = false",
         "poll_s = 0.5",

@@ -13,11 +13,13 @@ from pydantic_core import PydanticUndefined
 from structiot.gateway import GatewayConfig, load_config
 from structiot.gateway.config import (
     BrokerSection,
+    DashboardSection,
     GatewaySection,
     HistorySection,
     InfluxSection,
     MqttSection,
 )
+from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.connector import (
     ConnectorDeviceSection,
@@ -51,6 +53,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[gateway]": GatewaySection,
     "[history]": HistorySection,
     "[history.influxdb]": InfluxSection,
+    "[dashboard]": DashboardSection,
+    "[devices]": DeviceSection,
+    "[devices.NAME.entities.KEY]": EntitySection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
     "[meross]": MerossSection,

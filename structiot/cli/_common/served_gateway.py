@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +14,7 @@ import anyio.to_thread
 
 from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import (
     Gateway,
     GatewayConfig,
@@ -60,6 +61,29 @@ def history_file_of(path: str, config: GatewayConfig) -> Path | None:
     return None if state is None else state.with_suffix(".history.sqlite")
 
 
+@asynccontextmanager
+async def _page_of(gateway: Gateway) -> AsyncGenerator[None]:
+    """Serve the page of a gateway, if it is to have one."""
+    # What renders pages is loaded where there are some.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
+    config = gateway.config
+    if not config.dashboard.enabled:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            page = await stack.enter_async_context(open_dashboard(gateway))
+        except ConnectFailed as exc:
+            # Nobody has asked for it in words.
+            if "dashboard" in config.model_fields_set:
+                raise
+            _log.warning("there is no page: %s; [dashboard] listen places it", exc)
+        else:
+            _log.info("the page is at %s", ", ".join(page.urls))
+        yield
+
+
 class ServedGateway:
     """A gateway, and the file that it goes by."""
 
@@ -84,7 +108,7 @@ class ServedGateway:
         opened = open_gateway(
             self._config, state_file=self._state_file, history_file=history
         )
-        async with opened as self._gateway:
+        async with opened as self._gateway, _page_of(self._gateway):
             self._gateway.reads_again = self._take_up
             self._is_open.set()
             await anyio.sleep_forever()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structiot.gateway.config.dashboard import DashboardSection
 from structiot.gateway.config.history import HistorySection, InfluxSection
 from structiot.gateway.config.loading import configuration_of, load_config
 from structiot.gateway.config.sections import (
@@ -13,6 +14,7 @@ from structiot.gateway.config.sections import (
 
 __all__ = [
     "BrokerSection",
+    "DashboardSection",
     "GatewayConfig",
     "GatewaySection",
     "HistorySection",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from structiot.errors import ConfigError
+from structiot.gateway.config.dashboard import DashboardSection
 from structiot.gateway.config.fields import (
     DeviceId,
     Hidden,
@@ -167,6 +168,7 @@ class GatewayConfig(Section):
         broker: The embedded broker.
         gateway: The gateway itself.
         history: What was, in a file.
+        dashboard: The web page.
         devices: Where devices are, by their level in topics.
     """
 
@@ -174,6 +176,7 @@ class GatewayConfig(Section):
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
     history: HistorySection = HistorySection()
+    dashboard: DashboardSection = DashboardSection()
     devices: Mapping[str, DeviceSection] = {}
 
     if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from structiot._kit.text import printable
 from structiot.dashboard.api import history_csv, history_json, set_value
 from structiot.dashboard.assets import Assets
 from structiot.dashboard.gate import Gate, Visitor
-from structiot.dashboard.health import metrics_text, not_ready
+from structiot.dashboard.health import not_ready
 from structiot.dashboard.hub import Hub
 from structiot.dashboard.page_maker import PageMaker
 from structiot.dashboard.replies import Refusal, plain, refused, see_other
 from structiot.dashboard.stream import event_stream
 from structiot.dashboard.views import PageView
 from structiot.errors import ProtocolViolation
-from structiot.gateway import Gateway
+from structiot.gateway import Gateway, status_of
 
 __all__ = ["Site"]
 
@@ -122,9 +122,11 @@ class Site:
     def _health(self, request: HttpRequest) -> HttpReply:
         if request.method not in _READS:
             return refused(_not_possible(_READS))
-        missing = not_ready(self._gateway) if request.path == "/readyz" else []
-        if missing:
+        names = ""
+        if request.path == "/readyz":
+            missing = not_ready(status_of(self._gateway))
             names = "".join(f"{name}\n" for name in missing)
+        if names:
             return plain(names, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return plain("ok\n")
 

@@ -13,6 +13,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager
+from datetime import datetime
 from importlib import metadata
 from os import PathLike, fspath
 from pathlib import Path
@@ -48,6 +49,7 @@ from structiot.gateway.reloading import change_between
 from structiot.gateway.reports import GatewayReports
 from structiot.gateway.requests import GatewayRequests
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.status import MailboxStatus
 from structiot.gateway.summaries import Summaries
 from structiot.model import StateChange
 from structiot.mqtt import BrokerServer, Message
@@ -67,6 +69,8 @@ class Gateway:
     Attributes:
         config: The settings in force.
         topics: Its topics.
+        connection: The client of its broker.
+        started_utc: When it was opened.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
         reads_again: Reads the configuration again, and takes it up, when that is asked
@@ -86,10 +90,11 @@ class Gateway:
     ) -> None:
         self.config: GatewayConfig = config
         self.topics = topics
+        self.started_utc: datetime = environment.now_utc()
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
-        self._connection = connection
+        self.connection = connection
         self._tasks = tasks
         self._environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
@@ -166,9 +171,22 @@ class Gateway:
         return {name: runner.status for name, runner in self._runners.items()}
 
     @property
+    def runners(self) -> Mapping[str, DriverRunner]:
+        """What runs the driver of each system, by the system's name."""
+        return self._runners
+
+    def now_utc(self) -> datetime:
+        """Tell the time, by the gateway's clock."""
+        return self._environment.now_utc()
+
+    def mailboxes(self) -> list[MailboxStatus]:
+        """Tell what waits for those who listen."""
+        return [MailboxStatus.of(box) for box in self._listeners]
+
+    @property
     def is_connected(self) -> bool:
         """Whether the broker has accepted the gateway."""
-        return self._connection.is_connected
+        return self.connection.is_connected
 
     @asynccontextmanager
     async def events(self) -> AsyncGenerator[AsyncIterator[GatewayEvent]]:
@@ -240,9 +258,9 @@ class Gateway:
         if self.history is not None:
             self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
-        uri = config.mqtt.uri or self._connection.settings.uri
-        self._connection.change(settings_of(config, self.topics, uri))
-        self._connection.try_again()
+        uri = config.mqtt.uri or self.connection.settings.uri
+        self.connection.change(settings_of(config, self.topics, uri))
+        self.connection.try_again()
         self.broker_service.try_again()
         self._reports.show_soon()
         await anyio.lowlevel.checkpoint()

@@ -144,7 +144,7 @@ class GatewayReports:
         )
         devices = self._directory.by_slug
         online = sum(one.is_available for one in devices.values())
-        flooding = (slug for slug, one in devices.items() if one.is_flooding)
+        flooding = (slug for slug, one in devices.items() if one.budget.is_flooding)
         return {
             "at": _written(self._context.clock()),
             "uptime_s": round(anyio.current_time() - self._started_s),
@@ -164,7 +164,7 @@ class GatewayReports:
                 "online": online,
                 "offline": len(devices) - online,
                 "flooding": list(islice(flooding, _NAMED)),
-                "dropped_events": sum(one.dropped_events for one in devices.values()),
+                "dropped_events": sum(one.budget.dropped for one in devices.values()),
             },
             "systems": {name: one.state for name, one in self._drivers().items()},
         }

@@ -18,6 +18,7 @@ from structiot.dashboard.assets import Assets
 from structiot.dashboard.gate import Gate, Visitor
 from structiot.dashboard.health import not_ready
 from structiot.dashboard.hub import Hub
+from structiot.dashboard.metrics import CONTENT_TYPE, metrics_text
 from structiot.dashboard.page_maker import PageMaker
 from structiot.dashboard.replies import Refusal, plain, refused, see_other
 from structiot.dashboard.stream import event_stream
@@ -31,7 +32,6 @@ Answer: TypeAlias = HttpReply | HttpStream
 
 _READS = ("GET", "HEAD")
 _PROGRAMS = ("/api/", "/events", "/metrics")
-_METRICS = "text/plain; version=0.0.4"
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Site:
                 return self._events(request)
             case ["metrics"]:
                 _check_method(request, _READS)
-                return plain(metrics_text(self._gateway), kind=_METRICS)
+                return plain(await metrics_text(self._gateway), kind=CONTENT_TYPE)
             case ["api", *_]:
                 return await self._api(request, visitor, levels)
         raise _missing(request.path)

@@ -229,7 +229,9 @@ class BrokerService:
         last = [
             (topics.availability(slug), OFFLINE) for slug in self._directory.by_slug
         ]
-        last.append((topics.report("state"), json.dumps({"state": OFFLINE})))
+        state = topics.report("state")
+        if state in self._publisher.wanted:
+            last.append((state, json.dumps({"state": OFFLINE})))
         last.append((topics.gateway_availability, OFFLINE))
         if forgets:
             # Home Assistant complains of empty states while it has the entities.

@@ -43,6 +43,10 @@ class TopicSink(Protocol):
         """Leave topics as they are until something is wanted on them again."""
         ...
 
+    def wants(self, topic: str) -> bool:
+        """Tell whether something shall stand on a topic."""
+        ...
+
     def repeat(self, topics: Iterable[str]) -> None:
         """Publish some retained topics again although nothing has changed."""
         ...

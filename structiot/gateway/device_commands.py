@@ -115,9 +115,11 @@ class DeviceCommands:
         wanted = order.value if isinstance(order.value, dict) else {}
         error = UsageError(order.fault) if order.fault else self._fault_of(wanted)
         if error is not None:
-            payload = shown(asked.payload, "", self._topics.entities)
-            self._refuse("", asked.topic, payload, order, error)
-            asked.answer(self._context, head | outcome(error), topic=topic)
+
+            def refused(error: StructiotError | None) -> None:
+                asked.answer(self._context, head | outcome(error), topic=topic)
+
+            self._ended(self._request_for("", asked, order, refused), error)
             return
         ends: dict[str, StructiotError | None] = {}
 
@@ -244,27 +246,17 @@ class DeviceCommands:
                 )
             )
         elif request.topic and error is not None:
-            self._refuse(request.entity, request.topic, request.payload, order, error)
+            tell_refused(
+                self._context,
+                device=request.device,
+                entity=request.entity,
+                topic=request.topic,
+                payload=request.payload,
+                error=error_text(error),
+                order=order,
+            )
         if request.ended is not None:
             request.ended(error)
-
-    def _refuse(
-        self,
-        entity: str,
-        topic: str,
-        payload: str,
-        order: Order | None,
-        error: StructiotError,
-    ) -> None:
-        tell_refused(
-            self._context,
-            device=self._topics.slug or "",
-            entity=entity,
-            topic=topic,
-            payload=payload,
-            error=error_text(error),
-            order=order,
-        )
 
 
 def _outcome_of_several(

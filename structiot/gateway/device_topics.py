@@ -221,7 +221,7 @@ class DeviceTopics:
             self.say_nonsense(occurrence.key, f"it has no event {occurrence.key!r}")
             return False
         try:
-            payload = occurrence_payload(entity, occurrence)
+            payload = occurrence_payload(entity, occurrence, is_timed=True)
         except UsageError as exc:
             self.say_nonsense(occurrence.key, str(exc))
             return False

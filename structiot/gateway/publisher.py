@@ -152,6 +152,10 @@ class Publisher:
         self._told.put(_Told(now, topic, _encoded(payload), correlation))
         self._work.set()
 
+    def wants(self, topic: str) -> bool:
+        """Tell whether something shall stand on a topic."""
+        return topic in self._wanted
+
     def repeat(self, topics: Iterable[str]) -> None:
         """Publish some retained topics again although nothing has changed."""
         for topic in topics:

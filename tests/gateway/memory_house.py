@@ -16,8 +16,6 @@ from structiot.testing import MemoryNetwork
 from tests.gateway.scripted_driver import ScriptedDriver
 
 URI = "mqtt://127.0.0.1/"
-# What each gateway tells of itself, retained.
-REPORTS = ("state", "info", "health", "devices")
 
 
 class House:

@@ -75,6 +75,9 @@ class TopicSink:
     def repeat(self, topics: Iterable[str]) -> None:
         pass
 
+    def wants(self, topic: str) -> bool:
+        return topic in self.retained
+
     def tell(
         self, topic: str, payload: str, *, correlation: bytes | None = None
     ) -> None:

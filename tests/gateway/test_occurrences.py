@@ -17,7 +17,6 @@ from structiot.model import Event, Occurrence
 
 BELL = Event(key="bell", event_types=("press", "hold"), device_class="doorbell")
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-SHOWN_AT = "2026-11-21T12:00:00.000+00:00"
 
 
 def told(event_type: str, data: Mapping[str, object] | None = None) -> str:
@@ -28,20 +27,16 @@ def told(event_type: str, data: Mapping[str, object] | None = None) -> str:
 
 
 def test_an_occurrence_is_told_as_home_assistant_documents_it():
-    assert json.loads(told("hold")) == {"event_type": "hold", "at": SHOWN_AT}
+    assert json.loads(told("hold")) == {"event_type": "hold"}
     payload = told("press", {"duration": 0.1})
-    assert json.loads(payload) == {
-        "event_type": "press",
-        "at": SHOWN_AT,
-        "duration": 0.1,
-    }
+    assert json.loads(payload) == {"event_type": "press", "duration": 0.1}
     assert ": " not in payload
 
 
 def test_the_data_of_an_occurrence_are_json():
     data = {"who": "Zo\u00eb", "buttons": [1, {"two": None}], "is_long": True}
     payload = told("press", MappingProxyType(data))
-    assert json.loads(payload) == {"event_type": "press", "at": SHOWN_AT, **data}
+    assert json.loads(payload) == {"event_type": "press", **data}
     assert "Zo\u00eb" in payload
 
 
@@ -52,8 +47,11 @@ def test_an_event_type_that_the_entity_does_not_have_is_refused_with_those_it_ha
         told("ring")
 
 
-def test_a_time_that_the_device_tells_is_the_one_that_is_told():
-    assert json.loads(told("hold", {"at": 7})) == {"event_type": "hold", "at": 7}
+def test_it_says_when_it_was_unless_the_device_does():
+    for data, at in (({}, "2026-11-21T12:00:00.000+00:00"), ({"at": 7}, 7)):
+        one = Occurrence(key="bell", event_type="hold", at_utc=AT, data=data)
+        payload = occurrence_payload(BELL, one, is_timed=True)
+        assert json.loads(payload) == {"event_type": "hold", "at": at}
 
 
 def test_the_data_of_an_occurrence_cannot_say_what_happened():

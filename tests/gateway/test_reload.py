@@ -20,13 +20,13 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.entities.topics import REPORTS
 from structiot.model import Availability
 from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.messages import Subscribe
 from structiot.sim import sim_maxsmart
 from tests._support.fake_broker import fake_broker
 from tests.gateway.memory_house import (
-    REPORTS,
     URI,
     House,
     followed,

@@ -107,8 +107,16 @@ def shown_state(entity: Entity, state: State | None) -> State | None:
     return round(state, decimals or None)
 
 
-def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
+def occurrence_payload(
+    entity: Event, occurrence: Occurrence, *, is_timed: bool = False
+) -> str:
     """Write what has happened as the topic of its event tells it.
+
+    Args:
+        entity: To what.
+        occurrence: What has happened.
+        is_timed: Whether it says when as `at`, if the device does not by itself: it may
+            wait before it is told.
 
     Raises:
         UsageError: It is nothing that can happen there, or its data are no JSON.
@@ -120,9 +128,10 @@ def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
     if _EVENT_TYPE in occurrence.data:
         message = f"the data of {entity.key} have a member {_EVENT_TYPE!r} of their own"
         raise UsageError(message)
-    at = occurrence.at_utc.isoformat(timespec="milliseconds")
-    # A time of its own knows better what has happened when.
-    payload = _json(entity, {_EVENT_TYPE: given, "at": at, **occurrence.data})
+    told: dict[str, object] = {_EVENT_TYPE: given}
+    if is_timed:
+        told["at"] = occurrence.at_utc.isoformat(timespec="milliseconds")
+    payload = _json(entity, {**told, **occurrence.data})
     return _sendable(entity, payload)
 
 

@@ -39,10 +39,12 @@ __all__ = [
     "GATEWAY_LEVEL",
     "OFFLINE",
     "ONLINE",
+    "REPORTS",
     "CommandTopic",
     "Topics",
     "base_topic_fault",
     "gateway_availability",
+    "gateway_report",
     "identifier_of",
     "is_level",
     "is_object_id",
@@ -55,6 +57,9 @@ __all__ = [
 ONLINE = "online"
 OFFLINE = "offline"
 GATEWAY_LEVEL = "gateway"
+# What a gateway tells of itself, beside its availability and its drivers.
+REPORTS = ("state", "info", "health", "devices")
+_NO_ENTITIES = {"request", "response"}
 _LONGEST_SLUG = 100
 _LONGEST_NAME = 1000
 _LONGEST_OBJECT_ID = 100
@@ -128,7 +133,7 @@ class Topics:
 
     def report(self, name: str) -> str:
         """What the gateway tells of itself by such a name."""
-        return f"{self.base}/{GATEWAY_LEVEL}/{name}"
+        return gateway_report(self.base, name)
 
     def response(self, what: str) -> str:
         """What became of a request."""
@@ -192,7 +197,8 @@ class Topics:
         if not (topic.startswith(head) and topic.endswith(tail)):
             return None
         levels = topic[len(head) : -len(tail)].split("/")
-        if len(levels) != 2 or levels == [GATEWAY_LEVEL, "request"]:
+        is_device = levels[0] != GATEWAY_LEVEL or levels[-1] not in _NO_ENTITIES
+        if len(levels) != 2 or not is_device:
             return None
         return CommandTopic(levels[0], levels[1])
 
@@ -213,6 +219,11 @@ class Topics:
 def gateway_availability(base: str) -> str:
     """Name the topic by which the gateway with this base topic says that it runs."""
     return f"{base}/{GATEWAY_LEVEL}/availability"
+
+
+def gateway_report(base: str, name: str) -> str:
+    """Name the topic by which the gateway with this base topic tells of itself."""
+    return f"{base}/{GATEWAY_LEVEL}/{name}"
 
 
 def base_topic_fault(topic: str) -> str:

@@ -47,6 +47,14 @@ def write(path: Path, first: int, count: int) -> None:
     store.close()
 
 
+def next_number(path: Path) -> int:
+    """Give what follows all that a file has, told of or not."""
+    with closing(sqlite3.connect(path)) as file:
+        query = "SELECT max(until_ms) FROM stretches"
+        (until_ms,) = file.execute(query).fetchone()
+    return int(until_ms - START_MS) // STEP_MS
+
+
 def whole(path: Path, committed: int) -> str:
     """Open a file as the next start does; say what is wrong, if something is."""
     with closing(sqlite3.connect(path)) as file:

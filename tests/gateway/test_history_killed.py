@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.history_writer import whole
+from tests.gateway.history_writer import next_number, whole
 
 pytestmark = pytest.mark.e2e
 SCRIPT = [sys.executable, "-m", "tests.gateway.history_writer"]
@@ -29,10 +29,11 @@ def kill_once(path: Path, first: int, after_s: float) -> int:
 
 
 def kills(path: Path, times: int) -> None:
-    chance, committed = random.Random(7), -1
+    chance, first = random.Random(7), 0
     for _ in range(times):
-        committed = kill_once(path, committed + 1, chance.uniform(0, 0.05))
+        committed = kill_once(path, first, chance.uniform(0, 0.05))
         assert whole(path, committed) == ""
+        first = next_number(path)
 
 
 def test_killed_at_random_moments(tmp_path: Path):

@@ -139,6 +139,31 @@ class SocketStream(ByteStream):
             raise anyio.EndOfStream
         return data
 
+    async def hand_to(
+        self, take: Callable[[bytes], bool], max_bytes: int = 262_144
+    ) -> None:
+        """Have `take` called with what comes, until it gives False.
+
+        Not always by the task that waits here, nor as one: `take` calls nothing that
+        needs a task, as anyio's functions do. What it raises is raised here. Raises
+        else what `receive` raises; a wait that is cancelled loses nothing.
+        """
+        try:
+            while not self._is_quiet:
+                data = await self._receive_at_once(max_bytes)
+                self._is_quiet = data is None or len(data) < QUIET_BYTES
+                if data == b"":
+                    raise anyio.EndOfStream
+                if data is not None and not take(data):
+                    return
+            is_there = await self._readiness.hand_to(take, max_bytes)
+            # Most likely it was much, and there is more.
+            self._is_quiet = False
+        except OSError as exc:
+            raise self._lost() from exc
+        if not is_there:
+            raise anyio.EndOfStream
+
     async def _receive_at_once(self, max_bytes: int) -> bytes | None:
         await checkpoint_if_cancelled()
         try:

@@ -15,8 +15,6 @@ from structiot.mqtt.wire.messages import Packet
 __all__ = ["PORTION_BYTES", "Portions"]
 
 PORTION_BYTES = 16_384
-# A portion with less than so many packets goes on.
-LITTLE_WORK = 64
 # A small property takes as long as a small packet, and its value so much memory.
 WORK_BYTES = 64
 # Each takes time to read; a message of more than some is none that anybody wants.
@@ -57,10 +55,6 @@ class Portions:
         decoder = self.decoder
         packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
         self.work = len(packets) + decoder.extra_bytes // WORK_BYTES
-        while decoder.has_rest and self.work < LITTLE_WORK:
-            # Long ones are few, and a portion of them costs what a turn does.
-            packets += decoder.feed(b"", portion_bytes=PORTION_BYTES)
-            self.work = len(packets) + decoder.extra_bytes // WORK_BYTES
         self.count = len(packets)
         self.rich_bytes = len(packets) * MESSAGE_BYTES + decoder.extra_bytes
         decoder.extra_bytes = 0

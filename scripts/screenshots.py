@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import anyio
 from PIL import Image
@@ -24,6 +24,8 @@ from structiot.cli.demo.systems import simulated_systems
 from structiot.dashboard import open_dashboard
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.gateway.config import DashboardSection
+
+Scheme: TypeAlias = Literal["light", "dark"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 CHROMIUM = os.environ.get("STRUCTIOT_CHROMIUM", "/usr/bin/chromium")
@@ -64,7 +66,7 @@ def _richest(gateway: Gateway) -> str:
 
 
 async def _take_all(browser: Browser, url: str, device: str, folder: Path) -> None:
-    pictures = {
+    pictures: dict[str, tuple[str, Scheme, Mapping[str, Any]]] = {
         "devices": ("", "light", DESK),
         "devices_phone": ("", "dark", PHONE),
         "device": (f"device/{device}", "dark", DESK),

@@ -201,6 +201,10 @@ class LivingHouse:
     def tell(self, name: str, key: str, state: State | None) -> None:
         self.call(self.devices[name].tell_state, key, state)
 
+    def commands(self, name: str) -> list[tuple[str, Any]]:
+        """Give what a device was told so far."""
+        return list(self.devices[name].commands)
+
     def happen(self, name: str, key: str, kind: str) -> None:
         told = Occurrence(key=key, event_type=kind, at_utc=datetime.now(UTC))
         self.call(self.devices[name].tell, told)

@@ -85,8 +85,11 @@ def test_values_and_the_last_card_are_there_soon(
     assert loaded < LAST_CARD_MS * BUSY
     expect(page.locator("article")).to_have_count(COUNT)
     started = page.evaluate("performance.now()")
-    page.locator("article").last.scroll_into_view_if_needed()
-    expect(page.locator("article").last).to_be_in_viewport()
+    # What is not in view is only reckoned: the end moves when one comes there.
+    last = page.locator("article").last
+    while not last.evaluate("e => e.getBoundingClientRect().top < innerHeight"):
+        page.keyboard.press("End")
+        page.wait_for_timeout(50)
     assert page.evaluate("performance.now()") - started < LAST_CARD_MS * BUSY
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from structiot.errors import CommandRefused
+from structiot.model import FanState, LightState
 from tests.browser.conftest import PLACES, OpenPage
 from tests.browser.house import LivingHouse, living_house, one_of_each
 
@@ -25,8 +27,8 @@ def page(house: LivingHouse, open_page: OpenPage) -> Page:
     return found
 
 
-def last_command(house: LivingHouse, name: str) -> object:
-    return house.devices[name].commands[-1][1]
+def last_command(house: LivingHouse, name: str) -> Any:
+    return house.commands(name)[-1][1]
 
 
 def test_a_switch_follows_the_report_and_keeps_its_name(
@@ -60,12 +62,12 @@ def test_what_is_not_reported_is_pending_and_the_newest_wish_wins(
     switch.click()
     switch.click()  # on again, in the end
     page.wait_for_timeout(300)
-    assert [told.is_on for _, told in device.commands] == [False]
+    assert [told.is_on for _, told in house.commands("attic")] == [False]
     device.reports = True
-    house.tell("attic", "fan", device.states["fan"].__class__(is_on=False))
+    house.tell("attic", "fan", FanState(is_on=False))
     expect(switch).to_be_checked()
     expect(switch).not_to_have_attribute("aria-busy", "true")
-    assert [told.is_on for _, told in device.commands] == [False, True]
+    assert [told.is_on for _, told in house.commands("attic")] == [False, True]
 
 
 def test_a_refusal_is_an_alert_in_the_card_with_retry(
@@ -157,14 +159,15 @@ def test_a_slider_sends_on_release_and_is_not_moved_while_held(
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.8, middle, steps=5)
     held = slider.input_value()
-    state = device.states["light"]
-    house.tell("hall", "light", type(state)(is_on=True, brightness_percent=5))
+    house.tell("hall", "light", LightState(is_on=True, brightness_percent=5))
     page.wait_for_timeout(600)
     assert slider.input_value() == held
     assert device.commands == []
     page.mouse.up()
     expect(slider).to_have_attribute("data-state", "live")
-    assert [told.brightness_percent for _, told in device.commands] == [float(held)]
+    assert [told.brightness_percent for _, told in house.commands("hall")] == [
+        float(held)
+    ]
     assert slider.get_attribute("aria-valuetext") == f"{held} %"
     slider.press("ArrowRight")
     expect(slider).to_have_value(str(int(held) + 1))
@@ -191,14 +194,14 @@ def test_each_kind_of_control_sends_what_the_topics_take(
     expect(page.locator('[aria-busy="true"]')).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)
     page.wait_for_timeout(300)
-    assert last_command(house, "valve").target_c == 21.5  # type: ignore[attr-defined]
-    assert last_command(house, "attic").is_oscillating is True  # type: ignore[attr-defined]
+    assert last_command(house, "valve").target_c == 21.5
+    assert last_command(house, "attic").is_oscillating is True
     assert ("mode", "eco") in house.devices["box"].commands
     assert ("limit", 3.0) in house.devices["box"].commands
     assert last_command(house, "blind") == 59
     assert ("note", "hello") in house.devices["everything"].commands
     assert ("restart", None) in house.devices["everything"].commands
-    assert last_command(house, "hall").rgb == (255, 0, 128)  # type: ignore[attr-defined]
+    assert last_command(house, "hall").rgb == (255, 0, 128)
 
 
 def test_a_secret_is_nowhere_on_the_page_and_can_be_set(

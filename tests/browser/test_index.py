@@ -53,7 +53,7 @@ def test_the_first_answer_has_all_values_and_scripts_change_none(
 def test_devices_are_articles_in_regions_of_rooms(page: Page) -> None:
     assert page.title() == "structiot"
     for landmark in ("banner", "navigation", "search", "main"):
-        expect(page.get_by_role(landmark)).to_have_count(1)  # type: ignore[arg-type]
+        expect(page.get_by_role(landmark)).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     room = page.get_by_role("region", name="Kitchen")
     card = room.get_by_role("article", name="kitchen")

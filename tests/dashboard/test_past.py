@@ -74,6 +74,12 @@ class Shelf:
             lost=0,
         )
 
+    def links(self) -> tuple[()]:
+        return ()
+
+    async def leave(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
     async def series(
         self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000
     ) -> Course:

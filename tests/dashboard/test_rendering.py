@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -37,66 +36,12 @@ from structiot.gateway.values import UNKNOWN_TEXT, ValueState
 from structiot.model import Sensor
 from tests._support.entity_kinds import entity_kinds
 from tests.dashboard import views
+from tests.dashboard.reader import Reader
 from tests.dashboard.views import KINDS, NOW, STATIC, card, device, house, index, page
 
 EVIL = """<script>alert("1")</script>'"&"""
-VOID = {"meta", "link", "input", "use", "path"}
 OWN_SCRIPT_BYTES = 30_000
 OWN_STYLE_BYTES = 12_000
-
-
-class Element:
-    def __init__(self, tag: str, given: dict[str, str]) -> None:
-        self.tag = tag
-        self.given = given
-        self.text = ""
-
-    def __getitem__(self, name: str) -> str:
-        return self.given[name]
-
-
-class Reader(HTMLParser):
-    """Reads all elements with their texts; markup that does not close is an error."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.all: list[Element] = []
-        self._open: list[Element] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), (tag, names)
-        one = Element(tag, {name: value or "" for name, value in attrs})
-        self.all.append(one)
-        if tag not in VOID:
-            self._open.append(one)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.all.append(Element(tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop().tag == tag
-
-    def handle_data(self, data: str) -> None:
-        for one in self._open:
-            one.text += data
-
-    def find(self, **given: str) -> list[Element]:
-        wanted = {name.rstrip("_").replace("_", "-"): v for name, v in given.items()}
-        tag = wanted.pop("tag", None)
-        return [
-            one
-            for one in self.all
-            if tag in (None, one.tag)
-            and all(one.given.get(name) == value for name, value in wanted.items())
-        ]
-
-    def one(self, **given: str) -> Element:
-        (found,) = self.find(**given)
-        return found
 
 
 def read_card(kind: str, told: ValueState = "live") -> Reader:
@@ -203,8 +148,14 @@ def test_a_chart_says_what_it_is_about():
 
 
 def test_states_and_energy_are_told_in_their_own_words():
-    given = {"unit": "", "is_step": True, "is_energy": False, "is_selected": True}
-    relay = SeriesView(key="it/port_1", name="Port 1", **given)
+    relay = SeriesView(
+        key="it/port_1",
+        name="Port 1",
+        unit="",
+        is_step=True,
+        is_energy=False,
+        is_selected=True,
+    )
     points = ((NOW.timestamp(), 1.0, 1.0, 1.0),)
     view = device(card("strip"), series=(relay,), points=points)
     assert "Port 1 of It, day: latest on" in render_device(view)
@@ -281,7 +232,7 @@ def test_every_page_has_the_frame_that_the_contract_fixes():
             "Dark",
         ]
         for name in ("Connection", "Messages"):
-            assert read.one(role="status", aria_label=name)
+            assert len(read.find(role="status", aria_label=name)) == 1
         assert read.one(name="csrf-token")["content"] == "a-token"
 
 
@@ -379,6 +330,10 @@ def test_many_figures_of_numbered_parts_share_rows():
     read = Reader(render_index(index(card("strip", rows=rows))))
     assert [one.text for one in read.find(class_="name")] == ["Switch 1", "Switch 2"]
     assert len(read.find(tag="data")) == 8
+    lone = views.entity_view("it", "It", Sensor(key="c3", name="Switch 3 power"), 1.0)
+    more = Reader(render_index(index(card("strip", rows=(*rows, lone)))))
+    assert len(more.find(class_="name")) == 2
+    assert [one.text for one in more.find(class_="label")] == ["Switch 3 power"]
     few = Reader(render_index(index(card("strip", rows=rows[:3]))))
     assert few.find(class_="name") == []
 

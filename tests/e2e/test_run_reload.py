@@ -64,7 +64,7 @@ async def test_the_file_is_read_again_at_sighup(tmp_path: Path, backend: str):
                 # A mistake changes nothing, and is said with its place.
                 file.write_text(written(port, *sims, more="pol_s = 1"))
                 program.signal(signal.SIGHUP)
-                place = f"{file}:5:1: unknown key 'pol_s'"
+                place = f"{file}:6:1: unknown key 'pol_s'"
                 await program.until(lambda: [e for e in program.errors if place in e])
                 await program.until(
                     lambda: [e for e in program.errors if "is not taken up" in e]

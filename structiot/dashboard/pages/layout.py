@@ -136,15 +136,14 @@ def _by_number(
     figures: list[EntityView],
 ) -> tuple[tuple[EntityView, ...], tuple[tuple[str, tuple[_Named, ...]], ...]]:
     """Put the figures of numbered parts together, where there are many."""
-    alone: list[EntityView] = []
     parts: dict[str, list[_Named]] = {}
-    for one in figures:
-        found = _NUMBERED.fullmatch(one.name) if len(figures) >= _MANY else None
-        if found is None:
-            alone.append(one)
-        else:
+    for one in figures if len(figures) >= _MANY else ():
+        if found := _NUMBERED.fullmatch(one.name):
             parts.setdefault(found[1], []).append((found[2], one))
-    return tuple(alone), tuple((name, tuple(all_)) for name, all_ in parts.items())
+    # What is the only one of its part is better called by its whole name.
+    rows = tuple((name, tuple(some)) for name, some in parts.items() if len(some) > 1)
+    placed = {one.key for _, some in rows for _, one in some}
+    return tuple(one for one in figures if one.key not in placed), rows
 
 
 def _owner(key: str, mains: Iterable[str]) -> str | None:

@@ -10,9 +10,9 @@ nox -s originals bench   longer runs: the original packages, the other clients
 nox -s polling commands devices  longer runs: many strips, commands to plugs, devices
 nox -s interop faults fuzz   longer runs: other brokers, broken networks, bad bytes
 nox -s home_assistant   Home Assistant itself beside the gateway
-nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s browser       the dashboard in Chromium; -- -k chart goes to pytest
 nox -s screenshots   the pictures in the documentation, made anew
+nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """

@@ -15,8 +15,8 @@ _AT_ONCE = {
     "mqtt": MqttSection.model_fields.keys()
     - {"base_topic", "discovery", "discovery_prefix"},
     "broker": set[str](),
-    "history": HistorySection.model_fields.keys() - {"enabled", "path"},
     "dashboard": set[str](),
+    "history": HistorySection.model_fields.keys() - {"enabled", "path"},
     "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
 

@@ -262,8 +262,9 @@ def living_house(
         for one in devices:
             portal.call(inside.until, one.info.name.lower().replace(" ", "_"))
         past = KnownPast()
-        # It is asked for by this name, whoever keeps it.
-        inside.gateway.history = past  # type: ignore[attr-defined]
+        # The gateway takes leave of its own history, not of this one.
+        stack.callback(setattr, inside.gateway, "history", inside.gateway.history)
+        inside.gateway.history = past  # type: ignore[assignment]
         found = LivingHouse(portal, inside, past, devices, settings)
         stack.callback(found.stop_page)
         found.start_page()

@@ -74,11 +74,8 @@ class Shelf:
             lost=0,
         )
 
-    def links(self) -> tuple[()]:
-        return ()
-
     async def leave(self) -> None:
-        await anyio.lowlevel.checkpoint()
+        """Have nothing to write."""
 
     async def series(
         self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000

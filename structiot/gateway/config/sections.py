@@ -167,16 +167,16 @@ class GatewayConfig(Section):
         mqtt: The broker and the topics.
         broker: The embedded broker.
         gateway: The gateway itself.
-        history: What was, in a file.
         dashboard: The web page.
+        history: What was, in a file.
         devices: Where devices are, by their level in topics.
     """
 
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
-    history: HistorySection = HistorySection()
     dashboard: DashboardSection = DashboardSection()
+    history: HistorySection = HistorySection()
     devices: Mapping[str, DeviceSection] = {}
 
     if TYPE_CHECKING:

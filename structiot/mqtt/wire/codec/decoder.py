@@ -26,7 +26,7 @@ from structiot.mqtt.wire.codec.fields import (
 from structiot.mqtt.wire.codec.framing import PUBLISH, Framing, Role
 from structiot.mqtt.wire.codec.long_publish import BEGUN_BYTES, LongPublishes
 from structiot.mqtt.wire.codec.property_blocks import read_properties
-from structiot.mqtt.wire.codec.remembered import Remembered
+from structiot.mqtt.wire.codec.remembered import KnownTopics, Remembered
 from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS, lone_ack
 from structiot.mqtt.wire.message_size import (
     FEW_PAIRS,
@@ -81,6 +81,7 @@ class Decoder(Framing, LongPublishes):
         max_other_bytes: Largest one that is no PUBLISH; at least
             `SMALLEST_FIRST_BYTES`.
         limits: What is counted in a packet.
+        common_topics: Topics that several decoders know.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Decoder(Framing, LongPublishes):
         max_first_bytes: int = LARGEST_PACKET_BYTES,
         max_other_bytes: int = LARGEST_PACKET_BYTES,
         limits: PacketLimits = USUAL_LIMITS,
+        common_topics: KnownTopics | None = None,
     ) -> None:
         super().__init__()
         self._role = role
@@ -100,7 +102,7 @@ class Decoder(Framing, LongPublishes):
         self._max_packet_bytes = max_packet_bytes
         self._max_other_bytes = max_other_bytes
         self._limits = limits
-        self.remembered: Remembered = Remembered(is_server=role == "server")
+        self.remembered: Remembered = Remembered(role, common_topics)
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
         self.usual_bytes: int = 0

@@ -109,6 +109,7 @@ class ServedGateway:
             self._config, state_file=self._state_file, history_file=history
         )
         async with opened as self._gateway, _page_of(self._gateway):
+            self._gateway.reads_again = self._take_up
             self._is_open.set()
             await anyio.sleep_forever()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import asyncclick as click
 
+from structiot.cli._common.log_options import log_options
 from structiot.cli._common.options import (
     Decorator,
     common_options,
@@ -35,6 +36,7 @@ config_option: Decorator = click.option(
 @click.command(short_help="Run the gateway.")
 @config_option
 @click.option("--check", is_flag=True, help="Check the configuration and end.")
+@log_options
 @common_options
 @click.pass_context
 async def run(ctx: click.Context, path: str, *, check: bool) -> None:

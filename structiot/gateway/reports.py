@@ -176,11 +176,13 @@ class GatewayReports:
 
 def _is_stale(device: ServedDevice) -> bool:
     """Whether something that it shows was not heard within its time."""
-    limit_s = device.stale_after_s
-    if limit_s is None or not device.is_available:
+    if not device.is_available:
         return False
-    silences = map(device.silent_s, device.states)
-    return any(one is not None and one > limit_s for one in silences)
+    for key in device.states:
+        limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
+        if limit_s is not None and silent_s is not None and silent_s > limit_s:
+            return True
+    return False
 
 
 def _written(at_utc: datetime) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import asyncclick as click
 
+from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.log_options import log_options
 from structiot.cli._common.options import (
     Decorator,
@@ -15,6 +17,7 @@ from structiot.cli._common.options import (
     configure_logging,
 )
 from structiot.cli._common.signals import run_until_stopped
+from structiot.cli._common.systemd import ServiceManager
 from structiot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,7 +55,18 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
             raise ConfigError(f"{path} is empty: there is no setting in it")
         click.echo(f"{path} is fine")
         return
-    await run_until_stopped(gateway.run, gateway.reload)
+    systemd = ServiceManager()
+
+    async def tell() -> None:
+        await gateway.opened()
+        await systemd.follow(gateway.status)
+
+    async def serve() -> None:
+        async with service_group() as tasks:
+            tasks.start_soon(tell, name="structiot.cli.run systemd")
+            await gateway.run()
+
+    await run_until_stopped(serve, partial(systemd.reloading, gateway.reload))
 
 
 def _served(path: str) -> ServedGateway:

@@ -73,7 +73,7 @@ async def metrics_text(gateway: Gateway) -> str:
     families = _Families()
     _add_status(families, status_of(gateway))
     _add_traffic(families, gateway)
-    now_utc = gateway.now_utc()
+    now_utc = gateway.environment.now_utc()
     for number, (slug, device) in enumerate(gateway.devices.items()):
         if number % _DEVICES_A_TURN == 0:
             await anyio.lowlevel.checkpoint()

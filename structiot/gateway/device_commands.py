@@ -51,9 +51,8 @@ def outcome(error: StructiotError | None) -> dict[str, object]:
         return {"status": "done"}
     told: dict[str, object] = {"status": "refused", "error": error_text(error)}
     if isinstance(error, ReplyTimeout):
-        is_ours = isinstance(error, CommandExpired)
         told["status"] = "expired"
-        told["was_begun"] = error.was_begun if is_ours else True
+        told["was_begun"] = getattr(error, "was_begun", True)
     return told
 
 

@@ -14,6 +14,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 from os import PathLike, fspath
 from pathlib import Path
@@ -71,6 +72,8 @@ class Gateway:
         topics: Its topics.
         connection: The client of its broker.
         started_utc: When it was opened.
+        environment: Network, clock and chance.
+        runners: What runs the driver of each system, by the system's name.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
         reads_again: Reads the configuration again, and takes it up, when that is asked
@@ -96,14 +99,13 @@ class Gateway:
         self.history: History | None = None
         self.connection = connection
         self._tasks = tasks
-        self._environment = environment
+        self.environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
-        self.publisher: Publisher = Publisher(
-            self._refusals, outbox_s=config.mqtt.outbox_s
-        )
-        self._runners: dict[str, DriverRunner] = {}
+        outbox_s = config.mqtt.outbox_s
+        self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)
+        self.runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
         self.announcer: Announcer = Announcer(
@@ -111,7 +113,7 @@ class Gateway:
             self.publisher,
             records,
             announces=config.mqtt.discovery,
-            systems=self._runners.keys(),
+            systems=self.runners.keys(),
             candidates=self._candidates,
         )
         self._energy = EnergyTotals(
@@ -133,7 +135,11 @@ class Gateway:
             devices_changed=self._devices_changed,
         )
         self._directory = DeviceDirectory(self._context)
-        self.broker_service: BrokerService = BrokerService(
+        self.broker_service: BrokerService = self._listening(connection)
+        self._reports, self._requests = self._speaking()
+
+    def _listening(self, connection: BrokerConnection) -> BrokerService:
+        return BrokerService(
             self._context,
             self._directory,
             self.publisher,
@@ -142,7 +148,9 @@ class Gateway:
             settings=lambda: self.config.gateway,
             take_request=self._take_request,
         )
-        self._reports = GatewayReports(
+
+    def _speaking(self) -> tuple[GatewayReports, GatewayRequests]:
+        reports = GatewayReports(
             self._context,
             self._directory,
             self.publisher,
@@ -150,13 +158,20 @@ class Gateway:
             settings=lambda: self.config,
             drivers=lambda: self.drivers,
         )
-        self._requests = GatewayRequests(
+        requests = GatewayRequests(
             self._context,
             self._directory,
-            self._reports,
+            reports,
             restart=self.restart,
             reload=self._read_again,
         )
+        return reports, requests
+
+    def stand_on(self, broker: BrokerServer | None, source: object) -> None:
+        """Take note of the embedded broker, and of what the settings come from."""
+        self.broker = broker
+        if isinstance(source, str | PathLike):
+            self.reads_again = partial(self.reload, source)
 
     # ------------------------------------------------------------ what users see
 
@@ -168,16 +183,7 @@ class Gateway:
     @property
     def drivers(self) -> Mapping[str, DriverUpdate]:
         """What the driver of each system does, by the system's name."""
-        return {name: runner.status for name, runner in self._runners.items()}
-
-    @property
-    def runners(self) -> Mapping[str, DriverRunner]:
-        """What runs the driver of each system, by the system's name."""
-        return self._runners
-
-    def now_utc(self) -> datetime:
-        """Tell the time, by the gateway's clock."""
-        return self._environment.now_utc()
+        return {name: runner.status for name, runner in self.runners.items()}
 
     def mailboxes(self) -> list[MailboxStatus]:
         """Tell what waits for those who listen."""
@@ -240,7 +246,7 @@ class Gateway:
                 over.
         """
         config = await configuration_of(config)
-        drivers = drivers_of(config, self._environment)
+        drivers = drivers_of(config, self.environment)
         if self.broker is not None and not self._tasks.cancel_scope.cancel_called:
             await self.broker.reload()
         if self._tasks.cancel_scope.cancel_called:
@@ -277,22 +283,22 @@ class Gateway:
         Raises:
             UsageError: No such system is served.
         """
-        runner = self._runners.get(system)
+        runner = self.runners.get(system)
         if runner is None:
-            known = ", ".join(self._runners) or "none"
+            known = ", ".join(self.runners) or "none"
             raise UsageError(f"system is the name of one that is served: {known}")
         runner.restart()
 
     def _renew_drivers(
         self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
     ) -> None:
-        for system in self._runners.keys() - drivers.keys():
-            runner = self._runners.pop(system)
+        for system in self.runners.keys() - drivers.keys():
+            runner = self.runners.pop(system)
             runner.end()
             self._ended[system] = runner.lasting
             self.announcer.settle_soon()
         for system, make in drivers.items():
-            present = self._runners.get(system)
+            present = self.runners.get(system)
             if present is None:
                 self._start(self._added(system, make))
             elif system in changed:
@@ -316,7 +322,7 @@ class Gateway:
             Path(fspath(file)),
             section,
             self,
-            environment=self._environment,
+            environment=self.environment,
             emit=self._emit,
         )
 
@@ -346,7 +352,7 @@ class Gateway:
             await self.history.leave()
 
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
-        runner = self._runners[system] = DriverRunner(
+        runner = self.runners[system] = DriverRunner(
             system,
             make,
             self._context,
@@ -364,12 +370,12 @@ class Gateway:
 
     def running(self) -> list[str]:
         """Name the drivers and devices that have not closed."""
-        runners = [*self._runners.values(), *self._ended.values()]
+        runners = [*self.runners.values(), *self._ended.values()]
         return [name for runner in runners for name in runner.running()]
 
     def _candidates(self, system: str) -> Container[str]:
         """Give the identities of devices of a system that may still turn up."""
-        runner = self._runners.get(system)
+        runner = self.runners.get(system)
         return () if runner is None else runner.candidates()
 
     async def _keep_energy(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -79,8 +78,7 @@ async def open_gateway(
     check_argument("state_file", state_file, str, PathLike, None)
     check_argument("history_file", history_file, str, PathLike, None)
     check_argument("environment", environment, Environment)
-    source = config
-    config = await configuration_of(config)
+    source, config = config, await configuration_of(config)
     mqtt = config.mqtt
     topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
     async with AsyncExitStack() as stack:
@@ -109,9 +107,7 @@ async def open_gateway(
                         state=state,
                         environment=environment,
                     )
-                    gateway.broker = broker
-                    if isinstance(source, str | PathLike):
-                        gateway.reads_again = partial(gateway.reload, source)
+                    gateway.stand_on(broker, source)
                     gateway.keep_history(history_file)
                     # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service

@@ -22,11 +22,8 @@ from structiot.gateway.entities.topics import ONLINE
 from structiot.gateway.events import DriverUpdate
 from structiot.gateway.publisher import Publisher
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:
-    # There is none on Windows.
-    resource = None  # type: ignore[assignment]
 
 __all__ = ["HEALTH_S", "GatewayReports"]
 
@@ -191,7 +188,7 @@ def _written(at_utc: datetime) -> str:
 
 def _memory_peak_bytes() -> int | None:
     """Give the most memory that the process has had, where the system tells."""
-    if resource is None:
+    if sys.platform == "win32":
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

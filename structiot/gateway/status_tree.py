@@ -49,7 +49,7 @@ def status_of(gateway: Gateway) -> GatewayStatus:
 
     No password, token or key is in it.
     """
-    now_utc = gateway.now_utc()
+    now_utc = gateway.environment.now_utc()
     told = [_told_by(runner) for runner in gateway.runners.values()]
     history = gateway.history
     links = [_broker_link(gateway)]

@@ -212,6 +212,6 @@ async def test_the_time_that_is_told_is_the_gateways(environment):
             device="desk",
             system="toy",
         )
-        now = home.gateway.now_utc()
+        now = home.gateway.environment.now_utc()
     assert heard is not None
     assert timedelta(seconds=now.timestamp() - heard) < timedelta(seconds=5)

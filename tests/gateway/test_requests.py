@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import anyio
 import pytest
@@ -18,10 +19,11 @@ from tests.gateway.memory_house import URI, House, retained
 pytestmark = pytest.mark.virtual_time
 
 
-async def ask(asker: Asker, what: str, request: object = "") -> dict[str, object]:
+async def ask(asker: Asker, what: str, request: object = "") -> dict[str, Any]:
     """Ask, and give the one answer."""
     asker.heard.clear()
     await asker.say(f"gateway/request/{what}", request)
+    answer: dict[str, Any]
     (answer,) = asker.told(f"gateway/response/{what}")
     assert answer.pop("at").endswith("+00:00")
     return answer
@@ -139,6 +141,7 @@ async def test_a_response_topic_and_its_correlation_are_honoured():
         async with asker.client.subscription("answers/x") as answers:
             await asker.say("gateway/request/ping", "", properties=properties)
             got = await anext(aiter(answers))
+        assert got.properties is not None
         assert got.properties.correlation_data == b"9"
         assert asker.told("gateway/response/ping") == []
 
@@ -222,7 +225,8 @@ async def test_a_driver_is_started_anew():
 
 async def test_the_configuration_is_read_again():
     async with asked(plug_of("Desk")) as (gateway, asker):
-        config = {"mqtt": {"uri": URI, "base_topic": "other"}, "gateway": {}}
+        own: dict[str, float] = {}
+        config = {"mqtt": {"uri": URI, "base_topic": "other"}, "gateway": own}
 
         async def read() -> tuple[str, ...]:
             return await gateway.reload(load_config(config))
@@ -235,7 +239,7 @@ async def test_the_configuration_is_read_again():
             "transaction": 1,
         }
         assert dict(gateway.devices) == {}
-        config["gateway"]["command_s"] = -1
+        own["command_s"] = -1
         answer = await ask(asker, "reload")
         assert answer["status"] == "error"
         assert "command_s" in answer["error"]

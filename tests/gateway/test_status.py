@@ -86,7 +86,7 @@ async def test_what_fails_says_why_since_when_and_how_often():
 
     async with serving(scripted(run)) as gateway:
         await anyio.sleep(2)
-        lost_at = gateway.now_utc()
+        lost_at = gateway.environment.now_utc()
         device.open_error = LinkLost("no answer")
         device.end_events(LinkLost("it hung up"))
         await anyio.sleep(10)
@@ -266,4 +266,4 @@ async def test_a_gateway_without_systems_has_its_broker_connection():
     assert [*below(status.tasks[0])] == ["broker connection"]
     assert status.store is None
     with with_driver(driver.system, driver):
-        assert status.started_utc <= gateway.now_utc()
+        assert status.started_utc <= gateway.environment.now_utc()

@@ -140,6 +140,22 @@ def lint(session: nox.Session) -> None:
     )
     session.run("codespell")
     session.run("deptry", "structiot")
+    session.run("hadolint", "deploy/Dockerfile")
+    if shutil.which("systemd-analyze"):
+        _check_unit(session)
+
+
+def _check_unit(session: nox.Session) -> None:
+    """Have systemd read the unit file, and see that the service may do little."""
+    # The program need not be installed where it says.
+    text = Path("deploy/structiot.service").read_text("utf-8")
+    unit = Path(session.create_tmp()) / "structiot.service"
+    unit.write_text(text.replace("/opt/structiot/bin/structiot", "/bin/true"), "utf-8")
+    analyze = ("systemd-analyze", "--no-pager")
+    session.run(*analyze, "verify", str(unit), external=True)
+    # From 0, nothing may be done, to 100, everything.
+    limits = ("--offline=true", "--threshold=20")
+    session.run(*analyze, "security", *limits, str(unit), external=True, silent=True)
 
 
 @nox.session(allow_parallel=True)

@@ -16,7 +16,6 @@ from structiot._kit.rare_lines import RareLines
 from structiot._kit.text import error_text
 from structiot.dashboard.cards import cards_of, grouped, main_figure
 from structiot.dashboard.device_page import device_view
-from structiot.dashboard.health import status_of
 from structiot.dashboard.pages import (
     render_device,
     render_gateway,
@@ -37,7 +36,7 @@ from structiot.dashboard.views import (
     Trouble,
 )
 from structiot.errors import StructiotError
-from structiot.gateway import Gateway
+from structiot.gateway import Gateway, status_of
 
 __all__ = ["PageMaker"]
 
@@ -143,7 +142,7 @@ class PageMaker:
 
     async def gateway(self, request: HttpRequest, page: PageView) -> HttpReply:
         """Make `/gateway`."""
-        status = status_of(self._gateway, page.now_utc)
+        status = status_of(self._gateway)
         view = GatewayView(page=page, status=status)
         return await self._made(request, render_gateway, view)
 

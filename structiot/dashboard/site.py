@@ -16,14 +16,15 @@ from structiot._kit.text import printable
 from structiot.dashboard.api import history_csv, history_json, set_value
 from structiot.dashboard.assets import Assets
 from structiot.dashboard.gate import Gate, Visitor
-from structiot.dashboard.health import metrics_text, not_ready
+from structiot.dashboard.health import not_ready
 from structiot.dashboard.hub import Hub
+from structiot.dashboard.metrics import CONTENT_TYPE, metrics_text
 from structiot.dashboard.page_maker import PageMaker
 from structiot.dashboard.replies import Refusal, plain, refused, see_other
 from structiot.dashboard.stream import event_stream
 from structiot.dashboard.views import PageView
 from structiot.errors import ProtocolViolation
-from structiot.gateway import Gateway
+from structiot.gateway import Gateway, status_of
 
 __all__ = ["Site"]
 
@@ -31,7 +32,6 @@ Answer: TypeAlias = HttpReply | HttpStream
 
 _READS = ("GET", "HEAD")
 _PROGRAMS = ("/api/", "/events", "/metrics")
-_METRICS = "text/plain; version=0.0.4"
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Site:
                 return self._events(request)
             case ["metrics"]:
                 _check_method(request, _READS)
-                return plain(metrics_text(self._gateway), kind=_METRICS)
+                return plain(await metrics_text(self._gateway), kind=CONTENT_TYPE)
             case ["api", *_]:
                 return await self._api(request, visitor, levels)
         raise _missing(request.path)
@@ -122,9 +122,11 @@ class Site:
     def _health(self, request: HttpRequest) -> HttpReply:
         if request.method not in _READS:
             return refused(_not_possible(_READS))
-        missing = not_ready(self._gateway) if request.path == "/readyz" else []
-        if missing:
+        names = ""
+        if request.path == "/readyz":
+            missing = not_ready(status_of(self._gateway))
             names = "".join(f"{name}\n" for name in missing)
+        if names:
             return plain(names, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return plain("ok\n")
 

@@ -41,6 +41,7 @@ from structiot.gateway.events import (
 )
 from structiot.gateway.gateway import Gateway
 from structiot.gateway.opening import open_gateway
+from structiot.gateway.status_tree import status_of
 
 __all__ = [
     "BrokerConnected",
@@ -64,4 +65,5 @@ __all__ = [
     "UnknownEntity",
     "load_config",
     "open_gateway",
+    "status_of",
 ]

@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -46,6 +47,14 @@ class BrokerSettings:
     uri: str = field(repr=False)
     client_id: str
     config: MqttConfig
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people may read it: nothing that could be a secret."""
+        parts = urlsplit(self.uri)
+        if parts.scheme == "unix":
+            return f"unix://{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def settings_of(config: GatewayConfig, topics: Topics, uri: str) -> BrokerSettings:

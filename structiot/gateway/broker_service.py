@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 import anyio
 import anyio.lowlevel
@@ -60,6 +61,7 @@ class BrokerService:
 
     Attributes:
         told: What was told of the connection last; None before anything was.
+        told_at_utc: When that was.
         connections: How often a broker has accepted the gateway.
         received: How many messages it has brought that were for the gateway.
     """
@@ -79,6 +81,7 @@ class BrokerService:
         self.received: int = 0
         self._take_request = take_request
         self.told: BrokerConnected | BrokerLost | None = None
+        self.told_at_utc: datetime | None = None
         self._context = context
         self._directory = directory
         self._publisher = publisher
@@ -180,6 +183,7 @@ class BrokerService:
 
     def _tell(self, event: BrokerConnected | BrokerLost) -> None:
         self.told = event
+        self.told_at_utc = self._context.clock()
         self._context.emit(event)
 
     # ------------------------------------------------------------ what it hears

@@ -58,7 +58,14 @@ _log = logging.getLogger(__name__)
 
 
 class GatewayDevice(KnownDevice):
-    """A device in the gateway's care; made by the gateway."""
+    """A device in the gateway's care; made by the gateway.
+
+    Attributes:
+        is_running: Whether somebody keeps it open.
+        retrying: Its attempts.
+        opened: How often it was tried to open it.
+        budget: What it may tell.
+    """
 
     def __init__(
         self,
@@ -75,10 +82,11 @@ class GatewayDevice(KnownDevice):
             self._topics.take_place(slug, is_chosen=False)
         self.is_running: bool = False
         self.retrying: Retrying = context.retrying()
+        self.opened: int = 0
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
-        self._budget = EventBudget(
+        self.budget: EventBudget = EventBudget(
             self.label, self._take, entities=lambda: len(self._topics.entities)
         )
         self._commands = DeviceCommands(
@@ -89,14 +97,9 @@ class GatewayDevice(KnownDevice):
         )
 
     @property
-    def is_flooding(self) -> bool:
-        """Whether it tells more than it may."""
-        return self._budget.is_flooding
-
-    @property
-    def dropped_events(self) -> int:
-        """How much of what it told was lost, because it flooded."""
-        return self._budget.dropped
+    def has_failed(self) -> bool:
+        """Whether it was lost or could not be reached, and is not there again."""
+        return bool(self._reported)
 
     # ------------------------------------------------------------ its life
 
@@ -171,6 +174,7 @@ class GatewayDevice(KnownDevice):
 
     async def _open_once(self) -> Exception | None:
         """Open it and follow it; give why it was lost, None if it is opened anew."""
+        self.opened += 1
         try:
             return await failure_of(self._open_in_scope)
         finally:
@@ -236,11 +240,11 @@ class GatewayDevice(KnownDevice):
             tg.start_soon(
                 self._commands.work, device, name="structiot.gateway.commands"
             )
-            self._budget.begin()
-            tg.start_soon(self._budget.run, name="structiot.gateway.late_events")
+            self.budget.begin()
+            tg.start_soon(self.budget.run, name="structiot.gateway.late_events")
             taken = 0
             async for event in events:
-                self._budget.let_through(event)
+                self.budget.let_through(event)
                 taken += 1
                 if taken % _EVENTS_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()

@@ -65,6 +65,9 @@ class DriverRunner:
     Attributes:
         status: What it does, as shown on MQTT.
         gateway: All that is in the gateway's care.
+        driver: The driver, as it was made last; None before.
+        starts: How often it was started.
+        connections: What its devices share.
     """
 
     def __init__(
@@ -89,12 +92,13 @@ class DriverRunner:
         self._device_tasks = tasks
         self._on_started = on_started
         self._retrying = context.retrying()
-        self._driver: Driver | None = None
+        self.driver: Driver | None = None
+        self.starts: int = 0
         self._devices: dict[str, GatewayDevice] = {}
         self._added: set[str] = set()
         self._life = anyio.CancelScope()
         self._present_run = anyio.CancelScope()
-        self._connections: list[SharedConnection[Any]] = []
+        self.connections: list[SharedConnection[Any]] = []
         self._run_tasks: TaskGroup | None = None
         self._patience = anyio.CancelScope()
         self._started_at: float | None = None
@@ -149,6 +153,11 @@ class DriverRunner:
         """Whether it has ended for good."""
         return self._over.is_set()
 
+    @property
+    def devices(self) -> Iterator[GatewayDevice]:
+        """The devices in its care."""
+        return (one for one in self._devices.values() if not one.is_released)
+
     def running(self) -> Iterator[str]:
         """Name what runs still: the driver, and the devices in its care."""
         if self._is_running:
@@ -182,7 +191,7 @@ class DriverRunner:
     def try_again(self) -> None:
         """Try everything again that is not tried by itself any more."""
         self._retrying.try_again()
-        for connection in self._connections:
+        for connection in self.connections:
             connection.retrying.try_again()
         for device in self._devices.values():
             device.try_again()
@@ -230,9 +239,10 @@ class DriverRunner:
     async def _run_once(self) -> Exception | None:
         """Run it until it ends; give the error that ended it, if one did."""
         self._added.clear()
-        self._connections.clear()
+        self.connections.clear()
         self._started_at = None
         self._is_running = True
+        self.starts += 1
         try:
             error = await failure_of(self._run_with_patience)
         finally:
@@ -256,11 +266,11 @@ class DriverRunner:
         async with service_group() as tasks:
             self._run_tasks = tasks
             try:
-                self._driver = self._make()
-                self._keys = frozenset(self._driver.section.model_fields)
-                await self._driver.run(self)
+                self.driver = self._make()
+                self._keys = frozenset(self.driver.section.model_fields)
+                await self.driver.run(self)
                 self.started()
-                if self._connections:
+                if self.connections:
                     await anyio.sleep_forever()
             finally:
                 self._run_tasks = None
@@ -300,9 +310,9 @@ class DriverRunner:
 
     def started(self, *, keeps_found: bool = False) -> None:
         """Tell that what is known from the beginning has been added."""
-        if self._started_at is not None or self._driver is None:
+        if self._started_at is not None or self.driver is None:
             return
-        self._finds_more = bool(self._driver.finds_more)
+        self._finds_more = bool(self.driver.finds_more)
         self._started_at = anyio.current_time()
         self._patience.deadline = math.inf
         for key, device in list(self._devices.items()):
@@ -334,7 +344,7 @@ class DriverRunner:
             self._connection_changed,
             self._said,
         )
-        self._connections.append(shared)
+        self.connections.append(shared)
         name = f"structiot.gateway.connection {label}"
         self._run_tasks.start_soon(shared.run, name=name)
         return shared
@@ -354,7 +364,7 @@ class DriverRunner:
 
     def _show_running(self) -> None:
         """Show that it runs, or which of its connections does not."""
-        for one in self._connections:
+        for one in self.connections:
             if one.reason:
                 state: DriverState = "parked" if one.is_parked else "failing"
                 self._show(state, f"{one.label}: {one.reason}")

@@ -93,11 +93,25 @@ class EventBudget:
     def _rate(self) -> float:
         return max(_EVENTS_A_S, self._entities())
 
+    @property
+    def most(self) -> float:
+        """How many events it may tell at once."""
+        return self._rate * _BURST_S
+
+    @property
+    def left(self) -> float:
+        """How many of them it may tell now."""
+        gained = (anyio.current_time() - self._at_s) * self._rate
+        return min(self.most, self._left + gained)
+
+    @property
+    def is_strained(self) -> bool:
+        """Whether more than half of them are used up, or it floods."""
+        return self.is_flooding or self.left < self.most / 2
+
     def _refill(self) -> None:
-        now, rate = anyio.current_time(), self._rate
-        most = rate * _BURST_S
-        self._left = min(most, self._left + (now - self._at_s) * rate)
-        self._at_s = now
+        most = self.most
+        self._left, self._at_s = self.left, anyio.current_time()
         if self.is_flooding and self._left >= most / 2:
             self.is_flooding = False
             lost = counted(self.dropped - self._dropped_before, "event")

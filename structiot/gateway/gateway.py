@@ -13,6 +13,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from importlib import metadata
 from os import PathLike, fspath
@@ -50,6 +51,7 @@ from structiot.gateway.reloading import change_between
 from structiot.gateway.reports import GatewayReports
 from structiot.gateway.requests import GatewayRequests
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.status import MailboxStatus
 from structiot.gateway.summaries import Summaries
 from structiot.model import StateChange
 from structiot.mqtt import BrokerServer, Message
@@ -69,6 +71,10 @@ class Gateway:
     Attributes:
         config: The settings in force.
         topics: Its topics.
+        connection: The client of its broker.
+        started_utc: When it was opened.
+        environment: Network, clock and chance.
+        runners: What runs the driver of each system, by the system's name.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
         reads_again: Reads the configuration again, and takes it up, when that is asked
@@ -88,17 +94,18 @@ class Gateway:
     ) -> None:
         self.config: GatewayConfig = config
         self.topics = topics
+        self.started_utc: datetime = environment.now_utc()
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
-        self._connection, self._tasks = connection, tasks
-        self._environment = environment
+        self.connection, self._tasks = connection, tasks
+        self.environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
         outbox_s = config.mqtt.outbox_s
         self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)
-        self._runners: dict[str, DriverRunner] = {}
+        self.runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
         self.announcer: Announcer = Announcer(
@@ -106,7 +113,7 @@ class Gateway:
             self.publisher,
             records,
             announces=config.mqtt.discovery,
-            systems=self._runners.keys(),
+            systems=self.runners.keys(),
             candidates=self._candidates,
         )
         self._energy = EnergyTotals(
@@ -177,12 +184,16 @@ class Gateway:
     @property
     def drivers(self) -> Mapping[str, DriverUpdate]:
         """What the driver of each system does, by the system's name."""
-        return {name: runner.status for name, runner in self._runners.items()}
+        return {name: runner.status for name, runner in self.runners.items()}
+
+    def mailboxes(self) -> list[MailboxStatus]:
+        """Tell what waits for those who listen."""
+        return [MailboxStatus.of(box) for box in self._listeners]
 
     @property
     def is_connected(self) -> bool:
         """Whether the broker has accepted the gateway."""
-        return self._connection.is_connected
+        return self.connection.is_connected
 
     @asynccontextmanager
     async def events(self) -> AsyncGenerator[AsyncIterator[GatewayEvent]]:
@@ -236,7 +247,7 @@ class Gateway:
                 over.
         """
         config = await configuration_of(config)
-        drivers = drivers_of(config, self._environment)
+        drivers = drivers_of(config, self.environment)
         if self.broker is not None and not self._tasks.cancel_scope.cancel_called:
             await self.broker.reload()
         if self._tasks.cancel_scope.cancel_called:
@@ -255,9 +266,9 @@ class Gateway:
         if self.history is not None:
             self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
-        uri = config.mqtt.uri or self._connection.settings.uri
-        self._connection.change(settings_of(config, self.topics, uri))
-        self._connection.try_again()
+        uri = config.mqtt.uri or self.connection.settings.uri
+        self.connection.change(settings_of(config, self.topics, uri))
+        self.connection.try_again()
         self.broker_service.try_again()
         self._reports.show_soon()
         await anyio.lowlevel.checkpoint()
@@ -274,22 +285,22 @@ class Gateway:
         Raises:
             UsageError: No such system is served.
         """
-        runner = self._runners.get(system)
+        runner = self.runners.get(system)
         if runner is None:
-            known = ", ".join(self._runners) or "none"
+            known = ", ".join(self.runners) or "none"
             raise UsageError(f"system is the name of one that is served: {known}")
         runner.restart()
 
     def _renew_drivers(
         self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
     ) -> None:
-        for system in self._runners.keys() - drivers.keys():
-            runner = self._runners.pop(system)
+        for system in self.runners.keys() - drivers.keys():
+            runner = self.runners.pop(system)
             runner.end()
             self._ended[system] = runner.lasting
             self.announcer.settle_soon()
         for system, make in drivers.items():
-            present = self._runners.get(system)
+            present = self.runners.get(system)
             if present is None:
                 self._start(self._added(system, make))
             elif system in changed:
@@ -313,7 +324,7 @@ class Gateway:
             Path(fspath(file)),
             section,
             self,
-            environment=self._environment,
+            environment=self.environment,
             emit=self._emit,
         )
 
@@ -345,7 +356,7 @@ class Gateway:
             await self.history.leave()
 
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
-        runner = self._runners[system] = DriverRunner(
+        runner = self.runners[system] = DriverRunner(
             system,
             make,
             self._context,
@@ -363,12 +374,12 @@ class Gateway:
 
     def running(self) -> list[str]:
         """Name the drivers and devices that have not closed."""
-        runners = [*self._runners.values(), *self._ended.values()]
+        runners = [*self.runners.values(), *self._ended.values()]
         return [name for runner in runners for name in runner.running()]
 
     def _candidates(self, system: str) -> Container[str]:
         """Give the identities of devices of a system that may still turn up."""
-        runner = self._runners.get(system)
+        runner = self.runners.get(system)
         return () if runner is None else runner.candidates()
 
     async def _keep_energy(self) -> None:

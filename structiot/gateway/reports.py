@@ -16,6 +16,7 @@ from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.directory import DeviceDirectory
+from structiot.gateway.drivers.driver import ServedDevice
 from structiot.gateway.entities.device_list import device_json, pages_of
 from structiot.gateway.entities.topics import ONLINE
 from structiot.gateway.events import DriverUpdate
@@ -28,6 +29,7 @@ __all__ = ["HEALTH_S", "GatewayReports"]
 
 HEALTH_S = 60.0
 _NAMED = 20
+_STALE_NAMED = 300
 _OWN_SECTIONS = ("mqtt", "broker", "gateway")
 
 
@@ -142,7 +144,8 @@ class GatewayReports:
         )
         devices = self._directory.by_slug
         online = sum(one.is_available for one in devices.values())
-        flooding = (slug for slug, one in devices.items() if one.is_flooding)
+        flooding = (slug for slug, one in devices.items() if one.budget.is_flooding)
+        stale = (slug for slug, one in devices.items() if _is_stale(one))
         return {
             "at": _written(self._context.clock()),
             "uptime_s": round(anyio.current_time() - self._started_s),
@@ -162,10 +165,22 @@ class GatewayReports:
                 "online": online,
                 "offline": len(devices) - online,
                 "flooding": list(islice(flooding, _NAMED)),
-                "dropped_events": sum(one.dropped_events for one in devices.values()),
+                "stale": list(islice(stale, _STALE_NAMED)),
+                "dropped_events": sum(one.budget.dropped for one in devices.values()),
             },
             "systems": {name: one.state for name, one in self._drivers().items()},
         }
+
+
+def _is_stale(device: ServedDevice) -> bool:
+    """Whether something that it shows was not heard within its time."""
+    if not device.is_available:
+        return False
+    for key in device.states:
+        limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
+        if limit_s is not None and silent_s is not None and silent_s > limit_s:
+            return True
+    return False
 
 
 def _written(at_utc: datetime) -> str:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from structiot._kit.flow.mailbox import Mailbox
 
 __all__ = [
     "BudgetStatus",
+    "DriverStatus",
     "GatewayStatus",
     "LinkStatus",
     "MailboxStatus",
@@ -92,6 +96,28 @@ class MailboxStatus:
     waiting: int
     most: int
     dropped: int
+
+    @classmethod
+    def of(cls, box: Mailbox[Any]) -> MailboxStatus:
+        """Tell how a mailbox is."""
+        return cls(
+            name=box.name, waiting=len(box), most=box.max_items, dropped=box.dropped
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverStatus:
+    """What there is of a system beside its devices and the connections that they share.
+
+    Attributes:
+        links: What it is connected to, besides.
+        budgets: What is limited, and how much is left.
+        mailboxes: What waits.
+    """
+
+    links: tuple[LinkStatus, ...] = ()
+    budgets: tuple[BudgetStatus, ...] = ()
+    mailboxes: tuple[MailboxStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "sim meross": {*SIM, *BROKER, "cryptography"},
     "sim senergy": {*SIM, *BROKER},
     "sim sepl": {*SIM, "wsproto"},
+    "top": CLIENT,
 }
 
 # Each command is called in a copy of a process that has nothing but the program.

@@ -153,7 +153,7 @@ async def test_what_is_ready_and_what_is_not(environment):
         metrics = await home.browser.get("/metrics")
     assert (health.status, health.text) == (200, "ok\n")
     assert (ready.status, ready.text) == (503, "broker\n")
-    assert "structiot_broker_connected 0" in metrics.text
+    assert 'structiot_link_up{link="broker mqtt://127.0.0.1:9"} 0.0' in metrics.text
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 

@@ -74,6 +74,9 @@ class Shelf:
             lost=0,
         )
 
+    def links(self) -> tuple[()]:
+        return ()
+
     async def leave(self) -> None:
         """Have nothing to write."""
 

@@ -13,10 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 import asyncclick as click
 from asyncclick.core import ParameterSource
 
-from structiot._kit.text import with_names
+from structiot.cli._common.log_lines import log_handler
 
 __all__ = [
     "BACKENDS",
+    "LOG_FORMAT",
+    "LOG_LEVELS",
     "Command",
     "Decorator",
     "OptionGroup",
@@ -81,6 +83,8 @@ def is_given(ctx: click.Context, name: str) -> bool:
 BACKENDS = ("asyncio", "trio", "uvloop")
 _VARIABLE = "STRUCTIOT_BACKEND"
 _VERBOSITY = "structiot.verbosity"
+LOG_FORMAT = "structiot.log_format"
+LOG_LEVELS = "structiot.log_levels"
 _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -196,52 +200,24 @@ common_options = OptionGroup(
 )
 
 
-class _Lines(logging.Formatter):
-    """One line a message; tracebacks only where they are wanted."""
-
-    def __init__(
-        self, names: Mapping[str, str], *, with_traceback: bool, with_name: bool
-    ) -> None:
-        name = " %(name)s" if with_name else ""
-        super().__init__(
-            f"%(asctime)s %(levelname)s{name}: %(message)s", datefmt="%H:%M:%S"
-        )
-        self._names = names
-        self._with_traceback = with_traceback
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        """Write a message; arguments of the library are called as the options are."""
-        record.message = with_names(record.message, self._names)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
-        """Write the traceback, or the error alone."""
-        return super().formatException(ei) if self._with_traceback else ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a message on one line."""
-        text = super().format(record)
-        return text if self._with_traceback else text.rstrip("\n")
-
-
 def configure_logging(ctx: click.Context, *, usual: int = logging.WARNING) -> None:
     """Send structiot's messages to standard error.
 
     Args:
-        ctx: The command's context, which knows `-v` and `-q`.
+        ctx: The command's context, which knows `-v`, `-q` and `log_options`.
         usual: The level without either.
     """
     place = _LEVELS.index(usual) + ctx.meta.get(_VERBOSITY, 0)
     level = _LEVELS[max(0, min(place, len(_LEVELS) - 1))]
     is_everything = level == logging.DEBUG
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _Lines(
-            option_names(ctx.command),
-            with_traceback=bool(ctx.find_root().params.get("debug"))
-            or "--debug" in sys.argv,
-            with_name=is_everything,
-        )
+    own_levels: Mapping[str, int] = ctx.meta.get(LOG_LEVELS, {})
+    handler = log_handler(
+        option_names(ctx.command),
+        log_format=ctx.meta.get(LOG_FORMAT, "text"),
+        with_traceback=bool(ctx.find_root().params.get("debug"))
+        or "--debug" in sys.argv,
+        with_name=is_everything or bool(own_levels),
+        repeats=is_everything,
     )
     logger = logging.getLogger("structiot")
     logger.handlers = [handler]
@@ -250,3 +226,5 @@ def configure_logging(ctx: click.Context, *, usual: int = logging.WARNING) -> No
     # The gateway says itself what happens to its broker.
     hushed = logging.NOTSET if is_everything else logging.WARNING
     logging.getLogger("structiot.mqtt").setLevel(hushed)
+    for name, own_level in own_levels.items():
+        logging.getLogger(name).setLevel(own_level)

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.private_file import default_state_file
-from structiot._kit.text import fault_text, printable
+from structiot._kit.text import counted, fault_text, printable
 from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import (
     Gateway,
@@ -21,6 +21,7 @@ from structiot.gateway import (
     InvalidConfig,
     load_config,
     open_gateway,
+    status_of,
 )
 
 __all__ = ["ServedGateway", "history_file_of", "served"]
@@ -96,6 +97,21 @@ class ServedGateway:
         self._state_file = state_file
         self._is_open = anyio.Event()
         self._gateway: Gateway | None = None
+
+    async def opened(self) -> None:
+        """Wait until it serves."""
+        await self._is_open.wait()
+
+    def status(self) -> str:
+        """Say in a line how it is, of what it says of itself."""
+        if self._gateway is None:
+            return "starting"
+        devices = self._gateway.devices.values()
+        there = sum(one.is_available for one in devices)
+        status = status_of(self._gateway)
+        down = [f"{one.name}: {one.reason}" for one in status.links if not one.is_up]
+        words = f"{there} of {counted(len(devices), 'device')} available"
+        return "; ".join([words, *down])
 
     async def run(self) -> None:
         """Serve until cancelled."""

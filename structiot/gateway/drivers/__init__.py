@@ -31,6 +31,7 @@ from structiot.gateway.drivers.driver import (
     ServedDevice,
     SimulatesDevices,
     Source,
+    TellsStatus,
 )
 from structiot.gateway.drivers.shared_connection import SharedConnection
 from structiot.gateway.installed import installed_drivers, load_driver, with_driver
@@ -55,6 +56,7 @@ __all__ = [
     "SimulatesDevices",
     "Source",
     "SystemSection",
+    "TellsStatus",
     "beside_config",
     "installed_drivers",
     "load_driver",

@@ -37,6 +37,7 @@ from structiot.model import (
 if TYPE_CHECKING:
     from structiot.gateway.events import GatewayEvent
     from structiot.gateway.state_file import StateFile
+    from structiot.gateway.status import DriverStatus
 
 __all__ = [
     "DeviceRegistry",
@@ -46,6 +47,7 @@ __all__ = [
     "ServedDevice",
     "SimulatesDevices",
     "Source",
+    "TellsStatus",
 ]
 
 T = TypeVar("T")
@@ -288,6 +290,17 @@ class Driver(Protocol):
         """Name the devices, and look for more as long as the gateway runs.
 
         It may return when there is nothing more to do; its devices stay.
+        """
+        ...
+
+
+class TellsStatus(Protocol):
+    """What a driver has, too, if there is more to tell of it than its devices."""
+
+    def status(self) -> DriverStatus:
+        """Tell what it is connected to, what is limited, what waits; without secrets.
+
+        Asked at any time after `run` was called; it neither waits nor raises.
         """
         ...
 

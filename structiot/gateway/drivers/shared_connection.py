@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import anyio
@@ -14,6 +15,7 @@ from structiot._kit.text import error_text, printable
 from structiot.errors import LinkLost, ReplyTimeout
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import Retrying, when
+from structiot.gateway.status import LinkStatus, TaskState, TaskStatus
 
 __all__ = ["SharedConnection"]
 
@@ -36,6 +38,7 @@ class SharedConnection(Generic[T]):
         label: What it is, for people.
         reason: Why it is not open; empty while it is.
         retrying: Its attempts, and for how long it is to be left alone.
+        opened: How often it was tried to open it.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class SharedConnection(Generic[T]):
         self.label: str = printable(label, most=100)
         self.reason: str = "not open yet"
         self.retrying = retrying
+        self.opened: int = 0
         self._open_it = open_it
         self._report = report
         self._said = said
@@ -56,6 +60,7 @@ class SharedConnection(Generic[T]):
         self._opened: tuple[T] | tuple[()] = ()
         self._users: list[anyio.CancelScope] = []
         self._changed = anyio.Event()
+        self._changed_at_s: float | None = None
 
     @property
     def is_parked(self) -> bool:
@@ -92,7 +97,31 @@ class SharedConnection(Generic[T]):
             # Its end is the driver's, which says itself why; the users are let go.
             self._lost("its driver has ended", is_told=False)
 
+    def task(self, now_utc: datetime, devices: tuple[TaskStatus, ...]) -> TaskStatus:
+        """Tell how it is, with the devices on it."""
+        since_utc = None
+        if (at_s := self._changed_at_s) is not None:
+            since_utc = now_utc - timedelta(seconds=anyio.current_time() - at_s)
+        state: TaskState = "parked" if self.is_parked else "failing"
+        if not self.reason:
+            state = "running"
+        elif at_s is None:
+            state = "starting"
+        return TaskStatus(
+            name=self.label,
+            state=state,
+            reason=self.reason,
+            restarts=max(0, self.opened - 1),
+            since_utc=since_utc,
+            children=devices,
+        )
+
+    def link(self) -> LinkStatus:
+        """Tell whether it stands."""
+        return LinkStatus(name=self.label, is_up=not self.reason, reason=self.reason)
+
     async def _hold_open(self) -> None:
+        self.opened += 1
         with anyio.move_on_after(_OPEN_S) as patience:
             async with self._open_it() as opened:
                 patience.deadline = math.inf
@@ -114,6 +143,8 @@ class SharedConnection(Generic[T]):
     def _set(
         self, opened: tuple[T] | tuple[()], reason: str, *, is_told: bool = True
     ) -> None:
+        if self._changed_at_s is None or self.reason != reason:
+            self._changed_at_s = anyio.current_time()
         self._opened, self.reason = opened, reason
         self._changed.set()
         self._changed = anyio.Event()

@@ -97,6 +97,11 @@ class Brokers:
         return link is not None and link.is_ready
 
     @property
+    def connected(self) -> dict[BrokerPlace, bool]:
+        """Whether each of the brokers can be reached now."""
+        return {place: link.is_ready for place, link in self._links.items()}
+
+    @property
     def is_refused(self) -> bool:
         """Whether a broker has refused us, which waits for `unpark`."""
         return any(link.is_parked for link in self._links.values())

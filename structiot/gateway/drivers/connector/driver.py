@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
-from structiot.connector import open_connector
+from structiot._kit.text import error_text
+from structiot.connector import Connector, Ended, Ready, Waiting, open_connector
 from structiot.gateway.config.fields import SystemSection
 from structiot.gateway.drivers.connector.bridge import Bridge
 from structiot.gateway.drivers.connector.kept import KeptDevices
 from structiot.gateway.drivers.connector.section import ConnectorSection
 from structiot.gateway.drivers.driver import DeviceRegistry
+from structiot.gateway.status import DriverStatus, LinkStatus
 
 __all__ = ["ConnectorDriver"]
 
@@ -28,6 +31,24 @@ class ConnectorDriver:
     def __init__(self, section: ConnectorSection, environment: Environment) -> None:
         self._section = section
         self._environment = environment
+        self._link = LinkStatus(name="platform", is_up=False, reason="not opened yet")
+        self._connector: Connector | None = None
+
+    def status(self) -> DriverStatus:
+        """Tell of the connection to the platform."""
+        connector = self._connector
+        if connector is None:
+            return DriverStatus(links=(self._link,))
+        reason = ""
+        match connector.state:
+            case Waiting(reason=error) | Ended(reason=error):
+                reason = error_text(error)
+            case Ready():
+                pass
+            case state:
+                reason = type(state).__name__.lower()
+        link = replace(self._link, is_up=not reason, reason=reason)
+        return DriverStatus(links=(link,))
 
     async def run(self, registry: DeviceRegistry) -> None:
         """Offer them for as long as the gateway runs; the platform may be away.
@@ -45,8 +66,11 @@ class ConnectorDriver:
         )
         bridge = Bridge(registry, section, kept)
         await bridge.begin()
+        name = f"platform {config.platform} at {config.host}"
+        self._link = replace(self._link, name=name)
         opened = open_connector(config, devices=kept, environment=self._environment)
         async with opened as connector:
+            self._connector = connector
             await bridge.run(connector)
 
     @classmethod

@@ -19,12 +19,14 @@ import anyio
 
 from structiot._kit.environment import Environment
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.network import place
 from structiot.errors import LinkLost
 from structiot.gateway.config.fields import SystemSection
 from structiot.gateway.drivers.driver import DeviceRegistry, ManagedDevice, Source
 from structiot.gateway.drivers.meross.account_device import account_source
 from structiot.gateway.drivers.meross.section import MerossDeviceSection, MerossSection
 from structiot.gateway.drivers.shared_connection import SharedConnection
+from structiot.gateway.status import BudgetStatus, DriverStatus, LinkStatus
 from structiot.meross import (
     DeviceAdded,
     DeviceRemoved,
@@ -51,12 +53,12 @@ class MerossDriver:
     finds_more = True
 
     _registry: DeviceRegistry
-    _account: SharedConnection[Meross]
 
     def __init__(self, section: MerossSection, environment: Environment) -> None:
         self._section = section
         self._environment = environment
         self._managed: dict[str, ManagedDevice] = {}
+        self._account: SharedConnection[Meross] | None = None
 
     async def run(self, registry: DeviceRegistry) -> None:
         """Name the listed devices, and those of the account as long as it has them."""
@@ -66,13 +68,14 @@ class MerossDriver:
         if not self._section.has_account:
             registry.started(keeps_found=True)
             return
-        self._account = registry.share("Meross account", self._open_account)
+        account = registry.share("Meross account", self._open_account)
+        self._account = account
         with anyio.move_on_after(_FIRST_S):
-            await self._account.changed()
+            await account.changed()
         while True:
             with suppress(LinkLost):
-                async with self._account.in_use(self._show_account):
-                    await self._follow_account(self._account.connection)
+                async with account.in_use(partial(self._show_account, account)):
+                    await self._follow_account(account)
 
     @classmethod
     def simulated(
@@ -87,6 +90,33 @@ class MerossDriver:
         from structiot.gateway.drivers.meross import simulated  # noqa: PLC0415
 
         return simulated.simulated_account(environment, count=count, day_s=day_s)
+
+    def status(self) -> DriverStatus:
+        """Tell of the account's brokers, and what devices may be sent by them."""
+        if self._account is None or self._account.reason:
+            return DriverStatus()
+        meross = self._account.connection
+        limiter = meross.rate_limiter
+        most = None if limiter is None else limiter.per_hour
+        links = (
+            LinkStatus(
+                name=f"Meross broker {place(*broker)}",
+                is_up=is_up,
+                reason="" if is_up else "no connection",
+            )
+            for broker, is_up in meross.brokers.connected.items()
+        )
+        budgets = (
+            BudgetStatus(
+                name=f"Meross messages to {meross.devices[uuid].info.name}",
+                left=one.left or 0,
+                most=most or 0,
+                unit="messages an hour",
+            )
+            for uuid, one in meross.budget.devices.items()
+            if most is not None and uuid in meross.devices
+        )
+        return DriverStatus(links=tuple(links), budgets=tuple(budgets))
 
     @asynccontextmanager
     async def _open_account(self) -> AsyncGenerator[Meross]:
@@ -112,47 +142,44 @@ class MerossDriver:
             exc.add_note("`structiot meross login` keeps one where it is looked for")
             raise
 
-    def _show_account(self, _trouble: str = "") -> None:
+    def _show_account(
+        self, account: SharedConnection[Meross], _trouble: str = ""
+    ) -> None:
         """Have the account itself be a device, whatever becomes of it."""
         if "account" not in self._managed:
-            source = account_source(self._section, self._account, self._environment)
+            source = account_source(self._section, account, self._environment)
             self._managed["account"] = self._registry.add(source)
         self._registry.started(keeps_found=True)
 
-    async def _follow_account(self, meross: Meross) -> None:
+    async def _follow_account(self, account: SharedConnection[Meross]) -> None:
+        meross = account.connection
         for uuid in self._managed.keys() - meross.devices.keys() - {"account"}:
             if "/" not in uuid:
                 self._release(uuid)
         async with meross.events() as events:
             for device in [*meross.devices.values()]:
-                self._add(device)
-            self._show_account()
+                self._add(device, account)
+            self._show_account(account)
             async for event in events:
                 match event:
                     case DeviceAdded(device):
-                        self._add(device)
+                        self._add(device, account)
                     case DeviceRemoved(device):
                         self._release(device.info.id)
         await anyio.sleep_forever()
 
-    def _add(self, device: MerossDevice) -> None:
+    def _add(self, device: MerossDevice, account: SharedConnection[Meross]) -> None:
         uuid = device.info.id
         if uuid not in self._managed:
             source = Source(
                 key=uuid,
                 label=f"{device.about.model} {device.info.name}",
-                open=lambda: self._with_subdevices(self._of_account(uuid)),
+                open=lambda: self._with_subdevices(_of_account(account, uuid)),
                 is_found=True,
-                parent=self._account,
+                parent=account,
                 settings=uuid,
             )
             self._managed[uuid] = self._registry.add(source)
-
-    @asynccontextmanager
-    async def _of_account(self, uuid: str) -> AsyncGenerator[MerossDevice]:
-        device = self._account.connection.device(uuid)
-        await device.known()
-        yield device
 
     def _release(self, key: str) -> None:
         """Give up a device, with what hangs on it."""
@@ -205,3 +232,12 @@ class MerossDriver:
             comes_by_itself=True,
         )
         self._managed[key] = self._registry.add(source)
+
+
+@asynccontextmanager
+async def _of_account(
+    account: SharedConnection[Meross], uuid: str
+) -> AsyncGenerator[MerossDevice]:
+    device = account.connection.device(uuid)
+    await device.known()
+    yield device

@@ -1,0 +1,243 @@
+"""Puts together how a gateway is, from what each part says of itself.
+
+    gateway > broker connection > publisher, announcer
+            > history
+            > the driver of each system > its connections > devices on them
+                                        > its other devices
+
+It is asked, never told: nothing is registered anywhere, and what has ended is not in it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from structiot._kit.rare_lines import RareLines
+from structiot._kit.text import printable
+from structiot.errors import InternalError
+from structiot.gateway.events import BrokerLost
+from structiot.gateway.isolation import called
+from structiot.gateway.status import (
+    BudgetStatus,
+    DriverStatus,
+    GatewayStatus,
+    LinkStatus,
+    MailboxStatus,
+    TaskState,
+    TaskStatus,
+)
+
+if TYPE_CHECKING:
+    from structiot.gateway.device import GatewayDevice
+    from structiot.gateway.driver_runner import DriverRunner
+    from structiot.gateway.gateway import Gateway
+
+__all__ = ["status_of"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+def status_of(gateway: Gateway) -> GatewayStatus:
+    """Tell how a gateway is; it waits for nothing.
+
+    No password, token or key is in it.
+    """
+    now_utc = gateway.environment.now_utc()
+    told = [_told_by(runner) for runner in gateway.runners.values()]
+    history = gateway.history
+    links = [_broker_link(gateway)]
+    budgets = [*_client_budgets(gateway), *_device_budgets(gateway)]
+    mailboxes = [gateway.publisher.outbox, *gateway.mailboxes()]
+    for runner, more in zip(gateway.runners.values(), told, strict=True):
+        links += [one.link() for one in runner.connections]
+        links += more.links
+        budgets += more.budgets
+        mailboxes += more.mailboxes
+    if history is not None:
+        links += history.links()
+    return GatewayStatus(
+        started_utc=gateway.started_utc,
+        tasks=(_gateway_task(gateway, now_utc),),
+        links=tuple(links),
+        budgets=tuple(budgets),
+        mailboxes=tuple(mailboxes),
+        store=None if history is None else history.status(),
+    )
+
+
+# ---------------------------------------------------------------- what runs
+
+
+def _gateway_task(gateway: Gateway, now_utc: datetime) -> TaskStatus:
+    children = [_broker_task(gateway)]
+    if gateway.history is not None:
+        store = gateway.history.status()
+        state: TaskState = "running" if store.is_writing else "failing"
+        children.append(TaskStatus(name="history", state=state, reason=store.reason))
+    runners = sorted(gateway.runners.items())
+    children += [_driver_task(runner, now_utc) for _, runner in runners]
+    return TaskStatus(
+        name="gateway",
+        state="running",
+        since_utc=gateway.started_utc,
+        children=tuple(children),
+    )
+
+
+def _broker_task(gateway: Gateway) -> TaskStatus:
+    connection, service = gateway.connection, gateway.broker_service
+    state: TaskState = "failing"
+    if connection.is_connected:
+        state = "running"
+    elif connection.is_parked:
+        state = "parked"
+    elif service.told is None:
+        state = "starting"
+    announcer: TaskState = "running" if gateway.announcer.is_read else "starting"
+    waits = "it waits for the broker"
+    children = [
+        TaskStatus(
+            name="publisher",
+            state="running" if connection.is_connected else "absent",
+            reason="" if connection.is_connected else waits,
+        )
+    ]
+    if gateway.announcer.announces:
+        is_up = connection.is_connected
+        children.append(
+            TaskStatus(
+                name="announcer",
+                state=announcer if is_up else "absent",
+                reason="" if is_up else waits,
+            )
+        )
+    return TaskStatus(
+        name="broker connection",
+        state=state,
+        reason=_why_no_broker(gateway),
+        restarts=max(0, service.connections - 1),
+        since_utc=service.told_at_utc,
+        children=tuple(children),
+    )
+
+
+def _why_no_broker(gateway: Gateway) -> str:
+    if gateway.connection.is_connected:
+        return ""
+    told = gateway.broker_service.told
+    return told.reason if isinstance(told, BrokerLost) else "not connected yet"
+
+
+def _driver_task(runner: DriverRunner, now_utc: datetime) -> TaskStatus:
+    devices = list(runner.devices)
+    children = []
+    for connection in runner.connections:
+        below = tuple(
+            _device_task(one) for one in devices if one.source.parent is connection
+        )
+        children.append(connection.task(now_utc, below))
+    known = {id(one) for one in runner.connections}
+    children += [
+        _device_task(one) for one in devices if id(one.source.parent) not in known
+    ]
+    status = runner.status
+    return TaskStatus(
+        name=status.system,
+        state=status.state,
+        reason=status.reason,
+        restarts=max(0, runner.starts - 1),
+        since_utc=status.at_utc,
+        children=tuple(children),
+    )
+
+
+def _device_task(device: GatewayDevice) -> TaskStatus:
+    told = device.availability
+    state: TaskState = "failing"
+    if told.is_available:
+        state = "running"
+    elif device.source.comes_by_itself:
+        state = "absent"
+    elif device.retrying.is_parked:
+        state = "parked"
+    elif device.opened < 2 and not device.has_failed:
+        state = "starting"
+    return TaskStatus(
+        name=device.name,
+        state=state,
+        reason="" if told.is_available else told.reason,
+        restarts=max(0, device.opened - 1),
+        since_utc=told.at_utc,
+    )
+
+
+# ---------------------------------------------------------------- what else there is
+
+
+def _broker_link(gateway: Gateway) -> LinkStatus:
+    return LinkStatus(
+        name=f"broker {gateway.connection.settings.place}",
+        is_up=gateway.is_connected,
+        reason=_why_no_broker(gateway),
+    )
+
+
+def _client_budgets(gateway: Gateway) -> Iterator[BudgetStatus]:
+    client = gateway.connection.client
+    if client is not None:
+        most, counters = client.config.max_held_bytes, client.counters
+        held = counters.held_bytes + counters.unread_bytes
+        yield BudgetStatus(
+            name="memory of the broker connection",
+            left=max(0, most - held),
+            most=most,
+            unit="bytes",
+        )
+
+
+def _device_budgets(gateway: Gateway) -> Iterator[BudgetStatus]:
+    """Tell of those devices alone that have used up some of theirs."""
+    for slug, device in gateway.devices.items():
+        budget = device.budget
+        if budget.is_strained:
+            yield BudgetStatus(
+                name=f"events of {slug}",
+                left=budget.left,
+                most=budget.most,
+                unit="events",
+            )
+
+
+_failures = RareLines(_log, anyio.current_time)
+
+
+def _told_by(runner: DriverRunner) -> DriverStatus:
+    """Ask a driver what else there is; it may be anybody's."""
+    tell = getattr(runner.driver, "status", None)
+    if tell is None:
+        return DriverStatus()
+    try:
+        found = called(tell)
+        if isinstance(found, DriverStatus):
+            return DriverStatus(
+                links=_checked(found.links, LinkStatus),
+                budgets=_checked(found.budgets, BudgetStatus),
+                mailboxes=_checked(found.mailboxes, MailboxStatus),
+            )
+        reason = f"it tells {type(found).__name__}, no DriverStatus"
+    except InternalError as exc:
+        reason = printable(str(exc))
+    _failures.say("%s cannot say how it is: %s", runner.status.system, reason)
+    return DriverStatus()
+
+
+def _checked(told: Iterable[T], kind: type[T]) -> tuple[T, ...]:
+    """Take what is of the kind that it should be."""
+    return tuple(one for one in told if isinstance(one, kind))

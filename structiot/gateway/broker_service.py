@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +24,7 @@ from structiot.gateway.context import GatewayContext
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
 from structiot.gateway.events import BrokerConnected, BrokerLost
+from structiot.gateway.links.foreign_topics import ForeignTopics
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.refusals import Refusals, is_passing
 from structiot.gateway.retrying import when
@@ -55,6 +57,7 @@ class BrokerService:
         refusals: What the broker refuses.
         connection: What the clients are of.
         settings: Gives the settings in force.
+        foreign: Topics of others, which are followed over the same connection.
 
     Attributes:
         told: What was told of the connection last; None before anything was.
@@ -69,7 +72,9 @@ class BrokerService:
         *,
         connection: BrokerConnection,
         settings: Callable[[], GatewaySection],
+        foreign: ForeignTopics,
     ) -> None:
+        self._foreign = foreign
         self.told: BrokerConnected | BrokerLost | None = None
         self._context = context
         self._directory = directory
@@ -98,6 +103,9 @@ class BrokerService:
             for topic_filter, take in listeners.items():
                 name = f"structiot.gateway.listener {topic_filter}"
                 tasks.start_soon(self._listen, client, topic_filter, take, name=name)
+            listen = partial(self._listen, client, qos=0)
+            name = "structiot.gateway.foreign_topics"
+            tasks.start_soon(self._foreign.serve, client, listen, name=name)
             await until.wait()
         settings = self._settings()
         forgets = settings.forget_on_exit and not self._connection.comes_back
@@ -146,6 +154,7 @@ class BrokerService:
         match event:
             case Connected():
                 _log.info("connected to the broker")
+                self._foreign.connected(event.version)
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
                 self._publisher.repeat([availability])
@@ -163,6 +172,7 @@ class BrokerService:
 
     def _lost(self, reason: str, retry_in_s: float | None) -> None:
         self._is_settled.set()
+        self._foreign.lost(printable(reason))
         self._tell(BrokerLost(reason=printable(reason), retry_in_s=retry_in_s))
 
     def _tell(self, event: BrokerConnected | BrokerLost) -> None:
@@ -172,13 +182,18 @@ class BrokerService:
     # ------------------------------------------------------------ what it hears
 
     async def _listen(
-        self, client: MqttClient, topic_filter: str, take: Callable[[Message], None]
+        self,
+        client: MqttClient,
+        topic_filter: str,
+        take: Callable[[Message], None],
+        *,
+        qos: int = 1,
     ) -> None:
         taken = 0
         while True:
             again, delay_s = self._subscribe_again, None
             try:
-                async with client.subscription(topic_filter, qos=1) as messages:
+                async with client.subscription(topic_filter, qos=qos) as messages:
                     self._refusals.accepted(topic_filter)
                     self._note_settled(topic_filter)
                     async for message in messages:

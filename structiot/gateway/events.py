@@ -17,6 +17,7 @@ __all__ = [
     "DriverState",
     "DriverUpdate",
     "GatewayEvent",
+    "LinksChanged",
     "TopicAccepted",
     "TopicRefused",
 ]
@@ -135,6 +136,11 @@ class TopicAccepted:
     topic: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinksChanged:
+    """A reload has brought other links."""
+
+
 GatewayEvent: TypeAlias = (
     BrokerConnected
     | BrokerLost
@@ -144,4 +150,5 @@ GatewayEvent: TypeAlias = (
     | CommandFailed
     | TopicRefused
     | TopicAccepted
+    | LinksChanged
 )

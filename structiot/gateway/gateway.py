@@ -29,6 +29,7 @@ from structiot.gateway.announcer import Announcer
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig, configuration_of
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
 from structiot.gateway.directory import DeviceDirectory
@@ -36,13 +37,21 @@ from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
-from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.events import (
+    DeviceUpdate,
+    DriverUpdate,
+    GatewayEvent,
+    LinksChanged,
+)
 from structiot.gateway.installed import drivers_of
+from structiot.gateway.links.foreign_topics import ForeignTopics
+from structiot.gateway.links.links import GatewayLinks
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
 from structiot.gateway.refusals import Refusals
 from structiot.gateway.reloading import change_between
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.status import LinkStatus
 from structiot.model import StateChange
 from structiot.mqtt import BrokerServer
 
@@ -63,6 +72,7 @@ class Gateway:
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
+        foreign_topics: The way to topics of others on the broker.
     """
 
     def __init__(
@@ -85,6 +95,7 @@ class Gateway:
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
         self.publisher: Publisher = Publisher(self._refusals)
+        self.foreign_topics: ForeignTopics = ForeignTopics()
         self._runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
         records = Records(state)
@@ -120,7 +131,9 @@ class Gateway:
             self._refusals,
             connection=connection,
             settings=lambda: self.config.gateway,
+            foreign=self.foreign_topics,
         )
+        self._links = GatewayLinks(self, lambda: self._context.command_s)
 
     # ------------------------------------------------------------ what users see
 
@@ -133,6 +146,16 @@ class Gateway:
     def drivers(self) -> Mapping[str, DriverUpdate]:
         """What the driver of each system does, by the system's name."""
         return {name: runner.status for name, runner in self._runners.items()}
+
+    @property
+    def links(self) -> tuple[LinkSection, ...]:
+        """The links in force, as they were configured."""
+        return self.config.links
+
+    @property
+    def link_status(self) -> tuple[LinkStatus, ...]:
+        """How each link fares that does something."""
+        return self._links.status
 
     @property
     def is_connected(self) -> bool:
@@ -206,6 +229,9 @@ class Gateway:
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
         self._renew_drivers(drivers, change.systems)
+        if "links" in change.sections:
+            self._links.take(config.links)
+            self._emit(LinksChanged())
         uri = config.mqtt.uri or self._connection.settings.uri
         self._connection.change(settings_of(config, self.topics, uri))
         self._connection.try_again()
@@ -244,6 +270,8 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        self._links.take(self.config.links)
+        tasks.start_soon(self._links.run, name="structiot.gateway.links")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from structiot.errors import InternalError
 from structiot.gateway.config import GatewayConfig, MqttSection
+from structiot.gateway.config.links import TOPICS_SYSTEM
 from structiot.gateway.isolation import called
 
 __all__ = ["ConfigChange", "change_between"]
@@ -62,6 +63,12 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
         *systems,
         *(old_systems.keys() ^ new_systems.keys()),
     }
+    # They have no section of their own.
+    differing.discard(TOPICS_SYSTEM)
+    if before.mqtt != after.mqtt:
+        differing.add("mqtt")
+    if before.links != after.links:
+        differing.add("links")
     return ConfigChange(
         config=after.model_copy(update=own),
         sections=tuple(sorted(differing)),

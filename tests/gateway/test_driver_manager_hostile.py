@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from structiot.gateway.drivers.manager.members import (
+from structiot.gateway.entities.told_members import (
     entity_of,
     members_in,
     object_in,

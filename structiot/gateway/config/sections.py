@@ -26,6 +26,11 @@ from structiot.gateway.config.fields import (
     seconds,
     secret_in,
 )
+from structiot.gateway.config.links import (
+    TOPICS_SYSTEM,
+    LinkSection,
+    TopicsSection,
+)
 from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.config.values import check_broker_uri
 from structiot.gateway.state_file import not_ours
@@ -162,12 +167,14 @@ class GatewayConfig(Section):
         broker: The embedded broker.
         gateway: The gateway itself.
         devices: Where devices are, by their level in topics.
+        links: What is joined to what.
     """
 
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
     devices: Mapping[str, DeviceSection] = {}
+    links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
 
     if TYPE_CHECKING:
 
@@ -177,8 +184,11 @@ class GatewayConfig(Section):
     @property
     def systems(self) -> dict[str, SystemSection]:
         """The section of each system that is to be served, by the system's name."""
-        return {
+        found = {
             name: section
             for name in type(self).model_fields
             if isinstance(section := getattr(self, name), SystemSection)
         }
+        if (topics := TopicsSection.of(self.links)) is not None:
+            found[TOPICS_SYSTEM] = topics
+        return found

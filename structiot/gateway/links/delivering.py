@@ -87,7 +87,7 @@ class Delivery:
                 self._mark(target, deed.origin)
                 topics, keeps = self._gateway.foreign_topics, link.section.retain
                 await topics.publish(target, payload, retain=keeps, within_s=left_s)
-            link.works()
+                link.works()
             return
         level, served, key = self._target(link)
         payload = self._commanded(link, deed, served, key)
@@ -95,7 +95,8 @@ class Delivery:
             self._mark((level, key), deed.origin)
             await self._command(served, key, payload, left_s)
             self._mark((level, key), deed.origin)
-        link.works()
+        if payload is not None or link.waits_for:
+            link.works()
 
     async def _command(
         self, served: ServedDevice, key: str, payload: str, within_s: float
@@ -128,14 +129,13 @@ class Delivery:
         for level, served in self._gateway.devices.items():
             if not end.fits_device(level, served.name):
                 continue
-            if end.entity in served.entities:
-                return level, served, end.entity
-            if served.is_available:
-                name = printable(served.name, most=100)
-                raise UsageError(f"{name} has no {end.entity!r}")
-            reason = served.availability.reason
             name = printable(served.name, most=100)
-            raise LinkLost(f"{name} is not available: {reason}", reason=reason)
+            if not served.is_available:
+                reason = served.availability.reason
+                raise LinkLost(f"{name} is not available: {reason}", reason=reason)
+            if end.entity not in served.entities:
+                raise UsageError(f"{name} has no {end.entity!r}")
+            return level, served, end.entity
         reason = f"there is no device {printable(end.device, most=60)!r}"
         raise LinkLost(reason, reason=reason)
 
@@ -158,7 +158,7 @@ class Delivery:
         payload = handed_on(source_entity, now, entity)
         if payload is not None and link.section.values is not None:
             payload = link.told(word_of(source_entity, now) or "")
-        if payload is None or (served.is_available and is_so(entity, state, payload)):
+        if payload is None or is_so(entity, state, payload):
             return None
         return payload
 

@@ -122,7 +122,7 @@ async def linked(
     house = house or House()
     async with house.broker(), house.client() as client:
         for topic, payload in before:
-            await client.publish(topic, payload, 1, True)  # noqa: FBT003 - distmqtt's
+            await client.publish(topic, payload, 1, True)
         async with (
             house.gateway(scripted(run), links=list(links), **sections) as gateway,
             anyio.create_task_group() as tasks,

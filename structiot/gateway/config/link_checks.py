@@ -13,6 +13,7 @@ from typing import Final
 from structiot._kit.text import printable
 from structiot.gateway.config.fields import Finding
 from structiot.gateway.config.links import (
+    KINDS,
     PLATFORM,
     TOGGLE,
     TOPIC,
@@ -216,7 +217,7 @@ def _shown(link: RawLink) -> Iterator[Finding]:
     if "kind" not in link.table:
         message = "kind is missing: what the topic is shown as"
         yield link.finding("from", message, about_key=True)
-    if kind is None:
+    if kind is None or kind not in KINDS:
         return
     for key, kinds in _KINDS.items():
         if key in link.table and kind not in kinds:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from peers.arguments import (
+    CROWDS,
     PAYLOADS,
     QUICK_ROUNDS,
     QUICK_SECONDS,
@@ -22,7 +23,7 @@ from peers.arguments import (
     words,
 )
 from peers.environments import EnvironmentFailed, ensure
-from peers.libraries import CELLS, LIBRARIES, Cell, Library
+from peers.libraries import CELLS, LIBRARIES, YARDSTICKS, Cell, Library
 from peers.measure import Bench, Sample
 from peers.rates import Rates
 from peers.report import Report, Result, environment, print_environment
@@ -57,8 +58,16 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--sweep",
-        action="store_true",
+        nargs="?",
+        const=PAYLOADS,
+        type=lambda text: [int(word) for word in words(text)],
+        metavar="BYTES,...",
         help="payloads of 64 bytes to 4 MB at QoS 0 and 1, one table for each",
+    )
+    parser.add_argument(
+        "--topics",
+        action="store_true",
+        help="1 to 10,000 topics, and subscriptions that match nothing, in the same way",
     )
     parser.add_argument(
         "--one", action="store_true", help="one message of QoS 1 at a time instead"
@@ -86,6 +95,7 @@ def choose_rows(args: argparse.Namespace) -> list[Row]:
         for loop in library.loops
         if not args.loops or loop in args.loops or loop in ("-", "thread")
         if usual in library.cells
+        if cell in CELLS or library.name not in YARDSTICKS
     ]
 
 
@@ -94,8 +104,13 @@ def variants(cell: Cell, args: argparse.Namespace) -> list[Cell]:
     if args.one:
         return [cell._replace(window=1)] if cell.qos == 1 else []
     if args.sweep:
-        return [cell._replace(payload=n) for n in PAYLOADS] if cell.qos < 2 else []
-    return [cell]
+        return [cell._replace(payload=n) for n in args.sweep] if cell.qos < 2 else []
+    if args.topics and cell.qos < 2:
+        cells = [cell._replace(topics=many) for many in CROWDS]
+        if cell.mode == "receive":
+            cells += [cell._replace(filters=many) for many in CROWDS]
+        return cells
+    return [] if args.topics else [cell]
 
 
 def name_of(row: Row) -> str:
@@ -173,7 +188,9 @@ def main() -> int:
     results = measure(args, rows)
     after = environment()
     if args.sweep:
-        print_sweep(results)
+        print_sweep(results, lambda cell: f"{cell.payload:,}")
+    elif args.topics:
+        print_sweep(results, lambda cell: cell.crowd)
     elif args.one:
         print_one(results)
     else:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make sure of the programs that the checks need and pip cannot bring: venv, Mosquitto and
-# its clients; with the word `interop` those of `nox -s interop` as well.
+# its clients; with the word `interop` those of `nox -s interop` as well, with the word
+# `browser` what `nox -s browser` looks at pages with.
 # Installs what is missing where there is apt-get, and says what is missing elsewhere.
 # What it installs is neither started nor started at the next boot: the tests start their
 # own, and nothing is left that listens on port 1883.
@@ -19,6 +20,11 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-ven
 if [ "${1:-}" = interop ]; then
   need nats-server nats-server
   need rabbitmq-server rabbitmq-server
+  need node nodejs
+  need npm npm
+fi
+if [ "${1:-}" = browser ]; then
+  need chromium chromium
   need node nodejs
   need npm npm
 fi

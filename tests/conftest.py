@@ -1,6 +1,7 @@
 """What every test gets: both backends, a guarded network, a check for leftovers.
 
-Every `async def test_...` runs on asyncio and on trio, in real time with real sockets.
+Every `async def test_...` runs on asyncio and on trio, in real time with real sockets; one
+of many cases has each on one of them, and with `--thorough` on both.
 `@pytest.mark.virtual_time` makes it use the fixture `virtual_time` of our own plugin.
 Tests marked `e2e` also run on uvloop where pytest is called with `--uvloop`.
 """
@@ -32,6 +33,7 @@ from structiot.testing.leaks import (
 from tests._support import processor_time
 from tests._support.mosquitto import DEFAULT_CONFIG, Mosquitto
 from tests._support.network_guard import GUARD
+from tests._support.turns import left_to_the_other_backend
 
 # The machine's load is no property of the code: no deadlines, nor one for how long the
 # making of examples takes. In CI the same examples come each time, so that a change is
@@ -60,7 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="cancel at every checkpoint, try many more the examples, leave no test out",
+        help="cancel at every checkpoint, try many more examples, leave no test out, have "
+        "each case on each backend",
     )
     parser.addoption(
         "--judge-time", action="store_true", help="fail where the loop is held too long"
@@ -98,11 +101,25 @@ def pytest_collection_modifyitems(
     for item in items:
         if "watched_loop" in getattr(item, "fixturenames", ()):
             item.add_marker("watched_loop")
+    # What may take long comes first: at its end, a run would have idle workers.
+    items.sort(key=timeout_s, reverse=True)
     if config.getoption("--thorough"):
         return
-    left_out = [item for item in items if item.get_closest_marker("thorough")]
-    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
-    config.hook.pytest_deselected(items=left_out)
+    own_sessions = set(config.getini("norecursedirs"))
+    left_out = {item for item in items if item.get_closest_marker("thorough")}
+    left_out |= left_to_the_other_backend(
+        item
+        for item in items
+        # What has a session of its own is run whole there.
+        if item not in left_out and own_sessions.isdisjoint(item.path.parts)
+    )
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def timeout_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] if marker and marker.args else 0.0
 
 
 def pytest_collection_finish() -> None:

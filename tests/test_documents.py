@@ -9,6 +9,7 @@ those that serve devices some dial in, and devices find a server at manager.exam
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 import re
@@ -74,6 +75,10 @@ MEROSS_DEVICES = {
 }
 
 
+# Takes its time on purpose, but need not for each block.
+hash_of = functools.cache(hash_password)
+
+
 @pytest.fixture
 async def house(
     virtual_time: Any,
@@ -100,7 +105,7 @@ async def house(
     authority.cert_pem.write_to_path("our-authority.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("broker.example").configure_cert(context)
-    users = Passwords({"kitchen": hash_password("a word")})
+    users = Passwords({"kitchen": hash_of("a word")})
     secure = open_broker("mqtts://broker.example", passwords=users, ssl_context=context)
     # A small program may read its files before it does anything else.
     nothing_blocks_the_loop.deactivate()
@@ -211,6 +216,8 @@ async def run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
             await main(*arguments)
 
 
+# What is written for one backend runs on that one alone.
+@pytest.mark.each_backend
 @pytest.mark.parametrize("block", [*PROGRAMS, *DOCSTRINGS], ids=str)
 async def test_python_runs_as_it_stands(
     house: None,

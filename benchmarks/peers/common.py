@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import json
 import os
 import resource
@@ -16,12 +17,15 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from raw_peer import topics_of
+
 HOST = "127.0.0.1"
 STALLED_S = 4.0
+AT_ONCE = 100
 
 
 class Tally:
@@ -44,6 +48,11 @@ class Job:
     count: int
     window: int
     topic: str
+    """What to subscribe to."""
+    topics: list[str]
+    """What to publish to in turn: see `each_topic`."""
+    others: list[list[str]]
+    """What else to subscribe to before `start`, by the hundred: it matches nothing."""
     payload: bytes
     cafile: str | None = None
     """Who has signed the peer's certificate; None: no TLS."""
@@ -64,6 +73,10 @@ class Job:
     def uri(self) -> str:
         """For the clients that take one."""
         return f"mqtt{'s' if self.cafile else ''}://{HOST}:{self.port}/"
+
+    def each_topic(self) -> Iterator[str]:
+        """As many topics as there are messages."""
+        return itertools.islice(itertools.cycle(self.topics), self.count)
 
     def start(self) -> None:
         """Call when connected, before the first publish or the subscribe."""
@@ -156,7 +169,9 @@ def parse_job() -> Job:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--window", type=int, default=1000)
-    parser.add_argument("--topic", required=True)
+    parser.add_argument("--topic", required=True, help="{} is for a number")
+    parser.add_argument("--topics", type=int, default=1)
+    parser.add_argument("--filters", type=int, default=0)
     parser.add_argument("--payload", type=int, required=True)
     parser.add_argument("--cafile")
     parser.add_argument("--cpu", type=int, default=-1)
@@ -164,6 +179,11 @@ def parse_job() -> Job:
     cpu = args.pop("cpu")
     if cpu >= 0 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {cpu})
+    args["topics"] = topics_of(args["topic"], args["topics"])
+    several = len(args["topics"]) > 1
+    args["topic"] = args["topic"].format("+") if several else args["topics"][0]
+    others = [f"other/{i:05}/+/power" for i in range(args.pop("filters"))]
+    args["others"] = [others[i : i + AT_ONCE] for i in range(0, len(others), AT_ONCE)]
     args["payload"] = bytes(i & 0xFF for i in range(args["payload"]))
     return Job(**args)
 

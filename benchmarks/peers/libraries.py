@@ -34,6 +34,9 @@ class Cell(NamedTuple):
     payload: int = USUAL_PAYLOAD
     window: int = 0
     """How many messages are under way; 0 is what is best for the client."""
+    topics: int = 1
+    filters: int = 0
+    """How many further ones are subscribed to, which match no message."""
 
     @property
     def name(self) -> str:
@@ -44,7 +47,16 @@ class Cell(NamedTuple):
         title = f"{self.mode} QoS {self.qos}{', TLS' if self.is_tls else ''}"
         if self.payload != USUAL_PAYLOAD:
             title += f", {self.payload:,} bytes"
+        if self.topics > 1 or self.filters:
+            title += f", {self.crowd}"
         return title + (", one at a time" if self.window == 1 else "")
+
+    @property
+    def crowd(self) -> str:
+        """How many topics or other filters there are."""
+        if self.filters:
+            return f"{self.filters:,} other filter{'s' * (self.filters > 1)}"
+        return f"{self.topics:,} topic{'s' * (self.topics > 1)}"
 
 
 CELLS: tuple[Cell, ...] = tuple(

@@ -19,7 +19,7 @@ from peers.libraries import Cell, Library
 from peers.raw_peer import window_of
 
 FOLDER = Path(__file__).resolve().parent
-TOPIC = "bench/device/0001/power"
+TOPIC = "bench/device/{}/power"
 CALIBRATE_COUNT = 3_000
 LEAST, MOST = 1_000, 3_000_000
 # Of large messages a run has so many bytes at the least.
@@ -75,11 +75,13 @@ class Bench:
         window = cell.window or min(window, window_of(cell.payload))
         job = [f"--mode={cell.mode}", f"--qos={cell.qos}", f"--count={count}"]
         job += [f"--window={window}", f"--topic={TOPIC}", f"--payload={cell.payload}"]
+        job.append(f"--topics={cell.topics}")
         cpus = self.cpus()
         peer_command = [sys.executable, str(FOLDER / "raw_peer.py"), *job]
         peer_command.append(f"--cpu={cpus[1]}")
         client_command = [str(python), str(FOLDER / library.runner), *job]
         client_command += [f"--loop={loop}", f"--cpu={cpus[0]}"]
+        client_command.append(f"--filters={cell.filters}")
         if cell.is_tls:
             certificate, cafile = ensure_certificate()
             peer_command.append(f"--certificate={certificate}")

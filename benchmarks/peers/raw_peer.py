@@ -32,6 +32,8 @@ USUAL_WINDOW = 1000
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 PUBREC, PUBCOMP = 0x50, 0x70
+# Filters that begin so are not those the measurement waits for.
+OTHER = b"other/"
 IS_PUBREC = bytes(1 if kind == PUBREC else 0 for kind in range(256))
 IS_PUBCOMP = bytes(1 if kind == PUBCOMP else 0 for kind in range(256))
 
@@ -44,16 +46,13 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def publish_packet(
-    topic: bytes, payload: bytes, qos: int, version: int, packet_id: int
-) -> bytes:
-    body = len(topic).to_bytes(2, "big") + topic
-    if qos:
-        body += packet_id.to_bytes(2, "big")
-    if version == 5:
-        body += b"\x00"
-    body += payload
-    size, header = len(body), bytearray((0x30 | qos << 1,))
+def topics_of(template: str, count: int) -> list[str]:
+    """So many topics, all of one length."""
+    return [template.format(f"{n % 10_000:04}") for n in range(1, count + 1)]
+
+
+def framed(first: int, body: bytes) -> bytes:
+    size, header = len(body), bytearray((first,))
     while size > 127:
         header.append(size & 127 | 128)
         size >>= 7
@@ -74,7 +73,7 @@ class Peer:
         self.qos: int = args.qos
         self.count: int = args.count
         self.window: int = min(args.window, window_of(args.payload))
-        self.topic: bytes = args.topic.encode()
+        self.topics = [t.encode() for t in topics_of(args.topic, args.topics)]
         self.payload = bytes(i & 0xFF for i in range(args.payload))
         self.version = 4
         self.buffer = b""
@@ -85,6 +84,15 @@ class Peer:
         """Bytes of acknowledgements to come; what follows them is something else."""
         self.first_at = 0.0
         self.last_at = 0.0
+
+    def publish_packet(self, packet_id: int) -> bytes:
+        topic = self.topics[packet_id % len(self.topics)]
+        body = len(topic).to_bytes(2, "big") + topic
+        if self.qos:
+            body += packet_id.to_bytes(2, "big")
+        if self.version == 5:
+            body += b"\x00"
+        return framed(0x30 | self.qos << 1, body + self.payload)
 
     # -- packets one at a time: before and after the measurement
 
@@ -119,12 +127,12 @@ class Peer:
         self.sock.sendall(b"\x20\x03\0\0\0" if five else b"\x20\x02\0\0")
 
     def answer(self, packet: bytes) -> bool:
-        """Answer what a client may send beside the measurement; True: a SUBSCRIBE."""
+        """Answer what a client may send beside the measurement; True: it shall begin."""
         kind, packet_id = packet[0] & 0xF0, packet[1:3]
         extra = b"\x00" if self.version == 5 else b""
         if kind == 0x80:
-            body = packet_id + extra + bytes((self.qos,))
-            self.sock.sendall(bytes((0x90, len(body))) + body)
+            codes = bytes((self.qos,)) * self.filters_in(packet)
+            self.sock.sendall(framed(0x90, packet_id + extra + codes))
         elif kind == 0xA0:
             body = packet_id + (b"\x00\x00" if extra else b"")
             self.sock.sendall(bytes((0xB0, len(body))) + body)
@@ -133,7 +141,14 @@ class Peer:
         elif kind == 0xE0:
             msg = "the client disconnected"
             raise Surprise(msg)
-        return kind == 0x80
+        return kind == 0x80 and OTHER not in packet
+
+    def filters_in(self, subscribe: bytes) -> int:
+        at, count = 3 + (self.version == 5 and 1 + subscribe[3]), 0
+        while at < len(subscribe):
+            at += 3 + int.from_bytes(subscribe[at : at + 2], "big")
+            count += 1
+        return count
 
     def linger(self) -> None:
         """Stay polite until the client goes, whatever it does on its way out."""
@@ -153,13 +168,15 @@ class Peer:
             self.feed_freely()
 
     def feed_freely(self) -> None:
-        packet = publish_packet(self.topic, self.payload, 0, self.version, 0)
-        batch = max(1, min(1000, BLOCK_BYTES // len(packet)))
-        block = memoryview(packet * batch)
+        packets = [self.publish_packet(i) for i in range(len(self.topics))]
+        size = len(packets[0])
+        repeated = max(1, min(1000, BLOCK_BYTES // size) // len(packets))
+        batch = repeated * len(packets)
+        block = memoryview(b"".join(packets) * repeated)
         self.first_at = time.monotonic()
         for _ in range(self.count // batch):
             self.sock.sendall(block)
-        self.sock.sendall(block[: self.count % batch * len(packet)])
+        self.sock.sendall(block[: self.count % batch * size])
         self.last_at = time.monotonic()
 
     def encode_all(self) -> None:
@@ -171,8 +188,7 @@ class Peer:
         self.blocks = [
             memoryview(
                 b"".join(
-                    publish_packet(self.topic, self.payload, self.qos, self.version, i)
-                    for i in range(first, first + self.batch)
+                    self.publish_packet(i) for i in range(first, first + self.batch)
                 )
             )
             for first in range(1, last - self.batch, self.batch)
@@ -181,7 +197,7 @@ class Peer:
     def feed_within_window(self) -> None:
         batch = self.batch
         ring = itertools.cycle(self.blocks)
-        size = len(publish_packet(self.topic, self.payload, 1, self.version, 1))
+        size = len(self.publish_packet(1))
         self.due = self.count * self.qos * ACK_SIZE
         sent = done = 0
         self.sock.settimeout(0)
@@ -239,7 +255,7 @@ class Peer:
     # -- the client publishes
 
     def swallow(self) -> None:
-        example = publish_packet(self.topic, self.payload, self.qos, self.version, 1)
+        example = self.publish_packet(1)
         while len(self.buffer) < len(example):
             self.more()
         self.first_at = time.monotonic()
@@ -348,7 +364,8 @@ def main() -> None:
     parser.add_argument("--qos", type=int, choices=(0, 1, 2), required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--window", type=int, default=1000)
-    parser.add_argument("--topic", required=True)
+    parser.add_argument("--topic", required=True, help="{} is for a number")
+    parser.add_argument("--topics", type=int, default=1)
     parser.add_argument("--payload", type=int, required=True)
     parser.add_argument("--certificate", help="with its key; without: no TLS")
     parser.add_argument("--cpu", type=int, default=-1)

@@ -10,6 +10,8 @@ from workers import publish_by_workers
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with aiomqtt.Client(HOST, job.port, tls_context=job.tls) as client:
+        for some in job.others:
+            await client.subscribe([(other, job.qos) for other in some])
         job.start()
         await client.subscribe(job.topic, job.qos)
         async for _message in client.messages:

@@ -16,6 +16,8 @@ async def connected_client(job: Job) -> MQTTClient:
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     client = await connected_client(job)
+    for some in job.others:
+        await client.subscribe([(other, job.qos) for other in some])
     job.start()
     await client.subscribe([(job.topic, job.qos)])
     while tally.n < count:

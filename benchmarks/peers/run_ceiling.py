@@ -20,7 +20,8 @@ def run(job: Job) -> None:
         qos=job.qos,
         count=job.count,
         window=job.window,
-        topic=job.topic,
+        topic=job.topics[0],
+        topics=1,
         payload=len(job.payload),
     )
     sock = socket.create_connection((HOST, job.port), timeout=20)

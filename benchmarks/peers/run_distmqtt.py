@@ -13,6 +13,8 @@ from workers import publish_by_workers
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with open_mqttclient(job.uri, config={"cafile": job.cafile}) as client:
+        for some in job.others:
+            await client.subscribe([(other, job.qos) for other in some])
         job.start()
         await client.subscribe([(job.topic, job.qos)])
         while tally.n < count:

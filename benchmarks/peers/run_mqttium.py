@@ -10,6 +10,8 @@ async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     client = AsyncClient("bench")
     await client.connect(HOST, job.port, ssl=job.tls)
+    for some in job.others:
+        await client.subscribe(some, qos=job.qos)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     async for _message in client.messages():
@@ -21,10 +23,10 @@ async def receive(job: Job) -> None:
 async def publish(job: Job) -> None:
     client = AsyncClient("bench", max_outbound_inflight=job.window)
     await client.connect(HOST, job.port, ssl=job.tls)
-    topic, payload, qos = job.topic, job.payload, job.qos
+    payload, qos = job.payload, job.qos
     job.start()
     receipt = await client.publish_many(
-        PublishMessage(topic, payload, qos=qos) for _ in range(job.count)
+        PublishMessage(topic, payload, qos=qos) for topic in job.each_topic()
     )
     await receipt.wait()
     await job.finish()

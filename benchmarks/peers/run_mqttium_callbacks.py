@@ -21,6 +21,8 @@ async def receive(job: Job) -> None:
     client = AsyncClient("bench", message_delivery="callback")
     client.on_message = on_message
     await client.connect(HOST, job.port, ssl=job.tls)
+    for some in job.others:
+        await client.subscribe(some, qos=job.qos)
     job.start()
     await client.subscribe(job.topic, qos=job.qos)
     await done.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from common import HOST, Job, run_async
 from mqttools import Client, Message
@@ -14,6 +15,8 @@ YIELD_EVERY_BYTES = 65_536
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
+        for other in itertools.chain(*job.others):
+            await client.subscribe(other)
         job.start()
         await client.subscribe(job.topic)
         messages = client.messages
@@ -25,10 +28,10 @@ async def receive(job: Job) -> None:
 
 async def publish(job: Job) -> None:
     async with Client(HOST, job.port, connect_delays=[], ssl=job.tls) as client:
-        topic, payload = job.topic, job.payload
+        payload = job.payload
         job.start()
         every = max(1, min(YIELD_EVERY, YIELD_EVERY_BYTES // len(payload)))
-        for i in range(job.count):
+        for i, topic in enumerate(job.each_topic()):
             client.publish(Message(topic, payload))
             if i % every == 0:
                 await asyncio.sleep(0)

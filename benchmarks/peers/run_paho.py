@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 
@@ -32,6 +33,17 @@ def receive(job: Job) -> None:
         if tally.n == count:
             job.finish_now()
 
+    answered = threading.Event()
+    client.on_subscribe = lambda *_: answered.set()
+    for some in job.others:
+        answered.clear()
+        for other in some:
+            client.message_callback_add(other, lambda *_: None)
+        client.subscribe([(other, job.qos) for other in some])
+        answered.wait()
+    # Where there are several filters, this is how paho tells their messages apart.
+    if job.others:
+        client.message_callback_add(job.topic, on_message)
     client.on_message = on_message
     job.start()
     client.subscribe(job.topic, job.qos)
@@ -40,14 +52,14 @@ def receive(job: Job) -> None:
 
 def publish(job: Job) -> None:
     client = connected_client(job)
-    topic, payload, qos = job.topic, job.payload, job.qos
+    topics, payload, qos = job.each_topic(), job.payload, job.qos
     job.start()
     if qos == 0:
-        for _ in range(job.count):
+        for topic in topics:
             client.publish(topic, payload)
     else:
-        for done in range(0, job.count, job.window):
-            for _ in range(min(job.window, job.count - done)):
+        for _ in range(0, job.count, job.window):
+            for topic in itertools.islice(topics, job.window):
                 info = client.publish(topic, payload, qos)
             info.wait_for_publish()
     job.finish_now()

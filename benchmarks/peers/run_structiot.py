@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections import deque
 
 from common import Job, run_async
@@ -17,6 +19,9 @@ def config_of(job: Job) -> dict[str, str]:
 async def receive(job: Job) -> None:
     tally, count = job.tally, job.count
     async with open_mqttclient(job.uri, config=config_of(job)) as client:
+        blocks = contextlib.AsyncExitStack()
+        for other in itertools.chain(*job.others):
+            await blocks.enter_async_context(client.subscription(other, qos=job.qos))
         job.start()
         async with client.subscription(job.topic, qos=job.qos) as messages:
             async for _message in messages:
@@ -26,15 +31,15 @@ async def receive(job: Job) -> None:
 
 
 async def publish(job: Job) -> None:
-    topic, payload, qos = job.topic, job.payload, job.qos
+    payload, qos = job.payload, job.qos
     async with open_mqttclient(job.uri, config=config_of(job)) as client:
         job.start()
         if qos == 0:
-            for _ in range(job.count):
+            for topic in job.each_topic():
                 await client.publish(topic, payload)
             await job.finish()
         waiting: deque[object] = deque()
-        for _ in range(job.count):
+        for topic in job.each_topic():
             if len(waiting) == job.window:
                 await waiting.popleft().wait()  # type: ignore[attr-defined]
             waiting.append(await client.publish_soon(topic, payload, qos=qos))

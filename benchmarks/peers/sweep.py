@@ -1,4 +1,4 @@
-"""Tables with a column for each size of payload, or of one message at a time."""
+"""Tables with a column for each variation of a cell, or of one message at a time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from peers.report import Result, print_table
 Column = Callable[[Cell], str]
 
 
-def print_sweep(results: Iterable[Result]) -> None:
-    """One table for each side, QoS and kind of connection, a column for each size."""
+def print_sweep(results: Iterable[Result], column: Column) -> None:
+    """One table for each side, QoS and kind of connection, a column for each variation."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         cell = result.cell
         tls = " through TLS" if cell.is_tls else ""
         groups.setdefault(f"{cell.mode} QoS {cell.qos}{tls}", []).append(result)
     for title, found in groups.items():
-        print_group(title, found, lambda cell: f"{cell.payload:,}")
+        print_group(title, found, column)
 
 
 def print_one(results: Iterable[Result]) -> None:

@@ -14,17 +14,14 @@ Publish = Callable[..., Awaitable[Any]]
 async def publish_by_workers(job: Job, publish: Publish, qos: Any) -> None:
     """QoS 0: one task, in order. QoS 1 and 2: as many tasks as the job's window."""
     if job.qos == 0:
-        topic, payload = job.topic, job.payload
-        for _ in range(job.count):
-            await publish(topic, payload, qos=qos)
+        for topic in job.each_topic():
+            await publish(topic, job.payload, qos=qos)
         await job.finish()
-    left = job.count
+    topics = job.each_topic()
 
     async def worker() -> None:
-        nonlocal left
-        topic, payload = job.topic, job.payload
-        while left > 0:
-            left -= 1
+        payload = job.payload
+        for topic in topics:
             await publish(topic, payload, qos=qos)
 
     await run_many(job, worker)

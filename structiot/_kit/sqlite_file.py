@@ -14,7 +14,7 @@ from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
 from structiot._kit.text import printable
 from structiot.errors import ConfigError
 
-__all__ = ["open_in_memory", "open_sqlite_file", "set_aside"]
+__all__ = ["lock_sqlite_file", "open_in_memory", "open_sqlite_file", "set_aside"]
 
 # How long another program may be writing while we open it.
 _BUSY_S = 1.0
@@ -25,8 +25,43 @@ _ID_AT = 68
 _ID_BYTES = 4
 
 
+def lock_sqlite_file(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
+    """Keep other programs, and others in this one, from what only one may write.
+
+    The lock is a file of its own beside the other, so that others may still read that.
+    The system gives it back when a process ends, however it ends.
+
+    Args:
+        path: The other file.
+        busy_s: How long who is just ending may still have it.
+
+    Returns:
+        What has the lock; to close it is to give it back.
+
+    Raises:
+        ConfigError: Somebody else has it.
+        OSError: There can be no such file.
+    """
+    name = path.with_name(path.name + "-lock")
+    os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
+    lock = sqlite3.connect(name, check_same_thread=False, timeout=busy_s)
+    try:
+        # SQLite locks a file on each system as it is done there.
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as exc:
+        lock.close()
+        raise ConfigError(f"{path} is in use by another program") from exc
+    return lock
+
+
 def open_sqlite_file(
-    path: Path, schema: str, *, program_id: int, version: int = 0
+    path: Path,
+    schema: str,
+    *,
+    program_id: int,
+    version: int = 0,
+    is_durable: bool = False,
+    is_checked: bool = True,
 ) -> sqlite3.Connection:
     """Open a file, which is made with its folder; for one thread at a time.
 
@@ -37,6 +72,8 @@ def open_sqlite_file(
         schema: The statements that make what it holds where that is not there yet.
         program_id: What marks it as ours, SQLite's `application_id`.
         version: Of the schema, SQLite's `user_version`.
+        is_durable: Whether each commit is to outlive a power cut; else the last may not.
+        is_checked: Whether all of it is looked through, which takes a while.
 
     Returns:
         A connection without transactions of its own making.
@@ -55,7 +92,12 @@ def open_sqlite_file(
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     try:
         connection = _prepared(
-            str(path), schema, 0 if is_marked else program_id, version
+            str(path),
+            schema,
+            0 if is_marked else program_id,
+            version,
+            is_durable=is_durable,
+            is_checked=is_checked,
         )
     except sqlite3.OperationalError:
         raise
@@ -127,23 +169,46 @@ def open_in_memory(schema: str) -> sqlite3.Connection:
     return _prepared(":memory:", schema, 0, 0)
 
 
-def set_aside(path: Path) -> None:
-    """Move a damaged file out of the way, for whoever wants to look; never raises."""
+def set_aside(path: Path, *, keeps_earlier: bool = False) -> Path:
+    """Move a damaged file out of the way, for whoever wants to look; never raises.
+
+    Args:
+        path: The file.
+        keeps_earlier: Whether one that was set aside before stays.
+
+    Returns:
+        Where it is now, if it could be moved.
+    """
+    aside, number = Path(f"{path}.damaged"), 1
+    while keeps_earlier and aside.exists():
+        number += 1
+        aside = Path(f"{path}.damaged{number}")
     with suppress(OSError):
         for ending in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
-                Path(f"{path}{ending}").replace(f"{path}.damaged{ending}")
+                Path(f"{path}{ending}").replace(f"{aside}{ending}")
+    return aside
 
 
-def _prepared(name: str, schema: str, mark: int, version: int) -> sqlite3.Connection:
+def _prepared(
+    name: str,
+    schema: str,
+    mark: int,
+    version: int,
+    *,
+    is_durable: bool = False,
+    is_checked: bool = True,
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name, check_same_thread=False, timeout=_BUSY_S, isolation_level=None
     )
     try:
         connection.text_factory = text_or_bytes
         found = _check(connection, name, schema, version)
+        if is_checked:
+            _look_through(connection)
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
         connection.executescript(schema)
         if found < version:
             connection.execute(f"PRAGMA user_version={version}")
@@ -164,7 +229,10 @@ def _check(connection: sqlite3.Connection, name: str, schema: str, version: int)
         raise _not_ours(Path(name), why)
     if fault := schema_fault(connection, schema, may_lack=True):
         raise _not_ours(Path(name), fault)
+    return int(found)
+
+
+def _look_through(connection: sqlite3.Connection) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-    return int(found)

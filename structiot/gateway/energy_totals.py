@@ -18,11 +18,11 @@ from typing import Any, Final
 from structiot.energy import EnergyTotal
 from structiot.model import DeviceInfo, Entity, Sensor, State, StateChange
 
-__all__ = ["SAVE_S", "EnergyTotals", "is_energy_total"]
+__all__ = ["SAVE_S", "WH_OF", "EnergyTotals", "is_energy_total"]
 
 SAVE_S: Final = 60.0
 _MAX_TOTALS: Final = 10_000
-_WH_OF: Final = {"Wh": 1.0, "kWh": 1000.0, "MWh": 1_000_000.0}
+WH_OF: Final = {"Wh": 1.0, "kWh": 1000.0, "MWh": 1_000_000.0}
 _DECIMALS: Final = {"Wh": 0, "kWh": 3, "MWh": 6}
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def is_energy_total(entity: Entity | None) -> bool:
         and not entity.is_periodic
         and entity.device_class == "energy"
         and entity.state_class == "total_increasing"
-        and entity.unit in _WH_OF
+        and entity.unit in WH_OF
     )
 
 
@@ -72,7 +72,7 @@ class EnergyTotals:
         # The total of who has not said who it is, is not known.
         if told.state is None or info.is_provisional:
             return replace(told, state=None)
-        wh, decimals = _WH_OF[entity.unit or ""], _DECIMALS[entity.unit or ""]
+        wh, decimals = WH_OF[entity.unit or ""], _DECIMALS[entity.unit or ""]
         name = f"{info.system}/{info.id}/{entity.key}"
         counter = _figure(told.state)
         counter_wh = None if counter is None else _figure(counter * wh)

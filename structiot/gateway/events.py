@@ -17,6 +17,8 @@ __all__ = [
     "DriverState",
     "DriverUpdate",
     "GatewayEvent",
+    "HistoryFailing",
+    "HistoryWritten",
     "LinksChanged",
     "TopicAccepted",
     "TopicRefused",
@@ -141,6 +143,22 @@ class LinksChanged:
     """A reload has brought other links."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFailing:
+    """The history cannot be written; all else goes on, and it is tried again.
+
+    Attributes:
+        reason: Why not, such as a full disk.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryWritten:
+    """The history is written, from the beginning or again."""
+
+
 GatewayEvent: TypeAlias = (
     BrokerConnected
     | BrokerLost
@@ -151,4 +169,6 @@ GatewayEvent: TypeAlias = (
     | TopicRefused
     | TopicAccepted
     | LinksChanged
+    | HistoryFailing
+    | HistoryWritten
 )

@@ -13,7 +13,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from importlib import metadata
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -43,6 +44,7 @@ from structiot.gateway.events import (
     GatewayEvent,
     LinksChanged,
 )
+from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.links.foreign_topics import ForeignTopics
 from structiot.gateway.links.links import GatewayLinks
@@ -73,6 +75,7 @@ class Gateway:
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
         foreign_topics: The way to topics of others on the broker.
+        history: What was; None where there is no file for it.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Gateway:
         self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
+        self.history: History | None = None
         self._connection = connection
         self._tasks = tasks
         self._environment = environment
@@ -228,6 +232,8 @@ class Gateway:
         _log.info("the configuration was read again; %s", said)
         for one in change.at_restart:
             _log.warning("%s is taken up at the next restart only", one)
+        if self.history is not None:
+            self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
         if "links" in change.sections:
             self._links.take(config.links)
@@ -258,6 +264,24 @@ class Gateway:
 
     # ------------------------------------------------------------ its drivers
 
+    def keep_history(self, path: str | PathLike[str] | None) -> None:
+        """Have a history from the start on, if there shall be one.
+
+        Args:
+            path: Its file, if the configuration names none.
+        """
+        section = self.config.history
+        file = section.path or path
+        if not section.enabled or file is None:
+            return
+        self.history = History(
+            Path(fspath(file)),
+            section,
+            self,
+            environment=self._environment,
+            emit=self._emit,
+        )
+
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
         """Start everything; called once, by `open_gateway`.
 
@@ -272,9 +296,16 @@ class Gateway:
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
         self._links.take(self.config.links)
         tasks.start_soon(self._links.run, name="structiot.gateway.links")
+        if self.history is not None:
+            tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]
         for runner in runners:
             self._start(runner)
+
+    async def leave_history(self) -> None:
+        """Write what was, for the last time."""
+        if self.history is not None:
+            await self.history.leave()
 
     def _added(self, system: str, make: Callable[[], Driver]) -> DriverRunner:
         runner = self._runners[system] = DriverRunner(

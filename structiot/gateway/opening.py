@@ -32,6 +32,7 @@ async def open_gateway(
     config: GatewayConfig | str | PathLike[str] | Mapping[str, Any],
     *,
     state_file: str | PathLike[str] | None = None,
+    history_file: str | PathLike[str] | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Gateway]:
     """Serve every configured and found device on one MQTT broker.
@@ -52,6 +53,8 @@ async def open_gateway(
             file, or a mapping of what such a file holds.
         state_file: Where the gateway keeps what outlasts a restart, if the
             configuration names no file; nowhere by default.
+        history_file: Where what devices tell is kept, if the configuration names no
+            file; nowhere by default. What cannot be used is said, and all goes on without.
         environment: Network, host network, clock and chance; the system's by default;
             the devices are in the same.
 
@@ -73,13 +76,11 @@ async def open_gateway(
         ...             print(event)
     """
     check_argument("state_file", state_file, str, PathLike, None)
+    check_argument("history_file", history_file, str, PathLike, None)
     check_argument("environment", environment, Environment)
     config = await configuration_of(config)
     mqtt = config.mqtt
-    topics = Topics(
-        base=mqtt.base_topic,
-        discovery_prefix=mqtt.discovery_prefix,
-    )
+    topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
     async with AsyncExitStack() as stack:
         # Written after the goodbye, which changes what stands on the broker.
         state = await StateFile.open(
@@ -107,6 +108,7 @@ async def open_gateway(
                         environment=environment,
                     )
                     gateway.broker = broker
+                    gateway.keep_history(history_file)
                     # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service
                     holder.start_soon(
@@ -119,6 +121,7 @@ async def open_gateway(
                         yield gateway
                     finally:
                         holder.start_soon(_hurry, gateway, connection, leaving)
+                        await gateway.leave_history()  # noqa: ASYNC102 - shielded
             finally:
                 leaving.cancel()
                 connection.leave()

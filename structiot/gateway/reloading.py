@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from structiot.errors import InternalError
-from structiot.gateway.config import GatewayConfig, MqttSection
+from structiot.gateway.config import GatewayConfig, HistorySection, MqttSection
 from structiot.gateway.config.links import TOPICS_SYSTEM
 from structiot.gateway.isolation import called
 
@@ -16,6 +16,8 @@ _AT_ONCE = {
     "mqtt": MqttSection.model_fields.keys()
     - {"base_topic", "discovery", "discovery_prefix"},
     "broker": set[str](),
+    "dashboard": set[str](),
+    "history": HistorySection.model_fields.keys() - {"enabled", "path"},
     "gateway": {"command_s", "goodbye_s", "retry_max_s", "forget_on_exit"},
 }
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import anyio
 
+from structiot._kit.native_loop import event_maker
 from structiot._kit.text import error_text, printable
 from structiot.errors import StructiotError, UsageError
 from structiot.mqtt.codecs import Codec, NoopCodec
@@ -95,6 +96,7 @@ class Messages(KnownRetained):
         self._decode = None if isinstance(codec, NoopCodec) else codec.decode
         self._items: deque[Message] = deque()
         self._wakeup: anyio.Event | None = None
+        self._make_event: Callable[[], anyio.Event] | None = None
         self._is_closed = False
         self._is_left = False
         self._error: StructiotError | None = None
@@ -306,7 +308,9 @@ class Messages(KnownRetained):
                     raise copy(self._error)
                 return False
             if self._wakeup is None:
-                self._wakeup = anyio.Event()
+                if self._make_event is None:
+                    self._make_event = event_maker()
+                self._wakeup = self._make_event()
             await self._wakeup.wait()
         return True
 

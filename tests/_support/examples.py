@@ -23,10 +23,12 @@ import ast
 import doctest
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests._support.interpreter import PYTHON
+from tests._support.run_example import HEADLINE
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = "mqtt://127.0.0.1:1883/"
@@ -46,9 +48,9 @@ class Example:
     def needs_broker(self) -> bool:
         return any(BROKER in arguments for arguments in self.runs)
 
-    def commands(self, backend: str, broker_uri: str) -> list[list[str]]:
-        """Give the command of each line, on a backend and with a broker."""
-        program = [*PYTHON, "-P", _RUNNER, backend, str(self.path)]
+    def commands(self, backends: Sequence[str], broker_uri: str) -> list[list[str]]:
+        """Give the command of each line, on these backends and with a broker."""
+        program = [*PYTHON, "-P", _RUNNER, ",".join(backends), str(self.path)]
         return [
             [*program, *(broker_uri if a == BROKER else a for a in arguments)]
             for arguments in self.runs
@@ -62,6 +64,14 @@ class Example:
         if checker.check_output(expected.want, shown, _COMPARISON):
             return ""
         return checker.output_difference(expected, shown, _COMPARISON)
+
+
+def printed_on_each(backends: Sequence[str], printed: str) -> list[str]:
+    """Take apart what a command has printed on one backend after the other."""
+    headlines = "|".join(re.escape(HEADLINE.format(backend)) for backend in backends)
+    before, *parts = re.split(rf"^(?:{headlines})\n", printed, flags=re.MULTILINE)
+    assert (before, len(parts)) == ("", len(backends)), printed
+    return parts
 
 
 def read_example(path: Path) -> Example:

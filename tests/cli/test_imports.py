@@ -43,6 +43,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "connector run": GATEWAY,
     "connector store": {"structiot.connector", "rich"},
     "demo": {*GATEWAY, "rich"},
+    "history": {*GATEWAY, "rich"},
     "manager": {*CLIENT, "structiot.manager", "rich"},
     "manager simulate": {*SIM, "structiot.manager"},
     "maxsmart": MAXSMART,

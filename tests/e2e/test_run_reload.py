@@ -28,6 +28,8 @@ def free_port() -> int:
 def written(port: int, *sims: MaxSmartSim, more: str = "") -> str:
     lines = [
         f"broker.listen = ['mqtt://127.0.0.1:{port}']",
+        # Its port is the same for all who run at a time.
+        "dashboard.enabled = false",
         "[maxsmart]",
         "discover = false",
         "poll_s = 0.5",
@@ -62,7 +64,7 @@ async def test_the_file_is_read_again_at_sighup(tmp_path: Path, backend: str):
                 # A mistake changes nothing, and is said with its place.
                 file.write_text(written(port, *sims, more="pol_s = 1"))
                 program.signal(signal.SIGHUP)
-                place = f"{file}:5:1: unknown key 'pol_s'"
+                place = f"{file}:6:1: unknown key 'pol_s'"
                 await program.until(lambda: [e for e in program.errors if place in e])
                 await program.until(
                     lambda: [e for e in program.errors if "is not taken up" in e]

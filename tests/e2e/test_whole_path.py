@@ -334,7 +334,7 @@ async def test_the_demonstration_runs_by_itself(backend):
     assert "-m structiot mqtt sub " in text
     assert "-v -t 'structiot/#' -t 'homeassistant/#'" in text
     assert "kitchen is available" in text
-    assert "workshop port_1 ON" in text
+    assert "workshop port_1 on" in text
     assert any(line.startswith("kitchen port_1_power ") for line in program.lines)
     assert program.errors == []
 

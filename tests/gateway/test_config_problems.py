@@ -18,7 +18,7 @@ TABLE = [
     (
         "[zigbee]",
         [
-            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, "
+            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, history, devices, "
             + ", ".join(sorted(installed_drivers()))
         ],
     ),

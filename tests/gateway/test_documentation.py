@@ -11,7 +11,15 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from structiot.gateway import GatewayConfig, load_config
-from structiot.gateway.config import BrokerSection, GatewaySection, MqttSection
+from structiot.gateway.config import (
+    BrokerSection,
+    DashboardSection,
+    GatewaySection,
+    HistorySection,
+    InfluxSection,
+    MqttSection,
+)
+from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.connector import (
     ConnectorDeviceSection,
@@ -43,6 +51,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[mqtt]": MqttSection,
     "[broker]": BrokerSection,
     "[gateway]": GatewaySection,
+    "[dashboard]": DashboardSection,
+    "[devices]": DeviceSection,
+    "[devices.NAME.entities.KEY]": EntitySection,
+    "[history]": HistorySection,
+    "[history.influxdb]": InfluxSection,
     "[maxsmart]": MaxSmartSection,
     "[[maxsmart.devices]]": MaxSmartDeviceSection,
     "[meross]": MerossSection,
@@ -99,6 +112,8 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
             good, bad = float(limit), float(limit) + beyond
             kind = model.model_fields[key].annotation
             required = {"host": "strip"} if "devices" in section else {}
+            if "influxdb" in section:
+                required = {"url": "http://influx"}
             model(**required, **{key: int(good) if kind is int else good})
             with pytest.raises(ValueError, match=key):
                 model(**required, **{key: int(bad) if kind is int else bad})

@@ -84,6 +84,7 @@ async def test_what_is_raised_costs_who_raises_it(where, error, caplog):
             assert len(text) < 2000
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("where", ["driver", "device", "command"])
 async def test_a_cancellation_that_nobody_asked_for_is_an_error(where):
     if sniffio.current_async_library() != "asyncio":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests._support.examples import BROKER, read_example
+from tests._support.examples import BROKER, printed_on_each, read_example
 
 TEXT = f'''"""Say hello.
 
@@ -31,11 +31,19 @@ def test_the_broker_is_replaced_in_the_command_and_in_what_is_printed(tmp_path):
     example = read_example(written(tmp_path, TEXT))
     uri = "mqtt://127.0.0.1:40001/"
     assert example.needs_broker
-    as_it_is, loud = example.commands("trio", uri)
-    assert as_it_is[-2:] == ["trio", str(tmp_path / "hello.py")]
+    as_it_is, loud = example.commands(["asyncio", "trio"], uri)
+    assert as_it_is[-2:] == ["asyncio,trio", str(tmp_path / "hello.py")]
     assert loud == [*as_it_is, "--loud", uri]
     assert example.difference(f"hello world\nfrom {uri}\n", uri) == ""
     assert "- bye" in example.difference("bye\n", uri).replace("+", "-")
+
+
+def test_what_is_printed_on_each_backend_is_told_apart():
+    printed = "=== on asyncio ===\nhello\n=== on trio ===\nbye\n"
+    assert printed_on_each(["asyncio", "trio"], printed) == ["hello\n", "bye\n"]
+    for too_much in (f"before\n{printed}", f"{printed}=== on trio ===\n"):
+        with pytest.raises(AssertionError):
+            printed_on_each(["asyncio", "trio"], too_much)
 
 
 @pytest.mark.parametrize("title", ["Run", "Prints"])

@@ -60,6 +60,7 @@ class HttpRequest:
         headers: Header fields, names in lower case.
         body: The whole body.
         peer: Address of the client.
+        local: Address that it was sent to; empty where a connection does not tell.
     """
 
     method: str
@@ -67,6 +68,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     peer: Address = ("", 0)
+    local: Address = ("", 0)
 
     @property
     def path(self) -> str:

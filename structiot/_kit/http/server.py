@@ -13,10 +13,11 @@ are, for servers that have to get it wrong.
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -26,13 +27,14 @@ import h11
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.http.body import BodyReader
 from structiot._kit.http.messages import HttpReply, HttpRequest, field_dict, phrase_of
 from structiot._kit.net.network import LOST, Address, place, reason_of
 from structiot._kit.net.room import Room
 from structiot.errors import ProtocolViolation, UsageError
 
-__all__ = ["Handler", "HttpServer", "RawReply", "peer_of", "send_raw"]
+__all__ = ["Handler", "HttpServer", "HttpStream", "RawReply", "peer_of", "send_raw"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ _TRICKLE_PIECES: Final = 20
 # What is sent in one go, and how long a client may take for it where nobody says.
 _SEND_BYTES: Final = 65_536
 _STALL_S: Final = 10.0
+# Of a stream this much lies in the kernel at most: what comes later is what is wanted.
+_STREAM_BUFFER_BYTES: Final = 65_536
 _BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -69,7 +73,27 @@ class RawReply:
     is_left_open: bool = False
 
 
-Handler: TypeAlias = Callable[[HttpRequest], Awaitable[HttpReply | RawReply | None]]
+SendPart: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpStream:
+    """What a server answers little by little, after which the connection is closed.
+
+    Attributes:
+        tell: Sends the body by the function that it is given, which waits while the
+            client takes nothing; cancelled when the client leaves.
+        headers: Header fields.
+        stall_s: A client that takes nothing for so long counts as gone.
+    """
+
+    tell: Callable[[SendPart], Awaitable[None]]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stall_s: float = 60.0
+
+
+Reply: TypeAlias = HttpReply | HttpStream | RawReply | None
+Handler: TypeAlias = Callable[[HttpRequest], Awaitable[Reply]]
 """Answers a request; None closes the connection without a byte."""
 
 
@@ -89,6 +113,7 @@ class HttpServer:
         request_s: Longest time for a request to be complete, for a TLS handshake, and
             for a client that takes nothing of its reply, in seconds.
         idle_s: How long a connection may stay without a request.
+        headers: Header fields of every reply, also of those that say what is no HTTP.
     """
 
     def __init__(
@@ -100,6 +125,7 @@ class HttpServer:
         max_body_bytes: int = 1_048_576,
         request_s: float = 10.0,
         idle_s: float = 60.0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._handler = handler
         self._ssl_context = ssl_context
@@ -107,6 +133,7 @@ class HttpServer:
         self._max_body_bytes = max_body_bytes
         self._request_s = request_s
         self._idle_s = idle_s
+        self._headers = dict(headers or {})
         self._connections = 0
         self._room = Room()
 
@@ -143,9 +170,11 @@ class HttpServer:
             )
 
     async def _converse(self, stream: ByteStream) -> None:
-        connection = _Connection(stream, self._max_body_bytes, self._request_s)
+        connection = _Connection(
+            stream, self._max_body_bytes, self._request_s, self._headers
+        )
         while request := await connection.request(self._idle_s):
-            reply: HttpReply | RawReply | None
+            reply: Reply
             try:
                 if request.method == "CONNECT":  # we are no proxy
                     reply = HttpReply(status=HTTPStatus.NOT_IMPLEMENTED)
@@ -157,7 +186,9 @@ class HttpServer:
             if isinstance(reply, HttpReply):
                 await connection.reply(reply)
                 continue
-            if reply is not None:
+            if isinstance(reply, HttpStream):
+                await connection.stream(reply)
+            elif reply is not None:
                 await send_raw(stream, reply, stall_s=self._request_s)
             return
 
@@ -195,6 +226,11 @@ def peer_of(stream: ByteStream) -> Address:
     return (str(address[0]), int(address[1]))
 
 
+def _local_of(stream: ByteStream) -> Address:
+    address = stream.extra(SocketAttribute.local_address, ("", 0))
+    return (str(address[0]), int(address[1]))
+
+
 class _Gone(Exception):
     """The client is gone, in contrast to what a handler may have lost."""
 
@@ -211,9 +247,14 @@ class _Connection:
     """What h11 knows of one connection, and the stream below."""
 
     def __init__(
-        self, stream: ByteStream, max_body_bytes: int, request_s: float
+        self,
+        stream: ByteStream,
+        max_body_bytes: int,
+        request_s: float,
+        headers: Mapping[str, str],
     ) -> None:
         self._stream = stream
+        self._headers = headers
         self._max_body_bytes = max_body_bytes
         self._request_s = request_s
         self._http = h11.Connection(
@@ -260,6 +301,7 @@ class _Connection:
             headers=fields,
             body=reader.finish(),
             peer=peer_of(self._stream),
+            local=_local_of(self._stream),
         )
 
     async def _event(self) -> object:
@@ -282,9 +324,9 @@ class _Connection:
                 data = b""
         self._http.receive_data(data)
 
-    async def _send(self, data: bytes | None) -> None:
+    async def _send(self, data: bytes | None, stall_s: float | None = None) -> None:
         with _gone():
-            await _send_all(self._stream, data or b"", self._request_s)
+            await _send_all(self._stream, data or b"", stall_s or self._request_s)
 
     async def reply(self, reply: HttpReply) -> None:
         """Send a reply to the request that was read last.
@@ -292,7 +334,7 @@ class _Connection:
         Raises:
             UsageError: It cannot be sent.
         """
-        fields = dict(reply.headers)
+        fields = {**self._headers, **reply.headers}
         if reply.status != HTTPStatus.NO_CONTENT:
             fields = {"Content-Length": str(len(reply.body)), **fields}
         is_bare = reply.status in _BODILESS or self._method == b"HEAD"
@@ -309,6 +351,33 @@ class _Connection:
         except (h11.LocalProtocolError, UnicodeError) as exc:
             raise UsageError(f"a reply that cannot be sent: {exc}") from exc
         await self._send(data)
+
+    async def stream(self, reply: HttpStream) -> None:
+        """Send a reply for as long as it goes on, or until the client leaves."""
+        fields = {**self._headers, **reply.headers, "Connection": "close"}
+        head = h11.Response(status_code=200, reason="OK", headers=list(fields.items()))
+        await self._send(self._http.send(head))
+
+        async def send(data: bytes) -> None:
+            await self._send(self._http.send(h11.Data(data=data)), reply.stall_s)
+
+        if self._method != b"HEAD":
+            raw = self._stream.extra(SocketAttribute.raw_socket, None)
+            if raw is not None:
+                size = _STREAM_BUFFER_BYTES
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            async with service_group() as tasks:
+                tasks.start_soon(self._until_gone, tasks.cancel_scope)
+                await reply.tell(send)
+        if self._http.our_state is h11.SEND_BODY:
+            await self._send(self._http.send(h11.EndOfMessage()))
+
+    async def _until_gone(self, scope: anyio.CancelScope) -> None:
+        """End a stream when nobody hears it any more; what is said meanwhile is let go."""
+        with suppress(anyio.BusyResourceError, *LOST):
+            while True:
+                await self._stream.receive(_READ_BYTES)
+        scope.cancel()
 
     async def _refuse(self, status: int, why: str) -> None:
         """Say why nothing more will be read, and give the client time to hear it."""

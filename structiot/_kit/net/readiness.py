@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -29,6 +30,7 @@ class Readiness:
         "_loop",
         "_max_bytes",
         "_socket",
+        "_take",
     )
 
     def __init__(self, watched: socket.socket) -> None:
@@ -41,6 +43,8 @@ class Readiness:
         self._max_bytes = 0
         # Somebody waits who reads himself.
         self._is_for_other = False
+        # Gets what comes, if somebody has lent it.
+        self._take: Callable[[bytes], bool] | None = None
         # What came and nobody has taken yet: he may have been cancelled.
         self._came: bytes | OSError | None = None
 
@@ -52,28 +56,70 @@ class Readiness:
             BusyResourceError: Somebody waits already.
             ClosedResourceError: It was closed meanwhile.
         """
-        if self._future is not None or self._is_for_other:
-            raise anyio.BusyResourceError("reading from")
+        if not self._may_wait_here():
+            return await self._receive_by_waiting(max_bytes)
         if self._came is not None:
             await checkpoint()
-        elif self._descriptor < 0 and not self._register():
-            while True:
-                await anyio.wait_readable(self._socket)
-                with contextlib.suppress(BlockingIOError):
-                    return self._socket.recv(max_bytes)
-        elif self._loop is not None:
-            self._max_bytes = max_bytes
-            self._future = future = self._loop.create_future()
-            try:
-                await future
-            except BaseException:
-                self._unregister()
-                raise
-            finally:
-                self._future = None
+        else:
+            await self._until_ready(max_bytes)
         if (data := self.left_over(max_bytes)) is None:
             raise anyio.ClosedResourceError
         return data
+
+    async def hand_to(self, take: Callable[[bytes], bool], max_bytes: int) -> bool:
+        """Have `take` called with what comes, until it gives False; raises as `receive`.
+
+        It is called by the loop itself where that watches sockets: no task has to wake
+        up for a few bytes. What it raises is raised here.
+
+        Returns:
+            False at the end of what comes.
+        """
+        data: bytes | None
+        if not self._may_wait_here():
+            while data := await self._receive_by_waiting(max_bytes):
+                if not take(data):
+                    return True
+            return False
+        if self._came is not None:
+            await checkpoint()
+        else:
+            self._take = take
+            try:
+                await self._until_ready(max_bytes)
+            finally:
+                self._take = None
+            if self._came is None:
+                if self._descriptor < 0:
+                    raise anyio.ClosedResourceError
+                return True
+        if data := self.left_over(max_bytes):
+            take(data)
+        return data != b""
+
+    def _may_wait_here(self) -> bool:
+        if self._future is not None or self._is_for_other:
+            raise anyio.BusyResourceError("reading from")
+        return self._came is not None or self._descriptor >= 0 or self._register()
+
+    async def _receive_by_waiting(self, max_bytes: int) -> bytes:
+        while True:
+            await anyio.wait_readable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.recv(max_bytes)
+
+    async def _until_ready(self, max_bytes: int) -> None:
+        if self._loop is None:
+            return
+        self._max_bytes = max_bytes
+        self._future = future = self._loop.create_future()
+        try:
+            await future
+        except BaseException:
+            self._unregister()
+            raise
+        finally:
+            self._future = None
 
     async def wait(self) -> None:
         """Wait until there is something to read, for who reads himself.
@@ -139,9 +185,19 @@ class Readiness:
             return
         # A task would come to it only after the loop has found it ready once more.
         try:
-            self._came = self._socket.recv(self._max_bytes)
+            came: bytes | OSError = self._socket.recv(self._max_bytes)
         except BlockingIOError:
             return
         except OSError as exc:
-            self._came = exc
-        future.set_result(None)
+            came = exc
+        if self._take is None or not came or type(came) is not bytes:
+            self._came = came
+            future.set_result(None)
+            return
+        try:
+            if self._take(came):
+                return
+        except Exception as exc:  # noqa: BLE001 - it is raised where somebody waits
+            future.set_exception(exc)
+        else:
+            future.set_result(None)

@@ -16,7 +16,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -34,14 +34,13 @@ __all__ = [
     "connect",
     "family_of",
     "receive_filling",
-    "send_pieces",
 ]
 
 MOST_BACKLOG = 65_536
 """As many as may wait to be accepted: Linux makes 4,096 of it unless it is told otherwise."""
 
-# What one write through TLS or in a frame has of something large.
-PORTION_BYTES = 262_144
+# TLS asks for no number: with the rest of a record that it had, it gives 256 kB at most.
+USUAL_BYTES = 245_760
 # Whoever has so much to say has more.
 QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.
@@ -86,9 +85,13 @@ class Filling(Protocol):
 
 
 class SocketStream(ByteStream):
-    """One connection; raises what anyio's streams raise."""
+    """One connection; raises what anyio's streams raise.
 
-    __slots__ = ("_is_quiet", "_peer", "_readiness", "_socket")
+    Attributes:
+        usual_bytes: Most that is received for who names no number.
+    """
+
+    __slots__ = ("_is_quiet", "_peer", "_readiness", "_socket", "usual_bytes")
 
     def __init__(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
         accepted.settimeout(0)
@@ -96,6 +99,7 @@ class SocketStream(ByteStream):
         self._readiness = Readiness(accepted)
         # Asked for now: a peer that has gone has no address any more.
         self._peer = peer[:2]
+        self.usual_bytes: int = USUAL_BYTES
         # Little came at the last time: there is hardly more before something is waited for.
         self._is_quiet = False
 
@@ -112,8 +116,14 @@ class SocketStream(ByteStream):
             SocketAttribute.remote_port: lambda: peer[1],
         }
 
-    async def receive(self, max_bytes: int = 262_144) -> bytes:
-        """Wait for bytes; EndOfStream after the peer's end, Broken after a reset."""
+    async def receive(self, max_bytes: int | None = None) -> bytes:
+        """Wait for bytes; EndOfStream after the peer's end, Broken after a reset.
+
+        Args:
+            max_bytes: Most to give; None is `usual_bytes`.
+        """
+        if max_bytes is None:
+            max_bytes = self.usual_bytes
         data: bytes | None = None
         try:
             if not self._is_quiet:
@@ -128,6 +138,31 @@ class SocketStream(ByteStream):
         if not data:
             raise anyio.EndOfStream
         return data
+
+    async def hand_to(
+        self, take: Callable[[bytes], bool], max_bytes: int = 262_144
+    ) -> None:
+        """Have `take` called with what comes, until it gives False.
+
+        Not always by the task that waits here, nor as one: `take` calls nothing that
+        needs a task, as anyio's functions do. What it raises is raised here. Raises
+        else what `receive` raises; a wait that is cancelled loses nothing.
+        """
+        try:
+            while not self._is_quiet:
+                data = await self._receive_at_once(max_bytes)
+                self._is_quiet = data is None or len(data) < QUIET_BYTES
+                if data == b"":
+                    raise anyio.EndOfStream
+                if data is not None and not take(data):
+                    return
+            is_there = await self._readiness.hand_to(take, max_bytes)
+            # Most likely it was much, and there is more.
+            self._is_quiet = False
+        except OSError as exc:
+            raise self._lost() from exc
+        if not is_there:
+            raise anyio.EndOfStream
 
     async def _receive_at_once(self, max_bytes: int) -> bytes | None:
         await checkpoint_if_cancelled()
@@ -271,30 +306,6 @@ async def receive_filling(stream: Filling, target: Fillable) -> int:
         target.filled(step)
         size += step
     return size
-
-
-async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:
-    """Write pieces to any stream: to a socket as they are, else in portions."""
-    if isinstance(stream, SocketStream):
-        await stream.send_pieces(pieces)
-        return
-    parts: list[memoryview] = []
-    room = PORTION_BYTES
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            parts.append(view[:room])
-            view, room = view[room:], room - len(parts[-1])
-            if not room:
-                await _send_joined(stream, parts)
-                parts, room = [], PORTION_BYTES
-    if parts:
-        await _send_joined(stream, parts)
-
-
-async def _send_joined(stream: ByteStream, parts: list[memoryview]) -> None:
-    # Streams take what is like bytes; those of frames make bytes of it.
-    await stream.send(cast("bytes", parts[0]) if len(parts) == 1 else b"".join(parts))
 
 
 async def accept(listening: socket.socket) -> SocketStream:

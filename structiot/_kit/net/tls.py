@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,9 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
+from structiot._kit.net.pieces import joined, portions
+from structiot._kit.net.sockets import SocketStream
+from structiot._kit.out_buffer import Buffer
 from structiot._kit.redact import Secret
 from structiot._kit.text import path_fault
 from structiot.errors import (
@@ -72,6 +76,13 @@ _ABOUT_OURS = {
 
 # What one record carries at most.
 RECORD_BYTES = 16_384
+# A client receives so much from the network at once: each turn costs it something, and it
+# has few connections, whose OpenSSL keeps room for so much. A server has many.
+CLIENT_BYTES = 507_904
+# A copy of so few parts costs more than records of their own.
+FEW_PARTS = 4
+# With the rest of a record that was there.
+SCRATCH_BYTES = 524_288
 
 NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -232,6 +243,22 @@ def _fault_of_pair(
     return f"{files} for TLS as a certificate: {exc}"
 
 
+class _Scratch(threading.local):
+    """Where a thread decrypts records before it is known how much they hold."""
+
+    space = memoryview(b"")
+
+
+_scratch = _Scratch()
+
+
+def _space(size: int) -> memoryview:
+    """Give room that is good until something is awaited."""
+    if not _scratch.space:
+        _scratch.space = memoryview(bytearray(SCRATCH_BYTES))
+    return _scratch.space[:size]
+
+
 class RecordStream(TLSStream):
     """Gives all that has come at once, where anyio's gives a record of it."""
 
@@ -242,23 +269,25 @@ class RecordStream(TLSStream):
         """Wait for bytes; raises as anyio's streams do."""
         if self._later is not None:
             raise self._later
-        first = await super().receive(max_bytes)
-        if len(first) < RECORD_BYTES or len(first) >= max_bytes:
+        first = await super().receive(min(max_bytes, RECORD_BYTES))
+        room = min(max_bytes - len(first), self._read_bio.pending)
+        if not room:
             return first
-        parts, room = [first], max_bytes - len(first)
-        while room:
-            try:
-                data = self._ssl_object.read(room)
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError as exc:
-                self._later = exc
-                break
-            if not data:
-                break
-            parts.append(data)
-            room -= len(data)
-        return b"".join(parts)
+        space = _space(room)
+        return first + space[: self.receive_now(space)]
+
+    async def send_pieces(self, pieces: list[Buffer]) -> None:
+        """Write all of them in order, as `send` does."""
+        for parts in portions(pieces):
+            if len(parts) > FEW_PARTS:
+                await self.send(joined(parts))
+                continue
+            for part in parts[:-1]:
+                try:
+                    self._ssl_object.write(part)
+                except ssl.SSLError:  # it wants to read first, or says why it cannot
+                    await self.send(cast("bytes", part))
+            await self.send(cast("bytes", parts[-1]))
 
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""
@@ -310,6 +339,8 @@ async def start_tls(
         AuthRefused: The server wants a certificate of us, or another one.
         ConnectFailed: The server does not speak TLS, or refused us.
     """
+    if isinstance(stream, SocketStream):
+        stream.usual_bytes = CLIENT_BYTES
     try:
         return await _ClientStream.wrap(
             stream, hostname=host, ssl_context=context, standard_compatible=False

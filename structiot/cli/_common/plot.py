@@ -1,10 +1,13 @@
-"""Charts of energy as a picture, by matplotlib where it is installed."""
+"""Charts of energy and courses as a picture, by matplotlib where it is installed."""
 
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncclick as click
 
@@ -12,7 +15,12 @@ from structiot.cli._common.chart import EnergyChart
 from structiot.cli._common.options import Decorator
 from structiot.cli._common.output import say_at_terminal
 
-__all__ = ["plot_option", "write_plot"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from structiot.gateway.history import Series
+
+__all__ = ["plot_option", "write_courses", "write_plot"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _WIDTH_INCHES = 9.0
@@ -67,6 +75,44 @@ def write_plot(path: str, charts: Sequence[EnergyChart]) -> None:
         # A name is no formula, whatever is in it.
         axes.set_title(one.title, parse_math=False)
         axes.set_xlabel(one.summary, fontsize="small", parse_math=False)
+    _save(figure, path)
+
+
+def write_courses(path: str, courses: Sequence[tuple[str, Series]]) -> None:
+    """Draw courses over time, one below the other; what was not heard stays open.
+
+    Raises:
+        click.ClickException: The file cannot be written.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    figure = Figure(
+        figsize=(_WIDTH_INCHES, _HEIGHT_INCHES * max(1, len(courses))),
+        layout="constrained",
+    )
+    drawn = figure.subplots(max(1, len(courses)), squeeze=False)
+    for axes, (title, one) in zip(drawn[:, 0], courses, strict=False):
+        times = [datetime.fromtimestamp(at, UTC) for at in one.t]
+        known = sorted({text for text in one.texts or () if text is not None})
+        mean = [math.nan if value is None else value for value in one.mean]
+        if one.texts is not None:
+            mean = [math.nan if t is None else known.index(t) for t in one.texts]
+            axes.set_yticks(range(len(known)), known)
+        style = "steps-post" if one.is_step else "default"
+        axes.plot(times, mean, drawstyle=style)
+        if one.resolution_s and one.texts is None:
+            low, high = (
+                [math.nan if value is None else value for value in bounds]
+                for bounds in (one.min, one.max)
+            )
+            axes.fill_between(times, low, high, alpha=0.2)
+        axes.set_ylabel(one.unit or "")
+        axes.set_title(title, parse_math=False)
+        axes.tick_params(axis="x", labelsize="x-small", rotation=30)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str) -> None:
     try:
         figure.savefig(path, dpi=120)
     except OSError as exc:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +14,7 @@ import anyio.to_thread
 
 from structiot._kit.private_file import default_state_file
 from structiot._kit.text import fault_text, printable
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, ConnectFailed
 from structiot.gateway import (
     Gateway,
     GatewayConfig,
@@ -22,7 +23,7 @@ from structiot.gateway import (
     open_gateway,
 )
 
-__all__ = ["ServedGateway", "served"]
+__all__ = ["ServedGateway", "history_file_of", "served"]
 
 _LONGEST = 2000
 
@@ -51,6 +52,38 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
+def history_file_of(path: str, config: GatewayConfig) -> Path | None:
+    """Name the file of a configuration's history: its own, or that beside the state."""
+    if config.history.path is not None:
+        return Path(config.history.path)
+    given = config.gateway.state_file
+    state = _state_file_of(path) if given is None else Path(given)
+    return None if state is None else state.with_suffix(".history.sqlite")
+
+
+@asynccontextmanager
+async def _page_of(gateway: Gateway) -> AsyncGenerator[None]:
+    """Serve the page of a gateway, if it is to have one."""
+    # What renders pages is loaded where there are some.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
+    config = gateway.config
+    if not config.dashboard.enabled:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            page = await stack.enter_async_context(open_dashboard(gateway))
+        except ConnectFailed as exc:
+            # Nobody has asked for it in words.
+            if "dashboard" in config.model_fields_set:
+                raise
+            _log.warning("there is no page: %s; [dashboard] listen places it", exc)
+        else:
+            _log.info("the page is at %s", ", ".join(page.urls))
+        yield
+
+
 class ServedGateway:
     """A gateway, and the file that it goes by."""
 
@@ -71,8 +104,11 @@ class ServedGateway:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        opened = open_gateway(self._config, state_file=self._state_file)
-        async with opened as self._gateway:
+        history = history_file_of(self._path, self._config)
+        opened = open_gateway(
+            self._config, state_file=self._state_file, history_file=history
+        )
+        async with opened as self._gateway, _page_of(self._gateway):
             self._is_open.set()
             await anyio.sleep_forever()
 

@@ -20,7 +20,8 @@ path_option: Decorator = config_option
 def config_of(path: str | Path) -> GatewayConfig:
     """Read a configuration that has `[connector]` and links to it.
 
-    Where it has no broker, the embedded one takes any port: nobody needs it.
+    Where it has no broker, the embedded one takes any port: nobody needs it. Nor is there
+    a page that nobody has asked for.
 
     Raises:
         ConfigError: It cannot be read, something is wrong in it, or it has no such
@@ -33,5 +34,8 @@ def config_of(path: str | Path) -> GatewayConfig:
         raise ConfigError(f"{path} has no {missing}: no device is offered")
     if config.mqtt.uri is None and "listen" not in config.broker.model_fields_set:
         broker = config.broker.model_copy(update={"listen": _ANY_PORT})
-        return config.model_copy(update={"broker": broker})
+        config = config.model_copy(update={"broker": broker})
+    if "dashboard" not in config.model_fields_set:
+        page = config.dashboard.model_copy(update={"enabled": False})
+        config = config.model_copy(update={"dashboard": page})
     return config

@@ -47,7 +47,9 @@ async def devices(
     config = await anyio.to_thread.run_sync(config_of, path, abandon_on_cancel=True)
     # Nothing is offered, and nothing is kept: a gateway may run with the same file.
     settings = config.gateway.model_copy(update={"state_file": None})
-    config = config.model_copy(update={"connector": None, "gateway": settings})
+    history = config.history.model_copy(update={"enabled": False})
+    none = {"connector": None, "gateway": settings, "history": history}
+    config = config.model_copy(update=none)
     async with open_gateway(config) as gateway:
         await anyio.sleep(wait_s)
         found = [

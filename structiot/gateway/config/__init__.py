@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from structiot.gateway.config.dashboard import DashboardSection
+from structiot.gateway.config.history import HistorySection, InfluxSection
 from structiot.gateway.config.loading import configuration_of, load_config
 from structiot.gateway.config.sections import (
     BrokerSection,
@@ -12,8 +14,11 @@ from structiot.gateway.config.sections import (
 
 __all__ = [
     "BrokerSection",
+    "DashboardSection",
     "GatewayConfig",
     "GatewaySection",
+    "HistorySection",
+    "InfluxSection",
     "MqttSection",
     "configuration_of",
     "load_config",

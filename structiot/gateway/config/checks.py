@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from structiot._kit.net.network import is_loopback
 from structiot.errors import InternalError
+from structiot.gateway.config.dashboard import dashboard_faults
 from structiot.gateway.config.fields import (
     Finding,
     NamesADevice,
@@ -35,6 +36,8 @@ def cross_field_checks(
     yield from _credentials(_table(data, "mqtt"))
     yield from _encryption(_table(data, "mqtt"))
     yield from _embedded_broker(data)
+    for finding in dashboard_faults(_table(data, "dashboard")):
+        yield finding.below("dashboard")
     yield from _names(model, data)
     mqtt = _table(data, "mqtt")
     base, prefix = mqtt.get("base_topic"), mqtt.get("discovery_prefix")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from structiot.errors import ConfigError
+from structiot.gateway.config.dashboard import DashboardSection
 from structiot.gateway.config.fields import (
     DeviceId,
     Hidden,
@@ -26,6 +27,7 @@ from structiot.gateway.config.fields import (
     seconds,
     secret_in,
 )
+from structiot.gateway.config.history import HistorySection
 from structiot.gateway.config.links import (
     TOPICS_SYSTEM,
     LinkSection,
@@ -166,6 +168,8 @@ class GatewayConfig(Section):
         mqtt: The broker and the topics.
         broker: The embedded broker.
         gateway: The gateway itself.
+        dashboard: The web page.
+        history: What was, in a file.
         devices: Where devices are, by their level in topics.
         links: What is joined to what.
     """
@@ -173,6 +177,8 @@ class GatewayConfig(Section):
     mqtt: MqttSection = MqttSection()
     broker: BrokerSection = BrokerSection()
     gateway: GatewaySection = GatewaySection()
+    dashboard: DashboardSection = DashboardSection()
+    history: HistorySection = HistorySection()
     devices: Mapping[str, DeviceSection] = {}
     links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
 

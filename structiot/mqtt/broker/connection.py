@@ -32,6 +32,7 @@ from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
 from structiot.mqtt.wire.server_state import PROGRESS_BYTES, ServerState
@@ -68,6 +69,7 @@ class BrokerContext:
         admission: Answers CONNECT and AUTH.
         store_writer: Writes to the store, if one is in use; bytes wait for it.
         packet_limits: What is counted in the clients' packets.
+        topics: Those that were read before, whoever published to them.
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
     """
@@ -82,6 +84,7 @@ class BrokerContext:
             filters=broker.limits.packet_filters,
             properties=broker.limits.packet_properties,
         )
+        self.topics: KnownTopics = KnownTopics()
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
         self._relief = anyio.Event()
@@ -121,6 +124,7 @@ class ClientConnection(ConnectedClient):
             topic_alias_maximum=limits.topic_alias_maximum,
             receive_maximum=limits.receive_maximum,
             packet_limits=context.packet_limits,
+            common_topics=context.topics,
         )
         host = stream.host
         super().__init__(protocol, peer=host, is_local=is_loopback(host))

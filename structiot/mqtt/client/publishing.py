@@ -19,8 +19,8 @@ from structiot.mqtt.client.requests import Requests
 from structiot.mqtt.codecs import Codec, CodecChoice, get_codec
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link import Link, Receipt
-from structiot.mqtt.link.connection import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
 from structiot.mqtt.link.receipts import OwnExpiringFlow, OwnFlow
+from structiot.mqtt.link.writing import HIGH_WATER_BYTES, LARGE_HIGH_WATER_BYTES
 from structiot.mqtt.wire.flows.expiring import expired, left_of
 from structiot.mqtt.wire.flows.outbound import Flow
 from structiot.mqtt.wire.messages import Message
@@ -109,7 +109,7 @@ class Publishing:
             if not may_send:
                 return
         self._protocol.publish(topic, payload, 1 if retain else 0, properties)
-        link.wake()
+        link.answer()
         out = self._out
         if len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES:
             await link.drain()

@@ -12,13 +12,7 @@ from anyio.abc import ByteStream, TaskGroup
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST
-from structiot._kit.net.sockets import (
-    Filling,
-    SocketStream,
-    receive_filling,
-    send_pieces,
-)
-from structiot._kit.out_buffer import OutBuffer
+from structiot._kit.net.sockets import Filling, SocketStream, receive_filling
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -28,21 +22,17 @@ from structiot.errors import (
     StructiotError,
 )
 from structiot.mqtt.link.ledger import Ledger
+from structiot.mqtt.link.writing import LAST_WORDS_S, Writer
 from structiot.mqtt.wire.flows.inbound import Ack
-from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
+from structiot.mqtt.wire.protocol import ClientProtocol, Event
 
-__all__ = ["HIGH_WATER_BYTES", "LARGE_HIGH_WATER_BYTES", "Connection", "is_much"]
+__all__ = ["Connection"]
 
 Arguments = TypeVarTuple("Arguments")
 
-READ_BYTES = 262_144
+READ_BYTES = 524_288
 # As much is read where a long message may begin: the rest is received where it stays.
 FEW_BYTES = 16_384
-LAST_WORDS_S = 1.0
-# Publishers of QoS 0 wait while this much is to be written.
-HIGH_WATER_BYTES = 65_536
-# The same of what is not copied: it costs a turn of the loop each time.
-LARGE_HIGH_WATER_BYTES = 524_288
 # How the answer of a web server begins.
 HTTP = b"HTTP/"
 # Others run after so many packets at the latest; what was read counts as some, for there
@@ -57,16 +47,12 @@ UNWRITTEN_BYTES = 1_048_576
 _log = logging.getLogger(__name__)
 
 
-def is_much(out: OutBuffer) -> bool:
-    """Whether so much is to be written that publishers of QoS 0 wait."""
-    return len(out) >= HIGH_WATER_BYTES or out.large_bytes >= LARGE_HIGH_WATER_BYTES
-
-
 class Connection:
     """Moves bytes between a stream and the protocol until something ends it.
 
     Attributes:
         error: Why it ended.
+        writer: Takes what is to be written.
     """
 
     def __init__(
@@ -75,7 +61,8 @@ class Connection:
         protocol: ClientProtocol,
         *,
         peer: str,
-        on_events: Callable[[list[Event], int], None],
+        on_events: Callable[[list[Event], int], list[Event]],
+        on_others: Callable[[list[Event]], None],
         drop: Callable[[StructiotError], None],
         ledger: Ledger,
         save: Callable[[], Awaitable[None]] | None = None,
@@ -87,21 +74,24 @@ class Connection:
         self._protocol = protocol
         self._peer = peer
         self._on_events = on_events
+        self._on_others = on_others
         self._drop = drop
         self._ledger = ledger
         self._save = save
         self._opened = anyio.Event()
-        self._wakeup: anyio.Event | None = None
-        self._flows_wakeup: anyio.Event | None = None
-        self._drained: anyio.Event | None = None
-        self._idle: anyio.Event | None = None
         self._now = clock()
-        self._is_over = False
+        self.writer: Writer = Writer(
+            stream,
+            protocol,
+            on_lost=lambda exc: self.end(self._lost(exc)),
+            on_unsaved=self.end,
+            save=save,
+        )
+        # What has come that needs a task.
+        self._others: list[Event] = []
         self._first_bytes = b""
-        # Packets that have come since others could run, and since the writer last took
-        # what was to be written.
+        # Packets that have come since others could run.
         self._turn = 0
-        self._unanswered = 0
         self._held_up_by: Ack | None = None
         self._has_warned = False
         self._tasks: TaskGroup | None = None
@@ -111,15 +101,13 @@ class Connection:
         try:
             async with service_group() as tg:
                 self._tasks = tg
-                tg.start_soon(self._write)
+                tg.start_soon(self.writer.run)
                 if self._save is not None:
-                    tg.start_soon(self._write_flows, self._save)
+                    tg.start_soon(self.writer.run_flows, self._save)
                 tg.start_soon(self._keep_alive, connack_by, connect_s)
                 await self._read()
         finally:
-            # Whoever writes from now on must not wait for the writer.
-            self._is_over = True
-            self._release()
+            self.writer.close()
             await anyio.aclose_forcefully(self._stream)
 
     def start(
@@ -135,6 +123,7 @@ class Connection:
         """End the connection; the first reason counts."""
         if self.error is None:
             self.error = error
+        self.writer.is_ended = True
         self._protocol.close()
         self._drop(error)
 
@@ -142,175 +131,76 @@ class Connection:
         """The broker has accepted us; the keep-alive begins."""
         self._opened.set()
 
-    def wake(self) -> None:
-        """There is something to write."""
-        wakeup = self._wakeup
-        if wakeup is not None:
-            self._wakeup = None
-            wakeup.set()
-
-    def write_now(self) -> None:
-        """Write what the kernel takes at once, if the writer waits: it need not wake up."""
-        socket, protocol = self._socket, self._protocol
-        out = protocol.out
-        if socket is None or self._wakeup is None or protocol.flow_out is not out:
-            self.wake()
-            return
-        try:
-            if out.large_bytes:
-                out.drop(socket.send_some_now(out.pieces()))
-            else:
-                del out[: socket.send_now(out)]
-        except LOST:
-            pass  # the writer finds it, too, and says why
-        else:
-            protocol.keep_alive.last_sent_at = self._now()
-            self._unanswered = 0
-        if out or out.large_bytes:
-            self.wake()
-
-    def settled(self) -> None:
-        """There are acknowledgements to write, of all deliveries or of the first."""
-        if self._wakeup is None:
-            return
-        if len(self._protocol.incoming):
-            self.wake()
-        else:
-            self.write_now()
-
-    async def drain(self) -> None:
-        """Wait until what is to be written has been taken by the writer."""
-        if self._is_over:
-            await anyio.lowlevel.checkpoint()
-            return
-        self.wake()
-        if self._drained is None:
-            self._drained = anyio.Event()
-        await self._drained.wait()
-
-    async def flush(self) -> None:
-        """Wait until everything has been handed to the stream, or the connection ends."""
-        while self._has_to_write:
-            if self._is_over or self.error is not None:
-                return
-            self.wake()
-            if self._idle is None:
-                self._idle = anyio.Event()
-            await self._idle.wait()
-
-    @property
-    def _has_to_write(self) -> bool:
-        protocol = self._protocol
-        is_saving = self._save is not None and self._flows_wakeup is None
-        return bool(
-            protocol.out.size or self._wakeup is None or protocol.flow_out or is_saving
-        )
-
-    def _release(self) -> None:
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
-        if self._idle is not None and (self._is_over or not self._has_to_write):
-            self._idle.set()
-            self._idle = None
-
-    async def _write(self) -> None:
-        protocol = self._protocol
-        out = protocol.out
-        send = self._stream.send
-        while True:
-            if self._flows_wakeup is not None and protocol.flow_out:
-                self._flows_wakeup.set()
-                self._flows_wakeup = None
-            if not (out or out.large_bytes):
-                self._wakeup = wakeup = anyio.Event()
-                self._release()
-                await wakeup.wait()
-                continue
-            if out.large_bytes:
-                pieces = out.take()
-                data = b""
-            else:
-                pieces = None
-                data = bytes(out)
-                out.clear()
-            self._unanswered = 0
-            if self._drained is not None:
-                self._drained.set()
-                self._drained = None
-            protocol.keep_alive.last_sent_at = self._now()
-            try:
-                if pieces is None:
-                    await send(data)
-                else:
-                    await send_pieces(self._stream, pieces)
-            except LOST as exc:
-                # The reader may find why: an alert or a DISCONNECT that came before.
-                await anyio.sleep(LAST_WORDS_S)
-                self.end(self._lost(exc))
-                return
-
-    async def _write_flows(self, save: Callable[[], Awaitable[None]]) -> None:
-        """Let flows follow what they depend on: first the store, then the peer."""
-        protocol = self._protocol
-        waiting = protocol.flow_out
-        while True:
-            if not waiting:
-                self._flows_wakeup = wakeup = anyio.Event()
-                self._release()
-                await wakeup.wait()
-                continue
-            data = bytes(waiting)
-            waiting.clear()
-            try:
-                await save()
-            except StructiotError as exc:
-                self.end(exc)
-                return
-            if protocol.state is OPEN:
-                protocol.out += data
-                self.wake()
-
     async def _read(self) -> None:
-        protocol, decoder = self._protocol, self._protocol.input.decoder
-        receive = self._stream.receive
-        filling = self._filling
+        protocol = self._protocol
         while True:
             try:
-                if decoder.long is not None and filling is not None:
-                    data, size = b"", await receive_filling(filling, decoder)
-                else:
-                    most = FEW_BYTES if decoder.expects_long else READ_BYTES
-                    data = await receive(most)
-                    size = len(data)
+                await self._receive()
             except LOST as exc:
                 self.end(self._lost(exc))
                 return
-            if len(self._first_bytes) < len(HTTP):
-                self._first_bytes += data[: len(HTTP)]
-            self._turn += READ_PACKETS
-            rest: bytes | None = data
-            while rest is not None:
-                self._take(rest, size)
-                size = 0
+            while not self._is_calm:
+                others, self._others = self._others, []
+                if others:
+                    self._on_others(others)
+                    self.writer.wake()
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
                     with anyio.move_on_after(LAST_WORDS_S):
-                        await self.flush()
+                        await self.writer.flush()
                     self.end(self._violated(protocol.violation))
                     return
                 if self._turn >= TURN_PACKETS or self._ledger.is_full:
                     await self._let_others()
-                rest = b"" if protocol.has_more else None
+                if not protocol.has_more:
+                    break
+                self._take(b"", 0)
+
+    async def _receive(self) -> None:
+        """Receive until something has come that is to be dealt with here."""
+        decoder = self._protocol.input.decoder
+        if decoder.long is not None and self._filling is not None:
+            size = await receive_filling(self._filling, decoder)
+            self._turn += READ_PACKETS
+            self._take(b"", size)
+            return
+        most = FEW_BYTES if decoder.expects_long else READ_BYTES
+        if self._socket is not None:
+            await self._socket.hand_to(self._take_more, most)
+        else:
+            self._take_more(await self._stream.receive(most))
+
+    def _take_more(self, data: bytes) -> bool:
+        """Deal with what came; False if there is something left to do in a task."""
+        if len(self._first_bytes) < len(HTTP):
+            self._first_bytes += data[: len(HTTP)]
+        self._turn += READ_PACKETS
+        self._take(data, len(data))
+        return self._is_calm
+
+    @property
+    def _is_calm(self) -> bool:
+        """Whether there is nothing to do but to receive more, in the same way."""
+        protocol = self._protocol
+        decoder = protocol.input.decoder
+        return not (
+            self._others
+            or protocol.violation
+            or decoder.has_rest
+            or decoder.expects_long
+            or decoder.long
+            or self._turn >= TURN_PACKETS
+            or self._ledger.is_full
+        )
 
     def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
-        events = protocol.receive(data, self._now())
-        self._on_events(events, size)
+        self._others = self._on_events(protocol.receive(data, self._now()), size)
+        self.writer.may_answer = True
         if protocol.out or protocol.flow_out:
-            self.wake()
+            self.writer.wake()
         self._turn += protocol.input.work
-        self._unanswered += protocol.input.count
+        self.writer.unanswered += protocol.input.count
 
     async def _let_others(self) -> None:
         """Let others run, or wait for them: subscribers, or a peer that does not read."""
@@ -319,10 +209,10 @@ class Connection:
         if self._ledger.is_full:
             await self._ledger.room()
         if (
-            self._unanswered >= UNANSWERED_PACKETS
+            self.writer.unanswered >= UNANSWERED_PACKETS
             and self._protocol.out.size >= UNWRITTEN_BYTES
         ):
-            await self.drain()
+            await self.writer.drain()
 
     async def _keep_alive(self, connack_by: float, connect_s: float) -> None:
         protocol = self._protocol
@@ -347,7 +237,7 @@ class Connection:
                 self.end(LinkLost(message, reason="no PINGRESP"))
                 return
             self._look_for_a_jam()
-            self.wake()
+            self.writer.wake()
 
     def _look_for_a_jam(self) -> None:
         """Say so, once, when a message that nobody takes holds up the others."""

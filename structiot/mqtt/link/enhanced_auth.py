@@ -65,7 +65,7 @@ class AuthExchanges:
             self._end(exc)
             return
         self._protocol.authenticate(answer)
-        connection.wake()
+        connection.writer.wake()
 
     async def again(self, connection: Connection) -> None:
         """Authenticate again on an open connection.
@@ -83,7 +83,7 @@ class AuthExchanges:
             # Nothing is sent by it; it is what is waited for and what may fail.
             self._again = done = Flow("", b"", 0)
             self._protocol.authenticate(data, again=True)
-            connection.wake()
+            connection.writer.wake()
             keep_alive = self._protocol.keep_alive
             if not await finished_within(self._reply_s, done, keep_alive):
                 text = f"{self._peer} did not end the authentication in {self._reply_s:g} s"

@@ -76,10 +76,10 @@ class Leaving(Reconnecting):
         await self.outbox.emptied()
         await self.outbox.released()
         # What waits for the store comes before the last word, too.
-        await connection.flush()
+        await connection.writer.flush()
         if self.protocol.state is OPEN:
             self.protocol.disconnect(reason, properties or self.handshake.goodbye())
-            await connection.flush()
+            await connection.writer.flush()
 
     def _drop_connection(self, error: StructiotError) -> None:
         if self._connection is not None:

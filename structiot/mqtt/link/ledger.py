@@ -65,6 +65,8 @@ class Ledger:
         self._on_pause = on_pause
         # What the droppable messages hold, at most.
         self._droppable_most = 0
+        # For so much of them there is always room.
+        self._always_bytes = limit_bytes // 16
         self._room = anyio.Event()
 
     @property
@@ -77,23 +79,28 @@ class Ledger:
         protocol = self._protocol
         self.received_bytes += size_bytes
         self._droppable_most += size_bytes + protocol.input.rich_bytes
-        if self._droppable_most >= self.limit_bytes - self._firm_bytes:
+        if (
+            self._droppable_most >= self._always_bytes
+            and self._droppable_most >= self.limit_bytes - self._firm_bytes
+        ):
             self._drop()
 
     @property
     def _firm_bytes(self) -> int:
         """What cannot be dropped: to be taken, sent, written, and a packet's beginning."""
         protocol = self._protocol
+        out = protocol.out
         return (
             protocol.incoming.held_bytes
             + protocol.outgoing.held_bytes
-            + protocol.out.size
-            + protocol.input.held_bytes
+            + len(out)
+            + out.large_bytes
+            + protocol.input.decoder.held_bytes
         )
 
     def _drop(self) -> None:
         limit = self.limit_bytes
-        room = max(limit - self._firm_bytes, limit // 16)
+        room = max(limit - self._firm_bytes, self._always_bytes)
         # A little more, or the next message would have all of them counted again.
         self._droppable_most = self._router.trim(room, room - room // 32)
 
@@ -104,7 +111,8 @@ class Ledger:
     @property
     def is_full(self) -> bool:
         """Whether nothing more is to be read at present."""
-        return self._is_full(self.limit_bytes)
+        limit = self.limit_bytes
+        return self._protocol.incoming.held_bytes >= limit // 4 and self._is_full(limit)
 
     async def room(self) -> None:
         """Wait until enough was taken; the broker's silence meanwhile is our doing."""

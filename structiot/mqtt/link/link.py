@@ -14,7 +14,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.backoff import Backoff
+from structiot._kit.native_loop import clock
 from structiot._kit.text import counted
 from structiot.errors import LinkLost, StructiotError
 from structiot.mqtt.config import MqttConfig
@@ -22,7 +22,7 @@ from structiot.mqtt.errors import ConnectException, MqttGoodbye
 from structiot.mqtt.events import Connected, ConnectionEvents, Disconnected
 from structiot.mqtt.link.broker_address import Address
 from structiot.mqtt.link.connect_handshake import ConnectHandshake
-from structiot.mqtt.link.connection import Connection, is_much
+from structiot.mqtt.link.connection import Connection
 from structiot.mqtt.link.enhanced_auth import AuthExchanges
 from structiot.mqtt.link.leaving import Leaving
 from structiot.mqtt.link.ledger import Ledger
@@ -31,6 +31,7 @@ from structiot.mqtt.link.outbox import Outbox
 from structiot.mqtt.link.pings import Pings
 from structiot.mqtt.link.poison_messages import PoisonMessages
 from structiot.mqtt.link.refusals import (
+    backoff_of,
     connect_error,
     is_final,
     is_refusal,
@@ -40,6 +41,7 @@ from structiot.mqtt.link.refusals import (
 from structiot.mqtt.link.routing import Router
 from structiot.mqtt.link.stored_session import StoredSession, stored_session_of
 from structiot.mqtt.link.subscribing import Subscribing
+from structiot.mqtt.link.writing import is_much
 from structiot.mqtt.wire.flows.inbound import Ack
 from structiot.mqtt.wire.messages import (
     Auth,
@@ -53,10 +55,6 @@ from structiot.mqtt.wire.protocol import OPEN, ClientProtocol, Event
 from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["Link"]
-
-STABLE_S = 60.0
-# Attempts after the first to get the first connection, where nothing is configured.
-FIRST_RETRIES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +80,7 @@ class Link(Leaving):
         open_stream: Callable[[], Awaitable[ByteStream]],
         environment: Environment,
     ) -> None:
-        super().__init__(_backoff_of(config), environment.random)
+        super().__init__(backoff_of(config), environment.random)
         self.address = address
         self.config = config
         self.handshake = handshake
@@ -111,8 +109,7 @@ class Link(Leaving):
             self.protocol,
             config,
             check=self.check,
-            wake=self.wake,
-            write_now=self._write_now,
+            answer=self.answer,
             save=self._save,
         )
         self._open_stream = open_stream
@@ -120,6 +117,7 @@ class Link(Leaving):
         self._connection: Connection | None = None
         self._pings = Pings(self.protocol, str(address.uri))
         self._auth_exchanges = AuthExchanges(config, self.protocol, str(address.uri))
+        self._now = clock()
         self._is_falling_back = False
         self._is_awaited = False
         self._poison = PoisonMessages(self.protocol, str(address.uri))
@@ -159,6 +157,7 @@ class Link(Leaving):
             self.protocol,
             peer=str(self.uri),
             on_events=self._take,
+            on_others=self._take_others,
             drop=self.drop,
             ledger=self.ledger,
             save=self._save,
@@ -268,15 +267,26 @@ class Link(Leaving):
 
     # -- what comes from the broker ------------------------------------------------
 
-    def _take(self, events: list[Event], size_bytes: int) -> None:
-        for event in self.router.dispatch(events):
+    def _take(self, events: list[Event], size_bytes: int) -> list[Event]:
+        """Hand out messages; give what needs a task, for `_take_others`."""
+        others = self.router.dispatch(events) if events else events
+        if not others:
+            self._go_on()
+        self.ledger.took(size_bytes)
+        return others
+
+    def _take_others(self, events: list[Event]) -> None:
+        for event in events:
             if self._connection is not None:
                 self._take_one(event, self._connection)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Send what has waited for what came."""
         self.subscribing.send_postponed()
         self.outbox.release()
-        if self._poison.is_busy and self._poison.go_on(anyio.current_time()):
+        if self._poison.is_busy and self._poison.go_on(self._now()):
             self.wake()
-        self.ledger.took(size_bytes)
 
     def _take_one(self, event: Event, connection: Connection) -> None:
         match event:
@@ -320,7 +330,7 @@ class Link(Leaving):
         self.connections += 1
         connection.opened()
         self.subscribing.restore(session_present=connack.session_present)
-        connection.wake()
+        connection.writer.wake()
         _log.info("connected to %s", self.uri)
         self.events.tell(
             Connected(
@@ -350,23 +360,24 @@ class Link(Leaving):
     def wake(self) -> None:
         """There is something to write."""
         if self._connection is not None:
-            self._connection.wake()
+            self._connection.writer.wake()
 
-    def _write_now(self) -> None:
+    def answer(self) -> None:
+        """There is something to write that may be the answer to what came."""
         if self._connection is not None:
-            self._connection.write_now()
+            self._connection.writer.answer()
 
     async def drain(self) -> None:
         """Wait while a lot is to be written."""
         while self._connection is not None and is_much(self.protocol.out):
-            await self._connection.drain()
+            await self._connection.writer.drain()
 
     def settle(self, receipt: Ack) -> None:
         """A subscriber has taken a delivery; the last one acknowledges it."""
         takers = receipt.takers = receipt.takers - 1
         if takers <= 0:
             if self.protocol.settle(receipt) and self._connection is not None:
-                self._connection.settled()
+                self._connection.writer.settled()
             if self.ledger.is_paused:
                 self.ledger.freed()
 
@@ -387,14 +398,3 @@ class Link(Leaving):
         await self.ready()
         if self._connection is not None:
             await self._pings.ask(self._connection)
-
-
-def _backoff_of(config: MqttConfig) -> Backoff:
-    """Give the schedule of the first connection; `_take_connack` may lift its limit."""
-    given = config.reconnect_retries
-    retries = FIRST_RETRIES if given is None else given
-    return Backoff(
-        cap_s=config.reconnect_max_interval,
-        stable_s=STABLE_S,
-        retries=None if retries < 0 else retries,
-    )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from structiot._kit.native_loop import clock, event_maker
 from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.link.receipts import ExpiringReceipt, Receipt
 from structiot.mqtt.wire.flows.expiring import ExpiringFlow, expired
@@ -29,8 +30,7 @@ class Outbox:
         config: MqttConfig,
         *,
         check: Callable[[], None],
-        wake: Callable[[], None],
-        write_now: Callable[[], None],
+        answer: Callable[[], None],
         save: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protocol = protocol
@@ -38,8 +38,7 @@ class Outbox:
         self._max_items = config.outbox_items
         self._max_bytes = config.outbox_bytes
         self._check = check
-        self._wake = wake
-        self._write_now = write_now
+        self._answer = answer
         self._save = save
         # Who waits for room, in order of arrival.
         self._queue: deque[tuple[Flow, anyio.Event]] = deque()
@@ -49,6 +48,8 @@ class Outbox:
         # Is set, if there is one, when something has come.
         self._came: anyio.Event | None = None
         self._is_over = False
+        self._now = clock()
+        self._make_event = event_maker()
 
     async def submit(self, flow: Flow) -> Receipt:
         """Accept a message, waiting while the outbox is full.
@@ -62,11 +63,7 @@ class Outbox:
             self._protocol.submit(flow)
         else:
             await self._turn_of(flow)
-        if len(self._outgoing.inflight) == 1:
-            # Most likely somebody waits for this one, and for nothing else.
-            self._write_now()
-        else:
-            self._wake()
+        self._answer()
         if self._save is not None:
             # Accepted means safe, whether there is a connection or not.
             await self._save()
@@ -74,7 +71,7 @@ class Outbox:
             expiring = self._protocol.expiring
             expiring.watch(flow)
             return ExpiringReceipt(flow, expiring, self.release)
-        return Receipt(flow)
+        return Receipt(flow, self._make_event)
 
     async def _turn_of(self, flow: Flow) -> None:
         turn = (flow, anyio.Event())
@@ -103,15 +100,16 @@ class Outbox:
         # between, and the order is that of arrival.
         while self._queue and (everybody or self._has_room()):
             flow, accepted = self._queue.popleft()
-            if isinstance(flow, ExpiringFlow) and not flow.age(anyio.current_time()):
+            if isinstance(flow, ExpiringFlow) and not flow.age(self._now()):
                 flow.finish(expired(flow.topic))
             elif not everybody:
                 self._protocol.submit(flow)
             accepted.set()
-        while self._last and (everybody or self._last[-1].is_done):
-            self._last.pop()
-        if not self._last:
-            self._is_emptied.set()
+        if self._last:
+            while self._last and (everybody or self._last[-1].is_done):
+                self._last.pop()
+            if not self._last:
+                self._is_emptied.set()
         self._is_over |= everybody
         if self._came is not None:
             self._came.set()

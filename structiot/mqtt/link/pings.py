@@ -46,7 +46,7 @@ class Pings:
         """
         answer = self._answer
         self._protocol.ping(anyio.current_time())
-        connection.wake()
+        connection.writer.wake()
         keep_alive = self._protocol.keep_alive
         patience_s = keep_alive.reply_s
         if not await finished_within(patience_s, answer, keep_alive):

@@ -79,13 +79,15 @@ class RestoredExpiringFlow(RestoredFlow, ExpiringFlow):
     __slots__ = ()
 
 
-async def finished(flow: Flow) -> None:
+async def finished(
+    flow: Flow, make_event: Callable[[], anyio.Event] = anyio.Event
+) -> None:
     """Wait for the end of a flow, whatever it is."""
-    if flow.is_done:
+    if flow.stage == DONE:
         return
     done = flow.waiter
     if not isinstance(done, anyio.Event):
-        flow.waiter = done = anyio.Event()
+        flow.waiter = done = make_event()
     try:
         await done.wait()
     except BaseException:
@@ -101,10 +103,13 @@ class Receipt:
     When it fails and nobody has asked before the receipt is gone, the log says so.
     """
 
-    __slots__ = ("_flow",)
+    __slots__ = ("_flow", "_make_event")
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(
+        self, flow: Flow, make_event: Callable[[], anyio.Event] = anyio.Event
+    ) -> None:
         self._flow = flow
+        self._make_event = make_event
 
     @property
     def is_done(self) -> bool:
@@ -138,7 +143,7 @@ class Receipt:
         """
         flow = self._flow
         if flow.stage != DONE:
-            await finished(flow)
+            await finished(flow, self._make_event)
         if flow.error is not None:
             if isinstance(flow.waiter, _Unheard):
                 flow.waiter.was_heard = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structiot._kit.flow.backoff import Backoff
 from structiot._kit.text import printable
 from structiot.errors import (
     AuthRefused,
@@ -10,6 +11,7 @@ from structiot.errors import (
     StructiotError,
     UsageError,
 )
+from structiot.mqtt.config import MqttConfig
 from structiot.mqtt.errors import (
     MqttAuthRefused,
     MqttCertificateRefused,
@@ -25,8 +27,11 @@ from structiot.mqtt.wire.reasons import (
 )
 from structiot.mqtt.wire.uri import BrokerUri
 
-__all__ = ["is_final", "is_refusal", "refusal", "server_goodbye"]
+__all__ = ["backoff_of", "is_final", "is_refusal", "refusal", "server_goodbye"]
 
+STABLE_S = 60.0
+# Attempts after the first to get the first connection, where nothing is configured.
+FIRST_RETRIES = 2
 _BAD_LOGIN = {
     ReasonCode.BAD_USER_NAME_OR_PASSWORD,
     ReasonCode.NOT_AUTHORIZED,
@@ -129,3 +134,14 @@ def is_final(error: StructiotError, *, is_first: bool = False) -> bool:
 def is_refusal(error: StructiotError) -> bool:
     """Whether one of both sides did not accept the other."""
     return isinstance(error, MqttConnectRefused | AuthRefused | CertificateRefused)
+
+
+def backoff_of(config: MqttConfig) -> Backoff:
+    """Give the schedule of the first connection; a link may lift its limit when there was one."""
+    given = config.reconnect_retries
+    retries = FIRST_RETRIES if given is None else given
+    return Backoff(
+        cap_s=config.reconnect_max_interval,
+        stable_s=STABLE_S,
+        retries=None if retries < 0 else retries,
+    )

@@ -130,9 +130,19 @@ class Router:
         ]
         return list(dict.fromkeys([*found, *self.readers, *self.unclaiming]))
 
+    def _holding(self) -> list[Messages]:
+        # Of ten thousand subscribers only a few have messages.
+        found = (
+            messages
+            for entry in self.filters.values()
+            for messages in entry.subscribers
+            if len(messages)
+        )
+        return list(dict.fromkeys([*found, *self.readers, *self.unclaiming]))
+
     def droppable_bytes(self) -> int:
         """Count what the messages hold that wait and may be dropped."""
-        return sum(messages.droppable_bytes() for messages in self.subscribers())
+        return sum(messages.droppable_bytes() for messages in self._holding())
 
     def trim(self, most_bytes: int, rest_bytes: int) -> int:
         """Drop the oldest of the longest queues if more than `most_bytes` is held.
@@ -140,7 +150,7 @@ class Router:
         Returns:
             How much is held then by messages that may be dropped: `rest_bytes` or less.
         """
-        held = {messages: messages.droppable_bytes() for messages in self.subscribers()}
+        held = {messages: messages.droppable_bytes() for messages in self._holding()}
         total = sum(held.values())
         if total > most_bytes:
             for messages in sorted(held, key=held.__getitem__, reverse=True):

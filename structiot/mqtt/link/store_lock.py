@@ -12,12 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
 
+from structiot._kit.sqlite_file import lock_sqlite_file
 from structiot.errors import ConfigError
 
 __all__ = ["lock_store", "unlock_store"]
-
-# How long a process that is just ending may still have the file.
-BUSY_S = 1.0
 
 # A forked process inherits this dictionary, and no lock.
 Key: TypeAlias = tuple[int, Path]
@@ -60,16 +58,9 @@ def _key_of(path: Path) -> Key:
 
 
 def _locked(path: Path) -> sqlite3.Connection:
-    name = path.with_name(path.name + "-lock")
     try:
-        os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
+        return lock_sqlite_file(path)
     except OSError as exc:
         raise ConfigError(f"cannot open the store {path}: {exc.strerror}") from exc
-    lock = sqlite3.connect(name, check_same_thread=False, timeout=BUSY_S)
-    try:
-        # SQLite locks a file on each system as it is done there.
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as exc:
-        lock.close()
-        raise ConfigError(f"the store {path} is in use by another program") from exc
-    return lock
+    except ConfigError as exc:
+        raise ConfigError(f"the store {exc}") from exc

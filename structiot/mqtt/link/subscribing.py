@@ -101,7 +101,7 @@ class Subscribing:
 
     def send_postponed(self) -> None:
         """Send what has waited for a packet id, once all answers are dealt with."""
-        if self._protocol.state is State.OPEN:
+        if self._postponed and self._protocol.state is State.OPEN:
             while self._postponed and self._postponed[0][0]():
                 self._postponed.popleft()
 

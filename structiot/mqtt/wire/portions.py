@@ -54,8 +54,8 @@ class Portions:
         """Decode a portion of what has come; given nothing, of what is left of it."""
         decoder = self.decoder
         packets = decoder.feed(data, portion_bytes=PORTION_BYTES)
-        self.count = len(packets)
         self.work = len(packets) + decoder.extra_bytes // WORK_BYTES
+        self.count = len(packets)
         self.rich_bytes = len(packets) * MESSAGE_BYTES + decoder.extra_bytes
         decoder.extra_bytes = 0
         return packets

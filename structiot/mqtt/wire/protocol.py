@@ -221,7 +221,7 @@ class ClientProtocol:
                     return events
             if self.violation is not None:
                 return events
-        if (fault := self.input.violation) is not None:
+        if (fault := self.input.decoder.violation) is not None:
             self._end(fault, fault.code or ReasonCode.MALFORMED_PACKET)
         return events
 

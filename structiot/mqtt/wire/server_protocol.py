@@ -27,6 +27,7 @@ from structiot.mqtt.wire.codec import (
     pubrec_bytes,
 )
 from structiot.mqtt.wire.codec.fields import USUAL_LIMITS, PacketLimits
+from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.flows.aliases import CountedAliases, resolve_alias
 from structiot.mqtt.wire.flows.outbound import MAX_PACKET_ID, Outgoing, PacketIds, Write
 from structiot.mqtt.wire.flows.writing import writers_for
@@ -64,6 +65,7 @@ class ServerProtocol:
         topic_alias_maximum: Topic aliases that either side may use.
         receive_maximum: QoS 2 messages that a client of 5.0 may have open.
         packet_limits: What is counted in a packet.
+        common_topics: Topics that the decoders of several clients know.
 
     Attributes:
         out: Bytes to write.
@@ -80,25 +82,11 @@ class ServerProtocol:
     """
 
     __slots__ = (
-        "_alias_maximum",
-        "_aliases",
-        "_later",
-        "_opened",
-        "_outgoing",
-        "_receive_maximum",
-        "_received",
-        "connect",
-        "decoded",
-        "decoder",
-        "is_even",
-        "kept",
-        "last_received_at",
-        "out",
-        "state",
-        "version",
-        "violation",
+        "_alias_maximum", "_aliases", "_later", "_opened", "_outgoing",
+        "_receive_maximum", "_received", "connect", "decoded", "decoder", "is_even",
+        "kept", "last_received_at", "out", "state", "version", "violation",
         "write_publish",
-    )
+    )  # fmt: skip
 
     _outgoing: Outgoing
     _received: set[int]
@@ -113,6 +101,7 @@ class ServerProtocol:
         topic_alias_maximum: int = 0,
         receive_maximum: int = MAX_PACKET_ID,
         packet_limits: PacketLimits = USUAL_LIMITS,
+        common_topics: KnownTopics | None = None,
     ) -> None:
         self.out: OutBuffer = OutBuffer()
         self.kept: bytearray = self.out
@@ -130,6 +119,7 @@ class ServerProtocol:
             max_first_bytes=max_connect_bytes,
             max_other_bytes=max_connect_bytes,
             limits=packet_limits,
+            common_topics=common_topics,
         )
         self._alias_maximum = topic_alias_maximum
         self._receive_maximum = receive_maximum

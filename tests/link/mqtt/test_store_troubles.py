@@ -238,6 +238,7 @@ async def test_native_timeouts_let_one_thread_at_a_time_into_the_file(
         assert client.restored == []
 
 
+@pytest.mark.each_backend
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_block_that_is_cancelled_natively_keeps_what_it_accepted(
     broker, store: Path, anyio_backend_name: str, times: int

@@ -8,6 +8,7 @@ from structiot.mqtt.broker import BrokerLimits, Permission, Permissions
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.wire.codec import Decoder, encode
 from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.messages import (
     Auth,
     Connack,
@@ -53,6 +54,7 @@ class House:
         self, *permissions: Permission, core: Broker | None = None, **limits: Any
     ) -> None:
         self.core = core or Broker(BrokerLimits(**limits), Permissions(permissions))
+        self.topics = KnownTopics()
         self.now = 1000.0
         self.host = "client"
         self._made_up = 0
@@ -135,6 +137,7 @@ class ScriptedClient(ConnectedClient):
             packet_limits=PacketLimits(
                 filters=limits.packet_filters, properties=limits.packet_properties
             ),
+            common_topics=house.topics,
         )
         super().__init__(protocol, peer=house.host, is_local=True)
         self.house = house

@@ -312,3 +312,26 @@ def test_an_unknown_role_or_version_is_refused():
         Decoder(role="client", version=3)
     with pytest.raises(UsageError, match="peer"):
         Decoder(role="peer")  # type: ignore[arg-type]
+
+
+def test_what_looks_like_a_lone_acknowledgement_inside_of_a_message_is_none():
+    ack = b"\x40\x02\x00\x07"
+    for size in (20, 400_000):
+        payload = ack * (size // 4)
+        raw = encode(Message("a", payload), 4)
+        decoder = Decoder(role="client", version=4)
+        begun = len(raw) - len(payload)
+        begun += 0 if size < 100 else 65_536 - begun % 4
+        packets = decoder.feed(raw[:begun])
+        for at in range(begun, len(raw), 4):
+            packets += decoder.feed(raw[at : at + 4])
+        packets += decoder.feed(ack)
+        assert packets == [Message("a", payload), Puback(packet_id=7)]
+        assert decoder.violation is None
+
+
+@pytest.mark.parametrize("wrong", [b"\x40\x02\x00\x00", b"\x41\x02\x00\x07"])
+def test_a_lone_acknowledgement_that_is_wrong_is_refused(wrong: bytes):
+    decoder = Decoder(role="client", version=4)
+    assert decoder.feed(wrong) == []
+    assert decoder.violation is not None

@@ -39,6 +39,15 @@ def test_many_tiny_packets_are_handled_in_portions(packet: bytes):
     assert max(counts) <= PORTION_BYTES // len(packet) + 1
 
 
+def test_long_messages_share_a_portion_and_others_do_not_join_them():
+    long = encode(Message("t", b"x" * PORTION_BYTES), 5)
+    assert portions(opened(), long * 10) == [10]
+    # Of each, 127 bytes count and its header.
+    assert portions(opened(), long * 200) == [126, 74]
+    short = encode(Message("t"), 5)
+    assert max(portions(opened(), long * 3 + short * 50_000)) <= PORTION_BYTES // 5 + 4
+
+
 @pytest.mark.parametrize("cut", [1, 7, PORTION_BYTES - 1, PORTION_BYTES, 70_000])
 def test_a_portion_may_end_and_a_read_may_be_cut_anywhere(cut: int):
     packets = [Message("t", b"%d" % n * (n % 50)) for n in range(3000)]

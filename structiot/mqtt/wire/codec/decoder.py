@@ -26,8 +26,8 @@ from structiot.mqtt.wire.codec.fields import (
 from structiot.mqtt.wire.codec.framing import PUBLISH, Framing, Role
 from structiot.mqtt.wire.codec.long_publish import BEGUN_BYTES, LongPublishes
 from structiot.mqtt.wire.codec.property_blocks import read_properties
-from structiot.mqtt.wire.codec.remembered import Remembered
-from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS
+from structiot.mqtt.wire.codec.remembered import KnownTopics, Remembered
+from structiot.mqtt.wire.codec.short_acks import SHORT_ACKS, lone_ack
 from structiot.mqtt.wire.message_size import (
     FEW_PAIRS,
     PROPERTIES_BYTES,
@@ -81,6 +81,7 @@ class Decoder(Framing, LongPublishes):
         max_other_bytes: Largest one that is no PUBLISH; at least
             `SMALLEST_FIRST_BYTES`.
         limits: What is counted in a packet.
+        common_topics: Topics that several decoders know.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Decoder(Framing, LongPublishes):
         max_first_bytes: int = LARGEST_PACKET_BYTES,
         max_other_bytes: int = LARGEST_PACKET_BYTES,
         limits: PacketLimits = USUAL_LIMITS,
+        common_topics: KnownTopics | None = None,
     ) -> None:
         super().__init__()
         self._role = role
@@ -100,7 +102,7 @@ class Decoder(Framing, LongPublishes):
         self._max_packet_bytes = max_packet_bytes
         self._max_other_bytes = max_other_bytes
         self._limits = limits
-        self.remembered: Remembered = Remembered(is_server=role == "server")
+        self.remembered: Remembered = Remembered(role, common_topics)
         self.violation: ProtocolViolation | None = None
         self.peer_level: int | None = None
         self.usual_bytes: int = 0
@@ -169,16 +171,10 @@ class Decoder(Framing, LongPublishes):
             return packets
         if type(data) is not bytes:
             data = bytes(data)
-        at = 0
-        if self._rest is not None:
-            (rest, at), self._rest = self._rest, None
-            data, at = (rest[at:] + data, 0) if data else (rest, at)
-        elif self.long is not None:
-            at = self._go_on(data, packets)
-        elif self.unfinished:
-            at = self._refill(data, packets)
-        elif self.expects_long and data:
-            self.expects_long = False
+        if len(data) == 4 and (ack := self._lone_ack(data)) is not None:
+            packets.append(ack)
+            return packets
+        data, at = self._gone_on(data, packets)
         begun, known = at, len(packets)
         at, last = self._decode(data, at, packets, at + portion_bytes)
         if count := len(packets) - known:
@@ -189,6 +185,27 @@ class Decoder(Framing, LongPublishes):
             else:
                 self._hold(data, at)
         return packets
+
+    def _lone_ack(self, data: bytes) -> Packet | None:
+        """Decode the answer to one message: to get ready for many would cost more."""
+        ack = lone_ack(data)
+        if ack is None or self.is_amid or self.max_packet_bytes < len(data):
+            return None
+        self.expects_long: bool = False
+        return ack
+
+    def _gone_on(self, data: bytes, packets: list[Packet]) -> tuple[bytes, int]:
+        """Complete what was begun before; give what is to be decoded, and from where."""
+        if self._rest is not None:
+            (rest, at), self._rest = self._rest, None
+            return (rest[at:] + data, 0) if data else (rest, at)
+        if self.long is not None:
+            return data, self._go_on(data, packets)
+        if self.unfinished:
+            return data, self._refill(data, packets)
+        if self.expects_long and data:
+            self.expects_long = False
+        return data, 0
 
     def forget_unfinished(self) -> None:
         """Let go of what has come of a packet: nobody wants the rest."""
@@ -224,9 +241,10 @@ class Decoder(Framing, LongPublishes):
             begun, self.unfinished = bytes(held) + data[at:], bytearray()
             self._hold(begun, 0)
             return len(data)
-        held += memoryview(data)[at:end]
-        if end <= len(data):
-            packet = bytes(held)
+        if end > len(data):
+            held += memoryview(data)[at:]
+        else:
+            packet = b"".join((held, memoryview(data)[at:end]))
             # A long packet lies here no more often than need be.
             del held
             self.unfinished, self._needed = bytearray(), 0
@@ -264,7 +282,7 @@ class Decoder(Framing, LongPublishes):
                             break
                         start = pos + header
                         size -= header
-                    last = min(end - 1, last + size)
+                    last = min(end - 1, last + max(0, size - short))
                 stop = start + size
                 if stop > end:
                     break
@@ -368,17 +386,6 @@ class Decoder(Framing, LongPublishes):
             refuse(ReasonCode.PROTOCOL_ERROR, text, at)
         self.remembered.add_block(block, properties)
         return properties, reader.at
-
-    def _publish_fault(
-        self, flags: int, pos: int, at: int, stop: int
-    ) -> ProtocolViolation:
-        if flags not in PUBLISH_FLAGS:
-            return self._first_byte_fault(flags ^ PUBLISH, pos)
-        if at > stop:
-            text = "PUBLISH ends inside a field"
-            return ProtocolViolation(text, code=MALFORMED, offset=stop)
-        code = ReasonCode.PROTOCOL_ERROR
-        return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)
 
     def _fail(
         self, fault: ProtocolViolation, data: bytes | bytearray, pos: int

@@ -71,3 +71,14 @@ class Framing:
         return first_byte_fault(
             first, pos, role=self._role, version=self._version, known=self._parsers
         )
+
+    def _publish_fault(
+        self, flags: int, pos: int, at: int, stop: int
+    ) -> ProtocolViolation:
+        if flags not in PUBLISH_FLAGS:
+            return self._first_byte_fault(flags ^ PUBLISH, pos)
+        if at > stop:
+            text = "PUBLISH ends inside a field"
+            return ProtocolViolation(text, code=MALFORMED, offset=stop)
+        code = ReasonCode.PROTOCOL_ERROR
+        return ProtocolViolation("packet identifier is 0", code=code, offset=at - 2)

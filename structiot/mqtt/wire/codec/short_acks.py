@@ -9,7 +9,7 @@ from structiot.mqtt.wire.messages import Ack, Puback, Pubcomp, Pubrec, Pubrel
 from structiot.mqtt.wire.properties import NO_ACK_PROPERTIES
 from structiot.mqtt.wire.reasons import SUCCESS
 
-__all__ = ["SHORT_ACKS"]
+__all__ = ["SHORT_ACKS", "lone_ack"]
 
 
 def _short_ack(cls: type[Ack]) -> Callable[[int], Ack]:
@@ -39,3 +39,10 @@ SHORT_ACKS = {
     0x70: _short_ack(Pubcomp),
 }
 """What makes an acknowledgement of its packet id, by first byte."""
+
+
+def lone_ack(data: bytes) -> Ack | None:
+    """Decode four bytes that are one of them; None for others."""
+    make = SHORT_ACKS.get(data[0])
+    number = data[2] << 8 | data[3]
+    return make(number) if make and data[1] == 2 and number else None

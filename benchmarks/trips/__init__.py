@@ -1,0 +1,1 @@
+"""One message at a time through a real broker: who sends them, and what is measured."""

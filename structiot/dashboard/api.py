@@ -1,0 +1,299 @@
+"""What programs and the page's own script ask for: commands and the past, as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import anyio
+
+from structiot._kit.http.messages import HttpReply, HttpRequest
+from structiot._kit.json_text import compact
+from structiot._kit.text import error_text
+from structiot.dashboard.bars import bars_of, counter_of
+from structiot.dashboard.past import Past, Series, past_of
+from structiot.dashboard.replies import Refusal
+from structiot.dashboard.shown import is_secret
+from structiot.errors import (
+    CommandRefused,
+    LinkLost,
+    ProtocolViolation,
+    ReplyTimeout,
+    StructiotError,
+    UsageError,
+)
+from structiot.gateway import Gateway
+from structiot.model import Entity, Sensor
+
+__all__ = [
+    "MAX_POINTS",
+    "entity_at",
+    "history_csv",
+    "history_json",
+    "set_value",
+    "span_of",
+]
+
+MAX_POINTS = 1000
+_USUAL_SPAN = timedelta(days=1)
+# The gateway gives a command up after its own deadline, and calls that a refusal.
+_SOONER_S = 0.05
+_LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+def entity_at(gateway: Gateway, device: str, key: str) -> Entity:
+    """Give an entity.
+
+    Raises:
+        Refusal: There is none.
+    """
+    found = gateway.devices.get(device)
+    if found is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no device {device!r}")
+    if (entity := found.entities.get(key)) is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {key!r}")
+    return entity
+
+
+# ---------------------------------------------------------------- commands
+
+
+async def set_value(
+    gateway: Gateway, request: HttpRequest, device: str, entity: str
+) -> HttpReply:
+    """Carry out `{"value": ...}`, and answer when the device has it.
+
+    Cancelled, it may have its effect all the same.
+
+    Raises:
+        Refusal: The device does not have it; its status says whose fault that is.
+    """
+    entity_at(gateway, device, entity)
+    found = gateway.devices[device]
+    payload = _payload_in(request)
+    deadline_s = gateway.config.gateway.command_s - _SOONER_S
+    try:
+        with anyio.move_on_after(deadline_s) as patience:
+            await found.carry_out(entity, payload)
+    except UsageError as exc:
+        raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
+    except LinkLost as exc:
+        raise Refusal(HTTPStatus.CONFLICT, error_text(exc)) from None
+    except ReplyTimeout as exc:
+        raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, error_text(exc)) from None
+    except CommandRefused as exc:
+        away = not found.is_available
+        status = HTTPStatus.CONFLICT if away else HTTPStatus.BAD_GATEWAY
+        raise Refusal(status, error_text(exc)) from None
+    except StructiotError as exc:
+        raise Refusal(HTTPStatus.BAD_GATEWAY, error_text(exc)) from None
+    if patience.cancelled_caught:
+        why = f"{found.name} did not confirm it within {deadline_s:.0f} s"
+        raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, why)
+    return HttpReply.of_json({})
+
+
+def _payload_in(request: HttpRequest) -> bytes:
+    """Give what would be published on the set topic.
+
+    Raises:
+        Refusal: Nothing would.
+    """
+    try:
+        given = request.json()
+    except ProtocolViolation as exc:
+        raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
+    if not isinstance(given, dict) or "value" not in given:
+        why = 'send a JSON object with a value, such as {"value": "ON"}'
+        raise Refusal(HTTPStatus.BAD_REQUEST, why)
+    value = given["value"]
+    match value:
+        case str():
+            text = value
+        case bool():
+            text = "ON" if value else "OFF"
+        case int() | float() if math.isfinite(value):
+            text = compact(value, is_ascii=False)
+        case dict():
+            text = compact(value, is_ascii=False)
+        case _:
+            why = "a value is a text, a number, true, false or an object"
+            raise Refusal(HTTPStatus.BAD_REQUEST, why)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        why = "a value is text, and half a character is none"
+        raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
+
+
+# ---------------------------------------------------------------- the past
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    past: Past
+    key: str
+    counter: Sensor | None
+    from_utc: datetime
+    to_utc: datetime
+    points: int
+
+
+async def history_json(
+    gateway: Gateway, request: HttpRequest, now_utc: datetime, key: tuple[str, str]
+) -> HttpReply:
+    """Give the course of an entity as columns; of a counter the energy as bars, too.
+
+    Raises:
+        Refusal: There is none, or nobody can ask so.
+    """
+    asked = _question(gateway, request, now_utc, key)
+    with _told():
+        series = await _series(asked)
+        told: dict[str, object] = {
+            "unit": series.unit,
+            "resolution_s": series.resolution_s,
+            "is_step": series.is_step,
+            "t": series.t,
+            "mean": series.mean,
+            "min": series.min,
+            "max": series.max,
+        }
+        if series.texts is not None:
+            told["texts"] = series.texts
+        if asked.counter is not None:
+            span = asked.from_utc, asked.to_utc
+            energy = await bars_of(asked.past, asked.key, asked.counter, *span)
+            told |= {"bars": energy.bars, "gaps": energy.gaps, "resets": energy.resets}
+    return HttpReply.of_json(told)
+
+
+async def history_csv(
+    gateway: Gateway, request: HttpRequest, now_utc: datetime, key: tuple[str, str]
+) -> HttpReply:
+    """Give the course of an entity as a file.
+
+    Raises:
+        Refusal: There is none, or nobody can ask so.
+    """
+    asked = _question(gateway, request, now_utc, key)
+    with _told():
+        series = await _series(asked)
+    name = "-".join(key)
+    headers = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{name}.csv"',
+    }
+    return HttpReply(headers=headers, body=_table(series).encode())
+
+
+def _table(series: Series) -> str:
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\r\n")
+    if series.texts is not None:
+        table.writerow(("time", "text"))
+        rows: Iterable[tuple[object, ...]] = zip(series.t, series.texts, strict=True)
+    else:
+        table.writerow(("time", "mean", "min", "max"))
+        rows = zip(series.t, series.mean, series.min, series.max, strict=True)
+    for at, *values in rows:
+        time = datetime.fromtimestamp(float(str(at)), UTC)
+        shown = ("" if value is None else _harmless(value) for value in values)
+        table.writerow((time.isoformat(timespec="milliseconds"), *shown))
+    return file.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """Keep a device's text from being a formula where somebody opens the table."""
+    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+        return f"'{value}"
+    return value
+
+
+def _question(
+    gateway: Gateway, request: HttpRequest, now_utc: datetime, key: tuple[str, str]
+) -> _Question:
+    device, name = key
+    # `lamp.brightness_percent` is one value of the lamp.
+    entity = entity_at(gateway, device, name.partition(".")[0])
+    past = past_of(gateway)
+    if past is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "there is no history")
+    if is_secret(entity):
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{name} has no history: it is a secret")
+    from_utc, to_utc = span_of(request.query, now_utc)
+    return _Question(
+        past=past,
+        key=f"{device}/{name}",
+        counter=counter_of(entity),
+        from_utc=from_utc,
+        to_utc=to_utc,
+        points=_points_in(request.query),
+    )
+
+
+async def _series(asked: _Question) -> Series:
+    span = asked.from_utc, asked.to_utc
+    return await asked.past.series(asked.key, *span, asked.points)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say why the history does not answer.
+
+    Raises:
+        Refusal: It does not.
+    """
+    try:
+        yield
+    except UsageError as exc:
+        raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
+    except ReplyTimeout as exc:
+        raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, error_text(exc)) from None
+    except StructiotError as exc:
+        raise Refusal(HTTPStatus.BAD_GATEWAY, error_text(exc)) from None
+
+
+def span_of(query: Mapping[str, str], now_utc: datetime) -> tuple[datetime, datetime]:
+    """Read `from` and `to`: seconds of the epoch, or times in ISO 8601; the last day.
+
+    Raises:
+        Refusal: They are none, or the wrong way round.
+    """
+    to_utc = _time_in(query, "to") or now_utc
+    from_utc = _time_in(query, "from") or to_utc - _USUAL_SPAN
+    if from_utc >= to_utc:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "from has to be before to")
+    return from_utc, to_utc
+
+
+def _time_in(query: Mapping[str, str], name: str) -> datetime | None:
+    text = query.get(name, "").strip()
+    if not text:
+        return None
+    why = f"{name} is a time: seconds since 1970, or 2026-05-01T12:00:00Z"
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            # A + that nobody has encoded came as a blank.
+            found = datetime.fromisoformat(text.replace(" ", "+"))
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
+    if not 0 <= seconds <= _LAST_S:
+        raise Refusal(HTTPStatus.BAD_REQUEST, why)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _points_in(query: Mapping[str, str]) -> int:
+    text = query.get("points", "").strip() or str(MAX_POINTS)
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "points is a number from 1")
+    return min(int(text), MAX_POINTS)

@@ -1,0 +1,270 @@
+"""One device's page: what it is now, was and did, and who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta
+
+from structiot._kit.redact import hide_credentials
+from structiot.dashboard.api import MAX_POINTS, span_of
+from structiot.dashboard.bars import Bars, bars_of, counter_of
+from structiot.dashboard.cards import card_of, main_figure
+from structiot.dashboard.past import Series, past_of
+from structiot.dashboard.shown import is_secret
+from structiot.dashboard.views import (
+    DeviceView,
+    HappenedView,
+    PageView,
+    RangeName,
+    SeriesView,
+    StatisticView,
+)
+from structiot.errors import StructiotError
+from structiot.gateway import Gateway, GatewayDevice
+from structiot.model import (
+    BinarySensor,
+    Button,
+    Entity,
+    Event,
+    Number,
+    Sensor,
+    State,
+    Switch,
+)
+from structiot.model.text import figure_text
+
+__all__ = ["device_view"]
+
+_RANGES: Mapping[RangeName, timedelta] = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "month": timedelta(days=31),
+    "year": timedelta(days=366),
+}
+_UNITS = {"c": "°C", "k": "K", "percent": "%"}
+_MOST_EVENTS = 50
+
+
+async def device_view(
+    gateway: Gateway,
+    slug: str,
+    device: GatewayDevice,
+    query: Mapping[str, str],
+    page: PageView,
+) -> DeviceView:
+    """Make the view of a device's page.
+
+    Args:
+        gateway: Its gateway.
+        slug: Its level in topics.
+        device: The device.
+        query: Of the page's address: `series`, and `range` or `from` and `to`.
+        page: What every page has.
+
+    Raises:
+        Refusal: Nobody can ask so.
+    """
+    place = gateway.config.devices.get(slug)
+    card = card_of(slug, device, place, page.now_utc, is_whole=True)
+    from_utc, to_utc, range_name = _span(query, page.now_utc)
+    past = past_of(gateway)
+    entries: tuple[SeriesView, ...] = ()
+    course: Series | None = None
+    bars: Bars | None = None
+    if past is not None and (entries := _series(slug, device, query.get("series", ""))):
+        key = next(one.key for one in entries if one.is_selected)
+        # The file's trouble stands on the gateway's own page.
+        with suppress(StructiotError):
+            course = await past.series(key, from_utc, to_utc, MAX_POINTS)
+            entity = device.entities[key.partition("/")[2].partition(".")[0]]
+            if (counter := counter_of(entity)) is not None:
+                bars = await bars_of(past, key, counter, from_utc, to_utc)
+    heard = [row.value.at_utc for row in card.rows if row.value.at_utc is not None]
+    return DeviceView(
+        page=page,
+        card=card,
+        has_history=past is not None,
+        series=entries,
+        range_name=range_name,
+        from_s=from_utc.timestamp(),
+        to_s=to_utc.timestamp(),
+        resolution_s=0.0 if course is None else float(course.resolution_s),
+        points=() if course is None else _points(course, bars),
+        statistics=() if course is None else tuple(_statistics(course, bars)),
+        events=await _events(gateway, slug, device),
+        details=tuple(_details(device)),
+        topics=tuple(_topics(gateway, slug)),
+        links=tuple(_links(entries, from_utc, to_utc)),
+        last_heard_utc=max(heard, default=None),
+        last_changed_utc=max(device.changed_at_utc.values(), default=None),
+    )
+
+
+def _span(
+    query: Mapping[str, str], now_utc: datetime
+) -> tuple[datetime, datetime, RangeName]:
+    name = query.get("range", "day")
+    if "from" in query or "to" in query or name not in _RANGES:
+        from_utc, to_utc = span_of(query, now_utc)
+        return from_utc, to_utc, ""
+    for known, length in _RANGES.items():
+        if known == name:
+            return now_utc - length, now_utc, known
+    return now_utc - _RANGES["day"], now_utc, "day"
+
+
+# ---------------------------------------------------------------- what it was
+
+
+def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, ...]:
+    """List what has a history, the main figure first; one of them is selected."""
+    found: list[SeriesView] = []
+    for entity in device.entities.values():
+        if not (isinstance(entity, Button | Event) or is_secret(entity)):
+            found += _of_entity(slug, device, entity)
+    main = f"{slug}/{main_figure(device)}"
+    found.sort(key=lambda one: one.key != main)
+    selected = wanted if any(one.key == wanted for one in found) else ""
+    return tuple(
+        replace(one, is_selected=one.key == (selected or found[0].key)) for one in found
+    )
+
+
+def _of_entity(slug: str, device: GatewayDevice, entity: Entity) -> list[SeriesView]:
+    state = device.states.get(entity.key)
+    name = entity.name or device.name
+    key = f"{slug}/{entity.key}"
+    parts = [_entry(key, name, "", is_step=True)]
+    if isinstance(entity, Sensor | Number):
+        unit = entity.unit or ""
+        is_energy = counter_of(entity) is not None
+        is_figure = isinstance(entity, Number) or bool(unit or entity.state_class)
+        parts = [_entry(key, name, unit, is_step=not is_figure, is_energy=is_energy)]
+    elif not isinstance(entity, Switch | BinarySensor) and is_dataclass(state):
+        parts += _figures_in(key, name, state)
+    return parts
+
+
+def _figures_in(key: str, name: str, state: State | None) -> list[SeriesView]:
+    found = []
+    for field in fields(state):  # type: ignore[arg-type]  # it is a dataclass
+        value = getattr(state, field.name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            words = field.name.split("_")
+            unit = _UNITS.get(words[-1], "")
+            label = f"{name} {' '.join(words[:-1] if unit else words)}"
+            found.append(_entry(f"{key}.{field.name}", label, unit))
+    return found
+
+
+def _entry(
+    key: str, name: str, unit: str, *, is_step: bool = False, is_energy: bool = False
+) -> SeriesView:
+    return SeriesView(
+        key=key,
+        name=name,
+        unit=unit,
+        is_step=is_step,
+        is_energy=is_energy,
+        is_selected=False,
+    )
+
+
+def _points(
+    course: Series, bars: Bars | None
+) -> tuple[tuple[float, float | None, float | None, float | None], ...]:
+    if bars is not None:
+        return tuple((since, energy, None, None) for since, _, energy in bars.bars)
+    if course.texts is not None:
+        return ()
+    return tuple(zip(course.t, course.mean, course.min, course.max, strict=True))
+
+
+def _statistics(course: Series, bars: Bars | None) -> list[StatisticView]:
+    if bars is not None:
+        came = [one[2] for one in (*bars.bars, *bars.gaps) if one[2] is not None]
+        total = figure_text(sum(came), course.unit)
+        return [StatisticView(name="In all", text=total)] if came else []
+    means = [one for one in course.mean if one is not None]
+    if not means or course.is_step:
+        return []
+    lowest = min(one for one in (*course.min, *means) if one is not None)
+    highest = max(one for one in (*course.max, *means) if one is not None)
+    figures = {
+        "Latest": means[-1],
+        "Lowest": lowest,
+        "Highest": highest,
+        "Average": sum(means) / len(means),
+    }
+    return [
+        StatisticView(name=name, text=figure_text(value, course.unit))
+        for name, value in figures.items()
+    ]
+
+
+async def _events(
+    gateway: Gateway, slug: str, device: GatewayDevice
+) -> tuple[HappenedView, ...]:
+    happened: Sequence[tuple[str, str, datetime]] = [
+        (one.key, one.event_type, one.at_utc) for one in device.occurrences.values()
+    ]
+    past = past_of(gateway)
+    if past is not None:
+        with suppress(StructiotError):
+            told = await past.occurrences(slug, _MOST_EVENTS)
+            happened = [(one.entity, one.event_type, one.at_utc) for one in told]
+    entities = device.entities
+    lines = [
+        HappenedView(
+            at_utc=at_utc,
+            name=(entities[key].name if key in entities else None) or key,
+            text=kind.replace("_", " "),
+        )
+        for key, kind, at_utc in happened
+    ]
+    lines.sort(key=lambda one: one.at_utc, reverse=True)
+    return tuple(lines)
+
+
+# ---------------------------------------------------------------- who it is
+
+
+def _details(device: GatewayDevice) -> list[tuple[str, str]]:
+    info = device.info
+    told = [("Name", device.name), ("System", device.system)]
+    if info is not None:
+        told += [
+            ("Identity", info.id),
+            ("Manufacturer", info.manufacturer or ""),
+            ("Model", info.model or ""),
+            ("Firmware", info.firmware or ""),
+            ("Hardware", info.hardware or ""),
+            ("Serial number", info.serial or ""),
+            ("Hardware address", info.mac or ""),
+            ("Reached through", info.via or ""),
+            ("Its own page", hide_credentials(info.url or "")),
+        ]
+    return [(name, text) for name, text in told if text]
+
+
+def _topics(gateway: Gateway, slug: str) -> list[tuple[str, str]]:
+    topics = gateway.topics
+    return [
+        ("Availability", topics.availability(slug)),
+        ("States", topics.state(slug, "+")),
+        ("Commands", topics.command(slug, "+")),
+        ("Refused commands", topics.error(slug)),
+    ]
+
+
+def _links(
+    entries: Sequence[SeriesView], from_utc: datetime, to_utc: datetime
+) -> list[tuple[str, str]]:
+    span = f"?from={from_utc.timestamp():.0f}&to={to_utc.timestamp():.0f}"
+    return [
+        (f"{one.name} as {kind}", f"/api/history/{one.key}{ending}{span}")
+        for one in entries
+        for kind, ending in (("JSON", ""), ("CSV", ".csv"))
+    ]

@@ -1,0 +1,57 @@
+"""Times as people read them, by the house's clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+from structiot.dashboard.views import PageView
+
+__all__ = ["ago_text", "house_zone", "size_text", "time_text"]
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_DAY_S = 86_400
+
+
+def ago_text(at_s: float, now_s: float) -> str:
+    """Say how long ago something was, in the largest unit: `3 min ago`.
+
+    Args:
+        at_s: When it was, in seconds of the epoch.
+        now_s: The time, alike.
+    """
+    passed = max(0.0, now_s - at_s)
+    if passed < _MINUTE_S:
+        return f"{passed:.0f} s ago"
+    if passed < _HOUR_S:
+        return f"{passed // _MINUTE_S:.0f} min ago"
+    if passed < _DAY_S:
+        return f"{passed // _HOUR_S:.0f} h ago"
+    return f"{passed // _DAY_S:.0f} d ago"
+
+
+def house_zone(page: PageView) -> tzinfo:
+    """Give the house's zone; by its present offset where it has no name with rules."""
+    try:
+        return ZoneInfo(page.zone)
+    except (ValueError, OSError):
+        return timezone(timedelta(minutes=page.zone_offset_min))
+
+
+def time_text(at_utc: datetime, page: PageView) -> str:
+    """Write a time by the house's clock, with the day unless it is today's."""
+    zone = house_zone(page)
+    at, now = at_utc.astimezone(zone), page.now_utc.astimezone(zone)
+    if at.date() == now.date():
+        return f"{at:%H:%M:%S}"
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def size_text(size_bytes: float) -> str:
+    """Write a size: `512 B`, `1.4 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}" if unit != "B" else f"{size_bytes:.0f} B"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} GB"

@@ -1,0 +1,79 @@
+"""What goes through TLS in one piece, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+import trustme
+from anyio.abc import ByteStream
+
+from structiot._kit.flow.tasks import service_group
+from structiot._kit.net.handshakes import Handshakes
+from structiot._kit.net.memory import memory_pipe
+from structiot._kit.net.pieces import send_pieces
+from structiot._kit.net.tls import client_context, server_context, start_tls
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@asynccontextmanager
+async def both_ends(
+    authority: trustme.CA, tmp_path
+) -> AsyncGenerator[tuple[ByteStream, ByteStream]]:
+    file = tmp_path / "both.pem"
+    authority.issue_cert("broker").private_key_and_cert_chain_pem.write_to_path(file)
+    near, far = memory_pipe()
+    servers: list[ByteStream] = []
+    is_there = anyio.Event()
+
+    async def shake_hands() -> None:
+        context = server_context(certfile=file)
+        servers.append(await Handshakes().wrap(far, context, "somewhere"))
+        is_there.set()
+
+    trusting = client_context(cadata=authority.cert_pem.bytes().decode())
+    async with service_group() as tg:
+        tg.start_soon(shake_hands)
+        client = await start_tls(near, trusting, host="broker", port=1)
+        await is_there.wait()
+        yield client, servers[0]
+        for end in (client, servers[0]):
+            await anyio.aclose_forcefully(end)
+
+
+async def test_many_short_records_are_received_at_once(authority, tmp_path):
+    async with both_ends(authority, tmp_path) as (client, server):
+        for n in range(100):
+            await server.send(b"%02d" % n)
+        assert await client.receive() == b"".join(b"%02d" % n for n in range(100))
+
+
+async def test_no_more_is_received_than_was_asked_for(authority, tmp_path):
+    async with both_ends(authority, tmp_path) as (client, server):
+        for n in range(10):
+            await server.send(b"%02d" % n)
+        assert await client.receive(3) == b"000"
+        assert await client.receive(5) == b"10203"
+        assert await client.receive() == b"040506070809"
+
+
+@pytest.mark.parametrize("sizes", [[40, 600_000, 40], [40, 5_000] * 100, [1]])
+async def test_pieces_arrive_in_order(authority, tmp_path, sizes: list[int]):
+    pieces: list[bytes | bytearray | memoryview] = [
+        bytes((n % 251,)) * size for n, size in enumerate(sizes)
+    ]
+    wanted, got = b"".join(pieces), bytearray()
+    async with both_ends(authority, tmp_path) as (client, server):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(send_pieces, client, pieces)
+            while len(got) < len(wanted):
+                got += await server.receive()
+    assert got == wanted

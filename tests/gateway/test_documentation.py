@@ -19,8 +19,8 @@ from structiot.gateway.config import (
     InfluxSection,
     MqttSection,
 )
-from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.config.links import LinkSection
+from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
 from structiot.gateway.drivers.connector import ConnectorSection
 from structiot.gateway.drivers.manager import (
@@ -120,7 +120,9 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
 
 def test_every_section_is_described():
     names = [*GatewayConfig.model_fields, *installed_drivers()]
-    assert {f"[{name}]" for name in names} <= {f"[{one.strip('[]')}]" for one in SECTIONS}
+    assert {f"[{name}]" for name in names} <= {
+        f"[{one.strip('[]')}]" for one in SECTIONS
+    }
 
 
 def test_the_topics_of_the_page_are_those_of_the_gateway():

@@ -128,11 +128,11 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         """Whether the device is there."""
         return self._availability.is_available
 
-    @property
-    def stale_after_s(self) -> float | None:
-        """How old what it told may be: three polls, at least 30 s; None if it is not polled."""
+    def stale_after_s(self, key: str) -> float | None:
+        """Say how old a state may be: three polls, at least 30 s; None if it is not polled."""
         poll_s = math.inf if self._watched is None else self._watched.schedule.poll_s
-        return None if math.isinf(poll_s) else max(_STALE_S, _STALE_POLLS * poll_s)
+        every_s = self._told.every_s(key, poll_s)
+        return None if math.isinf(every_s) else max(_STALE_S, _STALE_POLLS * every_s)
 
     def silent_s(self, key: str) -> float | None:
         """Give for how long the entity's state was not told; None if it never was."""
@@ -240,6 +240,7 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         readings: Sequence[Reading] = (),
         *,
         at_utc: datetime | None = None,
+        every_s: float | None = None,
     ) -> None:
         """Tell what the device reports, asked or not; a poller has it heard of.
 
@@ -248,6 +249,8 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
                 is not reported any more. Those that differ from before are told.
             readings: What was metered, all of it told.
             at_utc: When the states were so; now by default.
+            every_s: How often they are told, `math.inf` for when they change; by default
+                as was said before, else with each poll.
         """
         if self._watched is not None:
             self._watched.heard()
@@ -258,9 +261,8 @@ class BaseDevice(anyio.AsyncContextManagerMixin, Generic[InfoT]):
         for changes in self._change_boxes:
             changes.see(readings)
         if states:
-            for change in self._told.take(
-                states, at_utc or self._environment.now_utc()
-            ):
+            at_utc = at_utc or self._environment.now_utc()
+            for change in self._told.take(states, at_utc, every_s):
                 self._put(f"state {change.key}", change)
 
     def _tell_occurrence(

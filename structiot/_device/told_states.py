@@ -20,6 +20,7 @@ class ToldStates:
         self._states: dict[str, State | None] = {}
         # By the clock of the day, and by one that never jumps.
         self._told_at: dict[str, tuple[datetime, float]] = {}
+        self._every_s: dict[str, float] = {}
 
     @property
     def states(self) -> Mapping[str, State | None]:
@@ -39,10 +40,19 @@ class ToldStates:
         told = self._told_at.get(key)
         return None if told is None else anyio.current_time() - told[1]
 
+    def every_s(self, key: str, usual_s: float) -> float:
+        """Give how often a state is told, as was said last, else the usual time."""
+        return self._every_s.get(key, usual_s)
+
     def take(
-        self, states: Mapping[str, State | None], at_utc: datetime
+        self,
+        states: Mapping[str, State | None],
+        at_utc: datetime,
+        every_s: float | None = None,
     ) -> list[StateChange]:
-        """Take what is told; give what is news."""
+        """Take what is told, and how often it is; give what is news."""
+        if every_s is not None:
+            self._every_s.update(dict.fromkeys(states, every_s))
         known = self._states
         news = {k: s for k, s in states.items() if k not in known or known[k] != s}
         # Somebody may be going through those that were there.
@@ -60,4 +70,5 @@ class ToldStates:
             self._states = {k: s for k, s in self._states.items() if k not in gone}
         for key in gone:
             del self._told_at[key]
+            self._every_s.pop(key, None)
         return gone

@@ -246,11 +246,12 @@ class Hub:
                 await anyio.lowlevel.checkpoint()
 
     def _find_old_of(self, slug: str, known: _Known, device: ServedDevice) -> None:
-        limit_s, now_s = device.stale_after_s, self._now_utc().timestamp()
+        now_s = self._now_utc().timestamp()
         for key, (_, _, state, _) in known.shown.items():
             silent_s = None if state == "unavailable" else device.silent_s(key)
             if silent_s is None:
                 continue
+            limit_s = device.stale_after_s(key)
             is_stale = limit_s is not None and silent_s > limit_s
             is_same = _is_same(known.at[key], now_s - silent_s)
             if (state == "stale") != is_stale or not is_same:

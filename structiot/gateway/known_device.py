@@ -91,10 +91,9 @@ class KnownDevice:
         """What happened last to each entity that something has happened to, by key."""
         return MappingProxyType(self._topics.occurrences)
 
-    @property
-    def stale_after_s(self) -> float | None:
-        """How old what it told may be; None if it tells by itself what changes."""
-        return None if self._device is None else self._device.stale_after_s
+    def stale_after_s(self, key: str) -> float | None:
+        """Say how old a state may be; None if the device tells by itself what changes."""
+        return None if self._device is None else self._device.stale_after_s(key)
 
     def silent_s(self, key: str) -> float | None:
         """Give for how long an entity's state was not told; None if it never was."""

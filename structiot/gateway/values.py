@@ -79,7 +79,7 @@ def value_of(device: ServedDevice, entity: Entity, now_utc: datetime) -> Value:
         )
     if not is_told or silent_s is None:
         return Value(value=None, text=UNKNOWN_TEXT, state="unknown", at_utc=at_utc)
-    limit_s = device.stale_after_s
+    limit_s = device.stale_after_s(entity.key)
     is_stale = limit_s is not None and silent_s > limit_s
     shown = state_payload(entity, state)
     fields: Mapping[str, Any] | None = None

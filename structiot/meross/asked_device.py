@@ -61,8 +61,14 @@ class AskedDevice(DeviceWithSubdevices, Turning, ABC):
         """Take what the device has answered, or told."""
 
     @abstractmethod
-    def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
-        """Tell what a feature has made of that."""
+    def _taken(
+        self,
+        feature: Feature,
+        update: Update,
+        at_utc: datetime,
+        every_s: float | None = None,
+    ) -> None:
+        """Tell what a feature has made of that, and how often there is such."""
 
     @abstractmethod
     def _want(self) -> None:

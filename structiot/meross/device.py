@@ -244,8 +244,13 @@ class MerossDevice(Handling):
         if namespace == ALL:
             self._take_all(payload, at_utc)
             return
+        every_s = self._every_s(namespace)
         for feature in self._parts.concerned(namespace):
-            self._taken(feature, feature.take(namespace, payload, at_utc), at_utc)
+            update = feature.take(namespace, payload, at_utc)
+            self._taken(feature, update, at_utc, every_s)
+
+    def _every_s(self, namespace: str) -> float:
+        return self._plan.every_s(namespace, self._parts.polls, is_local=self._is_local)
 
     def _take_all(self, payload: Payload, at_utc: datetime) -> None:
         system = read_all(payload)
@@ -259,16 +264,22 @@ class MerossDevice(Handling):
         self._plan.answered(ALL)
         for feature in self._parts.features:
             update = feature.take_digest(system.digest, at_utc)
-            self._taken(feature, update, at_utc)
+            self._taken(feature, update, at_utc, self._every_s(ALL))
         self.has_told = True
         self._note_known()
 
-    def _taken(self, feature: Feature, update: Update, at_utc: datetime) -> None:
+    def _taken(
+        self,
+        feature: Feature,
+        update: Update,
+        at_utc: datetime,
+        every_s: float | None = None,
+    ) -> None:
         if isinstance(feature, Hub) and isinstance(update, HubUpdate):
-            self._subdevices_told(feature, update)
+            self._subdevices_told(feature, update, every_s)
         if update.entities_changed:
             self._describe(self.info, self._parts.entities)
-        self._tell_update(update, at_utc)
+        self._tell_update(update, at_utc, every_s)
         if update.look_again_s is not None:
             self._plan.look_again(feature.polls, update.look_again_s)
             self._poller.poll_by(self._plan.look_at)

@@ -37,13 +37,13 @@ class HubSubdevices:
         """The devices by their ids with the hub."""
         return MappingProxyType(self._devices)
 
-    def updated(self, feature: Hub, update: HubUpdate) -> None:
+    def updated(self, feature: Hub, update: HubUpdate, every_s: float | None) -> None:
         """Take what one of the hub's payloads has told of them."""
         if update.is_changed:
             self._match(feature)
         for sub_id, told in update.subdevices.items():
             if sub_id in self._devices:
-                self._devices[sub_id].updated(told)
+                self._devices[sub_id].updated(told, every_s)
         for sub_id, is_online in update.online.items():
             if sub_id in self._devices:
                 self._devices[sub_id].came_or_went(is_online=is_online)
@@ -97,9 +97,11 @@ class DeviceWithSubdevices(PolledDevice[DeviceInfo]):
         """
         return self._subdevices.by_id
 
-    def _subdevices_told(self, feature: Hub, update: HubUpdate) -> None:
+    def _subdevices_told(
+        self, feature: Hub, update: HubUpdate, every_s: float | None
+    ) -> None:
         before = dict(self.subdevices)
-        self._subdevices.updated(feature, update)
+        self._subdevices.updated(feature, update, every_s)
         if before != self.subdevices:
             self._tell_described("its subdevices are others")
 

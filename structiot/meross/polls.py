@@ -71,6 +71,16 @@ class PollPlan:
         )
         return requests
 
+    @staticmethod
+    def every_s(namespace: str, polls: Iterable[Poll], *, is_local: bool) -> float:
+        """Give how often a namespace is asked; infinite for one that is only told."""
+        if namespace == ALL:
+            return LAN_POLL_S if is_local else CLOUD_ALL_S
+        paces = {one.pace for one in polls if one.request.namespace == namespace}
+        if "live" in paces:
+            return LAN_POLL_S if is_local else CLOUD_LIVE_S
+        return SLOW_S if "slow" in paces else math.inf
+
     def answered(self, namespace: str) -> None:
         """Note that something was answered."""
         now = self._asked_at[namespace] = anyio.current_time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
@@ -15,6 +15,9 @@ from structiot.meross.turning import Turning
 from structiot.model import Availability, Command, DeviceInfo
 
 __all__ = ["HubDevice", "MerossSubdevice"]
+
+# On batteries it tells its hub in its own time, however often that is asked.
+_TELLS_EVERY_S: Final = 1200.0
 
 
 class HubDevice(Protocol):
@@ -62,12 +65,13 @@ class MerossSubdevice(Turning):
         """The hub that it hangs on."""
         return self._hub
 
-    def updated(self, update: Update) -> None:
-        """Take what one of the hub's payloads has told of it."""
+    def updated(self, update: Update, every_s: float | None) -> None:
+        """Take what one of the hub's payloads has told of it, and how often one does."""
         at_utc = self._environment.now_utc()
         if update.entities_changed:
             self.described(self._subdevice)
-        self._tell_update(update, at_utc)
+        own_s = None if every_s is None else max(every_s, _TELLS_EVERY_S)
+        self._tell_update(update, at_utc, own_s)
         if update.look_again_s is not None:
             self._hub.poller.poll_by(anyio.current_time() + update.look_again_s)
 

@@ -15,10 +15,12 @@ __all__ = ["Turning"]
 class Turning(BaseDevice[DeviceInfo]):
     """A device of which one may say on and off, without knowing what it is."""
 
-    def _tell_update(self, update: Update, at_utc: datetime) -> None:
+    def _tell_update(
+        self, update: Update, at_utc: datetime, every_s: float | None = None
+    ) -> None:
         """Tell what a payload has told, but whether there are other entities."""
         if update.states or update.readings:
-            self._tell(update.states, update.readings, at_utc=at_utc)
+            self._tell(update.states, update.readings, at_utc=at_utc, every_s=every_s)
         for one in update.happened:
             self._tell_occurrence(
                 one.key, one.event_type, data=one.data, at_utc=one.at_utc

@@ -72,11 +72,10 @@ class Device(Protocol):
         """The latest state of each entity that has told one, by key, as it is now."""
         ...
 
-    @property
-    def stale_after_s(self) -> float | None:
-        """How old what it told may be before nobody knows whether it is still so.
+    def stale_after_s(self, key: str) -> float | None:
+        """Say how old an entity's state may be before nobody knows whether it is still so.
 
-        None for a device that tells by itself what changes, for as long as it can be
+        None where the device tells by itself what changes, for as long as it can be
         reached.
         """
         ...

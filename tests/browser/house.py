@@ -99,7 +99,7 @@ class ObedientDevice(ScriptedDevice):
     def __init__(self, info: DeviceInfo, entities: Sequence[Entity]) -> None:
         super().__init__(info, entities)
         self.reports = True
-        self.stale_after_s = 3600.0
+        self.stale_s = 3600.0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ScriptedDevice]:

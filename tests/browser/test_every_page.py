@@ -16,7 +16,7 @@ PATHS = ("/", "/device/kitchen", "/device/everything", "/gateway", "/device/noth
 def troubled_house(shared_house: LivingHouse) -> LivingHouse:
     """The shared house with something away, so that such looks are audited, too."""
     shared_house.leave("alarm", "it does not answer")
-    shared_house.devices["hall"].stale_after_s = 0.0
+    shared_house.devices["hall"].stale_s = 0.0
     return shared_house
 
 

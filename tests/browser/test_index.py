@@ -76,11 +76,11 @@ def test_a_value_is_renewed_and_its_states_are_told_in_words(
     house.tell("kitchen", "power", 1240.0)
     expect(value).to_have_text("1.24 kW")
     assert value.get_attribute("value") == "1240"
-    house.devices["kitchen"].stale_after_s = 0.5
+    house.devices["kitchen"].stale_s = 0.5
     expect(value).to_have_attribute("data-state", "stale")
     card = page.get_by_role("article", name="kitchen")
     expect(card.locator(".age").first).to_have_text(re.compile(r"\d+ s ago"))
-    house.devices["kitchen"].stale_after_s = 3600.0
+    house.devices["kitchen"].stale_s = 3600.0
     house.tell("kitchen", "power", 12.3)
     expect(value).to_have_attribute("data-state", "live")
     expect(value).to_have_text("12.3 W")

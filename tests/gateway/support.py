@@ -90,7 +90,7 @@ class ScriptedDevice:
         self.info = info
         self.states: dict[str, State | None] = {}
         self.told_at: dict[str, float] = {}
-        self.stale_after_s: float | None = 30.0
+        self.stale_s: float | None = 30.0
         self.availability = Availability(is_available=True, at_utc=AT)
         self.entities = tuple(entities)
         self.opened = 0
@@ -139,6 +139,9 @@ class ScriptedDevice:
         for box in self._boxes:
             for event in events:
                 box.put(event)
+
+    def stale_after_s(self, key: str) -> float | None:
+        return self.stale_s
 
     def silent_s(self, key: str) -> float | None:
         told_at = self.told_at.get(key)

@@ -96,7 +96,7 @@ async def test_a_value_is_stale_when_it_was_not_heard_within_its_time():
         assert plug.at_utc is not None
         assert power.at_utc is not None
         assert power.at_utc - plug.at_utc == timedelta(seconds=29)
-        strip.stale_after_s = None
+        strip.stale_s = None
         assert seen(device)["plug"].state == "live"
 
 

@@ -218,7 +218,9 @@ class Lamp:
 
     def __init__(self) -> None:
         self.states: Mapping[str, State | None] = {"lamp": False}
-        self.stale_after_s: float | None = None
+
+    def stale_after_s(self, key: str) -> float | None:
+        return None
 
     def silent_s(self, key: str) -> float | None:
         return 0.0 if key in self.states else None

@@ -76,7 +76,6 @@ class Plug:
         self.listeners: FanOut[Mailbox[DeviceEvent]] = FanOut()
         self.states: dict[str, State | None] = {}
         self.heard_at = 0.0
-        self.stale_after_s: float | None = 30.0
 
     async def ask(self, line: str) -> str:
         network = self.environment.network
@@ -124,6 +123,9 @@ class Plug:
         if self.states.get("relay") is not is_on:
             self.states["relay"] = is_on
             self.tell(self.state("relay"))
+
+    def stale_after_s(self, key: str) -> float | None:
+        return 30.0
 
     def silent_s(self, key: str) -> float | None:
         return anyio.current_time() - self.heard_at if key in self.states else None

@@ -176,9 +176,8 @@ class ServedDevice(Protocol):
         """What happened last to each entity that something has happened to, by key."""
         ...
 
-    @property
-    def stale_after_s(self) -> float | None:
-        """How old what it told may be; None if it tells by itself what changes."""
+    def stale_after_s(self, key: str) -> float | None:
+        """Say how old a state may be; None if the device tells by itself what changes."""
         ...
 
     def silent_s(self, key: str) -> float | None:

@@ -209,9 +209,8 @@ class Recorder:
         if not device.is_available:
             self._lose(device, now_ms)
             return
-        limit_s = device.stale_after_s
         for key in list(device.states):
-            silent_s = device.silent_s(key)
+            limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
             if silent_s is None or (limit_s is not None and silent_s > limit_s):
                 for one in self._of(device).values():
                     if one.key == key and one.value is not None:
@@ -364,6 +363,6 @@ class Recorder:
 def _heard_ms(device: ServedDevice, key: str, now_ms: int) -> int:
     """Give until when a value is known."""
     silent_s = device.silent_s(key)
-    if device.stale_after_s is None or silent_s is None:
+    if device.stale_after_s(key) is None or silent_s is None:
         return now_ms
     return now_ms - int(silent_s * 1000)

@@ -141,7 +141,7 @@ async def serving(
 ) -> AsyncIterator[Bridged]:
     """Serve what a driver brings, and offer it; a broker is there already."""
     section = section_of(platform, **more)
-    config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+    config: dict[str, Any] = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
     config["links"] = links or offered()
     with with_driver("toy", driver), with_driver("connector", ConnectorDriver):
         async with open_gateway(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -91,7 +91,7 @@ class Linked:
     def state(self, device: str, key: str) -> Any:
         return self.gateway.devices[device].states.get(key)
 
-    async def reload(self, links: Sequence[dict[str, Any]], **more: Any) -> None:
+    async def reload(self, links: Sequence[Mapping[str, Any]], **more: Any) -> None:
         config = {"mqtt": {"uri": URI}, "toy": {}, "links": list(links), **more}
         await self.gateway.reload(load_config(config))
         await anyio.sleep(1)
@@ -105,7 +105,7 @@ class Linked:
 @asynccontextmanager
 async def linked(
     *devices: ScriptedDevice,
-    links: Sequence[dict[str, Any]] = (),
+    links: Sequence[Mapping[str, Any]] = (),
     house: House | None = None,
     before: Sequence[tuple[str, str]] = (),
     **sections: Any,

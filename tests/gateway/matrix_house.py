@@ -14,7 +14,7 @@ import anyio
 
 from structiot.dashboard import open_dashboard
 from structiot.gateway import Gateway, open_gateway
-from structiot.manager import ManagerClient, open_manager_client
+from structiot.manager import ManagedDevice, open_manager_client
 from structiot.mqtt import MqttClient
 from structiot.sim import (
     SeplPlatformSim,
@@ -95,7 +95,7 @@ class Tasmota:
 class Lamp:
     """Obeys, and tells what it does."""
 
-    def __init__(self, client: ManagerClient) -> None:
+    def __init__(self, client: ManagedDevice) -> None:
         self.client = client
         self.is_on = False
 

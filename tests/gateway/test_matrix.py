@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -50,7 +51,8 @@ async def by_home_assistant(house: Matrix, system: str, *, is_on: bool) -> None:
 
 def at_home_assistant(house: Matrix, system: str) -> bool:
     component = announced(house, PLACES[system])
-    return house.heard[component["state_topic"]] == component.get("payload_on", "ON")
+    is_on = component.get("payload_on", "ON")
+    return bool(house.heard[component["state_topic"]] == is_on)
 
 
 async def by_platform(house: Matrix, system: str, *, is_on: bool) -> None:
@@ -77,6 +79,10 @@ def at_page(house: Matrix, system: str) -> bool:
     return bool(shown["value"] == "ON")
 
 
+def has_become(house: Matrix, system: str, is_on: bool) -> bool:
+    return house.is_on(system) is is_on
+
+
 Command = Callable[..., Awaitable[None]]
 WAYS: dict[str, tuple[Command, Callable[[Matrix, str], bool]]] = {
     "mqtt": (by_mqtt, at_mqtt),
@@ -95,13 +101,13 @@ async def test_every_device_by_every_way_out(way: str):
             assert is_shown_on(house, system) is before, system
             # What is commanded comes back as a state, by every way out.
             await command(house, system, is_on=not before)
-            await until(lambda system=system, on=before: house.is_on(system) is not on)
+            await until(partial(has_become, house, system, not before))
             await anyio.sleep(3)
             for _, shown in WAYS.values():
                 assert shown(house, system) is not before, system
             # What is done at the device itself is told.
             await house.press[system]()
-            await until(lambda system=system, on=before: house.is_on(system) is on, 60)
+            await until(partial(has_become, house, system, before))
             await anyio.sleep(3)
             assert is_shown_on(house, system) is before, system
 
@@ -116,9 +122,8 @@ async def test_each_follows_another_of_any_system():
         for _ in range(2):
             await house.press["maxsmart"]()
             wanted = not house.is_on("maxsmart")
-            await until(
-                lambda w=wanted: all(house.is_on(one) is w for one in order), 60
-            )
+            for one in order:
+                await until(partial(has_become, house, one, wanted))
         assert not any(one.reason for one in house.gateway.link_status)
 
 

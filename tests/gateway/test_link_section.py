@@ -24,7 +24,7 @@ typ = "x"
 [[links]]
 from = "mqtt:structiot/x/state"
 to = "lamp/power"
-kind = "swithc"
+kind = "swatch"
 
 [[links]]
 from = "one/x"

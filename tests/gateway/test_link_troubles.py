@@ -33,7 +33,7 @@ async def test_names_that_no_device_has_are_said_once_when_all_should_be_there(c
     wall, lamp = plug("wall", switch=True), plug("plug", switch=False)
     links: list[dict[str, Any]] = [
         FOLLOW,
-        {"from": "wall/swithc", "to": "plug/level"},
+        {"from": "wall/swatch", "to": "plug/level"},
         {"from": "wall/level", "to": "plugg/level"},
         {"from": "cellar/*", "to": "mqtt:cellar/{entity}"},
     ]
@@ -42,7 +42,7 @@ async def test_names_that_no_device_has_are_said_once_when_all_should_be_there(c
         await anyio.sleep(300)
         assert house.reasons == [
             "",
-            "wall has no 'swithc'; did you mean 'switch'?",
+            "wall has no 'swatch'; did you mean 'switch'?",
             "there is no device 'plugg'; did you mean 'plug'?",
             "there is no device 'cellar'",
         ]

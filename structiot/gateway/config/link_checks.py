@@ -14,7 +14,6 @@ from structiot._kit.text import printable
 from structiot.gateway.config.fields import Finding
 from structiot.gateway.config.links import (
     KINDS,
-    PLATFORM,
     TOGGLE,
     TOPIC,
     EntityPattern,
@@ -251,13 +250,14 @@ def _figures(link: RawLink, kind: str) -> Iterator[Finding]:
 def _twice(links: list[RawLink]) -> Iterator[Finding]:
     entities: set[tuple[str, str]] = set()
     about: dict[tuple[str, str], object] = {}
-    seen: list[Mapping[str, object]] = []
+    seen: set[str] = set()
     for link in links:
-        if link.table in seen:
+        written = repr(sorted(link.table.items(), key=lambda item: str(item[0])))
+        if written in seen:
             message = "the same link is there already"
             yield link.finding("from", message, about_key=True)
             continue
-        seen.append(link.table)
+        seen.add(written)
         if link.what != "device":
             continue
         target = EntityPattern.of(link.target)
@@ -279,12 +279,18 @@ def _twice(links: list[RawLink]) -> Iterator[Finding]:
 
 def _loops(links: list[RawLink]) -> Iterator[Finding]:
     """Find links that would bring about each other for ever, each loop once."""
+    of_entities = [one for one in links if one.what in {"command", "publish"}]
+    devices = [one for one in links if one.what == "device"]
     after = {
-        one.index: [other for other in links if _brings_about(one, other)]
-        for one in links
+        one.index: [
+            other
+            for other in (devices if one.what == "publish" else of_entities)
+            if _brings_about(one, other)
+        ]
+        for one in (*of_entities, *devices)
     }
     done: set[int] = set()
-    for link in links:
+    for link in (*of_entities, *devices):
         way = _way_back(link, after) if link.index not in done else None
         if way is None:
             continue
@@ -314,13 +320,9 @@ def _way_back(
 
 def _brings_about(first: RawLink, then: RawLink) -> bool:
     """Tell whether what a link does may have another one do something."""
-    if "offer" in {first.what, then.what}:
-        return False
-    if then.what == "device":
+    if first.what == "publish":
         topics = {topic for key, topic in then.topics if key in {"from", "set_topic"}}
-        return first.what == "publish" and first.target.removeprefix(TOPIC) in topics
-    if first.what == "publish" or first.target == PLATFORM:
-        return False
+        return first.target.removeprefix(TOPIC) in topics
     if not any(_may_be(first.target, source) for source in then.sources):
         return False
     told, wanted = first.table.get("set"), then.table.get("on")

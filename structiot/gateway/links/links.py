@@ -80,7 +80,7 @@ class GatewayLinks:
 
     def take(self, sections: Iterable[LinkSection]) -> None:
         """Take the links of a configuration; those that are the same go on."""
-        before = [*self._links, *self._offers]
+        before = {one.written: one for one in (*self._links, *self._offers)}
         links: list[RunningLink] = []
         self._of_topics = {}
         for section in sections:
@@ -89,10 +89,11 @@ class GatewayLinks:
                 for topic in filter(None, (section.topic, section.set_topic)):
                     self._of_topics.setdefault(topic, []).append(place)
                 continue
-            same = next((one for one in before if one.section == section), None)
-            links.append(same or RunningLink(section))
-        for link in before:
-            if link not in links:
+            link = RunningLink(section)
+            links.append(before.get(link.written, link))
+        present = {one.written for one in links}
+        for written, link in before.items():
+            if written not in present:
                 link.life.cancel()
         self._links = [one for one in links if one.section.what != "offer"]
         self._offers = [one for one in links if one.section.what == "offer"]
@@ -100,7 +101,7 @@ class GatewayLinks:
         if self._links:
             self._has_any.set()
         for link in self._links:
-            if link not in before:
+            if link.written not in before:
                 self._see_present(link)
         self._taken.set()
 

@@ -55,6 +55,7 @@ class RunningLink:
 
     Attributes:
         section: What it was configured as.
+        written: The same as a text, to be compared.
         words: The latest word of each of its sources, in the order of their changes.
         reason: Why it does not work; empty while it does.
         is_busy: Whether a task carries out what it has to do.
@@ -65,6 +66,7 @@ class RunningLink:
 
     def __init__(self, section: LinkSection) -> None:
         self.section: LinkSection = section
+        self.written: str = section.model_dump_json()
         self.words: dict[Place, str] = {}
         self.reason: str = ""
         self.is_busy: bool = False

@@ -18,7 +18,8 @@ TABLE = [
     (
         "[zigbee]",
         [
-            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, history, devices, "
+            "1:2: unknown key 'zigbee' in the file; known are mqtt, broker, gateway, "
+            "dashboard, history, devices, links, "
             + ", ".join(sorted(installed_drivers()))
         ],
     ),

@@ -127,10 +127,12 @@ class RunningLink:
 
     def act(self, target: str, deed: Deed) -> None:
         """Have something done once."""
-        if self.takes_turn() and len(self._once) < _MOST_WAITING:
-            self._once.append((target, deed))
-        else:
+        if not self.takes_turn():
             self.fail(_TOO_OFTEN, holds_s=_HELD_S)
+        elif len(self._once) >= _MOST_WAITING:
+            self.fail(f"{_MOST_WAITING} of its commands wait already")
+        else:
+            self._once.append((target, deed))
 
     def takes_turn(self) -> bool:
         """Count a turn; False if it has had too many of late."""

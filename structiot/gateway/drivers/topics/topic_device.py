@@ -121,7 +121,7 @@ class TopicDevice(BaseDevice[DeviceInfo]):
             text = "%s: %s has a message of over %d bytes, which is left out"
             self._lines.say(text, self._label, printable(topic), _LONGEST, about=topic)
             return
-        if topic in self._of_moments and not message.retain:
+        if topic in self._of_moments:
             if len(self._moments) >= _MOST_WAITING:
                 self._moments.popleft()
                 text = "%s: %s tells more than can be taken; the oldest is left out"

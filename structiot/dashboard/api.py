@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-import anyio
-
 from structiot._kit.http.messages import HttpReply, HttpRequest
-from structiot._kit.json_text import compact
 from structiot._kit.text import error_text
 from structiot.dashboard.bars import bars_of, counter_of
 from structiot.dashboard.past import Past, Series, past_of
 from structiot.dashboard.replies import Refusal
 from structiot.dashboard.shown import is_secret
 from structiot.errors import (
-    CommandRefused,
     LinkLost,
     ProtocolViolation,
     ReplyTimeout,
     StructiotError,
     UsageError,
 )
-from structiot.gateway import Gateway
+from structiot.gateway import CommandExpired, Gateway, UnknownEntity
+from structiot.gateway.entities.orders import value_payload
 from structiot.model import Entity, Sensor
 
 __all__ = [
@@ -42,8 +38,6 @@ __all__ = [
 
 MAX_POINTS = 1000
 _USUAL_SPAN = timedelta(days=1)
-# The gateway gives a command up after its own deadline, and calls that a refusal.
-_SOONER_S = 0.05
 _LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -77,25 +71,20 @@ async def set_value(
     entity_at(gateway, device, entity)
     found = gateway.devices[device]
     payload = _payload_in(request)
-    deadline_s = gateway.config.gateway.command_s - _SOONER_S
     try:
-        with anyio.move_on_after(deadline_s) as patience:
-            await found.carry_out(entity, payload)
+        await found.carry_out(
+            entity, payload, within_s=gateway.config.gateway.command_s
+        )
+    except UnknownEntity as exc:
+        raise Refusal(HTTPStatus.NOT_FOUND, error_text(exc)) from None
     except UsageError as exc:
         raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
     except LinkLost as exc:
         raise Refusal(HTTPStatus.CONFLICT, error_text(exc)) from None
-    except ReplyTimeout as exc:
+    except CommandExpired as exc:
         raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, error_text(exc)) from None
-    except CommandRefused as exc:
-        away = not found.is_available
-        status = HTTPStatus.CONFLICT if away else HTTPStatus.BAD_GATEWAY
-        raise Refusal(status, error_text(exc)) from None
     except StructiotError as exc:
         raise Refusal(HTTPStatus.BAD_GATEWAY, error_text(exc)) from None
-    if patience.cancelled_caught:
-        why = f"{found.name} did not confirm it within {deadline_s:.0f} s"
-        raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, why)
     return HttpReply.of_json({})
 
 
@@ -112,24 +101,10 @@ def _payload_in(request: HttpRequest) -> bytes:
     if not isinstance(given, dict) or "value" not in given:
         why = 'send a JSON object with a value, such as {"value": "ON"}'
         raise Refusal(HTTPStatus.BAD_REQUEST, why)
-    value = given["value"]
-    match value:
-        case str():
-            text = value
-        case bool():
-            text = "ON" if value else "OFF"
-        case int() | float() if math.isfinite(value):
-            text = compact(value, is_ascii=False)
-        case dict():
-            text = compact(value, is_ascii=False)
-        case _:
-            why = "a value is a text, a number, true, false or an object"
-            raise Refusal(HTTPStatus.BAD_REQUEST, why)
     try:
-        return text.encode()
-    except UnicodeEncodeError:
-        why = "a value is text, and half a character is none"
-        raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
+        return value_payload(given["value"])
+    except UsageError as exc:
+        raise Refusal(HTTPStatus.BAD_REQUEST, error_text(exc)) from None
 
 
 # ---------------------------------------------------------------- the past

@@ -19,7 +19,12 @@ from __future__ import annotations
 
 from structiot.gateway.config import GatewayConfig, load_config
 from structiot.gateway.device import GatewayDevice
-from structiot.gateway.errors import ConfigProblem, InvalidConfig
+from structiot.gateway.errors import (
+    CommandExpired,
+    ConfigProblem,
+    InvalidConfig,
+    UnknownEntity,
+)
 from structiot.gateway.events import (
     BrokerConnected,
     BrokerLost,
@@ -42,6 +47,7 @@ __all__ = [
     "BrokerConnected",
     "BrokerLost",
     "CommandDone",
+    "CommandExpired",
     "CommandFailed",
     "ConfigProblem",
     "DeviceUpdate",
@@ -57,6 +63,7 @@ __all__ = [
     "LinksChanged",
     "TopicAccepted",
     "TopicRefused",
+    "UnknownEntity",
     "load_config",
     "open_gateway",
 ]

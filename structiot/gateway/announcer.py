@@ -340,6 +340,9 @@ class Announcer:
         for topic in earlier.drivers:
             if topic not in wanted:
                 self._discovery.clear(topic)
+        for topic in earlier.pages:
+            if not self._sink.wants(topic):
+                self._sink.clear(topic)
         self._others.take(earlier)
         self._seen = earlier.seen
         self._cost = self._records.believed_cost()

@@ -32,6 +32,8 @@ __all__ = ["BrokerConnection", "BrokerSettings", "settings_of"]
 _RETRY_MAX_S = 30.0
 # Our own goodbye has been acknowledged when the client says its.
 _CLIENT_GOODBYE_S = 1.0
+# What was published while we were away for longer is not done late.
+_SESSION_S = 15
 
 # Serves a client until the event is set, says goodbye, and returns.
 Serve: TypeAlias = Callable[[MqttClient, anyio.Event], Awaitable[None]]
@@ -57,6 +59,7 @@ def settings_of(config: GatewayConfig, topics: Topics, uri: str) -> BrokerSettin
         keyfile=mqtt.key_file,
         keyfile_password=mqtt.key_file_password,
         keep_alive=mqtt.keep_alive_s,
+        session_expiry_s=_SESSION_S,
         will=Will(
             topic=topics.gateway_availability,
             payload=OFFLINE.encode(),

@@ -7,6 +7,7 @@ may pass by itself, else at the next connection or reload.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -58,9 +59,12 @@ class BrokerService:
         connection: What the clients are of.
         settings: Gives the settings in force.
         foreign: Topics of others, which are followed over the same connection.
+        take_request: Takes what the gateway itself is asked.
 
     Attributes:
         told: What was told of the connection last; None before anything was.
+        connections: How often a broker has accepted the gateway.
+        received: How many messages it has brought that were for the gateway.
     """
 
     def __init__(
@@ -73,8 +77,12 @@ class BrokerService:
         connection: BrokerConnection,
         settings: Callable[[], GatewaySection],
         foreign: ForeignTopics,
+        take_request: Callable[[Message], None],
     ) -> None:
+        self.connections: int = 0
+        self.received: int = 0
         self._foreign = foreign
+        self._take_request = take_request
         self.told: BrokerConnected | BrokerLost | None = None
         self._context = context
         self._directory = directory
@@ -94,7 +102,11 @@ class BrokerService:
             StructiotError: The client has given up.
         """
         topics = self._context.topics
-        listeners = {topics.all_commands: self._router.take}
+        listeners = {
+            topics.all_commands: self._router.take,
+            topics.all_device_commands: self._router.take_several,
+            topics.all_requests: self._take_request,
+        }
         if self._context.announcer.announces:
             listeners[topics.birth] = self._take_birth
         async with service_group() as tasks:
@@ -155,6 +167,7 @@ class BrokerService:
             case Connected():
                 _log.info("connected to the broker")
                 self._foreign.connected(event.version)
+                self.connections += 1
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
                 self._publisher.repeat([availability])
@@ -198,6 +211,7 @@ class BrokerService:
                     self._note_settled(topic_filter)
                     async for message in messages:
                         take(message)
+                        self.received += 1
                         taken += 1
                         if taken % _MESSAGES_A_TURN == 0:
                             await anyio.lowlevel.checkpoint()
@@ -226,6 +240,9 @@ class BrokerService:
         last = [
             (topics.availability(slug), OFFLINE) for slug in self._directory.by_slug
         ]
+        state = topics.report("state")
+        if state in self._publisher.wanted:
+            last.append((state, json.dumps({"state": OFFLINE})))
         last.append((topics.gateway_availability, OFFLINE))
         if forgets:
             # Home Assistant complains of empty states while it has the entities.

@@ -5,9 +5,14 @@ from __future__ import annotations
 from itertools import islice
 
 from structiot._kit.text import printable
+from structiot.errors import CommandRefused
+from structiot.gateway.asking import Asked
 from structiot.gateway.commanding import shown, tell_refused
 from structiot.gateway.context import GatewayContext
+from structiot.gateway.device_commands import outcome
 from structiot.gateway.directory import DeviceDirectory
+from structiot.gateway.entities.orders import device_order, entity_order
+from structiot.gateway.entities.topics import is_level
 from structiot.mqtt import Message
 
 __all__ = ["CommandRouter"]
@@ -23,34 +28,54 @@ class CommandRouter:
         self._directory = directory
 
     def take(self, message: Message) -> None:
-        """Take whatever somebody has published on a topic of commands."""
+        """Take whatever somebody has published on an entity's topic of commands."""
         target = self._context.topics.command_of(message.topic)
-        if target is None:
-            return
-        device = self._directory.by_slug.get(target.device)
-        entities = {} if device is None else device.entities
+        if target is not None:
+            self._take(message, target.device, target.entity)
+
+    def take_several(self, message: Message) -> None:
+        """Take whatever somebody has published on a device's topic of commands."""
+        device = self._context.topics.device_command_of(message.topic)
+        if device is not None:
+            self._take(message, device, None)
+
+    def _take(self, message: Message, slug: str, entity: str | None) -> None:
+        topics = self._context.topics
+        asked = Asked.of(message.topic, message.payload, message.properties, topics)
+        device = self._directory.by_slug.get(slug)
         if message.retain:
             error = (
                 "a retained command is not obeyed, because it would be repeated at "
                 "each start; publish it without retain"
             )
         elif device is None:
-            name = printable(target.device, most=40)
+            name = printable(slug, most=40)
             error = f"there is no device {name!r}; devices: {self._known()}"
         else:
-            device.request(target.entity, topic=message.topic, payload=message.payload)
+            device.take_command(entity, asked)
             return
         # What was retained may be for a device that has not come yet.
         is_hidden = device is not None or message.retain
-        payload = shown(message.payload, target.entity, entities if is_hidden else None)
+        entities = {} if device is None else device.entities
+        payload = shown(message.payload, entity or "", entities if is_hidden else None)
+        is_several = entity is None
+        order = (device_order if is_several else entity_order)(message.payload)
         tell_refused(
             self._context,
-            device=target.device,
-            entity=target.entity,
+            device=slug,
+            entity=entity or "",
             topic=message.topic,
             payload=payload,
             error=error,
+            order=order,
         )
+        has_topic = is_level(slug) and (is_several or is_level(entity or ""))
+        is_answered = has_topic and order is not None and order.is_answered
+        told = outcome(CommandRefused(error))
+        if order is not None and order.id is not None:
+            told = {"id": order.id, **told}
+        topic = topics.result(slug, entity or "") if is_answered else ""
+        asked.answer(self._context, told, topic=topic)
 
     def _known(self) -> str:
         devices = self._directory.by_slug

@@ -1,7 +1,8 @@
 """Commands of one device: one after the other, bounded, each with a deadline.
 
 Every device has a worker of its own, so a device that hangs delays nobody else's
-commands, and its own for no longer than the deadline. A peer that has had enough of us
+commands, and its own for no longer than the longest time for one. A command whose own
+deadline passes while it waits is given up at once. A peer that has had enough of us
 (`RateLimited`) is left alone for as long as it asks: commands are refused meanwhile.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +18,20 @@ from functools import partial
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
+from structiot._kit.flow.tasks import service_group
 from structiot._kit.redact import HIDDEN
-from structiot._kit.text import error_text, printable
-from structiot.errors import InternalError, RateLimited
+from structiot._kit.text import printable
+from structiot.errors import (
+    CommandRefused,
+    InternalError,
+    LinkLost,
+    RateLimited,
+    StructiotError,
+)
 from structiot.gateway.context import GatewayContext
+from structiot.gateway.entities.orders import Order
 from structiot.gateway.entities.topics import is_level
+from structiot.gateway.errors import CommandExpired
 from structiot.gateway.events import CommandFailed
 from structiot.gateway.isolation import failure_of
 from structiot.gateway.retrying import Retrying
@@ -42,6 +53,7 @@ def tell_refused(
     topic: str,
     payload: str,
     error: str,
+    order: Order | None = None,
 ) -> None:
     """Tell in the log, on the error topic and as an event what was not carried out.
 
@@ -51,12 +63,14 @@ def tell_refused(
     device_shown, entity_shown = (printable(one, most=100) for one in (device, entity))
     _log.warning("%s: command %s refused: %s", device_shown, entity_shown, error)
     if is_level(device):
-        told = {
+        told: dict[str, object] = {
             "error": error,
             "topic": printable(topic),
             "payload": payload,
             "at": context.clock().isoformat(timespec="milliseconds"),
         }
+        if order is not None and order.id is not None:
+            told["id"] = order.id
         text = json.dumps(told, ensure_ascii=False)
         context.sink.tell(context.topics.error(device), text)
     context.emit(
@@ -65,6 +79,7 @@ def tell_refused(
             entity=entity_shown,
             payload=payload,
             error=error,
+            id=None if order is None else order.shown_id,
         )
     )
 
@@ -91,26 +106,31 @@ def _cut(payload: bytes) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class CommandRequest:
     """A command that was understood and waits for its turn.
 
     Attributes:
         device: The device's level in topics, as it was then.
         entity: Key of the entity.
-        command: What it shall do.
         topic: Where it was published; empty if it did not come from the broker.
         payload: What was published, as it may be shown.
-        ended: Told how it ended in place of everybody else: with None, or with why it
-            failed.
+        command: What it shall do.
+        deadline: The time of the loop at which it is not worth doing any more.
+        order: The same as JSON, if it was published so.
+        ended: Told how it ended: with None, or with why it failed.
+        is_over: It has ended, and is not carried out.
     """
 
     device: str
     entity: str
-    command: Command
     topic: str
     payload: str
-    ended: Callable[[str | None], None] | None = None
+    command: Command = None
+    deadline: float = math.inf
+    order: Order | None = None
+    ended: Callable[[StructiotError | None], None] | None = None
+    is_over: bool = False
 
 
 class CommandWorker:
@@ -130,7 +150,7 @@ class CommandWorker:
         context: GatewayContext,
         *,
         retrying: Callable[[], Retrying],
-        report: Callable[[CommandRequest, str | None], None],
+        report: Callable[[CommandRequest, StructiotError | None], None],
     ) -> None:
         self._label = label
         self._context = context
@@ -139,36 +159,76 @@ class CommandWorker:
         self._box: Mailbox[CommandRequest] = Mailbox(
             _MAX_WAITING, policy="drop_newest", name=f"commands of {label}"
         )
+        self._waiting: dict[CommandRequest, None] = {}
+        self._has_more = anyio.Event()
 
     def submit(self, request: CommandRequest) -> None:
         """Take a request; one too many is refused at once."""
-        if not self._box.put(request):
-            self._report(
-                request, f"{_MAX_WAITING} commands wait for {self._label} already"
-            )
+        if request.deadline <= anyio.current_time():
+            self._end(request, self._expired("it came too late"))
+        elif self._box.put(request):
+            self._waiting[request] = None
+            self._has_more.set()
+        else:
+            waiting = f"{_MAX_WAITING} commands wait for {self._label} already"
+            self._end(request, CommandRefused(waiting))
+
+    def drop(self, request: CommandRequest) -> None:
+        """Forget a request that nobody waits for any more; what is begun, goes on."""
+        request.is_over = True
+        self._waiting.pop(request, None)
 
     def reject_waiting(self, reason: str) -> None:
         """Refuse what waits."""
         while self._box:
-            self._report(self._box.receive_nowait(), reason)
+            lost = LinkLost(f"{self._label} is not available: {reason}", reason=reason)
+            self._end(self._box.receive_nowait(), lost)
 
     async def work(self, device: Device) -> None:
         """Carry out requests until cancelled."""
-        async for request in self._box:
-            is_settled = False
-            try:
-                error = await self._carried_out(device, request)
-                is_settled = True
-                self._report(request, error)
-            finally:
-                if not is_settled:
-                    self._report(request, f"{self._label} was closed meanwhile")
+        async with service_group() as tasks:
+            tasks.start_soon(self._expire, name="structiot.gateway.deadlines")
+            async for request in self._box:
+                if request.is_over:
+                    continue
+                self._waiting.pop(request, None)
+                error: StructiotError | None = LinkLost(
+                    f"{self._label} was closed meanwhile"
+                )
+                try:
+                    error = await self._carried_out(device, request)
+                finally:
+                    self._end(request, error)
 
-    async def _carried_out(self, device: Device, request: CommandRequest) -> str | None:
-        peer, command_s = self._retrying(), self._context.command_s
+    async def _expire(self) -> None:
+        """Give up what waits for too long."""
+        while True:
+            self._has_more = anyio.Event()
+            first = min((one.deadline for one in self._waiting), default=math.inf)
+            with anyio.move_on_after(first - anyio.current_time()):
+                await self._has_more.wait()
+            now = anyio.current_time()
+            for request in [one for one in self._waiting if one.deadline <= now]:
+                self._end(request, self._expired("it has waited for too long"))
+
+    def _expired(self, why: str) -> CommandExpired:
+        return CommandExpired(f"{self._label} was not told: {why}")
+
+    def _end(self, request: CommandRequest, error: StructiotError | None) -> None:
+        self._waiting.pop(request, None)
+        if not request.is_over:
+            request.is_over = True
+            self._report(request, error)
+
+    async def _carried_out(
+        self, device: Device, request: CommandRequest
+    ) -> StructiotError | None:
+        peer, limit_s = self._retrying(), self._context.command_s
         if (left_s := peer.left_alone_s) > 0:
-            return f"{self._label} has had enough for now; ask again in {left_s:.0f} s"
-        with anyio.move_on_after(command_s) as patience:
+            why = f"has had enough for now; ask again in {left_s:.0f} s"
+            return CommandRefused(f"{self._label} {why}")
+        limit_s = min(limit_s, request.deadline - anyio.current_time())
+        with anyio.move_on_after(limit_s) as patience:
             error = await failure_of(
                 partial(device.command, request.entity, request.command)
             )
@@ -181,7 +241,8 @@ class CommandWorker:
                     request.entity,
                     exc_info=error.__cause__,
                 )
-            return None if error is None else error_text(error)
+            return error
         if patience.cancelled_caught:
-            return f"{self._label} did not carry it out within {command_s:g} s"
+            why = f"did not carry it out within {limit_s:.3g} s"
+            return CommandExpired(f"{self._label} {why}", was_begun=True)
         return None

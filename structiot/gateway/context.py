@@ -15,6 +15,7 @@ from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
 from structiot.gateway.records import Records
 from structiot.gateway.retrying import Retrying
+from structiot.gateway.summaries import Summaries
 from structiot.model import DeviceInfo
 
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ class TopicSink(Protocol):
         """Leave topics as they are until something is wanted on them again."""
         ...
 
+    def wants(self, topic: str) -> bool:
+        """Tell whether something shall stand on a topic."""
+        ...
+
     def repeat(self, topics: Iterable[str]) -> None:
         """Publish some retained topics again although nothing has changed."""
         ...
 
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish something once, soon or not at all."""
+    def tell(
+        self, topic: str, payload: str, *, correlation: bytes | None = None
+    ) -> None:
+        """Publish something once, soon or not at all; an answer with what it goes with."""
         ...
 
 
@@ -76,6 +83,7 @@ class GatewayContext:
     Attributes:
         topics: The gateway's topics.
         sink: Where they are published.
+        summaries: Publishes what is made of many values.
         version: Version of structiot, for announcements.
         records: What stands on the broker, and which source led to which device.
         announcer: Announces devices, and clears what they leave.
@@ -85,10 +93,12 @@ class GatewayContext:
         command_s: Longest time for one command.
         energy: What the devices have taken in all, over restarts.
         emit: Tells the gateway's holder what happens.
+        devices_changed: Told when there are others, or one is another than it was.
     """
 
     topics: Topics
     sink: TopicSink
+    summaries: Summaries
     version: str
     records: Records
     announcer: Announcer
@@ -98,6 +108,7 @@ class GatewayContext:
     command_s: float
     energy: EnergyTotals
     emit: Callable[[GatewayEvent], None]
+    devices_changed: Callable[[], None] = lambda: None
 
     def retrying(self) -> Retrying:
         """Begin a schedule of attempts."""

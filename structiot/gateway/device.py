@@ -24,11 +24,13 @@ from structiot.errors import (
     ReplyTimeout,
     TransportError,
 )
+from structiot.gateway.asking import Asked
 from structiot.gateway.context import GatewayContext, Places
 from structiot.gateway.device_commands import DeviceCommands
 from structiot.gateway.drivers.driver import Source
 from structiot.gateway.entities.description import presentable
 from structiot.gateway.events import DeviceUpdate
+from structiot.gateway.flooding import EventBudget
 from structiot.gateway.isolation import as_ours, failure_of
 from structiot.gateway.known_device import KnownDevice
 from structiot.gateway.retrying import Retrying, when
@@ -76,12 +78,25 @@ class GatewayDevice(KnownDevice):
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
         self._reported = ""
+        self._budget = EventBudget(
+            self.label, self._take, entities=lambda: len(self._topics.entities)
+        )
         self._commands = DeviceCommands(
             self.label,
             context,
             self._topics,
             retrying=lambda: (self.source.parent or self).retrying,
         )
+
+    @property
+    def is_flooding(self) -> bool:
+        """Whether it tells more than it may."""
+        return self._budget.is_flooding
+
+    @property
+    def dropped_events(self) -> int:
+        """How much of what it told was lost, because it flooded."""
+        return self._budget.dropped
 
     # ------------------------------------------------------------ its life
 
@@ -221,9 +236,11 @@ class GatewayDevice(KnownDevice):
             tg.start_soon(
                 self._commands.work, device, name="structiot.gateway.commands"
             )
+            self._budget.begin()
+            tg.start_soon(self._budget.run, name="structiot.gateway.late_events")
             taken = 0
             async for event in events:
-                self._take(event)
+                self._budget.let_through(event)
                 taken += 1
                 if taken % _EVENTS_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
@@ -339,25 +356,38 @@ class GatewayDevice(KnownDevice):
             self._context.emit(DeviceUpdate(device=self.slug, event=event))
 
     def request(self, entity: str, *, topic: str, payload: bytes) -> None:
-        """Take a command from the broker; what cannot be done is told at once."""
-        self._commands.request(entity, topic=topic, payload=payload)
+        """Take a plain command from the broker; what cannot be done is told at once."""
+        self.take_command(entity, Asked(topic=topic, payload=payload))
 
-    async def carry_out(self, entity: str, payload: bytes) -> None:
+    def take_command(self, entity: str | None, asked: Asked) -> None:
+        """Take a command from the broker, for one entity or, as JSON, for several."""
+        if entity is None:
+            self._commands.request_several(asked)
+        else:
+            self._commands.request(entity, asked)
+
+    async def carry_out(
+        self, entity: str, payload: bytes, *, within_s: float | None = None
+    ) -> None:
         """Carry out a command as if it were published on the entity's set topic.
 
-        It waits for its turn among those from the broker. Cancelled, it may have its
-        effect all the same.
+        It waits for its turn among those from the broker. Cancelled while it waits, it
+        is not carried out; cancelled later, it may have its effect all the same.
 
         Args:
             entity: Key of the entity.
             payload: What would be published.
+            within_s: For how long it is worth doing, from now on.
 
         Raises:
-            UsageError: There is no such entity, or it takes no such command.
+            UnknownEntity: There is no such entity.
+            UsageError: It takes no such command.
             LinkLost: The device is not available.
-            CommandRefused: It was not carried out; the message says why.
+            CommandRefused: The device, or the gateway for it, has said no.
+            CommandExpired: The time was over before its turn came, or before the device
+                had confirmed it.
         """
-        await self._commands.carry_out(entity, payload)
+        await self._commands.carry_out(entity, payload, within_s=within_s)
 
 
 def _is_provisional(device: Device) -> bool:

@@ -1,13 +1,23 @@
-"""What one device is told from the broker: each command ends as done or as refused."""
+"""What one device is told: each command ends as done, as refused or as expired."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 
 from structiot._kit.text import error_text
-from structiot.errors import CommandRefused, LinkLost, StructiotError, UsageError
+from structiot.errors import (
+    CommandRefused,
+    LinkLost,
+    ReplyTimeout,
+    StructiotError,
+    TransportError,
+    UsageError,
+)
+from structiot.gateway.asking import Asked
 from structiot.gateway.commanding import (
     CommandRequest,
     CommandWorker,
@@ -17,12 +27,33 @@ from structiot.gateway.commanding import (
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.entities.commands import parse_command, takes_commands
+from structiot.gateway.entities.orders import (
+    Order,
+    device_order,
+    entity_order,
+    value_payload,
+)
+from structiot.gateway.entities.topics import is_level
+from structiot.gateway.errors import CommandExpired, UnknownEntity
 from structiot.gateway.events import CommandDone
 from structiot.gateway.isolation import as_ours
 from structiot.gateway.retrying import Retrying
 from structiot.model import Command, Device, Entity
 
-__all__ = ["DeviceCommands"]
+__all__ = ["DeviceCommands", "outcome"]
+
+Ended = Callable[[StructiotError | None], None]
+
+
+def outcome(error: StructiotError | None) -> dict[str, object]:
+    """Say how a command ended, as its answer does."""
+    if error is None:
+        return {"status": "done"}
+    told: dict[str, object] = {"status": "refused", "error": error_text(error)}
+    if isinstance(error, ReplyTimeout):
+        told["status"] = "expired"
+        told["was_begun"] = getattr(error, "was_begun", True)
+    return told
 
 
 class DeviceCommands:
@@ -54,59 +85,130 @@ class DeviceCommands:
             label, context, retrying=retrying, report=self._ended
         )
 
-    def request(self, entity: str, *, topic: str, payload: bytes) -> None:
-        """Take a command from the broker; what cannot be done is told at once."""
-        command: Command = None
-        error: StructiotError | None = None
-        try:
-            command = parse_command(self._commanded(entity), payload)
-        # What an entity is, is somebody else's word.
-        except Exception as exc:  # noqa: BLE001
-            error = as_ours(exc)
-        request = CommandRequest(
+    # ------------------------------------------------------------ from the broker
+
+    def request(self, entity: str, asked: Asked) -> None:
+        """Take a command for an entity; what cannot be done is told at once."""
+        order = entity_order(asked.payload)
+        topic = self._context.topics.result(self._topics.slug or "", entity)
+
+        def answer(error: StructiotError | None) -> None:
+            is_wanted = order is not None and is_level(entity)
+            told = outcome(error)
+            if order is not None and order.id is not None:
+                told = {"id": order.id, **told}
+            asked.answer(self._context, told, topic=topic if is_wanted else "")
+
+        def parse() -> Command:
+            payload = asked.payload if order is None else order.payload()
+            return parse_command(self._commanded(entity), payload)
+
+        self._submit(parse, self._request_for(entity, asked, order, answer))
+
+    def request_several(self, asked: Asked) -> None:
+        """Take a command for several entities; if one cannot be, none is carried out."""
+        order = device_order(asked.payload)
+        topic = self._context.topics.result(self._topics.slug or "", "")
+        topic = topic if order.is_answered else ""
+        head: dict[str, object] = {} if order.id is None else {"id": order.id}
+        wanted = order.value if isinstance(order.value, dict) else {}
+        error = UsageError(order.fault) if order.fault else self._fault_of(wanted)
+        if error is not None:
+
+            def refused(error: StructiotError | None) -> None:
+                asked.answer(self._context, head | outcome(error), topic=topic)
+
+            self._ended(self._request_for("", asked, order, refused), error)
+            return
+        ends: dict[str, StructiotError | None] = {}
+
+        def answer(entity: str, error: StructiotError | None) -> None:
+            ends[entity] = error
+            if len(ends) == len(wanted):
+                told = head | _outcome_of_several(ends)
+                asked.answer(self._context, told, topic=topic)
+
+        for key, value in wanted.items():
+            parse = partial(self._parsed, key, value)
+            end = partial(answer, key)
+            self._submit(parse, self._request_for(key, asked, order, end))
+
+    def _fault_of(self, wanted: Mapping[str, object]) -> StructiotError | None:
+        """Say what cannot be of a command for several entities."""
+        for key, value in wanted.items():
+            try:
+                self._parsed(key, value)
+            # What an entity is, is somebody else's word.
+            except Exception as exc:  # noqa: BLE001
+                return as_ours(exc)
+        return None
+
+    def _parsed(self, key: str, value: object) -> Command:
+        return parse_command(self._commanded(key), value_payload(value))
+
+    def _request_for(
+        self, entity: str, asked: Asked, order: Order | None, end: Ended
+    ) -> CommandRequest:
+        left_s = asked.expires_in_s
+        if order is not None:
+            left_s = min(left_s, order.left_s(self._context.clock()))
+        return CommandRequest(
             device=self._topics.slug or "",
             entity=entity,
-            command=command,
-            topic=topic,
-            payload=shown(payload, entity, self._topics.entities),
+            topic=asked.topic,
+            payload=shown(asked.payload, entity, self._topics.entities),
+            deadline=anyio.current_time() + left_s,
+            order=order,
+            ended=end,
         )
-        if error is None:
-            self._worker.submit(request)
-        else:
-            self._ended(request, error_text(error))
 
-    async def carry_out(self, entity: str, payload: bytes) -> None:
+    def _submit(self, parse: Callable[[], Command], request: CommandRequest) -> None:
+        try:
+            request.command = parse()
+        # As above.
+        except Exception as exc:  # noqa: BLE001
+            self._ended(request, as_ours(exc))
+        else:
+            self._worker.submit(request)
+
+    # ------------------------------------------------------------ from elsewhere
+
+    async def carry_out(
+        self, entity: str, payload: bytes, *, within_s: float | None = None
+    ) -> None:
         """Carry out a command that did not come from the broker, in its turn.
 
         Raises:
-            UsageError: There is no such entity, or it takes no such command.
+            UnknownEntity: There is no such entity.
+            UsageError: It takes no such command.
             LinkLost: The device is not available.
             CommandRefused: It was not carried out; the message says why.
+            CommandExpired: It was not in time, or the device has not confirmed it.
         """
         try:
             command = parse_command(self._commanded(entity), payload)
         # As above.
         except Exception as exc:  # noqa: BLE001
             raise as_ours(exc) from None
-        has_ended, errors = anyio.Event(), list[str]()
+        has_ended, errors = anyio.Event(), list[StructiotError]()
 
-        def ended(error: str | None) -> None:
+        def ended(error: StructiotError | None) -> None:
             errors.extend(filter(None, [error]))
             has_ended.set()
 
-        self._worker.submit(
-            CommandRequest(
-                device=self._topics.slug or "",
-                entity=entity,
-                command=command,
-                topic="",
-                payload=shown(payload, entity, self._topics.entities),
-                ended=ended,
-            )
-        )
-        await has_ended.wait()
+        left_s = math.inf if within_s is None else within_s
+        asked = Asked(payload=payload, expires_in_s=left_s)
+        request = self._request_for(entity, asked, None, ended)
+        request.command = command
+        self._worker.submit(request)
+        try:
+            await has_ended.wait()
+        finally:
+            self._worker.drop(request)
         if errors:
-            raise CommandRefused(errors[0])
+            raise _for_callers(errors[0]) from None
+
+    # ------------------------------------------------------------ its life
 
     async def work(self, device: Device) -> None:
         """Carry out what was requested until cancelled."""
@@ -115,7 +217,7 @@ class DeviceCommands:
     def close(self, reason: str) -> None:
         """Take no more, and refuse what waits."""
         self.is_open = False
-        self._worker.reject_waiting(f"{self._label} is not available: {reason}")
+        self._worker.reject_waiting(reason)
 
     def _commanded(self, key: str) -> Entity:
         topics = self._topics
@@ -128,27 +230,55 @@ class DeviceCommands:
             choice = (
                 f"there are {', '.join(known)}" if known else "it takes no commands"
             )
-            raise UsageError(f"{self._label} has no {key!r}; {choice}")
+            raise UnknownEntity(f"{self._label} has no {key!r}; {choice}")
         return entity
 
-    def _ended(self, request: CommandRequest, error: str | None) -> None:
-        if request.ended is not None:
-            request.ended(error)
-            return
-        if error is None:
+    def _ended(self, request: CommandRequest, error: StructiotError | None) -> None:
+        order = request.order
+        if request.topic and error is None:
             self._context.emit(
                 CommandDone(
                     device=request.device,
                     entity=request.entity,
                     payload=request.payload,
+                    id=None if order is None else order.shown_id,
                 )
             )
-            return
-        tell_refused(
-            self._context,
-            device=request.device,
-            entity=request.entity,
-            topic=request.topic,
-            payload=request.payload,
-            error=error,
-        )
+        elif request.topic and error is not None:
+            tell_refused(
+                self._context,
+                device=request.device,
+                entity=request.entity,
+                topic=request.topic,
+                payload=request.payload,
+                error=error_text(error),
+                order=order,
+            )
+        if request.ended is not None:
+            request.ended(error)
+
+
+def _outcome_of_several(
+    ends: Mapping[str, StructiotError | None],
+) -> dict[str, object]:
+    """Say how a command for several entities ended: as the worst of them did."""
+    told = {key: outcome(error) for key, error in ends.items()}
+    failed = [(key, one) for key, one in told.items() if one["status"] != "done"]
+    if not failed:
+        return {"status": "done", "entities": told}
+    refused = [one for one in failed if one[1]["status"] == "refused"]
+    key, worst = (refused or failed)[0]
+    error = f"{key}: {worst['error']}"
+    return {"status": worst["status"], "error": error, "entities": told}
+
+
+def _for_callers(error: StructiotError) -> StructiotError:
+    """Give the error that tells a caller what can be done."""
+    if isinstance(error, CommandExpired | LinkLost | CommandRefused):
+        return error
+    text = error_text(error)
+    if isinstance(error, ReplyTimeout):
+        return CommandExpired(text, was_begun=True)
+    if isinstance(error, TransportError):
+        return LinkLost(text)
+    return CommandRefused(text)

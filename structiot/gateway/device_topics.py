@@ -19,10 +19,12 @@ from structiot.errors import UsageError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.energy_totals import is_energy_total
 from structiot.gateway.entities.components import check_component, platform_of
+from structiot.gateway.entities.device_list import device_json
 from structiot.gateway.entities.discovery import discovery_payload
 from structiot.gateway.entities.states import (
     occurrence_payload,
     shown_state,
+    state_json,
     state_payload,
 )
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
@@ -42,6 +44,7 @@ __all__ = ["DeviceTopics"]
 
 _MAX_ENTITIES = 512
 _MAX_SAID = 32
+_MAX_STATES_CHARS = 262_144
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class DeviceTopics:
         changed_at_utc: Since when each of these is as it is.
         occurrences: What happened last to each entity, by key.
         availability: Whether it can be reached, and since when.
+        listed: What the list of devices says of it, as JSON; empty until it was opened.
     """
 
     def __init__(self, context: GatewayContext, label: str, system: str) -> None:
@@ -67,11 +71,13 @@ class DeviceTopics:
         self.availability: Availability = Availability(
             is_available=False, at_utc=context.clock(), reason="not reached yet"
         )
+        self.listed: str = ""
         self._context = context
         self._label = label
         self._system = system
         self._info: DeviceInfo | None = None
         self._counters: dict[str, StateChange] = {}
+        self._states_json: dict[str, str] = {}
         self._nonsense: set[str] = set()
         self._is_chosen = False
 
@@ -85,6 +91,7 @@ class DeviceTopics:
         self.slug = slug
         self._is_chosen = is_chosen
         root = self._context.topics.root(slug)
+        self._context.devices_changed()
         self._context.announcer.occupy(root, self._system, is_chosen=is_chosen)
 
     def describe(self, name: str, info: DeviceInfo, entities: Iterable[Entity]) -> None:
@@ -99,6 +106,8 @@ class DeviceTopics:
         present = {entity.key: entity for entity in usable if entity is not None}
         self._keep(present)
         self.entities = present
+        self.listed = device_json(self.slug, name, self._system, info, present)
+        self._context.devices_changed()
         topics = self._context.topics
         build = partial(
             discovery_payload,
@@ -125,10 +134,14 @@ class DeviceTopics:
             self.states,
             self.changed_at_utc,
             self.occurrences,
+            self._states_json,
         )
+        had = len(self._states_json)
         for by_key in kept:
             for key in by_key.keys() - set(keys):
                 del by_key[key]
+        if len(self._states_json) != had:
+            self._show_soon()
 
     def _usable(self, given: Entity) -> Entity | None:
         """Give an entity as it can be announced; None if it cannot."""
@@ -178,9 +191,30 @@ class DeviceTopics:
         if self.states.get(change.key, ...) != change.state:
             self.changed_at_utc[change.key] = change.at_utc
         self.states[change.key] = change.state
+        as_json = state_json(entity, change.state, payload)
+        if self._states_json.get(change.key) != as_json:
+            self._states_json[change.key] = as_json
+            self._show_soon()
         topic = self._context.topics.state(self.slug, change.key)
         self._context.sink.retain(topic, payload)
         return change
+
+    def _show_soon(self) -> None:
+        if self.slug is not None:
+            topic = self._context.topics.device_state(self.slug)
+            self._context.summaries.soon(topic, partial(self._show_states, topic))
+
+    def _show_states(self, topic: str) -> None:
+        """Show the states of all entities as one JSON object, in their order."""
+        by_key = self._states_json
+        members = [f'"{key}":{by_key[key]}' for key in self.entities if key in by_key]
+        payload = f"{{{','.join(members)}}}"
+        if len(payload) <= _MAX_STATES_CHARS:
+            self._context.sink.retain(topic, payload)
+        else:
+            self.say_nonsense(
+                "states", "more text than one JSON of all its states may have"
+            )
 
     def show_occurrence(self, occurrence: Occurrence) -> bool:
         """Tell what has happened, once; False if it is nothing that can happen."""
@@ -189,7 +223,7 @@ class DeviceTopics:
             self.say_nonsense(occurrence.key, f"it has no event {occurrence.key!r}")
             return False
         try:
-            payload = occurrence_payload(entity, occurrence)
+            payload = occurrence_payload(entity, occurrence, is_timed=True)
         except UsageError as exc:
             self.say_nonsense(occurrence.key, str(exc))
             return False
@@ -220,6 +254,7 @@ class DeviceTopics:
         self.entities.clear()
         self._keep(())
         if self.slug is not None:
+            self._show_no_more(self.slug)
             self._context.announcer.leave(self._context.topics.root(self.slug))
         self.slug = None
 
@@ -227,5 +262,11 @@ class DeviceTopics:
         """Take it off the broker for good."""
         if self.slug is None:
             return
+        self._show_no_more(self.slug)
         self._context.announcer.withdraw(self._context.topics.root(self.slug))
         self.slug = None
+
+    def _show_no_more(self, slug: str) -> None:
+        self.listed = ""
+        self._context.devices_changed()
+        self._context.summaries.forget(self._context.topics.device_state(slug))

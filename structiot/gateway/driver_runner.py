@@ -175,6 +175,10 @@ class DriverRunner:
         self._present_run.cancel()
         self._device_tasks.start_soon(self._say_if_held_up, self._present_run)
 
+    def restart(self) -> None:
+        """Start the driver anew at once; its devices stay open if they stay the same."""
+        self.renew(self._make)
+
     def try_again(self) -> None:
         """Try everything again that is not tried by itself any more."""
         self._retrying.try_again()

@@ -1,4 +1,4 @@
-"""What can be wrong with a gateway's settings, place by place."""
+"""What can be wrong with a gateway's settings, place by place, and with a command."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from structiot._kit.text import printable
-from structiot.errors import ConfigError
+from structiot.errors import ConfigError, ReplyTimeout, UsageError
 
-__all__ = ["ConfigProblem", "InvalidConfig"]
+__all__ = ["CommandExpired", "ConfigProblem", "InvalidConfig", "UnknownEntity"]
 
 _LONGEST = 2000
 
@@ -51,3 +51,21 @@ class InvalidConfig(ConfigError):
     def __init__(self, problems: Iterable[ConfigProblem]) -> None:
         self.problems: tuple[ConfigProblem, ...] = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class UnknownEntity(UsageError):
+    """A command names an entity that its device does not have."""
+
+
+class CommandExpired(ReplyTimeout):
+    """A command was not carried out in time.
+
+    It is not carried out later, either.
+
+    Attributes:
+        was_begun: The device was told and has not confirmed it: it may have it or not.
+    """
+
+    def __init__(self, message: str, *, was_begun: bool = False) -> None:
+        super().__init__(message, request="command")
+        self.was_begun = was_begun

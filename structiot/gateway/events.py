@@ -90,11 +90,13 @@ class CommandDone:
         device: The device's level in topics.
         entity: The entity's level in topics.
         payload: What was published.
+        id: What the command was called by its sender; None if it was not.
     """
 
     device: str
     entity: str
     payload: str
+    id: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +105,18 @@ class CommandFailed:
 
     Attributes:
         device: The device's level in topics, as it was written.
-        entity: The entity's level in topics, as it was written.
+        entity: The entity's level in topics, as it was written; empty if what was
+            published for a whole device names none.
         payload: What was published.
         error: Why not, as it was told on the error topic.
+        id: What the command was called by its sender; None if it was not.
     """
 
     device: str
     entity: str
     payload: str
     error: str
+    id: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from structiot.gateway.entities.topics import Topics, gateway_availability
+from structiot.gateway.entities.topics import (
+    REPORTS,
+    Topics,
+    gateway_availability,
+    gateway_report,
+)
 from structiot.gateway.records import Records
 
 __all__ = ["FormerPlaces"]
@@ -35,6 +40,8 @@ class FormerPlaces:
         *old_prefixes, prefix = self.prefixes
         for old in old_bases:
             clear(gateway_availability(old))
+            for report in REPORTS:
+                clear(gateway_report(old, report))
         bases = {one.base for one in self._records}
         heads = tuple(f"{old}/" for old in old_prefixes)
         configs = [config for one in self._records for config in one.configs]

@@ -6,12 +6,13 @@ import logging
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Container,
-    Iterator,
     Mapping,
 )
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from os import PathLike, fspath
 from pathlib import Path
@@ -38,24 +39,22 @@ from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
-from structiot.gateway.events import (
-    DeviceUpdate,
-    DriverUpdate,
-    GatewayEvent,
-    LinksChanged,
-)
+from structiot.gateway.events import DriverUpdate, GatewayEvent, LinksChanged
 from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
 from structiot.gateway.links.foreign_topics import ForeignTopics
 from structiot.gateway.links.links import GatewayLinks
+from structiot.gateway.present import present_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
 from structiot.gateway.refusals import Refusals
 from structiot.gateway.reloading import change_between
+from structiot.gateway.reports import GatewayReports
+from structiot.gateway.requests import GatewayRequests
 from structiot.gateway.state_file import StateFile
 from structiot.gateway.status import LinkStatus
-from structiot.model import StateChange
-from structiot.mqtt import BrokerServer
+from structiot.gateway.summaries import Summaries
+from structiot.mqtt import BrokerServer, Message
 
 __all__ = ["Gateway"]
 
@@ -75,6 +74,8 @@ class Gateway:
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
         foreign_topics: The way to topics of others on the broker.
+        reads_again: Reads the configuration again, and takes it up, when that is asked
+            for on the broker; None if there is nothing to read.
         history: What was; None where there is no file for it.
     """
 
@@ -91,6 +92,7 @@ class Gateway:
         self.config: GatewayConfig = config
         self.topics = topics
         self.broker: BrokerServer | None = None
+        self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
         self._connection = connection
         self._tasks = tasks
@@ -98,7 +100,8 @@ class Gateway:
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
-        self.publisher: Publisher = Publisher(self._refusals)
+        outbox_s = config.mqtt.outbox_s
+        self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)
         self.foreign_topics: ForeignTopics = ForeignTopics()
         self._runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
@@ -117,6 +120,7 @@ class Gateway:
         self._context = GatewayContext(
             topics=topics,
             sink=self.publisher,
+            summaries=Summaries(),
             version=VERSION,
             records=records,
             announcer=self.announcer,
@@ -126,9 +130,15 @@ class Gateway:
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
+            devices_changed=lambda: self._reports.show_soon(),  # noqa: PLW0108 - made later
         )
         self._directory = DeviceDirectory(self._context)
-        self.broker_service: BrokerService = BrokerService(
+        self.broker_service: BrokerService = self._listening(connection)
+        self._reports, self._requests = self._speaking()
+        self._links = GatewayLinks(self, lambda: self._context.command_s)
+
+    def _listening(self, connection: BrokerConnection) -> BrokerService:
+        return BrokerService(
             self._context,
             self._directory,
             self.publisher,
@@ -136,8 +146,32 @@ class Gateway:
             connection=connection,
             settings=lambda: self.config.gateway,
             foreign=self.foreign_topics,
+            take_request=self._take_request,
         )
-        self._links = GatewayLinks(self, lambda: self._context.command_s)
+
+    def _speaking(self) -> tuple[GatewayReports, GatewayRequests]:
+        reports = GatewayReports(
+            self._context,
+            self._directory,
+            self.publisher,
+            self.broker_service,
+            settings=lambda: self.config,
+            drivers=lambda: self.drivers,
+        )
+        requests = GatewayRequests(
+            self._context,
+            self._directory,
+            reports,
+            restart=self.restart,
+            reload=self._read_again,
+        )
+        return reports, requests
+
+    def stand_on(self, broker: BrokerServer | None, source: object) -> None:
+        """Take note of the embedded broker, and of what the settings come from."""
+        self.broker = broker
+        if isinstance(source, str | PathLike):
+            self.reads_again = partial(self.reload, source)
 
     # ------------------------------------------------------------ what users see
 
@@ -173,22 +207,13 @@ class Gateway:
         When 4096 events wait, the oldest is dropped.
         """
         box = Mailbox[GatewayEvent](_MAX_EVENTS, name="gateway events")
-        for event in self._present():
+        told, refused = self.broker_service.told, self._refusals.by_topic.values()
+        known: list[GatewayEvent] = [] if told is None else [told]
+        known += [*refused, *self.drivers.values()]
+        for event in (*known, *present_of(self._directory.by_slug)):
             box.put(event)
         with self._listeners.listening(box):
             yield box
-
-    def _present(self) -> Iterator[GatewayEvent]:
-        if self.broker_service.told is not None:
-            yield self.broker_service.told
-        yield from self._refusals.by_topic.values()
-        yield from self.drivers.values()
-        for slug, device in self._directory.by_slug.items():
-            since = device.availability.at_utc
-            yield DeviceUpdate(device=slug, event=device.availability)
-            for key, state in device.states.items():
-                change = StateChange(key=key, state=state, at_utc=since)
-                yield DeviceUpdate(device=slug, event=change)
 
     # ------------------------------------------------------------ its settings
 
@@ -227,6 +252,7 @@ class Gateway:
         self.config = config = change.config
         self._context.retry = _backoff_of(config)
         self._context.command_s = config.gateway.command_s
+        self.publisher.outbox_s = config.mqtt.outbox_s
         said = ", ".join(f"[{name}]" for name in change.sections)
         said = f"different: {said}" if said else "nothing is different"
         _log.info("the configuration was read again; %s", said)
@@ -242,8 +268,26 @@ class Gateway:
         self._connection.change(settings_of(config, self.topics, uri))
         self._connection.try_again()
         self.broker_service.try_again()
+        self._reports.show_soon()
         await anyio.lowlevel.checkpoint()
         return change.at_restart
+
+    async def _read_again(self) -> tuple[str, ...]:
+        if self.reads_again is None:
+            raise UsageError("the gateway was not started from a file that can be read")
+        return await self.reads_again()
+
+    def restart(self, system: str) -> None:
+        """Start the driver of a system anew; devices that stay the same stay open.
+
+        Raises:
+            UsageError: No such system is served.
+        """
+        runner = self._runners.get(system)
+        if runner is None:
+            known = ", ".join(self._runners) or "none"
+            raise UsageError(f"system is the name of one that is served: {known}")
+        runner.restart()
 
     def _renew_drivers(
         self, drivers: Mapping[str, Callable[[], Driver]], changed: tuple[str, ...]
@@ -294,8 +338,9 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
-        self._links.take(self.config.links)
         tasks.start_soon(self._links.run, name="structiot.gateway.links")
+        for run in (self._context.summaries.run, self._reports.run, self._requests.run):
+            tasks.start_soon(run, name="structiot.gateway.reports")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]
@@ -340,6 +385,9 @@ class Gateway:
             if await self._energy.save():
                 for device in self.devices.values():
                     device.show_energy()
+
+    def _take_request(self, message: Message) -> None:
+        self._requests.take(message)
 
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:

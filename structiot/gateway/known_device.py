@@ -91,6 +91,11 @@ class KnownDevice:
         """What happened last to each entity that something has happened to, by key."""
         return MappingProxyType(self._topics.occurrences)
 
+    @property
+    def listed(self) -> str:
+        """What the list of devices says of it, as JSON; empty until it was opened."""
+        return self._topics.listed
+
     def stale_after_s(self, key: str) -> float | None:
         """Say how old a state may be; None if the device tells by itself what changes."""
         return None if self._device is None else self._device.stale_after_s(key)

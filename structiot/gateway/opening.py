@@ -78,7 +78,7 @@ async def open_gateway(
     check_argument("state_file", state_file, str, PathLike, None)
     check_argument("history_file", history_file, str, PathLike, None)
     check_argument("environment", environment, Environment)
-    config = await configuration_of(config)
+    source, config = config, await configuration_of(config)
     mqtt = config.mqtt
     topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
     async with AsyncExitStack() as stack:
@@ -107,7 +107,7 @@ async def open_gateway(
                         state=state,
                         environment=environment,
                     )
-                    gateway.broker = broker
+                    gateway.stand_on(broker, source)
                     gateway.keep_history(history_file)
                     # It outlives a cancelled block, for as long as the goodbye takes.
                     name, service = "structiot.gateway.broker", gateway.broker_service

@@ -3,8 +3,9 @@
 The wanted payload of every retained topic is remembered; each new connection gets all
 of it again, so a broker that forgot everything is as good as one that did not. Between
 two connections only the latest of each topic waits, which bounds memory by the number
-of topics. What is not retained, such as the press of a button, waits in a small mailbox
-and for ten seconds at most: who hears of it later would take it for the present.
+of topics. What is not retained, such as the press of a button or an answer, waits in a
+bounded outbox, and for as long as `[mqtt] outbox_s` says: who hears of it later would
+take it for the present. What is lost there is counted, and said once for each outage.
 
 Every receipt is read: what the broker refuses costs itself and nothing else.
 """
@@ -13,31 +14,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import error_text, printable
+from structiot._kit.text import counted, error_text
 from structiot.errors import StructiotError, UsageError
 from structiot.gateway.receipts import Receipts
 from structiot.gateway.refusals import Refusals, is_passing
+from structiot.gateway.status import MailboxStatus
 from structiot.mqtt import (
     Connected,
     ConnectionEvent,
     Disconnected,
     MqttClient,
+    PublishProperties,
     Receipt,
 )
 
 __all__ = ["Publisher"]
 
 _QOS = 1
-_MAX_TOLD = 256
-_TELL_WITHIN_S = 10.0
+_MAX_TOLD = 1000
+_MAX_TOLD_BYTES = 1_000_000
 _REFUSED_AGAIN_S = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+class _Told(NamedTuple):
+    at_s: float
+    topic: str
+    payload: bytes
+    correlation: bytes | None
+
+    @property
+    def size(self) -> int:
+        return len(self.topic) + len(self.payload) + len(self.correlation or b"")
 
 
 class Publisher:
@@ -45,9 +60,18 @@ class Publisher:
 
     Args:
         refusals: Told what the broker refuses, and what it takes again.
+        outbox_s: For how long what is not retained waits for a connection.
+
+    Attributes:
+        outbox_s: As given; may be changed.
+        published: How many messages the broker has taken.
+        refused: How many it has not.
     """
 
-    def __init__(self, refusals: Refusals) -> None:
+    def __init__(self, refusals: Refusals, *, outbox_s: float) -> None:
+        self.outbox_s: float = outbox_s
+        self.published: int = 0
+        self.refused: int = 0
         self._refusals = refusals
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
@@ -56,9 +80,14 @@ class Publisher:
         self._cleared_after: dict[str, str] = {}
         self._last_words: dict[str, str] = {}
         self._passing: dict[str, None] = {}
-        self._told: Mailbox[tuple[float, str, str]] = Mailbox(
-            _MAX_TOLD, name="messages to tell"
+        self._told: Mailbox[_Told] = Mailbox(
+            _MAX_TOLD,
+            name="outbox of what is told once",
+            max_bytes=_MAX_TOLD_BYTES,
+            size_of=lambda one: one.size,
         )
+        self._told_too_late = 0
+        self._unsaid = 0
         self._work = anyio.Event()
         # From the word that there is a connection on: before, all would go out twice.
         self._is_up = False
@@ -67,6 +96,16 @@ class Publisher:
     def wanted(self) -> Mapping[str, str]:
         """The payload that each retained topic shall have."""
         return self._wanted
+
+    @property
+    def outbox(self) -> MailboxStatus:
+        """What is to be told once, and waits."""
+        return MailboxStatus(
+            name=self._told.name,
+            waiting=len(self._told),
+            most=_MAX_TOLD,
+            dropped=self._told.dropped + self._told_too_late,
+        )
 
     def retain(self, topic: str, payload: str) -> None:
         """Want a retained payload on a topic."""
@@ -105,10 +144,17 @@ class Publisher:
             self._wanted.pop(topic, None)
             self._dirty.pop(topic, None)
 
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish something once, unless there is no connection for ten seconds."""
-        self._told.put((anyio.current_time(), topic, payload))
+    def tell(
+        self, topic: str, payload: str, *, correlation: bytes | None = None
+    ) -> None:
+        """Publish something once, unless there is no connection for `outbox_s`."""
+        now = anyio.current_time()
+        self._told.put(_Told(now, topic, _encoded(payload), correlation))
         self._work.set()
+
+    def wants(self, topic: str) -> bool:
+        """Tell whether something shall stand on a topic."""
+        return topic in self._wanted
 
     def repeat(self, topics: Iterable[str]) -> None:
         """Publish some retained topics again although nothing has changed."""
@@ -159,6 +205,7 @@ class Publisher:
         while True:
             is_up = self._is_up and client.is_connected
             if not (self._dirty or self._told) or not is_up:
+                self._say_what_was_too_late()
                 self._work = anyio.Event()
                 await self._work.wait()
                 continue
@@ -166,17 +213,31 @@ class Publisher:
             if self._dirty:
                 await self._send_retained(client, receipts)
                 continue
-            told_at, topic, payload = self._told.receive_nowait()
-            if anyio.current_time() - told_at > _TELL_WITHIN_S:
-                shown = printable(topic)
-                _log.warning("%s is not told: there was no connection", shown)
-                continue
-            try:
-                receipts.add(
-                    await client.publish_soon(topic, _encoded(payload), qos=_QOS)
-                )
-            except UsageError as exc:
-                self._refusals.refused(topic, exc)
+            await self._send_told(client, receipts)
+
+    async def _send_told(self, client: MqttClient, receipts: Receipts) -> None:
+        told = self._told.receive_nowait()
+        if anyio.current_time() - told.at_s > self.outbox_s:
+            self._told_too_late += 1
+            self._unsaid += 1
+            return
+        properties = None
+        if told.correlation is not None:
+            properties = PublishProperties(correlation_data=told.correlation)
+        try:
+            receipt = await client.publish_soon(
+                told.topic, told.payload, qos=_QOS, properties=properties
+            )
+            receipts.add(receipt)
+        except UsageError as exc:
+            self._refusals.refused(told.topic, exc)
+
+    def _say_what_was_too_late(self) -> None:
+        if self._unsaid:
+            lost = counted(self._unsaid, "message")
+            text = "%s not told: there was no connection for more than %g s"
+            _log.warning(text, lost, self.outbox_s)
+            self._unsaid = 0
 
     async def _send_retained(self, client: MqttClient, receipts: Receipts) -> None:
         topic = next(iter(self._dirty))
@@ -208,8 +269,10 @@ class Publisher:
         shall_stand: bool,  # noqa: FBT001
     ) -> None:
         if error is None:
+            self.published += 1
             self._refusals.accepted(topic)
             return
+        self.refused += 1
         self._refusals.refused(topic, error)
         if shall_stand and is_passing(error):
             self._passing[topic] = None

@@ -117,12 +117,17 @@ class DeviceRecord:
         return f"{self.root}/{key}/state"
 
     @property
+    def whole_state(self) -> str:
+        """Where it says what all of its entities are."""
+        return f"{self.root}/state"
+
+    @property
     def topics(self) -> list[str]:
         """Its retained topics but the announcement."""
         if not self.has_topics:
             return []
         keys = self.platforms | self.gone
-        return [self.availability, *map(self.state, keys)]
+        return [self.availability, self.whole_state, *map(self.state, keys)]
 
     def take_away(self, had: Mapping[str, str]) -> dict[str, str]:
         """Have the announcement say which of the entities that it had are gone."""

@@ -34,6 +34,7 @@ _PAUSE_S = 0.02
 _MOST = 1000
 _MOST_BASES = 256
 _DRIVERS = f"/{GATEWAY_LEVEL}/drivers/"
+_PAGES = f"/{GATEWAY_LEVEL}/devices/"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Earlier:
         vouched: Base topics of gateways that are known to be offline.
         seen: Topics that were cleared before, and where something of ours stands.
         drivers: Topics that tell of the drivers of this gateway.
+        pages: Those of the further pages of its devices.
         refused: What the broker does not let be read.
     """
 
@@ -56,7 +58,18 @@ class Earlier:
     vouched: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     drivers: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
     refused: list[StructiotError] = field(default_factory=list)
+
+    def takes_report(self, topic: str, bases: list[str]) -> bool:
+        """Take a topic by which this gateway has told of itself; False if it is none."""
+        for part, kept in ((_DRIVERS, self.drivers), (_PAGES, self.pages)):
+            base, is_ours, name = topic.partition(part)
+            if is_ours and base in bases:
+                if is_level(name) and len(kept) < _MOST:
+                    kept.append(topic)
+                return True
+        return False
 
 
 async def read_earlier(
@@ -85,10 +98,7 @@ async def read_earlier(
 
     def take(message: Message) -> None:
         topic = message.topic
-        base, is_driver, system = topic.partition(_DRIVERS)
-        if is_driver and base in bases:
-            if is_level(system) and len(found.drivers) < _MOST:
-                found.drivers.append(topic)
+        if found.takes_report(topic, bases):
             return
         # Nobody else's is worth a look: there may be thousands.
         if f"/{ORIGIN}_" not in topic:
@@ -108,7 +118,7 @@ async def read_earlier(
             found.seen.add(topic)
 
     filters = [one for prefix in prefixes for one in topics.all_discovery(prefix)]
-    filters += [f"{base}{_DRIVERS}+" for base in bases]
+    filters += [f"{base}{part}+" for base in bases for part in (_DRIVERS, _PAGES)]
     await _read(client, filters, take, found.refused)
     found.own = list(own.values())
     known_first = sorted(

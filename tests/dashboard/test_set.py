@@ -110,8 +110,8 @@ async def test_what_there_is_not_cannot_be_set(environment):
     ("error", "status"),
     [
         (CommandRefused("it is locked"), 502),
-        (ReplyTimeout("it kept silent"), 502),
-        (LinkLost("it went"), 502),
+        (ReplyTimeout("it kept silent"), 504),
+        (LinkLost("it went"), 409),
         (ZeroDivisionError("hm"), 502),
     ],
 )
@@ -141,7 +141,7 @@ async def test_a_device_that_does_not_answer_in_time(environment):
         desk.command_takes_s = 1000.0
         began_at = anyio.current_time()
         answer = await home.browser.set("desk/relay", True)
-        assert 10 < anyio.current_time() - began_at <= 15
+        assert 10 < anyio.current_time() - began_at <= 15.1
         desk.command_takes_s = 0.0
         await anyio.sleep(20)
         again = await home.browser.set("desk/relay", True)

@@ -100,12 +100,15 @@ class House:
     @property
     def roots(self) -> set[str]:
         """What devices' topics begin with."""
-        tails = ("/availability", "/state")
-        return {
-            topic.rpartition("/availability")[0] or topic.rsplit("/", 2)[0]
-            for topic in self.retained
-            if topic.endswith(tails) and "/gateway/" not in topic
-        }
+        roots = set()
+        for topic, payload in self.retained.items():
+            root, _, tail = topic.rpartition("/")
+            if "/gateway/" in topic or tail not in {"availability", "state"}:
+                continue
+            # Of a device it is JSON, of its entities it is not.
+            is_of_device = tail == "availability" or payload.startswith("{")
+            roots.add(root if is_of_device else root.rpartition("/")[0])
+        return roots
 
     def of(self, topic: str) -> list[str]:
         return [payload for seen, payload in self.history if seen == topic]

@@ -75,9 +75,11 @@ class Served:
         return self.bench.latest.get(f"{self.root(uuid)}/{key}/state")
 
     def happened(self, key: str, uuid: str = UUID) -> list[dict[str, Any]]:
-        """Give what was told of an event, in order."""
+        """Give what was told of an event, in order, without its time."""
         topic = f"{self.root(uuid)}/{key}/event"
-        return [json.loads(text) for name, text in self.bench.seen if name == topic]
+        told = [json.loads(text) for name, text in self.bench.seen if name == topic]
+        assert all(one.pop("at") for one in told)
+        return told
 
     def seen(self, key: str, uuid: str = UUID) -> list[str]:
         topic = f"{self.root(uuid)}/{key}"

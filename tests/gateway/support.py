@@ -23,6 +23,7 @@ from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.records import Records
 from structiot.gateway.state_file import StateFile
+from structiot.gateway.summaries import Summaries
 from structiot.model import (
     Availability,
     Command,
@@ -74,7 +75,12 @@ class TopicSink:
     def repeat(self, topics: Iterable[str]) -> None:
         pass
 
-    def tell(self, topic: str, payload: str) -> None:
+    def wants(self, topic: str) -> bool:
+        return topic in self.retained
+
+    def tell(
+        self, topic: str, payload: str, *, correlation: bytes | None = None
+    ) -> None:
         self.told.append((topic, payload))
 
     def payloads(self, topic: str) -> list[str]:
@@ -187,6 +193,7 @@ def context_of(
     return GatewayContext(
         topics=TOPICS,
         sink=sink,
+        summaries=Summaries(),
         version="0.1.0",
         records=records,
         announcer=announcer,

@@ -41,7 +41,9 @@ from structiot.gateway.drivers.meross import (
     MerossLimitsSection,
     MerossSection,
 )
-from structiot.gateway.entities.topics import Topics
+from structiot.gateway.entities.orders import entity_order
+from structiot.gateway.entities.topics import REPORTS, Topics
+from tests.gateway.asked_house import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -129,16 +131,56 @@ def test_the_topics_of_the_page_are_those_of_the_gateway():
     text = (REFERENCE / "topics.md").read_text("utf-8")
     topics = Topics(base="structiot", discovery_prefix="homeassistant")
     announced = topics.discovery("device").replace("/device/config", "/<device>/config")
-    for topic in (
+    known = [
         topics.gateway_availability,
+        *map(topics.report, REPORTS),
+        f"{topics.report('request')}/<what>",
+        topics.response("<what>"),
+        topics.driver("<system>"),
         topics.availability("<device>"),
+        topics.device_state("<device>"),
+        topics.device_command("<device>"),
+        topics.result("<device>", ""),
         topics.state("<device>", "<entity>"),
         topics.command("<device>", "<entity>"),
+        topics.result("<device>", "<entity>"),
+        topics.event("<device>", "<entity>"),
         topics.error("<device>"),
         announced.replace("<device>", "structiot_<system>_<id>"),
         topics.birth,
-    ):
-        assert f"| `{topic}` |" in text
+    ]
+    table, _, _ = text.partition("## States and commands")
+    assert re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE) == known
+
+
+def member_rows(heading: str) -> list[str]:
+    """Give what the tables of a part of the page of topics name first in each row."""
+    text = (REFERENCE / "topics.md").read_text("utf-8")
+    _, _, rest = text.partition(f"## {heading}\n")
+    part, _, _ = rest.partition("\n## ")
+    first = re.findall(r"^\| (`.*?`) \|", part, re.MULTILINE)
+    return [name for cell in first for name in re.findall(r"`(\w[\w/]*)`", cell)]
+
+
+@pytest.mark.virtual_time
+async def test_the_gateway_is_what_the_page_says_of_it():
+    async with asked() as (_, asker):
+        await asker.say("gateway/request/health", "")
+        await asker.say("gateway/request/pong", "")
+        (health,) = asker.told("gateway/response/health")
+        (refused,) = asker.told("gateway/response/pong")
+        members = list(health["data"])
+        requests = refused["error"].rpartition("there are ")[2].split(", ")
+        rows = member_rows("The gateway itself")
+        assert rows == [*members, *requests]
+
+
+def test_a_command_has_the_members_of_the_page():
+    rows = member_rows("Commands that are answered")
+    order = entity_order(b'{"value": 1, "no": 1}')
+    assert order is not None
+    said = order.fault.partition(" has ")[2].partition(", and no")[0].split(", ")
+    assert rows == [*said, "status", "done", "refused", "expired"]
 
 
 def test_the_example_configuration_is_accepted():

@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from structiot.gateway import TopicRefused, load_config
-from structiot.mqtt.broker.permissions import Permission, Permissions
+from structiot.mqtt.broker import Permission
+from structiot.mqtt.broker.permissions import Permissions
 from structiot.testing import cancel_sweep
 from tests.gateway.link_house import linked, plug, until
 from tests.gateway.memory_house import House, followed, of_kind

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import suppress
+from datetime import UTC
 
 import anyio
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from structiot.errors import UsageError
 from structiot.gateway import CommandFailed
+from structiot.gateway.entities.orders import device_order, entity_order
 from structiot.mqtt.wire.topics import name_fault
 from tests.gateway.houses import LAX, LAX_CLIENT
 from tests.gateway.memory_house import House, followed, of_kind
@@ -36,6 +41,12 @@ TOPICS = st.one_of(
     st.tuples(st.sampled_from(["desk", "gateway", ""]), LEVELS).map(
         lambda n: f"structiot/{n[0]}/{n[1]}/set"
     ),
+    st.sampled_from(["structiot/desk/set", "structiot/desk/relay/set"]),
+    st.sampled_from(
+        ["ping", "devices", "info", "device/reopen", "driver/restart", "reload"]
+    ).map(lambda what: f"structiot/gateway/request/{what}"),
+    LEVELS.map(lambda what: f"structiot/gateway/request/{what}"),
+    LONG.map(lambda level: f"structiot/gateway/request/{level}"),
     LONG.map(lambda level: f"structiot/{level}//set"),
     LONG.map(lambda level: f"structiot/desk/{level}/set"),
     LEVELS.map(lambda level: f"homeassistant/device/structiot_{level}/config"),
@@ -67,12 +78,27 @@ ANNOUNCEMENTS = st.fixed_dictionaries(
         "migrate_discovery": VALUES,
     },
 )
+# Of commands and requests, with members that mean something.
+ORDERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "value": st.sampled_from(["ON", {"relay": "ON"}, True]) | VALUES,
+        "id": st.integers() | VALUES,
+        "deadline": st.datetimes().map(str) | VALUES,
+        "within_s": st.floats() | VALUES,
+        "relay": VALUES,
+        "device": st.just("desk") | VALUES,
+        "system": st.just("toy") | VALUES,
+        "page": st.integers() | VALUES,
+        "transaction": VALUES,
+    },
+)
 PAYLOADS = st.one_of(
     st.binary(max_size=50),
     st.sampled_from(
         [b"", b"ON", b"online", b"[" * 100_000, b'{"a":' * 50_000, b"\x1b[2J\n" * 900]
     ),
-    (ANNOUNCEMENTS | VALUES).map(lambda value: json.dumps(value).encode()),
+    (ANNOUNCEMENTS | ORDERS | VALUES).map(lambda value: json.dumps(value).encode()),
 )
 MESSAGES = st.lists(st.tuples(TOPICS, PAYLOADS, st.booleans()), max_size=6)
 EVIL = json.dumps(
@@ -82,6 +108,23 @@ EVIL = json.dumps(
         "components": {"+": {}, "#": {}, "\0": {}, "\ud800": {}, "k" * 70_000: {}},
     }
 ).encode()
+
+
+@given(
+    payload=ORDERS.map(lambda value: json.dumps(value).encode()) | st.binary(),
+    now=st.datetimes(timezones=st.just(UTC)),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_published_as_an_order_is_one_or_says_what_is_wrong(payload, now):
+    for order in (entity_order(payload), device_order(payload)):
+        if order is None:
+            continue
+        assert isinstance(order.id, str | int | None)
+        assert order.fault.isprintable()
+        assert len(order.fault) < 400
+        assert not math.isnan(order.left_s(now))
+        with suppress(UsageError):
+            assert isinstance(order.payload(), bytes)
 
 
 @given(before=MESSAGES, live=MESSAGES)
@@ -120,6 +163,7 @@ async def test_devices_work_whatever_anybody_publishes(caplog, before, live):
                 await stranger.publish(topic, payload, qos=1, retain=retain)
             await anyio.sleep(5)
             assert gateway.is_connected
+            # It may have been told to open it, or everything, anew.
             assert gateway.devices["desk"].is_available
             asked = len(device.commands)
             await stranger.publish("structiot/desk/relay/set", b"ON", qos=1)

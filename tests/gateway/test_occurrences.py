@@ -47,6 +47,13 @@ def test_an_event_type_that_the_entity_does_not_have_is_refused_with_those_it_ha
         told("ring")
 
 
+def test_it_says_when_it_was_unless_the_device_does():
+    for data, at in (({}, "2026-11-21T12:00:00.000+00:00"), ({"at": 7}, 7)):
+        one = Occurrence(key="bell", event_type="hold", at_utc=AT, data=data)
+        payload = occurrence_payload(BELL, one, is_timed=True)
+        assert json.loads(payload) == {"event_type": "hold", "at": at}
+
+
 def test_the_data_of_an_occurrence_cannot_say_what_happened():
     with pytest.raises(
         UsageError, match=r"^the data of bell have a member 'event_type"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import anyio
@@ -19,12 +20,19 @@ from structiot.gateway import (
     open_gateway,
 )
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.entities.topics import REPORTS
 from structiot.model import Availability
 from structiot.mqtt import ReasonCode
 from structiot.mqtt.wire.messages import Subscribe
 from structiot.sim import sim_maxsmart
 from tests._support.fake_broker import fake_broker
-from tests.gateway.memory_house import URI, House, followed, of_kind, retained
+from tests.gateway.memory_house import (
+    URI,
+    House,
+    followed,
+    of_kind,
+    retained,
+)
 from tests.gateway.scripted_driver import scripted, stay
 from tests.gateway.shelf import Shelf, open_house, reload, toy
 
@@ -122,7 +130,10 @@ async def test_a_system_comes_and_goes():
         assert of_kind(events, DriverUpdate)[-1].state == "removed"
         assert not shelf.plugs["Desk"].is_open
         left = await retained(client, "structiot/#", "homeassistant/#")
-        assert left == {"structiot/gateway/availability": "online"}
+        assert left.pop("structiot/gateway/availability") == "online"
+        reports = {f"structiot/gateway/{one}" for one in REPORTS}
+        assert left.keys() == reports
+        assert json.loads(left["structiot/gateway/devices"])["devices"] == []
 
 
 @pytest.mark.parametrize("error", [AuthRefused("wrong password"), ConfigError("no")])

@@ -109,6 +109,7 @@ class ServedGateway:
             self._config, state_file=self._state_file, history_file=history
         )
         async with opened as self._gateway, _page_of(self._gateway):
+            self._gateway.reads_again = self._take_up
             self._is_open.set()
             await anyio.sleep_forever()
 
@@ -116,12 +117,7 @@ class ServedGateway:
         """Read the file again, and take up what it says if nothing is wrong with it."""
         await self._is_open.wait()
         try:
-            config = await anyio.to_thread.run_sync(
-                self._read_again, abandon_on_cancel=True
-            )
-            if self._gateway is not None:
-                await self._gateway.reload(config)
-            self._config = config
+            await self._take_up()
         except InvalidConfig as exc:
             self._refuse(exc.problems)
         except ConfigError as exc:
@@ -130,6 +126,16 @@ class ServedGateway:
         except Exception as exc:  # noqa: BLE001
             _log.debug("a reload has failed", exc_info=True)
             self._refuse([f"internal error: {fault_text(exc)}"])
+
+    async def _take_up(self) -> tuple[str, ...]:
+        config = await anyio.to_thread.run_sync(
+            self._read_again, abandon_on_cancel=True
+        )
+        if self._gateway is None:
+            return ()
+        at_restart = await self._gateway.reload(config)
+        self._config = config
+        return at_restart
 
     def _read_again(self) -> GatewayConfig:
         config = self._load(self._path)

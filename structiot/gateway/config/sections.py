@@ -83,6 +83,9 @@ class MqttSection(Section):
         discovery: Whether devices announce themselves to Home Assistant.
         discovery_prefix: First level of Home Assistant's discovery topics.
         keep_alive_s: How long the broker waits before it takes us for dead.
+        outbox_s: For how long what is told once (what has happened, an answer) waits for
+            the broker; later it would be taken for the present. What is retained always
+            waits.
         retry_refused: Whether a broker that refuses the login, or whose certificate is
             not trusted, is tried again by a growing schedule; else not before a restart
             or a reload.
@@ -106,6 +109,7 @@ class MqttSection(Section):
     discovery: bool = True
     discovery_prefix: Topic = "homeassistant"
     keep_alive_s: Annotated[int, Field(ge=1, le=65535)] = 15
+    outbox_s: Annotated[float, seconds(0, 86400)] = 60.0
     retry_refused: bool = False
 
 

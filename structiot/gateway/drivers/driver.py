@@ -184,13 +184,18 @@ class ServedDevice(Protocol):
         """Give for how long an entity's state was not told; None if it never was."""
         ...
 
-    async def carry_out(self, entity: str, payload: bytes) -> None:
+    async def carry_out(
+        self, entity: str, payload: bytes, *, within_s: float | None = None
+    ) -> None:
         """Carry out a command as if it were published on the entity's set topic.
 
         Raises:
-            UsageError: There is no such entity, or it takes no such command.
+            UnknownEntity: There is no such entity.
+            UsageError: It takes no such command.
             LinkLost: The device is not available.
-            CommandRefused: It was not carried out; the message says why.
+            CommandRefused: The device, or the gateway for it, has said no.
+            CommandExpired: The time was over before its turn came, or before the device
+                had confirmed it.
         """
         ...
 

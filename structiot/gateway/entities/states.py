@@ -54,6 +54,7 @@ __all__ = [
     "UNKNOWN",
     "occurrence_payload",
     "shown_state",
+    "state_json",
     "state_payload",
 ]
 
@@ -63,6 +64,7 @@ UNKNOWN = "None"
 _EVENT_TYPE = "event_type"
 
 _MAX_BYTES = 65_536
+_OF_PLAIN_TEXT = Switch | BinarySensor | Sensor | Select | Number | Lock
 
 T = TypeVar(
     "T", LightState, CoverState, ClimateState, FanState, SirenState, UpdateState
@@ -86,6 +88,16 @@ def state_payload(entity: Entity, state: State | None) -> str:
     return _sendable(entity, _shown(entity, state))
 
 
+def state_json(entity: Entity, state: State | None, payload: str) -> str:
+    """Give what `state_payload` has written as JSON: `"ON"`, `5.2`, `null`, an object."""
+    if isinstance(entity, _OF_PLAIN_TEXT):
+        is_figure = isinstance(state, int | float) and not isinstance(state, bool)
+        if state is None or is_figure:
+            return "null" if state is None else payload
+        return json.dumps(payload, ensure_ascii=False)
+    return payload
+
+
 def shown_state(entity: Entity, state: State | None) -> State | None:
     """Give a state with as many decimals as its entity says are worth showing."""
     decimals = entity.decimals if isinstance(entity, Sensor) else None
@@ -95,8 +107,16 @@ def shown_state(entity: Entity, state: State | None) -> State | None:
     return round(state, decimals or None)
 
 
-def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
+def occurrence_payload(
+    entity: Event, occurrence: Occurrence, *, is_timed: bool = False
+) -> str:
     """Write what has happened as the topic of its event tells it.
+
+    Args:
+        entity: To what.
+        occurrence: What has happened.
+        is_timed: Whether it says when as `at`, if the device does not by itself: it may
+            wait before it is told.
 
     Raises:
         UsageError: It is nothing that can happen there, or its data are no JSON.
@@ -108,7 +128,10 @@ def occurrence_payload(entity: Event, occurrence: Occurrence) -> str:
     if _EVENT_TYPE in occurrence.data:
         message = f"the data of {entity.key} have a member {_EVENT_TYPE!r} of their own"
         raise UsageError(message)
-    payload = _json(entity, {_EVENT_TYPE: given, **occurrence.data})
+    told: dict[str, object] = {_EVENT_TYPE: given}
+    if is_timed:
+        told["at"] = occurrence.at_utc.isoformat(timespec="milliseconds")
+    payload = _json(entity, {**told, **occurrence.data})
     return _sendable(entity, payload)
 
 

@@ -2,14 +2,24 @@
 
 <base>/gateway/availability          online | offline, also the gateway's will
 <base>/gateway/drivers/<system>      whether a system is served, and why not
+<base>/gateway/<report>              what the gateway is: state, info, health, devices
+<base>/gateway/request/<what>        what it shall do
+<base>/gateway/response/<what>       what became of that
 <base>/<device>/availability         online | offline
+<base>/<device>/state                what all of its entities are
+<base>/<device>/set                  what several of them shall be
+<base>/<device>/result               what became of that
 <base>/<device>/<entity>/state       what it is
 <base>/<device>/<entity>/set         what it shall be
+<base>/<device>/<entity>/result      what became of a command that asks for an answer
 <base>/<device>/<entity>/event       what happens to it, told once and never retained
 <base>/<device>/error                why a command was not carried out
 <prefix>/device/<identifier>/config  Home Assistant's device discovery
 <prefix>/<platform>/<identifier>/<entity>/config    the same of one entity
 <prefix>/status                      Home Assistant's own birth message
+
+An entity's topics have one level more than its device's, and no device is called `gateway`,
+so none of them is another one's.
 
 Where a device announces itself hangs on its identity alone: its name, its level in topics,
 the gateway and the gateway's own topics may change, and it is announced once all the same.
@@ -29,10 +39,12 @@ __all__ = [
     "GATEWAY_LEVEL",
     "OFFLINE",
     "ONLINE",
+    "REPORTS",
     "CommandTopic",
     "Topics",
     "base_topic_fault",
     "gateway_availability",
+    "gateway_report",
     "identifier_of",
     "is_level",
     "is_object_id",
@@ -45,6 +57,9 @@ __all__ = [
 ONLINE = "online"
 OFFLINE = "offline"
 GATEWAY_LEVEL = "gateway"
+# What a gateway tells of itself, beside its availability and its drivers.
+REPORTS = ("state", "info", "health", "devices")
+_NO_ENTITIES = {"request", "response"}
 _LONGEST_SLUG = 100
 _LONGEST_NAME = 1000
 _LONGEST_OBJECT_ID = 100
@@ -106,6 +121,24 @@ class Topics:
         """The filter that matches every command."""
         return f"{self.base}/+/+/set"
 
+    @property
+    def all_device_commands(self) -> str:
+        """The filter that matches every command for a whole device."""
+        return f"{self.base}/+/set"
+
+    @property
+    def all_requests(self) -> str:
+        """The filter that matches all that the gateway itself is asked."""
+        return f"{self.base}/{GATEWAY_LEVEL}/request/#"
+
+    def report(self, name: str) -> str:
+        """What the gateway tells of itself by such a name."""
+        return gateway_report(self.base, name)
+
+    def response(self, what: str) -> str:
+        """What became of a request."""
+        return f"{self.base}/{GATEWAY_LEVEL}/response/{what}"
+
     def all_discovery(self, prefix: str | None = None) -> tuple[str, str]:
         """The filters that match all announced devices and entities, others' as well."""
         head = prefix or self.discovery_prefix
@@ -123,6 +156,19 @@ class Topics:
     def error(self, device: str) -> str:
         """Why a command to a device was not carried out."""
         return f"{self.base}/{device}/error"
+
+    def device_state(self, device: str) -> str:
+        """What all entities of a device are."""
+        return f"{self.base}/{device}/state"
+
+    def device_command(self, device: str) -> str:
+        """What several entities of a device shall be."""
+        return f"{self.base}/{device}/set"
+
+    def result(self, device: str, entity: str) -> str:
+        """What became of a command; without an entity, of one for the whole device."""
+        entity_level = f"{entity}/" if entity else ""
+        return f"{self.base}/{device}/{entity_level}result"
 
     def state(self, device: str, entity: str) -> str:
         """What an entity is."""
@@ -151,14 +197,33 @@ class Topics:
         if not (topic.startswith(head) and topic.endswith(tail)):
             return None
         levels = topic[len(head) : -len(tail)].split("/")
-        if len(levels) != 2:
+        is_device = levels[0] != GATEWAY_LEVEL or levels[-1] not in _NO_ENTITIES
+        if len(levels) != 2 or not is_device:
             return None
         return CommandTopic(levels[0], levels[1])
+
+    def device_command_of(self, topic: str) -> str | None:
+        """Give the device that a command for a whole one is for; None if it is none."""
+        head, tail = f"{self.base}/", "/set"
+        if not (topic.startswith(head) and topic.endswith(tail)):
+            return None
+        level = topic[len(head) : -len(tail)]
+        return None if "/" in level else level
+
+    def request_of(self, topic: str) -> str | None:
+        """Give what the gateway is asked on a topic; None if it is none of that."""
+        head = f"{self.base}/{GATEWAY_LEVEL}/request/"
+        return topic.removeprefix(head) if topic.startswith(head) else None
 
 
 def gateway_availability(base: str) -> str:
     """Name the topic by which the gateway with this base topic says that it runs."""
     return f"{base}/{GATEWAY_LEVEL}/availability"
+
+
+def gateway_report(base: str, name: str) -> str:
+    """Name the topic by which the gateway with this base topic tells of itself."""
+    return f"{base}/{GATEWAY_LEVEL}/{name}"
 
 
 def base_topic_fault(topic: str) -> str:

@@ -93,20 +93,11 @@ class Delivery:
         payload = self._commanded(link, deed, served, key)
         if payload is not None:
             self._mark((level, key), deed.origin)
-            await self._command(served, key, payload, left_s)
+            data = payload.encode(errors="replace")
+            await served.carry_out(key, data, within_s=left_s)
             self._mark((level, key), deed.origin)
         if payload is not None or link.waits_for:
             link.works()
-
-    async def _command(
-        self, served: ServedDevice, key: str, payload: str, within_s: float
-    ) -> None:
-        with anyio.move_on_after(within_s):
-            await served.carry_out(key, payload.encode(errors="replace"))
-            return
-        name = printable(served.name, most=100)
-        message = f"{name} did not carry it out within {within_s:.3g} s"
-        raise ReplyTimeout(message, request="command", after_s=within_s)
 
     async def _again(
         self, link: RunningLink, target: str, deed: Deed, error: StructiotError

@@ -106,7 +106,8 @@ class GatewayLinks:
         self._taken.set()
 
     async def run(self) -> None:
-        """Carry them out until cancelled."""
+        """Carry out the links of the gateway until cancelled."""
+        self.take(self._gateway.links)
         async with service_group() as self._tasks:
             name = "structiot.gateway.links.names"
             self._tasks.start_soon(self._keep_looking, name=name)

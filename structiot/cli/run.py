@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import asyncclick as click
 
+from structiot.cli._common.checked_config import DEFAULT_FILE, check_config
 from structiot.cli._common.options import (
     Decorator,
     common_options,
     configure_logging,
 )
 from structiot.cli._common.signals import run_until_stopped
-from structiot.errors import ConfigError
 
 if TYPE_CHECKING:
     from structiot.cli._common.served_gateway import ServedGateway
@@ -27,7 +27,7 @@ config_option: Decorator = click.option(
     "--config",
     "path",
     type=click.Path(dir_okay=False),
-    default="structiot.toml",
+    default=DEFAULT_FILE,
     help="Configuration file.",
 )
 
@@ -44,12 +44,11 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
-    gateway = await anyio.to_thread.run_sync(_served, path, abandon_on_cancel=True)
     if check:
-        if gateway.is_empty:
-            raise ConfigError(f"{path} is empty: there is no setting in it")
+        await anyio.to_thread.run_sync(check_config, path, abandon_on_cancel=True)
         click.echo(f"{path} is fine")
         return
+    gateway = await anyio.to_thread.run_sync(_served, path, abandon_on_cancel=True)
     await run_until_stopped(gateway.run, gateway.reload)
 
 

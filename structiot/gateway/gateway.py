@@ -34,6 +34,7 @@ from structiot.gateway.config import GatewayConfig, configuration_of
 from structiot.gateway.config.links import LinkSection
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
+from structiot.gateway.device_places import DevicePlaces
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
@@ -94,8 +95,7 @@ class Gateway:
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
-        self._connection = connection
-        self._tasks = tasks
+        self._connection, self._tasks = connection, tasks
         self._environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
@@ -133,6 +133,7 @@ class Gateway:
             devices_changed=lambda: self._reports.show_soon(),  # noqa: PLW0108 - made later
         )
         self._directory = DeviceDirectory(self._context)
+        self._places = DevicePlaces(self._context, self._directory)
         self.broker_service: BrokerService = self._listening(connection)
         self._reports, self._requests = self._speaking()
         self._links = GatewayLinks(self, lambda: self._context.command_s)
@@ -253,6 +254,7 @@ class Gateway:
         self._context.retry = _backoff_of(config)
         self._context.command_s = config.gateway.command_s
         self.publisher.outbox_s = config.mqtt.outbox_s
+        self._places.change(config.devices)
         said = ", ".join(f"[{name}]" for name in change.sections)
         said = f"different: {said}" if said else "nothing is different"
         _log.info("the configuration was read again; %s", said)
@@ -341,6 +343,8 @@ class Gateway:
         tasks.start_soon(self._links.run, name="structiot.gateway.links")
         for run in (self._context.summaries.run, self._reports.run, self._requests.run):
             tasks.start_soon(run, name="structiot.gateway.reports")
+        self._places.change(self.config.devices)
+        tasks.start_soon(self._places.run, name="structiot.gateway.places")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")
         runners = [self._added(system, make) for system, make in drivers.items()]

@@ -43,7 +43,8 @@ ENTRY_POINTS = "structiot.drivers"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 # The sections of the gateway itself, and what a configuration has besides sections.
 _RESERVED = {
-    *("mqtt", "broker", "gateway", "devices", "links", "systems"),
+    *("mqtt", "broker", "gateway", "history", "dashboard", "devices", "links"),
+    "systems",
     *dir(BaseModel),
     *dir(type(BaseModel)),
 }

@@ -64,6 +64,7 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
         *(name for name in _AT_ONCE if getattr(before, name) != getattr(after, name)),
         *systems,
         *(old_systems.keys() ^ new_systems.keys()),
+        *(["devices"] if before.devices != after.devices else []),
     }
     # They have no section of their own.
     differing.discard(TOPICS_SYSTEM)

@@ -19,6 +19,7 @@ from structiot.errors import AuthRefused, ConfigError, RateLimited
 __all__ = ["Retrying", "when"]
 
 _MEND_IT = (AuthRefused, ConfigError)
+_LONGEST_S = 86_400.0
 PARKED = "not tried again before a restart or a reload"
 
 
@@ -61,7 +62,8 @@ class Retrying:
         after_s = error.retry_after_s
         if after_s is None:
             after_s = self._backoff().cap_s
-        self._left_alone_until = anyio.current_time() + after_s
+        # What is asked for ever is not asked for in earnest.
+        self._left_alone_until = anyio.current_time() + min(after_s, _LONGEST_S)
 
     @property
     def left_alone_s(self) -> float:

@@ -44,6 +44,7 @@ from structiot.gateway.drivers.meross import (
 from structiot.gateway.entities.orders import entity_order
 from structiot.gateway.entities.topics import REPORTS, Topics
 from tests.gateway.asked_house import asked
+from tests.gateway.configs import secret_file
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -215,6 +216,6 @@ def test_the_configurations_of_the_guide_are_accepted(tmp_path):
     for block in blocks:
         for name in re.findall(r'_file = "([\w.]+)"', block):
             line = '1862cfe1-5dab-4d8e-a946-50d6728f830f = "a secret"\n'
-            (tmp_path / name).write_text(line, "utf-8")
+            secret_file(tmp_path / name, line)
         (tmp_path / "structiot.toml").write_text(block, "utf-8")
         assert load_config(tmp_path / "structiot.toml").systems

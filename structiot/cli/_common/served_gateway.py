@@ -97,11 +97,6 @@ class ServedGateway:
         self._is_open = anyio.Event()
         self._gateway: Gateway | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing stands in the file."""
-        return not self._config.model_fields_set
-
     async def run(self) -> None:
         """Serve until cancelled."""
         history = history_file_of(self._path, self._config)

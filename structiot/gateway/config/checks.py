@@ -21,6 +21,7 @@ from structiot.gateway.config.fields import (
 )
 from structiot.gateway.config.link_checks import link_checks, links_in
 from structiot.gateway.config.links import EntityPattern
+from structiot.gateway.config.ports import ports_taken_twice
 from structiot.gateway.config.sections import GatewayConfig, MqttSection
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
@@ -48,6 +49,8 @@ def cross_field_checks(
             prefix if isinstance(prefix, str) else MqttSection().discovery_prefix
         ),
     )
+    yield from ports_taken_twice(model, data)
+    yield from _levels(_table(data, "devices"))
     for name, info in model.model_fields.items():
         table = data.get(name)
         if not isinstance(table, Mapping):
@@ -183,6 +186,18 @@ def _credentials_in(uri: object) -> tuple[str | None, str | None]:
     except ValueError:
         return None, None
     return parts.username, parts.password
+
+
+def _levels(devices: Mapping[str, object]) -> Iterator[Finding]:
+    for name in devices:
+        slug = slug_of(name)
+        if slug != name:
+            meant = f"; write [devices.{slug}]" if slug else ""
+            yield Finding(
+                path=("devices", name),
+                message=f"{name!r} is no level in topics{meant}",
+                is_about_key=True,
+            )
 
 
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:

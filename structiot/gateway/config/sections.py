@@ -66,8 +66,8 @@ class MqttSection(Section):
     """`[mqtt]`: the broker and the topics.
 
     Attributes:
-        uri: Address of the broker; it may hold user name and password. None for the
-            embedded one, see `BrokerSection`.
+        uri: Address of the broker; it may hold user name and password. By default the
+            embedded one, see `[broker]`.
         username: User name, if the address has none.
         password: Password, if the address has none.
         password_file: File whose first line is the password, instead of `password`;
@@ -96,7 +96,9 @@ class MqttSection(Section):
         "user": "username",
     }
 
-    uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
+    uri: Annotated[str, AfterValidator(check_broker_uri)] | None = Field(
+        default=None, examples=["mqtt://broker:1883"]
+    )
     username: str | None = None
     password: Hidden | None = None
     password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None

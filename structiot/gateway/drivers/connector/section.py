@@ -60,6 +60,7 @@ class ConnectorSection(SystemSection):
         "username": "user",
         "ca_file": "cafile",
     }
+    starts_with: ClassVar[Mapping[str, object]] = {"conf": "connector.conf"}
 
     conf: Annotated[str | None, NamedFile(beside_config)] = None
     platform: Literal["sepl", "senergy"] = "sepl"
@@ -109,6 +110,9 @@ class ConnectorSection(SystemSection):
             return
         if "password_file" in table:
             given["password"] = Secret("it")
+        if given.get("platform", "sepl") not in {"sepl", "senergy"}:
+            # That, too, is said already.
+            return
         kinds: dict[str, Any] = {"port": int, "encryption": bool}
         kinds["password"] = (str, Secret)
         if not all(isinstance(v, kinds.get(k, str)) for k, v in given.items()):

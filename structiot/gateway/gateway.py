@@ -71,6 +71,7 @@ class Gateway:
 
     Attributes:
         config: The settings in force.
+        links: The links among them.
         topics: Its topics.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
@@ -91,6 +92,7 @@ class Gateway:
         environment: Environment,
     ) -> None:
         self.config: GatewayConfig = config
+        self.links: tuple[LinkSection, ...] = config.links
         self.topics = topics
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
@@ -187,11 +189,6 @@ class Gateway:
         return {name: runner.status for name, runner in self._runners.items()}
 
     @property
-    def links(self) -> tuple[LinkSection, ...]:
-        """The links in force, as they were configured."""
-        return self.config.links
-
-    @property
     def link_status(self) -> tuple[LinkStatus, ...]:
         """How each link fares that does something."""
         return self._links.status
@@ -264,6 +261,7 @@ class Gateway:
             self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
         if "links" in change.sections:
+            self.links = config.links
             self._links.take(config.links)
             self._emit(LinksChanged())
         uri = config.mqtt.uri or self._connection.settings.uri

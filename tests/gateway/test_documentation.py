@@ -201,6 +201,7 @@ def test_the_links_of_the_pages_are_accepted(tmp_path):
     for page in ("reference/links.md", "how_to/offer_devices_to_a_platform.md"):
         text = (ROOT / "docs" / page).read_text("utf-8")
         (tmp_path / "sepl_password").write_text("word\n", "utf-8")
+        (tmp_path / "sepl_password").chmod(0o600)
         blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
         assert blocks
         for block in blocks:

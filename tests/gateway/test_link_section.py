@@ -41,8 +41,8 @@ SAID = """\
 8:6 on must be a text in quotes, not a number
 10:1 unknown key 'typ' in [[links]]; did you mean 'type'?
 13:8 'structiot/x/state' is a topic of the gateway itself: name the entity
-15:8 kind: input should be 'switch', 'sensor', 'binary_sensor', 'number', 'select', \
-'text', 'light', 'cover', 'lock' or 'event'
+15:8 kind must be 'switch', 'sensor', 'binary_sensor', 'number', 'select', \
+'text', 'light', 'cover', 'lock' or 'event', not "swatch"
 19:6 it would go round for ever: one/x -> two/x -> one/x
 """
 
@@ -122,7 +122,7 @@ SENSOR = {"from": "mqtt:a/b", "to": "meter/power", "kind": "sensor"}
             {"from": "mqtt:a", "to": "b/c"},
             "kind is missing: what the topic is shown as",
         ),
-        ({**SENSOR, "kind": "lamp"}, "kind: input should be 'switch', 'sensor'"),
+        ({**SENSOR, "kind": "lamp"}, "kind must be 'switch', 'sensor'"),
         ({**SENSOR, "kind": "switch"}, "a switch needs set_topic, for its commands"),
         ({**SENSOR, "set_topic": "x"}, "a sensor takes no commands"),
         ({**SENSOR, "minimum": 5}, "minimum is for number, not for sensor"),
@@ -136,7 +136,7 @@ SENSOR = {"from": "mqtt:a/b", "to": "meter/power", "kind": "sensor"}
         ),
         ({**SWITCH, "values": {"a": "ON", "b": "ON"}}, "two words mean the same"),
         ({**SENSOR, "decimals": 10}, "decimals must be at most 9"),
-        ({**SENSOR, "device_class": "Power"}, "device_class: "),
+        ({**SENSOR, "device_class": "Power"}, "device_class must be a text like"),
         # Others call it otherwise.
         (
             {**SENSOR, "value": "x"},

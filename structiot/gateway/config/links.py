@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import (
     TYPE_CHECKING,
     Annotated,
+    Any,
     ClassVar,
     Final,
     Literal,
@@ -154,7 +155,7 @@ def _check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
 _End: TypeAlias = Annotated[str, AfterValidator(_check_end)]
 _Ends: TypeAlias = Annotated[
     tuple[_End, ...],
-    BeforeValidator(_several),
+    BeforeValidator(_several, json_schema_input_type=str | list[str]),
     AfterValidator(_check_some),
     Field(strict=False),
 ]
@@ -211,10 +212,12 @@ class LinkSection(Section):
         "min": "minimum", "max": "maximum",
     }  # fmt: skip
 
-    from_: _Ends = Field(alias="from")
-    to: _End
+    from_: _Ends = Field(alias="from", examples=["kitchen/port_1"])
+    to: Annotated[_End, Field(examples=["hall/light"])]
     on: _End | None = None
-    set: Annotated[str | None, BeforeValidator(_payload)] = None
+    set: Annotated[
+        str | None, BeforeValidator(_payload, json_schema_input_type=Any)
+    ] = None
     values: Mapping[str, str] | None = None
     system: str | None = None
     model: str | None = None

@@ -44,8 +44,16 @@ secrets = { 1862cfe1-5dab-4d8e-a946-50d6728f830f = "hunter2" }
 key = "blink"
 send = { do = "blink", times = 3 }
 
-[[connector.devices]]
+[[links]]
+from = "kitchen/port_1"
+to = "platform"
 type = "iot#plug"
+tags = { house = "12" }
+
+[[links]]
+from = ["kitchen/port_?", "hall/*"]
+to = "mqtt:legacy/{device}/{entity}"
+values = { ON = "1", OFF = "0" }
 
 [connector]
 conf = "connector.conf"

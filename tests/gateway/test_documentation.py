@@ -19,12 +19,10 @@ from structiot.gateway.config import (
     InfluxSection,
     MqttSection,
 )
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
-from structiot.gateway.drivers.connector import (
-    ConnectorDeviceSection,
-    ConnectorSection,
-)
+from structiot.gateway.drivers.connector import ConnectorSection
 from structiot.gateway.drivers.manager import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
@@ -81,7 +79,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[manager.types.NAME.updates]]": ManagerUpdateSection,
     "[[manager.types.NAME.events]]": ManagerEventSection,
     "[connector]": ConnectorSection,
-    "[[connector.devices]]": ConnectorDeviceSection,
+    "[[links]]": LinkSection,
 }
 _OF_ALL_ENTITIES = set(ManagerEntitySection.model_fields)
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| ?(.*?) ?\|$", re.MULTILINE)
@@ -102,6 +100,7 @@ def test_every_key_is_described_with_its_default(section: str, model: type[BaseM
     if model is not ManagerEntitySection and issubclass(model, ManagerEntitySection):
         # What all of them have is described once.
         fields = {k: v for k, v in fields.items() if k not in _OF_ALL_ENTITIES}
+    fields = {info.alias or key: info for key, info in fields.items()}
     assert list(rows) == list(fields)
     for key, info in fields.items():
         _, default = rows[key]
@@ -130,7 +129,9 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
 
 def test_every_section_is_described():
     names = [*GatewayConfig.model_fields, *installed_drivers()]
-    assert {f"[{name}]" for name in names} <= set(SECTIONS)
+    assert {f"[{name}]" for name in names} <= {
+        f"[{one.strip('[]')}]" for one in SECTIONS
+    }
 
 
 def test_the_topics_of_the_page_are_those_of_the_gateway():
@@ -200,6 +201,19 @@ def test_what_the_example_leaves_to_be_wanted_is_accepted_too(tmp_path):
     uncommented = re.sub("^# ?", "", heading + rest, flags=re.MULTILINE)
     (tmp_path / "structiot.toml").write_text(uncommented, "utf-8")
     assert load_config(tmp_path / "structiot.toml").manager.types.keys() == {"lamp"}
+
+
+def test_the_links_of_the_pages_are_accepted(tmp_path):
+    for page in ("reference/links.md", "how_to/offer_devices_to_a_platform.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        (tmp_path / "sepl_password").write_text("word\n", "utf-8")
+        (tmp_path / "sepl_password").chmod(0o600)
+        blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        assert blocks
+        for block in blocks:
+            head = "" if "[connector]" in block else '[connector]\nconf = "x"\n'
+            (tmp_path / "structiot.toml").write_text(head + block, "utf-8")
+            assert load_config(tmp_path / "structiot.toml").links
 
 
 def test_the_configurations_of_the_guide_are_accepted(tmp_path):

@@ -155,7 +155,7 @@ def _name_of(path: Path) -> str:
 
 def _keys_at(root: type[BaseModel], path: Path) -> dict[str, str]:
     """Give the keys of a section, as arguments are called by them."""
-    keys = [key for model in _models_at(root, path) for key in model.model_fields]
+    keys = [key for model in _models_at(root, path) for key in _keys_of(model)]
     ports = [key for key in keys if key.endswith("port")]
     return {"port": (ports or ["a key of its own"])[0], **{key: key for key in keys}}
 
@@ -168,7 +168,7 @@ def _sections(root: type[BaseModel]) -> dict[Path, type[BaseModel]]:
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     key, parent = str(path[-1]), path[:-1]
     sections = _sections(root)
-    known = [name for model in _models_at(root, parent) for name in model.model_fields]
+    known = [name for model in _models_at(root, parent) for name in _keys_of(model)]
     what = f"unknown key {key!r} in {section_name(parent)}"
     for model in _models_at(root, parent):
         if meant := getattr(model, "also_called", {}).get(key):
@@ -199,6 +199,11 @@ def _nearest(key: str, known: list[str]) -> list[str]:
     }
     best = max(ratios.values(), default=0.0)
     return [name for name in known if ratios[name] >= max(_NEAR, best - _AS_NEAR)]
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    """Give the keys of a section as they are written."""
+    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _models_at(root: type[BaseModel], path: Path) -> list[type[BaseModel]]:

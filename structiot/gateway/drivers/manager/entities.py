@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 
 from structiot.errors import UsageError
 from structiot.gateway.config.fields import Section
-from structiot.gateway.drivers.manager.members import MemberPath, path_of, spoken
 from structiot.gateway.entities.announcement import KEY
+from structiot.gateway.entities.told_members import MemberPath, path_of, spoken
 from structiot.gateway.entities.topics import slug_of
 from structiot.model import (
     BinarySensor,

@@ -12,7 +12,7 @@ import pytest
 from structiot.gateway import BrokerConnected, DeviceUpdate, Gateway, GatewayEvent
 from structiot.model import Availability
 from structiot.sim import sim_maxsmart, sim_meross_device, sim_sepl_platform
-from tests.gateway.bridge_house import section_of
+from tests.gateway.bridge_house import offered, section_of
 from tests.gateway.manager_house import UUID
 from tests.gateway.memory_house import URI, House, of_kind
 from tests.gateway.shelf import Shelf, open_house, reload, toy
@@ -154,9 +154,9 @@ async def test_connector():
     async with (
         house.broker(),
         sim_sepl_platform(environment=house.environment) as platform,
-        watched(house, connector=section_of(platform, devices=[])) as one,
+        watched(house, connector=section_of(platform)) as one,
     ):
         assert list(platform.devices) == []
-        await one.reload(connector=section_of(platform))
+        await one.reload(connector=section_of(platform), links=offered())
         assert [device.uri for device in platform.devices] == ["toy:Desk"]
         assert one.left() == set()

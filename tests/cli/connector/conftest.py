@@ -56,6 +56,8 @@ def write(in_a_folder_of_its_own: Path) -> Write:
         ]
         path = in_a_folder_of_its_own / "structiot.toml"
         path.write_text("\n".join([*lines, ""]))
+        # It has a password in it.
+        path.chmod(0o600)
 
     return write_it
 

@@ -24,7 +24,6 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
@@ -53,6 +52,7 @@ from structiot.gateway.refusals import Refusals
 from structiot.gateway.reloading import change_between
 from structiot.gateway.reports import GatewayReports
 from structiot.gateway.requests import GatewayRequests
+from structiot.gateway.retrying import backoff_of
 from structiot.gateway.state_file import StateFile
 from structiot.gateway.status import LinkStatus, MailboxStatus
 from structiot.gateway.summaries import Summaries
@@ -61,7 +61,6 @@ from structiot.mqtt import BrokerServer, Message
 __all__ = ["Gateway"]
 
 VERSION = metadata.version("structiot")
-_RETRY_FIRST_S = 1.0
 _MAX_EVENTS = 4096
 
 _log = logging.getLogger(__name__)
@@ -113,11 +112,10 @@ class Gateway:
         self.foreign_topics: ForeignTopics = ForeignTopics()
         self.runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
-        records = Records(state)
         self.announcer: Announcer = Announcer(
             topics,
             self.publisher,
-            records,
+            records := Records(state),
             announces=config.mqtt.discovery,
             systems=self.runners.keys(),
             candidates=self._candidates,
@@ -134,7 +132,7 @@ class Gateway:
             announcer=self.announcer,
             clock=environment.now_utc,
             random=environment.random,
-            retry=_backoff_of(config),
+            retry=backoff_of(config.gateway.retry_max_s),
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
@@ -196,7 +194,7 @@ class Gateway:
 
     def mailboxes(self) -> list[MailboxStatus]:
         """Tell what waits for those who listen."""
-        return [MailboxStatus.of(box) for box in self._listeners]
+        return list(map(MailboxStatus.of, self._listeners))
 
     @property
     def link_status(self) -> tuple[LinkStatus, ...]:
@@ -258,7 +256,7 @@ class Gateway:
             raise UsageError("the gateway is closed, or closing")
         change = change_between(self.config, config)
         self.config = config = change.config
-        self._context.retry = _backoff_of(config)
+        self._context.retry = backoff_of(config.gateway.retry_max_s)
         self._context.command_s = config.gateway.command_s
         self.publisher.outbox_s = config.mqtt.outbox_s
         self._places.change(config.devices)
@@ -328,12 +326,9 @@ class Gateway:
         file = section.path or path
         if not section.enabled or file is None:
             return
+        place, outside = Path(fspath(file)), self.environment
         self.history = History(
-            Path(fspath(file)),
-            section,
-            self,
-            environment=self.environment,
-            emit=self._emit,
+            place, section, self, environment=outside, emit=self._emit
         )
 
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
@@ -355,8 +350,7 @@ class Gateway:
         tasks.start_soon(self._places.run, name="structiot.gateway.places")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")
-        runners = [self._added(system, make) for system, make in drivers.items()]
-        for runner in runners:
+        for runner in [self._added(system, make) for system, make in drivers.items()]:
             self._start(runner)
 
     async def leave_history(self) -> None:
@@ -404,7 +398,3 @@ class Gateway:
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:
             box.put(event)
-
-
-def _backoff_of(config: GatewayConfig) -> Backoff:
-    return Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s)

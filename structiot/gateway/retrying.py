@@ -16,10 +16,11 @@ import anyio
 from structiot._kit.flow.backoff import Backoff, Schedule
 from structiot.errors import AuthRefused, ConfigError, RateLimited
 
-__all__ = ["Retrying", "when"]
+__all__ = ["Retrying", "backoff_of", "when"]
 
 _MEND_IT = (AuthRefused, ConfigError)
 _LONGEST_S = 86_400.0
+_FIRST_S = 1.0
 PARKED = "not tried again before a restart or a reload"
 
 
@@ -91,3 +92,8 @@ class Retrying:
 def when(delay_s: float | None) -> str:
     """Say when the next attempt follows, for a log line."""
     return PARKED if delay_s is None else f"trying again in {delay_s:.1f} s"
+
+
+def backoff_of(retry_max_s: float) -> Backoff:
+    """Give the schedule by which a gateway tries things again."""
+    return Backoff(first_s=_FIRST_S, cap_s=retry_max_s)

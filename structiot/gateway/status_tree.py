@@ -60,6 +60,7 @@ def status_of(gateway: Gateway) -> GatewayStatus:
         links += more.links
         budgets += more.budgets
         mailboxes += more.mailboxes
+    links += gateway.link_status
     if history is not None:
         links += history.links()
     return GatewayStatus(

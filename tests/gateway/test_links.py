@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from structiot.errors import CommandRefused
+from structiot.gateway import status_of
 from structiot.model import (
     Cover,
     CoverAction,
@@ -50,6 +51,8 @@ async def test_an_occurrence_toggles_what_it_is_linked_to():
         await anyio.sleep(0.5)
         assert len(lamp.commands) == 3
         assert house.reasons == [""]
+        shown = {one.name: one for one in status_of(house.gateway).links}
+        assert shown["button/button -> plug/switch"].is_up
 
 
 async def test_what_it_sets_may_be_a_table_a_number_or_true():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -43,11 +44,11 @@ async def broker_findings(
         environment: Network and clock.
         is_running: Whether the gateway runs: nobody else may have its name then.
     """
-    if config.mqtt.uri is None:
+    mqtt, uri = config.mqtt, config.mqtt.uri
+    if uri is None:
         return []
-    mqtt = config.mqtt
     topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
-    settings = settings_of(config, topics, mqtt.uri)
+    settings = settings_of(config, topics, uri)
     found: list[Finding] = []
     try:
         async with _opened(settings, environment, "-doctor") as client:
@@ -68,9 +69,11 @@ async def broker_findings(
     return found
 
 
-def _opened(settings: BrokerSettings, environment: Environment, more: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as open_mqttclient
+def _opened(
+    settings: BrokerSettings, environment: Environment, more: str
+) -> AbstractAsyncContextManager[MqttClient]:
     config = settings.config.with_changes(
-        will=None, reconnect_retries=0, connect_timeout_s=_PATIENCE_S
+        will=None, reconnect_retries=0, connect_s=_PATIENCE_S
     )
     name = f"{settings.client_id}{more}"
     return open_mqttclient(settings.uri, name, config, environment=environment)
@@ -160,7 +163,7 @@ async def _others(
             f"Home Assistant seems to listen below {named}, and not below "
             f"{topics.discovery_prefix}"
         )
-        advice = f'set discovery_prefix = "{sorted(prefixes)[0]}"'
+        advice = f'set discovery_prefix = "{min(prefixes)}"'
         where = f"{_WHERE} discovery_prefix"
         found.append(Finding(level="note", where=where, what=what, advice=advice))
     return found

@@ -82,12 +82,8 @@ async def state_findings(
         advice = "set state_file in [gateway], or $STATE_DIRECTORY"
         found = Finding(level="note", where="state file", what=what, advice=advice)
         return False, [found]
-    folder = await anyio.to_thread.run_sync(_existing, file.parent)
-    if (trouble := await anyio.to_thread.run_sync(_write_trouble, folder)) is not None:
-        return False, [trouble]
-    if folder != file.parent:
-        return False, [fine("state file", f"{file} will be made")]
-    if (trouble := await anyio.to_thread.run_sync(_state_trouble, file)) is not None:
+    trouble = await anyio.to_thread.run_sync(_state_trouble, file)
+    if trouble is not None:
         return False, [trouble]
     try:
         state = await StateFile.open(file, environment=environment)
@@ -106,7 +102,12 @@ async def state_findings(
 
 
 def _state_trouble(file: Path) -> Finding | None:
-    """Look into the file; to open it would set aside one that is damaged."""
+    """See that there can be one; to open one that is damaged would set it aside."""
+    folder = _existing(file.parent)
+    if (trouble := _write_trouble(folder)) is not None:
+        return trouble
+    if folder != file.parent:
+        return fine("state file", f"{file} will be made")
     try:
         json.loads(file.read_bytes() or b"{}")
     except FileNotFoundError:

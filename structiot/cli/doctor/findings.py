@@ -85,67 +85,41 @@ def bind_advice(error: BaseException, section: str) -> str:
     return f"set listen in {section}"
 
 
-_ADVICE = [
-    (re.compile(pattern, re.IGNORECASE), advice)
-    for pattern, advice in (
-        (
-            r"name or service not known|name resolution|nodename nor servname|"
-            r"no address associated",
-            "correct the name, or see that the name server knows it (getent hosts NAME)",
-        ),
-        (
-            r"unreachable|no route to host",
-            "this machine has no way there: see its address and routes (ip route); an "
-            "address of IPv6 needs IPv6",
-        ),
-        (
-            r"refused the connection|connection refused",
-            "nothing listens there: start it, or correct host and port",
-        ),
-        (
-            r"certificate has expired|expired",
-            "have a new certificate made, and see that the clock is right",
-        ),
-        (
-            r"certificate|self.signed|hostname mismatch|not valid for",
-            "name its authority by ca_file, and the host as it stands in the certificate",
-        ),
-        (
-            r"clock",
-            "set the clock (timedatectl set-ntp true), then try again",
-        ),
-        (
-            r"mfa|second factor",
-            "sign in once by `structiot meross login`, which asks for the code",
-        ),
-        (
-            r"password|login|not authori[sz]ed|user name|credentials|token|refuses? (us|the user)",
-            "correct user name and password, or ask whoever runs it for the right to it",
-        ),
-        (
-            r"it is \S+; looking where",
-            "another device has this address now: give devices fixed addresses in the "
-            "router, or correct host",
-        ),
-        (
-            r"address already in use|cannot bind",
-            "stop what listens there (ss -ltnp names it), or choose another port",
-        ),
-        (
-            r"too many|rate|banned|blocked",
-            "wait: it asks to be left alone",
-        ),
-        (
-            r"no space left|disk is full|quota",
-            "make room on that disk",
-        ),
-        (
-            r"timed out|no answer|did not answer|not open after|silent|cannot connect",
-            "see that it is switched on and in the same network, and that no firewall "
-            "is between",
-        ),
-    )
-]
+_KNOWN = {
+    "name or service not known|name resolution|no address associated": (
+        "correct the name, or see that the name server knows it (getent hosts NAME)"
+    ),
+    "unreachable|no route to host": (
+        "this machine has no way there: see its addresses and routes (ip route); what "
+        "has IPv6 alone needs IPv6 here"
+    ),
+    "connection refused": "nothing listens there: start it, or correct host and port",
+    "expired": "have a new certificate made, and see that the clock is right",
+    "certificate|self.signed|hostname mismatch": (
+        "name its authority by ca_file, and the host as it stands in the certificate"
+    ),
+    "clock": "set the clock (timedatectl set-ntp true), then try again",
+    "mfa|second factor": (
+        "sign in once by `structiot meross login`, which asks for the code"
+    ),
+    "password|login|not authori[sz]ed|credentials|token|refuses the user": (
+        "correct user name and password, or ask whoever runs it for the right to it"
+    ),
+    r"it is \S+; looking where": (
+        "another device has this address now: give devices fixed addresses in the "
+        "router, or correct host"
+    ),
+    "address already in use|cannot bind": (
+        "stop what listens there (ss -ltnp names it), or choose another port"
+    ),
+    "too many|banned|blocked": "wait: it asks to be left alone",
+    "no space left|disk is full|quota": "make room on that disk",
+    "timed out|no answer|not answer|not open|silent|silence|cannot connect": (
+        "see that it is switched on and in the same network, and that no firewall is "
+        "between"
+    ),
+}
+_ADVICE = [(re.compile(one, re.IGNORECASE), advice) for one, advice in _KNOWN.items()]
 
 
 def advice_for(what: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayConfig, open_gateway, status_of
 from structiot.gateway.config import BrokerSection, DashboardSection
+from structiot.gateway.drivers.connector import ConnectorSection
+from structiot.gateway.drivers.connector.kept import KeptDevices
+from structiot.gateway.state_file import StateFile
 from structiot.gateway.status import GatewayStatus, TaskStatus
 
 __all__ = ["tried"]
@@ -41,17 +44,25 @@ async def tried(
     patience_s: float,
 ) -> tuple[GatewayStatus | None, list[Finding]]:
     """Run the systems until it is known how they are, or the time is over."""
-    config, notes = _for_trial(config)
     if not config.systems:
-        return None, notes
+        return None, []
+    notes: list[Finding] = []
     try:
-        async with (
-            _copy_of(state_file) as copy,
-            open_gateway(config, state_file=copy, environment=environment) as gateway,
-        ):
+        async with AsyncExitStack() as stack:
+            copy = await stack.enter_async_context(_copy_of(state_file))
+            config = _for_trial(config)
+            if "connector" in config.systems and not await _has_gid(config, copy):
+                config = config.model_copy(update={"connector": None})
+                what = (
+                    "it is not tried: the platform would make a gateway for each trial"
+                )
+                notes.append(Finding(level="note", where="[connector]", what=what))
+            gateway = await stack.enter_async_context(
+                open_gateway(config, state_file=copy, environment=environment)
+            )
             with anyio.move_on_after(patience_s):
                 await anyio.sleep(_LEAST_S)
-                while not _is_settled(status_of(gateway)):
+                while not _is_settled(status_of(gateway)):  # noqa: ASYNC110 - nothing tells of it
                     await anyio.sleep(_LOOK_S)
             status = status_of(gateway)
     except StructiotError as exc:
@@ -60,7 +71,17 @@ async def tried(
     return status, [*notes, *await _with_networks(found, environment)]
 
 
-def _for_trial(config: GatewayConfig) -> tuple[GatewayConfig, list[Finding]]:
+async def _has_gid(config: GatewayConfig, state_file: Path) -> bool:
+    """Tell whether the platform knows this gateway already."""
+    state = await StateFile.open(state_file)
+    kept = KeptDevices(state)
+    section: ConnectorSection = config.systems["connector"]  # type: ignore[assignment]
+    gid = kept.gid(section.place)
+    state.close()
+    return bool((await anyio.to_thread.run_sync(section.config, gid)).gid)
+
+
+def _for_trial(config: GatewayConfig) -> GatewayConfig:
     """Give settings that disturb nobody."""
     mqtt = config.mqtt.model_copy(update={"uri": None, "discovery": False})
     changes: dict[str, Any] = {
@@ -70,7 +91,7 @@ def _for_trial(config: GatewayConfig) -> tuple[GatewayConfig, list[Finding]]:
         "gateway": config.gateway.model_copy(update={"state_file": None}),
         "history": config.history.model_copy(update={"enabled": False}),
     }
-    return config.model_copy(update=changes), []
+    return config.model_copy(update=changes)
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from structiot.gateway import (
     status_of,
 )
 
-__all__ = ["ServedGateway", "history_file_of", "served"]
+__all__ = ["ServedGateway", "history_file_of", "served", "state_file_of"]
 
 _LONGEST = 2000
 
@@ -53,12 +53,17 @@ def _state_file_of(path: str) -> Path | None:
     return default_state_file(f"{file.stem}-{digest}")
 
 
+def state_file_of(path: str, config: GatewayConfig) -> Path | None:
+    """Name the state file of a configuration: its own, or one that is made up for it."""
+    given = config.gateway.state_file
+    return _state_file_of(path) if given is None else Path(given)
+
+
 def history_file_of(path: str, config: GatewayConfig) -> Path | None:
     """Name the file of a configuration's history: its own, or that beside the state."""
     if config.history.path is not None:
         return Path(config.history.path)
-    given = config.gateway.state_file
-    state = _state_file_of(path) if given is None else Path(given)
+    state = state_file_of(path, config)
     return None if state is None else state.with_suffix(".history.sqlite")
 
 

@@ -1,0 +1,107 @@
+"""What others need to help, in one file, without secrets. Blocks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from structiot.cli._common.output import as_json
+from structiot.cli.doctor.examine import Report
+from structiot.cli.doctor.secrets import Cleaner, settings_in
+from structiot.errors import ConfigError
+
+__all__ = ["write_bundle"]
+
+_LAST_BYTES = 524_288
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ABOUT = """What `structiot doctor --bundle` has written.
+
+versions.json   of structiot, of Python, of the packages that it uses, of the system
+config.json     the configuration, with secrets as ***
+findings.json   what the doctor has found
+status.json     how the systems were at the end of the trial
+log.txt         what was logged meanwhile
+last_log.txt    the last lines of the log that was named by --log
+
+Passwords, tokens and keys are not in it. Names, addresses and serial numbers of devices
+are: look through it before you give it to anybody.
+"""
+
+
+def write_bundle(file: Path, report: Report, log_file: Path | None = None) -> None:
+    """Write it, readable by its owner alone.
+
+    Args:
+        file: Where to.
+        report: What was found.
+        log_file: A log whose last lines shall be in it.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    cleaner = Cleaner(report.path, report.config)
+
+    def data(value: object) -> str:
+        cleaned = cleaner.data(as_json(value))
+        return f"{json.dumps(cleaned, ensure_ascii=False, indent=2)}\n"
+
+    members = {
+        "README.txt": _ABOUT,
+        "versions.json": data(_versions()),
+        "config.json": data(settings_in(report.path)),
+        "findings.json": data(report.findings),
+        "status.json": data(report.status),
+        "log.txt": cleaner.text("\n".join([*report.log, ""])),
+    }
+    if log_file is not None:
+        members["last_log.txt"] = cleaner.text(_last_of(log_file))
+    try:
+        _write(file, members)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise ConfigError(f"{file} cannot be written: {reason.lower()}") from exc
+
+
+def _write(file: Path, members: Mapping[str, str]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    number = os.open(file, flags, 0o600)
+    with os.fdopen(number, "wb") as opened, zipfile.ZipFile(opened, "w") as bundle:
+        for name, text in members.items():
+            inside = f"structiot-doctor/{name}"
+            kind = zipfile.ZIP_DEFLATED
+            bundle.writestr(inside, text.encode("utf-8", "replace"), kind)
+
+
+def _last_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _LAST_BYTES))
+        return opened.read().decode("utf-8", "replace")
+
+
+def _versions() -> dict[str, object]:
+    return {
+        "structiot": importlib.metadata.version("structiot"),
+        "python": sys.version,
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "packages": {name: _version_of(name) for name in sorted(_needed())},
+    }
+
+
+def _needed() -> set[str]:
+    wanted = importlib.metadata.requires("structiot") or []
+    return {found[0] for one in wanted if (found := _NAME.match(one))} - {"structiot"}
+
+
+def _version_of(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,187 @@
+"""A trial: all systems of a configuration for a short time, with a broker of their own.
+
+What is wrong with a strip, an account or a platform is said by whoever speaks to it, in the
+words of the log; here is nothing that knows better. State and names are those of the
+gateway, by a copy of its state file, so that nobody takes it for another.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from structiot._kit.environment import Environment
+from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
+from structiot.errors import StructiotError
+from structiot.gateway import GatewayConfig, open_gateway, status_of
+from structiot.gateway.config import BrokerSection, DashboardSection
+from structiot.gateway.drivers.connector import ConnectorSection
+from structiot.gateway.drivers.connector.kept import KeptDevices
+from structiot.gateway.state_file import StateFile
+from structiot.gateway.status import GatewayStatus, TaskStatus
+
+__all__ = ["tried"]
+
+_LEAST_S = 2.0
+_LOOK_S = 0.25
+_WELL = {"running", "absent", "ended", "removed"}
+_SETTLED = {*_WELL, "failing", "parked"}
+
+
+async def tried(
+    config: GatewayConfig,
+    state_file: Path | None,
+    environment: Environment,
+    *,
+    patience_s: float,
+) -> tuple[GatewayStatus | None, list[Finding]]:
+    """Run the systems until it is known how they are, or the time is over."""
+    if not config.systems:
+        return None, []
+    notes: list[Finding] = []
+    try:
+        async with AsyncExitStack() as stack:
+            copy = await stack.enter_async_context(_copy_of(state_file))
+            config = _for_trial(config)
+            if "connector" in config.systems and not await _has_gid(config, copy):
+                config = config.model_copy(update={"connector": None})
+                what = (
+                    "it is not tried: the platform would make a gateway for each trial"
+                )
+                notes.append(Finding(level="note", where="[connector]", what=what))
+            gateway = await stack.enter_async_context(
+                open_gateway(config, state_file=copy, environment=environment)
+            )
+            with anyio.move_on_after(patience_s):
+                await anyio.sleep(_LEAST_S)
+                while not _is_settled(status_of(gateway)):  # noqa: ASYNC110 - nothing tells of it
+                    await anyio.sleep(_LOOK_S)
+            status = status_of(gateway)
+    except StructiotError as exc:
+        return None, [*notes, wrong("gateway", str(exc))]
+    found = [one for task in _systems_in(status) for one in _of_system(task)]
+    return status, [*notes, *await _with_networks(found, environment)]
+
+
+async def _has_gid(config: GatewayConfig, state_file: Path) -> bool:
+    """Tell whether the platform knows this gateway already."""
+    state = await StateFile.open(state_file)
+    kept = KeptDevices(state)
+    section: ConnectorSection = config.systems["connector"]  # type: ignore[assignment]
+    gid = kept.gid(section.place)
+    state.close()
+    return bool((await anyio.to_thread.run_sync(section.config, gid)).gid)
+
+
+def _for_trial(config: GatewayConfig) -> GatewayConfig:
+    """Give settings that disturb nobody."""
+    mqtt = config.mqtt.model_copy(update={"uri": None, "discovery": False})
+    changes: dict[str, Any] = {
+        "mqtt": mqtt,
+        "broker": BrokerSection(listen=("mqtt://127.0.0.1:0",)),
+        "dashboard": DashboardSection(enabled=False),
+        "gateway": config.gateway.model_copy(update={"state_file": None}),
+        "history": config.history.model_copy(update={"enabled": False}),
+    }
+    return config.model_copy(update=changes)
+
+
+@asynccontextmanager
+async def _copy_of(file: Path | None) -> AsyncIterator[Path]:
+    folder = await anyio.to_thread.run_sync(tempfile.mkdtemp, None, "structiot-doctor-")
+    copy = Path(folder) / "state.json"
+    try:
+        if file is not None and await anyio.to_thread.run_sync(file.is_file):
+            await anyio.to_thread.run_sync(shutil.copyfile, file, copy)
+        yield copy
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(
+                lambda: shutil.rmtree(folder, ignore_errors=True)
+            )
+
+
+# ---------------------------------------------------------------- what it comes to
+
+
+def _systems_in(status: GatewayStatus) -> Iterator[TaskStatus]:
+    for root in status.tasks:
+        for task in root.children:
+            if task.name not in {"broker connection", "history"}:
+                yield task
+
+
+def _all_in(task: TaskStatus) -> Iterator[TaskStatus]:
+    yield task
+    for child in task.children:
+        yield from _all_in(child)
+
+
+def _is_settled(status: GatewayStatus) -> bool:
+    return all(
+        one.state in _SETTLED for task in _systems_in(status) for one in _all_in(task)
+    )
+
+
+def _of_system(task: TaskStatus) -> Iterator[Finding]:
+    where = f"[{task.name}]"
+    parts = [one for child in task.children for one in _all_in(child)]
+    bad = [one for one in parts if one.state not in _WELL]
+    # A connection that is down is the reason for the driver and for its devices.
+    reasons = {one.reason for one in bad}
+    if task.state not in _WELL and not any(
+        one in task.reason for one in reasons if one
+    ):
+        what = task.reason or f"it is {task.state} still"
+        yield wrong(where, what)
+    for one in bad:
+        is_inherited = any(
+            other is not one
+            and other.reason
+            and one.reason.endswith(f": {other.reason}")
+            for other in bad
+        )
+        if not is_inherited:
+            what = one.reason or f"it is {one.state} still"
+            yield wrong(f"{where} {one.name}", what)
+    well = sum(one.state == "running" for one in parts)
+    if not bad and task.state in _WELL:
+        yield fine(where, f"it runs, and so do {well} of its devices and connections")
+
+
+async def _with_networks(
+    found: list[Finding], environment: Environment
+) -> list[Finding]:
+    """Say of what cannot be reached in no network of this machine, that this is so."""
+    networks = [one.network for one in await environment.host_network.interfaces()]
+    if not networks:
+        return found
+    return [_with_network(one, networks) for one in found]
+
+
+def _with_network(finding: Finding, networks: list[Any]) -> Finding:
+    words = f"{finding.where} {finding.what}".replace(":", " ").split()
+    for word in words if finding.level == "wrong" else ():
+        try:
+            address = ip_address(word.strip("()[],;"))
+        except ValueError:
+            continue
+        if address.version == 4 and not any(address in one for one in networks):
+            shown = ", ".join(str(one) for one in networks if not one.is_loopback)
+            what = (
+                f"{finding.what}; {address} is in none of this machine's networks"
+                f"{f' ({shown})' if shown else ''}"
+            )
+            advice = "put both into one network, or see that the router leads there"
+            usual = advice_for(finding.what)
+            is_away = "switched on" in usual or "route" in usual or "listens" in usual
+            return wrong(finding.where, what, advice) if is_away else finding
+    return finding

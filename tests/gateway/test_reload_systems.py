@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,7 +32,7 @@ class Watched:
         self._events = events
         self._shelf = shelf
 
-    async def reload(self, **sections: Mapping[str, Any]) -> None:
+    async def reload(self, **sections: Any) -> None:
         """Read other sections, and give them time."""
         self._events.clear()
         given = {"mqtt": {"uri": URI}, **sections}

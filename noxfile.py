@@ -14,6 +14,8 @@ nox -s browser       the dashboard in Chromium; -- -k chart goes to pytest
 nox -s screenshots   the pictures in the documentation, made anew
 nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
+nox -s month        a month of all troubles for one device of each kind; takes hours
+nox -s kills        `structiot run` killed 200 times at random moments
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
 
@@ -30,6 +32,7 @@ import nox
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 SOAK = "tests/hostile/test_soak.py"
+MONTH = "tests/year/test_a_month.py"
 AXE = "axe-core@4.14.1"
 EXAMPLES = [
     f"tests/test_{what}.py" for what in ("examples", "documents", "shell_blocks")
@@ -319,7 +322,23 @@ def soak(session: nox.Session) -> None:
 def year(session: nox.Session) -> None:
     """Let a year pass for a strip, and a day for 25 Meross devices that nobody bans."""
     install(session, "test")
-    pytest(session, "-q", "-s", "tests/year", *session.posargs)
+    arguments = ("-q", "-s", "tests/year", f"--ignore={MONTH}", *session.posargs)
+    pytest(session, *arguments)
+
+
+@nox.session
+def month(session: nox.Session) -> None:
+    """Let a month of all troubles pass for a gateway; STRUCTIOT_MONTH_DAYS shortens it."""
+    install(session, "test")
+    pytest(session, "-q", "-s", MONTH, *session.posargs)
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Kill the gateway 200 times, and look at its history and its broker each time."""
+    install(session, "test")
+    arguments = ("-q", "--thorough", "tests/e2e/test_run_killed.py", *session.posargs)
+    pytest(session, *arguments)
 
 
 @nox.session

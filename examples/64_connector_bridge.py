@@ -19,7 +19,7 @@ from structiot import open_gateway
 from structiot.sim import SeplEvent, SeplPlatformSim, sim_maxsmart, sim_sepl_platform
 
 STRIP = {"host": "127.0.0.64", "name": "kitchen", "http_port": 18080, "udp_port": 18888}
-OFFERED = {"type": "iot#strip", "system": "maxsmart", "entities": ["port_?"]}
+OFFERED = {"from": "kitchen/port_?", "to": "platform", "type": "iot#strip"}
 CONFIG = {
     "broker": {"listen": ["mqtt://127.0.0.1:0"]},
     "maxsmart": {"discover": False, "devices": [STRIP]},
@@ -48,11 +48,12 @@ async def use(platform: SeplPlatformSim) -> None:
 
 
 async def main() -> None:
-    """In a file this is [maxsmart], [connector] and [[connector.devices]]."""
+    """In a file this is [maxsmart], [connector] and [[links]]."""
     strip = sim_maxsmart("127.0.0.64", http_port=18080, udp_port=18888)
     async with strip, sim_sepl_platform() as platform:
-        connector = {**platform.config, "encryption": False, "devices": [OFFERED]}
-        async with open_gateway({**CONFIG, "connector": connector}):
+        connector = {**platform.config, "encryption": False}
+        config = {**CONFIG, "connector": connector, "links": [OFFERED]}
+        async with open_gateway(config):
             await use(platform)
 
 

@@ -80,13 +80,13 @@ class Terminal:
 def problems(demo: Terminal) -> list[str]:
     """Say what a user would miss or mind."""
     found = []
-    if not demo.wait_until(lambda: _has_power(demo, "kitchen", "workshop")):
+    if not demo.wait_until(lambda: _has_power(demo, "kitchen_counter", "workbench")):
         found.append("no power of both strips")
     hint = r"switch it: ([^\r\n]* mqtt pub [^\r\n]* structiot/(\w+)/(\w+)/set [^\r\n]*)"
     if demo.wait_until(lambda: demo.shows(hint)) and (switch := demo.shows(hint)):
         line, device, key = switch.groups()
         subprocess.run(shlex.split(line), check=True)
-        if not demo.wait_until(lambda: demo.shows(rf"{device} +{key} .*OFF")):
+        if not demo.wait_until(lambda: demo.shows(rf"{device} +{key} .* off ")):
             found.append("it does not switch")
     else:
         found.append("no hint how to switch")

@@ -14,12 +14,15 @@ import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, TypeAlias
 
 import anyio
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
+from structiot._kit.environment import Environment
+from structiot.cli.demo.house import House
 from structiot.cli.demo.systems import simulated_systems
 from structiot.dashboard import open_dashboard
 from structiot.gateway import Gateway, load_config, open_gateway
@@ -44,9 +47,14 @@ async def main() -> None:
     """Open everything, wait for values, take the pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
+    house = House()
     async with AsyncExitStack() as stack:
-        sections = await stack.enter_async_context(simulated_systems())
-        config = load_config({**sections, "broker": {"listen": ["mqtt://127.0.0.1:0"]}})
+        sections = await stack.enter_async_context(
+            simulated_systems(house, Environment(random=Random(14)))
+        )
+        broker = {"listen": ["mqtt://127.0.0.1:0"]}
+        table = {**sections, "broker": broker, "devices": house.places}
+        config = load_config(table)
         gateway = await stack.enter_async_context(open_gateway(config))
         section = DashboardSection(listen=("http://127.0.0.1:0",))
         dashboard = await stack.enter_async_context(open_dashboard(gateway, section))

@@ -68,9 +68,10 @@ def test_what_the_pages_call_ours_is_there(text: str):
 def test_the_section_of_the_guide_is_accepted(tmp_path):
     (block,) = (one for one in blocks("toml") if one.path.name.startswith("offer_"))
     (tmp_path / "sepl_password").write_text("a word")
+    (tmp_path / "sepl_password").chmod(0o600)
     (tmp_path / "structiot.toml").write_text(block.text)
     config = load_config(tmp_path / "structiot.toml")
-    assert [one.type for one in config.connector.devices] == ["iot#6b7a2f9e"]
+    assert [one.type for one in config.links] == ["iot#6b7a2f9e"]
 
 
 def test_the_examples_are_those_that_the_page_speaks_of():

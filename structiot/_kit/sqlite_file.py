@@ -209,12 +209,11 @@ def _prepared(
             _look_through(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
-        connection.executescript(schema)
-        if found < version:
-            connection.execute(f"PRAGMA user_version={version}")
-        # The last, so that whoever is killed before it begins anew.
+        marks = f"PRAGMA user_version={version};" if found < version else ""
         if mark:
-            connection.execute(f"PRAGMA application_id={mark}")
+            marks += f"PRAGMA application_id={mark};"
+        # At once: nobody finds a part of it, also if this is killed.
+        connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks}COMMIT")
     except BaseException:
         connection.close()
         raise

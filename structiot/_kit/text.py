@@ -21,6 +21,7 @@ __all__ = [
     "fault_text",
     "path_fault",
     "printable",
+    "table_cell",
     "with_names",
     "without_credentials",
     "without_named_secrets",
@@ -53,6 +54,13 @@ def printable(text: str, *, most: int = _LONGEST) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def table_cell(value: object) -> object:
+    """Give a value for a file of a table; a text is no formula where somebody opens it."""
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{value}"
+    return value
 
 
 def without_credentials(text: str) -> str:

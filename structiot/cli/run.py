@@ -10,6 +10,7 @@ import anyio.to_thread
 import asyncclick as click
 
 from structiot._kit.flow.tasks import service_group
+from structiot.cli._common.checked_config import DEFAULT_FILE, check_config
 from structiot.cli._common.log_options import log_options
 from structiot.cli._common.options import (
     Decorator,
@@ -18,7 +19,6 @@ from structiot.cli._common.options import (
 )
 from structiot.cli._common.signals import run_until_stopped
 from structiot.cli._common.systemd import ServiceManager
-from structiot.errors import ConfigError
 
 if TYPE_CHECKING:
     from structiot.cli._common.served_gateway import ServedGateway
@@ -31,7 +31,7 @@ config_option: Decorator = click.option(
     "--config",
     "path",
     type=click.Path(dir_okay=False),
-    default="structiot.toml",
+    default=DEFAULT_FILE,
     help="Configuration file.",
 )
 
@@ -49,12 +49,11 @@ async def run(ctx: click.Context, path: str, *, check: bool) -> None:
     the configuration read again; a file with a mistake changes nothing.
     """
     configure_logging(ctx, usual=logging.INFO)
-    gateway = await anyio.to_thread.run_sync(_served, path, abandon_on_cancel=True)
     if check:
-        if gateway.is_empty:
-            raise ConfigError(f"{path} is empty: there is no setting in it")
+        await anyio.to_thread.run_sync(check_config, path, abandon_on_cancel=True)
         click.echo(f"{path} is fine")
         return
+    gateway = await anyio.to_thread.run_sync(_served, path, abandon_on_cancel=True)
     systemd = ServiceManager()
 
     async def tell() -> None:

@@ -73,10 +73,10 @@ def is_own_page(request: HttpRequest, *, is_tls: bool, names: Collection[str]) -
 
 def is_foreign_read(request: HttpRequest) -> bool:
     """Tell whether a page of somebody else reads, other than by a link to us."""
-    return (
-        request.headers.get("sec-fetch-site") == "cross-site"
-        and request.headers.get("sec-fetch-mode") != "navigate"
-    )
+    # What is no word of a browser's is not taken for one of ours.
+    site = request.headers.get("sec-fetch-site", "none")
+    is_foreign = site not in {"same-origin", "same-site", "none"}
+    return is_foreign and request.headers.get("sec-fetch-mode") != "navigate"
 
 
 def _host_in(header: str) -> str | None:
@@ -97,7 +97,9 @@ def _host_in(header: str) -> str | None:
 def _plain(host: str) -> str:
     """Write an address in the one way; a name stays as it is."""
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        # Only an address of IPv6 has a zone.
+        bare = host.partition("%")[0] if ":" in host else host
+        address = ipaddress.ip_address(bare)
     except ValueError:
         return host
     mapped = getattr(address, "ipv4_mapped", None)

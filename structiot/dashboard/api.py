@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from structiot._kit.http.messages import HttpReply, HttpRequest
-from structiot._kit.text import error_text
+from structiot._kit.text import error_text, table_cell
 from structiot.dashboard.bars import bars_of, counter_of
 from structiot.dashboard.past import Past, Series, past_of
 from structiot.dashboard.replies import Refusal
@@ -38,7 +39,13 @@ __all__ = [
 
 MAX_POINTS = 1000
 _USUAL_SPAN = timedelta(days=1)
-_LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+# Hours, days and months of a house may begin before these and end after them.
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+# What may be one value of an entity.
+_PART = re.compile(r"(?:\.[A-Za-z0-9_]{1,100})?")
+# A device is called as people like it; a header field is not.
+_NO_FILE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def entity_at(gateway: Gateway, device: str, key: str) -> Entity:
@@ -160,7 +167,7 @@ async def history_csv(
     asked = _question(gateway, request, now_utc, key)
     with _told():
         series = await _series(asked)
-    name = "-".join(key)
+    name = _NO_FILE.sub("_", "-".join(key))
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{name}.csv"',
@@ -179,16 +186,9 @@ def _table(series: Series) -> str:
         rows = zip(series.t, series.mean, series.min, series.max, strict=True)
     for at, *values in rows:
         time = datetime.fromtimestamp(float(str(at)), UTC)
-        shown = ("" if value is None else _harmless(value) for value in values)
+        shown = ("" if value is None else table_cell(value) for value in values)
         table.writerow((time.isoformat(timespec="milliseconds"), *shown))
     return file.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """Keep a device's text from being a formula where somebody opens the table."""
-    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
-        return f"'{value}"
-    return value
 
 
 def _question(
@@ -196,7 +196,10 @@ def _question(
 ) -> _Question:
     device, name = key
     # `lamp.brightness_percent` is one value of the lamp.
-    entity = entity_at(gateway, device, name.partition(".")[0])
+    main = name.partition(".")[0]
+    entity = entity_at(gateway, device, main)
+    if not _PART.fullmatch(name.removeprefix(main)):
+        raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {name!r}")
     past = past_of(gateway)
     if past is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no history")
@@ -242,7 +245,7 @@ def span_of(query: Mapping[str, str], now_utc: datetime) -> tuple[datetime, date
         Refusal: They are none, or the wrong way round.
     """
     to_utc = _time_in(query, "to") or now_utc
-    from_utc = _time_in(query, "from") or to_utc - _USUAL_SPAN
+    from_utc = _time_in(query, "from") or max(_FIRST, to_utc - _USUAL_SPAN)
     if from_utc >= to_utc:
         raise Refusal(HTTPStatus.BAD_REQUEST, "from has to be before to")
     return from_utc, to_utc
@@ -252,19 +255,23 @@ def _time_in(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name, "").strip()
     if not text:
         return None
-    why = f"{name} is a time: seconds since 1970, or 2026-05-01T12:00:00Z"
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            # A + that nobody has encoded came as a blank.
-            found = datetime.fromisoformat(text.replace(" ", "+"))
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            raise Refusal(HTTPStatus.BAD_REQUEST, why) from None
-    if not 0 <= seconds <= _LAST_S:
+        found = _moment(text)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or not _FIRST <= found <= _LAST:
+        why = f"{name} is a time: seconds since 1970, or 2026-05-01T12:00:00Z"
         raise Refusal(HTTPStatus.BAD_REQUEST, why)
-    return datetime.fromtimestamp(seconds, UTC)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except ValueError:
+        # A + that nobody has encoded came as a blank.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _points_in(query: Mapping[str, str]) -> int:

@@ -33,6 +33,8 @@ __all__ = ["Dashboard", "open_dashboard"]
 
 # Twice as many as there may be streams.
 _MAX_CONNECTIONS = 512
+# All streams may be those of one proxy; others have room all the same.
+_PER_ADDRESS = 384
 _MAX_BODY_BYTES = 65_536
 _REQUEST_S = 10.0
 _IDLE_S = 30.0
@@ -155,6 +157,7 @@ def _server(site: Site, context: ssl.SSLContext | None) -> HttpServer:
         site.answer,
         ssl_context=context,
         max_connections=_MAX_CONNECTIONS,
+        per_address=_PER_ADDRESS,
         max_body_bytes=_MAX_BODY_BYTES,
         request_s=_REQUEST_S,
         idle_s=_IDLE_S,

@@ -40,6 +40,10 @@ def event_stream(hub: Hub, device: str | None) -> HttpStream:
 
 
 async def _tell(hub: Hub, device: str | None, send: SendPart) -> None:
+    if len(hub.listeners) >= MAX_STREAMS:
+        # Many have come at once.
+        await send(b"retry: %d\n\n" % (_AGAIN_S * 1000))
+        return
     with hub.listening(device) as listener:
         texts = hub.texts(device)
         await send(b"retry: 1000\n\n")

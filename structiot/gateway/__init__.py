@@ -11,7 +11,7 @@ common model to topics and payloads. A `DriverRunner` keeps a system's driver ru
 turn; the `DeviceDirectory` knows which place in topics is whose, the `Announcer` what
 is announced to Home Assistant and what was left, the `Publisher` what shall stand on the
 broker and the `Refusals` what that does not take. The `BrokerConnection` keeps a client,
-which the `BrokerService` serves, and the `Gateway` puts all of it together, anew when the
+which the `BrokerService` serves; `links/` joins what the configuration joins; the `Gateway` puts all of it together, anew when the
 configuration is reloaded. `Records` in a `StateFile` outlast it.
 """
 
@@ -36,6 +36,7 @@ from structiot.gateway.events import (
     GatewayEvent,
     HistoryFailing,
     HistoryWritten,
+    LinksChanged,
     TopicAccepted,
     TopicRefused,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "HistoryFailing",
     "HistoryWritten",
     "InvalidConfig",
+    "LinksChanged",
     "TopicAccepted",
     "TopicRefused",
     "UnknownEntity",

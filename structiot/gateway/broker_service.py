@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -25,6 +26,7 @@ from structiot.gateway.context import GatewayContext
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
 from structiot.gateway.events import BrokerConnected, BrokerLost
+from structiot.gateway.links.foreign_topics import ForeignTopics
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.refusals import Refusals, is_passing
 from structiot.gateway.retrying import when
@@ -57,6 +59,7 @@ class BrokerService:
         refusals: What the broker refuses.
         connection: What the clients are of.
         settings: Gives the settings in force.
+        foreign: Topics of others, which are followed over the same connection.
         take_request: Takes what the gateway itself is asked.
 
     Attributes:
@@ -75,10 +78,12 @@ class BrokerService:
         *,
         connection: BrokerConnection,
         settings: Callable[[], GatewaySection],
+        foreign: ForeignTopics,
         take_request: Callable[[Message], None],
     ) -> None:
         self.connections: int = 0
         self.received: int = 0
+        self._foreign = foreign
         self._take_request = take_request
         self.told: BrokerConnected | BrokerLost | None = None
         self.told_at_utc: datetime | None = None
@@ -113,6 +118,9 @@ class BrokerService:
             for topic_filter, take in listeners.items():
                 name = f"structiot.gateway.listener {topic_filter}"
                 tasks.start_soon(self._listen, client, topic_filter, take, name=name)
+            listen = partial(self._listen, client, qos=0)
+            name = "structiot.gateway.foreign_topics"
+            tasks.start_soon(self._foreign.serve, client, listen, name=name)
             await until.wait()
         settings = self._settings()
         forgets = settings.forget_on_exit and not self._connection.comes_back
@@ -161,6 +169,7 @@ class BrokerService:
         match event:
             case Connected():
                 _log.info("connected to the broker")
+                self._foreign.connected(event.version)
                 self.connections += 1
                 # Last, so that nobody takes what an earlier run left for the present.
                 availability = self._context.topics.gateway_availability
@@ -179,6 +188,7 @@ class BrokerService:
 
     def _lost(self, reason: str, retry_in_s: float | None) -> None:
         self._is_settled.set()
+        self._foreign.lost(printable(reason))
         self._tell(BrokerLost(reason=printable(reason), retry_in_s=retry_in_s))
 
     def _tell(self, event: BrokerConnected | BrokerLost) -> None:
@@ -189,13 +199,18 @@ class BrokerService:
     # ------------------------------------------------------------ what it hears
 
     async def _listen(
-        self, client: MqttClient, topic_filter: str, take: Callable[[Message], None]
+        self,
+        client: MqttClient,
+        topic_filter: str,
+        take: Callable[[Message], None],
+        *,
+        qos: int = 1,
     ) -> None:
         taken = 0
         while True:
             again, delay_s = self._subscribe_again, None
             try:
-                async with client.subscription(topic_filter, qos=1) as messages:
+                async with client.subscription(topic_filter, qos=qos) as messages:
                     self._refusals.accepted(topic_filter)
                     self._note_settled(topic_filter)
                     async for message in messages:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from structiot._kit.flow.backoff import Backoff
 from structiot.gateway.announcer import Announcer
+from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.energy_totals import EnergyTotals
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.events import GatewayEvent
@@ -78,7 +79,7 @@ class Places(Protocol):
 class GatewayContext:
     """What all devices and drivers of one gateway share.
 
-    Only `retry` and `command_s` change, when the configuration is reloaded.
+    Only `retry`, `command_s` and `devices` change, when the configuration is reloaded.
 
     Attributes:
         topics: The gateway's topics.
@@ -94,6 +95,7 @@ class GatewayContext:
         energy: What the devices have taken in all, over restarts.
         emit: Tells the gateway's holder what happens.
         devices_changed: Told when there are others, or one is another than it was.
+        devices: What the configuration says of single devices, by their level in topics.
     """
 
     topics: Topics
@@ -109,6 +111,7 @@ class GatewayContext:
     energy: EnergyTotals
     emit: Callable[[GatewayEvent], None]
     devices_changed: Callable[[], None] = lambda: None
+    devices: Mapping[str, DeviceSection] = field(default_factory=dict)
 
     def retrying(self) -> Retrying:
         """Begin a schedule of attempts."""

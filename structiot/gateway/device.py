@@ -318,6 +318,12 @@ class GatewayDevice(KnownDevice):
         self._topics.say_nonsense("time", f"{at_utc!r} is no time in UTC")
         return replace(event, at_utc=self._context.clock())
 
+    def show_place(self) -> None:
+        """Announce it once more: the configuration puts it into another room."""
+        if self.info is not None:
+            entities = tuple(self._topics.entities.values())
+            self._topics.describe(self.name, self.info, entities)
+
     def show_energy(self) -> None:
         """Show what its counters come to, of which more has been written down."""
         try:

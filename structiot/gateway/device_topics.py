@@ -109,6 +109,7 @@ class DeviceTopics:
         self.listed = device_json(self.slug, name, self._system, info, present)
         self._context.devices_changed()
         topics = self._context.topics
+        section = self._context.devices.get(self.slug)
         build = partial(
             discovery_payload,
             device=self.slug,
@@ -117,6 +118,7 @@ class DeviceTopics:
             entities=tuple(present.values()),
             topics=topics,
             version=self._context.version,
+            room=section.room if section is not None else None,
         )
         record = DeviceRecord(
             root=topics.root(self.slug),
@@ -212,7 +214,9 @@ class DeviceTopics:
         if len(payload) <= _MAX_STATES_CHARS:
             self._context.sink.retain(topic, payload)
         else:
-            self.say_nonsense("states", "of too much text for one JSON of all of it")
+            self.say_nonsense(
+                "states", "more text than one JSON of all its states may have"
+            )
 
     def show_occurrence(self, occurrence: Occurrence) -> bool:
         """Tell what has happened, once; False if it is nothing that can happen."""

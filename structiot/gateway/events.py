@@ -19,6 +19,7 @@ __all__ = [
     "GatewayEvent",
     "HistoryFailing",
     "HistoryWritten",
+    "LinksChanged",
     "TopicAccepted",
     "TopicRefused",
 ]
@@ -143,6 +144,11 @@ class TopicAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinksChanged:
+    """A reload has brought other links."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFailing:
     """The history cannot be written; all else goes on, and it is tried again.
 
@@ -167,6 +173,7 @@ GatewayEvent: TypeAlias = (
     | CommandFailed
     | TopicRefused
     | TopicAccepted
+    | LinksChanged
     | HistoryFailing
     | HistoryWritten
 )

@@ -9,7 +9,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Container,
-    Iterator,
     Mapping,
 )
 from contextlib import asynccontextmanager
@@ -25,7 +24,6 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.backoff import Backoff
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot.errors import UsageError
@@ -33,32 +31,36 @@ from structiot.gateway.announcer import Announcer
 from structiot.gateway.broker_connection import BrokerConnection, settings_of
 from structiot.gateway.broker_service import BrokerService
 from structiot.gateway.config import GatewayConfig, configuration_of
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device import GatewayDevice
+from structiot.gateway.device_places import DevicePlaces
 from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.driver_runner import DriverRunner
 from structiot.gateway.drivers import Driver
 from structiot.gateway.energy_totals import SAVE_S, EnergyTotals
 from structiot.gateway.entities.topics import ONLINE, Topics
-from structiot.gateway.events import DeviceUpdate, DriverUpdate, GatewayEvent
+from structiot.gateway.events import DriverUpdate, GatewayEvent, LinksChanged
 from structiot.gateway.history import History
 from structiot.gateway.installed import drivers_of
+from structiot.gateway.links.foreign_topics import ForeignTopics
+from structiot.gateway.links.links import GatewayLinks
+from structiot.gateway.present import present_of
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.records import Records
 from structiot.gateway.refusals import Refusals
 from structiot.gateway.reloading import change_between
 from structiot.gateway.reports import GatewayReports
 from structiot.gateway.requests import GatewayRequests
+from structiot.gateway.retrying import backoff_of
 from structiot.gateway.state_file import StateFile
-from structiot.gateway.status import MailboxStatus
+from structiot.gateway.status import LinkStatus, MailboxStatus
 from structiot.gateway.summaries import Summaries
-from structiot.model import StateChange
 from structiot.mqtt import BrokerServer, Message
 
 __all__ = ["Gateway"]
 
 VERSION = metadata.version("structiot")
-_RETRY_FIRST_S = 1.0
 _MAX_EVENTS = 4096
 
 _log = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class Gateway:
 
     Attributes:
         config: The settings in force.
+        links: The links among them.
         topics: Its topics.
         connection: The client of its broker.
         started_utc: When it was opened.
@@ -76,6 +79,7 @@ class Gateway:
         runners: What runs the driver of each system, by the system's name.
         state: What outlasts a restart.
         broker: The embedded broker; None where the configuration names another.
+        foreign_topics: The way to topics of others on the broker.
         reads_again: Reads the configuration again, and takes it up, when that is asked
             for on the broker; None if there is nothing to read.
         history: What was; None where there is no file for it.
@@ -92,26 +96,26 @@ class Gateway:
         environment: Environment,
     ) -> None:
         self.config: GatewayConfig = config
+        self.links: tuple[LinkSection, ...] = config.links
         self.topics = topics
         self.started_utc: datetime = environment.now_utc()
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
-        self.connection = connection
-        self._tasks = tasks
+        self.connection, self._tasks = connection, tasks
         self.environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state
         outbox_s = config.mqtt.outbox_s
         self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)
+        self.foreign_topics: ForeignTopics = ForeignTopics()
         self.runners: dict[str, DriverRunner] = {}
         self._ended: dict[str, DriverRunner] = {}
-        records = Records(state)
         self.announcer: Announcer = Announcer(
             topics,
             self.publisher,
-            records,
+            records := Records(state),
             announces=config.mqtt.discovery,
             systems=self.runners.keys(),
             candidates=self._candidates,
@@ -128,15 +132,17 @@ class Gateway:
             announcer=self.announcer,
             clock=environment.now_utc,
             random=environment.random,
-            retry=_backoff_of(config),
+            retry=backoff_of(config.gateway.retry_max_s),
             command_s=config.gateway.command_s,
             energy=self._energy,
             emit=self._emit,
-            devices_changed=self._devices_changed,
+            devices_changed=lambda: self._reports.show_soon(),  # noqa: PLW0108 - made later
         )
         self._directory = DeviceDirectory(self._context)
+        self._places = DevicePlaces(self._context, self._directory)
         self.broker_service: BrokerService = self._listening(connection)
         self._reports, self._requests = self._speaking()
+        self._links = GatewayLinks(self, lambda: self._context.command_s)
 
     def _listening(self, connection: BrokerConnection) -> BrokerService:
         return BrokerService(
@@ -146,6 +152,7 @@ class Gateway:
             self._refusals,
             connection=connection,
             settings=lambda: self.config.gateway,
+            foreign=self.foreign_topics,
             take_request=self._take_request,
         )
 
@@ -187,7 +194,12 @@ class Gateway:
 
     def mailboxes(self) -> list[MailboxStatus]:
         """Tell what waits for those who listen."""
-        return [MailboxStatus.of(box) for box in self._listeners]
+        return list(map(MailboxStatus.of, self._listeners))
+
+    @property
+    def link_status(self) -> tuple[LinkStatus, ...]:
+        """How each link fares that does something."""
+        return self._links.status
 
     @property
     def is_connected(self) -> bool:
@@ -201,22 +213,13 @@ class Gateway:
         When 4096 events wait, the oldest is dropped.
         """
         box = Mailbox[GatewayEvent](_MAX_EVENTS, name="gateway events")
-        for event in self._present():
+        told, refused = self.broker_service.told, self._refusals.by_topic.values()
+        known: list[GatewayEvent] = [] if told is None else [told]
+        known += [*refused, *self.drivers.values()]
+        for event in (*known, *present_of(self._directory.by_slug)):
             box.put(event)
         with self._listeners.listening(box):
             yield box
-
-    def _present(self) -> Iterator[GatewayEvent]:
-        if self.broker_service.told is not None:
-            yield self.broker_service.told
-        yield from self._refusals.by_topic.values()
-        yield from self.drivers.values()
-        for slug, device in self._directory.by_slug.items():
-            since = device.availability.at_utc
-            yield DeviceUpdate(device=slug, event=device.availability)
-            for key, state in device.states.items():
-                change = StateChange(key=key, state=state, at_utc=since)
-                yield DeviceUpdate(device=slug, event=change)
 
     # ------------------------------------------------------------ its settings
 
@@ -253,9 +256,10 @@ class Gateway:
             raise UsageError("the gateway is closed, or closing")
         change = change_between(self.config, config)
         self.config = config = change.config
-        self._context.retry = _backoff_of(config)
+        self._context.retry = backoff_of(config.gateway.retry_max_s)
         self._context.command_s = config.gateway.command_s
         self.publisher.outbox_s = config.mqtt.outbox_s
+        self._places.change(config.devices)
         said = ", ".join(f"[{name}]" for name in change.sections)
         said = f"different: {said}" if said else "nothing is different"
         _log.info("the configuration was read again; %s", said)
@@ -264,6 +268,10 @@ class Gateway:
         if self.history is not None:
             self.history.change(config.history)
         self._renew_drivers(drivers, change.systems)
+        if "links" in change.sections:
+            self.links = config.links
+            self._links.take(config.links)
+            self._emit(LinksChanged())
         uri = config.mqtt.uri or self.connection.settings.uri
         self.connection.change(settings_of(config, self.topics, uri))
         self.connection.try_again()
@@ -318,12 +326,9 @@ class Gateway:
         file = section.path or path
         if not section.enabled or file is None:
             return
+        place, outside = Path(fspath(file)), self.environment
         self.history = History(
-            Path(fspath(file)),
-            section,
-            self,
-            environment=self.environment,
-            emit=self._emit,
+            place, section, self, environment=outside, emit=self._emit
         )
 
     def start(self, drivers: Mapping[str, Callable[[], Driver]]) -> None:
@@ -338,12 +343,14 @@ class Gateway:
         tasks = self._tasks
         tasks.start_soon(self.state.run, name="structiot.gateway.state")
         tasks.start_soon(self._keep_energy, name="structiot.gateway.energy")
+        tasks.start_soon(self._links.run, name="structiot.gateway.links")
         for run in (self._context.summaries.run, self._reports.run, self._requests.run):
             tasks.start_soon(run, name="structiot.gateway.reports")
+        self._places.change(self.config.devices)
+        tasks.start_soon(self._places.run, name="structiot.gateway.places")
         if self.history is not None:
             tasks.start_soon(self.history.run, name="structiot.gateway.history")
-        runners = [self._added(system, make) for system, make in drivers.items()]
-        for runner in runners:
+        for runner in [self._added(system, make) for system, make in drivers.items()]:
             self._start(runner)
 
     async def leave_history(self) -> None:
@@ -385,16 +392,9 @@ class Gateway:
                 for device in self.devices.values():
                     device.show_energy()
 
-    def _devices_changed(self) -> None:
-        self._reports.show_soon()
-
     def _take_request(self, message: Message) -> None:
         self._requests.take(message)
 
     def _emit(self, event: GatewayEvent) -> None:
         for box in self._listeners:
             box.put(event)
-
-
-def _backoff_of(config: GatewayConfig) -> Backoff:
-    return Backoff(first_s=_RETRY_FIRST_S, cap_s=config.gateway.retry_max_s)

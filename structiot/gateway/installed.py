@@ -43,14 +43,27 @@ ENTRY_POINTS = "structiot.drivers"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 # The sections of the gateway itself, and what a configuration has besides sections.
 _RESERVED = {
-    *("mqtt", "broker", "gateway", "systems"),
+    *("mqtt", "broker", "gateway", "history", "dashboard", "devices", "links"),
+    "systems",
     *dir(BaseModel),
     *dir(type(BaseModel)),
 }
 
 _log = logging.getLogger(__name__)
 
+
+def _topic_driver() -> object:
+    # Who links no topics needs none.
+    from structiot.gateway.drivers.topics import TopicDriver  # noqa: PLC0415
+
+    return TopicDriver
+
+
 LoadDriver: TypeAlias = Callable[[], object]
+
+
+# What no section of its own leads to, and nobody can install.
+_OWN: Mapping[str, LoadDriver] = {"mqtt": _topic_driver}
 
 
 def _is_usable(name: str) -> bool:
@@ -93,7 +106,7 @@ def load_driver(name: str) -> type[Driver]:
         ConfigError: There is no such system, or its package cannot be imported, or what
             it has is no driver.
     """
-    load = installed_drivers().get(name)
+    load = installed_drivers().get(name, _OWN.get(name))
     if load is None:
         known = ", ".join(installed_drivers()) or "none"
         raise ConfigError(f"no driver for {name!r} is installed; there are: {known}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from structiot.errors import InternalError
 from structiot.gateway.config import GatewayConfig, HistorySection, MqttSection
+from structiot.gateway.config.links import TOPICS_SYSTEM
 from structiot.gateway.isolation import called
 
 __all__ = ["ConfigChange", "change_between"]
@@ -63,7 +64,14 @@ def change_between(before: GatewayConfig, after: GatewayConfig) -> ConfigChange:
         *(name for name in _AT_ONCE if getattr(before, name) != getattr(after, name)),
         *systems,
         *(old_systems.keys() ^ new_systems.keys()),
+        *(["devices"] if before.devices != after.devices else []),
     }
+    # They have no section of their own.
+    differing.discard(TOPICS_SYSTEM)
+    if before.mqtt != after.mqtt:
+        differing.add("mqtt")
+    if before.links != after.links:
+        differing.add("links")
     return ConfigChange(
         config=after.model_copy(update=own),
         sections=tuple(sorted(differing)),

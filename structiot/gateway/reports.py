@@ -62,12 +62,11 @@ class GatewayReports:
         self._settings = settings
         self._drivers = drivers
         self._started_utc: datetime = context.clock()
-        self._started_s = 0.0
+        self._started_s = anyio.current_time()
         self._pages: list[str] = []
 
     async def run(self) -> None:
         """Tell until cancelled: its health each minute, the rest when it changes."""
-        self._started_s = anyio.current_time()
         self._soon("state", self._show_state)
         self.show_soon()
         while True:
@@ -113,6 +112,8 @@ class GatewayReports:
 
     def page(self, number: int) -> Mapping[str, object] | None:
         """Give a page of the devices; None if there are not so many."""
+        if not self._pages:
+            self.show_devices()
         if not 1 <= number <= len(self._pages):
             return None
         found: dict[str, object] = json.loads(self._pages[number - 1])

@@ -16,9 +16,11 @@ import anyio
 from structiot._kit.flow.backoff import Backoff, Schedule
 from structiot.errors import AuthRefused, ConfigError, RateLimited
 
-__all__ = ["Retrying", "when"]
+__all__ = ["Retrying", "backoff_of", "when"]
 
 _MEND_IT = (AuthRefused, ConfigError)
+_LONGEST_S = 86_400.0
+_FIRST_S = 1.0
 PARKED = "not tried again before a restart or a reload"
 
 
@@ -61,7 +63,8 @@ class Retrying:
         after_s = error.retry_after_s
         if after_s is None:
             after_s = self._backoff().cap_s
-        self._left_alone_until = anyio.current_time() + after_s
+        # What is asked for ever is not asked for in earnest.
+        self._left_alone_until = anyio.current_time() + min(after_s, _LONGEST_S)
 
     @property
     def left_alone_s(self) -> float:
@@ -89,3 +92,8 @@ class Retrying:
 def when(delay_s: float | None) -> str:
     """Say when the next attempt follows, for a log line."""
     return PARKED if delay_s is None else f"trying again in {delay_s:.1f} s"
+
+
+def backoff_of(retry_max_s: float) -> Backoff:
+    """Give the schedule by which a gateway tries things again."""
+    return Backoff(first_s=_FIRST_S, cap_s=retry_max_s)

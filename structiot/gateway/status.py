@@ -51,10 +51,10 @@ class TaskStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkStatus:
-    """A connection to something else: the broker, an account, a platform.
+    """A connection to something else (the broker, an account, a platform), or a link.
 
     Attributes:
-        name: What it leads to, without credentials.
+        name: What it leads to, without credentials; of a link both of its ends.
         is_up: Whether it stands.
         reason: Why it does not; empty while it does.
     """

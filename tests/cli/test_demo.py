@@ -16,11 +16,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from structiot import Environment
 from structiot.cli.demo import broker as demo_broker
 from structiot.cli.demo import systems as demo_systems
 from structiot.cli.demo.broker import DemoBroker, open_demo_gateway
+from structiot.cli.demo.house import House
 from structiot.cli.demo.view import LiveTable, plain_line
 from structiot.cli.main import run_program
 from structiot.errors import ConnectFailed
@@ -178,14 +180,14 @@ async def devices(error: Exception | None = None) -> AsyncGenerator[dict[str, ob
 
 async def test_a_system_whose_devices_do_not_start_is_left_out(monkeypatch, caplog):
     systems = [("broken", devices(ZeroDivisionError("oops"))), ("maxsmart", devices())]
-    monkeypatch.setattr(demo_systems, "simulations", lambda count: systems)
-    async with demo_systems.simulated_systems() as sections:
+    monkeypatch.setattr(demo_systems, "simulations", lambda *_: systems)
+    async with demo_systems.simulated_systems(House(), Environment()) as sections:
         assert sections == {"maxsmart": {"discover": False}}
     assert "no simulated devices of broken: oops" in caplog.text
 
 
 def test_without_any_devices_there_is_nothing_to_show(monkeypatch, capsys):
-    monkeypatch.setattr(demo_systems, "simulations", lambda count: [])
+    monkeypatch.setattr(demo_systems, "simulations", lambda *_: [])
     assert run_program(["demo", "--seconds", "1"]) == 1
     said = capsys.readouterr()
     assert said == ("", "Error: no system has devices to be simulated\n")
@@ -234,9 +236,9 @@ def test_the_table_shows_whatever_a_device_has():
     table = LiveTable(gateway)
     ring = Occurrence(key="bell", event_type="ring", at_utc=AT)
     table.take(DeviceUpdate(device="desk", event=ring))
-    console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(table.drawn())
-    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    exported = _exported(table.drawn())
+    lines = [" ".join(line.split()) for line in exported.splitlines()]
+    assert "3 more devices on the page" in _exported(table.drawn(2))
     assert [line for line in lines if line] == [
         "device entity name state measured",
         "desk lamp Lamp on, brightness 40 % 7.2 W",
@@ -250,8 +252,14 @@ def test_the_table_shows_whatever_a_device_has():
     ]
 
 
+def _exported(drawn: RenderableType) -> str:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(drawn)
+    return console.export_text()
+
+
 # Both strips, and what the first one's first port takes.
-_TABLE = re.compile(r"Port 1 on \d+\.\d\d W.*workshop port_1 Port 1 on", re.DOTALL)
+_TABLE = re.compile(r"Fridge on \d+\.\d\d W.*workbench port_1 Port 1 on", re.DOTALL)
 
 
 @pytest.mark.e2e
@@ -286,9 +294,10 @@ def test_on_a_terminal_there_is_a_table(mosquitto, backend: str):
     # On one line, however narrow the terminal: it is there to be pasted.
     watch = f"mqtt sub -p {mosquitto.port} -v -t 'structiot/#' -t 'homeassistant/#'"
     assert watch in last
-    assert "kitchen port_1 Port 1 on" in last
-    assert "workshop port_1 Port 1 on" in last
-    assert re.search(r"Port 1 on \d+\.\d\d W", last)
+    assert "the page: http://127.0.0.1:" in shown.replace("  ", " ")
+    assert "kitchen_counter port_1 Fridge on" in last
+    assert "workbench port_1 Port 1 on" in last
+    assert re.search(r"Fridge on \d+\.\d\d W", last)
     pub = f"switch it: python -m structiot mqtt pub -p {mosquitto.port} -t structiot/"
     assert pub in last
     assert "connected" in last

@@ -42,7 +42,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "connector devices": {*GATEWAY, "structiot.connector", "rich"},
     "connector run": GATEWAY,
     "connector store": {"structiot.connector", "rich"},
-    "demo": {*GATEWAY, "rich"},
+    # How many devices its house has.
+    "demo": {*GATEWAY, "structiot.sim", "rich"},
     "history": {*GATEWAY, "rich"},
     "manager": {*CLIENT, "structiot.manager", "rich"},
     "manager simulate": {*SIM, "structiot.manager"},

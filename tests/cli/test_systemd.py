@@ -38,7 +38,7 @@ class Systemd:
 
     def told(self) -> list[dict[str, str]]:
         """Give what came since the last time."""
-        found = []
+        found: list[dict[str, str]] = []
         while True:
             try:
                 text = self._socket.recv(65_536).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -61,7 +62,7 @@ def of_entity(samples: Samples, name: str, entity: str, **more: str) -> float | 
     return at(samples, name, **labels)
 
 
-async def told(home: House, states: Mapping[str, object]):
+async def told(home: House, states: Mapping[str, Any]):
     one = device("desk", METER)
     home.add(one)
     await home.until("desk")
@@ -177,7 +178,10 @@ async def test_how_many_series_there_are_hangs_on_devices_and_entities_alone(
 
 
 async def test_it_takes_the_token_where_others_can_ask(environment):
-    page = {"listen": ["http://0.0.0.0:0"], "token": "correct horse battery staple"}
+    page: dict[str, Any] = {
+        "listen": ["http://0.0.0.0:0"],
+        "token": "correct horse battery staple",
+    }
     async with house(environment, device("desk"), **page) as home:
         assert (await home.browser.get("/metrics")).status == 401
         allowed = {"Authorization": "Bearer correct horse battery staple"}

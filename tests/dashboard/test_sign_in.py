@@ -64,7 +64,8 @@ async def test_who_signs_in_stays_signed_in(environment, tmp_path):
     async with house(environment, token=TOKEN, state_file=file) as home:
         name = f"structiot_{home.port}"
         again = await home.browser.get("/", Cookie=f"a=b; {name}={value}; c=d")
-        bad = await home.browser.get("/", Cookie=f"{name}={value[:-1]}0")
+        other = f"{value[:-5]}{'1' if value[-5] == '0' else '0'}{value[-4:]}"
+        bad = await home.browser.get("/", Cookie=f"{name}={other}")
     async with house(environment, token="another", state_file=file) as home:
         name = f"structiot_{home.port}"
         over = await home.browser.get("/", Cookie=f"{name}={value}")

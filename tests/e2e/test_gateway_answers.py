@@ -61,6 +61,7 @@ async def asked(broker: Mosquitto, topic: str, message: str, answers: str) -> by
 async def test_the_response_topic_of_another_program_is_honoured(mosquitto):
     base = "answers_e2e"
     async with desk_at(mosquitto, base) as (_, device):
+        answer: dict[str, object] = {}
         for message in ("ON", '{"value": "OFF", "id": "7"}'):
             topic = f"{base}/desk/relay/set"
             answer = json.loads(await asked(mosquitto, topic, message, "elsewhere/1"))
@@ -104,7 +105,7 @@ async def test_what_happens_while_a_broker_is_away_arrives_when_it_is_back(
                 await other.publish("outbox_e2e/gateway/request/ping", "", qos=1)
                 with anyio.fail_after(WAIT_S):
                     await anext(aiter(pongs))
-    numbers = []
+    numbers: list[int] = []
     async with open_mqttclient(broker.uri, "reader", lasting) as reader:
         async with reader.unclaimed() as messages:
             with anyio.fail_after(WAIT_S):

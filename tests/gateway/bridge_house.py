@@ -116,9 +116,16 @@ def bringing(*devices: ScriptedDevice, **more: Any) -> type[ScriptedDriver]:
     return scripted(run)
 
 
+OFFERED: dict[str, Any] = {"from": "*", "to": "platform", "type": TYPE}
+
+
+def offered(*links: dict[str, Any]) -> list[dict[str, Any]]:
+    """Write links to the platform."""
+    return [{**OFFERED, **link} for link in links] or [OFFERED]
+
+
 def section_of(platform: SeplPlatformSim, **more: Any) -> dict[str, Any]:
-    config = {**platform.config, "encryption": False}
-    return {**config, "devices": [{"type": TYPE}], **more}
+    return {**platform.config, "encryption": False, **more}
 
 
 @asynccontextmanager
@@ -129,11 +136,13 @@ async def serving(
     *,
     state_file: Path | None = None,
     settled_s: float = 8.0,
+    links: list[dict[str, Any]] | None = None,
     **more: Any,
 ) -> AsyncIterator[Bridged]:
     """Serve what a driver brings, and offer it; a broker is there already."""
     section = section_of(platform, **more)
-    config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+    config: dict[str, Any] = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+    config["links"] = links or offered()
     with with_driver("toy", driver), with_driver("connector", ConnectorDriver):
         async with open_gateway(
             load_config(config), state_file=state_file, environment=house.environment

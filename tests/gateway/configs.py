@@ -15,6 +15,13 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
+def secret_file(file: Path, content: str | bytes) -> Path:
+    """Write a file that its owner alone may read."""
+    file.touch(mode=0o600)
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
 def problems_of(folder: Path, text: str) -> list[str]:
     """Give the problems of a text without the folder of the test."""
     file = written(folder, text)

@@ -39,7 +39,9 @@ class House:
 
     @asynccontextmanager
     async def gateway(
-        self, *drivers: type[ScriptedDriver], **sections: Mapping[str, Any]
+        self,
+        *drivers: type[ScriptedDriver],
+        **sections: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     ) -> AsyncIterator[Gateway]:
         async with AsyncExitStack() as stack:
             for driver in drivers:

@@ -15,6 +15,7 @@ from tests.gateway.bridge_house import (
     away,
     bridged,
     bringing,
+    offered,
     section_of,
     serving,
     there,
@@ -51,16 +52,29 @@ async def test_a_device_whose_identity_has_half_a_character_costs_itself():
     assert platform_id(half.info) == "toy:P%ED%A0%80"
 
 
-async def test_the_first_rule_that_fits_says_what_a_device_is():
-    devices = [
-        {"type": "iot#one", "id": "P1", "tags": {"room": "hall"}},
-        {"type": "iot#two", "name": "Plug P[23]", "model": "T?"},
-        {"type": "iot#three", "system": "toy", "name": "* P3"},
-    ]
-    async with bridged(*map(toy, ("P1", "P2", "P3", "P4")), devices=devices) as house:
+async def test_the_first_link_that_fits_says_what_a_device_is():
+    links = offered(
+        {"type": "iot#one", "from": "toy_p1", "tags": {"room": "hall"}},
+        {"type": "iot#two", "from": "Plug P[23]", "model": "T?"},
+        {"type": "iot#three", "system": "toy", "from": "* P3"},
+        {"type": "iot#four", "from": "*", "system": "other"},
+        {"type": "iot#four", "from": "*", "model": "T2"},
+    )
+    async with bridged(*map(toy, ("P1", "P2", "P3", "P4")), links=links) as house:
         kinds = {one.uri: one.type for one in house.platform.devices}
         assert kinds == {"toy:P1": "iot#one", "toy:P2": "iot#two", "toy:P3": "iot#two"}
         assert house.platform.device("toy:P1").tags == ["room:hall"]
+
+
+async def test_links_to_one_type_add_up_and_others_do_not():
+    links = offered(
+        {"from": "toy_p1/relay"},
+        {"from": ["toy_p1/po*", "nobody/x"]},
+        {"from": "toy_p1/lamp", "type": "iot#other"},
+    )
+    async with bridged(toy(), links=links) as house:
+        _, why = await house.command("lamp")
+        assert why == "error: Plug P1 has no service 'lamp'; services: power, relay"
 
 
 async def test_who_has_not_said_who_it_is_is_not_offered():
@@ -185,22 +199,37 @@ async def test_a_state_file_of_anybody_costs_nothing(tmp_path):
 # ---------------------------------------------------------------- settings
 
 
-async def test_another_section_is_taken_up_without_a_restart():
+async def test_other_links_are_taken_up_without_a_restart():
     async with bridged(toy("P1"), toy("P2")) as house:
         gateway, mqtt = house.gateway, {"uri": URI}
-        devices = [{"type": TYPE, "id": "P2"}]
-        section = section_of(house.platform, devices=devices)
-        both = {"mqtt": mqtt, "toy": {}, "connector": section}
+        both = {"mqtt": mqtt, "toy": {}, "connector": section_of(house.platform)}
         opened = {name: one.availability for name, one in gateway.devices.items()}
-        await gateway.reload(load_config(both))
+        links = offered({"from": "toy_p2"})
+        await gateway.reload(load_config({**both, "links": links}))
         await anyio.sleep(8)
         assert house.online == ["toy:P2"]
-        # The devices themselves were not touched.
+        # Neither the devices nor the connection were touched.
         assert {k: one.availability for k, one in gateway.devices.items()} == opened
+        assert house.handlers().count("handshake") == 1
+        await gateway.reload(load_config({**both, "links": offered()}))
+        await anyio.sleep(8)
+        assert house.online == ["toy:P1", "toy:P2"]
         await gateway.reload(load_config({"mqtt": mqtt, "toy": {}}))
         await anyio.sleep(3)
         assert (house.online, house.platform.connections) == ([], 0)
         assert "connector" not in gateway.drivers
+
+
+async def test_another_section_is_taken_up_without_a_restart():
+    async with bridged(toy()) as house:
+        gateway = house.gateway
+        opened = {name: one.availability for name, one in gateway.devices.items()}
+        section = section_of(house.platform, every_s=2.0)
+        config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+        await gateway.reload(load_config({**config, "links": offered()}))
+        await anyio.sleep(8)
+        assert house.online == ["toy:P1"]
+        assert {k: one.availability for k, one in gateway.devices.items()} == opened
 
 
 async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
@@ -214,7 +243,8 @@ async def test_a_file_has_the_platform_and_keeps_the_gateway(tmp_path):
         config = load_config(
             {
                 "mqtt": {"uri": URI},
-                "connector": {"conf": str(conf), "devices": [{"type": TYPE}]},
+                "connector": {"conf": str(conf)},
+                "links": offered(),
             }
         )
         async with open_gateway(config, environment=house.environment):
@@ -237,8 +267,9 @@ def test_an_authority_stands_beside_the_configuration(tmp_path):
 
 async def test_a_file_that_is_missing_is_made_and_parks_it(tmp_path):
     conf, house = tmp_path / "connector.conf", House()
-    section = {"conf": str(conf), "devices": [{"type": TYPE}]}
-    async with house.broker(), house.gateway(connector=section) as gateway:
+    section = {"conf": str(conf)}
+    opened = house.gateway(connector=section, links=offered())
+    async with house.broker(), opened as gateway:
         await anyio.sleep(5)
         told = gateway.drivers["connector"]
         assert told.state == "parked"
@@ -262,16 +293,6 @@ PLATFORM = {"host": "sepl.example", "port": 8093, "user": "me", "password": "wor
         ({**PLATFORM, "conf": "x"}, "host belongs into the file that conf names"),
         ({**PLATFORM, "platform": "senergy"}, "api_url, token_url, client_id: to be"),
         ({**PLATFORM, "api_url": "x"}, "api_url begins with https:// or http://"),
-        ({**PLATFORM, "devices": [{}]}, "type is missing in [[connector.devices]]"),
-        (
-            {**PLATFORM, "devices": [{"type": "t", "tags": {"a:b": "c"}}]},
-            "tags: tag_id has :",
-        ),
-        (
-            {**PLATFORM, "devices": [{"type": "t", "tags": {"a": "b;c"}}]},
-            "tags: tag has : or",
-        ),
-        ({**PLATFORM, "devices": [{"type": ""}]}, "type must be"),
         ({**PLATFORM, "port": "8093"}, "port must be a whole number, not a str"),
         ({**PLATFORM, "username": "me"}, "unknown key 'username'"),
         (
@@ -290,4 +311,20 @@ def test_what_cannot_work_is_said(section, message):
     assert not any("word" in one and "password" not in one for one in said(section))
 
 
-# ---------------------------------------------------------------- trouble
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ({"type": None}, "type is missing: the device type, as the platform names"),
+        ({"tags": {"a:b": "c"}}, "tags: tag_id has :"),
+        ({"tags": {"a": "b;c"}}, "tags: tag has : or"),
+        ({"type": ""}, "type must be"),
+    ],
+)
+def test_what_cannot_be_offered_is_said(link, message):
+    (given,) = offered(link)
+    given = {key: value for key, value in given.items() if value is not None}
+    with pytest.raises(InvalidConfig) as caught:
+        load_config({"connector": PLATFORM, "links": [given]})
+    assert message in str(caught.value)
+    with pytest.raises(InvalidConfig, match="there is no platform"):
+        load_config({"links": offered()})

@@ -16,7 +16,7 @@ from structiot.model import (
     StateChange,
     Switch,
 )
-from tests.gateway.bridge_house import AT, TYPE, bridged, pressed, toy
+from tests.gateway.bridge_house import AT, TYPE, bridged, offered, pressed, toy
 from tests.gateway.memory_house import followed, of_kind
 from tests.gateway.scripted_driver import of_gateway
 
@@ -82,10 +82,10 @@ async def test_what_happens_twice_is_told_twice():
         ]
 
 
-async def test_only_the_entities_of_the_rule_are_services():
-    devices = [{"type": TYPE, "entities": ["rel*", "word"]}]
+async def test_only_the_entities_of_the_link_are_services():
+    links = offered({"from": ["*/rel*", "*/word"]})
     device = toy()
-    async with bridged(device, devices=devices) as house:
+    async with bridged(device, links=links) as house:
         device.tell_state("power", 5.0)
         device.tell(pressed())
         await anyio.sleep(3)

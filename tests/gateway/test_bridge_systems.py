@@ -11,7 +11,7 @@ import pytest
 from structiot.gateway import open_gateway
 from structiot.manager import open_manager_client
 from structiot.sim import sim_maxsmart, sim_meross_device, sim_sepl_platform
-from tests.gateway.bridge_house import TYPE, Bridged, section_of, until
+from tests.gateway.bridge_house import TYPE, Bridged, offered, section_of, until
 from tests.gateway.memory_house import URI, House
 
 pytestmark = pytest.mark.virtual_time
@@ -38,7 +38,8 @@ async def test_what_any_system_has_is_offered_and_obeys():
         sim_maxsmart(STRIP, environment=environment),
         sim_meross_device(PLUG, key=KEY, environment=environment),
         open_gateway(
-            {**CONFIG, "connector": section_of(platform)}, environment=environment
+            {**CONFIG, "connector": section_of(platform), "links": offered()},
+            environment=environment,
         ) as gateway,
         open_manager_client(
             "127.0.0.1",

@@ -17,6 +17,7 @@ from tests.gateway.bridge_house import (
     away,
     bridged,
     bringing,
+    offered,
     pressed,
     section_of,
     there,
@@ -65,7 +66,14 @@ async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
         assert len(house.platform.log) == connections
         right = section_of(house.platform)
         await house.gateway.reload(
-            load_config({"mqtt": {"uri": URI}, "toy": {}, "connector": right})
+            load_config(
+                {
+                    "mqtt": {"uri": URI},
+                    "toy": {},
+                    "connector": right,
+                    "links": offered(),
+                }
+            )
         )
         await anyio.sleep(8)
         assert house.online == ["toy:P1"]
@@ -73,10 +81,10 @@ async def test_refused_credentials_park_it_and_disturb_nobody_else(caplog):
 
 async def test_a_device_that_the_platform_refuses_is_said_once(caplog):
     sim = {"device_types": {TYPE: ["relay"]}}
-    devices = [{"type": "iot#none", "id": "P1"}, {"type": TYPE}]
+    links = offered({"type": "iot#none", "from": "toy_p1"}, {})
     entities = [Switch(key="relay")]
     async with bridged(
-        toy("P1", entities), toy("P2", entities), sim=sim, devices=devices
+        toy("P1", entities), toy("P2", entities), sim=sim, links=links
     ) as house:
         assert house.online == ["toy:P2"]
         await anyio.sleep(7200)
@@ -117,8 +125,9 @@ async def test_a_platform_that_says_nothing_any_more_holds_up_no_end():
 async def test_it_is_the_same_on_senergy():
     house, device = House(), toy()
     async with house.broker(), sim_senergy(environment=house.environment) as platform:
-        section = {**platform.config, "devices": [{"type": TYPE}]}
+        section = {**platform.config}
         config = {"mqtt": {"uri": URI}, "toy": {}, "connector": section}
+        config["links"] = offered()
         with with_driver("toy", bringing(device)):
             async with open_gateway(config, environment=house.environment) as gateway:
                 await until(lambda: platform.online == {"toy:P1"})

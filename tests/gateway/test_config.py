@@ -11,7 +11,7 @@ import pytest
 from structiot.errors import ConfigError
 from structiot.gateway import ConfigProblem, InvalidConfig, load_config
 from structiot.mqtt.broker import hash_password
-from tests.gateway.configs import problems_of, written
+from tests.gateway.configs import problems_of, secret_file, written
 
 FULL = """\
 [mqtt]
@@ -53,7 +53,7 @@ poll_s = 0.5
 
 
 def test_every_setting_is_read(tmp_path: Path):
-    (tmp_path / "password").write_text("hunter2\nsecond line\n")
+    secret_file(tmp_path / "password", "hunter2\nsecond line\n")
     config = load_config(written(tmp_path, FULL))
     mqtt, gateway, maxsmart = config.mqtt, config.gateway, config.maxsmart
     assert (mqtt.uri, mqtt.username) == ("mqtt://broker.example:1884/", "gateway")
@@ -232,8 +232,7 @@ def test_what_is_there_twice_or_has_no_end_is_named_and_placed(tmp_path, text, f
 def test_a_password_may_stand_apart_from_a_user_in_the_address(
     tmp_path: Path, key: str
 ):
-    secret = tmp_path / "secret"
-    secret.write_text("word\n")
+    secret = secret_file(tmp_path / "secret", "word\n")
     value = "word" if key == "password" else str(secret)
     file = tmp_path / "structiot.toml"
     file.write_text(f"[mqtt]\nuri = 'mqtt://ann@broker'\n{key} = '{value}'\n")

@@ -26,6 +26,7 @@ from structiot.gateway.config.fields import (
 )
 from structiot.gateway.drivers import with_driver
 from structiot.gateway.drivers.driver import Driver
+from tests.gateway.configs import secret_file
 
 
 def driver_of(section: object, system: str = "toy") -> type[Driver]:
@@ -85,7 +86,7 @@ class Plugs(SystemSection):
 
 
 def test_marks_are_found_in_whatever_holds_a_table(tmp_path):
-    (tmp_path / "key").write_text("s3cret")
+    secret_file(tmp_path / "key", "s3cret")
     table = {
         "listed": [{"name": "a", "key_file": str(tmp_path / "key")}],
         "named": {"x": {"name": "b", "key_file": str(tmp_path / "key")}},
@@ -105,7 +106,7 @@ def test_marks_are_found_in_whatever_holds_a_table(tmp_path):
 
 
 def test_a_key_and_its_file_cannot_both_be_given(tmp_path):
-    (tmp_path / "key").write_text("s3cret")
+    secret_file(tmp_path / "key", "s3cret")
     table = {"one": {"key": "k", "key_file": str(tmp_path / "key")}}
     assert refused(Plugs, table) == ["key_file and key cannot both be given"]
 

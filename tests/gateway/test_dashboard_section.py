@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from structiot.gateway import load_config
-from tests.gateway.configs import problems_of, written
+from tests.gateway.configs import problems_of, secret_file, written
 
 
 def test_by_default_it_is_for_this_machine():
@@ -16,7 +16,7 @@ def test_by_default_it_is_for_this_machine():
 
 
 def test_all_of_it(tmp_path: Path):
-    (tmp_path / "token").write_text("open sesame\n")
+    secret_file(tmp_path / "token", "open sesame\n")
     (tmp_path / "cert.pem").write_text("a certificate")
     file = written(
         tmp_path,
@@ -36,7 +36,7 @@ def test_all_of_it(tmp_path: Path):
 def test_what_is_wrong_is_said_by_its_key(tmp_path: Path):
     text = """\
 [dashboard]
-listen = ["http://0.0.0.0:80", "https://localhost:1", "ftp://x", "http://a:b@x:1", "http://x/y"]
+listen = ["http://0.0.0.0:81", "https://localhost:1", "ftp://x", "http://a:b@x:1", "http://x/y"]
 key_file = "key.pem"
 hosts = ["house example"]
 """
@@ -53,7 +53,7 @@ hosts = ["house example"]
     ]
     said = "\n".join(problems)
     for words in (
-        "others can reach http://0.0.0.0:80: give a token, or a token_file",
+        "others can reach http://0.0.0.0:81: give a token, or a token_file",
         "https needs a cert_file beside it",
         "the page is served at http://HOST:PORT or https://HOST:PORT",
         "host and port only",

@@ -121,5 +121,5 @@ async def test_too_much_text_for_one_message_is_left_out_and_said(caplog):
         await anyio.sleep(1)
         assert asker.told("desk/state") == [{"s0": "short"}]
         assert len(asker.told("desk/s7/state")) == 1
-        said = [one for one in caplog.messages if "one JSON of all of it" in one]
+        said = [one for one in caplog.messages if "one JSON of all its states" in one]
         assert len(said) == 1

@@ -19,22 +19,23 @@ from structiot.gateway.config import (
     InfluxSection,
     MqttSection,
 )
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.config.places import DeviceSection, EntitySection
 from structiot.gateway.drivers import installed_drivers
-from structiot.gateway.drivers.connector import (
-    ConnectorDeviceSection,
-    ConnectorSection,
-)
+from structiot.gateway.drivers.connector import ConnectorSection
 from structiot.gateway.drivers.manager import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
     ManagerEventSection,
     ManagerListenerSection,
+    ManagerLockSection,
     ManagerSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
     ManagerTypeSection,
+    ManagerUpdateSection,
 )
 from structiot.gateway.drivers.manager.entities import ManagerEntitySection
 from structiot.gateway.drivers.maxsmart import MaxSmartDeviceSection, MaxSmartSection
@@ -46,6 +47,7 @@ from structiot.gateway.drivers.meross import (
 from structiot.gateway.entities.orders import entity_order
 from structiot.gateway.entities.topics import REPORTS, Topics
 from tests.gateway.asked_house import asked
+from tests.gateway.configs import secret_file
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -70,11 +72,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[manager.types.NAME.sensors]]": ManagerSensorSection,
     "[[manager.types.NAME.binary_sensors]]": ManagerBinarySensorSection,
     "[[manager.types.NAME.switches]]": ManagerSwitchSection,
+    "[[manager.types.NAME.locks]]": ManagerLockSection,
+    "[[manager.types.NAME.sirens]]": ManagerSirenSection,
     "[[manager.types.NAME.buttons]]": ManagerButtonSection,
     "[[manager.types.NAME.texts]]": ManagerTextSection,
+    "[[manager.types.NAME.updates]]": ManagerUpdateSection,
     "[[manager.types.NAME.events]]": ManagerEventSection,
     "[connector]": ConnectorSection,
-    "[[connector.devices]]": ConnectorDeviceSection,
+    "[[links]]": LinkSection,
 }
 _OF_ALL_ENTITIES = set(ManagerEntitySection.model_fields)
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| ?(.*?) ?\|$", re.MULTILINE)
@@ -95,6 +100,7 @@ def test_every_key_is_described_with_its_default(section: str, model: type[BaseM
     if model is not ManagerEntitySection and issubclass(model, ManagerEntitySection):
         # What all of them have is described once.
         fields = {k: v for k, v in fields.items() if k not in _OF_ALL_ENTITIES}
+    fields = {info.alias or key: info for key, info in fields.items()}
     assert list(rows) == list(fields)
     for key, info in fields.items():
         _, default = rows[key]
@@ -123,7 +129,9 @@ def test_the_limits_of_figures_are_those_of_the_page(section, model):
 
 def test_every_section_is_described():
     names = [*GatewayConfig.model_fields, *installed_drivers()]
-    assert {f"[{name}]" for name in names} <= set(SECTIONS)
+    assert {f"[{name}]" for name in names} <= {
+        f"[{one.strip('[]')}]" for one in SECTIONS
+    }
 
 
 def test_the_topics_of_the_page_are_those_of_the_gateway():
@@ -195,6 +203,19 @@ def test_what_the_example_leaves_to_be_wanted_is_accepted_too(tmp_path):
     assert load_config(tmp_path / "structiot.toml").manager.types.keys() == {"lamp"}
 
 
+def test_the_links_of_the_pages_are_accepted(tmp_path):
+    for page in ("reference/links.md", "how_to/offer_devices_to_a_platform.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        (tmp_path / "sepl_password").write_text("word\n", "utf-8")
+        (tmp_path / "sepl_password").chmod(0o600)
+        blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        assert blocks
+        for block in blocks:
+            head = "" if "[connector]" in block else '[connector]\nconf = "x"\n'
+            (tmp_path / "structiot.toml").write_text(head + block, "utf-8")
+            assert load_config(tmp_path / "structiot.toml").links
+
+
 def test_the_configurations_of_the_guide_are_accepted(tmp_path):
     text = (ROOT / "docs" / "how_to" / "run_the_gateway.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
@@ -202,6 +223,6 @@ def test_the_configurations_of_the_guide_are_accepted(tmp_path):
     for block in blocks:
         for name in re.findall(r'_file = "([\w.]+)"', block):
             line = '1862cfe1-5dab-4d8e-a946-50d6728f830f = "a secret"\n'
-            (tmp_path / name).write_text(line, "utf-8")
+            secret_file(tmp_path / name, line)
         (tmp_path / "structiot.toml").write_text(block, "utf-8")
         assert load_config(tmp_path / "structiot.toml").systems

@@ -11,7 +11,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from structiot.gateway.drivers.manager.members import (
+from structiot.gateway.entities.components import component_of
+from structiot.gateway.entities.states import state_payload
+from structiot.gateway.entities.told_members import (
     entity_of,
     members_in,
     object_in,
@@ -20,8 +22,6 @@ from structiot.gateway.drivers.manager.members import (
     text_in,
     value_at,
 )
-from structiot.gateway.entities.components import component_of
-from structiot.gateway.entities.states import state_payload
 from structiot.gateway.entities.topics import Topics
 from structiot.gateway.entities.typed import check_key
 from structiot.model import BinarySensor, Sensor, Switch, Text

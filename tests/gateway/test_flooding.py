@@ -37,19 +37,19 @@ async def test_of_a_flood_the_latest_state_wins_and_it_is_said_once(caplog):
     async with asked(device) as (gateway, asker):
         last = await flood(device, 12)
         desk = gateway.devices["desk"]
-        assert [slug for slug, one in gateway.devices.items() if one.is_flooding]
+        assert [slug for slug, one in gateway.devices.items() if one.budget.is_flooding]
         await anyio.sleep(2)
         assert desk.states["power"] == last
         assert asker.told("desk/power/state")[-1] == last
         # 500 at once, and 50 a second.
         presses = len(asker.told("desk/button/event"))
-        assert desk.dropped_events == 6_000 - presses
+        assert desk.budget.dropped == 6_000 - presses
         assert len(asker.told("desk/power/state")) + presses <= 500 + 50 * 15
         (said,) = [one for one in caplog.messages if " floods: " in one]
         assert said.startswith("Desk (plug Desk) floods: of more than 50 events")
         await anyio.sleep(60)
-        assert not desk.is_flooding
-        assert f"no more; {desk.dropped_events} events lost" in caplog.text
+        assert not desk.budget.is_flooding
+        assert f"no more; {desk.budget.dropped} events lost" in caplog.text
         device.tell(press())
         await anyio.sleep(1)
         assert len(asker.told("desk/button/event")) == presses + 1
@@ -66,7 +66,7 @@ async def test_who_floods_with_what_it_does_not_have_fills_nothing():
         await anyio.sleep(60)
         desk = gateway.devices["desk"]
         assert desk.availability.reason == "it is hot"
-        assert desk.dropped_events > 2000
+        assert desk.budget.dropped > 2000
 
 
 async def test_what_is_much_for_few_entities_is_little_for_many():
@@ -77,7 +77,7 @@ async def test_what_is_much_for_few_entities_is_little_for_many():
                 device.tell_state(f"port_{number}", bool(second % 2))
             await anyio.sleep(1)
         desk = gateway.devices["desk"]
-        assert not desk.is_flooding
+        assert not desk.budget.is_flooding
         assert set(desk.states.values()) == {True}
 
 
@@ -108,4 +108,4 @@ async def test_a_flood_holds_up_none_of_300_others(watched_loop):
         assert len(changed) == 301
         for number in range(1, 301):
             assert len(asker.told(f"p{number}/power/state")) == 1
-        assert gateway.devices["p0"].is_flooding
+        assert gateway.devices["p0"].budget.is_flooding

@@ -6,7 +6,7 @@ import pytest
 
 from structiot.gateway import InvalidConfig, load_config
 from tests._support.secrets_files import WRONG_SECRETS
-from tests.gateway.configs import problems_of, written
+from tests.gateway.configs import problems_of, secret_file, written
 
 UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
 
@@ -110,7 +110,7 @@ send = 07:30:00
     sent = "a text, or a table or an array, which is sent as JSON"
     assert problems_of(tmp_path, text) == [
         "structiot.toml:3:8: port must be a whole number, not a text",
-        f"structiot.toml:6:11: dialect: input should be {dialects}",
+        f'structiot.toml:6:11: dialect must be {dialects}, not "D5"',
         f"structiot.toml:10:1: unknown key 'of' {where}; did you mean 'off'?",
         f"structiot.toml:13:8: send: write {sent}",
         "structiot.toml:14:16: no device can be of the type '##'",
@@ -130,8 +130,9 @@ def test_the_types_that_are_listed_are_those_that_are_taken(section, taken):
 
 
 def test_secrets_are_read_from_a_file_and_are_not_shown(tmp_path):
-    (tmp_path / "secrets").write_text(
-        f'# lamps\n\n{UUID} = "a secret of several words"\n{"0" * 32}="= other"\n'
+    secret_file(
+        tmp_path / "secrets",
+        f'# lamps\n\n{UUID} = "a secret of several words"\n{"0" * 32}="= other"\n',
     )
     text = '[manager]\ndialect = "structiot"\nsecrets_file = "secrets"\n'
     section = load_config(written(tmp_path, text)).manager
@@ -147,7 +148,7 @@ def test_secrets_are_read_from_a_file_and_are_not_shown(tmp_path):
 def test_what_is_wrong_with_a_file_of_secrets_is_said_without_them(
     tmp_path, text, said
 ):
-    (tmp_path / "secrets").write_bytes(text.encode(errors="surrogateescape"))
+    secret_file(tmp_path / "secrets", text.encode(errors="surrogateescape"))
     text = '[manager]\ndialect = "structiot"\nsecrets_file = "secrets"\n'
     (problem,) = problems_of(tmp_path, text)
     assert problem == f"structiot.toml:3:16: secrets_file {said}"

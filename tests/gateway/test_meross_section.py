@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from structiot.gateway import InvalidConfig, load_config
+from tests.gateway.configs import secret_file
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -46,8 +47,8 @@ def test_an_account_is_opened_where_one_is_named_or_nothing_is_listed(
 
 
 def test_secrets_are_read_from_files_and_are_not_shown(tmp_path):
-    (tmp_path / "password").write_text("hunter2\n")
-    (tmp_path / "key").write_text(f"{KEY}\n")
+    secret_file(tmp_path / "password", "hunter2\n")
+    secret_file(tmp_path / "key", f"{KEY}\n")
     (tmp_path / "structiot.toml").write_text(
         """
 [meross]

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from structiot.errors import AuthRefused, ConnectFailed
@@ -249,6 +250,7 @@ async def test_a_fault_of_what_reads_the_configuration_costs_the_answer_only():
     async with asked() as (gateway, asker):
 
         async def read() -> tuple[str, ...]:
+            await anyio.lowlevel.checkpoint()
             raise ZeroDivisionError
 
         gateway.reads_again = read

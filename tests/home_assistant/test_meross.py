@@ -31,7 +31,11 @@ async def served(home: Home, folder: Path) -> AsyncIterator[Gateway]:
     mqtt = {"uri": home.broker.uri, "base_topic": "meross_home"}
     async with simulated_account(Environment()) as section:
         config = load_config(
-            {"mqtt": mqtt, "gateway": {"id": "meross_home"}, "meross": section}
+            {
+                "mqtt": mqtt,
+                "gateway": {"id": "meross_home", "forget_on_exit": True},
+                "meross": section,
+            }
         )
         async with open_gateway(config, state_file=folder / "state.json") as gateway:
             yield gateway

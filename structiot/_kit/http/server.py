@@ -15,6 +15,8 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,7 +32,8 @@ from anyio.streams.tls import TLSStream
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.http.body import BodyReader
 from structiot._kit.http.messages import HttpReply, HttpRequest, field_dict, phrase_of
-from structiot._kit.net.network import LOST, Address, place, reason_of
+from structiot._kit.http.peer import local_of, peer_of
+from structiot._kit.net.network import LOST, network_of, place, reason_of
 from structiot._kit.net.room import Room
 from structiot.errors import ProtocolViolation, UsageError
 
@@ -109,6 +112,7 @@ class HttpServer:
         ssl_context: For https.
         max_connections: More than these are closed, a moment later, for others may just
             be leaving.
+        per_address: Most of them that one address (of IPv6, one /64) may have.
         max_body_bytes: Longest body of a request; a longer one gets status 413.
         request_s: Longest time for a request to be complete, for a TLS handshake, and
             for a client that takes nothing of its reply, in seconds.
@@ -122,6 +126,7 @@ class HttpServer:
         *,
         ssl_context: ssl.SSLContext | None = None,
         max_connections: int = 100,
+        per_address: int = sys.maxsize,
         max_body_bytes: int = 1_048_576,
         request_s: float = 10.0,
         idle_s: float = 60.0,
@@ -130,20 +135,22 @@ class HttpServer:
         self._handler = handler
         self._ssl_context = ssl_context
         self._max_connections = max_connections
+        self._per_address = per_address
         self._max_body_bytes = max_body_bytes
         self._request_s = request_s
         self._idle_s = idle_s
         self._headers = dict(headers or {})
-        self._connections = 0
+        self._connections: Counter[str] = Counter()
         self._room = Room()
 
     async def serve(self, stream: ByteStream) -> None:
         """Serve one connection; returns when it is closed."""
-        await self._room.soon(self._has_room)
-        if not self._has_room():
+        whose = network_of(peer_of(stream)[0])
+        await self._room.soon(lambda: self._has_room(whose))
+        if not self._has_room(whose):
             await anyio.aclose_forcefully(stream)
             return
-        self._connections += 1
+        self._connections[whose] += 1
         try:
             if self._ssl_context is not None:
                 stream = await self._secured(stream, self._ssl_context)
@@ -151,12 +158,14 @@ class HttpServer:
         except _Gone as exc:
             _log.debug("%s: %s", place(*peer_of(stream)), exc)
         finally:
-            self._connections -= 1
+            self._connections[whose] -= 1
+            self._connections += Counter()
             self._room.left()
             await anyio.aclose_forcefully(stream)
 
-    def _has_room(self) -> bool:
-        return self._connections < self._max_connections
+    def _has_room(self, whose: str) -> bool:
+        is_full = self._connections.total() >= self._max_connections
+        return not is_full and self._connections[whose] < self._per_address
 
     async def _secured(
         self, stream: ByteStream, ssl_context: ssl.SSLContext
@@ -220,17 +229,6 @@ async def _send_all(stream: ByteStream, data: bytes, stall_s: float) -> None:
             await stream.send(data[begin : begin + _SEND_BYTES])
 
 
-def peer_of(stream: ByteStream) -> Address:
-    """Give the address of whoever is at the other end."""
-    address = stream.extra(SocketAttribute.remote_address, ("", 0))
-    return (str(address[0]), int(address[1]))
-
-
-def _local_of(stream: ByteStream) -> Address:
-    address = stream.extra(SocketAttribute.local_address, ("", 0))
-    return (str(address[0]), int(address[1]))
-
-
 class _Gone(Exception):
     """The client is gone, in contrast to what a handler may have lost."""
 
@@ -288,6 +286,9 @@ class _Connection:
             return None
         self._method = head.method
         fields = field_dict(head.headers)
+        if {"content-length", "transfer-encoding"} <= fields.keys():
+            # Whoever stands between may have read another end of it.
+            raise h11.RemoteProtocolError("two lengths", error_status_hint=400)
         reader = BodyReader("the request", "", self._max_body_bytes)
         reader.expect(int(fields.get("content-length", "0")))
         if self._http.they_are_waiting_for_100_continue:
@@ -301,7 +302,7 @@ class _Connection:
             headers=fields,
             body=reader.finish(),
             peer=peer_of(self._stream),
-            local=_local_of(self._stream),
+            local=local_of(self._stream),
         )
 
     async def _event(self) -> object:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import anyio
 import asyncclick as click
 
+from structiot._kit.text import table_cell
 from structiot.cli._common.options import Decorator
 
 __all__ = ["csv_option", "write_csv"]
@@ -34,7 +35,8 @@ async def write_csv(
     table.writerow(columns)
     for row in rows:
         table.writerow(
-            [("no", "yes")[one] if isinstance(one, bool) else one for one in row]
+            ("no", "yes")[one] if isinstance(one, bool) else table_cell(one)
+            for one in row
         )
     if path == "-":
         click.echo(text.getvalue(), nl=False)

@@ -103,11 +103,6 @@ class ServedGateway:
         self._is_open = anyio.Event()
         self._gateway: Gateway | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing stands in the file."""
-        return not self._config.model_fields_set
-
     async def opened(self) -> None:
         """Wait until it serves."""
         await self._is_open.wait()

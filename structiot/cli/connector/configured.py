@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from structiot.cli._common.options import Decorator
 from structiot.cli.run import config_option
@@ -18,19 +18,19 @@ path_option: Decorator = config_option
 
 
 def config_of(path: str | Path) -> GatewayConfig:
-    """Read a configuration that has `[connector]`.
+    """Read a configuration that has `[connector]` and links to it.
 
     Where it has no broker, the embedded one takes any port: nobody needs it. Nor is there
     a page that nobody has asked for.
 
     Raises:
         ConfigError: It cannot be read, something is wrong in it, or it has no such
-            section.
+            section or links.
     """
     config = load_config(path)
-    section: Any = config.systems.get("connector")
-    if section is None or not section.devices:
-        missing = "[connector]" if section is None else "[[connector.devices]]"
+    has_offers = any(link.what == "offer" for link in config.links)
+    if (section := config.systems.get("connector")) is None or not has_offers:
+        missing = "[connector]" if section is None else '[[links]] with to = "platform"'
         raise ConfigError(f"{path} has no {missing}: no device is offered")
     if config.mqtt.uri is None and "listen" not in config.broker.model_fields_set:
         broker = config.broker.model_copy(update={"listen": _ANY_PORT})

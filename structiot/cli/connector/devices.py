@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import anyio.to_thread
 import asyncclick as click
@@ -47,7 +45,6 @@ async def devices(
     """
     configure_logging(ctx)
     config = await anyio.to_thread.run_sync(config_of, path, abandon_on_cancel=True)
-    section: Any = config.systems["connector"]
     # Nothing is offered, and nothing is kept: a gateway may run with the same file.
     settings = config.gateway.model_copy(update={"state_file": None})
     history = config.history.model_copy(update={"enabled": False})
@@ -55,7 +52,9 @@ async def devices(
     config = config.model_copy(update=none)
     async with open_gateway(config) as gateway:
         await anyio.sleep(wait_s)
-        found = [offer_of(one, section) for one in gateway.devices.values()]
+        found = [
+            offer_of(level, one, config.links) for level, one in gateway.devices.items()
+        ]
     offers = sorted(filter(None, found), key=lambda one: one.id)
     rows = [_row(one) for one in offers]
     if wants_json:
@@ -68,4 +67,4 @@ async def devices(
 
 def _row(offer: Offer) -> tuple[str, str, str, list[str]]:
     keys = [key for key in offer.served.entities if key in offer.services]
-    return offer.id, offer.rule.type, offer.served.name, keys
+    return offer.id, offer.type, offer.served.name, keys

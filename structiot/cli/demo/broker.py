@@ -1,4 +1,4 @@
-"""Which broker a demonstration is on, and how people are told to look at it."""
+"""Which broker and page a demonstration is on, and how people are told to look at it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ from urllib.parse import urlsplit
 
 from structiot.errors import ConnectFailed
 from structiot.gateway import Gateway, load_config, open_gateway
+from structiot.gateway.config import DashboardSection
 
-__all__ = ["HOST", "USUAL_PORT", "DemoBroker", "open_demo_gateway"]
+__all__ = [
+    "HOST",
+    "USUAL_PAGE_PORT",
+    "USUAL_PORT",
+    "DemoBroker",
+    "open_demo_gateway",
+    "open_demo_page",
+]
 
 HOST = "127.0.0.1"
 USUAL_PORT = 1883
+USUAL_PAGE_PORT = 8321
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,9 @@ class DemoBroker:
 
 @asynccontextmanager
 async def open_demo_gateway(
-    uri: str | None, sections: Mapping[str, object]
+    uri: str | None,
+    sections: Mapping[str, object],
+    history_file: Path | None = None,
 ) -> AsyncGenerator[tuple[Gateway, DemoBroker]]:
     """Open a gateway on the broker that is named, or on one of its own.
 
@@ -74,6 +85,7 @@ async def open_demo_gateway(
         uri: The broker; if None, one of its own at the usual port, or at a free one if
             that is taken.
         sections: Those of the systems, as in a configuration file.
+        history_file: Where the history is; none by default.
 
     Yields:
         The gateway, and where its broker is.
@@ -86,7 +98,9 @@ async def open_demo_gateway(
         async def opened(**broker: object) -> Gateway:
             own = {"gateway": {"id": "demo", "forget_on_exit": True}}
             config = load_config({**broker, **own, **sections})
-            return await stack.enter_async_context(open_gateway(config))
+            return await stack.enter_async_context(
+                open_gateway(config, history_file=history_file)
+            )
 
         if uri is not None:
             gateway = await opened(mqtt={"uri": uri})
@@ -100,6 +114,29 @@ async def open_demo_gateway(
             gateway = await opened(broker=_listening_at(0))
         assert gateway.broker is not None  # noqa: S101 - no other is named
         yield gateway, DemoBroker(uri=gateway.broker.uri, origin=origin)
+
+
+@asynccontextmanager
+async def open_demo_page(gateway: Gateway) -> AsyncGenerator[str]:
+    """Serve the page at the usual port, or at a free one if that is taken.
+
+    Yields:
+        Its address.
+    """
+    # Who asks for help needs no page.
+    from structiot.dashboard import open_dashboard  # noqa: PLC0415
+
+    async with AsyncExitStack() as stack:
+        for port in (USUAL_PAGE_PORT, 0):
+            section = DashboardSection(listen=(f"http://{HOST}:{port}",))
+            try:
+                page = await stack.enter_async_context(open_dashboard(gateway, section))
+            except ConnectFailed:
+                if port == 0:
+                    raise
+            else:
+                yield page.urls[0]
+                return
 
 
 def _listening_at(port: int) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import (
@@ -13,7 +14,8 @@ from typing import Any, TypeAlias
 
 import asyncclick as click
 
-from structiot._kit.environment import SYSTEM_ENVIRONMENT
+from structiot._kit.environment import Environment
+from structiot.cli.demo.house import House
 from structiot.errors import ConfigError
 from structiot.gateway.drivers import installed_drivers, load_driver
 
@@ -26,14 +28,15 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def simulated_systems(
-    count: int | None = None,
+    house: House, environment: Environment
 ) -> AsyncGenerator[dict[str, Section]]:
     """Simulate devices of every installed system for the length of the block.
 
     A system whose devices do not start is left out, which is said.
 
     Args:
-        count: How many of each system; its own choice if None.
+        house: How many of each system, and how long a day takes.
+        environment: Where they are.
 
     Yields:
         The section of each system, by the system's name.
@@ -43,7 +46,7 @@ async def simulated_systems(
     """
     sections: dict[str, Section] = {}
     async with AsyncExitStack() as stack:
-        for system, devices in simulations(count):
+        for system, devices in simulations(house, environment):
             try:
                 sections[system] = await stack.enter_async_context(devices)
             # A stranger's package may fail in any way; it costs its own system.
@@ -55,7 +58,7 @@ async def simulated_systems(
 
 
 def simulations(
-    count: int | None,
+    house: House, environment: Environment
 ) -> Iterator[tuple[str, AbstractAsyncContextManager[Section]]]:
     """Give what starts the simulated devices of each installed system that has some."""
     for system in installed_drivers():
@@ -65,4 +68,7 @@ def simulations(
             _log.warning("no simulated devices of %s: %s", system, exc)
             continue
         if simulated is not None:
-            yield system, simulated(SYSTEM_ENVIRONMENT, count=count)
+            has_days = "day_s" in inspect.signature(simulated).parameters
+            days = {"day_s": house.day_s} if has_days else {}
+            count = house.shares.get(system)
+            yield system, simulated(environment, count=count, **days)

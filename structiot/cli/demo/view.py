@@ -48,23 +48,35 @@ class LiveTable:
             case DeviceUpdate(device=device, event=Occurrence() as occurrence):
                 self._happened[device, occurrence.key] = occurrence.event_type
 
-    def drawn(self) -> RenderableType:
-        """Draw it as it is now: a table for each system."""
+    def drawn(self, most_rows: int | None = None) -> RenderableType:
+        """Draw it as it is now: a table for each system.
+
+        Args:
+            most_rows: For how many rows there is room; the devices beyond are counted.
+        """
         tables: dict[str, PlainTable] = {}
+        drawn = drawn_rows = 0
         for slug, device in self._gateway.devices.items():
+            rows = list(self._rows(slug, device))
+            drawn_rows += len(rows) + 1
+            if most_rows is not None and drawn_rows > most_rows:
+                break
+            drawn += 1
             table = tables.get(device.system)
             if table is None:
                 table = tables[device.system] = _empty_table()
             style = "" if device.is_available else "dim"
             # The level of a device that nobody has named may be a long number.
             title = slug if len(slug) <= _LONGEST_SLUG else device.name
-            for index, cells in enumerate(self._rows(slug, device)):
+            for index, cells in enumerate(rows):
                 shown = [title if index == 0 else "", *cells]
                 # Names come from devices: brackets in them are no markup.
                 table.add_row(*map(Text, shown), style=style)
             table.add_section()
         is_connected = self._gateway.is_connected
         state = "connected" if is_connected else "no connection to the broker"
+        if more := len(self._gateway.devices) - drawn:
+            state = f"{state}; {more} more devices on the page"
         return Group(Text(""), *tables.values(), Text(""), Text(state, style="dim"))
 
     def _rows(self, slug: str, device: GatewayDevice) -> Iterator[list[str]]:

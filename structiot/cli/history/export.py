@@ -15,6 +15,7 @@ from typing import IO, Any
 import anyio.to_thread
 import asyncclick as click
 
+from structiot._kit.text import table_cell
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli.history.asking import (
     ask,
@@ -97,7 +98,7 @@ def _writer(out: IO[str], kind: str) -> Callable[[tuple[Any, ...]], object]:
         )
     table = csv.writer(out, lineterminator="\n")
     table.writerow(_COLUMNS)
-    return table.writerow
+    return lambda row: table.writerow(map(table_cell, row))
 
 
 def _rows(

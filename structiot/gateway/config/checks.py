@@ -19,7 +19,10 @@ from structiot.gateway.config.fields import (
     marked,
     models_in,
 )
-from structiot.gateway.config.sections import GatewayConfig
+from structiot.gateway.config.link_checks import link_checks, links_in
+from structiot.gateway.config.links import EntityPattern
+from structiot.gateway.config.ports import ports_taken_twice
+from structiot.gateway.config.sections import GatewayConfig, MqttSection
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 from structiot.gateway.isolation import called
@@ -37,6 +40,17 @@ def cross_field_checks(
     for finding in dashboard_faults(_table(data, "dashboard")):
         yield finding.below("dashboard")
     yield from _names(model, data)
+    mqtt = _table(data, "mqtt")
+    base, prefix = mqtt.get("base_topic"), mqtt.get("discovery_prefix")
+    yield from link_checks(
+        data,
+        base=base if isinstance(base, str) else MqttSection().base_topic,
+        discovery_prefix=(
+            prefix if isinstance(prefix, str) else MqttSection().discovery_prefix
+        ),
+    )
+    yield from ports_taken_twice(model, data)
+    yield from _levels(_table(data, "devices"))
     for name, info in model.model_fields.items():
         table = data.get(name)
         if not isinstance(table, Mapping):
@@ -174,6 +188,18 @@ def _credentials_in(uri: object) -> tuple[str | None, str | None]:
     return parts.username, parts.password
 
 
+def _levels(devices: Mapping[str, object]) -> Iterator[Finding]:
+    for name in devices:
+        slug = slug_of(name)
+        if slug != name:
+            meant = f"; write [devices.{slug}]" if slug else ""
+            yield Finding(
+                path=("devices", name),
+                message=f"{name!r} is no level in topics{meant}",
+                is_about_key=True,
+            )
+
+
 def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for one in marked(model, data, NamesADevice):
@@ -191,3 +217,8 @@ def _names(model: type[GatewayConfig], data: Mapping[str, object]) -> Iterator[F
             as_first = "" if first[place] == name else f" of {first[place]!r}"
             why = f"its topics would be those{as_first} above ({slug!r})"
         yield Finding(path=path, message=f"the name {name!r} is taken: {why}")
+    for link in links_in(data):
+        device = EntityPattern.of(link.target)
+        if link.what == "device" and device.level in first:
+            message = f"the name {device.device!r} is taken: another device has it"
+            yield link.finding("to", message)

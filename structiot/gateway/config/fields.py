@@ -13,13 +13,12 @@ know of it. What stands in files is marked, at any depth, and read by `files.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path as FilePath
-from stat import S_ISDIR, S_ISREG
 from typing import (
     Annotated,
+    Any,
     ClassVar,
     Final,
     Generic,
@@ -30,10 +29,25 @@ from typing import (
     get_origin,
 )
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from structiot._kit.redact import Secret, hide_credentials
 from structiot.gateway.config.positions import Path
+from structiot.gateway.config.reading import (
+    NamedFile,
+    beside_config,
+    bytes_of,
+    private_bytes_of,
+    readable,
+    secret_in,
+)
 from structiot.gateway.config.values import (
     check_any_listen_uri,
     check_base_topic,
@@ -46,13 +60,16 @@ from structiot.gateway.config.values import (
 
 __all__ = [
     "ANY_NAME",
+    "SECRET_SOURCES",
     "DeviceId",
     "DeviceName",
     "Finding",
     "Hidden",
     "Host",
     "Hosts",
+    "IsSecret",
     "Listen",
+    "Listening",
     "NamedFile",
     "NamesADevice",
     "Origin",
@@ -64,6 +81,7 @@ __all__ = [
     "bytes_of",
     "marked",
     "models_in",
+    "private_bytes_of",
     "readable",
     "seconds",
     "secret_in",
@@ -95,6 +113,27 @@ class Finding:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """A place that a section would have the gateway listen at.
+
+    Attributes:
+        path: Where in the settings it is said.
+        host: The address; that of all interfaces counts as each of them.
+        port: The port; 0 for any.
+        is_written: Whether it is said at all, and is no default.
+    """
+
+    path: Path
+    host: str
+    port: int
+    is_written: bool = True
+
+    def below(self, *path: str | int) -> Listening:
+        """Give the same as found in a part of larger settings."""
+        return replace(self, path=(*path, *self.path))
+
+
 class Section(BaseModel):
     """One table of a configuration."""
 
@@ -107,6 +146,8 @@ class Section(BaseModel):
     )
     # What somebody may write here, and the key that it is said by.
     also_called: ClassVar[Mapping[str, str]] = {}
+    # What a new file begins with, where the defaults alone are not enough.
+    starts_with: ClassVar[Mapping[str, object]] = {}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         """Show an address without its credentials."""
@@ -126,73 +167,44 @@ class SystemSection(Section):
         """
         return ()
 
-
-# ---------------------------------------------------------------- files
-
-
-@dataclass(frozen=True, slots=True)
-class NamedFile:
-    """A mark on a field that names a file, relative to the configuration file.
-
-    Attributes:
-        read: Gives the value that the settings shall have; a `ValueError` says what is
-            wrong with the file, to stand behind the key.
-        into: The field that takes this value; the field itself if None. Both of them
-            cannot be given.
-    """
-
-    read: Callable[[FilePath], object]
-    into: str | None = None
-
-
-def secret_in(file: FilePath) -> Secret:
-    """Read a secret: the file's first line."""
-    try:
-        first_line = bytes_of(file).decode().partition("\n")[0].rstrip("\r")
-    except UnicodeDecodeError:
-        raise ValueError("cannot be read: it is not text") from None
-    if not first_line:
-        raise ValueError("has an empty first line")
-    return Secret(first_line)
-
-
-def readable(file: FilePath) -> str:
-    """See that a file, which is read later, can be read now."""
-    bytes_of(file)
-    return str(file)
-
-
-def beside_config(file: FilePath) -> str:
-    """Name a file that may not exist yet so that it is found from anywhere."""
-    if "\0" in str(file):
-        raise ValueError("cannot be used: no file has such a name")
-    return str(file)
-
-
-def bytes_of(file: FilePath) -> bytes:
-    """Read a file, but nothing that could wait or never end.
-
-    Raises:
-        ValueError: It cannot be read; the text is to stand behind the file's name.
-    """
-    try:
-        mode = file.stat().st_mode
-        data = file.read_bytes() if S_ISREG(mode) or S_ISDIR(mode) else None
-    except OSError as exc:
-        why = (exc.strerror or str(exc)).lower()
-        raise ValueError(f"cannot be read: {why}") from exc
-    except ValueError as exc:
-        raise ValueError("cannot be read: no file has such a name") from exc
-    if data is None:
-        raise ValueError("cannot be read: it is no regular file")
-    return data
+    @classmethod
+    def listens_at(cls, table: Mapping[str, object]) -> Iterable[Listening]:  # noqa: ARG003 - of the others
+        """Give the places that the section would listen at, as it was written."""
+        return ()
 
 
 # ---------------------------------------------------------------- values
 
+SECRET_SOURCES: Final[Mapping[str, str]] = {
+    "env": "Name of the environment variable that holds it.",
+    "file": "File whose first line it is, which nobody else may read.",
+    "keyring": "Where it is in the keyring: service/user.",
+    "credential": "Name of the systemd credential that it is.",
+}
+_SECRET_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                name: {"type": "string", "description": about}
+                for name, about in SECRET_SOURCES.items()
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    ]
+}
+
 
 def _hidden(value: object) -> object:
     return Secret(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class IsSecret:
+    """Marks a secret, which may stand elsewhere; see `secret_sources.py`."""
 
 
 def seconds(low: float, high: float) -> object:
@@ -215,7 +227,9 @@ Listen: TypeAlias = Annotated[
 ]
 Origin: TypeAlias = Annotated[str, AfterValidator(check_origin)]
 Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
-Hidden: TypeAlias = Annotated[Secret, BeforeValidator(_hidden)]
+Hidden: TypeAlias = Annotated[
+    Secret, BeforeValidator(_hidden), IsSecret(), WithJsonSchema(_SECRET_SCHEMA)
+]
 DeviceName: TypeAlias = Annotated[str, AfterValidator(check_name), NamesADevice()]
 DeviceId: TypeAlias = Annotated[str, AfterValidator(check_gateway_id)]
 

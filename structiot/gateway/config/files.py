@@ -15,7 +15,7 @@ from structiot.gateway.config.fields import Finding, NamedFile, marked
 from structiot.gateway.config.positions import Path
 from structiot.gateway.isolation import called
 
-__all__ = ["with_files"]
+__all__ = ["with_files", "with_value"]
 
 
 def with_files(
@@ -48,17 +48,17 @@ def with_files(
                 why = error_text(cause)
             findings.append(Finding(path=one.path, message=f"{key} {why}"))
         else:
-            found = _with(found, (*above, into or key), content)
+            found = with_value(found, (*above, into or key), content)
     return found, findings
 
 
-def _with(data: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - TOML
+def with_value(data: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - TOML
     """Give the same data with another value at a place."""
     if not path:
         return value
     key, *below = path
     if isinstance(data, Mapping):
-        return {**data, key: _with(data.get(key), tuple(below), value)}
+        return {**data, key: with_value(data.get(key), tuple(below), value)}
     items = list(data)
-    items[int(key)] = _with(items[int(key)], tuple(below), value)
+    items[int(key)] = with_value(items[int(key)], tuple(below), value)
     return items if isinstance(data, list) else tuple(items)

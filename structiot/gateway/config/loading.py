@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import logging
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from pydantic import BaseModel, ValidationError
@@ -16,7 +20,13 @@ from structiot._kit.arguments import check_argument
 from structiot.errors import InternalError
 from structiot.gateway.config.assembly import config_model
 from structiot.gateway.config.checks import checks_failed, cross_field_checks
-from structiot.gateway.config.fields import Finding, bytes_of, models_in
+from structiot.gateway.config.fields import (
+    Finding,
+    IsSecret,
+    bytes_of,
+    marked,
+    models_in,
+)
 from structiot.gateway.config.files import with_files
 from structiot.gateway.config.positions import (
     Path,
@@ -25,6 +35,8 @@ from structiot.gateway.config.positions import (
     position_at,
 )
 from structiot.gateway.config.problems import findings_of
+from structiot.gateway.config.reading import is_open_to_others
+from structiot.gateway.config.secret_sources import with_secrets
 from structiot.gateway.config.sections import GatewayConfig
 from structiot.gateway.config.syntax import syntax_fault
 from structiot.gateway.errors import ConfigProblem, InvalidConfig
@@ -34,7 +46,11 @@ __all__ = ["configuration_of", "load_config"]
 
 M = TypeVar("M", bound=BaseModel)
 
+_log = logging.getLogger(__name__)
+
 _MAX_DEPTH = 50
+_MOST_BYTES = 1 << 22
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WRITE = "the path of a TOML file, or a mapping such as {'maxsmart': {}}"
 # Python takes no longer one from a text.
 _INTEGER_BITS = 64
@@ -79,9 +95,16 @@ def load_config(source: str | PathLike[str] | Mapping[str, Any]) -> GatewayConfi
     if data is None or _is_deeper_than(_MAX_DEPTH, data):
         message = f"tables and arrays are nested more than {_MAX_DEPTH} deep"
         raise InvalidConfig([_without_place(path, message)])
-    return _checked(
+    config = _checked(
         data, path=path, folder=FilePath(path).parent, positions=find_positions(text)
     )
+    if _has_secret(type(config), data) and is_open_to_others(FilePath(path)):
+        _log.warning(
+            "%s has a secret in it, and others than its owner may read it: chmod 600 %s",
+            path,
+            shlex.quote(path),
+        )
+    return config
 
 
 async def configuration_of(
@@ -98,6 +121,13 @@ async def configuration_of(
     if isinstance(config, GatewayConfig):
         return config
     return await anyio.to_thread.run_sync(load_config, config, abandon_on_cancel=True)
+
+
+def _has_secret(model: type[GatewayConfig], data: Mapping[str, Any]) -> bool:
+    if any(isinstance(one.value, str) for one in marked(model, data, IsSecret)):
+        return True
+    uri = data.get("mqtt", {}).get("uri")
+    return isinstance(uri, str) and bool(urlsplit(uri).password)
 
 
 def _is_deeper_than(depth: int, data: object) -> bool:
@@ -118,12 +148,18 @@ def _without_place(path: str, message: str) -> ConfigProblem:
 
 def _text_of(path: str) -> str:
     try:
-        raw = bytes_of(FilePath(path))
+        raw = bytes_of(FilePath(path), most_bytes=_MOST_BYTES)
     except ValueError as exc:
         raise InvalidConfig([_without_place(path, str(exc))]) from exc
     try:
-        return raw.decode()
+        # Notepad begins files with a byte order mark.
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
+        if raw[:2] in _UTF_16:
+            message = (
+                "the file is in UTF-16: save it as UTF-8, which TOML is written in"
+            )
+            raise InvalidConfig([_without_place(path, message)]) from exc
         head = raw[: exc.start].decode()
         place = position_at(head, len(head))
         message = f"byte 0x{raw[exc.start]:02x} is no UTF-8, which TOML is written in"
@@ -166,6 +202,8 @@ def _checked(
         # Nobody could show them.
         raise InvalidConfig(_problems(path, too_long, positions))
     model, findings = config_model(data)
+    data, trouble = with_secrets(model, data, folder)
+    findings += trouble
     findings += cross_field_checks(model, data)
     data, trouble = with_files(model, data, folder)
     findings += trouble

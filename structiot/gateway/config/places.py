@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from structiot.gateway.config.fields import Section
 
 __all__ = ["DeviceSection", "EntitySection", "Room"]
 
-Room = Annotated[str, Field(min_length=1, max_length=100)]
+
+def _check_room(room: str) -> str:
+    if not room.strip() or not room.isprintable():
+        raise ValueError(f"{room!r} is no name of a room that can be shown")
+    return room
+
+
+Room = Annotated[str, Field(max_length=100), AfterValidator(_check_room)]
 
 
 class EntitySection(Section):

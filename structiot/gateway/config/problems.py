@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from structiot._kit.redact import SECRET_NAMES, Secret
 from structiot._kit.text import error_text, with_names
+from structiot.gateway.config.described import section_name, sections_of
 from structiot.gateway.config.fields import Finding, models_in
 from structiot.gateway.config.positions import Path
 
 __all__ = ["findings_of"]
 
+# A file of something else is all problems.
+_MOST = 200
 _NEAR = 0.6
 _AS_NEAR = 0.1
 
@@ -33,7 +38,13 @@ def findings_of(
             is told of what it gave in Python's words.
     """
     words = {} if is_toml else _OF_PYTHON
-    return [_finding(details, root, words) for details in error.errors()]
+    errors = error.errors()
+    found = [_finding(details, root, words) for details in errors[:_MOST]]
+    if len(errors) > _MOST:
+        more = f"there are {len(errors) - _MOST} further problems like these"
+        last: Path = tuple(errors[_MOST]["loc"])
+        found.append(Finding(path=last, message=more, is_about_key=True))
+    return found
 
 
 def _finding(
@@ -45,7 +56,7 @@ def _finding(
         return Finding(path=path, message=_unknown_key(path, root), is_about_key=True)
     name = _name_of(path)
     if kind == "missing":
-        where = _section_name(path[:-1])
+        where = section_name(path[:-1])
         return Finding(
             path=path, message=f"{name} is missing in {where}", is_about_key=True
         )
@@ -66,6 +77,7 @@ def _finding(
     return Finding(path=path, message=f"{name}: {said[:1].lower()}{said[1:]}")
 
 
+_TABLE = "a table"
 _WANTED = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
@@ -73,9 +85,10 @@ _WANTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "tuple_type": "an array",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "dict_type": "a table",
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "dict_type": _TABLE,
+    "mapping_type": _TABLE,
     "is_instance_of": "a text in quotes",
     "finite_number": "a finite number",
 }
@@ -83,6 +96,9 @@ _RANGES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than_equal": lambda ctx: f"at least {ctx['ge']:g}",
     "less_than_equal": lambda ctx: f"at most {ctx['le']:g}",
     "string_too_short": lambda _: "a text that is not empty",
+    "string_too_long": lambda ctx: f"a text of {ctx['max_length']} characters at most",
+    "literal_error": lambda ctx: ctx["expected"],
+    "string_pattern_mismatch": lambda ctx: f"a text like {ctx['pattern']}",
 }
 
 
@@ -102,7 +118,8 @@ def _wanted(kind: str, path: Path, value: object, words: Mapping[str, str]) -> s
     if kind == "tuple_type" and isinstance(value, Mapping) and not words:
         dotted = ".".join(str(part) for part in path)
         return f"an array of tables: write [[{dotted}]]"
-    return words.get(_WANTED[kind], _WANTED[kind])
+    wanted = words.get(_WANTED[kind], _WANTED[kind])
+    return f"{wanted}: write {section_name(path)}" if wanted == _TABLE else wanted
 
 
 def _described(value: object, words: Mapping[str, str]) -> str:
@@ -138,36 +155,40 @@ def _name_of(path: Path) -> str:
 
 def _keys_at(root: type[BaseModel], path: Path) -> dict[str, str]:
     """Give the keys of a section, as arguments are called by them."""
-    keys = [key for model in _models_at(root, path) for key in model.model_fields]
+    keys = [key for model in _models_at(root, path) for key in _keys_of(model)]
     ports = [key for key in keys if key.endswith("port")]
     return {"port": (ports or ["a key of its own"])[0], **{key: key for key in keys}}
 
 
-def _section_name(path: Path) -> str:
-    names = ".".join(part for part in path if isinstance(part, str))
-    if not names:
-        return "the file"
-    return f"[[{names}]]" if isinstance(path[-1], int) else f"[{names}]"
+@cache
+def _sections(root: type[BaseModel]) -> dict[Path, type[BaseModel]]:
+    return dict(sections_of(root))
 
 
 def _unknown_key(path: Path, root: type[BaseModel]) -> str:
     key, parent = str(path[-1]), path[:-1]
-    sections = dict(_sections(root))
-    known = [name for model in _models_at(root, parent) for name in model.model_fields]
-    what = f"unknown key {key!r} in {_section_name(parent)}"
+    sections = _sections(root)
+    known = [name for model in _models_at(root, parent) for name in _keys_of(model)]
+    what = f"unknown key {key!r} in {section_name(parent)}"
     for model in _models_at(root, parent):
         if meant := getattr(model, "also_called", {}).get(key):
             return f"{what}; did you mean {meant!r}?"
     if near := _nearest(key, known):
         return f"{what}; did you mean {' or '.join(repr(name) for name in near)}?"
     homes = [
-        _section_name(section)
+        _home(section, key, model.model_fields[key])
         for section, model in sections.items()
         if key in model.model_fields
     ]
     if homes:
         return f"{what}; it belongs in {' or '.join(homes)}"
     return f"{what}; known are {', '.join(known)}"
+
+
+def _home(section: Path, key: str, info: FieldInfo) -> str:
+    """Name the section that a key belongs in, or that it is itself."""
+    ways = [way for _, way in models_in(info.annotation)]
+    return section_name((*section, key, *ways[0]) if ways else section)
 
 
 def _nearest(key: str, known: list[str]) -> list[str]:
@@ -180,6 +201,11 @@ def _nearest(key: str, known: list[str]) -> list[str]:
     return [name for name in known if ratios[name] >= max(_NEAR, best - _AS_NEAR)]
 
 
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    """Give the keys of a section as they are written."""
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
 def _models_at(root: type[BaseModel], path: Path) -> list[type[BaseModel]]:
     models = [root]
     for part in path:
@@ -187,15 +213,3 @@ def _models_at(root: type[BaseModel], path: Path) -> list[type[BaseModel]]:
         if any(fields):  # else an item, or one of several kinds of table
             models = [m for f in fields if f for m, _ in models_in(f.annotation)]
     return models
-
-
-def _sections(
-    model: type[BaseModel], path: Path = (), above: tuple[type[BaseModel], ...] = ()
-) -> Iterator[tuple[Path, type[BaseModel]]]:
-    """Give every section with its path, as `models_in` writes it; inside itself none."""
-    yield path, model
-    above = (*above, model)
-    for name, info in model.model_fields.items():
-        for inner, way in models_in(info.annotation):
-            if inner not in above:
-                yield from _sections(inner, (*path, name, *way), above)

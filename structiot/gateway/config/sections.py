@@ -28,6 +28,11 @@ from structiot.gateway.config.fields import (
     secret_in,
 )
 from structiot.gateway.config.history import HistorySection
+from structiot.gateway.config.links import (
+    TOPICS_SYSTEM,
+    LinkSection,
+    TopicsSection,
+)
 from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.config.values import check_broker_uri
 from structiot.gateway.state_file import not_ours
@@ -61,8 +66,8 @@ class MqttSection(Section):
     """`[mqtt]`: the broker and the topics.
 
     Attributes:
-        uri: Address of the broker; it may hold user name and password. None for the
-            embedded one, see `BrokerSection`.
+        uri: Address of the broker; it may hold user name and password. By default the
+            embedded one, see `[broker]`.
         username: User name, if the address has none.
         password: Password, if the address has none.
         password_file: File whose first line is the password, instead of `password`;
@@ -91,7 +96,9 @@ class MqttSection(Section):
         "user": "username",
     }
 
-    uri: Annotated[str, AfterValidator(check_broker_uri)] | None = None
+    uri: Annotated[str, AfterValidator(check_broker_uri)] | None = Field(
+        default=None, examples=["mqtt://broker:1883"]
+    )
     username: str | None = None
     password: Hidden | None = None
     password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
@@ -170,6 +177,7 @@ class GatewayConfig(Section):
         dashboard: The web page.
         history: What was, in a file.
         devices: Where devices are, by their level in topics.
+        links: What is joined to what.
     """
 
     mqtt: MqttSection = MqttSection()
@@ -178,6 +186,7 @@ class GatewayConfig(Section):
     dashboard: DashboardSection = DashboardSection()
     history: HistorySection = HistorySection()
     devices: Mapping[str, DeviceSection] = {}
+    links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
 
     if TYPE_CHECKING:
 
@@ -187,8 +196,11 @@ class GatewayConfig(Section):
     @property
     def systems(self) -> dict[str, SystemSection]:
         """The section of each system that is to be served, by the system's name."""
-        return {
+        found = {
             name: section
             for name in type(self).model_fields
             if isinstance(section := getattr(self, name), SystemSection)
         }
+        if (topics := TopicsSection.of(self.links)) is not None:
+            found[TOPICS_SYSTEM] = topics
+        return found

@@ -13,6 +13,7 @@ from structiot.gateway.entities.topics import (
     base_topic_fault,
     slug_of,
 )
+from structiot.mqtt.wire.uri import parse_uri
 
 __all__ = [
     "BROKER_SCHEMES",
@@ -49,6 +50,10 @@ def check_broker_uri(uri: str) -> str:
         raise ValueError("the address names no host; write mqtt://host:1883/")
     if parts.port == 0:
         raise ValueError("0 is no port of a broker; the usual one is 1883")
+    try:
+        parse_uri(uri)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
     return uri
 
 
@@ -92,7 +97,13 @@ def _split(uri: str) -> SplitResult:
 
 def _without_netloc(exc: ValueError) -> str:
     # urllib quotes what it could not read, which may be a password.
-    return str(exc).split(":", 1)[0].split("'", 1)[0].strip().lower()
+    said = str(exc).split(":", 1)[0].split("'", 1)[0].strip().lower()
+    if said.startswith("port"):
+        return (
+            "its port is no number from 1 to 65535; an IPv6 address stands in "
+            "brackets, such as mqtt://[::1]:1883"
+        )
+    return said
 
 
 def check_base_topic(topic: str) -> str:

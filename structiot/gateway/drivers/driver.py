@@ -35,7 +35,9 @@ from structiot.model import (
 )
 
 if TYPE_CHECKING:
+    from structiot.gateway.config.links import LinkSection
     from structiot.gateway.events import GatewayEvent
+    from structiot.gateway.links.foreign_topics import ForeignTopics
     from structiot.gateway.state_file import StateFile
     from structiot.gateway.status import DriverStatus
 
@@ -205,9 +207,16 @@ class GatewayView(Protocol):
 
     Attributes:
         state: What outlasts a restart; a driver has the section of its system's name.
+        foreign_topics: The way to topics of others on the gateway's broker.
     """
 
     state: StateFile
+    foreign_topics: ForeignTopics
+
+    @property
+    def links(self) -> tuple[LinkSection, ...]:
+        """The links in force; `LinksChanged` tells of others."""
+        ...
 
     @property
     def devices(self) -> Mapping[str, ServedDevice]:
@@ -306,7 +315,10 @@ class TellsStatus(Protocol):
 
 
 class SimulatesDevices(Protocol):
-    """What a driver class has, too, if its system is to be seen in the demonstration."""
+    """What a driver class has, too, if its system is to be seen in the demonstration.
+
+    One whose `simulated` takes `day_s` as well is told there how many seconds a day takes.
+    """
 
     @classmethod
     def simulated(

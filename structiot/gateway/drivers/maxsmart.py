@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -34,9 +34,6 @@ __all__ = ["MaxSmartDeviceSection", "MaxSmartDriver", "MaxSmartSection"]
 
 _PollSeconds: TypeAlias = Annotated[float, seconds(0.5, 3600)]
 _WattUnit: TypeAlias = Literal["W", "mW"]
-# What the demonstration shows, and how it is called.
-_SHOWN_FAMILIES = ("mh_strip_130", "mh_strip_211")
-_SHOWN_NAMES = ("Kitchen", "Workshop", "Office", "Garage", "Cellar", "Attic")
 
 # A port that is renamed at the strip is to be called so within a minute.
 _IDENTIFY_S = 45.0
@@ -192,27 +189,18 @@ class MaxSmartDriver:
     @classmethod
     @asynccontextmanager
     async def simulated(
-        cls, environment: Environment, *, count: int | None = None
+        cls,
+        environment: Environment,
+        *,
+        count: int | None = None,
+        day_s: float = 86_400.0,
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Simulate strips on free ports of this machine, two of them by default."""
+        """Simulate strips of a house, two of them by default."""
         # Who serves real strips needs no simulator.
-        from structiot.sim import sim_maxsmart  # noqa: PLC0415
+        from structiot.sim.house.strips import house_strips  # noqa: PLC0415
 
-        async with AsyncExitStack() as stack:
-            sims = [
-                await stack.enter_async_context(
-                    sim_maxsmart(
-                        "127.0.0.1",
-                        family=_SHOWN_FAMILIES[index % len(_SHOWN_FAMILIES)],
-                        name=name,
-                        http_port=0,
-                        udp_port=0,
-                        seed=index,
-                        environment=environment,
-                    )
-                )
-                for index, name in enumerate(_SHOWN_NAMES[: count or 2])
-            ]
+        opened = house_strips(environment, count=count or 2, day_s=day_s)
+        async with opened as sims:
             yield {
                 "discover": False,
                 "poll_s": 1.0,
@@ -220,8 +208,9 @@ class MaxSmartDriver:
                     {
                         "host": sim.host,
                         "name": sim.name,
-                        "http_port": sim.http_port,
                         "udp_port": sim.udp_port,
+                        # Where there is no HTTP, nobody is at this port.
+                        "http_port": sim.http_port or sim.udp_port,
                     }
                     for sim in sims
                 ],

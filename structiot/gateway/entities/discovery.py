@@ -36,6 +36,7 @@ def discovery_payload(
     entities: Iterable[Entity],
     topics: Topics,
     version: str,
+    room: str | None = None,
 ) -> str:
     """Write the announcement of a device.
 
@@ -48,6 +49,7 @@ def discovery_payload(
         entities: What it has.
         topics: The gateway's topics.
         version: Version of structiot.
+        room: Where it is, which Home Assistant takes for a new device's area.
     """
     identifier = identifier_of(info.system, info.id)
     components: dict[str, object] = {
@@ -63,7 +65,7 @@ def discovery_payload(
             topics=topics,
         )
     payload = {
-        "device": _device(identifier, name, info),
+        "device": _device(identifier, name, info, room),
         "origin": {
             "name": ORIGIN,
             "sw_version": version,
@@ -87,7 +89,9 @@ def _unique_id(identifier: str, key: str, *, is_plain: bool) -> str:
     return f"{plain}_{digest[:8]}"
 
 
-def _device(identifier: str, name: str, info: DeviceInfo) -> dict[str, object]:
+def _device(
+    identifier: str, name: str, info: DeviceInfo, room: str | None
+) -> dict[str, object]:
     device: dict[str, object] = {"identifiers": [identifier], "name": name}
     if info.mac is not None:
         pairs = ":".join(info.mac[at : at + 2] for at in _PAIRS)
@@ -98,6 +102,7 @@ def _device(identifier: str, name: str, info: DeviceInfo) -> dict[str, object]:
         "sw_version": info.firmware,
         "hw_version": info.hardware,
         "serial_number": info.serial,
+        "suggested_area": room,
         "via_device": info.via and identifier_of(info.system, info.via),
         # Home Assistant refuses the whole announcement for an address of another kind.
         "configuration_url": info.url if (info.url or "").startswith(_WEB) else None,

@@ -24,11 +24,14 @@ _OURS = {
     one.__module__ for one in (Climate, Cover, Entity, Fan, Light, Lock, Siren, Update)
 }
 
+# What is only shown, and how much of it.
+_SHOWN = {"name": 100, "unit": 32}
+
 EntityT = TypeVar("EntityT", bound=Entity)
 
 
 def settled(entity: EntityT) -> EntityT:
-    """Give an entity as it stays: lists and sets in it become its own.
+    """Give an entity as it stays: lists and sets in it become its own, texts fit to show.
 
     Raises:
         UsageError: It is no entity, or a field is of another type.
@@ -45,6 +48,8 @@ def settled(entity: EntityT) -> EntityT:
             shown = printable(repr(given), most=40)
             message = f"{name} of {entity.key} is {shown}, which it cannot be"
             raise UsageError(message) from None
+        if name in _SHOWN and isinstance(kept, str):
+            kept = _unless_same(kept, printable(kept, most=_SHOWN[name]))
         if kept is not given:
             changed[name] = kept
     return replace(entity, **changed) if changed else entity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import TypeAlias
 
 from structiot.gateway.history.answers import RecordedSeries
@@ -88,7 +89,7 @@ class Part:
     def happened(self, one: Occurred) -> None:
         """Add what happened."""
         self.occurred.append(one)
-        self.bytes += _OCCURRED_BYTES + len(one.data)
+        self.bytes += _OCCURRED_BYTES + getsizeof(one.data)
 
 
 def size_of(row: Row) -> int:
@@ -141,10 +142,19 @@ class Backlog:
         self.bytes += sum(part.bytes for part in parts)
         self._make_room()
 
+    def give_up(self, parts: Sequence[Part]) -> None:
+        """Let go of what can never be written, and of what its last stretch has more."""
+        if parts:
+            self.lost += sum(len(part.rows) + len(part.occurred) for part in parts)
+            self._let_go(parts[-1].stretch)
+
     def _make_room(self) -> None:
         while self.bytes > self.most_bytes:
-            self.gone = self._parts[0].stretch
-            while self._parts and self._parts[0].stretch is self.gone:
-                part = self._parts.popleft()
-                self.bytes -= part.bytes
-                self.lost += len(part.rows) + len(part.occurred)
+            self._let_go(self._parts[0].stretch)
+
+    def _let_go(self, stretch: Stretch) -> None:
+        self.gone = stretch
+        while self._parts and self._parts[0].stretch is stretch:
+            part = self._parts.popleft()
+            self.bytes -= part.bytes
+            self.lost += len(part.rows) + len(part.occurred)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -47,6 +47,9 @@ _MOST_BARS = 1_000
 _MOST_KEYS = 20_000
 _MOST_HOURS = 24.0
 _PRUNE_S = 600.0
+# There is nothing before, and a house's clock may not count on after these.
+_FIRST_MS = ms_of(datetime(1970, 1, 2, tzinfo=UTC))
+_LAST_MS = ms_of(datetime(9999, 1, 1, tzinfo=UTC))
 
 _log = logging.getLogger(__name__)
 
@@ -340,7 +343,9 @@ def _range(from_utc: datetime, to_utc: datetime) -> tuple[int, int]:
         check_argument(name, given, datetime)
         if given.tzinfo is None:
             raise UsageError(f"{name} needs a time zone: {given.isoformat()}")
-    begin, end = ms_of(from_utc), ms_of(to_utc)
+    begin, end = (
+        min(max(ms_of(one), _FIRST_MS), _LAST_MS) for one in (from_utc, to_utc)
+    )
     if begin >= end:
         raise UsageError(f"a range ends after it begins: {from_utc} to {to_utc}")
     return begin, end

@@ -27,7 +27,7 @@ class Outbox:
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Look what waits."""
-        query = "SELECT number, length(lines) FROM outbox ORDER BY number"
+        query = "SELECT number, length(CAST(lines AS BLOB)) FROM outbox ORDER BY number"
         self._sizes = deque(
             (number, size, 0) for number, size in connection.execute(query)
         )
@@ -73,7 +73,11 @@ class Outbox:
             connection: The file.
             after: Number of what has gone, and is still there.
         """
-        query = "SELECT number, lines FROM outbox WHERE number > ? ORDER BY number"
+        # What is no bytes is none of ours, and goes when room is made.
+        query = (
+            "SELECT number, lines FROM outbox WHERE number > ? AND "
+            "typeof(lines) = 'blob' ORDER BY number"
+        )
         row = connection.execute(f"{query} LIMIT 1", (after,)).fetchone()
         return None if row is None else (int(row[0]), bytes(row[1]))
 

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from structiot._kit.sqlite_schema import text_or_bytes
 from structiot._kit.text import printable
-from structiot.errors import ConfigError, ReplyTimeout
+from structiot.errors import ConfigError, ReplyTimeout, UsageError
 from structiot.gateway.history.schema import PROGRAM_ID, VERSION
 
 __all__ = ["Reader", "asked"]
@@ -85,19 +85,29 @@ def asked(
             one.text_factory = text_or_bytes
             one.set_progress_handler(is_over, _STEPS)
             one.execute("BEGIN")
-            (mark,) = one.execute("PRAGMA application_id").fetchone()
-            (version,) = one.execute("PRAGMA user_version").fetchone()
-            if mark != PROGRAM_ID or version > VERSION:
-                why = "it is no history, or of a later version"
-                raise _fault(path, why)
+            if not _is_made(path, one):
+                return nothing
             return question(one)
-    except (sqlite3.Error, OSError, ValueError) as exc:
-        if isinstance(exc, ConfigError):
-            raise
+    except (ConfigError, UsageError):
+        raise
+    # In a damaged file may be anything, also what no arithmetic takes.
+    except Exception as exc:
         if is_over():
             message = f"the history did not answer within {answer_s:g} s"
             raise ReplyTimeout(message, request="history", after_s=answer_s) from None
         raise _fault(path, str(exc)) from exc
+
+
+def _is_made(path: Path, connection: sqlite3.Connection) -> bool:
+    """Tell a history from a file that is only being made; raises if it is neither."""
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    found = connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    if not mark and found is None:
+        return False
+    if mark != PROGRAM_ID or version > VERSION:
+        raise _fault(path, "it is no history, or of a later version")
+    return True
 
 
 def _fault(path: Path, why: str) -> ConfigError:

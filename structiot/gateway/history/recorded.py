@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -36,6 +35,11 @@ Value: TypeAlias = float | str | None
 Recorded: TypeAlias = tuple[str, Kind, str, Value]
 
 _LONGEST_TEXT = 255
+_LONGEST_NAME = 100
+_LONGEST_UNIT = 32
+_MOST_DECIMALS = 15
+# Beyond it, a sum over years would have no end, and a mean none either.
+_LARGEST = 1e100
 _UNITS = {"c": "°C", "k": "K", "percent": "%", "s": "s"}
 
 
@@ -60,7 +64,7 @@ def recorded_of(entity: Entity, state: State | None) -> Iterator[Recorded]:
     ):
         kind: Kind = "energy" if is_energy_total(entity) else "figure"
         unit = entity.unit if isinstance(entity, Sensor | Number) else None
-        yield "", kind, unit or "", _figure(state)
+        yield "", kind, printable(unit or "", most=_LONGEST_UNIT), _figure(state)
     else:
         yield "", "text", "", _text(state)
 
@@ -95,7 +99,8 @@ def _figure(state: object) -> float | None:
         figure = float(state)
     except OverflowError:
         return None
-    return figure if math.isfinite(figure) else None
+    # What is no number is not as large as any.
+    return figure if abs(figure) <= _LARGEST else None
 
 
 def _text(state: object) -> str | None:
@@ -113,6 +118,8 @@ def series_of(
     assert info is not None  # noqa: S101 - nothing is noted of who is not known
     suffix, kind, unit, _ = part
     decimals = entity.decimals if isinstance(entity, Sensor) and not suffix else None
+    if decimals is not None:
+        decimals = min(max(decimals, 0), _MOST_DECIMALS)
     label = entity.name or ""
     if suffix:
         label = f"{label} {suffix[1:].replace('_', ' ')}".strip()
@@ -123,7 +130,7 @@ def series_of(
         kind=kind,
         unit=unit,
         slug=slug,
-        name=device.name,
-        label=label,
+        name=printable(device.name, most=_LONGEST_NAME),
+        label=printable(label, most=_LONGEST_NAME),
         decimals=decimals,
     )

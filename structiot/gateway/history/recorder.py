@@ -9,22 +9,33 @@ jumps, and when readings were lost; the next says everything anew.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
 
+from structiot._kit.rare_lines import RareLines
+from structiot._kit.text import printable
+from structiot.errors import InternalError
 from structiot.gateway.config.history import HistorySection
 from structiot.gateway.drivers.driver import GatewayView, ServedDevice
 from structiot.gateway.events import DeviceUpdate
-from structiot.gateway.history.answers import RecordedSeries
 from structiot.gateway.history.backlog import Backlog, Occurred, Part, Stretch
 from structiot.gateway.history.hours import House, ms_of
+from structiot.gateway.history.known import (
+    MOST_HAPPENED,
+    Known,
+    KnownDevice,
+    heard_ms,
+)
 from structiot.gateway.history.recorded import Recorded, Value, recorded_of, series_of
+from structiot.gateway.isolation import called
 from structiot.model import (
     Availability,
     EntitiesChanged,
@@ -40,29 +51,13 @@ __all__ = ["Recorder"]
 _JUMP_MS = 1_000
 _A_TURN = 256
 _MOST_DATA = 4_096
+_MOST_TYPE = 255
 # How much of the room for what waits one stretch may take.
 _SHARE = 8
 
+_log = logging.getLogger(__name__)
+
 Identity: TypeAlias = tuple[str, str]
-
-
-@dataclass(slots=True)
-class _Known:
-    """One series, and what was noted of it last.
-
-    Attributes:
-        series: It.
-        key: Key of its entity.
-        value: Its value; None while nothing is known.
-        at_ms: When that was noted.
-        stretch: In which it was noted.
-    """
-
-    series: RecordedSeries
-    key: str
-    value: Value = None
-    at_ms: int = 0
-    stretch: Stretch | None = None
 
 
 class Recorder:
@@ -90,7 +85,8 @@ class Recorder:
         self._settings = settings
         self._house = house
         self._backlog = backlog
-        self._known: dict[Identity, dict[str, _Known]] = {}
+        self._known: dict[Identity, KnownDevice] = {}
+        self._warnings = RareLines(_log, anyio.current_time)
         self._part: Part | None = None
         self._is_whole = True
         self._stretch_bytes = 0
@@ -104,7 +100,7 @@ class Recorder:
         async with self._gateway.events() as events:
             async for event in events:
                 if isinstance(event, DeviceUpdate):
-                    self._take(event)
+                    self._followed(event)
 
     def forget_filters(self) -> None:
         """Go by other patterns of keys from now on."""
@@ -129,6 +125,17 @@ class Recorder:
             case EntitiesChanged():
                 self._look_at(update.device, device, now_ms)
 
+    def _followed(self, update: DeviceUpdate) -> None:
+        """Note what a device tells, whose code may be anybody's."""
+        try:
+            called(lambda: self._take(update))
+        except InternalError as exc:
+            self._say_strange(update.device, exc)
+
+    def _say_strange(self, slug: str, error: InternalError) -> None:
+        text = "the history has nothing of what %s tells: %s"
+        self._warnings.say(text, printable(slug), error, about=slug)
+
     def _note(self, slug: str, device: ServedDevice, key: str, now_ms: int) -> None:
         """Note what an entity is now, in all its parts."""
         entity = device.entities.get(key)
@@ -144,17 +151,17 @@ class Recorder:
                 one = self._series(slug, device, entity, part)
                 self._tell(one, part[3], now_ms)
         if state is None or is_dataclass(state):
-            for one in known.values():
-                if one.key == key and one.series.entity not in present:
+            for name, one in known.by_key.get(key, {}).items():
+                if name not in present:
                     self._tell(one, None, now_ms)
 
     def _series(
         self, slug: str, device: ServedDevice, entity: Entity, part: Recorded
-    ) -> _Known:
+    ) -> Known:
         """Give the series of a part, as it is called now."""
         suffix, kind, unit, _ = part
         known = self._of(device)
-        before = known.get(f"{entity.key}{suffix}")
+        before = known.by_name.get(f"{entity.key}{suffix}")
         if before is not None:
             series = before.series
             told = series.slug, series.name, series.kind, series.unit
@@ -167,13 +174,14 @@ class Recorder:
                 return before
             # Another unit is another course.
             self._tell(before, None, self._last_ms)
-        one = known[series.entity] = _Known(series, entity.key)
+        one = Known(series, entity.key)
+        known.add(one)
         return one
 
-    def _of(self, device: ServedDevice) -> dict[str, _Known]:
+    def _of(self, device: ServedDevice) -> KnownDevice:
         info = device.info
         assert info is not None  # noqa: S101 - it was asked before
-        return self._known.setdefault((info.system, info.id), {})
+        return self._known.setdefault((info.system, info.id), KnownDevice())
 
     def _is_kept(self, slug: str, name: str) -> bool:
         key = f"{slug}/{name}"
@@ -192,34 +200,44 @@ class Recorder:
         if not isinstance(entity, Event) or not self._is_kept(slug, told.key):
             return
         one = self._series(slug, device, entity, ("", "event", "", None))
+        part = self._writing()
+        if not self._of(device).may_happen(part.stretch.hour_ms):
+            self._backlog.lost += 1
+            text = "%s tells too much: the history has the first %d of an hour"
+            shown = printable(slug)
+            self._warnings.say(text, shown, MOST_HAPPENED, about=slug)
+            return
         data = json.dumps(dict(told.data), ensure_ascii=False, default=str)
         if len(data) > _MOST_DATA:
             data = "{}"
-        at_ms = ms_of(told.at_utc)
-        self._writing().happened(Occurred(one.series, at_ms, told.event_type, data))
+        at_ms, what = ms_of(told.at_utc), printable(told.event_type, most=_MOST_TYPE)
+        part.happened(Occurred(one.series, at_ms, what, data))
+        self._count(part)
 
     # ------------------------------------------------------------ what is not heard
 
     def _lose(self, device: ServedDevice, now_ms: int) -> None:
-        for one in self._of(device).values():
+        for one in self._of(device).by_name.values():
             if one.value is not None:
-                self._tell(one, None, _heard_ms(device, one.key, now_ms))
+                self._tell(one, None, heard_ms(device, one.key, now_ms))
 
     def _look_at(self, slug: str, device: ServedDevice, now_ms: int) -> None:
         if not device.is_available:
             self._lose(device, now_ms)
             return
+        known = self._of(device)
         for key in list(device.states):
             limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
             if silent_s is None or (limit_s is not None and silent_s > limit_s):
-                for one in self._of(device).values():
-                    if one.key == key and one.value is not None:
-                        self._tell(one, None, _heard_ms(device, key, now_ms))
+                for one in known.by_key.get(key, {}).values():
+                    if one.value is not None:
+                        self._tell(one, None, heard_ms(device, key, now_ms))
             else:
                 self._note(slug, device, key, now_ms)
-        for one in self._of(device).values():
+        for one in known.by_name.values():
             if one.value is not None and one.key not in device.states:
                 self._tell(one, None, now_ms)
+        known.forget(device.entities)
 
     async def look(self) -> None:
         """Look whether everything is heard still, some devices at a time."""
@@ -229,15 +247,27 @@ class Recorder:
             if info is None or info.is_provisional:
                 continue
             seen.add((info.system, info.id))
-            self._look_at(slug, device, self._now())
+            now_ms = self._now()
+            try:
+                called(partial(self._look_at, slug, device, now_ms))
+            except InternalError as exc:
+                self._say_strange(slug, exc)
+                self._end_of((info.system, info.id), now_ms)
             await anyio.lowlevel.checkpoint()
         for identity in self._known.keys() - seen:
-            for one in self._known[identity].values():
-                self._tell(one, None, self._now())
+            self._end_of(identity, self._now())
+            del self._known[identity]
+            await anyio.lowlevel.checkpoint()
+
+    def _end_of(self, identity: Identity, now_ms: int) -> None:
+        """Note that nothing is known of a device any more."""
+        known = self._known.get(identity)
+        for one in () if known is None else known.by_name.values():
+            self._tell(one, None, now_ms)
 
     # ------------------------------------------------------------ noted
 
-    def _tell(self, one: _Known, value: Value, at_ms: int) -> None:
+    def _tell(self, one: Known, value: Value, at_ms: int) -> None:
         part = self._writing()
         stretch = part.stretch
         self._refresh(one, part)
@@ -248,7 +278,7 @@ class Recorder:
         part.add((one.series, at_ms, value))
         self._count(part)
 
-    def _refresh(self, one: _Known, part: Part) -> None:
+    def _refresh(self, one: Known, part: Part) -> None:
         """Say anew in a stretch what was known at its beginning."""
         stretch = part.stretch
         if one.stretch is stretch:
@@ -315,9 +345,9 @@ class Recorder:
             return
         self._backlog.put(part)
 
-    def _all(self) -> Iterator[_Known]:
+    def _all(self) -> Iterator[Known]:
         for known in self._known.values():
-            yield from known.values()
+            yield from known.by_name.values()
 
     async def cut(self) -> None:
         """Give what was noted to be written, and go on with the next part."""
@@ -358,11 +388,3 @@ class Recorder:
     def finish(self) -> None:
         """End what is noted now: nothing follows."""
         self._end(max(self._now(), self._last_ms))
-
-
-def _heard_ms(device: ServedDevice, key: str, now_ms: int) -> int:
-    """Give until when a value is known."""
-    silent_s = device.silent_s(key)
-    if device.stale_after_s(key) is None or silent_s is None:
-        return now_ms
-    return now_ms - int(silent_s * 1000)

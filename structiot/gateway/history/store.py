@@ -32,6 +32,8 @@ __all__ = ["Batch", "Store", "StoreFacts", "Written", "reason_of", "size_of_file
 
 # It is tried again anyway.
 _BUSY_S = 0.1
+# Of more series than a house has, the numbers are looked up in the file.
+_MOST_NUMBERS = 50_000
 
 _log = logging.getLogger(__name__)
 
@@ -268,6 +270,8 @@ class Store:
             key,
         ).fetchone()
         self._numbers.pop(series, None)
+        if len(self._numbers) >= _MOST_NUMBERS:
+            self._numbers.clear()
         self._numbers[series] = int(number), series
         return int(number)
 

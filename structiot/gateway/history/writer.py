@@ -122,6 +122,12 @@ class Writer:
             self._unwritten = []
             self._fail(exc)
             return None
+        # No file would ever take it: it goes, and the devices go on.
+        except Exception as exc:  # noqa: BLE001 - the log has all of it
+            self._backlog.give_up(self._unwritten)
+            self._unwritten = []
+            self._fail(exc, exc)
+            return None
         del self.sent[: len(sent)]
         self._facts = written.facts
         self._committed_utc = self._now_utc()
@@ -141,13 +147,13 @@ class Writer:
             self._unwritten = []
             return written
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, trace: Exception | None = None) -> None:
         reason = reason_of(error)
         delay_s = self._schedule.next_delay_s() or 0.0
         self._not_before = anyio.current_time() + delay_s
         if not self._is_failing or reason != self._reason:
             text = "the history %s is not written: %s; it is tried again"
-            _log.error(text, self.store.path, reason)
+            _log.error(text, self.store.path, reason, exc_info=trace)
             self._emit(HistoryFailing(reason=reason))
         self._is_failing = True
         self._reason = reason

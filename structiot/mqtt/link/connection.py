@@ -143,6 +143,7 @@ class Connection:
                 others, self._others = self._others, []
                 if others:
                     self._on_others(others)
+                    self.writer.is_held = False
                     self.writer.wake()
                 if protocol.violation is not None:
                     # The broker gets to know why, if it listens at all.
@@ -196,6 +197,8 @@ class Connection:
     def _take(self, data: bytes, size: int) -> None:
         protocol = self._protocol
         self._others = self._on_events(protocol.receive(data, self._now()), size)
+        # Subscriptions that follow a CONNACK go before the messages that have waited.
+        self.writer.is_held = bool(self._others)
         self.writer.may_answer = True
         if protocol.out or protocol.flow_out:
             self.writer.wake()

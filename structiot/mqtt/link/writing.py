@@ -48,6 +48,7 @@ class Writer:
         may_answer: Something has come since anything was written because of it.
         unanswered: Packets that have come since something was taken to be written.
         is_ended: Whether there is a reason to end the connection.
+        is_held: Something is to be written before all that stands there: it waits.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Writer:
         self.may_answer: bool = False
         self.unanswered: int = 0
         self.is_ended: bool = False
+        self.is_held: bool = False
         self._stream = stream
         self._socket = stream if isinstance(stream, SocketStream) else None
         self._protocol = protocol
@@ -95,7 +97,7 @@ class Writer:
 
     def _wake_writer(self) -> None:
         wakeup = self._wakeup
-        if wakeup is not None:
+        if wakeup is not None and not self.is_held:
             self._wakeup = None
             wakeup.set()
 
@@ -106,6 +108,8 @@ class Writer:
 
     def write_now(self) -> None:
         """Write what the kernel takes at once, if the writer waits: it need not wake up."""
+        if self.is_held:
+            return
         socket, protocol = self._socket, self._protocol
         out = protocol.out
         if socket is None or self._wakeup is None or protocol.flow_out is not out:

@@ -74,13 +74,14 @@ class DialInSim:
         address: tuple[str, int],
         secret: bytes | None,
         ssl_context: ssl.SSLContext | None,
+        behaviour: DialInBehaviour | None,
         ends: RareLines,
         environment: Environment,
     ) -> None:
         self.uuid: str = uuid
         self.type: str = kind
         self.received: deque[bytes] = deque(maxlen=_KEPT)
-        self._behaviour: DialInBehaviour = behaviour_of(kind)
+        self._behaviour: DialInBehaviour = behaviour or behaviour_of(kind)
         self.state: DeviceState = dict(self._behaviour.state)
         self._dialect = dialect
         self._address = address

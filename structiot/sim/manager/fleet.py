@@ -23,6 +23,7 @@ from structiot._kit.rare_lines import RareLines
 from structiot.errors import UsageError
 from structiot.manager.wire.dialects import Dialect
 from structiot.manager.wire.info import canonical_uuid, fault_of_type
+from structiot.sim.manager.behaviour import DialInBehaviour
 from structiot.sim.manager.device import DialInSim
 
 __all__ = ["DialInFleet", "sim_devices"]
@@ -43,6 +44,7 @@ async def sim_devices(
     dialect: Dialect | str = Dialect.D0,
     uuids: Sequence[str] | None = None,
     secret: str | bytes | None = None,
+    behaviour: DialInBehaviour | None = None,
     ssl_context: ssl.SSLContext | None = None,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[DialInFleet]:
@@ -63,6 +65,8 @@ async def sim_devices(
         uuids: Their UUIDs; made up by default, the same each time. Two alike are two
             devices that replace each other.
         secret: What all of them share with the manager, in our own dialect alone.
+        behaviour: What they do with messages, and tell by themselves; by default what
+            their type does.
         ssl_context: Whom they trust, and the certificate that they show; None is no TLS.
         environment: Network, clock and chance; the system's by default.
 
@@ -79,6 +83,7 @@ async def sim_devices(
     check_port_argument("port", port)
     check_argument("dialect", dialect, str)
     check_argument("secret", secret, str, bytes, None)
+    check_argument("behaviour", behaviour, DialInBehaviour, None)
     check_context("ssl_context", ssl_context, is_server=False)
     if uuids is not None:
         check_items("uuids", uuids, str)
@@ -107,6 +112,7 @@ async def sim_devices(
                 address=(host, port),
                 secret=key,
                 ssl_context=ssl_context,
+                behaviour=behaviour,
                 ends=ends,
                 environment=environment,
             )

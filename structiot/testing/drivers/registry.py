@@ -21,7 +21,9 @@ from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway import GatewayEvent
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.drivers import Driver, ServedDevice, SharedConnection, Source
+from structiot.gateway.links.foreign_topics import ForeignTopics
 from structiot.gateway.retrying import Retrying
 from structiot.gateway.state_file import StateFile
 from structiot.model import Device, DeviceInfo
@@ -85,11 +87,15 @@ class FakeGateway:
     Attributes:
         devices: What is in its care; a test may put something in.
         state: What outlasts a restart, in memory.
+        links: Links in force; a test may put some there.
+        foreign_topics: Topics of others, on a broker that is never there.
     """
 
     def __init__(self) -> None:
         self.devices: dict[str, ServedDevice] = {}
         self.state: StateFile = StateFile(None, SYSTEM_ENVIRONMENT)
+        self.links: tuple[LinkSection, ...] = ()
+        self.foreign_topics: ForeignTopics = ForeignTopics()
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
 
     @asynccontextmanager

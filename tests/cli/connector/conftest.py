@@ -49,12 +49,15 @@ def write(in_a_folder_of_its_own: Path) -> Write:
             f"port = {platform['port']}",
             f'user = "{platform["user"]}"',
             f'password = "{platform["password"]}"',
-            "[[connector.devices]]",
+            "[[links]]",
+            'from = ["*/port_?", "*/total_*"]',
+            'to = "platform"',
             'type = "iot#strip"',
-            'entities = ["port_?", "total_*"]',
         ]
         path = in_a_folder_of_its_own / "structiot.toml"
         path.write_text("\n".join([*lines, ""]))
+        # It has a password in it.
+        path.chmod(0o600)
 
     return write_it
 

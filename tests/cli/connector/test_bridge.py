@@ -35,7 +35,7 @@ def test_without_a_section_it_is_said_what_is_missing(call):
         "[connector]\nhost = 'h'\nport = 1\nuser = 'me'\npassword = 'word'\n"
     )
     said = call("run", "--config=mine.toml", status=2)
-    assert "mine.toml has no [[connector.devices]]" in said
+    assert 'mine.toml has no [[links]] with to = "platform"' in said
 
 
 @pytest.mark.e2e

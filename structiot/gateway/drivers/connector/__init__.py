@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from structiot.gateway.drivers.connector.driver import ConnectorDriver
-from structiot.gateway.drivers.connector.section import (
-    ConnectorDeviceSection,
-    ConnectorSection,
-)
+from structiot.gateway.drivers.connector.section import ConnectorSection
 
-__all__ = ["ConnectorDeviceSection", "ConnectorDriver", "ConnectorSection"]
+__all__ = ["ConnectorDriver", "ConnectorSection"]

@@ -34,7 +34,7 @@ from structiot.gateway.drivers.connector.values import (
 )
 from structiot.gateway.drivers.driver import DeviceRegistry
 from structiot.gateway.entities.states import occurrence_payload
-from structiot.gateway.events import DeviceUpdate, GatewayEvent
+from structiot.gateway.events import DeviceUpdate, GatewayEvent, LinksChanged
 from structiot.model import Entity, Event, Occurrence, State, StateChange
 
 __all__ = ["Bridge"]
@@ -86,7 +86,7 @@ class Bridge:
 
     Args:
         registry: The gateway.
-        section: Which of them, and as what.
+        section: The platform.
         kept: What is offered.
     """
 
@@ -106,6 +106,7 @@ class Bridge:
         # What the platform refuses, and was to tell something.
         self._untold: set[str] = set()
         self._to_look_at: dict[str, None] = {}
+        self._looks_at_all = False
         self._changed = anyio.Event()
         self._failures = RareLines(_log, anyio.current_time, logging.INFO)
         self._queue = ConflatingQueue[tuple[str, str], _Told](
@@ -164,10 +165,11 @@ class Bridge:
                 await anyio.sleep(_LOOK_AGAIN_S)
             self._changed = anyio.Event()
             places, self._to_look_at = self._to_look_at, {}
-            if anyio.current_time() < all_at:
+            if anyio.current_time() < all_at and not self._looks_at_all:
                 await self._look(places)
                 continue
             # Nothing tells of who is given up.
+            self._looks_at_all = False
             await self._look({**self._gateway.devices, **self._by_place})
             await self._withdraw_who_is_away()
             for device_id in self._untold - connector.refused.keys():
@@ -183,7 +185,9 @@ class Bridge:
             if number % _LOOKS_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             served, before = devices.get(place), self._by_place.pop(place, None)
-            offer = None if served is None else offer_of(served, self._section)
+            offer = (
+                None if served is None else offer_of(place, served, self._gateway.links)
+            )
             if before is not None and (offer is None or offer.id != before.id):
                 # It may have another place by now.
                 if self._offers.get(before.id) is before:
@@ -192,7 +196,7 @@ class Bridge:
             if offer is not None:
                 await self._offer(place, offer, before)
             elif served is not None and served.info is not None:
-                # There is no rule for it, or none any more.
+                # There is no link for it, or none any more.
                 self._away[platform_id(served.info)] = -math.inf
 
     async def _offer(self, place: str, offer: Offer, before: Offer | None) -> None:
@@ -240,6 +244,9 @@ class Bridge:
     # ------------------------------------------------------------ events
 
     def _take(self, event: GatewayEvent) -> None:
+        if isinstance(event, LinksChanged):
+            self._looks_at_all = True
+            self._changed.set()
         if not isinstance(event, DeviceUpdate):
             return
         match event.event:

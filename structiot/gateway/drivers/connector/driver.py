@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio.to_thread
 
@@ -71,3 +72,17 @@ class ConnectorDriver:
         async with opened as connector:
             self._connector = connector
             await bridge.run(connector)
+
+    @classmethod
+    def simulated(
+        cls,
+        environment: Environment,
+        *,
+        count: int | None = None,  # noqa: ARG003 - there is one platform
+        day_s: float = 86_400.0,  # noqa: ARG003 - it has no days
+    ) -> AbstractAsyncContextManager[dict[str, Any]]:
+        """Simulate a platform, to which all devices of the house are offered."""
+        # Who has a real platform needs no simulator.
+        from structiot.gateway.drivers.connector import simulated  # noqa: PLC0415
+
+        return simulated.simulated_platform(environment)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from structiot._kit.text import printable
 from structiot.connector import Device
-from structiot.gateway.drivers.connector.section import (
-    ConnectorDeviceSection,
-    ConnectorSection,
-)
+from structiot.gateway.config.links import LinkSection
 from structiot.gateway.drivers.connector.values import platform_id
 from structiot.gateway.drivers.driver import ServedDevice
 from structiot.model import Entity, Text
@@ -25,47 +23,55 @@ class Offer:
     Attributes:
         id: Its id at the platform.
         served: The device.
-        rule: As what.
+        type: Its type at the platform.
+        tags: Its tags there.
         services: The keys of those of its entities that are services.
         refused: Until when which service tells nothing, as the platform refuses it.
     """
 
     id: str
     served: ServedDevice
-    rule: ConnectorDeviceSection
-    services: frozenset[str]
+    type: str
+    tags: Mapping[str, str]
+    services: AbstractSet[str]
     refused: dict[str, float] = field(default_factory=dict)
 
     def device(self) -> Device:
         """Describe it as the platform shall have it."""
-        device = Device(self.id, self.rule.type, printable(self.served.name, most=100))
-        for tag_id, tag in (self.rule.tags or {}).items():
+        device = Device(self.id, self.type, printable(self.served.name, most=100))
+        for tag_id, tag in self.tags.items():
             device.add_tag(tag_id, tag)
         return device
 
 
-def offer_of(served: ServedDevice, section: ConnectorSection) -> Offer | None:
-    """Give as what a device is offered; None if it is not, or has not said who it is."""
+def offer_of(
+    level: str, served: ServedDevice, links: Iterable[LinkSection]
+) -> Offer | None:
+    """Give as what a device is offered; None if it is not, or has not said who it is.
+
+    The first link that fits it says as what. Those to the same type add what they name.
+    """
     info = served.info
     if info is None or info.is_provisional:
         return None
-    given = (info.system, info.id, served.name, info.model or "")
-    for rule in section.devices:
-        wanted = (rule.system, rule.id, rule.name, rule.model)
-        pairs = zip(given, wanted, strict=True)
-        if all(want is None or fnmatchcase(text, want) for text, want in pairs):
-            services = {
+    first: LinkSection | None = None
+    services: set[str] = set()
+    for link in links:
+        if link.what != "offer" or not link.fits_device(level, served):
+            continue
+        first = first or link
+        if link.type == first.type:
+            services |= {
                 key
                 for key, entity in served.entities.items()
-                if _is_service(entity) and _fits_any(key, rule.entities)
+                if _is_service(entity) and link.comes_from(level, served, key)
             }
-            return Offer(platform_id(info), served, rule, frozenset(services))
-    return None
+    if first is None:
+        return None
+    return Offer(
+        platform_id(info), served, first.type or "", first.tags or {}, services
+    )
 
 
 def _is_service(entity: Entity) -> bool:
     return not (isinstance(entity, Text) and entity.is_secret)
-
-
-def _fits_any(key: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(key, pattern) for pattern in patterns)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field
-
 from structiot._kit.redact import Secret
-from structiot.connector import ConnectorConfig, Device
-from structiot.errors import ConfigError, UsageError
+from structiot.connector import ConnectorConfig
+from structiot.errors import ConfigError
 from structiot.gateway.config.fields import (
     Finding,
     Hidden,
     Host,
     NamedFile,
     Port,
-    Section,
     SystemSection,
     beside_config,
     readable,
@@ -24,7 +21,7 @@ from structiot.gateway.config.fields import (
     secret_in,
 )
 
-__all__ = ["ConnectorDeviceSection", "ConnectorSection"]
+__all__ = ["ConnectorSection"]
 
 _OF_PLATFORM: Final = (
     "platform", "host", "port", "user", "password", "encryption", "cafile", "gid",
@@ -32,43 +29,8 @@ _OF_PLATFORM: Final = (
 )  # fmt: skip
 
 
-def _check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
-    device = Device("any", "any", "any")
-    try:
-        for tag_id, tag in tags.items():
-            device.add_tag(tag_id, tag)
-    except UsageError as exc:
-        raise ValueError(str(exc)) from None
-    return tags
-
-
-class ConnectorDeviceSection(Section):
-    """`[[connector.devices]]`: devices that are offered, and as what.
-
-    In what says which devices, `*` stands for any characters and `?` for one; what is
-    left out is any.
-
-    Attributes:
-        type: Their device type, as the platform names it; it is made there before.
-        system: Only devices of this system.
-        id: Only the device with this identity.
-        name: Only devices that are called so.
-        model: Only devices of this model.
-        entities: Keys of the entities that are services.
-        tags: Tags of the devices at the platform.
-    """
-
-    type: Annotated[str, Field(min_length=1, max_length=300)]
-    system: str | None = None
-    id: str | None = None
-    name: str | None = None
-    model: str | None = None
-    entities: Annotated[tuple[str, ...], Field(strict=False)] = ("*",)
-    tags: Annotated[Mapping[str, str], AfterValidator(_check_tags)] | None = None
-
-
 class ConnectorSection(SystemSection):
-    """`[connector]`: the platform, and which devices are offered to it.
+    """`[connector]`: the platform; links to it say which devices are offered there.
 
     Attributes:
         conf: A `connector.conf` with the keys from `platform` to `hub_name`, instead of
@@ -91,15 +53,14 @@ class ConnectorSection(SystemSection):
         client_id: As what tokens are asked for.
         hub_name: What a new hub is called.
         every_s: Shortest time between two events of one service.
-        devices: Which devices, each as the first that fits it says.
     """
 
     also_called: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("file", "config", "conf_file"), "conf"),
         "username": "user",
         "ca_file": "cafile",
-        "offer": "devices",
     }
+    starts_with: ClassVar[Mapping[str, object]] = {"conf": "connector.conf"}
 
     conf: Annotated[str | None, NamedFile(beside_config)] = None
     platform: Literal["sepl", "senergy"] = "sepl"
@@ -116,7 +77,6 @@ class ConnectorSection(SystemSection):
     client_id: str | None = None
     hub_name: str | None = None
     every_s: Annotated[float, seconds(0.1, 3600)] = 1.0
-    devices: Annotated[tuple[ConnectorDeviceSection, ...], Field(strict=False)] = ()
 
     @property
     def place(self) -> str:
@@ -150,6 +110,9 @@ class ConnectorSection(SystemSection):
             return
         if "password_file" in table:
             given["password"] = Secret("it")
+        if given.get("platform", "sepl") not in {"sepl", "senergy"}:
+            # That, too, is said already.
+            return
         kinds: dict[str, Any] = {"port": int, "encryption": bool}
         kinds["password"] = (str, Secret)
         if not all(isinstance(v, kinds.get(k, str)) for k, v in given.items()):

@@ -7,9 +7,12 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerBinarySensorSection,
     ManagerButtonSection,
     ManagerEventSection,
+    ManagerLockSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
+    ManagerUpdateSection,
 )
 from structiot.gateway.drivers.manager.section import (
     ManagerListenerSection,
@@ -23,9 +26,12 @@ __all__ = [
     "ManagerDriver",
     "ManagerEventSection",
     "ManagerListenerSection",
+    "ManagerLockSection",
     "ManagerSection",
     "ManagerSensorSection",
+    "ManagerSirenSection",
     "ManagerSwitchSection",
     "ManagerTextSection",
     "ManagerTypeSection",
+    "ManagerUpdateSection",
 ]

@@ -14,7 +14,7 @@ from structiot._kit.text import printable
 from structiot.devices import BaseDevice
 from structiot.errors import LinkLost
 from structiot.gateway.drivers.manager.mapping import TypeMapping
-from structiot.gateway.drivers.manager.members import (
+from structiot.gateway.entities.told_members import (
     MISSING,
     MemberPath,
     entity_of,

@@ -97,13 +97,17 @@ class ManagerDriver:
 
     @classmethod
     def simulated(
-        cls, environment: Environment, *, count: int | None = None
+        cls,
+        environment: Environment,
+        *,
+        count: int | None = None,
+        day_s: float = 86_400.0,
     ) -> AbstractAsyncContextManager[dict[str, Any]]:
         """Simulate devices of three types that dial in."""
         # Who serves real devices needs no simulator.
         from structiot.gateway.drivers.manager import simulated  # noqa: PLC0415
 
-        return simulated.simulated_fleet(environment, count=count)
+        return simulated.simulated_fleet(environment, count=count, day_s=day_s)
 
     async def _follow(self, events: Mailbox[ManagerEvent]) -> None:
         lost = waiting_bytes = 0

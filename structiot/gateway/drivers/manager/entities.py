@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 
 from structiot.errors import UsageError
 from structiot.gateway.config.fields import Section
-from structiot.gateway.drivers.manager.members import MemberPath, path_of, spoken
 from structiot.gateway.entities.announcement import KEY
+from structiot.gateway.entities.told_members import MemberPath, path_of, spoken
 from structiot.gateway.entities.topics import slug_of
 from structiot.model import (
     BinarySensor,
@@ -20,9 +20,14 @@ from structiot.model import (
     Command,
     Entity,
     Event,
+    Lock,
+    LockAction,
     Sensor,
+    Siren,
+    SirenState,
     Switch,
     Text,
+    Update,
 )
 
 __all__ = [
@@ -30,9 +35,12 @@ __all__ = [
     "ManagerButtonSection",
     "ManagerEntitySection",
     "ManagerEventSection",
+    "ManagerLockSection",
     "ManagerSensorSection",
+    "ManagerSirenSection",
     "ManagerSwitchSection",
     "ManagerTextSection",
+    "ManagerUpdateSection",
 ]
 
 _TEXT = "{text}"
@@ -210,6 +218,78 @@ class ManagerSwitchSection(ManagerEntitySection):
     def message(self, command: Command) -> str:
         """Give what a device is sent for a command."""
         return _message(self.on if command else self.off)
+
+
+class ManagerLockSection(ManagerEntitySection):
+    """`[[manager.types.NAME.locks]]`: the lock of a door.
+
+    Attributes:
+        member: Where it stands in what the device says: true or `"locked"`, false or
+            `"unlocked"`, or another of `structiot.model.LockState`.
+        lock: What is sent to lock it: a text, or a table or an array as JSON.
+        unlock: What is sent to unlock it.
+    """
+
+    member: _Member
+    lock: _Sent = "lock"
+    unlock: _Sent = "unlock"
+
+    @property
+    def entity(self) -> Lock:
+        """What the gateway shows."""
+        return Lock(**self._about)
+
+    def message(self, command: Command) -> str:
+        """Give what a device is sent for a command."""
+        return _message(self.lock if command == LockAction.LOCK else self.unlock)
+
+
+class ManagerSirenSection(ManagerEntitySection):
+    """`[[manager.types.NAME.sirens]]`: a siren.
+
+    Attributes:
+        member: Where it stands in what the device says whether it sounds.
+        on: What is sent to let it sound: a text, or a table or an array as JSON.
+        off: What is sent to silence it.
+    """
+
+    member: _Member
+    on: _Sent = "on"
+    off: _Sent = "off"
+
+    @property
+    def entity(self) -> Siren:
+        """What the gateway shows."""
+        return Siren(**self._about)
+
+    def message(self, command: Command) -> str:
+        """Give what a device is sent for a command."""
+        # It has neither tones nor a volume, of which a command could be without it.
+        is_on = command.is_on if isinstance(command, SirenState) else command
+        return _message(self.on if is_on else self.off)
+
+
+class ManagerUpdateSection(ManagerEntitySection):
+    """`[[manager.types.NAME.updates]]`: firmware that can be renewed.
+
+    Attributes:
+        member: Where an object stands in what the device says that has `installed` and
+            `latest`, both as texts.
+        install: What is sent to install it: a text, or a table or an array as JSON;
+            without, the device cannot be told to.
+    """
+
+    member: _Member
+    install: _Sent | None = None
+
+    @property
+    def entity(self) -> Update:
+        """What the gateway shows."""
+        return Update(**self._about, can_install=self.install is not None)
+
+    def message(self, _command: Command) -> str:
+        """Give what a device is sent for a command."""
+        return _message(self.install)
 
 
 class ManagerButtonSection(ManagerEntitySection):

@@ -10,13 +10,13 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerEntitySection,
     ManagerTextSection,
 )
-from structiot.gateway.drivers.manager.members import (
+from structiot.gateway.drivers.manager.section import ManagerTypeSection
+from structiot.gateway.entities.told_members import (
     MISSING,
     MemberPath,
     state_of,
     value_at,
 )
-from structiot.gateway.drivers.manager.section import ManagerTypeSection
 from structiot.gateway.entities.topics import unique_slug
 from structiot.model import Command, Entity, Event, State
 

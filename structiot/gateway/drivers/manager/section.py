@@ -18,11 +18,12 @@ from structiot.gateway.config.fields import (
     Finding,
     Hidden,
     Host,
+    Listening,
     NamedFile,
     Port,
     Section,
     SystemSection,
-    bytes_of,
+    private_bytes_of,
     readable,
     seconds,
 )
@@ -31,9 +32,12 @@ from structiot.gateway.drivers.manager.entities import (
     ManagerButtonSection,
     ManagerEntitySection,
     ManagerEventSection,
+    ManagerLockSection,
     ManagerSensorSection,
+    ManagerSirenSection,
     ManagerSwitchSection,
     ManagerTextSection,
+    ManagerUpdateSection,
 )
 from structiot.manager import Listener
 from structiot.manager.secrets_file import secrets_in
@@ -57,7 +61,7 @@ _USUAL_PORT = 8595
 
 
 def _secrets_at(file: FilePath) -> dict[str, Secret]:
-    return secrets_in(bytes_of(file))
+    return secrets_in(private_bytes_of(file))
 
 
 def _check_secret(secret: Secret) -> Secret:
@@ -115,8 +119,11 @@ class ManagerTypeSection(Section):
         sensors: Quantities and texts that they tell.
         binary_sensors: What they tell that is true or false.
         switches: What can be switched.
+        locks: What can be locked.
+        sirens: What can be made to sound.
         buttons: What can be pressed.
         texts: Texts that they can be sent.
+        updates: Their firmware, where they can say which there is.
         events: What happens, told by messages.
         values: Whether a message that is a JSON object tells members anew, besides what
             a device says of itself when it dials in.
@@ -130,8 +137,11 @@ class ManagerTypeSection(Section):
         tuple[ManagerBinarySensorSection, ...], Field(strict=False)
     ] = ()
     switches: Annotated[tuple[ManagerSwitchSection, ...], Field(strict=False)] = ()
+    locks: Annotated[tuple[ManagerLockSection, ...], Field(strict=False)] = ()
+    sirens: Annotated[tuple[ManagerSirenSection, ...], Field(strict=False)] = ()
     buttons: Annotated[tuple[ManagerButtonSection, ...], Field(strict=False)] = ()
     texts: Annotated[tuple[ManagerTextSection, ...], Field(strict=False)] = ()
+    updates: Annotated[tuple[ManagerUpdateSection, ...], Field(strict=False)] = ()
     events: Annotated[tuple[ManagerEventSection, ...], Field(strict=False)] = ()
     values: bool = True
     others: bool | None = None
@@ -141,10 +151,13 @@ class ManagerTypeSection(Section):
         """All that is said of it, in the order in which it is shown."""
         return (
             *self.switches,
+            *self.locks,
+            *self.sirens,
             *self.sensors,
             *self.binary_sensors,
             *self.buttons,
             *self.texts,
+            *self.updates,
             *self.events,
         )
 
@@ -216,37 +229,44 @@ class ManagerSection(ManagerListenerSection, SystemSection):
     @classmethod
     def cross_checks(cls, table: Mapping[str, object]) -> Iterator[Finding]:
         """See that places differ, files belong together, and names are names."""
-        listeners = table.get("listeners")
-        places: set[tuple[str, str]] = set()
         dialects: set[object] = set()
-        further = enumerate(listeners) if isinstance(listeners, list | tuple) else ()
-        tables = [
-            ((), table),
-            *((("listeners", number), one) for number, one in further),
-        ]
         has_secrets = "secrets" in table or "secrets_file" in table
-        for path, one in tables:
-            if isinstance(one, Mapping):
-                for finding in _of_listener(one, places, has_secrets=has_secrets):
-                    yield finding.below(*path)
-                dialects.add(_in_its_case(one.get("dialect", "D0")))
+        for path, one in _listeners(table):
+            for finding in _of_listener(one, has_secrets=has_secrets):
+                yield finding.below(*path)
+            dialects.add(_in_its_case(one.get("dialect", "D0")))
         for key in ("secrets", "secrets_file"):
             if key in table and "structiot" not in dialects:
                 message = f'{key} is for no listener: none has dialect = "structiot"'
                 yield Finding(path=(key,), message=message, is_about_key=True)
         yield from _names(table)
 
+    @classmethod
+    def listens_at(cls, table: Mapping[str, object]) -> Iterator[Listening]:
+        """Give the place of each listener."""
+        for path, one in _listeners(table):
+            host, port = one.get("host", "127.0.0.1"), one.get("port", _USUAL_PORT)
+            if isinstance(host, str) and type(port) is int:
+                key = ("port",) if "port" in one else ("host",) if "host" in one else ()
+                yield Listening(path=(*path, *key), host=printable(host), port=port)
+
+
+def _listeners(
+    table: Mapping[str, object],
+) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, object]]]:
+    yield (), table
+    listeners = table.get("listeners")
+    for number, one in enumerate(
+        listeners if isinstance(listeners, list | tuple) else ()
+    ):
+        if isinstance(one, Mapping):
+            yield ("listeners", number), one
+
 
 def _of_listener(
-    table: Mapping[str, object], places: set[tuple[str, str]], *, has_secrets: bool
+    table: Mapping[str, object], *, has_secrets: bool
 ) -> Iterator[Finding]:
-    host, port = table.get("host", "127.0.0.1"), table.get("port", _USUAL_PORT)
-    place = (str(host).lower(), str(port))
-    if place in places:
-        key = "port" if "port" in table else "host"
-        message = f"{printable(str(host))}:{port} is listened at already"
-        yield Finding(path=(key,) if key in table else (), message=message)
-    places.add(place)
+    host = table.get("host", "127.0.0.1")
     is_proven = has_secrets and _in_its_case(table.get("dialect")) == "structiot"
     is_known = is_proven or "client_ca_file" in table or table.get("anyone")
     if isinstance(host, str) and not is_loopback(host) and not is_known:

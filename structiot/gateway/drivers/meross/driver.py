@@ -79,13 +79,17 @@ class MerossDriver:
 
     @classmethod
     def simulated(
-        cls, environment: Environment, *, count: int | None = None
+        cls,
+        environment: Environment,
+        *,
+        count: int | None = None,
+        day_s: float = 86_400.0,
     ) -> AbstractAsyncContextManager[dict[str, Any]]:
         """Simulate a cloud with an account of ten devices, each of another kind."""
         # Who serves real devices needs no simulator.
         from structiot.gateway.drivers.meross import simulated  # noqa: PLC0415
 
-        return simulated.simulated_account(environment, count=count)
+        return simulated.simulated_account(environment, count=count, day_s=day_s)
 
     def status(self) -> DriverStatus:
         """Tell of the account's brokers, and what devices may be sent by them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field
 
@@ -36,6 +36,12 @@ def _check_url(url: str) -> str:
 _Count: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 _Window: TypeAlias = Annotated[float, seconds(0.001, 86400)]
 _SecretFile: TypeAlias = Annotated[str | None, NamedFile(secret_in, into="key")]
+
+
+def _check_country(country: str) -> str:
+    if not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise ValueError("a country is two letters, such as 'de'")
+    return country
 
 
 class MerossLimitsSection(Section):
@@ -105,13 +111,17 @@ class MerossSection(SystemSection):
         devices: Devices in the local network that need no account.
     """
 
+    also_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("user", "username", "mail", "account"), "email"
+    )
+
     email: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     password: Hidden | None = None
     password_file: Annotated[str | None, NamedFile(secret_in, into="password")] = None
     store: Annotated[str | None, NamedFile(beside_config)] = None
     policy: Policy = "lan_first"
     url: Annotated[str, AfterValidator(_check_url)] = DEFAULT_URL
-    country: Annotated[str, Field(pattern="^[A-Za-z]{2}$")] = "us"
+    country: Annotated[str, AfterValidator(_check_country)] = "us"
     rate_limiter: MerossLimitsSection | None = None
     lan_ports: Mapping[str, Port] | None = None
     key: Hidden | None = None

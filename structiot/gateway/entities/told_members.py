@@ -14,7 +14,20 @@ from structiot._kit.json_text import number_of, parse_object, text_of
 from structiot._kit.text import printable
 from structiot.errors import ProtocolViolation
 from structiot.gateway.entities.members import on_off
-from structiot.model import BinarySensor, Entity, Sensor, State, Switch, Text
+from structiot.model import (
+    BinarySensor,
+    Entity,
+    Lock,
+    LockState,
+    Sensor,
+    Siren,
+    SirenState,
+    State,
+    Switch,
+    Text,
+    Update,
+    UpdateState,
+)
 
 __all__ = [
     "MISSING",
@@ -111,19 +124,54 @@ def text_in(message: bytes) -> str:
 
 def state_of(entity: Entity, value: object) -> State | None:
     """Give a member's value as a state of an entity; None if it can be none."""
-    if isinstance(entity, Switch | BinarySensor):
-        if isinstance(value, bool):
-            return value
-        text = text_of(value)
-        return None if text is None else on_off(text)
-    if isinstance(entity, Sensor) and _is_figure(entity):
-        return _figure(value)
+    match entity:
+        case Switch() | BinarySensor():
+            return _is_on(value)
+        case Siren():
+            is_on = _is_on(value)
+            return None if is_on is None else SirenState(is_on=is_on)
+        case Lock():
+            return _lock_state(value)
+        case Update():
+            return _update_state(value)
+        case Sensor() if _is_figure(entity):
+            return _figure(value)
+    return _whatever(entity, value)
+
+
+def _whatever(entity: Entity, value: object) -> State | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float) and not isinstance(entity, Text):
         return _figure(value)
     text = text_of(value)
     return None if text is None else printable(text, most=_LONGEST_STATE)
+
+
+def _is_on(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    text = text_of(value)
+    return None if text is None else on_off(text)
+
+
+def _lock_state(value: object) -> LockState | None:
+    if isinstance(value, bool):
+        return LockState.LOCKED if value else LockState.UNLOCKED
+    text = (text_of(value) or "").lower()
+    return LockState(text) if text in set(LockState) else None
+
+
+def _update_state(value: object) -> UpdateState | None:
+    if not isinstance(value, Mapping):
+        return None
+    installed, latest = (text_of(value.get(one)) for one in ("installed", "latest"))
+    return UpdateState(
+        installed=None
+        if installed is None
+        else printable(installed, most=_LONGEST_NAME),
+        latest=None if latest is None else printable(latest, most=_LONGEST_NAME),
+    )
 
 
 def _is_figure(sensor: Sensor) -> bool:

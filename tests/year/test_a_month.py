@@ -1,0 +1,93 @@
+"""A month of virtual time: all troubles each day, and nothing grows or is forgotten.
+
+A strip, a Meross device by the cloud and one by the local network and a device that dials
+in are served with a history; `TROUBLES` of the house comes over them every day. Takes an
+hour and more for each backend: `nox -s month`. STRUCTIOT_MONTH_DAYS sets another length.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.endurance_house import (
+    CLOUD_LOAD,
+    LAN_LOAD,
+    EnduranceHouse,
+    endurance_house,
+)
+from tests.gateway.history_house import of
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(6 * 3600)]
+
+DAYS = int(os.environ.get("STRUCTIOT_MONTH_DAYS", "30"))
+DAY_S = 86_400.0
+# Tables that are bounded fill in the first days: times of messages, remembered topics.
+SETTLED_AFTER = 2
+
+
+def rss_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def held(house: EnduranceHouse) -> dict[str, int]:
+    found = house.held()
+    return {**found, "traced": tracemalloc.get_traced_memory()[0], "rss": rss_bytes()}
+
+
+def check_flat(days: list[dict[str, int]]) -> None:
+    first, last = days[min(SETTLED_AFTER, len(days) - 1)], days[-1]
+    assert last["tasks"] == first["tasks"]
+    for what, room in {"objects": 0.02, "blocks": 0.02, "traced": 0.05}.items():
+        assert last[what] <= (1 + room) * first[what], (what, days)
+    assert last["rss"] <= first["rss"] + 16_000_000, days
+
+
+async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> None:
+    """Compare the history with the simulators' own account."""
+    until_s = house.now_s()
+    # Plugs have no counter that goes on: theirs is of power, for as long as it was heard.
+    # The one in the local network is away when the strip is.
+    counted_wh, _ = await house.energy("local/energy")
+    heard_wh = LAN_LOAD.high_w * (until_s - began_s - house.unheard_s) / 3600
+    sys.stdout.write(f"local: {counted_wh:.0f} of {heard_wh:.0f} Wh that were heard\n")
+    assert counted_wh == pytest.approx(heard_wh, rel=0.005)
+    counted_wh, _ = await house.energy(f"{house.plug_slug}/energy")
+    drawn_wh = CLOUD_LOAD.energy_wh(began_s, until_s)
+    sys.stdout.write(f"by the cloud: {counted_wh:.0f} of {drawn_wh:.0f} Wh\n")
+    assert 0.5 * drawn_wh < counted_wh <= 1.005 * drawn_wh
+    power_wh, heard_s = await house.energy("local/power_w")
+    assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
+    strip_wh, _ = await house.energy("strip/total_energy")
+    heard_wh = house.strip_wh() - own_wh - house.unheard_wh
+    sys.stdout.write(f"strip: {strip_wh:.0f} of {heard_wh:.0f} Wh that were heard\n")
+    assert strip_wh == pytest.approx(heard_wh, rel=0.005)
+
+
+async def test_a_month_leaves_no_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    # What is logged is kept by pytest, and would be what grows.
+    caplog.set_level(logging.CRITICAL, logger="structiot")
+    days = []
+    tracemalloc.start()
+    try:
+        async with endurance_house(tmp_path, commit_s=300, raw_days=1) as house:
+            began_s, own_wh = house.now_s(), house.strip_wh()
+            for number in range(DAYS):
+                await house.day(DAY_S, number)
+                days.append(held(house))
+                sys.stdout.write(f"day {number + 1}: {days[-1]}\n")
+                sys.stdout.flush()
+                assert house.wrong() == []
+                assert of(house.gateway).status().is_writing
+            await check_energy(house, began_s, own_wh)
+    finally:
+        tracemalloc.stop()
+    check_flat(days)

@@ -145,7 +145,7 @@ async def _copy_of(file: Path | None) -> AsyncIterator[Path]:
 def _systems_in(status: GatewayStatus) -> Iterator[TaskStatus]:
     for root in status.tasks:
         for task in root.children:
-            if task.name not in {"broker connection", "history"}:
+            if task.name not in {"broker connection", "history", "links"}:
                 yield task
 
 

@@ -270,14 +270,14 @@ async def test_a_bundle_has_all_that_helps_and_no_secret(patient, monkeypatch):
 
 
 async def test_a_bundle_of_a_configuration_that_is_wrong(patient):
-    slips = {"passwrod": "typed-hunter2", "key_file_password": "phrase-hunter2"}
+    slips = {"passwort": "typed-hunter2", "key_file_password": "phrase-hunter2"}
     text = planted().replace(
         "[mqtt]\n",
         "[mqtt]\n" + "".join(f'{key} = "{one}"\n' for key, one in slips.items()),
     )
     await anyio.to_thread.run_sync(patient.write, text)
     data = await bundled(patient)
-    assert b"unknown key 'passwrod'" in data
+    assert b"unknown key 'passwort'" in data
     check_none_in(data, [*PLANTED.values(), *slips.values()])
     assert b"hunter2" not in data
 

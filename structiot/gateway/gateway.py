@@ -103,7 +103,7 @@ class Gateway:
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
         self.connection, self._tasks = connection, tasks
-        self.environment = environment
+        self.environment: Environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
         self._refusals = Refusals(topics, self._emit)
         self.state: StateFile = state

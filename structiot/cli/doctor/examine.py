@@ -80,7 +80,7 @@ async def examine(
         found += about
         found += await history_findings(path, report.config)
         if not is_running:
-            found += [one async for one in port_findings(report.config, environment)]
+            found += await port_findings(report.config, environment)
         found += await broker_findings(
             report.config, environment, is_running=is_running, tries_id=tries_id
         )

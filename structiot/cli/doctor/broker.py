@@ -10,9 +10,8 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.tasks import service_group
 from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
-from structiot.errors import AuthRefused, CommandRefused, StructiotError
+from structiot.errors import AuthRefused, CommandRefused, LinkLost, StructiotError
 from structiot.gateway import GatewayConfig
 from structiot.gateway.broker_connection import BrokerSettings, settings_of
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
@@ -180,18 +179,29 @@ async def _takeover(
     # What waits there for the gateway stays there.
     config = settings.config.with_changes(cleansession=False)
     own = replace(settings, config=config)
-    async with (
-        _opened(own, environment, "") as client,
-        client.events() as events,
-        service_group(),
-    ):
-        with anyio.move_on_after(_TAKEOVER_S):
-            async for event in events:
-                if isinstance(event, Disconnected):
-                    what = (
-                        f"somebody else uses the client id {settings.client_id!r}: the "
-                        "broker has ended the connection for theirs"
-                    )
-                    advice = "give this gateway its own id in [gateway], or client_id in [mqtt]"
-                    return [wrong(f"{_WHERE} client_id", what, advice)]
-    return [fine(f"{_WHERE} client_id", f"nobody else uses {settings.client_id!r}")]
+    is_ended = has_opened = False
+    try:
+        async with (
+            _opened(own, environment, "") as client,
+            client.events() as events,
+        ):
+            has_opened = True
+            with anyio.move_on_after(_TAKEOVER_S):
+                async for event in events:
+                    if isinstance(event, Disconnected):
+                        is_ended = True
+                        break
+    except LinkLost:
+        # So it is told by a broker of 5.0, which says why.
+        if not has_opened:
+            raise
+        is_ended = True
+    where = f"{_WHERE} client_id"
+    if not is_ended:
+        return [fine(where, f"nobody else uses {settings.client_id!r}")]
+    what = (
+        f"somebody else uses the client id {settings.client_id!r}: the broker has ended "
+        "the connection for theirs"
+    )
+    advice = "give this gateway its own id in [gateway], or client_id in [mqtt]"
+    return [wrong(where, what, advice)]

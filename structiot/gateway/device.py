@@ -65,6 +65,7 @@ class GatewayDevice(KnownDevice):
         retrying: Its attempts.
         opened: How often it was tried to open it.
         budget: What it may tell.
+        reported: What is wrong with it, as it was said; empty while nothing is.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class GatewayDevice(KnownDevice):
         self.opened: int = 0
         self._life = anyio.CancelScope()
         self._opening: anyio.CancelScope | None = None
-        self._reported = ""
+        self.reported: str = ""
         self.budget: EventBudget = EventBudget(
             self.label, self._take, entities=lambda: len(self._topics.entities)
         )
@@ -95,11 +96,6 @@ class GatewayDevice(KnownDevice):
             self._topics,
             retrying=lambda: (self.source.parent or self).retrying,
         )
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether it was lost or could not be reached, and is not there again."""
-        return bool(self._reported)
 
     # ------------------------------------------------------------ its life
 
@@ -112,7 +108,7 @@ class GatewayDevice(KnownDevice):
     def try_again(self) -> None:
         """Open it at once if its last failure was one that is not tried again."""
         if self.retrying.is_parked:
-            self._reported = ""
+            self.reported = ""
             self.retrying.retry_now()
 
     def replace_source(self, source: Source) -> None:
@@ -260,9 +256,9 @@ class GatewayDevice(KnownDevice):
         self._device = device
         self._describe(info)
         self._commands.is_open = True
-        what = "is reached again" if self._reported else "is open"
+        what = "is reached again" if self.reported else "is open"
         _log.info("%s %s as %s", self.label, what, slug)
-        self._reported = ""
+        self.reported = ""
 
     def _lost(self, reason: str) -> None:
         self._commands.close(reason)
@@ -277,12 +273,12 @@ class GatewayDevice(KnownDevice):
         self, message: str, reason: str, cause: BaseException | None = None
     ) -> None:
         """Say once what is wrong, until it is another thing or over."""
-        is_final = self.retrying.is_parked and self._reported != reason
-        is_said = bool(self._reported) and not is_final
+        is_final = self.retrying.is_parked and self.reported != reason
+        is_said = bool(self.reported) and not is_final
         level = logging.DEBUG if is_said else logging.WARNING
         # Where it comes from is worth a traceback only if it is nobody's word.
         trace = cause if reason.startswith("internal error") and not is_said else None
-        self._reported = reason
+        self.reported = reason
         _log.log(level, "%s: %s", self.label, message, exc_info=trace)
 
     # ------------------------------------------------------------ what it tells

@@ -102,10 +102,10 @@ class Gateway:
         self.broker: BrokerServer | None = None
         self.reads_again: Callable[[], Awaitable[tuple[str, ...]]] | None = None
         self.history: History | None = None
-        self.connection, self._tasks = connection, tasks
-        self.environment = environment
+        self.connection: BrokerConnection = connection
+        self.environment: Environment = environment
         self._listeners: FanOut[Mailbox[GatewayEvent]] = FanOut()
-        self._refusals = Refusals(topics, self._emit)
+        self._tasks, self._refusals = tasks, Refusals(topics, self._emit)
         self.state: StateFile = state
         outbox_s = config.mqtt.outbox_s
         self.publisher: Publisher = Publisher(self._refusals, outbox_s=outbox_s)

@@ -2,6 +2,7 @@
 
     gateway > broker connection > publisher, announcer
             > history
+            > links
             > the driver of each system > its connections > devices on them
                                         > its other devices
 
@@ -11,7 +12,7 @@ It is asked, never told: nothing is registered anywhere, and what has ended is n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -82,6 +83,8 @@ def _gateway_task(gateway: Gateway, now_utc: datetime) -> TaskStatus:
         store = gateway.history.status()
         state: TaskState = "running" if store.is_writing else "failing"
         children.append(TaskStatus(name="history", state=state, reason=store.reason))
+    if linked := gateway.link_status:
+        children.append(_links_task(linked))
     runners = sorted(gateway.runners.items())
     children += [_driver_task(runner, now_utc) for _, runner in runners]
     return TaskStatus(
@@ -90,6 +93,19 @@ def _gateway_task(gateway: Gateway, now_utc: datetime) -> TaskStatus:
         since_utc=gateway.started_utc,
         children=tuple(children),
     )
+
+
+def _links_task(linked: Sequence[LinkStatus]) -> TaskStatus:
+    """Tell of the links from device to device; one that waits for its device fails alone."""
+    children = tuple(
+        TaskStatus(
+            name=one.name,
+            state="running" if one.is_up else "failing",
+            reason=one.reason,
+        )
+        for one in linked
+    )
+    return TaskStatus(name="links", state="running", children=children)
 
 
 def _broker_task(gateway: Gateway) -> TaskStatus:
@@ -168,7 +184,7 @@ def _device_task(device: GatewayDevice) -> TaskStatus:
         state = "absent"
     elif device.retrying.is_parked:
         state = "parked"
-    elif device.opened < 2 and not device.has_failed:
+    elif device.opened < 2 and not device.reported:
         state = "starting"
     return TaskStatus(
         name=device.name,

@@ -183,6 +183,30 @@ async def test_what_the_client_may_hold_and_what_waits_is_told():
     ]
 
 
+async def test_links_from_device_to_device_are_told_of():
+    lamp, button = plug("A"), plug("B")
+
+    async def run(driver: ScriptedDriver) -> None:
+        driver.registry.add(source_of(lamp, name="lamp"))
+        driver.registry.add(source_of(button, name="button"))
+        await stay(driver)
+
+    made = scripted(run)
+    links = [
+        {"from": "button/relay", "to": "lamp/relay"},
+        {"from": "nobody/relay", "to": "lamp/relay"},
+    ]
+    with with_driver(made.system, made):
+        config = load_config({"toy": {}, "links": links})
+        async with open_gateway(
+            config, environment=Environment(network=MemoryNetwork())
+        ) as gateway:
+            await anyio.sleep(60)
+            linked = below(status_of(gateway).tasks[0])["links"]
+    states = {one.name: (one.state, bool(one.reason)) for one in linked.children}
+    assert list(states.values()) == [("running", False), ("failing", True)]
+
+
 async def test_a_device_that_floods_is_short_of_its_budget():
     device = plug()
 

@@ -72,7 +72,7 @@ def _is_part(name: str) -> bool:
     return any(name == one.name for one in entry_points(group="structiot.drivers"))
 
 
-log_options = OptionGroup(
+log_options: OptionGroup = OptionGroup(
     click.option(
         "--log-format",
         type=click.Choice(("text", "json")),

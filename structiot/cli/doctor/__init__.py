@@ -37,6 +37,12 @@ _MISUSED = 2
     help="Longest time for a trial of the systems.",
 )
 @click.option(
+    "--try-client-id",
+    "tries_id",
+    is_flag=True,
+    help="See whether others have the client id; whoever has it loses its connection.",
+)
+@click.option(
     "--bundle",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what others need to help to this zip file, without secrets.",
@@ -57,6 +63,7 @@ async def doctor(
     bundle: Path | None,
     log_file: Path | None,
     *,
+    tries_id: bool,
     wants_json: bool,
 ) -> None:
     """Look at all that the gateway of a configuration needs, and name what is wrong.
@@ -71,7 +78,7 @@ async def doctor(
         raise click.UsageError("--log goes with --bundle")
     # Half a second of imports, which the help of the program does without.
     examine, write_bundle = await anyio.to_thread.run_sync(_loaded)
-    report = await examine(path, patience_s=patience_s)
+    report = await examine(path, patience_s=patience_s, tries_id=tries_id)
     if wants_json:
         show_json(report.findings)
     else:

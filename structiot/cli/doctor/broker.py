@@ -10,17 +10,8 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
-from structiot._kit.flow.tasks import service_group
-from structiot.cli.doctor.findings import Finding, fine, wrong
-from structiot.errors import (
-    AuthRefused,
-    CertificateRefused,
-    CommandRefused,
-    ConnectFailed,
-    LinkLost,
-    ReplyTimeout,
-    StructiotError,
-)
+from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
+from structiot.errors import AuthRefused, CommandRefused, LinkLost, StructiotError
 from structiot.gateway import GatewayConfig
 from structiot.gateway.broker_connection import BrokerSettings, settings_of
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
@@ -32,10 +23,15 @@ _PATIENCE_S = 10.0
 _QUIET_S = 0.5
 _TAKEOVER_S = 3.0
 _WHERE = "[mqtt]"
+_NO_BROKER = "see that it is a broker, and whether it wants TLS (mqtts://, port 8883)"
 
 
 async def broker_findings(
-    config: GatewayConfig, environment: Environment, *, is_running: bool
+    config: GatewayConfig,
+    environment: Environment,
+    *,
+    is_running: bool,
+    tries_id: bool = False,
 ) -> list[Finding]:
     """Look at the broker, if it is not the embedded one.
 
@@ -43,6 +39,7 @@ async def broker_findings(
         config: The settings.
         environment: Network and clock.
         is_running: Whether the gateway runs: nobody else may have its name then.
+        tries_id: Whether its client id may be taken from whoever has it.
     """
     mqtt, uri = config.mqtt, config.mqtt.uri
     if uri is None:
@@ -54,9 +51,8 @@ async def broker_findings(
         async with _opened(settings, environment, "-doctor") as client:
             found.append(fine(_WHERE, f"{settings.place} lets it in"))
             found += await _rights(client, topics)
-            others = await _others(client, topics, is_running=is_running)
-            found += others
-        if not is_running and not others:
+            found += await _others(client, topics, is_running=is_running)
+        if tries_id and not is_running:
             found += await _takeover(settings, environment)
     except TimeoutError:
         what = f"{settings.place} accepts a connection and says nothing"
@@ -81,20 +77,12 @@ def _opened(
 
 def _refused(error: StructiotError, settings: BrokerSettings) -> Finding:
     what = str(error)
-    match error:
-        case AuthRefused():
-            advice = (
-                "correct username and password in [mqtt], or have the broker know them"
-            )
-        case CertificateRefused():
-            return wrong(_WHERE, what)
-        case ConnectFailed() if _is_ipv6(settings) and "route" in what:
-            advice = "this machine has no IPv6: name the broker by an IPv4 address"
-        case ReplyTimeout() | LinkLost():
-            advice = "see that it is a broker, and whether it wants TLS (mqtts://, port 8883)"
-        case _:
-            return wrong(_WHERE, what)
-    return wrong(_WHERE, what, advice)
+    advice = ""
+    if isinstance(error, AuthRefused):
+        advice = "correct username and password in [mqtt], or have the broker know them"
+    elif _is_ipv6(settings) and ("route" in what or "unreach" in what):
+        advice = "this machine has no IPv6: name the broker by an IPv4 address"
+    return wrong(_WHERE, what, advice or advice_for(what) or _NO_BROKER)
 
 
 def _is_ipv6(settings: BrokerSettings) -> bool:
@@ -191,18 +179,29 @@ async def _takeover(
     # What waits there for the gateway stays there.
     config = settings.config.with_changes(cleansession=False)
     own = replace(settings, config=config)
-    async with (
-        _opened(own, environment, "") as client,
-        client.events() as events,
-        service_group(),
-    ):
-        with anyio.move_on_after(_TAKEOVER_S):
-            async for event in events:
-                if isinstance(event, Disconnected):
-                    what = (
-                        f"somebody else uses the client id {settings.client_id!r}: the "
-                        "broker has ended the connection for theirs"
-                    )
-                    advice = "give this gateway its own id in [gateway], or client_id in [mqtt]"
-                    return [wrong(f"{_WHERE} client_id", what, advice)]
-    return [fine(f"{_WHERE} client_id", f"nobody else uses {settings.client_id!r}")]
+    is_ended = has_opened = False
+    try:
+        async with (
+            _opened(own, environment, "") as client,
+            client.events() as events,
+        ):
+            has_opened = True
+            with anyio.move_on_after(_TAKEOVER_S):
+                async for event in events:
+                    if isinstance(event, Disconnected):
+                        is_ended = True
+                        break
+    except LinkLost:
+        # So it is told by a broker of 5.0, which says why.
+        if not has_opened:
+            raise
+        is_ended = True
+    where = f"{_WHERE} client_id"
+    if not is_ended:
+        return [fine(where, f"nobody else uses {settings.client_id!r}")]
+    what = (
+        f"somebody else uses the client id {settings.client_id!r}: the broker has ended "
+        "the connection for theirs"
+    )
+    advice = "give this gateway its own id in [gateway], or client_id in [mqtt]"
+    return [wrong(where, what, advice)]

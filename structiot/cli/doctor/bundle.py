@@ -21,6 +21,7 @@ __all__ = ["write_bundle"]
 
 _LAST_BYTES = 524_288
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_UNKNOWN = re.compile(r"unknown key '([^']*)'")
 _ABOUT = """What `structiot doctor --bundle` has written.
 
 versions.json   of structiot, of Python, of the packages that it uses, of the system
@@ -46,7 +47,8 @@ def write_bundle(file: Path, report: Report, log_file: Path | None = None) -> No
     Raises:
         ConfigError: It cannot be written.
     """
-    cleaner = Cleaner(report.path, report.config)
+    unknown = [key for one in report.findings for key in _UNKNOWN.findall(one.what)]
+    cleaner = Cleaner(report.path, report.config, unknown)
 
     def data(value: object) -> str:
         cleaned = cleaner.data(as_json(value))

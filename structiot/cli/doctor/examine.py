@@ -41,6 +41,7 @@ class Report:
         config: The settings; None if they cannot be used.
         status: How the systems were at the end of the trial; None if there was none.
         log: What was logged meanwhile.
+        warnings: What of it was a warning, without the time.
     """
 
     path: str
@@ -48,12 +49,14 @@ class Report:
     config: GatewayConfig | None = None
     status: GatewayStatus | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    warnings: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
 
 
 async def examine(
     path: str,
     *,
     patience_s: float = 20.0,
+    tries_id: bool = False,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> Report:
     """Look at all that the gateway of a configuration needs.
@@ -61,11 +64,12 @@ async def examine(
     Args:
         path: The configuration's file.
         patience_s: Longest time for the trial.
+        tries_id: Whether the client id may be taken from whoever has it.
         environment: Network, clock and chance.
     """
     report = Report(path=path)
     found = report.findings
-    with _logging_into(report.log):
+    with _logging_into(report):
         found += clock_findings(environment)
         found += limit_findings()
         report.config, about = await config_findings(path)
@@ -76,42 +80,46 @@ async def examine(
         found += about
         found += await history_findings(path, report.config)
         if not is_running:
-            found += [one async for one in port_findings(report.config, environment)]
+            found += await port_findings(report.config, environment)
         found += await broker_findings(
-            report.config, environment, is_running=is_running
+            report.config, environment, is_running=is_running, tries_id=tries_id
         )
         if is_running:
             what = "it runs: its systems are not tried, `structiot top` shows them"
             found.append(Finding(level="note", where="gateway", what=what))
             return report
+        report.warnings.clear()
         report.status, about = await tried(
             report.config,
             state_file_of(path, report.config),
             environment,
             patience_s=patience_s,
+            warnings=report.warnings,
         )
         found += about
     return report
 
 
 class _Ring(logging.Handler):
-    def __init__(self, lines: deque[str]) -> None:
+    def __init__(self, report: Report) -> None:
         super().__init__()
-        self._lines = lines
+        self._report = report
         self.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        self._report.log.append(self.format(record))
+        if record.levelno >= logging.WARNING:
+            self._report.warnings.append(record.getMessage())
 
 
 @contextmanager
-def _logging_into(lines: deque[str]) -> Iterator[None]:
+def _logging_into(report: Report) -> Iterator[None]:
     """Keep the log for the bundle; what matters in it are findings."""
     logger, mqtt = logging.getLogger("structiot"), logging.getLogger("structiot.mqtt")
     before = logger.handlers, logger.level, logger.propagate, mqtt.level
-    logger.handlers = [_Ring(lines)]
+    logger.handlers = [_Ring(report)]
     logger.propagate = False
     logger.setLevel(logging.INFO)
     mqtt.setLevel(logging.NOTSET)

@@ -105,13 +105,14 @@ _KNOWN = {
     "password|login|not authori[sz]ed|credentials|token|refuses the user": (
         "correct user name and password, or ask whoever runs it for the right to it"
     ),
-    r"it is \S+; looking where": (
+    r"is \S+; looking where|is \S+, not \S+, which": (
         "another device has this address now: give devices fixed addresses in the "
         "router, or correct host"
     ),
     "address already in use|cannot bind": (
         "stop what listens there (ss -ltnp names it), or choose another port"
     ),
+    "answered with HTTP": "something else has this address: correct host",
     "too many|banned|blocked": "wait: it asks to be left alone",
     "no space left|disk is full|quota": "make room on that disk",
     "timed out|no answer|not answer|not open|silent|silence|cannot connect": (

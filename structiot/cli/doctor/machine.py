@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -53,19 +53,21 @@ def limit_findings() -> Iterator[Finding]:
 
 async def port_findings(
     config: GatewayConfig, environment: Environment
-) -> AsyncIterator[Finding]:
+) -> list[Finding]:
     """Look whether the page and the embedded broker can listen where they shall."""
     places = []
     if config.dashboard.enabled:
         places += [("[dashboard]", uri) for uri in config.dashboard.listen]
     if config.mqtt.uri is None:
         places += [("[broker]", uri) for uri in config.broker.listen]
+    found = []
     for section, uri in places:
         parts = urlsplit(uri)
         port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
         try:
             async with environment.network.listen_tcp(parts.hostname or "", port):
-                yield fine(f"{section} listen", f"{uri} is free")
+                found.append(fine(f"{section} listen", f"{uri} is free"))
         except ConnectFailed as exc:
             where = f"{section} listen"
-            yield wrong(where, str(exc), bind_advice(exc, section))
+            found.append(wrong(where, str(exc), bind_advice(exc, section)))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -25,6 +25,7 @@ _ASSIGNED = re.compile(
     r"[\"']?([^\"'\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
+_QUOTED = re.compile(r"=\s*[\"']([^\"'\n]+)[\"']")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -41,12 +42,17 @@ class Cleaner:
     Args:
         path: The configuration's file.
         config: Its settings; None if they cannot be used.
+        unknown: Keys that mean nothing: a slip in the name of a secret is one.
     """
 
-    def __init__(self, path: str, config: GatewayConfig | None) -> None:
+    def __init__(
+        self, path: str, config: GatewayConfig | None, unknown: Collection[str] = ()
+    ) -> None:
+        self._unknown = frozenset(unknown)
         found = {
             *_in_model(config),
             *_in_file(Path(path)),
+            *_of_keys(settings_in(path), self._unknown),
             *(value for name, value in os.environ.items() if _is_secret(name)),
         }
         known = {one.strip() for one in found}
@@ -66,7 +72,7 @@ class Cleaner:
         if isinstance(value, Mapping):
             return {
                 self.text(str(name)): HIDDEN
-                if item and _is_secret(name)
+                if item and (_is_secret(name) or name in self._unknown)
                 else self.data(item)
                 for name, item in value.items()
             }
@@ -126,10 +132,21 @@ def _in_file(file: Path) -> Iterator[str]:
     """Find them in a file that may be broken, and in those that it names."""
     text = _text_of(file)
     yield from _ASSIGNED.findall(text)
+    yield from _in_secret_tables(text)
     data = settings_in(str(file))
     yield from _in_data(data)
     for name in _files_in(data):
         yield from _in_named(file.parent / name)
+
+
+def _in_secret_tables(text: str) -> Iterator[str]:
+    """Find the values of tables such as `[manager.secrets]`."""
+    is_secret = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            is_secret = any(map(_is_secret, re.findall(r"[\w-]+", line)))
+        elif is_secret:
+            yield from _QUOTED.findall(line)
 
 
 def _in_named(file: Path) -> Iterator[str]:
@@ -139,7 +156,7 @@ def _in_named(file: Path) -> Iterator[str]:
     yield text.partition("\n")[0]
     yield from _ASSIGNED.findall(text)
     # Lines of `UUID = "secret"`.
-    yield from re.findall(r"=\s*[\"']([^\"'\n]+)[\"']", text)
+    yield from _QUOTED.findall(text)
 
 
 def _text_of(file: Path) -> str:
@@ -161,6 +178,18 @@ def _in_data(value: object, *, is_secret: bool = False) -> Iterator[str]:
         yield str(value)
     elif isinstance(value, str):
         yield from _in_address(value)
+
+
+def _of_keys(value: object, keys: Collection[str]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name in keys:
+                yield from _in_data(item, is_secret=True)
+            else:
+                yield from _of_keys(item, keys)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _of_keys(item, keys)
 
 
 def _files_in(value: object) -> Iterator[str]:

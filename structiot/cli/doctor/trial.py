@@ -7,9 +7,10 @@ gateway, by a copy of its state file, so that nobody takes it for another.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,6 +32,10 @@ from structiot.gateway.status import GatewayStatus, TaskStatus
 __all__ = ["tried"]
 
 _LEAST_S = 2.0
+# Connections that do not stand by then, will not at once.
+_LINKS_S = 8.0
+_MOST_NOTES = 20
+_MISTAKEN = re.compile(r"is \S+, not \S+, which")
 _LOOK_S = 0.25
 _WELL = {"running", "absent", "ended", "removed"}
 _SETTLED = {*_WELL, "failing", "parked"}
@@ -42,8 +47,17 @@ async def tried(
     environment: Environment,
     *,
     patience_s: float,
+    warnings: Iterable[str] = (),
 ) -> tuple[GatewayStatus | None, list[Finding]]:
-    """Run the systems until it is known how they are, or the time is over."""
+    """Run the systems until it is known how they are, or the time is over.
+
+    Args:
+        config: The settings.
+        state_file: The gateway's.
+        environment: Network, clock and chance.
+        patience_s: Longest time for it.
+        warnings: What is warned of meanwhile.
+    """
     if not config.systems:
         return None, []
     notes: list[Finding] = []
@@ -60,15 +74,31 @@ async def tried(
             gateway = await stack.enter_async_context(
                 open_gateway(config, state_file=copy, environment=environment)
             )
+            links_by_s = anyio.current_time() + _LINKS_S
             with anyio.move_on_after(patience_s):
                 await anyio.sleep(_LEAST_S)
-                while not _is_settled(status_of(gateway)):  # noqa: ASYNC110 - nothing tells of it
+                while not _is_settled(status_of(gateway), links_by_s):  # noqa: ASYNC110 - nothing tells of it
                     await anyio.sleep(_LOOK_S)
             status = status_of(gateway)
     except StructiotError as exc:
         return None, [*notes, wrong("gateway", str(exc))]
     found = [one for task in _systems_in(status) for one in _of_system(task)]
+    found += _of_links(status, found)
+    found += _warned(warnings, found)
     return status, [*notes, *await _with_networks(found, environment)]
+
+
+def _warned(warnings: Iterable[str], found: list[Finding]) -> Iterator[Finding]:
+    """Give what was said meanwhile, and is no finding yet."""
+    known = [one.what for one in found if one.level == "wrong"]
+    for text in list(dict.fromkeys(warnings))[:_MOST_NOTES]:
+        if any(one in text for one in known):
+            continue
+        if _MISTAKEN.search(text):
+            yield wrong("gateway", text)
+        else:
+            advice = advice_for(text)
+            yield Finding(level="note", where="log", what=text, advice=advice)
 
 
 async def _has_gid(config: GatewayConfig, state_file: Path) -> bool:
@@ -115,7 +145,7 @@ async def _copy_of(file: Path | None) -> AsyncIterator[Path]:
 def _systems_in(status: GatewayStatus) -> Iterator[TaskStatus]:
     for root in status.tasks:
         for task in root.children:
-            if task.name not in {"broker connection", "history"}:
+            if task.name not in {"broker connection", "history", "links"}:
                 yield task
 
 
@@ -125,8 +155,9 @@ def _all_in(task: TaskStatus) -> Iterator[TaskStatus]:
         yield from _all_in(child)
 
 
-def _is_settled(status: GatewayStatus) -> bool:
-    return all(
+def _is_settled(status: GatewayStatus, links_by_s: float) -> bool:
+    are_up = all(one.is_up for one in status.links)
+    return (are_up or anyio.current_time() > links_by_s) and all(
         one.state in _SETTLED for task in _systems_in(status) for one in _all_in(task)
     )
 
@@ -154,7 +185,15 @@ def _of_system(task: TaskStatus) -> Iterator[Finding]:
             yield wrong(f"{where} {one.name}", what)
     well = sum(one.state == "running" for one in parts)
     if not bad and task.state in _WELL:
-        yield fine(where, f"it runs, and so do {well} of its devices and connections")
+        yield fine(where, f"it runs, with {well} devices and connections")
+
+
+def _of_links(status: GatewayStatus, found: list[Finding]) -> Iterator[Finding]:
+    """Give the connections that do not stand, where nothing else has said why."""
+    known = [one.what for one in found]
+    for link in status.links:
+        if not (link.is_up or any(link.reason in one for one in known)):
+            yield wrong(link.name, link.reason)
 
 
 async def _with_networks(

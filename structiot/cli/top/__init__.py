@@ -9,6 +9,7 @@ import anyio
 import asyncclick as click
 
 from structiot.cli._common.options import json_option
+from structiot.cli._common.signals import run_until_stopped
 from structiot.cli.mqtt.options import broker_options
 from structiot.cli.mqtt.properties import PropertyCommand
 from structiot.cli.mqtt.target import Target
@@ -65,17 +66,20 @@ async def top(
     from structiot.cli.top.screen import follow, show_lines, show_live  # noqa: PLC0415
 
     house = House(base_topic, target.place)
-    async with target.open() as client, follow(client, house):
-        await _settled(house)
-        if once:
-            show_lines(house, sort, wants_json=wants_json)
-            return
-        if sys.stdout.isatty() and not wants_json:
-            await show_live(house, sort, every_s)
-            return
-        while True:
-            show_lines(house, sort, wants_json=wants_json)
-            await anyio.sleep(every_s)
+
+    async def show() -> None:
+        async with target.open() as client, follow(client, house):
+            await _settled(house)
+            if once:
+                show_lines(house, sort, wants_json=wants_json)
+            elif sys.stdout.isatty() and not wants_json:
+                await show_live(house, sort, every_s)
+            else:
+                while True:
+                    show_lines(house, sort, wants_json=wants_json)
+                    await anyio.sleep(every_s)
+
+    await run_until_stopped(show)
 
 
 async def _settled(house: House) -> None:

@@ -232,7 +232,7 @@ def test_the_line_for_a_shell_says_nothing_where_there_is_no_program(
 LONG_COMMANDS = {
     "mqtt broker -p0": "listening at",
     "sim maxsmart --http-port 0 --udp-port 0": "127.0.0.2",
-    "demo --devices 1": "watch it",
+    "demo --devices 3": "watch it",
 }
 
 

@@ -54,7 +54,7 @@ def _moment(
         raise click.BadParameter(text) from None
 
 
-file_option = OptionGroup(
+file_option: OptionGroup = OptionGroup(
     config_option,
     click.option(
         "--file",
@@ -62,7 +62,7 @@ file_option = OptionGroup(
         help="The history's file, instead of that of the configuration.",
     ),
 )
-range_options = OptionGroup(
+range_options: OptionGroup = OptionGroup(
     click.option(
         "--from", "begin", callback=_moment, metavar="TIME", help="From when on."
     ),

@@ -53,7 +53,7 @@ async def main() -> None:
             simulated_systems(house, Environment(random=Random(14)))
         )
         broker = {"listen": ["mqtt://127.0.0.1:0"]}
-        table = {**sections, "broker": broker, "devices": house.places}
+        table = {**house.sections(sections), "broker": broker}
         config = load_config(table)
         gateway = await stack.enter_async_context(open_gateway(config))
         section = DashboardSection(listen=("http://127.0.0.1:0",))

@@ -50,7 +50,7 @@ async def served(
     mqtt = {"uri": home.broker.uri, "base_topic": "demo_home"}
     own = {"id": "demo_home", "forget_on_exit": True}
     async with simulated_systems(HOUSE, environment) as sections:
-        table = {"mqtt": mqtt, "gateway": own, **sections, "devices": HOUSE.places}
+        table = {"mqtt": mqtt, "gateway": own, **HOUSE.sections(sections)}
         opened = open_gateway(load_config(table), state_file=folder / "state.json")
         async with opened as gateway:
             yield gateway, table

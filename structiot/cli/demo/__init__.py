@@ -92,7 +92,7 @@ async def _show(uri: str | None, house: House) -> None:
     async with service_group() as tasks:
         try:
             sections = await tasks.start(_simulate, house, over, name="structiot.demo")
-            await _serve(uri, {**sections, "devices": house.places})
+            await _serve(uri, house.sections(sections))
         finally:
             over.set()
 

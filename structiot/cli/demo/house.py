@@ -14,6 +14,13 @@ __all__ = ["USUAL_DAY_S", "USUAL_DEVICES", "House"]
 USUAL_DEVICES: Final = sum(USUAL.values())
 USUAL_DAY_S: Final = 600.0
 
+# As what the devices of a system are offered to the platform.
+_OFFERED: Final = {
+    "maxsmart": "iot#strip",
+    "meross": "iot#meross",
+    "manager": "iot#self-built",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -31,6 +38,20 @@ class House:
     def shares(self) -> dict[str, int]:
         """How many devices each system has."""
         return shares(self.devices)
+
+    def sections(self, systems: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the whole configuration: rooms, and what is offered to the platform.
+
+        Args:
+            systems: The section of each simulated system, by the system's name.
+        """
+        offers = _OFFERED.items() if "connector" in systems else ()
+        links = [
+            {"from": "*", "system": system, "to": "platform", "type": kind}
+            for system, kind in offers
+            if system in systems
+        ]
+        return {**systems, "devices": self.places, "links": links}
 
     @property
     def places(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A simulated platform to which the house's devices are offered, for the demonstration."""
+"""A simulated platform, to which devices may be offered, for the demonstration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,13 @@ __all__ = ["simulated_platform"]
 
 _USER: Final = "house"
 _PASSWORD: Final = "a password of the demonstration"  # noqa: S105 - everybody may know it
-_TYPES: Final = {
-    "maxsmart": "iot#strip",
-    "meross": "iot#meross",
-    "manager": "iot#self-built",
-}
 
 
 @asynccontextmanager
 async def simulated_platform(
     environment: Environment,
 ) -> AsyncGenerator[dict[str, Any]]:
-    """Simulate a platform; give the section that offers it all devices."""
+    """Simulate a platform; give the section that leads to it."""
     users = {_USER: _PASSWORD}
     async with sim_sepl_platform(users, environment=environment) as platform:
         yield {
@@ -33,7 +28,4 @@ async def simulated_platform(
             "user": _USER,
             "password": _PASSWORD,
             "encryption": False,
-            "devices": [
-                {"system": system, "type": kind} for system, kind in _TYPES.items()
-            ],
         }

@@ -19,10 +19,10 @@ from structiot import open_gateway
 from structiot.sim import SeplEvent, SeplPlatformSim, sim_maxsmart, sim_sepl_platform
 
 STRIP = {"host": "127.0.0.64", "name": "kitchen", "http_port": 18080, "udp_port": 18888}
-OFFERED = {"from": "kitchen/port_?", "to": "platform", "type": "iot#strip"}
 CONFIG = {
     "broker": {"listen": ["mqtt://127.0.0.1:0"]},
     "maxsmart": {"discover": False, "devices": [STRIP]},
+    "links": [{"from": "kitchen/port_?", "to": "platform", "type": "iot#strip"}],
 }
 
 
@@ -52,8 +52,7 @@ async def main() -> None:
     strip = sim_maxsmart("127.0.0.64", http_port=18080, udp_port=18888)
     async with strip, sim_sepl_platform() as platform:
         connector = {**platform.config, "encryption": False}
-        config = {**CONFIG, "connector": connector, "links": [OFFERED]}
-        async with open_gateway(config):
+        async with open_gateway({**CONFIG, "connector": connector}):
             await use(platform)
 
 

@@ -209,11 +209,15 @@ def _prepared(
             _look_through(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
-        marks = f"PRAGMA user_version={version};" if found < version else ""
-        if mark:
-            marks += f"PRAGMA application_id={mark};"
-        # At once: nobody finds a part of it, also if this is killed.
-        connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks}COMMIT")
+        (marked,) = connection.execute("PRAGMA application_id").fetchone()
+        is_new = found < version or bool(mark and marked != mark)
+        # Of one that is made nothing is written: somebody may be writing it.
+        if is_new or schema_fault(connection, schema):
+            marks = f"PRAGMA user_version={version};"
+            if mark:
+                marks += f"PRAGMA application_id={mark};"
+            # At once: nobody finds a part of it, also if this is killed.
+            connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks}COMMIT")
     except BaseException:
         connection.close()
         raise

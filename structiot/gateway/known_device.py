@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 
+from structiot._kit.text import error_text
+from structiot.errors import InternalError
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.device_topics import DeviceTopics
 from structiot.gateway.drivers.driver import Source
+from structiot.gateway.isolation import called
 from structiot.model import (
     Availability,
     Device,
@@ -102,7 +107,17 @@ class KnownDevice:
 
     def silent_s(self, key: str) -> float | None:
         """Give for how long an entity's state was not told; None if it never was."""
-        return None if self._device is None else self._device.silent_s(key)
+        if self._device is None:
+            return None
+        # It is somebody else's word.
+        try:
+            told = called(partial(self._device.silent_s, key))
+        except InternalError as exc:
+            self._topics.say_nonsense("age", error_text(exc))
+            return None
+        if isinstance(told, int | float) and 0 <= told < math.inf:
+            return told
+        return None
 
     @property
     def remembered_serial(self) -> str | None:

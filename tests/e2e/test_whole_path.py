@@ -333,21 +333,23 @@ async def test_the_demonstration_runs_by_itself(backend):
     assert "started for this demonstration" in text
     assert "-m structiot mqtt sub " in text
     assert "-v -t 'structiot/#' -t 'homeassistant/#'" in text
-    assert "kitchen is available" in text
-    assert "workshop port_1 on" in text
-    assert any(line.startswith("kitchen port_1_power ") for line in program.lines)
+    assert "kitchen_counter is available" in text
+    assert "kitchen_counter port_1 on" in text
+    said = "kitchen_counter port_1_power "
+    assert any(line.startswith(said) for line in program.lines)
     assert program.errors == []
 
 
 async def test_the_demonstration_uses_the_broker_it_is_told_and_cleans_up(
     broker, backend
 ):
-    words = ["demo", "--uri", broker.uri, "--strips", "1", "--backend", backend]
+    words = ["demo", "--uri", broker.uri, "--devices", "3", "--backend", backend]
     watch = mosquitto_sub(broker.port, "structiot/#", "homeassistant/#")
     async with running(*watch) as seen, running(*structiot(*words)) as program:
-        await seen.until_line("structiot/kitchen/port_1/state ON")
-        await mosquitto_pub(broker.port, "structiot/kitchen/port_1/set", "OFF")
-        await seen.until_line("structiot/kitchen/port_1/state OFF", within_s=1)
+        await seen.until_line("structiot/kitchen_counter/port_1/state ON")
+        topic = "structiot/kitchen_counter/port_1/set"
+        await mosquitto_pub(broker.port, topic, "OFF")
+        await seen.until_line("structiot/kitchen_counter/port_1/state OFF", within_s=1)
         program.signal(signal.SIGINT)
         assert await program.ended() == 0
         await seen.until_line("structiot/gateway/availability offline")

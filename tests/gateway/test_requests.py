@@ -76,6 +76,7 @@ async def test_its_health_is_told_each_minute():
         assert last["devices"] == {
             "online": 1,
             "offline": 1,
+            "stale": [],
             "flooding": [],
             "dropped_events": 0,
         }

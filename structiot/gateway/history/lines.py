@@ -67,5 +67,7 @@ def _escaped(text: str, more: str = "=") -> str:
 
 
 def _quoted(text: str) -> str:
+    # A line of its own would be somebody else's point.
+    text = text.replace("\n", " ").replace("\r", " ")
     text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

@@ -46,7 +46,7 @@ async def test_what_is_no_tasmota_is_refused(environment: Environment) -> None:
 def test_the_demonstration_shows_it() -> None:
     program = [sys.executable, "-m", "structiot", "demo", "--seconds", "6"]
     demo = subprocess.run(program, capture_output=True, text=True, check=True)
-    assert "plug_1 relay ON" in demo.stdout
+    assert "plug_1 relay on" in demo.stdout
 
 
 def test_a_slip_in_the_section_is_said_with_its_place(tmp_path: Path) -> None:

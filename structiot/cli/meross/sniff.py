@@ -146,6 +146,8 @@ async def _capture(sniffer: Sniffer, lines: TypedLines, *, wants_json: bool) -> 
             if not line:
                 return
             sniffer.annotate(line)
+            # From here on what happens belongs to it.
+            click.echo("noted: do it now", err=True)
 
 
 async def _show(sniffer: Sniffer, wants_json: bool) -> None:  # noqa: FBT001 - of a task

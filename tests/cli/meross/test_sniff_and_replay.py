@@ -235,7 +235,7 @@ def test_at_a_terminal_a_device_is_chosen_and_what_is_typed_is_kept(
         screen.type("1")
         screen.wait_for("Listening. ")
         screen.type("on by the app")
-        screen.wait_for("on by the app")
+        screen.wait_for("noted: do it now")
         home.switch(is_on=True)
         screen.wait_for("SET Control.ToggleX")
         screen.type("")

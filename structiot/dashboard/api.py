@@ -14,7 +14,6 @@ from http import HTTPStatus
 from structiot._kit.http.messages import HttpReply, HttpRequest
 from structiot._kit.text import error_text, table_cell
 from structiot.dashboard.bars import bars_of, counter_of
-from structiot.dashboard.past import Past, Series, past_of
 from structiot.dashboard.replies import Refusal
 from structiot.dashboard.shown import is_secret
 from structiot.errors import (
@@ -26,6 +25,7 @@ from structiot.errors import (
 )
 from structiot.gateway import CommandExpired, Gateway, UnknownEntity
 from structiot.gateway.entities.orders import value_payload
+from structiot.gateway.history import History, Series
 from structiot.model import Entity, Sensor
 
 __all__ = [
@@ -119,7 +119,7 @@ def _payload_in(request: HttpRequest) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    past: Past
+    past: History
     key: str
     counter: Sensor | None
     from_utc: datetime
@@ -200,7 +200,7 @@ def _question(
     entity = entity_at(gateway, device, main)
     if not _PART.fullmatch(name.removeprefix(main)):
         raise Refusal(HTTPStatus.NOT_FOUND, f"{device} has no {name!r}")
-    past = past_of(gateway)
+    past = gateway.history
     if past is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no history")
     if is_secret(entity):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from structiot.dashboard.past import Bar, Past, Period
 from structiot.gateway.energy_totals import is_energy_total
+from structiot.gateway.history import EnergyBar, History, Period
 from structiot.model import Entity, Sensor
 
 __all__ = ["Bars", "bars_of", "counter_of"]
@@ -42,7 +42,7 @@ def counter_of(entity: Entity) -> Sensor | None:
 
 
 async def bars_of(
-    past: Past, key: str, counter: Sensor, from_utc: datetime, to_utc: datetime
+    past: History, key: str, counter: Sensor, from_utc: datetime, to_utc: datetime
 ) -> Bars:
     """Ask for the energy of a counter.
 
@@ -62,7 +62,7 @@ async def bars_of(
     )
 
 
-def _drawn(bars: Iterable[Bar], scale: float) -> tuple[_Drawn, ...]:
+def _drawn(bars: Iterable[EnergyBar], scale: float) -> tuple[_Drawn, ...]:
     return tuple(
         (
             one.from_utc.timestamp(),

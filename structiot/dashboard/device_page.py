@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from structiot._kit.redact import hide_credentials
 from structiot.dashboard.api import MAX_POINTS, span_of
 from structiot.dashboard.bars import Bars, bars_of, counter_of
 from structiot.dashboard.cards import card_of, main_figure
-from structiot.dashboard.past import Series, past_of
-from structiot.dashboard.shown import is_secret
 from structiot.dashboard.views import (
     DeviceView,
     HappenedView,
@@ -23,16 +21,7 @@ from structiot.dashboard.views import (
 )
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, GatewayDevice
-from structiot.model import (
-    BinarySensor,
-    Button,
-    Entity,
-    Event,
-    Number,
-    Sensor,
-    State,
-    Switch,
-)
+from structiot.gateway.history import Series, recorded_of
 from structiot.model.text import figure_text
 
 __all__ = ["device_view"]
@@ -43,7 +32,6 @@ _RANGES: Mapping[RangeName, timedelta] = {
     "month": timedelta(days=31),
     "year": timedelta(days=366),
 }
-_UNITS = {"c": "°C", "k": "K", "percent": "%"}
 _MOST_EVENTS = 50
 
 
@@ -69,7 +57,7 @@ async def device_view(
     place = gateway.config.devices.get(slug)
     card = card_of(slug, device, place, page.now_utc, is_whole=True)
     from_utc, to_utc, range_name = _span(query, page.now_utc)
-    past = past_of(gateway)
+    past = gateway.history
     entries: tuple[SeriesView, ...] = ()
     course: Series | None = None
     bars: Bars | None = None
@@ -122,53 +110,23 @@ def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, 
     """List what has a history, the main figure first; one of them is selected."""
     found: list[SeriesView] = []
     for entity in device.entities.values():
-        if not (isinstance(entity, Button | Event) or is_secret(entity)):
-            found += _of_entity(slug, device, entity)
+        name = entity.name or device.name
+        for suffix, kind, unit, _ in recorded_of(entity, device.states.get(entity.key)):
+            found.append(
+                SeriesView(
+                    key=f"{slug}/{entity.key}{suffix}",
+                    name=f"{name} {suffix[1:].replace('_', ' ')}".rstrip(),
+                    unit=unit,
+                    is_step=kind in {"switch", "text"},
+                    is_energy=kind == "energy",
+                    is_selected=False,
+                )
+            )
     main = f"{slug}/{main_figure(device)}"
     found.sort(key=lambda one: one.key != main)
     selected = wanted if any(one.key == wanted for one in found) else ""
     return tuple(
         replace(one, is_selected=one.key == (selected or found[0].key)) for one in found
-    )
-
-
-def _of_entity(slug: str, device: GatewayDevice, entity: Entity) -> list[SeriesView]:
-    state = device.states.get(entity.key)
-    name = entity.name or device.name
-    key = f"{slug}/{entity.key}"
-    parts = [_entry(key, name, "", is_step=True)]
-    if isinstance(entity, Sensor | Number):
-        unit = entity.unit or ""
-        is_energy = counter_of(entity) is not None
-        is_figure = isinstance(entity, Number) or bool(unit or entity.state_class)
-        parts = [_entry(key, name, unit, is_step=not is_figure, is_energy=is_energy)]
-    elif not isinstance(entity, Switch | BinarySensor) and is_dataclass(state):
-        parts += _figures_in(key, name, state)
-    return parts
-
-
-def _figures_in(key: str, name: str, state: State | None) -> list[SeriesView]:
-    found = []
-    for field in fields(state):  # type: ignore[arg-type]  # it is a dataclass
-        value = getattr(state, field.name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            words = field.name.split("_")
-            unit = _UNITS.get(words[-1], "")
-            label = f"{name} {' '.join(words[:-1] if unit else words)}"
-            found.append(_entry(f"{key}.{field.name}", label, unit))
-    return found
-
-
-def _entry(
-    key: str, name: str, unit: str, *, is_step: bool = False, is_energy: bool = False
-) -> SeriesView:
-    return SeriesView(
-        key=key,
-        name=name,
-        unit=unit,
-        is_step=is_step,
-        is_energy=is_energy,
-        is_selected=False,
     )
 
 
@@ -210,7 +168,7 @@ async def _events(
     happened: Sequence[tuple[str, str, datetime]] = [
         (one.key, one.event_type, one.at_utc) for one in device.occurrences.values()
     ]
-    past = past_of(gateway)
+    past = gateway.history
     if past is not None:
         with suppress(StructiotError):
             told = await past.occurrences(slug, _MOST_EVENTS)

@@ -32,7 +32,7 @@ from structiot.errors import InternalError
 from structiot.gateway import DeviceUpdate, Gateway, GatewayEvent
 from structiot.gateway.drivers.driver import ServedDevice
 from structiot.gateway.isolation import called
-from structiot.gateway.values import Value
+from structiot.gateway.values import Value, is_stale
 from structiot.model import Button, Occurrence, StateChange
 
 __all__ = ["TICK_S", "Hub"]
@@ -251,10 +251,8 @@ class Hub:
             silent_s = None if state == "unavailable" else device.silent_s(key)
             if silent_s is None:
                 continue
-            limit_s = device.stale_after_s(key)
-            is_stale = limit_s is not None and silent_s > limit_s
             is_same = _is_same(known.at[key], now_s - silent_s)
-            if (state == "stale") != is_stale or not is_same:
+            if (state == "stale") != is_stale(device, key) or not is_same:
                 self._dirty_keys.add((slug, key))
 
 

@@ -23,7 +23,6 @@ from structiot.dashboard.pages import (
     render_login,
     render_missing,
 )
-from structiot.dashboard.past import Series, past_of
 from structiot.dashboard.replies import Refusal, page_reply
 from structiot.dashboard.views import (
     CardView,
@@ -37,6 +36,7 @@ from structiot.dashboard.views import (
 )
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, status_of
+from structiot.gateway.history import Series
 
 __all__ = ["PageMaker"]
 
@@ -178,7 +178,7 @@ class PageMaker:
 
     async def _sparklines(self) -> Mapping[str, SparklineView]:
         """Give the last hour of each main figure, asked for once a minute."""
-        past = past_of(self._gateway)
+        past = self._gateway.history
         if past is None or anyio.current_time() - self._lines_at < _FRESH_S:
             return self._lines
         self._lines_at = anyio.current_time()

@@ -21,6 +21,7 @@ from structiot.gateway.entities.device_list import device_json, pages_of
 from structiot.gateway.entities.topics import ONLINE
 from structiot.gateway.events import DriverUpdate
 from structiot.gateway.publisher import Publisher
+from structiot.gateway.values import is_stale
 
 if sys.platform != "win32":
     import resource
@@ -145,7 +146,7 @@ class GatewayReports:
         devices = self._directory.by_slug
         online = sum(one.is_available for one in devices.values())
         flooding = (slug for slug, one in devices.items() if one.budget.is_flooding)
-        stale = (slug for slug, one in devices.items() if _is_stale(one))
+        stale = (slug for slug, one in devices.items() if _has_stale(one))
         return {
             "at": _written(self._context.clock()),
             "uptime_s": round(anyio.current_time() - self._started_s),
@@ -172,15 +173,9 @@ class GatewayReports:
         }
 
 
-def _is_stale(device: ServedDevice) -> bool:
+def _has_stale(device: ServedDevice) -> bool:
     """Whether something that it shows was not heard within its time."""
-    if not device.is_available:
-        return False
-    for key in device.states:
-        limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
-        if limit_s is not None and silent_s is not None and silent_s > limit_s:
-            return True
-    return False
+    return device.is_available and any(is_stale(device, key) for key in device.states)
 
 
 def _written(at_utc: datetime) -> str:

@@ -18,7 +18,7 @@ from structiot.gateway.entities.states import state_payload
 from structiot.model import Button, Climate, Cover, Entity, Event, Fan, Light, Siren
 from structiot.model.text import state_text
 
-__all__ = ["UNKNOWN_TEXT", "Value", "ValueState", "value_of", "values_of"]
+__all__ = ["UNKNOWN_TEXT", "Value", "ValueState", "is_stale", "value_of", "values_of"]
 
 ValueState: TypeAlias = Literal["live", "stale", "unavailable", "unknown"]
 
@@ -79,8 +79,6 @@ def value_of(device: ServedDevice, entity: Entity, now_utc: datetime) -> Value:
         )
     if not is_told or silent_s is None:
         return Value(value=None, text=UNKNOWN_TEXT, state="unknown", at_utc=at_utc)
-    limit_s = device.stale_after_s(entity.key)
-    is_stale = limit_s is not None and silent_s > limit_s
     shown = state_payload(entity, state)
     fields: Mapping[str, Any] | None = None
     value: float | str | None = shown
@@ -94,10 +92,16 @@ def value_of(device: ServedDevice, entity: Entity, now_utc: datetime) -> Value:
     return Value(
         value=value,
         text=state_text(state, entity),
-        state="stale" if is_stale else "live",
+        state="stale" if is_stale(device, entity.key) else "live",
         at_utc=at_utc,
         fields=fields,
     )
+
+
+def is_stale(device: ServedDevice, key: str) -> bool:
+    """Tell whether a state was not heard within its time."""
+    limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
+    return limit_s is not None and silent_s is not None and silent_s > limit_s
 
 
 def _happened(device: ServedDevice, entity: Event) -> Value:

@@ -176,7 +176,7 @@ def _of_history(file: Path) -> Iterator[Finding]:
         yield fine("history", f"{file} is sound")
         return
     advice = (
-        "nothing: at the next start it is set aside as .bad and a new one begun; a copy "
+        "nothing: at the next start it is set aside as .damaged and a new one begun; a copy "
         "of before may take its place while the gateway is stopped"
     )
     yield wrong("history", f"{file} is damaged: {verdict}", advice)

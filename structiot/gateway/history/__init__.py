@@ -20,6 +20,7 @@ from structiot.gateway.history.answers import (
     Series,
 )
 from structiot.gateway.history.history import History
+from structiot.gateway.history.recorded import recorded_of
 
 __all__ = [
     "EnergyBar",
@@ -30,4 +31,5 @@ __all__ = [
     "Period",
     "RecordedSeries",
     "Series",
+    "recorded_of",
 ]

@@ -36,6 +36,7 @@ from structiot.gateway.history.known import (
 )
 from structiot.gateway.history.recorded import Recorded, Value, recorded_of, series_of
 from structiot.gateway.isolation import called
+from structiot.gateway.values import is_stale
 from structiot.model import (
     Availability,
     EntitiesChanged,
@@ -227,8 +228,7 @@ class Recorder:
             return
         known = self._of(device)
         for key in list(device.states):
-            limit_s, silent_s = device.stale_after_s(key), device.silent_s(key)
-            if silent_s is None or (limit_s is not None and silent_s > limit_s):
+            if device.silent_s(key) is None or is_stale(device, key):
                 for one in known.by_key.get(key, {}).values():
                     if one.value is not None:
                         self._tell(one, None, heard_ms(device, key, now_ms))

@@ -14,7 +14,7 @@ SERVER = ssl.Purpose.CLIENT_AUTH
 
 
 async def main() -> None:
-    limits = BrokerLimits(connections=20_000)
+    limits = BrokerLimits(connections=20_000, write_bytes=8 << 20)
     uri, context = "mqtt://127.0.0.1:0", None
     if certificate():
         uri, context = "mqtts://127.0.0.1:0", ssl.create_default_context(SERVER)

@@ -77,7 +77,7 @@ async def shown_by(home: House) -> dict[str, str]:
     async with looking(home) as watch:
         with anyio.fail_after(10):
             # By the will that the gateway has left; at first there was none.
-            while watch.latest.get("structiot/gateway/availability") == "online":
+            while watch.latest.get("structiot/gateway/availability") == "online":  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         await watch.client.ping()
         return dict(watch.latest)

@@ -31,7 +31,10 @@ TRUE_WITHIN_S = 40.0
 
 async def reached(home: House, program: Running) -> None:
     said = "the embedded broker listens" if home.store else "connected to the broker"
-    await program.until(lambda: [line for line in program.errors if said in line])
+    await program.until(
+        lambda: [line for line in program.errors if said in line],
+        within_s=2 * TRUE_WITHIN_S,
+    )
 
 
 async def until_true(home: House, watch: BrokerWatch) -> None:

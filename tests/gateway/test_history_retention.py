@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -59,7 +60,7 @@ def apply(
     store.apply(Batch(parts=[part]), keep=keep)
 
 
-def asked(store: Store, query: str) -> list[tuple[object, ...]]:
+def asked(store: Store, query: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(store.path)) as file:
         return file.execute(query).fetchall()
 
@@ -157,5 +158,5 @@ async def test_the_history_of_a_device_that_has_taken_a_place_is_its_own(
     with closing(sqlite3.connect(house.path)) as file:
         rows = file.execute("SELECT DISTINCT device FROM series").fetchall()
     assert rows == [("P2",)]
-    assert sum(bar.energy_wh for bar in found.bars) == 10.0
+    assert sum(bar.energy_wh or 0.0 for bar in found.bars) == 10.0
     assert {one for one in course.mean if one is not None} == {20.0}

@@ -134,6 +134,8 @@ class ObedientDevice(ScriptedDevice):
 
 
 def _first(entity: Entity) -> State | None:
+    if entity.key == "program":
+        return "eco"
     return next((s for kind, s in _FIRST.items() if isinstance(entity, kind)), None)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from structiot.errors import ConfigError, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.status import StoreStatus
-from structiot.model import Sensor
+from structiot.model import BinarySensor, Sensor
 from tests.dashboard.house import EVERYTHING, device, house
 
 pytestmark = pytest.mark.virtual_time
@@ -141,6 +141,7 @@ async def test_a_course_is_columns(environment):
         "mean": [1.5, None, 3.0],
         "min": [1.0, None, 2.0],
         "max": [2.0, None, 4.0],
+        "silent": [[1300.0, 1600.5]],
     }
     day = timedelta(days=1)
     assert shelf.asked[:3] == [
@@ -249,6 +250,27 @@ async def test_the_past_is_on_the_pages(environment):
     assert 'data-from="1000.0" data-to="2000.0"' in zoomed.text
     assert 'value="hour" checked' in hour.text
     assert nonsense.status == 400
+
+
+async def test_the_zone_is_that_in_which_the_history_counts_days(environment):
+    zone = {"history": {"timezone": "Asia/Kolkata"}}
+    async with house(environment, device("desk"), sections=zone) as home:
+        shelved(home)
+        page = await home.browser.get("/device/desk?from=0&to=7200")
+    assert 'data-zone="Asia/Kolkata" data-offset="330"' in page.text
+    assert "1970-01-01 05:46:40" in page.text
+
+
+async def test_a_state_is_told_from_when_to_when(environment):
+    door = BinarySensor(key="door", name="Door", device_class="door")
+    async with house(environment, device("desk", (door,))) as home:
+        shelved(
+            home, Course(unit=None, resolution_s=0, is_step=True, mean=(1, None, 0))
+        )
+        page = await home.browser.get("/device/desk?from=1000&to=1610")
+    assert 'data-off="closed" data-on="open"' in page.text
+    for text in ("<td>open</td>", "<td>no data</td>", "Door of desk: latest open"):
+        assert text in page.text
 
 
 async def test_energy_is_bars_in_the_unit_of_its_counter(environment):

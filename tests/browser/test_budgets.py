@@ -35,7 +35,7 @@ def house() -> Iterator[LivingHouse]:
         for i in range(COUNT - len(kinds))
     ]
     rooms = {one.info.name: {"room": f"Room {i % 12}"} for i, one in enumerate(more)}
-    with living_house(*kinds, *more, places=rooms) as found:
+    with living_house(*kinds, *more, places=rooms, hours=1.5) as found:
         yield found
 
 
@@ -120,7 +120,9 @@ def test_a_flood_of_readings_comes_in_few_batches(
     page.evaluate(
         """() => {
             window.batches = 0;
-            document.addEventListener('structiot:values', () => (batches += 1));
+            new MutationObserver(() => (batches += 1)).observe(
+                document.querySelector('main'),
+                { subtree: true, childList: true, characterData: true });
         }"""
     )
     plugs = [one for one in house.devices if "power" in _keys(house, one)]
@@ -132,7 +134,7 @@ def test_a_flood_of_readings_comes_in_few_batches(
     last = page.locator(f'data[data-key="{plugs[-1]}/power"]')
     expect(last).to_have_text("119.0 W")
     passed_s = (page.evaluate("performance.now()") - begun) / 1000
-    assert page.evaluate("batches") <= 4 * passed_s + 2
+    assert 0 < page.evaluate("batches") <= 4 * passed_s + 2
     assert max(page.evaluate("tasks"), default=0) < LONGEST_TASK_MS * BUSY
 
 

@@ -71,7 +71,7 @@ async def living(
 
 
 async def live_through(house: House, history: Path) -> None:
-    """Let a day of the house pass that ends now, in virtual time."""
+    """Let a day of the house pass, in virtual time, up to when that is over."""
     begin = datetime.now(UTC) - timedelta(seconds=house.day_s)
     begun = anyio.current_time()
 
@@ -81,7 +81,8 @@ async def live_through(house: House, history: Path) -> None:
     network = MemoryNetwork("127.0.0.1")
     environment = Environment(network=network, clock=clock, random=Random(SEED))
     async with living(house, environment, history):
-        await anyio.sleep(house.day_s)
+        while (left_s := (datetime.now(UTC) - clock()).total_seconds()) > 0:
+            await anyio.sleep(min(60, left_s))
 
 
 async def look(

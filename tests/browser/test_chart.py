@@ -291,4 +291,5 @@ def test_the_other_regions_say_who_it_is_and_what_happened(page: Page) -> None:
     expect(details).to_contain_text("Serial number")
     details.get_by_text("Topics").click()
     expect(details).to_contain_text("structiot/kitchen/+/state")
+    details.get_by_text("Raw data").click()
     expect(details.get_by_role("link", name="Power as CSV")).to_be_visible()

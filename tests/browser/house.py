@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -60,6 +61,7 @@ from tests.browser.past import Told, write_past
 from tests.dashboard.house import EVERYTHING, PLUG, House, house
 from tests.gateway.support import ScriptedDevice
 
+BACKEND = os.environ.get("STRUCTIOT_BACKEND", "asyncio")
 CLIMATE = Climate(key="climate", modes=("off", "heat"), presets=("eco", "comfort"))
 COVER = Cover(key="cover", has_position=True, has_stop=True)
 FAN = Fan(key="fan", speed_steps=4, can_oscillate=True)
@@ -277,7 +279,7 @@ def living_house(
         settings: `[dashboard]`.
     """
     with ExitStack() as stack:
-        portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
+        portal = stack.enter_context(anyio.from_thread.start_blocking_portal(BACKEND))
         folder = portal.wrap_async_context_manager(anyio.TemporaryDirectory())
         file = Path(stack.enter_context(folder)) / "history.sqlite"
         write = partial(write_past, file, list(map(_told, devices)), hours=hours)

@@ -46,6 +46,7 @@ SEED = 14
 # A strip has all that a chart may be of.
 DEVICE = "kitchen_counter"
 DESK: Mapping[str, Any] = {"viewport": {"width": 1280, "height": 860}}
+TALL: Mapping[str, Any] = {"viewport": {"width": 1280, "height": 1080}}
 TABLET: Mapping[str, Any] = {"viewport": {"width": 768, "height": 1024}}
 PHONE: Mapping[str, Any] = {
     "viewport": {"width": 390, "height": 800},
@@ -109,9 +110,9 @@ async def look(
 def for_the_documentation() -> Iterator[Picture]:
     """Name the pictures in the documentation."""
     device = f"device/{DEVICE}?range=hour"
-    yield "devices", "", "light", DESK
+    yield "devices", "", "light", TALL
     yield "devices_phone", "", "dark", PHONE
-    yield "device", device, "dark", DESK
+    yield "device", device, "dark", TALL
     yield "device_phone", f"{device}#r-history", "light", PHONE
     yield "gateway", "gateway", "light", DESK
 

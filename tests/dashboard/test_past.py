@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio.lowlevel
@@ -12,7 +13,7 @@ import pytest
 
 from structiot.errors import ConfigError, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.status import StoreStatus
-from structiot.model import BinarySensor, Sensor
+from structiot.model import BinarySensor, Sensor, Switch
 from tests.dashboard.house import EVERYTHING, device, house
 
 pytestmark = pytest.mark.virtual_time
@@ -304,3 +305,21 @@ async def test_a_history_that_is_not_written_is_not_ready(environment):
         page = await home.browser.get("/gateway")
     assert (answer.status, answer.text) == (503, "history\n")
     assert "the disk is full" in page.text
+
+
+async def test_the_main_figure_of_a_strip_is_that_of_all_its_ports(environment):
+    power = partial(Sensor, unit="W", device_class="power", state_class="measurement")
+    strip = (
+        Sensor(key="melody", state_class="measurement"),
+        Switch(key="port_1"),
+        power(key="port_1_power"),
+        power(key="total_power"),
+    )
+    async with house(environment, device("desk", strip)) as home:
+        shelf = shelved(home)
+        await home.browser.get("/")
+        await home.browser.get("/device/desk?from=1000&to=2000")
+    assert shelf.asked == [
+        ("desk/total_power",),
+        ("desk/total_power", at(1000), at(2000), 1000),
+    ]

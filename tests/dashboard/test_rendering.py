@@ -34,7 +34,7 @@ from structiot.gateway.status import (
     TaskStatus,
 )
 from structiot.gateway.values import UNKNOWN_TEXT, ValueState
-from structiot.model import Sensor
+from structiot.model import BinarySensor, Sensor
 from tests._support.entity_kinds import entity_kinds
 from tests.dashboard import views
 from tests.dashboard.reader import Reader
@@ -377,3 +377,11 @@ def test_what_is_not_ours_is_as_it_was_published():
         digest, name = line.split()
         assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest
     assert "MIT License" in (STATIC / "uPlot.LICENSE.txt").read_text("utf-8")
+
+
+def test_a_sensor_without_a_name_is_called_by_its_class():
+    for kind, name in (("moisture", "Moisture"), (None, "State")):
+        entity = BinarySensor(key="leak", device_class=kind)
+        row = views.entity_view("it", "It", entity, True)  # noqa: FBT003
+        html = render_index(index(card("strip", rows=(row,))))
+        assert f'<span class="label">{name}</span>' in html

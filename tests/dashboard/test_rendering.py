@@ -382,6 +382,6 @@ def test_what_is_not_ours_is_as_it_was_published():
 def test_a_sensor_without_a_name_is_called_by_its_class():
     for kind, name in (("moisture", "Moisture"), (None, "State")):
         entity = BinarySensor(key="leak", device_class=kind)
-        row = views.entity_view("it", "It", entity, True)  # noqa: FBT003
+        row = views.entity_view("it", "It", entity, True)
         html = render_index(index(card("strip", rows=(row,))))
         assert f'<span class="label">{name}</span>' in html

@@ -279,7 +279,9 @@ def browser(session: nox.Session) -> None:
             session.run("tar", "xzf", "axe-core-4.14.1.tgz", external=True)
     # Windows and pictures take a processor: one worker, and time for a busy machine.
     arguments = ("--timeout=120", "tests/browser", *session.posargs)
-    pytest(session, "-q", *arguments, env={"STRUCTIOT_AXE": str(source.resolve())})
+    for backend in ("asyncio", "trio"):
+        given = {"STRUCTIOT_AXE": str(source.resolve()), "STRUCTIOT_BACKEND": backend}
+        pytest(session, "-q", *arguments, env=given)
 
 
 @nox.session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ from structiot._kit.redact import hide_credentials
 from structiot.dashboard.api import MAX_POINTS, span_of
 from structiot.dashboard.bars import Bars, bars_of, counter_of
 from structiot.dashboard.cards import card_of, main_figure
+from structiot.dashboard.latest import as_drawn
 from structiot.dashboard.spans import (
     energy_spans,
     known_until,
@@ -30,6 +30,7 @@ from structiot.dashboard.views import (
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, GatewayDevice
 from structiot.gateway.history import Series, recorded_of
+from structiot.gateway.history.recorded import part_name
 from structiot.model.text import figure_text, state_text
 
 __all__ = ["device_view"]
@@ -41,7 +42,6 @@ _RANGES: Mapping[RangeName, timedelta] = {
     "year": timedelta(days=366),
 }
 _MOST_EVENTS = 50
-_UNIT = re.compile("_(percent|c|k|s)$")
 
 
 async def device_view(
@@ -68,21 +68,30 @@ async def device_view(
     from_utc, to_utc, range_name = _span(query, page.now_utc)
     past = gateway.history
     entries: tuple[SeriesView, ...] = ()
+    chosen: SeriesView | None = None
     course: Series | None = None
     bars: Bars | None = None
     if past is not None and (entries := _series(slug, device, query.get("series", ""))):
-        key = next(one.key for one in entries if one.is_selected)
+        chosen = next(one for one in entries if one.is_selected)
+        key = chosen.key
         # The file's trouble stands on the gateway's own page.
         with suppress(StructiotError):
             course = await past.series(key, from_utc, to_utc, MAX_POINTS)
-            entries = _as_drawn(entries, course)
+            now = device if to_utc >= page.now_utc else None
+            drawn = await as_drawn(past, chosen, course, card, to_utc=to_utc, now=now)
+            entries = tuple(drawn if one is chosen else one for one in entries)
+            chosen = drawn
             entity = device.entities[key.partition("/")[2].partition(".")[0]]
             if (counter := counter_of(entity)) is not None:
                 bars = await bars_of(past, key, counter, from_utc, to_utc)
     heard = [row.value.at_utc for row in card.rows if row.value.at_utc is not None]
-    words = next((one.words for one in entries if one.is_selected), ("", ""))
     until_s = 0.0 if past is None else known_until(past, to_utc, page.now_utc)
-    shown = words, from_utc.timestamp(), until_s
+    known = from_utc.timestamp(), until_s
+    spans: tuple[SpanView, ...] = ()
+    statistics: tuple[StatisticView, ...] = ()
+    if chosen is not None and course is not None:
+        spans = _spans(course, bars, chosen.words, *known)
+        statistics = tuple(_statistics(chosen, course, bars, *known))
     return DeviceView(
         page=page,
         card=card,
@@ -93,8 +102,8 @@ async def device_view(
         to_s=to_utc.timestamp(),
         resolution_s=0.0 if course is None else float(course.resolution_s),
         points=() if course is None or bars is not None else _points(course),
-        spans=() if course is None else _spans(course, bars, *shown),
-        statistics=() if course is None else tuple(_statistics(course, bars, *shown)),
+        spans=spans,
+        statistics=statistics,
         events=await _events(gateway, slug, device),
         details=tuple(_details(device)),
         topics=tuple(_topics(gateway, slug)),
@@ -130,7 +139,7 @@ def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, 
             found.append(
                 SeriesView(
                     key=f"{slug}/{entity.key}{suffix}",
-                    name=f"{name} {_part_name(suffix)}".rstrip(),
+                    name=f"{name} {part_name(suffix)}".rstrip(),
                     unit=unit,
                     is_step=kind in {"switch", "text"},
                     is_energy=kind == "energy",
@@ -144,20 +153,6 @@ def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, 
     return tuple(
         replace(one, is_selected=one.key == (selected or found[0].key)) for one in found
     )
-
-
-def _as_drawn(entries: Sequence[SeriesView], course: Series) -> tuple[SeriesView, ...]:
-    """Say of the selected series what it was; its entity may tell nothing now."""
-    return tuple(
-        replace(one, is_step=course.is_step) if one.is_selected and course.t else one
-        for one in entries
-    )
-
-
-def _part_name(suffix: str) -> str:
-    """Name one value of several as its slider does: `.color_temp_k` is a colour."""
-    name = _UNIT.sub("", suffix.removeprefix(".")).removeprefix("is_")
-    return name.replace("color", "colour").replace("_", " ")
 
 
 def _points(
@@ -181,9 +176,9 @@ def _spans(
 
 
 def _statistics(
+    series: SeriesView,
     course: Series,
     bars: Bars | None,
-    words: tuple[str, str],
     from_s: float,
     to_s: float,
 ) -> list[StatisticView]:
@@ -192,19 +187,22 @@ def _statistics(
         total = figure_text(sum(came), course.unit)
         return [StatisticView(name="In all", text=total)] if came else []
     if course.is_step:
-        return list(state_shares(course, words, from_s, to_s))
+        return list(state_shares(course, series.words, from_s, to_s))
+    found = []
+    if series.latest:
+        key = series.key if series.is_live else ""
+        found.append(StatisticView(name="Latest", text=series.latest, key=key))
     means = [one for one in course.mean if one is not None]
     if not means:
-        return []
+        return found
     lowest = min(one for one in (*course.min, *means) if one is not None)
     highest = max(one for one in (*course.max, *means) if one is not None)
     figures = {
-        "Latest": means[-1],
         "Lowest": lowest,
         "Highest": highest,
         "Average": sum(means) / len(means),
     }
-    return [
+    return found + [
         StatisticView(name=name, text=figure_text(value, course.unit))
         for name, value in figures.items()
     ]

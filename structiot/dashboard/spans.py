@@ -12,7 +12,14 @@ from structiot.dashboard.views import SpanView, StatisticView
 from structiot.gateway.history import History, Series
 from structiot.model.text import figure_text
 
-__all__ = ["energy_spans", "known_until", "silent_spans", "state_shares", "state_spans"]
+__all__ = [
+    "energy_spans",
+    "known_until",
+    "silent_spans",
+    "state_shares",
+    "state_spans",
+    "state_word",
+]
 
 # What was heard a moment after a range begins, or before it ends, leaves no gap.
 _EDGE_S = 120.0
@@ -42,7 +49,7 @@ def _held(course: Series, from_s: float, to_s: float) -> Iterator[_Held]:
         yield last, to_s, None
 
 
-def _word(value: float | str | None, words: tuple[str, str]) -> str:
+def state_word(value: float | str | None, words: tuple[str, str]) -> str:
     """Say what a value is; of a switch that was both in this time, for how much of it."""
     if value is None or isinstance(value, str):
         return value or ""
@@ -90,7 +97,7 @@ def state_spans(
     """
     spans: list[SpanView] = []
     for since, until, value in _held(course, from_s, to_s):
-        text = _word(value, words)
+        text = state_word(value, words)
         begin = spans.pop().from_s if spans and spans[-1].text == text else since
         if until > begin:
             spans.append(SpanView(from_s=begin, until_s=until, text=text))
@@ -104,7 +111,9 @@ def state_shares(
     off, on = words
     lengths: dict[str, float] = {}
     for since, until, value in _held(course, from_s, to_s):
-        shares: Iterable[tuple[str, float]] = [(_word(value, words) or "no data", 1.0)]
+        shares: Iterable[tuple[str, float]] = [
+            (state_word(value, words) or "no data", 1.0)
+        ]
         if isinstance(value, float):
             shares = [(on, value), (off, 1.0 - value)]
         for word, share in shares:

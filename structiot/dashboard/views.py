@@ -227,6 +227,9 @@ class SeriesView:
         is_energy: Whether it is a counter, drawn as bars.
         is_selected: Whether it is the one that the page shows.
         words: What its 0 and 1 are called, if it is drawn as steps.
+        latest: What it was last in the range, as people read it; empty if that is not
+            known.
+        is_live: Whether that is what the stream tells of `key`, too.
     """
 
     key: str
@@ -236,6 +239,8 @@ class SeriesView:
     is_energy: bool
     is_selected: bool
     words: tuple[str, str] = ("off", "on")
+    latest: str = ""
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,10 +262,11 @@ class SpanView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticView:
-    """One line of *Statistics*: `"Average", "96 W"`."""
+    """One line of *Statistics*: `"Average", "96 W"`; of `key` if the stream tells it."""
 
     name: str
     text: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ CLOUD_POLL_S: Final = 30.0
 CLOUD_LIVE_S: Final = 180.0
 CLOUD_ALL_S: Final = 1_200.0
 SLOW_S: Final = 600.0
+# A counter of the day that stands still for longer looks broken.
+COUNTING_S: Final = 60.0
 
 
 def poll_s_of(*, is_local: bool) -> float:
@@ -61,6 +63,7 @@ class PollPlan:
             requests.append(Request(method=Method.GET, namespace=ALL))
         every_s = {
             "live": 0.0 if is_local else CLOUD_LIVE_S,
+            "counting": COUNTING_S if is_local else SLOW_S,
             "slow": SLOW_S,
             "once": math.inf,
         }
@@ -79,7 +82,9 @@ class PollPlan:
         paces = {one.pace for one in polls if one.request.namespace == namespace}
         if "live" in paces:
             return LAN_POLL_S if is_local else CLOUD_LIVE_S
-        return SLOW_S if "slow" in paces else math.inf
+        if "counting" in paces and is_local:
+            return COUNTING_S
+        return SLOW_S if paces & {"counting", "slow"} else math.inf
 
     def answered(self, namespace: str) -> None:
         """Note that something was answered."""

@@ -8,13 +8,23 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 import pytest
 
 from structiot.errors import ConfigError, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.status import StoreStatus
-from structiot.model import BinarySensor, Sensor, Switch
+from structiot.model import (
+    BinarySensor,
+    Climate,
+    ClimateState,
+    Light,
+    LightState,
+    Sensor,
+    Switch,
+)
 from tests.dashboard.house import EVERYTHING, device, house
+from tests.dashboard.reader import Reader
 
 pytestmark = pytest.mark.virtual_time
 
@@ -57,6 +67,7 @@ class Shelf:
 
     def __init__(self, course: Course = Course()) -> None:
         self.course = course
+        self.last: Course | None = None
         self.asked: list[tuple[Any, ...]] = []
         self.error: StructiotError | None = None
         self.happened: list[Rang] = []
@@ -88,6 +99,8 @@ class Shelf:
         self.asked.append((key, from_utc, to_utc, points))
         if self.error is not None:
             raise self.error
+        if self.last is not None and len(self.asked) > 2:
+            return self.last
         return self.course
 
     async def energy(
@@ -227,7 +240,7 @@ async def test_a_history_that_does_not_answer(environment, error, status):
 async def test_the_past_is_on_the_pages(environment):
     desk = device("desk")
     async with house(environment, desk) as home:
-        shelf = shelved(home)
+        shelf = shelved(home, Course(resolution_s=0))
         shelf.happened = [Rang("relay", "double_press", at(60))]
         index = await home.browser.get("/")
         await home.browser.get("/")
@@ -270,7 +283,7 @@ async def test_a_state_is_told_from_when_to_when(environment):
         )
         page = await home.browser.get("/device/desk?from=1000&to=1610")
     assert 'data-off="closed" data-on="open"' in page.text
-    for text in ("<td>open</td>", "<td>no data</td>", "Door of desk: latest open"):
+    for text in ("<td>open</td>", "<td>no data</td>", "Door of desk: latest closed"):
         assert text in page.text
 
 
@@ -316,10 +329,62 @@ async def test_the_main_figure_of_a_strip_is_that_of_all_its_ports(environment):
         power(key="total_power"),
     )
     async with house(environment, device("desk", strip)) as home:
-        shelf = shelved(home)
+        shelf = shelved(home, Course(resolution_s=0))
         await home.browser.get("/")
         await home.browser.get("/device/desk?from=1000&to=2000")
     assert shelf.asked == [
         ("desk/total_power",),
         ("desk/total_power", at(1000), at(2000), 1000),
     ]
+
+
+async def test_the_latest_value_is_no_mean(environment):
+    desk = device("desk")
+    async with house(environment, desk) as home:
+        shelf = shelved(home)
+        desk.tell_state("power", 43.49)
+        desk.tell_state("power", 1.2)
+        await anyio.sleep(1)
+        page = Reader((await home.browser.get("/device/desk")).text)
+        assert len(shelf.asked) == 1
+        # At the end of a range that is over it is what was told last, not the last mean.
+        shelf.last = Course(resolution_s=0, t=(1600.5,), mean=(7.25,))
+        zoomed = Reader((await home.browser.get("/device/desk?from=0&to=2000")).text)
+    assert shelf.asked[2] == ("desk/power", at(1600.5), at(1900.5), 1000)
+    assert "Power of desk, day: latest 1.2 W, lowest" in page.one(tag="figcaption").text
+    told = [one.text for one in page.find(tag="data", data_key="desk/power")]
+    assert told == ["1.2 W"] * 3
+    assert "latest 7.2 W, lowest" in zoomed.one(tag="figcaption").text
+    assert [one.text for one in zoomed.find(tag="dd")][:2] == ["7.2 W", "1 W"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "state", "names"),
+    [
+        (
+            Climate(key="it", name="Floor", modes=("off", "heat")),
+            ClimateState(mode="heat", target_c=21, current_c=19.5, humidity_percent=40),
+            ["Floor", "Floor target temperature", "Floor current temperature"],
+        ),
+        (
+            Light(key="it", color_modes=frozenset({"color_temp"})),
+            LightState(is_on=True, brightness_percent=40, color_temp_k=2700),
+            ["desk", "desk brightness", "desk colour temperature"],
+        ),
+    ],
+)
+async def test_values_of_an_entity_are_named_in_words(
+    environment, entity, state, names
+):
+    desk = device("desk", (entity,))
+    async with house(environment, desk) as home:
+        shelved(home, Course(unit="°C"))
+        desk.tell_state("it", state)
+        await anyio.sleep(1)
+        page = Reader((await home.browser.get("/device/desk")).text)
+        target = "/device/desk?series=desk/it.target_c"
+        climate = Reader((await home.browser.get(target)).text)
+    (series,) = page.find(tag="select", aria_label="Series")
+    assert [one.strip() for one in series.text.splitlines() if one.strip()][:3] == names
+    if "Floor" in names:
+        assert "latest 21 °C" in climate.one(tag="figcaption").text

@@ -156,6 +156,8 @@ def test_states_and_energy_are_told_in_their_own_words():
         is_step=True,
         is_energy=False,
         is_selected=True,
+        latest="on",
+        is_live=True,
     )
     now = NOW.timestamp()
     spans = (
@@ -164,7 +166,9 @@ def test_states_and_energy_are_told_in_their_own_words():
         SpanView(from_s=now, until_s=now, note="it began anew"),
     )
     view = device(card("strip"), series=(relay,), points=(), spans=spans)
-    assert "Port 1 of It, day: latest on" in render_device(view)
+    caption = Reader(render_device(view)).one(tag="figcaption")
+    assert caption.text == "Port 1 of It, day: latest on"
+    assert '<data data-key="it/port_1">on</data></figcaption>' in render_device(view)
     rows = [one.text.strip() for one in Reader(render_device(view)).find(tag="tr")]
     assert rows == [
         "From (UTC)UntilState",
@@ -176,7 +180,15 @@ def test_states_and_energy_are_told_in_their_own_words():
     assert "day: 96 W average" in render_device(replace(view, series=(energy,)))
     nothing = replace(view, spans=())
     assert "no data" in Reader(render_device(nothing)).find(tag="tr")[1].text
-    assert "Port 1 of It, day: no data" in render_device(nothing)
+    unknown = replace(nothing, series=(replace(relay, latest=""),))
+    assert "Port 1 of It, day: no data" in render_device(unknown)
+
+
+def test_without_events_the_page_says_what_they_are():
+    strip = render_device(device(card("strip"), events=()))
+    assert "It has nothing that tells of events" in strip
+    assert "What was switched is in" in strip
+    assert "No event yet." in render_device(device(card("bell"), events=()))
 
 
 def test_without_a_history_the_page_says_so_and_loads_no_chart():

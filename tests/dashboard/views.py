@@ -253,6 +253,7 @@ def device(one: CardView, **others: Any) -> DeviceView:
         is_step=False,
         is_energy=False,
         is_selected=True,
+        latest="12.30 W",
     )
     given: dict[str, Any] = {
         "page": page(f"{one.name} · structiot", one.href),

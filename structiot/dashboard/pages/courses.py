@@ -24,22 +24,28 @@ def point_text(view: DeviceView, series: SeriesView, value: float | None) -> str
     return figure_text(value, series.unit or None, decimals_of(view.card, series))
 
 
-def summary_of(view: DeviceView, series: SeriesView) -> str:
-    """Say what the chart shows, in one sentence."""
+def summary_of(view: DeviceView, series: SeriesView) -> tuple[str, str, str]:
+    """Say what the chart shows, in one sentence: what stands before its latest, and after.
+
+    The latest is by itself: the stream keeps it fresh. It is empty if it is not known.
+    """
     title = series.name
     if title != view.card.name:
         title += f" of {view.card.name}"
     if view.range_name:
         title += f", {view.range_name}"
-    return f"{title}: {', '.join(_facts(view, series)) or 'no data'}"
+    facts = _facts(view, series)
+    latest = "" if series.is_energy else series.latest
+    if not latest:
+        return f"{title}: {', '.join(facts) or 'no data'}", "", ""
+    return f"{title}: latest ", latest, "".join(f", {one}" for one in facts)
 
 
 def _facts(view: DeviceView, series: SeriesView) -> list[str]:
     if series.is_energy:
         return [f"{one.text} {one.name.lower()}" for one in view.statistics]
     if series.is_step:
-        told = [one.text for one in view.spans if one.text]
-        return [f"latest {one}" for one in told[-1:]]
+        return []
     means = [mean for _, mean, _, _ in view.points if mean is not None]
     if not means:
         return []
@@ -50,5 +56,4 @@ def _facts(view: DeviceView, series: SeriesView) -> list[str]:
         "highest": max(highs),
         "average": sum(means) / len(means),
     }
-    texts = [f"{name} {figure_text(value, None)}" for name, value in figures.items()]
-    return [f"latest {point_text(view, series, means[-1])}", *texts]
+    return [f"{name} {figure_text(value, None)}" for name, value in figures.items()]

@@ -26,7 +26,7 @@ from structiot.model import (
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Recorded", "Value", "recorded_of", "series_of"]
+__all__ = ["Recorded", "Value", "part_name", "recorded_of", "series_of"]
 
 Value: TypeAlias = float | str | None
 """A figure; a text; None where nothing is known."""
@@ -40,6 +40,14 @@ _LONGEST_UNIT = 32
 _MOST_DECIMALS = 15
 # Beyond it, a sum over years would have no end, and a mean none either.
 _LARGEST = 1e100
+# What units at the end of a name are when it is spoken.
+_SPOKEN = {
+    "_temp_k": " temperature",
+    "_c": " temperature",
+    "_k": "",
+    "_percent": "",
+    "_s": "",
+}
 _UNITS = {"c": "°C", "k": "K", "percent": "%", "s": "s"}
 
 
@@ -67,6 +75,20 @@ def recorded_of(entity: Entity, state: State | None) -> Iterator[Recorded]:
         yield "", kind, printable(unit or "", most=_LONGEST_UNIT), _figure(state)
     else:
         yield "", "text", "", _text(state)
+
+
+def part_name(suffix: str) -> str:
+    """Name one value of several as people do: `.target_c` is the target temperature.
+
+    Args:
+        suffix: What stands behind the entity's key; empty for what it mainly is.
+    """
+    name = suffix.removeprefix(".").removeprefix("is_").replace("color", "colour")
+    for unit, instead in _SPOKEN.items():
+        if name.endswith(unit):
+            name = name.removesuffix(unit) + instead
+            break
+    return name.replace("_", " ")
 
 
 def _is_figure(entity: Sensor | Number) -> bool:
@@ -122,7 +144,7 @@ def series_of(
         decimals = min(max(decimals, 0), _MOST_DECIMALS)
     label = entity.name or ""
     if suffix:
-        label = f"{label} {suffix[1:].replace('_', ' ')}".strip()
+        label = f"{label} {part_name(suffix)}".strip()
     return RecordedSeries(
         system=info.system,
         device=info.id,

@@ -145,9 +145,9 @@ class DayCounter:
             at_utc: When they were read.
         """
         local = at_utc.astimezone(self.zone or UTC).date()
-        known = {
-            day.date: day.energy_wh for day in days if day.date <= local + _ONE_DAY
-        }
+        # A clock that is ahead is believed from one day to the next, and no leap.
+        last = max(local, self._newest or local) + _ONE_DAY
+        known = {day.date: day.energy_wh for day in days if day.date <= last}
         if not known:
             return None
         newest = max(known)
@@ -210,9 +210,9 @@ class DayConsumption(Feature):
 
     @property
     def polls(self) -> Sequence[Poll]:
-        """The days, now and then: it counts slowly."""
+        """The days, less often than the power: it counts slowly."""
         request = days_request(self.about)
-        return [Poll(request=request, pace="slow")] if request else []
+        return [Poll(request=request, pace="counting")] if request else []
 
     def take(self, namespace: str, payload: Payload, at_utc: datetime) -> Update:  # noqa: ARG002
         """Read the days."""

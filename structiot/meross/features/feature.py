@@ -80,12 +80,13 @@ class Poll:
 
     Attributes:
         request: The question.
-        pace: `"live"`: with every poll of the device; `"slow"`: every ten minutes;
+        pace: `"live"`: with every poll of the device; `"counting"`: every minute in the
+            local network, every ten through the cloud; `"slow"`: every ten minutes;
             `"once"`: when the device is opened, and after it was away.
     """
 
     request: Request
-    pace: Literal["live", "slow", "once"] = "live"
+    pace: Literal["live", "counting", "slow", "once"] = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

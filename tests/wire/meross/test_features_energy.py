@@ -139,7 +139,7 @@ def test_what_no_meter_can_have_measured_is_not_reported():
 )
 def test_consumption_of_today_and_the_days_before(ability, key):
     meter = DayConsumption(about(ability))
-    assert questions(meter) == [("GET", ability, {key: []}, "slow")]
+    assert questions(meter) == [("GET", ability, {key: []}, "counting")]
     sensor = entity(meter, "energy_today_wh")
     assert (sensor.unit, sensor.state_class) == ("Wh", "total_increasing")
     update = take(meter, ability, {key: DAYS["consumptionx"]})
@@ -216,6 +216,13 @@ def test_without_a_time_zone_the_newest_day_is_today():
     counter = DayCounter(None)
     assert counter.today_wh(days(d12=7), local("2023-11-14T12:00")) == 7
     assert counter.today_wh(days(d12=7, d30=9), local("2023-11-14T12:00")) == 7
+
+
+def test_a_clock_that_is_ahead_is_followed_day_by_day():
+    counter, now = DayCounter(ROME), local("2023-11-14T12:00")
+    told = [days(d14=5), days(d14=5, d15=2), days(d15=7, d16=1), days(d16=8, d17=3)]
+    assert [counter.today_wh(one, now) for one in told] == [5, 2, 1, 3]
+    assert counter.today_wh(days(d17=4, d30=9), now) == 4
 
 
 def test_consumption_by_hour():

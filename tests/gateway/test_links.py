@@ -18,6 +18,7 @@ from structiot.model import (
     Light,
     LightState,
     Occurrence,
+    StateChange,
 )
 from tests.gateway.link_house import (
     AT,
@@ -281,3 +282,22 @@ async def test_an_entity_that_only_happens_is_no_target(caplog):
         await anyio.sleep(1)
         assert house.reasons == ["bell takes no commands: it only happens"]
         other.tell(Occurrence(key="bell", event_type="ring", at_utc=AT))
+
+
+async def test_what_a_target_was_told_counts_until_it_reports():
+    wall, lamp = plug("wall", switch=False), named("plug")
+    lamp.states["switch"] = False
+    lamp.first.append(StateChange(key="switch", state=False, at_utc=AT))
+    async with linked(wall, lamp, links=[FOLLOW]):
+        # It reports late: what it was before is not what it is.
+        for state in (True, False, True):
+            wall.tell_state("switch", state)
+            await anyio.sleep(0.5)
+        assert lamp.commands == [("switch", one) for one in (True, False, True)]
+        lamp.tell_state("switch", True)
+        await anyio.sleep(0.5)
+        # Somebody has switched it off at itself.
+        lamp.tell_state("switch", False)
+        wall.tell_state("switch", False)
+        await anyio.sleep(0.5)
+        assert len(lamp.commands) == 3

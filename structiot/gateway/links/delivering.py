@@ -95,6 +95,7 @@ class Delivery:
             self._mark((level, key), deed.origin)
             data = payload.encode(errors="replace")
             await served.carry_out(key, data, within_s=left_s)
+            link.said = payload, anyio.current_time()
             self._mark((level, key), deed.origin)
         if payload is not None or link.waits_for:
             link.works()
@@ -149,9 +150,11 @@ class Delivery:
         payload = handed_on(source_entity, now, entity)
         if payload is not None and link.section.values is not None:
             payload = link.told(word_of(source_entity, now) or "")
-        if payload is None or is_so(entity, state, payload):
+        if payload is None:
             return None
-        return payload
+        said = _unreported(link, served, key)
+        is_there = is_so(entity, state, payload) if said is None else said == payload
+        return None if is_there else payload
 
     def _published(self, link: RunningLink, deed: Deed) -> str | None:
         """Give what is published."""
@@ -168,3 +171,13 @@ class Delivery:
             word = word_of(entity, state)
             return None if word is None else link.told(word)
         return state_payload(entity, state)
+
+
+def _unreported(link: RunningLink, served: ServedDevice, key: str) -> str | None:
+    """Give what a link has told a device that has not reported anything since."""
+    if link.said is None:
+        return None
+    payload, at = link.said
+    silent_s = served.silent_s(key)
+    is_heard = silent_s is not None and anyio.current_time() - silent_s > at
+    return None if is_heard else payload

@@ -57,6 +57,7 @@ class RunningLink:
         section: What it was configured as.
         written: The same as a text, to be compared.
         words: The latest word of each of its sources, in the order of their changes.
+        said: What it has told its target last, and when; until that reports, it is so.
         reason: Why it does not work; empty while it does.
         is_busy: Whether a task carries out what it has to do.
         waits_for: What is not there of what it has to do; empty if all is.
@@ -68,6 +69,7 @@ class RunningLink:
         self.section: LinkSection = section
         self.written: str = section.model_dump_json()
         self.words: dict[Place, str] = {}
+        self.said: tuple[str, float] | None = None
         self.reason: str = ""
         self.is_busy: bool = False
         self.waits_for: str = ""

@@ -72,14 +72,22 @@ async def cards_of(
     devices: Mapping[str, ServedDevice],
     places: Mapping[str, DeviceSection],
     now_utc: datetime,
-    sparklines: Mapping[str, SparklineView],
+    sparklines: Mapping[str, SparklineView] | None,
 ) -> list[CardView]:
-    """Make the cards of all devices, by name, with what everybody wants to see."""
+    """Make the cards of all devices, by name, with what everybody wants to see.
+
+    With sparklines each main figure has one, lest a card grow when its past begins.
+    """
     cards, rows = [], 0
     # Others have their turn meanwhile, and devices come and go.
     for slug, device in list(devices.items()):
         figure = main_figure(device)
-        line = None if figure is None else sparklines.get(f"{slug}/{figure}")
+        line: SparklineView | None = None
+        if figure is not None and sparklines is not None:
+            key = f"{slug}/{figure}"
+            line = sparklines.get(key) or SparklineView(
+                key=key, points=(), from_s=0.0, to_s=0.0
+            )
         place = places.get(slug)
         card = card_of(slug, device, place, now_utc, sparkline=line)
         cards.append(card)

@@ -80,7 +80,7 @@ class PageMaker:
         self._environment = environment
         # One page after the other: two at once would only take more memory.
         self._limiter = anyio.CapacityLimiter(1)
-        self._lines: Mapping[str, SparklineView] = {}
+        self._lines: Mapping[str, SparklineView] | None = None
         self._lines_at = float("-inf")
         self._warnings = RareLines(_log, anyio.current_time)
 
@@ -186,7 +186,7 @@ class PageMaker:
 
     # ------------------------------------------------------------ the last hour
 
-    async def _sparklines(self) -> Mapping[str, SparklineView]:
+    async def _sparklines(self) -> Mapping[str, SparklineView] | None:
         """Give the last hour of each main figure, asked for once a minute."""
         past = self._gateway.history
         if past is None or anyio.current_time() - self._lines_at < _FRESH_S:
@@ -202,7 +202,7 @@ class PageMaker:
         except StructiotError as exc:
             # A page without its past is better than none.
             self._warnings.say("the page has no sparklines: %s", error_text(exc))
-            self._lines = {}
+            self._lines = None
         else:
             now_s = self._environment.now_utc().timestamp()
             self._lines = {key: _line(key, one, now_s) for key, one in recent.items()}

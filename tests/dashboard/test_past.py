@@ -68,6 +68,7 @@ class Shelf:
     def __init__(self, course: Course = Course()) -> None:
         self.course = course
         self.last: Course | None = None
+        self.is_new = False
         self.asked: list[tuple[Any, ...]] = []
         self.error: StructiotError | None = None
         self.happened: list[Rang] = []
@@ -119,7 +120,7 @@ class Shelf:
             raise self.error
         asked = tuple(keys)
         self.asked.append(asked)
-        return dict.fromkeys(asked, self.course)
+        return {} if self.is_new else dict.fromkeys(asked, self.course)
 
     async def occurrences(self, slug: str, limit: int = 100) -> list[Rang]:
         await anyio.lowlevel.checkpoint()
@@ -264,6 +265,13 @@ async def test_the_past_is_on_the_pages(environment):
     assert 'data-from="1000.0" data-to="2000.0"' in zoomed.text
     assert 'value="hour" checked' in hour.text
     assert nonsense.status == 400
+
+
+async def test_a_past_that_only_begins_has_its_place(environment):
+    async with house(environment, device("desk")) as home:
+        shelved(home).is_new = True
+        index = Reader((await home.browser.get("/")).text)
+    assert index.one(class_="spark").text == "The last hour is drawn here."
 
 
 async def test_the_zone_is_that_in_which_the_history_counts_days(environment):

@@ -119,6 +119,15 @@ def test_a_cover_has_buttons_and_a_lock_is_a_switch_with_its_word():
     assert (lock.text, lock["aria-checked"]) == ("locked", "true")
 
 
+def test_each_button_says_whose_it_is():
+    read = read_card("box")
+    for name, text in (("Restart", "Restart"), ("Sign Set", "Set")):
+        assert read.one(tag="button", aria_label=f"It {name}").text == text
+    assert read.one(tag="button", aria_label="It Firmware Install").text == "Install"
+    assert read_card("door").one(aria_label="It Open latch").text == "Open latch"
+    assert len(read_card("blind").find(role="group", aria_label="It")) == 1
+
+
 def test_a_select_has_its_options_and_an_event_its_time():
     read = read_card("box")
     assert read.one(tag="select", aria_label="It Mode")["data-state"] == "live"
@@ -329,6 +338,7 @@ def test_a_sparkline_is_hidden_from_readers_and_open_at_gaps():
         ([None, None], ""),
         ([None, 5.0, None], "M80 20h0"),
         ([0.0, 0.0, 0.0], "M0 38h80h80"),
+        ([None] * 58 + [1.0, 2.0], ""),
         ([1.0, None, 3.0], "M0 38h0M160 2h0"),
     ],
 )
@@ -339,10 +349,15 @@ def test_lines_are_drawn_from_what_was_heard_alone(
         key="it/power",
         points=tuple((float(i), value) for i, value in enumerate(values)),
         from_s=0.0,
-        to_s=3.0,
+        to_s=float(max(3, len(values))),
     )
     read = Reader(render_index(index(card("strip", sparkline=line))))
-    assert read.find(tag="path")[-1]["d"] == path
+    strip = read.one(class_="spark")
+    assert strip["aria-hidden"] == "true"
+    if path:
+        assert read.find(tag="path")[-1]["d"] == path
+    else:
+        assert strip.text == "The last hour is drawn here."
 
 
 def test_many_figures_of_numbered_parts_share_rows():

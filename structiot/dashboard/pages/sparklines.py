@@ -11,6 +11,8 @@ SPARK_HEIGHT = 40
 _EDGE = 2
 # A path is sent with each card; nobody sees more columns in a card.
 _MOST_POINTS = 48
+# Nobody takes for a line what is shorter than this part of it.
+_LEAST_PART = 1 / 20
 # What varies less than this part of itself is drawn as level.
 _LEAST_SPAN = 0.02
 
@@ -18,13 +20,15 @@ _Spot = tuple[int, int]
 
 
 def spark_path(view: SparklineView) -> str:
-    """Draw the line within `SPARK_WIDTH` by `SPARK_HEIGHT`; empty if nothing was heard.
+    """Draw the line within `SPARK_WIDTH` by `SPARK_HEIGHT`; empty if that only begins.
 
     A point between two gaps is drawn as a dot: a line of no length, with round ends.
     """
     pieces = _pieces(view)
     told = [value for piece in pieces for _, value in piece]
     if not told or view.to_s <= view.from_s:
+        return ""
+    if view.to_s - pieces[0][0][0] < (view.to_s - view.from_s) * _LEAST_PART:
         return ""
     low, high = min(told), max(told)
     least = max(abs(low), abs(high)) * _LEAST_SPAN or 1.0

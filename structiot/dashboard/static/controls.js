@@ -14,8 +14,8 @@ const isAct = (element) => element.matches(".act");
 const isSwitch = (element) => element.role === "switch";
 const stateOf = (element) => structiot.latest.get(element.dataset.key);
 const placeOf = (element) => element.closest(".row, .card");
-const deviceOf = (element) => element.closest("[aria-label]")?.ariaLabel ?? element.textContent;
-const labelOf = (element) => element.ariaLabel || `${deviceOf(element)} ${element.textContent}`;
+const labelOf = (element) => element.ariaLabel || `${element.closest("[aria-label]").ariaLabel} ${element.textContent}`;
+const ownerOf = (element) => labelOf(element).slice(0, -element.textContent.length).trim() || labelOf(element);
 
 function say(text) {
 	messages.textContent = text;
@@ -178,7 +178,7 @@ hear("click", ({ target }) => {
 	const element = target.closest("button[data-control]");
 	if (!element) return;
 	const { control, value } = element.dataset;
-	if (isAct(element)) return press(element, value, element.textContent, deviceOf(element));
+	if (isAct(element)) return press(element, value, element.textContent, ownerOf(element));
 	const { isWaiting, next, wish } = records.get(idOf(element)) || {};
 	const isOn = isWaiting ? ["ON", "LOCK"].includes(next ?? wish) : element.ariaChecked === "true";
 	if (control === "lock") press(element, isOn ? "UNLOCK" : "LOCK", isOn ? "Unlock" : "Lock");

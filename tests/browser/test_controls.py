@@ -210,7 +210,7 @@ def test_a_secret_is_nowhere_on_the_page_and_can_be_set(
     assert "welcome" not in (
         page.locator('[data-key="everything/pin"]').first.evaluate("e => e.outerHTML")
     )
-    pin = page.get_by_label("everything Pin")
+    pin = page.get_by_label("everything Pin", exact=True)
     assert pin.get_attribute("type") == "password"
     pin.fill("4711-secret")
     pin.press("Enter")

@@ -61,6 +61,25 @@ def test_no_serious_finding_and_no_sideways_scrolling(
         assert small == []
 
 
+def test_a_long_name_of_a_mailbox_pushes_no_figure_out_of_sight(
+    troubled_house: LivingHouse, open_page: OpenPage
+) -> None:
+    page = open_page(
+        f"{troubled_house.url}/gateway", viewport={"width": 360, "height": 800}
+    )
+    table = page.get_by_role("group", name="Table of mailboxes")
+    name = table.get_by_role("rowheader").first
+    name.evaluate("(cell) => { cell.textContent = 'manager_' + '0000_'.repeat(9); }")
+    assert table.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    # Nor does a figure break, or the word above it.
+    for cell in table.locator("tr:first-child :is(td, th[scope=col])").all():
+        lines = cell.evaluate(
+            "(one) => { const range = document.createRange();"
+            " range.selectNodeContents(one); return range.getClientRects().length; }"
+        )
+        assert lines == 1
+
+
 def test_the_gateway_s_page_has_all_regions_and_nested_tasks(
     troubled_house: LivingHouse, open_page: OpenPage
 ) -> None:

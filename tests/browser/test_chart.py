@@ -167,6 +167,10 @@ def test_it_grows_at_the_right_edge(page: Page, house: LivingHouse) -> None:
     after = span(page)
     assert after[1] > before[1]
     assert abs(length(page) - 86400) < 5
+    # What is said to be the latest stays so, below the chart and in *Statistics*.
+    expect(page.locator("figcaption")).to_contain_text("latest 500.0 W")
+    latest = page.locator('dd data[data-key="kitchen/power"]')
+    expect(latest).to_have_text("500.0 W")
 
 
 def test_another_series_is_drawn_as_steps(page: Page) -> None:

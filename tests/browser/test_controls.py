@@ -189,7 +189,7 @@ def test_each_kind_of_control_sends_what_the_topics_take(
     note = page.get_by_role("textbox", name="everything Note")
     note.fill("hello")
     note.press("Enter")
-    page.get_by_role("button", name="Restart").click()
+    page.get_by_role("button", name="everything Restart").click()
     page.get_by_label("hall colour", exact=True).fill("#ff0080")
     expect(page.locator('[aria-busy="true"]')).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)

@@ -150,7 +150,7 @@ class DeviceCommands:
                 for key, value in wanted.items()
             }
         # What an entity is, is somebody else's word.
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001
             raise as_ours(exc) from None
 
     def _request_for(

@@ -157,7 +157,7 @@ async def test_answers_are_told_while_states_change_faster_than_the_broker_takes
             async with open_gateway(config, environment=environment):
                 await anyio.sleep(5)
                 tasks.start_soon(change)
-                await anyio.sleep(5)
+                await anyio.sleep(15)
                 topic = "structiot/gateway/request/ping"
                 await broker.connection.send(Message(topic, b""))
                 await anyio.sleep(30)

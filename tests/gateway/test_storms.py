@@ -19,7 +19,7 @@ from structiot.mqtt.wire.properties import ConnackProperties
 from tests._support.fake_broker import FakeConnection, fake_broker
 from tests.gateway.asked_house import asked, plug_of
 from tests.gateway.link_house import AT, linked, named, plug
-from tests.gateway.memory_house import House, followed, of_kind
+from tests.gateway.memory_house import URI, House, followed, of_kind, retained
 from tests.gateway.scripted_driver import (
     ScriptedDriver,
     of_gateway,
@@ -255,3 +255,44 @@ async def test_links_of_a_reload_hold_nobody_up(watched_loop):
         await house.reload([{"from": f"x{n}/s1", "to": "mqtt:o"} for n in range(40)])
         await anyio.sleep(40)
         assert "there is no device 'x0'" in house.reasons[0]
+
+
+# ---------------------------------------------------------------- two with one name
+
+
+async def test_two_gateways_with_one_base_topic_say_so_and_leave_no_harm(caplog):
+    house, first, second = House(), plug_of("First"), plug_of("Second")
+    own = {"mqtt": {"uri": URI}}
+    async with (
+        house.broker(),
+        house.client() as client,
+        house.gateway(serving(first), gateway={"id": "one"}, **own),
+    ):
+        await anyio.sleep(5)
+        async with house.gateway(serving(second), gateway={"id": "two"}, **own):
+            await anyio.sleep(60)
+            said = [one for one in of_gateway(caplog) if "another gateway" in one]
+            assert len(said) == 2
+            assert "give each its own, by base_topic in [mqtt]" in said[0]
+        await anyio.sleep(5)
+        stands = await retained(client, "structiot/#")
+        assert stands["structiot/gateway/availability"] == "online"
+        assert stands["structiot/first/availability"] == "online"
+        assert stands["structiot/second/availability"] == "offline"
+        assert json.loads(stands["structiot/gateway/info"])["devices"] == 1
+
+
+async def test_who_takes_a_gateway_back_all_the_time_costs_little(caplog):
+    async with asked(plug_of("Desk")) as (gateway, asker):
+        before = gateway.publisher.published
+        for _ in range(100):
+            topic = "structiot/gateway/availability"
+            await asker.client.publish(topic, "offline", 1, True)
+            topic = "structiot/gateway/state"
+            await asker.client.publish(topic, b"[" * 2000, 1)
+            await anyio.sleep(0.1)
+        await anyio.sleep(40)
+        assert gateway.publisher.published - before < 80
+        stands = await retained(asker.client, "structiot/gateway/availability")
+        assert list(stands.values()) == ["online"]
+        assert len([one for one in of_gateway(caplog) if "said offline" in one]) == 1

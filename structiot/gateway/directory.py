@@ -31,7 +31,7 @@ class DeviceDirectory:
 
     @property
     def by_slug(self) -> MappingProxyType[str, GatewayDevice]:
-        """The devices that have a place in the topics; a live view."""
+        """The devices that have a place in the topics; a live view, quickly copied."""
         return MappingProxyType(self._by_slug)
 
     def take(self, source: Source, system: str) -> GatewayDevice:

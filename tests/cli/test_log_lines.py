@@ -83,7 +83,7 @@ def test_json_has_tracebacks_where_they_are_wanted(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("text_format", ["text", "json"])
-def test_a_message_is_one_line_whatever_is_in_it(capsys, text_format):
+def test_a_message_is_one_line_whatever_is_in_it(text_format):
     handler = log_handler(
         {},
         log_format=text_format,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from structiot import Environment
@@ -107,6 +108,7 @@ async def test_reloads_that_are_asked_for_at_once_are_one():
 
         async def reload() -> tuple[str, ...]:
             reloads.append(anyio.current_time())
+            await anyio.lowlevel.checkpoint()
             return ()
 
         gateway.reads_again = reload

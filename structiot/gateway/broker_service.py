@@ -221,7 +221,9 @@ class BrokerService:
                         take(message)
                         self.received += 1
                         taken += 1
-                        if taken % _MESSAGES_A_TURN == 0:
+                        # What is asked of the gateway may be about all devices.
+                        is_long = take is self._take_request
+                        if is_long or taken % _MESSAGES_A_TURN == 0:
                             await anyio.lowlevel.checkpoint()
             except SubscribeRefused as exc:
                 self._refusals.refused(topic_filter, exc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -120,6 +121,28 @@ async def test_reloads_that_are_asked_for_at_once_are_one():
         assert [one["transaction"] for one in told] == list(range(6))
         assert {one["status"] for one in told} == {"ok"}
         assert len(reloads) <= 2
+
+
+async def test_who_asks_much_leaves_others_a_turn_after_each_question():
+    """An answer may be about ten thousand devices."""
+    async with asked(plug_of("Desk")) as (gateway, asker):
+        received = [gateway.broker_service.received]
+
+        async def look() -> None:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                received.append(gateway.broker_service.received)
+
+        for _ in range(32):
+            await asker.client.publish("structiot/gateway/request/health", "", 0)
+        with anyio.move_on_after(1):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(look)
+                while len(asker.told("gateway/response/health")) < 32:
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+        assert received[-1] - received[0] == 32
+        assert max(b - a for a, b in pairwise(received)) <= 2
 
 
 # ---------------------------------------------------------------- a narrow broker

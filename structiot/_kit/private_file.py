@@ -48,6 +48,8 @@ def replace_file(path: Path, data: bytes, *, beside: Path | None = None) -> None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     file = os.open(beside, flags, 0o600)
     try:
+        if hasattr(os, "fchmod"):
+            os.fchmod(file, 0o600)
         while data:
             data = data[os.write(file, data) :]
         os.fsync(file)

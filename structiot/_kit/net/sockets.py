@@ -33,6 +33,7 @@ __all__ = [
     "accept",
     "connect",
     "family_of",
+    "fill_now",
     "receive_filling",
 ]
 
@@ -297,10 +298,16 @@ class SocketStream(ByteStream):
 
 async def receive_filling(stream: Filling, target: Fillable) -> int:
     """Receive straight to where it belongs; give how much, at least something."""
+    size = await stream.receive_into(target.space())
+    target.filled(size)
+    return size + fill_now(stream, target)
+
+
+def fill_now(stream: Filling, target: Fillable) -> int:
+    """Put what is there straight to where it belongs; give how much, a turn at most."""
     size = 0
     while size < TURN_BYTES and target.has_space:
-        space = target.space()
-        step = stream.receive_now(space) if size else await stream.receive_into(space)
+        step = stream.receive_now(target.space())
         if not step:
             break
         target.filled(step)

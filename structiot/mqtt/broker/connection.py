@@ -22,6 +22,7 @@ from structiot._kit.net.sockets import (
     TURN_BYTES,
     Filling,
     SocketStream,
+    fill_now,
     receive_filling,
 )
 from structiot.errors import LinkLost
@@ -213,7 +214,13 @@ class ClientConnection(ConnectedClient):
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
         protocol = self.protocol
-        size = await receive_filling(filling, protocol.decoder)
+        size = 0
+        if self._turn_bytes < TURN_BYTES:
+            size = fill_now(filling, protocol.decoder)
+        if not size:
+            self._turn_bytes = 0
+            size = await receive_filling(filling, protocol.decoder)
+        self._turn_bytes += size
         if size >= PROGRESS_BYTES:
             protocol.last_received_at = anyio.current_time()
         if protocol.decoder.is_filled:

@@ -277,9 +277,11 @@ class Delivering(Matching):
             ledger.settle_deliveries(session)
             return
         protocol = client.protocol
+        # This one alone does not make it slow: most likely it is taken at once.
+        is_much = size_of(protocol.kept) >= self._slow_bytes
         outgoing.submit(flow, protocol.kept, protocol.version)
         ledger.settle_deliveries(session)
-        if size_of(protocol.kept) >= self._slow_bytes:
+        if is_much:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot._kit.net.sockets import (
@@ -73,6 +74,7 @@ class BrokerContext:
         topics: Those that were read before, whoever published to them.
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
+        now: Tells the time of the loop.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class BrokerContext:
         self.topics: KnownTopics = KnownTopics()
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
+        self.now: Callable[[], float] = clock()
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -207,34 +210,41 @@ class ClientConnection(ConnectedClient):
             # Long packets are little work: a turn has more than a read of them.
             if self._turn_bytes < TURN_BYTES and (data := self._socket.take_now(most)):
                 self._turn_bytes += len(data)
-                return data
+                if not decoder.begin_long(data):
+                    return data
+                # Most likely all of it is there: then it is dealt with in one step.
+                self._filled(fill_now(self._socket, decoder))
+                return b""
             self._turn_bytes = 0
         return await self._stream.stream.receive(most)
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
-        protocol = self.protocol
         size = 0
         if self._turn_bytes < TURN_BYTES:
-            size = fill_now(filling, protocol.decoder)
+            size = fill_now(filling, self.protocol.decoder)
         if not size:
             self._turn_bytes = 0
-            size = await receive_filling(filling, protocol.decoder)
+            size = await receive_filling(filling, self.protocol.decoder)
+        self._filled(size)
+
+    def _filled(self, size: int) -> None:
+        protocol, now = self.protocol, self._context.now()
         self._turn_bytes += size
         if size >= PROGRESS_BYTES:
-            protocol.last_received_at = anyio.current_time()
+            protocol.last_received_at = now
         if protocol.decoder.is_filled:
             self.is_behind: bool = True
         else:
             self._charge(0)
-            self._context.broker.receive(self, b"", anyio.current_time())
+            self._context.broker.receive(self, b"", now)
 
     def _take_at_once(self, data: bytes, size: int) -> tuple[Connect | None, bytes]:
         """Deal with what need not wait for a turn; give a CONNECT, and what is left."""
         broker, turns = self._context.broker, self._context.turns
         if size <= LIGHT_BYTES:
             most = PORTION if broker.work.done < turns.ends_at else LIGHT
-            return broker.receive(self, data, anyio.current_time(), most), b""
+            return broker.receive(self, data, self._context.now(), most), b""
         if turns.has_room(size):
             return self._take_portion(data, broker.work.done + PORTION)
         return None, data
@@ -282,7 +292,7 @@ class ClientConnection(ConnectedClient):
 
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
-        broker, now = self._context.broker, anyio.current_time()
+        broker, now = self._context.broker, self._context.now()
         connect = None
         while (data or self.is_behind) and connect is None and broker.work.done < end:
             fed, most = data, end - broker.work.done
@@ -355,7 +365,7 @@ class ClientConnection(ConnectedClient):
 
     def _drained(self) -> None:
         broker = self._context.broker
-        broker.clock.now = anyio.current_time()
+        broker.clock.now = self._context.now()
         broker.drained(self)
         self._context.flush()
 

@@ -107,6 +107,7 @@ class LongPublishes(ABC):
     """
 
     remembered: Remembered
+    violation: ProtocolViolation | None
     _version: int
 
     def __init__(self) -> None:
@@ -149,6 +150,19 @@ class LongPublishes(ABC):
                 self.long, self.expects_long = None, True
         return at
 
+    def begin_long(self, data: bytes) -> bool:
+        """Begin a long PUBLISH with what would be fed next; if it is none, feed it.
+
+        As `feed` does, but nobody has to be told of a packet that is not complete.
+        """
+        if not self.expects_long or self.is_amid or self.violation is not None:
+            return False
+        try:
+            header, size = self._measure(data, 0)
+        except ProtocolViolation:
+            return False
+        return size > len(data) and self._begin(data, 0, header, size)
+
     def _begin(self, data: bytes, at: int, header: int, size: int) -> bool:
         """Begin a long PUBLISH, of which enough is there, but not all.
 
@@ -181,6 +195,13 @@ class LongPublishes(ABC):
         begun = memoryview(data)[payload_at:]
         self.long = LongPublish(message, at + size - payload_at, begun)
         return True
+
+    @property
+    @abstractmethod
+    def is_amid(self) -> bool: ...
+
+    @abstractmethod
+    def _measure(self, data: bytes, at: int) -> tuple[int, int]: ...
 
     @abstractmethod
     def _topic(

@@ -34,6 +34,7 @@ from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.codec.long_publish import LONG_BYTES
 from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
@@ -201,22 +202,30 @@ class ClientConnection(ConnectedClient):
             return b""
         most, usual = READ_BYTES, decoder.usual_bytes
         if decoder.expects_long:
+            most = FEW_BYTES if self._socket is None else decoder.head_bytes
+        elif decoder.missing_bytes >= LONG_BYTES:
             most = FEW_BYTES
         elif usual >= LONG_PACKET_BYTES:
             # A read that ends where a packet does has none to be put together.
             missing = decoder.missing_bytes
             most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
+        data = b""
         if most != READ_BYTES and self._socket is not None:
             # Long packets are little work: a turn has more than a read of them.
-            if self._turn_bytes < TURN_BYTES and (data := self._socket.take_now(most)):
-                self._turn_bytes += len(data)
-                if not decoder.begin_long(data):
-                    return data
-                # Most likely all of it is there: then it is dealt with in one step.
-                self._filled(fill_now(self._socket, decoder))
-                return b""
-            self._turn_bytes = 0
-        return await self._stream.stream.receive(most)
+            if self._turn_bytes < TURN_BYTES:
+                data = self._socket.take_now(most)
+            self._turn_bytes = self._turn_bytes + len(data) if data else 0
+        if not data:
+            data = await self._stream.stream.receive(most)
+        if (
+            not decoder.expects_long
+            or self._socket is None
+            or not decoder.begin_long(data)
+        ):
+            return data
+        # Most likely all of it is there: then it is dealt with in one step.
+        self._filled(fill_now(self._socket, decoder))
+        return b""
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""

@@ -175,6 +175,8 @@ class Decoder(Framing, LongPublishes):
             packets.append(ack)
             return packets
         data, at = self._gone_on(data, packets)
+        if at == len(data):
+            return packets
         begun, known = at, len(packets)
         at, last = self._decode(data, at, packets, at + portion_bytes)
         if count := len(packets) - known:

@@ -50,6 +50,9 @@ READ_BYTES = 65_536
 FEW_BYTES = 16_384
 # And as much, where packets are long.
 MUCH_BYTES = 262_144
+# Where nobody waits for a turn it is so many long packets, in the bounds of what may
+# wait for a subscriber that is not slow yet.
+MANY_PACKETS = 16
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
 # Packets of as many bytes are long.
@@ -76,6 +79,7 @@ class BrokerContext:
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
         now: Tells the time of the loop.
+        more_bytes: Most that is read at once of long packets.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class BrokerContext:
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
         self.now: Callable[[], float] = clock()
+        self.more_bytes: int = broker.limits.write_bytes - broker.slow_bytes
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -200,20 +205,21 @@ class ClientConnection(ConnectedClient):
         if decoder.long is not None and self._filling is not None:
             await self._receive_long(self._filling)
             return b""
-        most, usual = READ_BYTES, decoder.usual_bytes
+        most = at_once = READ_BYTES
         if decoder.expects_long:
-            most = FEW_BYTES if self._socket is None else decoder.head_bytes
+            most = at_once = FEW_BYTES if self._socket is None else decoder.head_bytes
         elif decoder.missing_bytes >= LONG_BYTES:
-            most = FEW_BYTES
-        elif usual >= LONG_PACKET_BYTES:
-            # A read that ends where a packet does has none to be put together.
-            missing = decoder.missing_bytes
-            most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
+            most = at_once = FEW_BYTES
+        elif decoder.usual_bytes >= LONG_PACKET_BYTES:
+            most = at_once = _whole_packets(decoder, MUCH_BYTES)
+            more = min(decoder.usual_bytes * MANY_PACKETS, self._context.more_bytes)
+            if more > MUCH_BYTES and self._context.turns.has_room(more):
+                at_once = _whole_packets(decoder, more)
         data = b""
         if most != READ_BYTES and self._socket is not None:
             # Long packets are little work: a turn has more than a read of them.
             if self._turn_bytes < TURN_BYTES:
-                data = self._socket.take_now(most)
+                data = self._socket.take_now(at_once)
             self._turn_bytes = self._turn_bytes + len(data) if data else 0
         if not data:
             data = await self._stream.stream.receive(most)
@@ -385,3 +391,9 @@ class ClientConnection(ConnectedClient):
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""
         self._stream.end()
+
+
+def _whole_packets(decoder: Decoder, most: int) -> int:
+    """Tell how much to read: what ends where a packet does has none to be put together."""
+    usual, missing = decoder.usual_bytes, decoder.missing_bytes
+    return missing + max(1, (most - missing) // usual) * usual

@@ -73,6 +73,8 @@ async def test_all_arrive_as_they_were_sent(
         assert broker.core.lost == 0
         await reader.stream.aclose()
         await publisher.stream.aclose()
-    assert [(m.topic, m.payload, m.qos) for m in got] == [
-        (m.topic, m.payload, m.qos) for m in sent
-    ]
+    # QoS 0 may overtake what waits for room.
+    for qos in (0, 1):
+        assert [(m.topic, m.payload) for m in got if m.qos == qos] == [
+            (m.topic, m.payload) for m in sent if m.qos == qos
+        ]

@@ -14,7 +14,9 @@ from structiot.mqtt.broker.memory_accounting import (
     SESSION_BYTES,
     delivery_bytes,
 )
+from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
+    Message,
     Puback,
     Pubcomp,
     Pubrec,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -73,12 +74,20 @@ def write_bundle(file: Path, report: Report, log_file: Path | None = None) -> No
 
 def _write(file: Path, members: Mapping[str, str]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    number = os.open(file, flags, 0o600)
-    with os.fdopen(number, "wb") as opened, zipfile.ZipFile(opened, "w") as bundle:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in members.items():
             inside = f"structiot-doctor/{name}"
-            kind = zipfile.ZIP_DEFLATED
-            bundle.writestr(inside, text.encode("utf-8", "replace"), kind)
+            bundle.writestr(inside, text.encode("utf-8", "replace"))
+    was_there = file.exists()
+    with os.fdopen(os.open(file, flags, 0o600), "wb") as opened:
+        try:
+            opened.write(made.getbuffer())
+            opened.flush()
+        except OSError:
+            if not was_there:
+                file.unlink()
+            raise
 
 
 def _last_of(file: Path) -> str:

@@ -256,7 +256,8 @@ class LinkSection(Section):
     @property
     def title(self) -> str:
         """What it is called in messages."""
-        return printable(f"{', '.join(self.from_)} -> {self.to}", most=120)
+        which = ", ".join(self.from_) + (f" of {self.system}" if self.system else "")
+        return printable(f"{which} -> {self.to}", most=120)
 
     @property
     def sources(self) -> tuple[EntityPattern, ...]:

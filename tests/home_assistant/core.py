@@ -232,6 +232,23 @@ class Api:
             if one["entity_id"] in wanted
         }
 
+    async def entity(self, entity_id: str) -> dict[str, Any]:
+        """Give all that is shown of one entity."""
+        states = await self.ask("get_states")
+        found = [one for one in states if one["entity_id"] == entity_id]
+        assert found, f"{entity_id} is not there"
+        return dict(found[0])
+
+    async def call(self, entity_id: str, service: str, **data: Any) -> None:
+        """Tell an entity something, as its owner does on a page."""
+        await self.ask(
+            "call_service",
+            domain=entity_id.partition(".")[0],
+            service=service,
+            service_data=data,
+            target={"entity_id": entity_id},
+        )
+
     async def rename(self, entity_id: str, new: str) -> None:
         """Give an entity another id, as its owner does."""
         await self.ask(

@@ -12,6 +12,7 @@ import pytest
 
 from structiot.gateway import Gateway, load_config, open_gateway
 from structiot.gateway.drivers import with_driver
+from structiot.gateway.energy_totals import SAVE_S
 from structiot.gateway.entities.commands import takes_commands
 from structiot.model import (
     ClimateState,
@@ -32,6 +33,8 @@ from tests.home_assistant.obedient import ObedientDevice
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PREFIX = "structiot_kinds_K1_"
+# A total of energy is shown once it has been written down, every minute.
+_WITHIN_S = SAVE_S + 15
 
 
 class Order(NamedTuple):
@@ -182,6 +185,7 @@ ORDERS = (
     Order("spray", "select_option", {"option": "on"}, "on", "on"),
     Order("sign", "set_value", {"value": "Closed"}, "Closed", "Closed"),
     Order("sign", "set_value", {"value": ""}, "", ""),
+    Order("pin", "set_value", {"value": "1234"}, "1234", "1234"),
 )
 # What is only read, and what it is: Home Assistant keeps statistics by it.
 READ: tuple[tuple[str, State, str, dict[str, Any]], ...] = (
@@ -237,7 +241,7 @@ class Kinds:
             return bool(seen["state"] == state and shown == attributes)
 
         try:
-            await self.api.until(is_so, within_s=10)
+            await self.api.until(is_so, within_s=_WITHIN_S)
         except AssertionError:
             what = f"{key} is not {state} with {attributes}"
             raise AssertionError(f"{what}: {seen}") from None

@@ -10,6 +10,7 @@ import pytest
 
 from structiot.gateway import load_config, open_gateway
 from structiot.mqtt import open_mqttclient
+from tests._support.ports import free_port
 from tests.e2e.processes import running, structiot
 from tests.home_assistant.demo_house import write_config
 from tests.home_assistant.story import Story
@@ -63,6 +64,7 @@ async def test_a_strip_that_a_reload_takes_away_is_gone(story):
         story.gateway(DESK, GONE, slug="desk") as gateway,
     ):
         await story.api.until_available(ghost, 7)
+        assert await standing(story, ghost)
         await gateway.reload(load_config(story.config(DESK)))
         await until_gone(story, ghost)
         await story.same_as_before()
@@ -103,7 +105,7 @@ async def test_a_system_that_is_served_no_more_is_gone(story, tmp_path):
             pass
         table = story.config()
         del table["maxsmart"]
-        rest = load_config({**table, "manager": {"port": 0}})
+        rest = load_config({**table, "manager": {"port": free_port()}})
         async with open_gateway(rest, state_file=story.state_file):
             await until_gone(story, story.unique_ids)
 

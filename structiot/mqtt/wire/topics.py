@@ -277,6 +277,8 @@ class TopicTree(Generic[T]):
         nodes = [self._root]
         has_wildcards = not name.startswith("$")
         for level in name.split("/"):
+            if not nodes:  # nobody has asked for so many levels
+                return
             next_nodes: list[_Node[T]] = []
             for start in range(0, len(nodes), STEPS):
                 some = nodes[start : start + STEPS]

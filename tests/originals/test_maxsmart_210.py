@@ -72,7 +72,7 @@ async def test_row_4_http_is_preferred_even_where_v3_answers(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "least_s", "most_s"), [({}, 6, 9), ({"timeout": 0.5}, 1.5, 3)]
+    ("arguments", "least_s", "most_s"), [({}, 6, 7), ({"timeout": 0.5}, 1.5, 3)]
 )
 async def test_row_5_a_broadcast_finds_every_strip_once(
     v210: Original, arguments: Any, least_s: float, most_s: float

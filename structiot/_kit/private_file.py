@@ -44,7 +44,9 @@ def replace_file(path: Path, data: bytes, *, beside: Path | None = None) -> None
         OSError: It cannot be written.
     """
     beside = beside or path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+    # What was left there, or laid: a link to another file, a pipe that nobody reads.
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     file = os.open(beside, flags, 0o600)
     try:
         try:

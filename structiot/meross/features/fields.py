@@ -49,7 +49,7 @@ _HIGHEST_C: Final = 150.0
 
 Category: TypeAlias = Literal["config", "diagnostic"]
 Limits: TypeAlias = tuple[float, float]
-Pace: TypeAlias = Literal["live", "slow", "once"]
+Pace: TypeAlias = Literal["live", "counting", "slow", "once"]
 
 
 def value_at(item: Item, path: tuple[str, ...]) -> object:

@@ -192,6 +192,11 @@ def _add_traffic(families: _Families, gateway: Gateway) -> None:
         ("refused", "Messages that it has not.", publisher.refused),
         ("received", "Messages that were for the gateway.", service.received),
         ("connections", "How often a broker has accepted it.", service.connections),
+        (
+            "response_topics_passed_over",
+            "Messages that ask for an answer where the gateway gives none.",
+            service.response_topics_passed_over,
+        ),
     ):
         families.add(f"structiot_mqtt_{name}", about, count, is_counter=True)
 

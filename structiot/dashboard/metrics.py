@@ -37,7 +37,7 @@ _STATES: Mapping[object, float] = {"ON": 1.0, "OFF": 0.0}
 
 
 class _Families:
-    """Metrics by name; what has the same labels once more is added up."""
+    """Metrics by name; each has the same labels once, or Prometheus would take none."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[tuple[str, ...], float]] = {}
@@ -58,8 +58,7 @@ class _Families:
             kind = CounterMetricFamily if is_counter else GaugeMetricFamily
             self._families[key] = kind(name, about, labels=list(labels or ()))
             self._values[key] = {}
-        values, at = self._values[key], tuple((labels or {}).values())
-        values[at] = values.get(at, 0.0) + value
+        self._values[key][tuple((labels or {}).values())] = value
 
     def collect(self) -> Iterator[Metric]:
         for key, family in self._families.items():

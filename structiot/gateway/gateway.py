@@ -12,6 +12,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -193,8 +194,12 @@ class Gateway:
         return {name: runner.status for name, runner in self.runners.items()}
 
     def mailboxes(self) -> list[MailboxStatus]:
-        """Tell what waits for those who listen."""
-        return list(map(MailboxStatus.of, self._listeners))
+        """Tell what waits for those who listen: for whom it is most, and what all lost."""
+        boxes = list(self._listeners)
+        if not boxes:
+            return []
+        fullest = MailboxStatus.of(max(boxes, key=len))
+        return [replace(fullest, dropped=sum(one.dropped for one in boxes))]
 
     @property
     def link_status(self) -> tuple[LinkStatus, ...]:

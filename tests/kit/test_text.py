@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structiot._kit.text import counted, error_text, with_names
+from structiot._kit.text import counted, error_text, told_apart, with_names
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 OURS = (
@@ -54,3 +54,9 @@ def test_arguments_are_called_as_the_user_calls_them():
 def test_one_is_no_plural():
     counts = [counted(number, "message") for number in (0, 1, 2)]
     assert counts == ["0 messages", "1 message", "2 messages"]
+
+
+def test_equal_names_are_told_apart_by_numbers():
+    names = ["a", "b", "a", "a (2)", "a"]
+    assert told_apart(names) == ["a", "b", "a (3)", "a (2)", "a (4)"]
+    assert told_apart([]) == []

@@ -12,7 +12,6 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -195,11 +194,7 @@ class Gateway:
 
     def mailboxes(self) -> list[MailboxStatus]:
         """Tell what waits for those who listen: for whom it is most, and what all lost."""
-        boxes = list(self._listeners)
-        if not boxes:
-            return []
-        fullest = MailboxStatus.of(max(boxes, key=len))
-        return [replace(fullest, dropped=sum(one.dropped for one in boxes))]
+        return MailboxStatus.of_all(list(self._listeners))
 
     @property
     def link_status(self) -> tuple[LinkStatus, ...]:

@@ -120,6 +120,10 @@ def _for_trial(config: GatewayConfig) -> GatewayConfig:
         "dashboard": DashboardSection(enabled=False),
         "gateway": config.gateway.model_copy(update={"state_file": None}),
         "history": config.history.model_copy(update={"enabled": False}),
+        # Nothing says on the broker of a trial whether a device is there.
+        "links": tuple(
+            one.model_copy(update={"availability": None}) for one in config.links
+        ),
     }
     return config.model_copy(update=changes)
 

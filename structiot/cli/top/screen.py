@@ -12,11 +12,13 @@ from rich.live import Live
 from rich.text import Text
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import counted
 from structiot.cli._common.chart import bar
 from structiot.cli._common.output import show_json
 from structiot.cli._common.standard_input import can_be_typed, read_some
 from structiot.cli._common.tables import PlainTable, has_blocks, logging_above
 from structiot.cli.top.house import Device, House
+from structiot.gateway.entities.flows import PowerFlow
 from structiot.model.text import figure_text
 from structiot.mqtt import Connected, Disconnected, MqttClient
 
@@ -76,7 +78,7 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
         "gateway": "online" if house.is_online else "offline",
         "broker": house.place,
         "told_at": house.told_at,
-        "power_w": house.total_w,
+        **_flows(house),
         "systems": house.systems,
         "devices": [
             {
@@ -89,6 +91,16 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
             }
             for one in house.devices(sort)
         ],
+    }
+
+
+def _flows(house: House) -> dict[str, float | None]:
+    own, circuits = house.flow(), house.flow(of_circuits=True)
+    return {
+        "power_w": None if own is None else own.drawn_w,
+        "produced_w": None if own is None else own.produced_w,
+        "circuits_w": None if circuits is None else circuits.drawn_w,
+        "circuits_produced_w": None if circuits is None else circuits.produced_w,
     }
 
 
@@ -185,11 +197,12 @@ def _cut(text: str) -> str:
 
 
 def _head(house: House, devices: list[Device]) -> Text:
-    total_w = house.total_w
     away = sum(one.is_away for one in devices)
     stale = sum(one.is_stale and not one.is_away for one in devices)
-    shown = "no power known" if total_w is None else f"{figure_text(total_w, 'W', 1)}"
-    head = Text(f"{shown} in all, {len(devices)} devices", style="bold")
+    shown = _flow_text(house.flow()) or "no power known"
+    if through := _flow_text(house.flow(of_circuits=True)):
+        shown += f" (in meters of circuits {through})"
+    head = Text(f"{shown}, {counted(len(devices), 'device')}", style="bold")
     for count, word, style in ((away, "away", "red"), (stale, "stale", "yellow")):
         if count:
             head.append(f", {count} {word}", style=style)
@@ -197,6 +210,15 @@ def _head(house: House, devices: list[Device]) -> Text:
         why = "the gateway does not run" if house.is_connected else "no broker"
         head.append(f"; {why}: this is old", style="bold red")
     return head
+
+
+def _flow_text(flow: PowerFlow | None) -> str:
+    if flow is None:
+        return ""
+    told = f"{figure_text(flow.drawn_w, 'W', 1)} drawn"
+    if flow.produced_w:
+        told += f", {figure_text(flow.produced_w, 'W', 1)} produced"
+    return told
 
 
 def _links(house: House) -> Text:

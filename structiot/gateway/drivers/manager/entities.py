@@ -49,7 +49,9 @@ _LONGEST_SENT = 16_384
 
 def _check_key(key: str) -> str:
     if not KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no key: 1 to 64 letters, digits and '_'")
+        raise ValueError(
+            f"{key!r} is no key, which has 1 to 64 letters, digits and '_'"
+        )
     return key
 
 

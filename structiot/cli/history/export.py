@@ -7,7 +7,6 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +14,7 @@ from typing import IO, Any
 import anyio.to_thread
 import asyncclick as click
 
-from structiot._kit.text import table_cell
+from structiot._kit.text import path_fault, table_cell
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli.history.asking import (
     ask,
@@ -73,22 +72,26 @@ async def export(
     history, house = await anyio.to_thread.run_sync(history_of, path, file)
     span = range_of(house, begin, end, last)
 
-    def write(connection: sqlite3.Connection) -> None:
-        with ExitStack() as stack:
-            out: IO[str] = sys.stdout
-            if output != "-":
-                try:
-                    out = stack.enter_context(
-                        Path(output).open("w", encoding="utf-8", newline="")
-                    )
-                except OSError as exc:
-                    message = f"cannot write {output}: {exc.strerror}"
-                    raise click.ClickException(message) from exc
+    def write(out: IO[str]) -> None:
+        def rows_into(connection: sqlite3.Connection) -> None:
             put = _writer(out, kind)
             for row in _rows(connection, keys, span):
                 put(row)
 
-    await anyio.to_thread.run_sync(ask, history, write, None)
+        ask(history, rows_into, None)
+
+    def write_file() -> None:
+        try:
+            with Path(output).open("w", encoding="utf-8", newline="") as out:
+                write(out)
+        except OSError as exc:
+            message = f"cannot write {output}: {path_fault(exc)}"
+            raise click.ClickException(message) from exc
+
+    if output == "-":
+        await anyio.to_thread.run_sync(write, sys.stdout)
+    else:
+        await anyio.to_thread.run_sync(write_file)
 
 
 def _writer(out: IO[str], kind: str) -> Callable[[tuple[Any, ...]], object]:

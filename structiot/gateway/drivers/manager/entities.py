@@ -88,10 +88,14 @@ def _check_sent(sent: object) -> object:
     return sent
 
 
-_Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
+_Key: TypeAlias = Annotated[str, AfterValidator(_check_key), Field(examples=["power"])]
 _Shown: TypeAlias = Annotated[str, AfterValidator(_check_shown)]
-_Word: TypeAlias = Annotated[str, Field(pattern="^[a-z_]{1,32}$")]
-_Member: TypeAlias = Annotated[str, AfterValidator(_check_member)]
+_Word: TypeAlias = Annotated[
+    str, Field(pattern="^[a-z_]{1,32}$", examples=["temperature"])
+]
+_Member: TypeAlias = Annotated[
+    str, AfterValidator(_check_member), Field(examples=["wifi.rssi"])
+]
 _Sent: TypeAlias = Annotated[Any, AfterValidator(_check_sent)]
 
 
@@ -351,7 +355,9 @@ class ManagerEventSection(ManagerEntitySection):
     """
 
     types: Annotated[
-        tuple[_Shown, ...], Field(strict=False), AfterValidator(_check_some)
+        tuple[_Shown, ...],
+        Field(strict=False, examples=[["single", "double"]]),
+        AfterValidator(_check_some),
     ]
     member: _Member | None = None
 

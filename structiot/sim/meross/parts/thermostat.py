@@ -184,6 +184,10 @@ class Mode(Room):
         is_cold = item["targetTemp"] > item["currentTemp"]
         return int(item["onoff"] == 1 and is_cold and not self.is_window_open())
 
+    def is_output_on(self) -> bool:
+        """Tell whether what it heats with has power."""
+        return bool(self.items[0]["state"] == 1)
+
 
 class ModeB(Room):
     """mts960: hundredths of a degree; 1 is on, 2 is off."""

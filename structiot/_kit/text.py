@@ -124,9 +124,9 @@ def path_fault(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def counted(number: int, noun: str) -> str:
-    """Say how many there are: `1 device`, `2 devices`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Say how many there are: `1 device`, `2 devices`, `2 boxes` if that is given."""
+    return f"{number} {noun}" if number == 1 else f"{number} {several or f'{noun}s'}"
 
 
 def told_apart(names: Sequence[str]) -> list[str]:

@@ -336,10 +336,11 @@ async def test_if_one_of_several_cannot_be_none_is_carried_out(value, said):
 @pytest.mark.parametrize(
     "payload", ["ON", "", "[1]", "{}", "{", b"\xff", '{"a":' * 60 + "1" + "}" * 60]
 )
-async def test_what_is_no_command_for_a_device_is_told(payload):
+async def test_what_is_no_command_for_a_device_is_told(payload, caplog):
     device = plug_of("Desk")
     async with asked(device) as (_, asker):
         await asker.say("desk/set", payload)
+        assert "desk: a command for several refused: a command for a" in caplog.text
         (told,) = asker.told("desk/error")
         assert told["error"].startswith("a command for a device is a JSON object such")
 

@@ -65,6 +65,10 @@ def test_arguments_are_called_as_the_user_calls_them():
 def test_one_is_no_plural():
     counts = [counted(number, "message") for number in (0, 1, 2)]
     assert counts == ["0 messages", "1 message", "2 messages"]
+    assert [counted(number, "box", "boxes") for number in (1, 2)] == [
+        "1 box",
+        "2 boxes",
+    ]
 
 
 def test_equal_names_are_told_apart_by_numbers():

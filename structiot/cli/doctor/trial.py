@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
+from structiot._kit.text import counted
 from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayConfig, open_gateway, status_of
@@ -189,7 +190,8 @@ def _of_system(task: TaskStatus) -> Iterator[Finding]:
             yield wrong(f"{where} {one.name}", what)
     well = sum(one.state == "running" for one in parts)
     if not bad and task.state in _WELL:
-        yield fine(where, f"it runs, with {well} devices and connections")
+        about = counted(well, "device or connection", "devices and connections")
+        yield fine(where, f"it runs, with {about}")
 
 
 def _of_links(status: GatewayStatus, found: list[Finding]) -> Iterator[Finding]:

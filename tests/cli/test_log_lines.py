@@ -87,7 +87,9 @@ def test_json_has_tracebacks_where_they_are_wanted(capsys, monkeypatch):
 
 def test_what_is_said_already_is_not_said_twice(capsys, monkeypatch):
     monkeypatch.setattr(
-        LOG, "exception", lambda text: LOG.error("odd: %s", text, exc_info=True)  # noqa: LOG014
+        LOG,
+        "exception",
+        lambda text: LOG.error("odd: %s", text, exc_info=True),  # noqa: LOG014
     )
     assert say(capsys).splitlines()[1].endswith(" ERROR: odd: it failed")
 

@@ -11,6 +11,7 @@ import pytest
 import structiot
 from structiot._kit.text import (
     counted,
+    did_you_mean,
     error_text,
     told_apart,
     with_names,
@@ -116,3 +117,12 @@ def test_no_message_of_ours_has_a_word_that_is_taken_for_a_secret():
         if " " in text and without_named_secrets(text) != text
     }
     assert {one for one in taken if not one.startswith(NO_MESSAGES)} == set()
+
+
+@pytest.mark.parametrize("length", [10, 90, 5000])
+def test_of_very_many_or_long_names_only_the_first_are_compared(length):
+    name = "kitchne".ljust(length, "x")
+    known = iter([f"kitchen{number}".ljust(length, "x") for number in range(20_000)])
+    did_you_mean(name, known)
+    assert len(list(known)) > 19_500
+    assert did_you_mean("kitchne", ["hall", "kitchen"]) == "; did you mean 'kitchen'?"

@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from structiot._kit.rare_lines import Repeats, more_of
-from structiot._kit.text import error_text, fault_text, with_names
+from structiot._kit.text import error_text, fault_text, printable, with_names
 
 __all__ = ["log_handler"]
 
 _A_MINUTE = 5
 _MOST_KINDS = 2_000
+_LONGEST = 10_000
 # As syslog has them.
 _PRIORITIES = {
     logging.DEBUG: "<7>",
@@ -57,7 +58,9 @@ class _Lines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         """Write a message; arguments of the library are called as the options are."""
         cause = "" if self._with_traceback else _cause(record)
-        record.message = with_names(record.message, self._names) + cause + _more(record)
+        # What other libraries log may have a stranger's words in it, as they are.
+        message = printable(with_names(record.message, self._names), most=_LONGEST)
+        record.message = message + cause + _more(record)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's

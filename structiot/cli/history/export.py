@@ -7,6 +7,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,7 @@ from typing import IO, Any
 import anyio.to_thread
 import asyncclick as click
 
-from structiot._kit.text import path_fault, table_cell
+from structiot._kit.text import table_cell
 from structiot.cli._common.options import common_options, configure_logging
 from structiot.cli.history.asking import (
     ask,
@@ -72,26 +73,30 @@ async def export(
     history, house = await anyio.to_thread.run_sync(history_of, path, file)
     span = range_of(house, begin, end, last)
 
-    def write(out: IO[str]) -> None:
-        def rows_into(connection: sqlite3.Connection) -> None:
-            put = _writer(out, kind)
-            for row in _rows(connection, keys, span):
-                put(row)
+    failed: list[OSError] = []
 
-        ask(history, rows_into, None)
-
-    def write_file() -> None:
+    def write(connection: sqlite3.Connection) -> None:
         try:
-            with Path(output).open("w", encoding="utf-8", newline="") as out:
-                write(out)
+            with ExitStack() as stack:
+                out: IO[str] = sys.stdout
+                if output != "-":
+                    out = stack.enter_context(
+                        Path(output).open("w", encoding="utf-8", newline="")
+                    )
+                put = _writer(out, kind)
+                for row in _rows(connection, keys, span):
+                    put(row)
+                out.flush()
+        # Whoever asks would take it for one of the history.
         except OSError as exc:
-            message = f"cannot write {output}: {path_fault(exc)}"
-            raise click.ClickException(message) from exc
+            failed.append(exc)
 
-    if output == "-":
-        await anyio.to_thread.run_sync(write, sys.stdout)
-    else:
-        await anyio.to_thread.run_sync(write_file)
+    await anyio.to_thread.run_sync(ask, history, write, None)
+    for error in failed:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        message = f"cannot write {output}: {error.strerror}"
+        raise click.ClickException(message) from error
 
 
 def _writer(out: IO[str], kind: str) -> Callable[[tuple[Any, ...]], object]:

@@ -17,7 +17,7 @@ from structiot.cli._common.chart import bar
 from structiot.cli._common.output import show_json
 from structiot.cli._common.standard_input import can_be_typed, read_some
 from structiot.cli._common.tables import PlainTable, has_blocks, logging_above
-from structiot.cli.top.house import Device, House
+from structiot.cli.top.house import Device, House, flow_in
 from structiot.gateway.entities.flows import PowerFlow
 from structiot.model.text import figure_text
 from structiot.mqtt import Connected, Disconnected, MqttClient
@@ -74,11 +74,12 @@ def show_lines(house: House, sort: str, *, wants_json: bool) -> None:
 
 
 def _as_json(house: House, sort: str) -> dict[str, object]:
+    devices = house.devices(sort)
     return {
         "gateway": "online" if house.is_online else "offline",
         "broker": house.place,
         "told_at": house.told_at,
-        **_flows(house),
+        **_flows(devices),
         "systems": house.systems,
         "devices": [
             {
@@ -89,13 +90,13 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
                 "is_stale": one.is_stale,
                 "states": dict(one.shown_states),
             }
-            for one in house.devices(sort)
+            for one in devices
         ],
     }
 
 
-def _flows(house: House) -> dict[str, float | None]:
-    own, circuits = house.flow(), house.flow(of_circuits=True)
+def _flows(devices: list[Device]) -> dict[str, float | None]:
+    own, circuits = flow_in(devices), flow_in(devices, of_circuits=True)
     return {
         "power_w": None if own is None else own.drawn_w,
         "produced_w": None if own is None else own.produced_w,
@@ -199,8 +200,8 @@ def _cut(text: str) -> str:
 def _head(house: House, devices: list[Device]) -> Text:
     away = sum(one.is_away for one in devices)
     stale = sum(one.is_stale and not one.is_away for one in devices)
-    shown = _flow_text(house.flow()) or "no power known"
-    if through := _flow_text(house.flow(of_circuits=True)):
+    shown = _flow_text(flow_in(devices)) or "no power known"
+    if through := _flow_text(flow_in(devices, of_circuits=True)):
         shown += f" (in meters of circuits {through})"
     head = Text(f"{shown}, {counted(len(devices), 'device')}", style="bold")
     for count, word, style in ((away, "away", "red"), (stale, "stale", "yellow")):

@@ -78,7 +78,12 @@ class EntityPattern:
     @property
     def is_exact(self) -> bool:
         """Whether it can mean one entity alone."""
-        return not _WILDCARDS & {*self.device, *self.entity}
+        return self.is_one_device and not _WILDCARDS & {*self.entity}
+
+    @property
+    def is_one_device(self) -> bool:
+        """Whether it can mean entities of one device alone."""
+        return not _WILDCARDS & {*self.device}
 
     @property
     def level(self) -> str:
@@ -255,7 +260,8 @@ class LinkSection(Section):
     @property
     def title(self) -> str:
         """What it is called in messages."""
-        return printable(f"{', '.join(self.from_)} -> {self.to}", most=120)
+        which = ", ".join(self.from_) + (f" of {self.system}" if self.system else "")
+        return printable(f"{which} -> {self.to}", most=120)
 
     @property
     def sources(self) -> tuple[EntityPattern, ...]:

@@ -70,10 +70,7 @@ def asked(
     *,
     answer_s: float = ANSWER_S,
 ) -> T:
-    """Ask a file; blocks. See `Reader.ask`.
-
-    An `OSError` of the question itself, of where it writes to, is raised as it is.
-    """
+    """Ask a file; blocks. See `Reader.ask`."""
     deadline = time.monotonic() + answer_s
 
     def is_over() -> bool:
@@ -81,7 +78,6 @@ def asked(
         return is_given_up or time.monotonic() > deadline
 
     name = f"file:{quote(str(path))}?mode=ro"
-    is_asking = False
     try:
         if not path.exists() or not path.stat().st_size:
             return nothing
@@ -91,7 +87,6 @@ def asked(
             one.execute("BEGIN")
             if not _is_made(path, one):
                 return nothing
-            is_asking = True
             return question(one)
     except (ConfigError, UsageError):
         raise
@@ -100,8 +95,6 @@ def asked(
         if is_over():
             message = f"the history did not answer within {answer_s:g} s"
             raise ReplyTimeout(message, request="history", after_s=answer_s) from None
-        if is_asking and isinstance(exc, OSError):
-            raise
         raise _fault(path, str(exc)) from exc
 
 

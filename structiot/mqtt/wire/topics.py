@@ -293,7 +293,12 @@ class TopicTree(Generic[T]):
                 yield len(some)
             nodes = next_nodes
             has_wildcards = True
-        for node in nodes:
-            found += node.values
-            if (rest := node.children.get("#")) is not None:
-                found += rest.values
+        _add_ends(nodes, found)
+
+
+def _add_ends(nodes: list[_Node[T]], found: list[T]) -> None:
+    """Add what stands where a name ends."""
+    for node in nodes:
+        found += node.values
+        if (rest := node.children.get("#")) is not None:
+            found += rest.values

@@ -80,6 +80,10 @@ class Room(Records):
         del item
         return 0
 
+    def is_output_on(self) -> bool:
+        """Tell whether what it heats or cools with has power."""
+        return self.heats(self.items[0]) != 0
+
     def apply(self, wanted: Mapping[str, Any]) -> list[Item]:
         """Take over settings; temperatures that are too high or low are refused."""
         kept: Item = {}
@@ -184,10 +188,6 @@ class Mode(Room):
         is_cold = item["targetTemp"] > item["currentTemp"]
         return int(item["onoff"] == 1 and is_cold and not self.is_window_open())
 
-    def is_output_on(self) -> bool:
-        """Tell whether what it heats with has power."""
-        return bool(self.items[0]["state"] == 1)
-
 
 class ModeB(Room):
     """mts960: hundredths of a degree; 1 is on, 2 is off."""
@@ -229,10 +229,6 @@ class ModeB(Room):
             return 0
         missing = item["targetTemp"] - item["currentTemp"]
         return int(missing > 0) if item["working"] == 1 else -int(missing < 0)
-
-    def is_output_on(self) -> bool:
-        """Tell whether its socket has power."""
-        return bool(self.items[0]["state"] == 1)
 
 
 class ModeC(Room):

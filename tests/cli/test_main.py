@@ -94,7 +94,7 @@ def test_an_unknown_command_is_a_wrong_use(capsys):
     [
         (["rnu"], "No such command 'rnu'. Did you mean 'run'?"),
         (["mqtt", "pbu"], "No such command 'pbu'. Did you mean 'pub'?"),
-        (["history", "qeury"], "No such command 'qeury'. Did you mean 'query'?"),
+        (["history", "queryy"], "No such command 'queryy'. Did you mean 'query'?"),
         (["xyzzy"], "No such command 'xyzzy'.\n"),
     ],
 )

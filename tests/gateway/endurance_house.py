@@ -336,6 +336,7 @@ def _config(house: EnduranceHouse, history: dict[str, Any]) -> dict[str, Any]:
         "history": {"path": path, "timezone": "UTC", "commit_s": 60, **history},
         "maxsmart": {"discover": False, "poll_s": POLL_S, "devices": [strip]},
         "meross": {
+            "poll_s": POLL_S,
             "email": cloud.email,
             "password": cloud.password,
             "url": cloud.url,

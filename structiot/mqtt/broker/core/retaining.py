@@ -84,9 +84,10 @@ class Retaining:
             is_own or self.can_retain(message, account, publisher)
         )
         self.deadlines.forget(topic)
-        self.retained.remove(topic)
         self.retained.number += 1
-        if is_kept:
+        if not is_kept:
+            self.retained.remove(topic)
+        else:
             self.keep(
                 Retained(
                     topic,

@@ -15,12 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.endurance_house import (
-    CLOUD_LOAD,
-    LAN_LOAD,
-    EnduranceHouse,
-    endurance_house,
-)
+from tests.gateway.endurance_devices import CLOUD_LOAD, LAN_LOAD, now_s
+from tests.gateway.endurance_house import METER, EnduranceHouse, endurance_house
 from tests.gateway.history_house import of
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(6 * 3600)]
@@ -51,7 +47,7 @@ def check_flat(days: list[dict[str, int]]) -> None:
 
 async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> None:
     """Compare the history with the simulators' own account."""
-    until_s = house.now_s()
+    until_s = now_s()
     # Plugs have no counter that goes on: theirs is of power, for as long as it was heard.
     # The one in the local network is away when the strip is.
     counted_wh, _ = await house.energy("local/energy")
@@ -64,6 +60,14 @@ async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> 
     assert 0.5 * drawn_wh < counted_wh <= 1.005 * drawn_wh
     power_wh, heard_s = await house.energy("local/power_w")
     assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
+    for key, counter in {
+        f"{METER}/energy": house.counter,
+        "tasmota/total": house.tasmota.counter,
+    }.items():
+        counted_wh, _ = await house.energy(key)
+        sys.stdout.write(f"{key}: {counted_wh:.0f} of {counter.own_wh:.0f} Wh, ")
+        sys.stdout.write(f"{counter.resets} resets\n")
+        assert counted_wh == pytest.approx(counter.own_wh, rel=0.005)
     strip_wh, _ = await house.energy("strip/total_energy")
     heard_wh = house.strip_wh() - own_wh - house.unheard_wh
     sys.stdout.write(f"strip: {strip_wh:.0f} of {heard_wh:.0f} Wh that were heard\n")
@@ -79,7 +83,7 @@ async def test_a_month_leaves_no_trace(
     tracemalloc.start()
     try:
         async with endurance_house(tmp_path, commit_s=300, raw_days=1) as house:
-            began_s, own_wh = house.now_s(), house.strip_wh()
+            began_s, own_wh = now_s(), house.strip_wh()
             for number in range(DAYS):
                 await house.day(DAY_S, number)
                 days.append(held(house))

@@ -72,7 +72,7 @@ def metering(counter: Counter) -> DialInBehaviour:
 
 
 class Tasmota:
-    """Does on a broker what a Tasmota does; each minute it tells all, as a broker forgets."""
+    """Does on a broker what a Tasmota does; each minute it tells what it has counted."""
 
     def __init__(self) -> None:
         self.is_on = False
@@ -84,9 +84,9 @@ class Tasmota:
             service_group() as tasks,
         ):
             tasks.start_soon(self._obey, client, orders)
+            await client.publish("tele/tasmota_1/LWT", "Online", 1, retain=True)
+            await self._tell_power(client)
             while True:
-                await client.publish("tele/tasmota_1/LWT", "Online", 1, retain=True)
-                await self._tell_power(client)
                 told = json.dumps({"ENERGY": {"Total": self.counter.kwh}})
                 await client.publish("tele/tasmota_1/SENSOR", told, 1)
                 await anyio.sleep(TELL_S)

@@ -44,7 +44,6 @@ from tests.gateway.endurance_devices import (
     Counter,
     Tasmota,
     metering,
-    now_s,
 )
 from tests.gateway.endurance_troubles import TROUBLES
 from tests.gateway.history_house import SetClock, of
@@ -218,7 +217,7 @@ class EnduranceHouse:
         async with (
             open_broker(URI, environment=self.world),
             open_mqttclient(URI, environment=self.world) as client,
-            client.subscription("#", qos=1) as messages,
+            client.subscription("#") as messages,
             service_group() as tasks,
         ):
             tasks.start_soon(self._watch, messages)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.endurance_devices import LAN_LOAD, now_s
-from tests.gateway.endurance_house import METER, POLL_S, endurance_house
+from tests.gateway.endurance_house import POLL_S, endurance_house
 from tests.gateway.history_house import of
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(90)]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -57,7 +58,7 @@ _Kind: TypeAlias = Literal[
 KINDS: Final[tuple[str, ...]] = get_args(_Kind)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EntityPattern:
     """An end of a link: `kitchen/port_1`, `kitchen`, `*/port_?`.
 
@@ -80,7 +81,7 @@ class EntityPattern:
         """Whether it can mean one entity alone."""
         return not _WILDCARDS & {*self.device, *self.entity}
 
-    @property
+    @cached_property
     def level(self) -> str:
         """The level in topics of the one device that it means."""
         return slug_of(self.device) or self.device
@@ -253,7 +254,8 @@ class LinkSection(Section):
         """What it is called in messages."""
         return printable(f"{', '.join(self.from_)} -> {self.to}", most=120)
 
-    @property
+    # Each look at a house asks it, for each of its entities.
+    @cached_property
     def sources(self) -> tuple[EntityPattern, ...]:
         """The entities that it is from."""
         return tuple(map(EntityPattern.of, self.from_))

@@ -94,3 +94,12 @@ async def test_a_month_leaves_no_trace(
             assert of(house.gateway).status().is_writing
         await check_energy(house, began_s, own_wh)
     check_flat(days)
+
+
+@pytest.mark.parametrize("what", ["objects", "blocks", "tasks", "rss"])
+def test_growth_is_seen(what: str):
+    flat = {"objects": 120_000, "blocks": 500_000, "tasks": 146, "rss": 100_000_000}
+    a_day = {"objects": 30, "blocks": 120, "tasks": 1, "rss": 500_000}
+    check_flat([flat] * 30)
+    with pytest.raises(AssertionError):
+        check_flat([{**flat, what: flat[what] + n * a_day[what]} for n in range(30)])

@@ -1,7 +1,7 @@
 """What every broker's runner shares.
 
-A runner is called with the name of its event loop and the number of its core, which is
-taken when this is imported.
+A runner is called with the name of its event loop, the number of its core, which is
+taken when this is imported, and a certificate where there is TLS.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def free_port() -> int:
 def ready(port: int) -> None:
     """Say where the broker listens, or is about to."""
     print(json.dumps({"port": port}), flush=True)
+
+
+def certificate() -> str:
+    """A file with the broker's certificate and key; empty: no TLS."""
+    return sys.argv[3] if len(sys.argv) > 3 else ""
 
 
 def prepare() -> None:

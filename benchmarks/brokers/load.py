@@ -17,6 +17,7 @@ import os
 import resource
 import selectors
 import socket
+import ssl
 import time
 
 HOST = "127.0.0.1"
@@ -27,6 +28,7 @@ AT_ONCE = 100
 FILTERS_EACH = 1000
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 CLEAN_SESSION = 2
+LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def topic_of(number: int) -> str:
@@ -59,9 +61,14 @@ def connect_packet(client_id: str, *, is_lasting: bool) -> bytes:
 class Connection:
     """One client of the broker under load."""
 
-    def __init__(self, port: int, client_id: str, *, is_lasting: bool = False) -> None:
-        self.sock = socket.create_connection((HOST, port), timeout=SILENCE_S)
+    def __init__(
+        self, args: argparse.Namespace, client_id: str, *, is_lasting: bool = False
+    ) -> None:
+        self.sock = socket.create_connection((HOST, args.port), timeout=SILENCE_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if args.cafile:
+            context = ssl.create_default_context(cafile=args.cafile)
+            self.sock = context.wrap_socket(self.sock, server_hostname=HOST)
         self.buffer = b""
         self.unsent = memoryview(b"")
         self.messages = 0
@@ -92,14 +99,14 @@ class Connection:
 
     def send_what_fits(self) -> bool:
         """Go on sending; True when all has been taken."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(*LATER):
             self.unsent = self.unsent[self.sock.send(self.unsent) :]
         return not self.unsent
 
     def receive(self, buffer: bytearray) -> int:
         try:
             taken = self.sock.recv_into(buffer)
-        except BlockingIOError:
+        except LATER:
             return -1
         if not taken:
             msg = "the broker closed the connection"
@@ -119,12 +126,10 @@ class Load:
         self.waits: bool = args.wait
         self.size = len(self.publish_packet(payload, 1))
         self.subscribers = [
-            Connection(args.port, f"sub{i}", is_lasting=args.lasting)
+            Connection(args, f"sub{i}", is_lasting=args.lasting)
             for i in range(args.subscribers)
         ]
-        self.publishers = [
-            Connection(args.port, f"pub{i}") for i in range(args.publishers)
-        ]
+        self.publishers = [Connection(args, f"pub{i}") for i in range(args.publishers)]
         for one in (*self.subscribers, *self.publishers):
             one.greet()
         for one in self.subscribers:
@@ -144,7 +149,7 @@ class Load:
         names = [f"other/{number:05}/+/power" for number in range(args.filters)]
         others = []
         for first in range(0, len(names), FILTERS_EACH):
-            one = Connection(args.port, f"other{first}")
+            one = Connection(args, f"other{first}")
             one.greet()
             for at in range(first, min(first + FILTERS_EACH, len(names)), AT_ONCE):
                 one.subscribe(names[at : at + AT_ONCE], 0)
@@ -195,6 +200,9 @@ class Load:
                     self.selector.modify(one.sock, READ, one)
                 if events & READ:
                     arrived += self.take(one)
+                    # TLS may have decrypted more than was asked for.
+                    while isinstance(one.sock, ssl.SSLSocket) and one.sock.pending():
+                        arrived += self.take(one)
             self.feed(min(one.messages for one in self.subscribers))
         elapsed = time.monotonic() - started_at
         return {"delivered": arrived, "seconds": elapsed, "published": self.count}
@@ -277,7 +285,7 @@ def idle(args: argparse.Namespace) -> dict[str, object]:
     connections: list[Connection] = []
     for first in range(0, args.idle, AT_ONCE):
         some = range(first, min(first + AT_ONCE, args.idle))
-        connections += [Connection(args.port, f"idle{i}") for i in some]
+        connections += [Connection(args, f"idle{i}") for i in some]
         for one in connections[first:]:
             one.greet()
     seconds = time.monotonic() - started_at
@@ -304,6 +312,7 @@ def main() -> None:
     parser.add_argument("--wait", action="store_true", help="for a line, once ready")
     parser.add_argument("--lasting", action="store_true", help="sessions are kept")
     parser.add_argument("--idle", type=int, default=0)
+    parser.add_argument("--cafile", help="who signed the broker's certificate: TLS")
     parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
     if args.cpu >= 0 and hasattr(os, "sched_setaffinity"):

@@ -21,6 +21,7 @@ class Cell:
     payload: int = 64
     topics: int = 1
     filters: int = 0
+    tls: bool = False
 
     @property
     def arguments(self) -> list[str]:
@@ -65,6 +66,8 @@ def swept(payloads: list[int], crowds: list[int]) -> list[Cell]:
             window = max(1, min(cell.window, UNDER_WAY_BYTES // payload))
             made = dataclasses.replace(cell, payload=payload, window=window)
             cells.append(_named(made, f"{payload:,} bytes"))
+            made = dataclasses.replace(made, tls=True)
+            cells.append(_named(made, f"{payload:,} bytes, TLS"))
         for many in crowds:
             made = dataclasses.replace(cell, topics=many)
             cells.append(_named(made, f"{many:,} topics"))
@@ -74,7 +77,7 @@ def swept(payloads: list[int], crowds: list[int]) -> list[Cell]:
 
 
 def _named(cell: Cell, what: str) -> Cell:
-    name = f"{cell.name}-{what.replace(' ', '-').replace(',', '')}"
+    name = f"{cell.name}-{what.replace(',', '').replace(' ', '-')}"
     return dataclasses.replace(cell, name=name, title=f"{cell.title}, {what}")
 
 

@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 from amqtt.broker import Broker
-from common import free_port, ready
+from common import certificate, free_port, ready
 
 
 async def main() -> None:
@@ -17,6 +17,8 @@ async def main() -> None:
         "bind": f"127.0.0.1:{port}",
         "max_connections": 20_000,
     }
+    if certificate():
+        listener |= {"ssl": True, "certfile": certificate(), "keyfile": certificate()}
     anonymous = "amqtt.plugins.authentication.AnonymousAuthPlugin"
     broker = Broker(
         {

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 
 import anyio
-from common import free_port, ready
+from common import certificate, free_port, ready
 from distmqtt.broker import create_broker
 
 
 async def main() -> None:
     port = free_port()
+    listener = {"type": "tcp", "bind": f"127.0.0.1:{port}"}
+    if certificate():
+        listener |= {"ssl": True, "certfile": certificate(), "keyfile": certificate()}
     config = {
-        "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
+        "listeners": {"default": listener},
         "auth": {"allow-anonymous": True},
     }
     async with create_broker(config):

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from peers.environments import ensure_certificate
 from peers.libraries import Library
 
 from brokers.programs import Cell
@@ -72,8 +73,13 @@ class Server:
 class Broker(Server):
     """A broker process under measurement."""
 
-    def __init__(self, python: Path, library: Library, loop: str, cpu: int) -> None:
-        super().__init__([str(python), str(FOLDER / library.runner), loop, str(cpu)])
+    def __init__(
+        self, python: Path, library: Library, loop: str, cpu: int, *, tls: bool = False
+    ) -> None:
+        command = [str(python), str(FOLDER / library.runner), loop, str(cpu)]
+        certificate, cafile = ensure_certificate() if tls else ("", "")
+        super().__init__([*command, str(certificate)])
+        self.cafile = str(cafile)
 
 
 class Bench:
@@ -85,7 +91,7 @@ class Bench:
 
     def run(self, python: Path, row: tuple[Library, str, Cell], count: int) -> Sample:
         library, loop, cell = row
-        broker = Broker(python, library, loop, self.cpus[0])
+        broker = Broker(python, library, loop, self.cpus[0], tls=cell.tls)
         try:
             if not broker.port or not self.answers(broker):
                 return Sample(problem="does not start")
@@ -111,6 +117,7 @@ class Bench:
             str(FOLDER / "load.py"),
             f"--port={broker.port}",
             f"--cpu={self.cpus[1]}",
+            f"--cafile={broker.cafile}",
             *arguments,
         ]
 

@@ -13,8 +13,8 @@ import anyio.abc
 import pytest
 
 from structiot._kit.net.by_name import connect_by_name
+from structiot._kit.net.connecting import connect
 from structiot._kit.net.network import REAL_NETWORK
-from structiot._kit.net.sockets import connect
 from structiot.errors import ConnectFailed
 
 # Of these, one listens; a connection to the others is refused at once.

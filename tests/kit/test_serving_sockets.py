@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import anyio
 import pytest
+import trustme
 from anyio.abc import SocketAttribute
 
 from structiot._kit.net.network import REAL_NETWORK
 from structiot._kit.net.serving import ClientStream
-from tests.kit.dial_in import echo, hall, says
+from structiot._kit.net.tls import client_context, server_context, start_tls
+from tests.kit.dial_in import HERE, echo, hall, says
 
 
 async def test_a_client_is_answered_without_a_task_of_its_own():
@@ -42,6 +45,41 @@ async def test_what_the_kernel_does_not_take_at_once_is_written_by_a_task():
         assert received == size
         assert taken == [False, True]
         await stream.aclose()
+
+
+async def test_what_was_encrypted_and_not_taken_by_the_kernel_is_written_by_a_task(
+    tmp_path,
+):
+    authority, file = trustme.CA(), tmp_path / "both.pem"
+    authority.issue_cert("here").private_key_and_cert_chain_pem.write_to_path(file)
+    here = replace(HERE, ssl_context=server_context(certfile=file))
+    trusting = client_context(cadata=authority.cert_pem.bytes().decode())
+    sizes: list[int] = []
+    is_full = anyio.Event()
+
+    async def handler(client: ClientStream) -> None:
+        await client.stream.receive()
+        is_taken = True
+        while is_taken:
+            client.out += bytes((len(sizes) % 251,)) * 10_000
+            sizes.append(10_000)
+            is_taken = client.flush()
+        # All of it has been encrypted: nothing else would call for a task.
+        assert client.out.size == 0
+        is_full.set()
+        await client.stream.receive()
+
+    async with hall(handler, here, network=REAL_NETWORK) as place:
+        below = await place.dial()
+        stream = await start_tls(below, trusting, host="here", port=1)
+        await stream.send(b"go")
+        with anyio.fail_after(10):
+            await is_full.wait()
+            received = 0
+            while received < sum(sizes):
+                received += len(await stream.receive(1_000_000))
+        assert received == sum(sizes)
+        await anyio.aclose_forcefully(stream)
 
 
 @pytest.mark.parametrize("is_reset", [False, True])

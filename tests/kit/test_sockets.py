@@ -12,8 +12,9 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
+from structiot._kit.net.connecting import connect, family_of
 from structiot._kit.net.network import REAL_NETWORK
-from structiot._kit.net.sockets import SocketStream, accept, connect, family_of
+from structiot._kit.net.sockets import SocketStream, accept
 from tests.kit.ends import connected
 
 pytestmark = pytest.mark.e2e

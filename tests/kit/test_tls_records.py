@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -14,9 +15,14 @@ from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.handshakes import Handshakes
 from structiot._kit.net.memory import memory_pipe
 from structiot._kit.net.pieces import send_pieces
+from structiot._kit.net.record_stream import RecordStream, prompt
+from structiot._kit.net.sockets import SocketStream
 from structiot._kit.net.tls import client_context, server_context, start_tls
 
-pytestmark = pytest.mark.virtual_time
+
+def sockets() -> tuple[ByteStream, ByteStream]:
+    near, far = socket.socketpair()
+    return SocketStream(near, ("near", 1)), SocketStream(far, ("far", 1))
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +32,35 @@ def authority() -> trustme.CA:
 
 @asynccontextmanager
 async def both_ends(
-    authority: trustme.CA, tmp_path
-) -> AsyncGenerator[tuple[ByteStream, ByteStream]]:
+    authority: trustme.CA,
+    tmp_path,
+    pipe: Callable[[], tuple[ByteStream, ByteStream]] = memory_pipe,
+) -> AsyncGenerator[tuple[RecordStream, RecordStream]]:
     file = tmp_path / "both.pem"
     authority.issue_cert("broker").private_key_and_cert_chain_pem.write_to_path(file)
-    near, far = memory_pipe()
-    servers: list[ByteStream] = []
+    near, far = pipe()
+    servers: list[RecordStream] = []
     is_there = anyio.Event()
 
     async def shake_hands() -> None:
         context = server_context(certfile=file)
-        servers.append(await Handshakes().wrap(far, context, "somewhere"))
+        made = await Handshakes().wrap(far, context, "somewhere")
+        assert isinstance(made, RecordStream)
+        servers.append(made)
         is_there.set()
 
     trusting = client_context(cadata=authority.cert_pem.bytes().decode())
     async with service_group() as tg:
         tg.start_soon(shake_hands)
         client = await start_tls(near, trusting, host="broker", port=1)
+        assert isinstance(client, RecordStream)
         await is_there.wait()
         yield client, servers[0]
         for end in (client, servers[0]):
             await anyio.aclose_forcefully(end)
 
 
+@pytest.mark.virtual_time
 async def test_many_short_records_are_received_at_once(authority, tmp_path):
     async with both_ends(authority, tmp_path) as (client, server):
         for n in range(100):
@@ -56,6 +68,7 @@ async def test_many_short_records_are_received_at_once(authority, tmp_path):
         assert await client.receive() == b"".join(b"%02d" % n for n in range(100))
 
 
+@pytest.mark.virtual_time
 async def test_no_more_is_received_than_was_asked_for(authority, tmp_path):
     async with both_ends(authority, tmp_path) as (client, server):
         for n in range(10):
@@ -65,6 +78,7 @@ async def test_no_more_is_received_than_was_asked_for(authority, tmp_path):
         assert await client.receive() == b"040506070809"
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("sizes", [[40, 600_000, 40], [40, 5_000] * 100, [1]])
 async def test_pieces_arrive_in_order(authority, tmp_path, sizes: list[int]):
     pieces: list[bytes | bytearray | memoryview] = [
@@ -77,3 +91,35 @@ async def test_pieces_arrive_in_order(authority, tmp_path, sizes: list[int]):
             while len(got) < len(wanted):
                 got += await server.receive()
     assert got == wanted
+
+
+async def test_what_is_written_at_once_arrives_though_the_system_took_a_part(
+    authority, tmp_path
+):
+    pieces: list[bytes | bytearray | memoryview] = [b"head", bytes(range(256)) * 40_000]
+    size, got = sum(map(len, pieces)), bytearray()
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        writer = prompt(client)
+        assert writer is client
+        taken = client.send_some_now(pieces)
+        while client.send_some_now([b"".join(pieces)[taken : taken + 1]]):
+            taken += 1
+        assert 4 < taken < size
+        was_behind = client.is_behind
+        async with anyio.create_task_group() as tg:
+            # Nothing: what has been encrypted goes, and no record of nothing.
+            tg.start_soon(client.send, b"")
+            while len(got) < taken:
+                got += await server.receive()
+        assert was_behind
+        assert not client.is_behind
+        await client.send(b"tail")
+        assert await server.receive() == b"tail"
+    assert got == b"".join(pieces)[:taken]
+
+
+async def test_only_what_goes_to_a_socket_is_written_at_once(authority, tmp_path):
+    near, _ = memory_pipe()
+    assert prompt(near) is None
+    async with both_ends(authority, tmp_path) as (client, _):
+        assert prompt(client) is None

@@ -15,7 +15,8 @@ from typing import Any
 import anyio
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.net.sockets import SocketStream, connect
+from structiot._kit.net.connecting import connect
+from structiot._kit.net.sockets import SocketStream
 
 __all__ = ["connect_by_name"]
 

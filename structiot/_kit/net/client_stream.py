@@ -15,6 +15,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, network_of, reason_of
+from structiot._kit.net.record_stream import RecordStream, prompt
 from structiot._kit.net.sockets import SocketStream
 from structiot._kit.net.tls import NO_TLS
 from structiot._kit.out_buffer import OutBuffer
@@ -84,8 +85,8 @@ class ClientStream:
         self.on_drained: Callable[[], object] = _nothing
         self.on_closed: Callable[[], object] = _nothing
         self._server = server
-        # One of our own; other streams are written by a task.
-        self._socket: SocketStream | None = None
+        # One that can be written at once; others are written by a task.
+        self._socket: SocketStream | RecordStream | None = None
         self._handling = anyio.CancelScope()
         self._scopes: tuple[anyio.CancelScope, ...] = ()
         self._drained: anyio.Event | None = None
@@ -135,8 +136,7 @@ class ClientStream:
             self.stream = await self._encrypted(endpoint.ssl_context)
         if endpoint.upgrade is not None:
             self.stream = await endpoint.upgrade(self.stream)
-        if isinstance(self.stream, SocketStream):
-            self._socket = self.stream
+        self._socket = prompt(self.stream)
 
     async def _encrypted(self, context: ssl.SSLContext) -> ByteStream:
         try:
@@ -263,7 +263,7 @@ class ClientStream:
             except LOST:
                 self.abort()
                 return False
-            if not (out or out.large_bytes):
+            if not (out or out.large_bytes or self._socket.is_behind):
                 if self._drained is not None:
                     self._drained.set()
                 return True
@@ -271,7 +271,7 @@ class ClientStream:
         self.start(self._write)
         return False
 
-    def _send_large(self, socket: SocketStream) -> None:
+    def _send_large(self, socket: SocketStream | RecordStream) -> None:
         """Write what the kernel takes at once of what is not to be joined."""
         out = self.out
         while out.large_bytes:
@@ -282,15 +282,15 @@ class ClientStream:
                 return
 
     async def _write(self) -> None:
-        out, stall_s = self.out, self._server.limits.stall_s
+        out, socket, stall_s = self.out, self._socket, self._server.limits.stall_s
         try:
             with anyio.CancelScope() as patience:
-                while out or out.large_bytes:
+                while out or out.large_bytes or (socket and socket.is_behind):
                     data = cast("bytes", out.portion(WRITE_BYTES))
                     patience.deadline = anyio.current_time() + stall_s
                     await self.stream.send(data)
-                    if self._socket is not None and out.large_bytes:
-                        self._send_large(self._socket)
+                    if socket is not None and out.large_bytes:
+                        self._send_large(socket)
                     self._note_drained()
                     if not (out or out.large_bytes):
                         self.on_drained()

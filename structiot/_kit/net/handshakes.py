@@ -18,7 +18,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.flow.fair_queue import FairQueue
 from structiot._kit.net.network import LOST
-from structiot._kit.net.tls import RecordStream
+from structiot._kit.net.record_stream import RecordStream
 
 __all__ = ["Handshakes"]
 

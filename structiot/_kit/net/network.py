@@ -26,7 +26,8 @@ from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.by_name import connect_by_name
-from structiot._kit.net.sockets import MOST_BACKLOG, accept, connect, family_of
+from structiot._kit.net.connecting import connect, family_of
+from structiot._kit.net.sockets import MOST_BACKLOG, accept
 from structiot.errors import ConnectFailed, LinkLost, TransportError
 
 __all__ = [

@@ -34,10 +34,12 @@ async def send_pieces(stream: ByteStream, pieces: list[Buffer]) -> None:
         await stream.send(joined(parts))
 
 
-def portions(pieces: list[Buffer]) -> Iterator[list[memoryview]]:
+def portions(
+    pieces: list[Buffer], size: int = PORTION_BYTES
+) -> Iterator[list[memoryview]]:
     """Give what one write has of some pieces, until all is given."""
     parts: list[memoryview] = []
-    room = PORTION_BYTES
+    room = size
     for piece in pieces:
         view = memoryview(piece)
         while view:
@@ -45,7 +47,7 @@ def portions(pieces: list[Buffer]) -> Iterator[list[memoryview]]:
             view, room = view[room:], room - len(parts[-1])
             if not room:
                 yield parts
-                parts, room = [], PORTION_BYTES
+                parts, room = [], size
     if parts:
         yield parts
 

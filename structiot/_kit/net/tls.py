@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -14,9 +12,8 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST, place
-from structiot._kit.net.pieces import joined, portions
+from structiot._kit.net.record_stream import RecordStream
 from structiot._kit.net.sockets import SocketStream
-from structiot._kit.out_buffer import Buffer
 from structiot._kit.redact import Secret
 from structiot._kit.text import path_fault
 from structiot.errors import (
@@ -28,7 +25,6 @@ from structiot.errors import (
 )
 
 __all__ = [
-    "RecordStream",
     "client_context",
     "load_certificate",
     "server_context",
@@ -74,15 +70,9 @@ _ABOUT_OURS = {
     "TLSV1_ALERT_UNKNOWN_CA",
 }
 
-# What one record carries at most.
-RECORD_BYTES = 16_384
 # A client receives so much from the network at once: each turn costs it something, and it
 # has few connections, whose OpenSSL keeps room for so much. A server has many.
 CLIENT_BYTES = 507_904
-# A copy of so few parts costs more than records of their own.
-FEW_PARTS = 4
-# With the rest of a record that was there.
-SCRATCH_BYTES = 524_288
 
 NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -241,76 +231,6 @@ def _fault_of_pair(
         return f"{keyfile or certfile} for TLS: it is the key of another certificate"
     files = f"{certfile} and {keyfile}" if keyfile else f"{certfile}"
     return f"{files} for TLS as a certificate: {exc}"
-
-
-class _Scratch(threading.local):
-    """Where a thread decrypts records before it is known how much they hold."""
-
-    space = memoryview(b"")
-
-
-_scratch = _Scratch()
-
-
-def _space(size: int) -> memoryview:
-    """Give room that is good until something is awaited."""
-    if not _scratch.space:
-        _scratch.space = memoryview(bytearray(SCRATCH_BYTES))
-    return _scratch.space[:size]
-
-
-class RecordStream(TLSStream):
-    """Gives all that has come at once, where anyio's gives a record of it."""
-
-    # What was found behind something that could be read.
-    _later: ssl.SSLError | None = None
-
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
-        """Wait for bytes; raises as anyio's streams do."""
-        if self._later is not None:
-            raise self._later
-        first = await super().receive(min(max_bytes, RECORD_BYTES))
-        room = min(max_bytes - len(first), self._read_bio.pending)
-        if not room:
-            return first
-        space = _space(room)
-        return first + space[: self.receive_now(space)]
-
-    async def send_pieces(self, pieces: list[Buffer]) -> None:
-        """Write all of them in order, as `send` does."""
-        for parts in portions(pieces):
-            if len(parts) > FEW_PARTS:
-                await self.send(joined(parts))
-                continue
-            for part in parts[:-1]:
-                try:
-                    self._ssl_object.write(part)
-                except ssl.SSLError:  # it wants to read first, or says why it cannot
-                    await self.send(cast("bytes", part))
-            await self.send(cast("bytes", parts[-1]))
-
-    async def receive_into(self, space: memoryview) -> int:
-        """Wait for bytes as `receive` does; give how many have been put into `space`."""
-        first = await self.receive(min(len(space), RECORD_BYTES))
-        space[: len(first)] = first
-        return len(first)
-
-    def receive_now(self, space: memoryview) -> int:
-        """Put what is there into `space` and give its length, 0 if nothing is."""
-        at = 0
-        while at < len(space) and self._later is None:
-            try:
-                room = space[at:]
-                size = cast("int", self._ssl_object.read(len(room), room))
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError as exc:
-                self._later = exc
-                break
-            if not size:
-                break
-            at += size
-        return at
 
 
 class _ClientStream(RecordStream):

@@ -281,10 +281,21 @@ def _loops(links: list[RawLink]) -> Iterator[Finding]:
     """Find links that would bring about each other for ever, each loop once."""
     of_entities = [one for one in links if one.what in {"command", "publish"}]
     devices = [one for one in links if one.what == "device"]
+    by_topic, by_source = _Followers(), _Followers()
+    for one in devices:
+        for key, topic in one.topics:
+            if key in {"from", "set_topic"}:
+                by_topic.add(topic, one)
+    for one in of_entities:
+        for source in one.sources:
+            pattern = EntityPattern.of(source)
+            by_source.add(pattern.level if pattern.is_one_device else None, one)
     after = {
-        one.index: [
+        one.index: by_topic.of(one.target.removeprefix(TOPIC))
+        if one.what == "publish"
+        else [
             other
-            for other in (devices if one.what == "publish" else of_entities)
+            for other in by_source.of(EntityPattern.of(one.target).level)
             if _brings_about(one, other)
         ]
         for one in (*of_entities, *devices)
@@ -303,6 +314,24 @@ def _loops(links: list[RawLink]) -> Iterator[Finding]:
         yield link.finding("to", printable(why, most=300))
 
 
+class _Followers:
+    """Links by what they wait for: of hundreds only a few are to be looked at."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, dict[int, RawLink]] = {}
+        self._any: dict[int, RawLink] = {}
+
+    def add(self, key: str | None, link: RawLink) -> None:
+        """Note what a link waits for; None is what only a comparison tells."""
+        found = self._any if key is None else self._exact.setdefault(key, {})
+        found[link.index] = link
+
+    def of(self, key: str) -> list[RawLink]:
+        """Give the links that may wait for it, in their order."""
+        found = self._exact.get(key, {}) | self._any
+        return [found[index] for index in sorted(found)]
+
+
 def _way_back(
     start: RawLink, after: Mapping[int, list[RawLink]]
 ) -> list[RawLink] | None:
@@ -319,10 +348,7 @@ def _way_back(
 
 
 def _brings_about(first: RawLink, then: RawLink) -> bool:
-    """Tell whether what a link does may have another one do something."""
-    if first.what == "publish":
-        topics = {topic for key, topic in then.topics if key in {"from", "set_topic"}}
-        return first.target.removeprefix(TOPIC) in topics
+    """Tell whether what a link does to an entity may have another one do something."""
     if not any(_may_be(first.target, source) for source in then.sources):
         return False
     told, wanted = first.table.get("set"), then.table.get("on")

@@ -79,7 +79,12 @@ class EntityPattern:
     @property
     def is_exact(self) -> bool:
         """Whether it can mean one entity alone."""
-        return not _WILDCARDS & {*self.device, *self.entity}
+        return self.is_one_device and not _WILDCARDS & {*self.entity}
+
+    @property
+    def is_one_device(self) -> bool:
+        """Whether it can mean entities of one device alone."""
+        return not _WILDCARDS & {*self.device}
 
     @cached_property
     def level(self) -> str:

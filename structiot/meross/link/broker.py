@@ -69,6 +69,8 @@ _TRIGGER: Final = "structiot"
 _MOST_REMEMBERED: Final = 1_024
 _MOST_CLOCKS: Final = 4_096
 _MAX_PACKET_BYTES: Final = 262_144
+# Devices say less in an hour; a broker that says more waits.
+_MAX_HELD_BYTES: Final = 16_777_216
 
 _log = logging.getLogger(__name__)
 
@@ -190,6 +192,7 @@ class BrokerLink:
             reconnect_max_interval=_RETRY_S,
             offline_qos0="raise",
             max_packet_bytes=_MAX_PACKET_BYTES,
+            max_held_bytes=_MAX_HELD_BYTES,
             ssl_context=account.ssl_context,
         )
         async with open_mqttclient(

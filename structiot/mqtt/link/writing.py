@@ -11,7 +11,7 @@ from anyio.abc import ByteStream
 from structiot._kit.native_loop import clock, native_loop
 from structiot._kit.net.network import LOST
 from structiot._kit.net.pieces import send_pieces
-from structiot._kit.net.sockets import SocketStream
+from structiot._kit.net.record_stream import prompt
 from structiot._kit.out_buffer import OutBuffer
 from structiot.errors import StructiotError
 from structiot.mqtt.wire.protocol import OPEN, ClientProtocol
@@ -65,7 +65,7 @@ class Writer:
         self.is_ended: bool = False
         self.is_held: bool = False
         self._stream = stream
-        self._socket = stream if isinstance(stream, SocketStream) else None
+        self._socket = prompt(stream)
         self._protocol = protocol
         self._on_lost = on_lost
         self._on_unsaved = on_unsaved
@@ -127,7 +127,7 @@ class Writer:
         else:
             protocol.keep_alive.last_sent_at = self._now()
             self.unanswered = 0
-        if out or out.large_bytes:
+        if out or out.large_bytes or socket.is_behind:
             self._wake_writer()
 
     def answer(self) -> None:
@@ -185,14 +185,14 @@ class Writer:
 
     async def run(self) -> None:
         """Write what waits for a task, until the stream takes no more."""
-        protocol = self._protocol
+        protocol, socket = self._protocol, self._socket
         out = protocol.out
         send = self._stream.send
         while True:
             if self._flows_wakeup is not None and protocol.flow_out:
                 self._flows_wakeup.set()
                 self._flows_wakeup = None
-            if not (out or out.large_bytes):
+            if not (out or out.large_bytes or (socket and socket.is_behind)):
                 self._wakeup = wakeup = anyio.Event()
                 self._release()
                 await wakeup.wait()

@@ -277,6 +277,8 @@ class TopicTree(Generic[T]):
         nodes = [self._root]
         has_wildcards = not name.startswith("$")
         for level in name.split("/"):
+            if not nodes:  # nobody has asked for so many levels
+                return
             next_nodes: list[_Node[T]] = []
             for start in range(0, len(nodes), STEPS):
                 some = nodes[start : start + STEPS]
@@ -291,7 +293,12 @@ class TopicTree(Generic[T]):
                 yield len(some)
             nodes = next_nodes
             has_wildcards = True
-        for node in nodes:
-            found += node.values
-            if (rest := node.children.get("#")) is not None:
-                found += rest.values
+        _add_ends(nodes, found)
+
+
+def _add_ends(nodes: list[_Node[T]], found: list[T]) -> None:
+    """Add what stands where a name ends."""
+    for node in nodes:
+        found += node.values
+        if (rest := node.children.get("#")) is not None:
+            found += rest.values

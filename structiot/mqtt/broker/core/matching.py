@@ -22,6 +22,8 @@ MAX_CACHED_TARGETS = 100_000
 # that may compare.
 MOST_ASKED = 32
 MOST_COMPARED = 6400
+# To choose a member takes so much longer than to look at a subscription.
+CHOICE_WORK = 3
 # Subscription identifiers in one copy of a message.
 MAX_IDS = 100
 
@@ -117,6 +119,7 @@ class Matching(Retaining):
 
     def choose(self, group: SharedGroup, topic: str) -> tuple[Subscription, ...]:
         """Choose the member of a group that gets a message, if any may receive it."""
+        self.work.done += CHOICE_WORK
         rules = self.permissions.most_rules
         most = max(1, min(MOST_ASKED, MOST_COMPARED // max(1, rules)))
         return group.choose(lambda session: self.may_receive(session, topic), most)

@@ -134,8 +134,7 @@ async def open_meross(
     _check(ssl_context=ssl_context, rate_limiter=rate_limiter, environment=environment)
     check_poll_s(poll_s)
     if policy not in _POLICIES:
-        message = f"policy is one of {', '.join(_POLICIES)}, not {policy!r}"
-        raise UsageError(message)
+        raise UsageError(f"policy is one of {', '.join(_POLICIES)}, not {policy!r}")
     limiter = RateLimitChecker() if isinstance(rate_limiter, str) else rate_limiter
     by_default = partial(default_file, email, url=url, network=environment.network)
     kept_in, path = await anyio.to_thread.run_sync(

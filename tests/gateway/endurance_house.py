@@ -85,6 +85,7 @@ class EnduranceHouse:
 
     Attributes:
         latest: What stands on the broker that is there now.
+        counters: Of the meters that count on, by the key of what they have counted.
         unheard_s: For how long the strip could not be read, by its troubles.
     """
 
@@ -109,8 +110,11 @@ class EnduranceHouse:
         self.platform: SeplPlatformSim
         self.lamp: DialInSim
         self.meter: DialInSim
-        self.counter = Counter(METER_LOAD)
         self.tasmota = Tasmota()
+        self.counters = {
+            f"{METER}/energy": Counter(METER_LOAD),
+            "tasmota/total": self.tasmota.counter,
+        }
         self.gateway: Gateway
         self._leave = self._left = anyio.Event()
 
@@ -303,7 +307,7 @@ async def endurance_house(
             sim_devices(
                 type="meter",
                 uuids=[METER_UUID],
-                behaviour=metering(house.counter),
+                behaviour=metering(house.counters[f"{METER}/energy"]),
                 environment=world,
             )
         )

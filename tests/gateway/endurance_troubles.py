@@ -24,7 +24,7 @@ FLOOD_S: Final = 20.0
 
 async def devices_away(house: EnduranceHouse, for_s: float) -> None:
     # The meters lose what they have counted, and go on from 0.
-    for counter in (house.counter, house.tasmota.counter):
+    for counter in house.counters.values():
         counter.reset()
     house.meter.misbehave("half_sent")
     house.lamp.misbehave("silent")
@@ -75,7 +75,7 @@ async def slow(house: EnduranceHouse, for_s: float) -> None:
 async def flooded(house: EnduranceHouse, for_s: float) -> None:
     for sim in (house.lamp, house.meter):
         sim.misbehave("babbling")
-    await anyio.sleep(min(FLOOD_S, for_s))
+    await anyio.sleep(min(FLOOD_S, for_s / 20))
     for sim in (house.lamp, house.meter):
         sim.misbehave()
 

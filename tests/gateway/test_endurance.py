@@ -31,6 +31,10 @@ async def test_a_day_of_all_troubles_ends_with_the_truth(tmp_path: Path):
         power_wh, heard_s = await house.energy("local/power_w")
         assert heard_s < DAY_S + 3 * POLL_S - DAY_S / 24
         assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
+        for key, counter in house.counters.items():
+            counted_wh, _ = await house.energy(key)
+            assert counter.resets == 1
+            assert 0.85 * counter.own_wh < counted_wh <= counter.own_wh, key
         strip_wh, _ = await house.energy("strip/total_energy")
         own_wh = house.strip_wh() - began_wh
         assert own_wh - house.unheard_wh < 1.02 * strip_wh < 1.1 * own_wh

@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from tests.gateway.endurance_devices import CLOUD_LOAD, LAN_LOAD, now_s
-from tests.gateway.endurance_house import METER, EnduranceHouse, endurance_house
+from tests.gateway.endurance_house import EnduranceHouse, endurance_house
 from tests.gateway.history_house import of
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(6 * 3600)]
@@ -66,10 +66,7 @@ async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> 
     assert 0.5 * drawn_wh < counted_wh <= 1.005 * drawn_wh
     power_wh, heard_s = await house.energy("local/power_w")
     assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
-    for key, counter in {
-        f"{METER}/energy": house.counter,
-        "tasmota/total": house.tasmota.counter,
-    }.items():
+    for key, counter in house.counters.items():
         counted_wh, _ = await house.energy(key)
         sys.stdout.write(f"{key}: {counted_wh:.0f} of {counter.own_wh:.0f} Wh, ")
         sys.stdout.write(f"{counter.resets} resets\n")

@@ -155,7 +155,7 @@ class GatewayLinks:
         found = tuple(
             one
             for one in self._links
-            if one.section.comes_from(place[0], served, place[1])
+            if place[1] in (one.section.keys_of(place[0], served) or ())
         )
         if len(self._routes) >= _MOST_ROUTES:
             self._routes.clear()
@@ -228,8 +228,9 @@ class GatewayLinks:
         for level, served in self._gateway.devices.items():
             if not served.is_available:
                 continue
+            keys = link.section.keys_of(level, served) or ()
             for key, state in served.states.items():
-                if link.section.comes_from(level, served, key):
+                if key in keys:
                     self._see_state(link, (level, key), state)
 
     def _came_back(self, level: str) -> None:

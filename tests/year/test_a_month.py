@@ -1,8 +1,9 @@
 """A month of virtual time: all troubles each day, and nothing grows or is forgotten.
 
-A strip, a Meross device by the cloud and one by the local network and a device that dials
-in are served with a history; `TROUBLES` of the house comes over them every day. Takes an
-hour and more for each backend: `nox -s month`. STRUCTIOT_MONTH_DAYS sets another length.
+A strip, a Meross device by the cloud and one by the local network, a lamp and a meter that
+dial in and a Tasmota are served with a history, and offered to a platform; `TROUBLES` of
+the house comes over them every day. Takes 20 minutes of processor time for each backend:
+`nox -s month`. STRUCTIOT_MONTH_DAYS sets another length.
 """
 
 from __future__ import annotations
